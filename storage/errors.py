@@ -1,0 +1,76 @@
+"""Errors a person can act on: one root class, one exit code for each kind.
+
+An error says what went wrong, where (task, annotation, object key, file and row), why, and the
+command to run next. `pipelines.__main__` turns it into text and an exit code; anything else that is
+raised is a bug and keeps its traceback. The exit codes are listed in docs/cli.md.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LabeltrailError(Exception):
+    """Something the user can mend.
+
+    Args:
+        what: one sentence: what could not be done, and on which thing.
+        where: file and row, object key, task or annotation id.
+        why: the cause as far as it is known.
+        cure: the next command, or the change to make.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", cure: str = "") -> None:
+        super().__init__(what)
+        self.what, self.where, self.why, self.cure = what, where, why, cure
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        parts += [
+            f"  {name}: {value}"
+            for name, value in (("where", self.where), ("why", self.why), ("next", self.cure))
+            if value
+        ]
+        return "\n".join(parts)
+
+    def to_json(self) -> dict[str, str]:
+        """The same facts for a program: what, where, why, next."""
+        return {"what": self.what, "where": self.where, "why": self.why, "next": self.cure}
+
+
+class InputError(LabeltrailError):
+    """A recording, an export, a label config or a param is not as it must be."""
+
+    exit_code = 3
+
+
+class ServiceError(LabeltrailError):
+    """Label Studio or the bucket is away, refuses the credentials, or died."""
+
+    exit_code = 4
+
+
+class ConflictError(LabeltrailError):
+    """The same thing was changed on two sides; nothing was written."""
+
+    exit_code = 5
+
+
+class CheckError(LabeltrailError):
+    """A check of `labeltrail doctor` failed."""
+
+    exit_code = 6
+
+
+class NotFoundError(LabeltrailError):
+    """A project, revision, model, prediction or object that was named does not exist."""
+
+    exit_code = 7
+
+
+class SetupError(LabeltrailError):
+    """A program or package this machine needs is missing or could not be built."""
+
+    exit_code = 8

@@ -1,0 +1,135 @@
+"""The project's label config: Label Studio's XML, kept in git as `data/label_config.xml`.
+
+Read here once and used everywhere: which columns of a recording are channels, how its times are
+written, which labels a region may carry. Format: https://labelstud.io/tags/timeseries
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.errors import InputError
+
+PATH = Path("data/label_config.xml")
+
+SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "auto": ",", "\\t": "\t"}
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """What a label config says about recordings and regions.
+
+    Attributes:
+        object_tag: name of the `<TimeSeries>` tag; regions carry it as `to_name`.
+        control_tag: name of the `<TimeSeriesLabels>` tag; regions carry it as `from_name`.
+        data_key: key of the task data that holds the recording (`$csv` is `csv`).
+        inline: the task data holds the columns themselves (`valueType="json"`), not an address.
+        time_column: column of times; None counts the rows 0..n-1.
+        time_format: strftime format of the times; None means numbers.
+        sep: column separator of the CSV.
+        channels: columns, in the order of the config.
+        labels: class names, in the order of the config.
+    """
+
+    object_tag: str
+    control_tag: str
+    data_key: str
+    inline: bool
+    time_column: str | None
+    time_format: str | None
+    sep: str
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
+    """Read a label config.
+
+    Raises:
+        InputError: not XML, no `<TimeSeries>` or more than one, no channel, no `<TimeSeriesLabels>`
+            for it or more than one, no label or the same label twice.
+    """
+    cure = "mend the label config, then run the command again"
+    try:
+        root = ET.fromstring(xml)
+    except ET.ParseError as error:
+        raise InputError("the label config is not XML", where=where, why=str(error), cure=cure) from error
+    series = root.findall(".//TimeSeries")
+    if len(series) != 1:
+        why = f"it has {len(series)} <TimeSeries> tags"
+        raise InputError("a label config needs one <TimeSeries>", where=where, why=why, cure=cure)
+    tag = series[0]
+    name = tag.get("name", "")
+    controls = [c for c in root.findall(".//TimeSeriesLabels") if name in c.get("toName", "").split(",")]
+    if len(controls) != 1:
+        why = f"it has {len(controls)} for <TimeSeries name={name!r}>"
+        raise InputError("a label config needs one <TimeSeriesLabels>", where=where, why=why, cure=cure)
+    # <MultiChannel> only groups channels in one plot: the channels inside it are channels like others.
+    channels = tuple(c.get("column", "") for c in tag.iter("Channel"))
+    labels = tuple(c.get("value", "") for c in controls[0].iter("Label"))
+    for what, values in (("channel", channels), ("label", labels)):
+        if not values or "" in values:
+            raise InputError(f"the label config has no {what}, or one without a name", where=where, cure=cure)
+        if len(set(values)) < len(values):
+            twice = sorted({v for v in values if values.count(v) > 1})
+            raise InputError(
+                f"the label config names a {what} twice: {', '.join(twice)}", where=where, cure=cure
+            )
+    value = tag.get("value", "")
+    if not value.startswith("$"):
+        raise InputError('<TimeSeries value="..."> must name a key of the task data', where=where, cure=cure)
+    sep = tag.get("sep", ",")
+    return LabelConfig(
+        object_tag=name,
+        control_tag=controls[0].get("name", ""),
+        data_key=value[1:],
+        inline=tag.get("valueType", "url").lower() == "json",
+        time_column=tag.get("timeColumn") or None,
+        time_format=tag.get("timeFormat") or None,
+        sep=SEPARATORS.get(sep, sep),
+        channels=channels,
+        labels=labels,
+    )
+
+
+def load(path: Path = PATH) -> LabelConfig:
+    """Read `data/label_config.xml`.
+
+    Raises:
+        InputError: the file is not there, or `parse` refuses it.
+    """
+    try:
+        xml = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(
+            "this project has no label config yet",
+            where=str(path),
+            cure="labeltrail import PATH --label-config FILE",
+        ) from error
+    return parse(xml, str(path))
+
+
+def render(channels: tuple[str, ...], labels: tuple[str, ...], time_column: str | None) -> str:
+    """A label config for recordings with these columns; data key `csv`, tags `ts` and `label`."""
+    view = ET.Element("View")
+    control = ET.SubElement(view, "TimeSeriesLabels", name="label", toName="ts")
+    for i, label in enumerate(labels):
+        ET.SubElement(control, "Label", value=label, background=colour(i))
+    time = {"timeColumn": time_column} if time_column else {}
+    series = ET.SubElement(view, "TimeSeries", name="ts", value="$csv", valueType="url", **time)
+    plot = ET.SubElement(series, "MultiChannel", height="320")
+    for i, channel in enumerate(channels):
+        ET.SubElement(plot, "Channel", column=channel, legend=channel, strokeColor=colour(i))
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def colour(index: int) -> str:
+    """A colour for the class or channel with this index, the same in Label Studio and in the report."""
+    palette = (
+        "#2a78b5", "#e07b39", "#3f9e62", "#b5495b", "#7d5ba6", "#8c6d46",
+        "#d277b0", "#5b6b7b", "#a8a032", "#32a0a8", "#d4a017", "#4b54c4",
+    )  # fmt: skip
+    return palette[index % len(palette)]

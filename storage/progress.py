@@ -1,0 +1,42 @@
+"""Progress on standard error: a bar or a line in a terminal, silence elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+T = TypeVar("T")
+console = Console(stderr=True, highlight=False)
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items` under a progress bar; the bar is off when standard error is not a terminal."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with bar(description, total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+class Advance:
+    """Moves a bar on and changes what is written beside it."""
+
+    def __init__(self, progress: Progress, description: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(description, total=total)
+
+    def __call__(self, steps: int = 1, description: str | None = None) -> None:
+        self._progress.update(self._task, advance=steps, description=description)
+
+
+@contextmanager
+def bar(description: str, total: int | None = None) -> Iterator[Advance]:
+    """A progress bar for work that is not a simple loop."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield Advance(progress, description, total)

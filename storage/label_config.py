@@ -117,8 +117,9 @@ def render(channels: tuple[str, ...], labels: tuple[str, ...], time_column: str 
     control = ET.SubElement(view, "TimeSeriesLabels", name="label", toName="ts")
     for i, label in enumerate(labels):
         ET.SubElement(control, "Label", value=label, background=colour(i))
-    time = {"timeColumn": time_column} if time_column else {}
-    series = ET.SubElement(view, "TimeSeries", name="ts", value="$csv", valueType="url", **time)
+    series = ET.SubElement(view, "TimeSeries", name="ts", value="$csv", valueType="url")
+    if time_column:
+        series.set("timeColumn", time_column)
     plot = ET.SubElement(series, "MultiChannel", height="320")
     for i, channel in enumerate(channels):
         ET.SubElement(plot, "Channel", column=channel, legend=channel, strokeColor=colour(i))

@@ -1,0 +1,156 @@
+"""The label snapshot: all annotations at one moment, as 256 sorted files whose bytes depend on nothing else.
+
+A record is a Label Studio annotation without the fields that Label Studio changes by itself (counters,
+"3 minutes ago", numeric ids of this server's tables); every other key is kept, known or not. The same labels
+give the same bytes, in whatever order they came. Layout and example: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+
+Record = dict[str, Any]
+
+PATH = Path("data/labels")
+
+# What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
+VOLATILE = frozenset(
+    "bulk_created completed_by created_ago created_username draft_created_at id import_id last_action "
+    "last_created_by project state task updated_by".split()
+)
+# Fields that may differ between two records that say the same: saving without a change moves all of them.
+TIMES = frozenset({"created_at", "lead_time", "updated_at"})
+
+
+def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Record:
+    """Turn an annotation, as the bucket or the API gives it, into a record.
+
+    Args:
+        annotation: the object that Label Studio's target storage wrote, or its API's answer.
+        series: key of the series that the annotation's task shows.
+        annotator: e-mail address of the person who made it.
+
+    Raises:
+        InputError: it has no id, no creation time, or its result is not a list of objects.
+    """
+    where = f"annotation {annotation.get('id', '?')} of series {series!r}"
+    if not isinstance(annotation.get("id"), int) or not isinstance(annotation.get("created_at"), str):
+        raise InputError("not an annotation", where=where, why="it lacks `id` or `created_at`")
+    result = annotation.get("result")
+    if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
+        raise InputError("not an annotation", where=where, why="`result` is not a list of regions")
+    record = {key: value for key, value in annotation.items() if key not in VOLATILE and value is not None}
+    record["id"] = record_id(annotation["id"], annotation["created_at"])
+    record["series"] = series
+    record["annotator"] = annotator
+    record["was_cancelled"] = bool(annotation.get("was_cancelled"))
+    record["ground_truth"] = bool(annotation.get("ground_truth"))
+    return record
+
+
+def record_id(annotation_id: int, created_at: str) -> str:
+    """A name that stays: a second Label Studio counts from 1 again, but not at the same microsecond."""
+    return f"{annotation_id}-{hashlib.md5(created_at.encode(), usedforsecurity=False).hexdigest()[:6]}"
+
+
+def annotation_id(record_id: str) -> int:
+    """The annotation's id in the Label Studio where it was first made."""
+    return int(record_id.partition("-")[0])
+
+
+def same(a: Record, b: Record) -> bool:
+    """Whether two records say the same, times apart."""
+    return a.keys() - TIMES == b.keys() - TIMES and all(a[k] == b[k] for k in a.keys() - TIMES)
+
+
+def shard_name(series: str) -> str:
+    """Name of the file that holds the records of a series: `00.jsonl` to `ff.jsonl`."""
+    return hashlib.md5(series.encode(), usedforsecurity=False).hexdigest()[:2] + ".jsonl"
+
+
+def dump_shard(records: Iterable[Record]) -> bytes:
+    """Lines sorted by (series, id), keys sorted, no blanks."""
+    ordered = sorted(records, key=lambda r: (r["series"], r["id"]))
+    lines = [json.dumps(r, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n" for r in ordered]
+    return "".join(lines).encode()
+
+
+def parse_shard(data: bytes, where: str) -> list[Record]:
+    """Read one shard.
+
+    Raises:
+        InputError: a line is not a record; names file and line.
+    """
+    records: list[Record] = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            record = json.loads(line)
+            record["series"], record["id"], record["result"]
+        except (ValueError, KeyError, TypeError) as error:
+            why = f"{type(error).__name__}: {error}"
+            cure = "dvc checkout --force data/labels.dvc"
+            raise InputError("not a label record", where=f"{where}:{number}", why=why, cure=cure) from error
+        records.append(record)
+    return records
+
+
+def dump(records: Iterable[Record]) -> dict[str, bytes]:
+    """All shards of a snapshot, by file name; a shard without records does not exist."""
+    shards: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        shards[shard_name(record["series"])].append(record)
+    return {name: dump_shard(shards[name]) for name in sorted(shards)}
+
+
+def write(folder: Path, records: Iterable[Record]) -> list[str]:
+    """Bring the shards in `folder` up to date; files that would not change are left alone.
+
+    Every write is a new file put in place of the old one: DVC links work tree and cache, and writing into
+    a linked file would change the cached copy of an older snapshot.
+
+    Returns:
+        Names of the shards that were written or removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = dump(records)
+    touched = []
+    for old in sorted(folder.iterdir()):
+        if old.name not in shards:
+            old.unlink()
+            touched.append(old.name)
+    for name, data in shards.items():
+        path = folder / name
+        if path.is_file() and path.read_bytes() == data:
+            continue
+        replace(path, data)
+        touched.append(name)
+    return touched
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def read(folder: Path = PATH) -> dict[str, list[Record]]:
+    """The records of each series, sorted by id.
+
+    Raises:
+        InputError: a line is not a record.
+    """
+    series: dict[str, list[Record]] = defaultdict(list)
+    for path in sorted(folder.glob("??.jsonl")):
+        for record in parse_shard(path.read_bytes(), str(path)):
+            series[record["series"]].append(record)
+    return {key: series[key] for key in sorted(series)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,8 +22,21 @@ PATH = Path("data/labels")
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
 VOLATILE = frozenset(
-    "bulk_created completed_by created_ago created_username draft_created_at id import_id last_action "
-    "last_created_by project state task updated_by".split()
+    [
+        "bulk_created",
+        "completed_by",
+        "created_ago",
+        "created_username",
+        "draft_created_at",
+        "id",
+        "import_id",
+        "last_action",
+        "last_created_by",
+        "project",
+        "state",
+        "task",
+        "updated_by",
+    ]
 )
 # Fields that may differ between two records that say the same: saving without a change moves all of them.
 TIMES = frozenset({"created_at", "lead_time", "updated_at"})
@@ -140,7 +152,7 @@ def replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_bytes(data)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read(folder: Path = PATH) -> dict[str, list[Record]]:

@@ -1,0 +1,317 @@
+"""Label Studio's HTTP API: the one module that speaks it.
+
+Written against Label Studio 1.23.2 with httpx: the official SDK does the same but takes two seconds to
+import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay plain dictionaries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.settings import Settings
+
+Json = dict[str, Any]
+
+PAGE = 500  # tasks in one answer
+BATCH = 200  # predictions in one request
+# A person waits at most ten seconds to hear that a server is away; imports may work for longer.
+PATIENCE = httpx.Timeout(8.0, connect=3.0)
+LONG = httpx.Timeout(300.0, connect=3.0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as Label Studio lists it.
+
+    Attributes:
+        id: Label Studio's number, different on every server.
+        data: task data; the recording's address is already rewritten by Label Studio.
+        source: key of the object in the bucket that the task was made from.
+        annotations: ids of its annotations.
+        updated_at: moves with every change to the task's annotations.
+    """
+
+    id: int
+    data: Json
+    source: str
+    annotations: tuple[int, ...]
+    updated_at: str
+
+
+class LabelStudio:
+    """One Label Studio server, as the user whose token is in the settings.
+
+    Raises (every method):
+        ServiceError: the server is away, refuses the token, or fails.
+        NotFoundError: the project, task or annotation does not exist.
+        InputError: Label Studio refuses what was sent, with its reason.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=PATIENCE)
+        self._http.headers["Authorization"] = f"Token {token}"
+        if token.count(".") == 2:  # a personal access token is a JWT that buys short-lived ones
+            access = self._call("POST", "/api/token/refresh/", json={"refresh": token})["access"]
+            self._http.headers["Authorization"] = f"Bearer {access}"
+
+    @classmethod
+    def of(cls, settings: Settings) -> LabelStudio:
+        """The server and user that the settings name."""
+        return cls(settings.label_studio_url, settings.label_studio_api_key.get_secret_value())
+
+    # -- server and people ------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """The server's release."""
+        return str(self._call("GET", "/api/version")["release"])
+
+    def whoami(self) -> str:
+        """E-mail address of the token's owner."""
+        return str(self._call("GET", "/api/current-user/whoami")["email"])
+
+    def users(self) -> dict[int, str]:
+        """E-mail address by user id."""
+        return {user["id"]: user["email"] for user in self._call("GET", "/api/users/")}
+
+    def invite(self, email: str, password: str) -> str:
+        """Make a user of this organization by its invitation link, as a person would; returns the token."""
+        path = self._call("GET", "/api/invite")["invite_url"]
+        with httpx.Client(base_url=self.url, timeout=PATIENCE, follow_redirects=True) as browser:
+            with self._errors(path):
+                browser.get(path)
+                form = {
+                    "email": email,
+                    "password": password,
+                    "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
+                }
+                browser.post(path, data=form, headers={"Referer": self.url})
+                answer = browser.get("/api/current-user/token")
+            if answer.status_code != httpx.codes.OK:
+                why = f"HTTP {answer.status_code}"
+                raise ServiceError("Label Studio did not make the user", where=email, why=why)
+            return str(answer.json()["token"])
+
+    # -- projects and storages --------------------------------------------------------------------
+
+    def project(self, project: int) -> Json:
+        """A project's settings and counts."""
+        return self._object("GET", f"/api/projects/{project}")
+
+    def find_project(self, title: str) -> int | None:
+        """Id of the oldest project with exactly this title."""
+        found = self._call(
+            "GET", "/api/projects", params={"title": title, "page_size": 100, "include": "id,title"}
+        )
+        ids = [item["id"] for item in found["results"] if item["title"] == title]
+        return min(ids, default=None)
+
+    def create_project(self, title: str, label_config: str) -> int:
+        """Make a project; shows predictions to annotators from the start."""
+        body = {"title": title, "label_config": label_config, "show_collab_predictions": True}
+        return int(self._object("POST", "/api/projects", json=body)["id"])
+
+    def update_project(self, project: int, **changes: Any) -> None:
+        """Change settings, such as `label_config` or `model_version`."""
+        self._call("PATCH", f"/api/projects/{project}", json=changes)
+
+    def ensure_storages(
+        self, project: int, settings: Settings, tasks: str, annotations: str
+    ) -> tuple[int, int]:
+        """Wire a project to the bucket: tasks from one prefix, annotations to another.
+
+        Credentials are renewed when the storages are there already.
+
+        Returns:
+            Ids of the source storage and the target storage.
+        """
+        common = {
+            "project": project,
+            "bucket": settings.bucket,
+            "region_name": settings.region,
+            "aws_access_key_id": settings.access_key_id,
+            "aws_secret_access_key": settings.secret_access_key.get_secret_value(),
+        }
+        source = common | {
+            "title": "recordings",
+            "prefix": tasks,
+            "regex_filter": r".*\.json$",
+            "use_blob_urls": False,
+            # Recordings pass through Label Studio: the browser needs no access to the bucket, so no CORS.
+            "presign": False,
+            "recursive_scan": True,
+        }
+        # No final slash: Label Studio adds one, and `a//1` is no key for MinIO.
+        target = common | {
+            "title": "annotations",
+            "prefix": annotations.rstrip("/"),
+            "can_delete_objects": True,
+        }
+        return self._ensure_storage("", source), self._ensure_storage("export/", target)
+
+    def storages(self, project: int) -> tuple[list[Json], list[Json]]:
+        """Source and target S3 storages of a project."""
+        query = {"project": project}
+        sources: list[Json] = self._call("GET", "/api/storages/s3/", params=query)
+        targets: list[Json] = self._call("GET", "/api/storages/export/s3", params=query)
+        return sources, targets
+
+    def _ensure_storage(self, kind: str, body: Json) -> int:
+        known = self._call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
+        for storage in known:
+            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == (
+                body["bucket"],
+                body["prefix"].rstrip("/"),
+            ):
+                self._call("PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG)
+                return int(storage["id"])
+        return int(self._object("POST", f"/api/storages/{kind}s3", json=body, timeout=LONG)["id"])
+
+    def sync_source(self, storage: int) -> None:
+        """Make tasks of the objects that are new in the source storage."""
+        self._call("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+
+    # -- tasks and annotations --------------------------------------------------------------------
+
+    def tasks(self, project: int, since: str = "") -> Iterator[Task]:
+        """Tasks of a project; with `since`, those that changed after that moment (ISO 8601, UTC)."""
+        fields = "id,data,storage_filename,annotations_ids,updated_at"
+        query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
+        if since:
+            newer = {
+                "filter": "filter:tasks:updated_at",
+                "operator": "greater",
+                "type": "Datetime",
+                "value": since,
+            }
+            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": [newer]}})
+        page, seen, total = 1, 0, 1
+        while seen < total:
+            answer = self._object("GET", "/api/tasks", params=query | {"page": page}, timeout=LONG)
+            total, found = answer["total"], answer["tasks"]
+            if not found:
+                return
+            for task in found:
+                ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
+                yield Task(
+                    task["id"], task["data"], task.get("storage_filename") or "", ids, task["updated_at"]
+                )
+            seen, page = seen + len(found), page + 1
+
+    def annotations(self, task: int) -> list[Json]:
+        """All annotations of a task."""
+        found: list[Json] = self._call("GET", f"/api/tasks/{task}/annotations/")
+        return found
+
+    def annotate(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> int:
+        """Submit an annotation; returns its id."""
+        body = {"result": list(result)} | fields
+        return int(self._object("POST", f"/api/tasks/{task}/annotations/", json=body)["id"])
+
+    def update_annotation(self, annotation: int, **fields: Any) -> None:
+        """Change an annotation in place."""
+        self._call("PATCH", f"/api/annotations/{annotation}/", json=fields)
+
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete an annotation."""
+        self._call("DELETE", f"/api/annotations/{annotation}/")
+
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Import tasks with their annotations, past the source storage."""
+        self._call("POST", f"/api/projects/{project}/import", json=list(tasks), timeout=LONG)
+
+    # -- predictions ------------------------------------------------------------------------------
+
+    def prediction(self, prediction: int) -> Json:
+        """One prediction."""
+        return self._object("GET", f"/api/predictions/{prediction}/")
+
+    def predictions(self, project: int) -> list[Json]:
+        """All predictions of a project."""
+        found: list[Json] = self._call("GET", "/api/predictions/", params={"project": project}, timeout=LONG)
+        return found
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        """How many predictions of each model version a project has."""
+        found = self._object("GET", f"/api/projects/{project}/model-versions")
+        return {str(version): int(count) for version, count in found.items()}
+
+    def import_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> Iterator[int]:
+        """Send predictions in batches; yields how many Label Studio made of each batch."""
+        for start in range(0, len(predictions), BATCH):
+            batch = list(predictions[start : start + BATCH])
+            path = f"/api/projects/{project}/import/predictions"
+            yield int(self._object("POST", path, json=batch, timeout=LONG)["created"])
+
+    def delete_predictions(self, project: int, model_version: str) -> int:
+        """Delete the predictions of one model version; returns how many there were."""
+        body = {"model_version": model_version}
+        path = f"/api/projects/{project}/model-versions"
+        return int(self._object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
+
+    # -- plumbing ---------------------------------------------------------------------------------
+
+    def _object(self, method: str, path: str, **arguments: Any) -> Json:
+        answer: Json = self._call(method, path, **arguments)
+        return answer
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        with self._errors(path):
+            answer = self._http.request(method, path, **arguments)
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        raise self._refusal(answer, f"{method} {self.url}{path}")
+
+    @contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except httpx.HTTPError as error:
+            raise ServiceError(
+                f"Label Studio at {self.url} does not answer",
+                where=path,
+                why=type(error).__name__,
+                cure="labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
+            ) from error
+
+    @staticmethod
+    def _refusal(answer: httpx.Response, where: str) -> LabeltrailError:
+        try:
+            body = answer.json()
+            why = (
+                str(body.get("validation_errors") or body.get("detail") or body)
+                if isinstance(body, dict)
+                else str(body)
+            )
+        except ValueError:
+            why = answer.reason_phrase
+        why = f"HTTP {answer.status_code}: {why[:500]}"
+        kinds: dict[int, tuple[type[LabeltrailError], str, str]] = {
+            400: (InputError, "Label Studio refused what was sent", "labeltrail doctor"),
+            401: (
+                ServiceError,
+                "Label Studio refused the token",
+                "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
+            ),
+            403: (
+                ServiceError,
+                "Label Studio refused the token",
+                "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
+            ),
+            404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
+            409: (ConflictError, "Label Studio has another version", "labeltrail sync"),
+        }
+        default = (
+            ServiceError,
+            "Label Studio failed",
+            "labeltrail status shows its log; then the same command again",
+        )
+        kind, what, cure = kinds.get(answer.status_code, default)
+        return kind(what, where=where, why=why, cure=cure)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -20,6 +21,8 @@ from storage.settings import Settings
 Json = dict[str, Any]
 
 PAGE = 500  # tasks in one answer
+# Label Studio reads this form of a moment and fails on one without a fraction.
+FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
 BATCH = 200  # predictions in one request
 # A person waits at most ten seconds to hear that a server is away; imports may work for longer.
 PATIENCE = httpx.Timeout(8.0, connect=3.0)
@@ -42,7 +45,7 @@ class Task:
     data: Json
     source: str
     annotations: tuple[int, ...]
-    updated_at: str
+    updated_at: datetime
 
 
 class LabelStudio:
@@ -180,8 +183,8 @@ class LabelStudio:
 
     # -- tasks and annotations --------------------------------------------------------------------
 
-    def tasks(self, project: int, since: str = "") -> Iterator[Task]:
-        """Tasks of a project; with `since`, those that changed after that moment (ISO 8601, UTC)."""
+    def tasks(self, project: int, since: datetime | None = None) -> Iterator[Task]:
+        """Tasks of a project; with `since`, those that changed after that moment (in UTC)."""
         fields = "id,data,storage_filename,annotations_ids,updated_at"
         query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
         if since:
@@ -189,7 +192,7 @@ class LabelStudio:
                 "filter": "filter:tasks:updated_at",
                 "operator": "greater",
                 "type": "Datetime",
-                "value": since,
+                "value": since.strftime(FRACTION),
             }
             query["query"] = json.dumps({"filters": {"conjunction": "and", "items": [newer]}})
         page, seen, total = 1, 0, 1
@@ -201,7 +204,11 @@ class LabelStudio:
             for task in found:
                 ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
                 yield Task(
-                    task["id"], task["data"], task.get("storage_filename") or "", ids, task["updated_at"]
+                    task["id"],
+                    task["data"],
+                    task.get("storage_filename") or "",
+                    ids,
+                    datetime.fromisoformat(task["updated_at"]),
                 )
             seen, page = seen + len(found), page + 1
 

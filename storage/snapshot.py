@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
+from storage.files import write_bytes
 
 Record = dict[str, Any]
 
@@ -142,17 +143,9 @@ def write(folder: Path, records: Iterable[Record]) -> list[str]:
         path = folder / name
         if path.is_file() and path.read_bytes() == data:
             continue
-        replace(path, data)
+        write_bytes(path, data)
         touched.append(name)
     return touched
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def read(folder: Path = PATH) -> dict[str, list[Record]]:

@@ -1,0 +1,215 @@
+"""git and DVC: the only database. The one module that speaks to either.
+
+git is run as a command; DVC's Python API is imported only where bytes have to be hashed or moved, because
+importing it takes longer than a sync that finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from storage import process
+from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.files import pointer_md5
+
+LABELS = "data/labels"
+SERIES = "data/series"
+REMOTE = "bucket"
+
+
+@dataclass(frozen=True)
+class LabelCommit:
+    """A commit that changed `data/labels.dvc`, and the hash of the snapshot it holds."""
+
+    commit: str
+    labels: str
+    subject: str
+
+
+class Repository:
+    """One clone: its git history, its DVC cache and its DVC remote."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # -- git --------------------------------------------------------------------------------------
+
+    def git(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run git in the clone; returns what it prints.
+
+        Raises:
+            LabeltrailError: git failed; carries its own words.
+        """
+        return process.run(["git", *arguments], cwd=self.root, stdin=stdin)
+
+    def branch(self) -> str:
+        """The branch that is checked out.
+
+        Raises:
+            InputError: HEAD is detached.
+        """
+        name = self.git("branch", "--show-current").strip()
+        if not name:
+            raise InputError("no branch is checked out", where=str(self.root), cure="git switch main")
+        return name
+
+    def prefix(self) -> str:
+        """The branch as the first part of keys in the bucket: `/` becomes `--`."""
+        return self.branch().replace("/", "--")
+
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return self.git("rev-parse", "HEAD").strip()
+
+    def changed(self, paths: Iterable[str]) -> list[str]:
+        """Which of these files differ from the commit that is checked out, or are not in it."""
+        known = [path for path in paths if (self.root / path).exists()]
+        listing = (
+            self.git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *known) if known else ""
+        )
+        return sorted(entry[3:] for entry in listing.split("\0") if entry)
+
+    def commit(self, paths: Iterable[str], message: str) -> str:
+        """Commit these files and nothing else that may be staged; returns the commit."""
+        names = list(paths)
+        self.git("add", "--", *names)
+        self.git("commit", "--quiet", "--only", "--file=-", "--", *names, stdin=message)
+        return self.head()
+
+    def show(self, revision: str, path: str) -> str | None:
+        """A file's text in a revision; None where it is not there."""
+        try:
+            return self.git("show", f"{revision}:{path}")
+        except LabeltrailError:
+            return None
+
+    def label_commits(self) -> list[LabelCommit]:
+        """Commits that changed the label snapshot, newest first."""
+        pointer = f"{LABELS}.dvc"
+        lines = self.git("log", "--format=%H%x09%s", "--", pointer).splitlines()
+        found = []
+        for line in lines:
+            commit, _, subject = line.partition("\t")
+            text = self.show(commit, pointer)
+            if text is not None:
+                found.append(LabelCommit(commit, yaml.safe_load(text)["outs"][0]["md5"], subject))
+        return found
+
+    def label_commit(self, labels: str) -> str | None:
+        """The first commit whose snapshot has this hash: the one that made these labels."""
+        commits = [found.commit for found in self.label_commits() if found.labels == labels]
+        return commits[-1] if commits else None
+
+    def lock_commit(self, md5: str) -> str | None:
+        """The first commit whose `dvc.lock` names an output with this hash: the code that made it."""
+        commits = self.git("log", "--format=%H", "--reverse", f"-S{md5}", "--", "dvc.lock").split()
+        return commits[0] if commits else None
+
+    # -- DVC --------------------------------------------------------------------------------------
+
+    def pointer(self, path: str) -> str:
+        """Hash in `<path>.dvc` of the work tree; "" where there is none."""
+        return pointer_md5(self.root / f"{path}.dvc")
+
+    def add(self, path: str) -> str:
+        """Put a folder into the DVC cache and write its pointer; returns the hash."""
+        with redirect_stdout(io.StringIO()):
+            self._dvc.add([str(self.root / path)])
+        return self.pointer(path)
+
+    def push(self) -> None:
+        """Copy what the work tree's pointers and the run cache name to the DVC remote.
+
+        Raises:
+            ServiceError: the remote is away or refuses; everything is still in the local cache.
+        """
+        from dvc.exceptions import DvcException
+
+        try:
+            with redirect_stdout(io.StringIO()):
+                self._dvc.push(run_cache=True)
+        except (DvcException, OSError) as error:
+            raise ServiceError(
+                "the DVC remote did not take everything",
+                where=f"remote {REMOTE!r}",
+                why=f"{type(error).__name__}: {error}",
+                cure="labeltrail doctor; then labeltrail sync again: nothing is lost",
+            ) from error
+
+    def checkout(self, *paths: str) -> None:
+        """Bring folders back to what their pointers say; fetches what the cache lacks."""
+        with redirect_stdout(io.StringIO()):
+            self._dvc.pull([str(self.root / f"{path}.dvc") for path in paths], force=True)
+
+    def folder(self, md5: str) -> dict[str, str]:
+        """The files of a folder in the DVC cache or remote: name to hash. No hash: no files."""
+        if not md5:
+            return {}
+        return {item["relpath"]: item["md5"] for item in json.loads(self.read([md5])[md5])}
+
+    def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
+        """Bytes by hash, from the DVC cache, or from the remote where the cache lacks them.
+
+        Raises:
+            NotFoundError: neither has one of them; names the hash.
+        """
+        wanted = sorted(set(hashes))
+        missing = [md5 for md5 in wanted if not self._cached(md5).is_file()]
+        if missing:
+            self._fetch(missing)
+        return {md5: self._cached(md5).read_bytes() for md5 in wanted}
+
+    def _cached(self, md5: str) -> Path:
+        return self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+    def _fetch(self, hashes: list[str]) -> None:
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        with redirect_stdout(io.StringIO()):
+            self._dvc.cloud.pull([HashInfo("md5", md5) for md5 in hashes])
+        lost = [md5 for md5 in hashes if not self._cached(md5).is_file()]
+        if lost:
+            raise NotFoundError(
+                f"{len(lost)} object(s) are neither in the DVC cache nor in its remote",
+                where=f"remote {REMOTE!r}: files/md5/{lost[0][:2]}/{lost[0][2:]}",
+                cure="dvc fetch --all-commits from a clone that has them, then dvc push there",
+            )
+
+    def configure(self, url: str, options: Mapping[str, str]) -> None:
+        """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores."""
+        with self._dvc.config.edit("local") as config:
+            config["remote"] = {REMOTE: {"url": url} | dict(options)}
+        (self.root / ".dvc" / "config.local").chmod(0o600)
+        self.__dict__.pop("_dvc", None)
+
+    @cached_property
+    def _dvc(self) -> Any:
+        from dvc.repo import Repo
+
+        return Repo(str(self.root))
+
+
+def find_root(start: Path) -> Path:
+    """The project that a folder lies in: the nearest one upward with a `dvc.yaml`.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    raise NotFoundError(
+        "this is not a Labeltrail project",
+        where=str(start),
+        why="no dvc.yaml here or above",
+        cure="cd into the clone",
+    )

@@ -111,13 +111,20 @@ def load(path: Path = PATH) -> LabelConfig:
     return parse(xml, str(path))
 
 
-def render(channels: tuple[str, ...], labels: tuple[str, ...], time_column: str | None) -> str:
-    """A label config for recordings with these columns; data key `csv`, tags `ts` and `label`."""
+def render(
+    channels: tuple[str, ...],
+    labels: tuple[str, ...],
+    time_column: str | None,
+    *,
+    control_tag: str = "label",
+    object_tag: str = "ts",
+) -> str:
+    """A label config for recordings with these columns; the task data key is `csv`."""
     view = ET.Element("View")
-    control = ET.SubElement(view, "TimeSeriesLabels", name="label", toName="ts")
+    control = ET.SubElement(view, "TimeSeriesLabels", name=control_tag, toName=object_tag)
     for i, label in enumerate(labels):
         ET.SubElement(control, "Label", value=label, background=colour(i))
-    series = ET.SubElement(view, "TimeSeries", name="ts", value="$csv", valueType="url")
+    series = ET.SubElement(view, "TimeSeries", name=object_tag, value="$csv", valueType="url")
     if time_column:
         series.set("timeColumn", time_column)
     plot = ET.SubElement(series, "MultiChannel", height="320")

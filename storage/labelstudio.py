@@ -108,18 +108,19 @@ class LabelStudio:
         """A project's settings and counts."""
         return self._object("GET", f"/api/projects/{project}")
 
-    def find_project(self, title: str) -> int | None:
-        """Id of the oldest project with exactly this title."""
-        found = self._call(
-            "GET", "/api/projects", params={"title": title, "page_size": 100, "include": "id,title"}
+    def find_project(self, title: str, description: str) -> int | None:
+        """Id of the oldest project with exactly this title and description."""
+        query = {"title": title, "page_size": 100, "include": "id,title,description"}
+        found = self._object("GET", "/api/projects", params=query)["results"]
+        wanted = (title, description)
+        return min(
+            (item["id"] for item in found if (item["title"], item["description"]) == wanted), default=None
         )
-        ids = [item["id"] for item in found["results"] if item["title"] == title]
-        return min(ids, default=None)
 
-    def create_project(self, title: str, label_config: str) -> int:
+    def create_project(self, title: str, description: str, label_config: str) -> int:
         """Make a project; shows predictions to annotators from the start."""
-        body = {"title": title, "label_config": label_config, "show_collab_predictions": True}
-        return int(self._object("POST", "/api/projects", json=body)["id"])
+        body = {"title": title, "description": description, "label_config": label_config}
+        return int(self._object("POST", "/api/projects", json=body | {"show_collab_predictions": True})["id"])
 
     def update_project(self, project: int, **changes: Any) -> None:
         """Change settings, such as `label_config` or `model_version`."""

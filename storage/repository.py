@@ -101,7 +101,7 @@ class Repository:
             commit, _, subject = line.partition("\t")
             text = self.show(commit, pointer)
             if text is not None:
-                found.append(LabelCommit(commit, yaml.safe_load(text)["outs"][0]["md5"], subject))
+                found.append(LabelCommit(commit, self.parse_pointer(text), subject))
         return found
 
     def label_commit(self, labels: str) -> str | None:
@@ -119,6 +119,11 @@ class Repository:
     def pointer(self, path: str) -> str:
         """Hash in `<path>.dvc` of the work tree; "" where there is none."""
         return pointer_md5(self.root / f"{path}.dvc")
+
+    @staticmethod
+    def parse_pointer(text: str | None) -> str:
+        """Hash in the text of a pointer; "" where there is none."""
+        return str(yaml.safe_load(text)["outs"][0]["md5"]) if text else ""
 
     def add(self, path: str) -> str:
         """Put a folder into the DVC cache and write its pointer; returns the hash."""

@@ -1,0 +1,286 @@
+"""`labeltrail import`: recordings, and if given a Label Studio export, into the project.
+
+Every recording is checked against the label config before anything is uploaded. A bad one is named with its row
+and the cure, and the others go on. What is there already is left alone, so running it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage import export, label_config, series, tasks
+from storage.bucket import parallel
+from storage.errors import InputError
+from storage.export import ExportedTask
+from storage.files import write_bytes
+from storage.label_config import LabelConfig
+from storage.progress import track
+from storage.project import Project
+from storage.remote import State, series_key
+from storage.snapshot import Record
+
+WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a file, a task or an annotation: left out where `fatal`, else only worth knowing."""
+
+    where: str
+    what: str
+    cure: str
+    fatal: bool
+
+
+@dataclass
+class Imported:
+    """What an import did.
+
+    Attributes:
+        added, changed, unchanged: recordings in the bucket.
+        refused: recordings left out.
+        annotations: annotations made in Label Studio.
+        known: annotations that were there already.
+        findings: what was left out, and what a person should know, each with where and cure.
+        url: the project in Label Studio.
+    """
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    annotations: int = 0
+    known: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    url: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def import_recordings(
+    project: Project, path: str, labels: Path | None = None, config_file: Path | None = None
+) -> Imported:
+    """Bring recordings, and if given an export, into bucket and Label Studio.
+
+    Args:
+        project: where to.
+        path: a folder (searched for `*.csv`), a glob pattern, or a file.
+        labels: a Label Studio JSON export of these recordings.
+        config_file: the label config; by default the project's, else one made from the export.
+
+    Raises:
+        InputError: no recording was found, or none is good, or there is no label config.
+    """
+    files = find(path)
+    exported = export.read(labels) if labels else []
+    config = _label_config(project, config_file, exported, next(iter(files.values())))
+    done = Imported()
+    good = _check(files, config, done)
+    if not good:
+        _refuse_all(done)
+    data = {key: found[0].data for key, found in export.match(exported, good).items() if key}
+    state = _ensure_project(project)
+    _upload(project, good, data, done)
+    for source in project.studio.storages(state.project)[0]:
+        project.studio.sync_source(source["id"])
+    if exported:
+        _annotate(project, state, export.match(exported, good), config, done)
+    done.url = f"{project.studio.url}/projects/{state.project}/data"
+    return done
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def find(path: str) -> dict[str, Path]:
+    """Recordings by series key: in a folder by their path in it, otherwise by their name.
+
+    Raises:
+        InputError: there is none, or two have the same key.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob("*.csv")}
+    else:
+        names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]
+        found = {file.stem: file for file in names}
+        if len(found) < len(names):
+            twice = [name for name, count in Counter(file.stem for file in names).items() if count > 1]
+            why = f"there are several named {twice[0]}.csv"
+            raise InputError(
+                "two recordings would get the same series key", where=path, why=why, cure="import the folder"
+            )
+    if not found:
+        raise InputError(
+            "no recording was found", where=path, why="no *.csv there", cure="labeltrail import FOLDER"
+        )
+    return dict(sorted(found.items()))
+
+
+def _label_config(
+    project: Project, config_file: Path | None, exported: list[ExportedTask], example: Path
+) -> LabelConfig:
+    path = project.root / label_config.PATH
+    if config_file:
+        try:
+            text = config_file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                "the label config cannot be read", where=str(config_file), why=str(error)
+            ) from error
+        label_config.parse(text, str(config_file))
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_bytes(path, text.encode())
+    elif exported and not path.exists():
+        with example.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+        write_bytes(path, export.label_config(exported, header).encode())
+    return label_config.load(path)
+
+
+def _check(files: dict[str, Path], config: LabelConfig, done: Imported) -> dict[str, Path]:
+    """The recordings that can be used, by series key."""
+    good, rates = {}, {}
+    for key, file in track(files.items(), "checking recordings", len(files)):
+        found, problems = series.inspect(file, config)
+        for problem in problems:
+            where = f"{file}:{problem.row}" if problem.row else str(file)
+            done.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))
+        if found is None:
+            done.refused += 1
+            continue
+        good[key], rates[key] = file, series.sampling_rate(found.times)
+    usual, others = series.different_rates(rates)
+    for key, rate in others.items():
+        what = f"sampled at {rate:g} Hz, most others at {usual:g} Hz"
+        done.findings.append(
+            Finding(str(good[key]), what, "resample it, or keep it in a project of its own", False)
+        )
+    return good
+
+
+def _refuse_all(done: Imported) -> None:
+    first = next(finding for finding in done.findings if finding.fatal)
+    why = first.what if done.refused == 1 else f"{first.what} (and {done.refused - 1} more refused)"
+    raise InputError(
+        "no recording can be used; nothing was uploaded", where=first.where, why=why, cure=first.cure
+    )
+
+
+# -- bucket and Label Studio ----------------------------------------------------------------------
+
+
+def _ensure_project(project: Project) -> State:
+    """The branch's Label Studio project, wired to the bucket; made where it is not there yet."""
+    remote, studio, settings = project.remote, project.studio, project.settings
+    project.bucket.create()
+    text = (project.root / label_config.PATH).read_text(encoding="utf-8")
+    state = remote.state()
+    if state is None:
+        # The description says whose project it is, so that a run that was cut off finds it again.
+        mark = f"Labeltrail: {project.bucket.url(remote.prefix)}"
+        title = f"{project.root.name} {remote.prefix}"
+        number = studio.find_project(title, mark) or studio.create_project(title, mark, text)
+        state = remote.write_state(State(number))
+    if studio.project(state.project)["label_config"] != text:
+        studio.update_project(state.project, label_config=text)
+    studio.ensure_storages(state.project, settings, remote.tasks_prefix, remote.annotations_prefix)
+    return state
+
+
+def _upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: Imported) -> None:
+    """Put recordings that are new or changed, then the task of each that has none."""
+    remote = project.remote
+    there = remote.series()
+
+    def put(key: str) -> str:
+        content = good[key].read_bytes()
+        if there.get(key) == hashlib.md5(content, usedforsecurity=False).hexdigest():
+            return "unchanged"
+        project.bucket.put(series_key(key), content, content_type="text/csv")
+        return "changed" if key in there else "added"
+
+    outcomes = Counter(track(parallel(put, good), "uploading", len(good)))
+    done.added, done.changed, done.unchanged = (outcomes[k] for k in ("added", "changed", "unchanged"))
+    have = {item.key for item in project.bucket.list(remote.tasks_prefix)}
+    missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
+    # What the work tree knows of a series goes before what an export says.
+    known = tasks.read(project.root / tasks.PATH)
+    for _ in parallel(lambda key: remote.put_task(key, known.get(key, data.get(key, {}))), missing):
+        pass
+
+
+# -- annotations ----------------------------------------------------------------------------------
+
+
+def _annotate(
+    project: Project,
+    state: State,
+    matched: dict[str, list[ExportedTask]],
+    config: LabelConfig,
+    done: Imported,
+) -> None:
+    """Submit the export's annotations that are not there yet and fit the label config."""
+    there = Counter(_content(record) for record in project.remote.theirs(state).labels.values())
+    ids = {str(task.data.get("series")): task.id for task in project.studio.tasks(state.project)}
+    users = {email: user for user, email in project.studio.users().items()}
+    for task in matched.pop("", []):
+        cure = "import its recording too, or mend the address"
+        done.findings.append(Finding(task.name, "none of the recordings is its", cure, True))
+    wanted: list[tuple[int, dict[str, Any]]] = []
+    for key, found in sorted(matched.items()):
+        for task in found:
+            if task.predictions:
+                what = f"its {task.predictions} prediction(s) were left out: the model makes new ones"
+                done.findings.append(Finding(task.name, what, "dvc repro", False))
+            for annotation in _fitting(task, config, done):
+                content = _content({**annotation, "series": key})
+                if there[content]:
+                    there[content] -= 1
+                    done.known += 1
+                else:
+                    wanted.append((ids[key], _body(annotation, users)))
+    with ThreadPoolExecutor(WRITERS) as pool:
+        sent = pool.map(lambda item: project.studio.annotate(item[0], **item[1]), wanted)
+        done.annotations = sum(1 for _ in track(sent, "submitting annotations", len(wanted)))
+
+
+def _fitting(task: ExportedTask, config: LabelConfig, done: Imported) -> Iterable[dict[str, Any]]:
+    for annotation in task.annotations:
+        problems = export.problems(annotation, config)
+        if problems:
+            where = f"{task.name}, annotation {annotation.get('id')}"
+            what = problems[0] if len(problems) == 1 else f"{problems[0]} (and {len(problems) - 1} more)"
+            done.findings.append(
+                Finding(where, what, "mend the label config or the export, then import again", True)
+            )
+        else:
+            yield annotation
+
+
+def _body(annotation: dict[str, Any], users: dict[str, int]) -> dict[str, Any]:
+    body = {
+        key: annotation[key] for key in ("was_cancelled", "ground_truth", "lead_time") if annotation.get(key)
+    }
+    person = annotation.get("completed_by")
+    email = person.get("email") if isinstance(person, dict) else person
+    if email in users:
+        body["completed_by"] = users[email]
+    return body | {"result": annotation.get("result") or []}
+
+
+def _content(record: Record) -> str:
+    """What makes two annotations of one series the same, whoever made them."""
+    facts = (record["series"], record.get("result") or [], bool(record.get("was_cancelled")))
+    return json.dumps(facts, sort_keys=True)

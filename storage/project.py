@@ -1,0 +1,67 @@
+"""One project: a clone with its settings, its repository, its bucket and its Label Studio."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from storage import label_config, settings
+from storage.bucket import Bucket
+from storage.label_config import LabelConfig
+from storage.labelstudio import LabelStudio
+from storage.mirror import PATH as MIRROR
+from storage.mirror import Mirror
+from storage.remote import Remote
+from storage.repository import Repository, find_root
+
+
+class Project:
+    """Everything that a pipeline or a publishing stage reaches for; opened only when reached for.
+
+    Args:
+        root: the clone's top folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def here(cls) -> Project:
+        """The project that the current folder lies in."""
+        return cls(find_root(Path.cwd()))
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """Addresses and credentials, from the environment and `.env`."""
+        return settings.load(self.root)
+
+    @cached_property
+    def repository(self) -> Repository:
+        """git and DVC."""
+        return Repository(self.root)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket."""
+        return Bucket(self.settings)
+
+    @cached_property
+    def studio(self) -> LabelStudio:
+        """Label Studio, as the user of the settings."""
+        return LabelStudio.of(self.settings)
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        """The cache of what the bucket holds."""
+        return Mirror(self.root / MIRROR)
+
+    @cached_property
+    def label_config(self) -> LabelConfig:
+        """The label config of the work tree."""
+        return label_config.load(self.root / label_config.PATH)
+
+    @cached_property
+    def remote(self) -> Remote:
+        """Bucket and Label Studio as the remote work tree of the branch that is checked out."""
+        prefix = self.repository.prefix()
+        return Remote(self.bucket, self.studio, self.mirror, prefix, self.label_config.data_key)

@@ -1,0 +1,48 @@
+"""`data/tasks.jsonl`: what the project knows of each series beside its recording, such as the subject.
+
+A line a task, sorted by series: `{"data":{"subject":"user01"},"series":"exp01_user01"}`. In git, because splits
+depend on it. The recording's address is not in it: it differs from bucket to bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.files import write_bytes
+
+PATH = Path("data/tasks.jsonl")
+
+
+def read(path: Path = PATH) -> dict[str, dict[str, Any]]:
+    """Task data by series key; empty where the file does not exist.
+
+    Raises:
+        InputError: a line is not a task; names the line.
+    """
+    if not path.exists():
+        return {}
+    tasks: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            value = json.loads(line)
+            tasks[value["series"]] = dict(value["data"])
+        except (ValueError, KeyError, TypeError) as error:
+            why = f"{type(error).__name__}: {error}"
+            cure = f"mend the line, or: git checkout {path}"
+            raise InputError("not a task", where=f"{path}:{number}", why=why, cure=cure) from error
+    return tasks
+
+
+def write(tasks: Mapping[str, Mapping[str, Any]], path: Path = PATH) -> None:
+    """Write the tasks, sorted by series."""
+    lines = [
+        json.dumps(
+            {"data": data, "series": series}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        )
+        for series, data in sorted(tasks.items())
+    ]
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())

@@ -1,0 +1,213 @@
+"""Settings: addresses and credentials. The one place that reads the environment.
+
+The environment wins over the project's `.env`, with one exception: an address and the credentials for it
+come from the same place. So neither the keys of somebody's cloud account, left in a shell, are sent to the
+MinIO of this clone, nor this clone's keys to a cloud.
+
+A server is *external* when its address was given (in the environment, or written into `.env` by hand): it is
+used, never started and never stopped. The address of a server that this clone starts stands in `.env`
+together with its port (`LABELTRAIL_MINIO_PORT`, `LABELTRAIL_LABEL_STUDIO_PORT`), and agrees with it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from storage.errors import InputError
+from storage.progress import console
+
+ENV_FILE = ".env"
+ENV_HEADER = "# Addresses and credentials of this clone, kept by `labeltrail up`. Never commit this file."
+HOST = "127.0.0.1"
+# A server gets these and its own settings, nothing else: many variables in a shell would change how Label
+# Studio and MinIO behave, or are secrets that do not concern them.
+BASE = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "SSL_CERT_FILE",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Service:
+    """A server that a project talks to: the variables that say where it is and who may enter."""
+
+    name: str
+    title: str
+    url: str
+    port: str
+    credentials: tuple[str, ...]
+
+
+MINIO = Service(
+    "minio",
+    "MinIO",
+    "AWS_ENDPOINT_URL",
+    "LABELTRAIL_MINIO_PORT",
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
+LABEL_STUDIO = Service(
+    "label-studio",
+    "Label Studio",
+    "LABEL_STUDIO_URL",
+    "LABELTRAIL_LABEL_STUDIO_PORT",
+    ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_USERNAME", "LABEL_STUDIO_PASSWORD"),
+)
+SERVICES = (MINIO, LABEL_STUDIO)
+
+
+class Settings(BaseModel):
+    """Where the bucket and Label Studio are. Settings never change results; params do."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    s3_endpoint: str = Field(alias="AWS_ENDPOINT_URL", pattern=r"^https?://[^/]+")
+    access_key_id: str = Field(alias="AWS_ACCESS_KEY_ID", min_length=1)
+    secret_access_key: SecretStr = Field(alias="AWS_SECRET_ACCESS_KEY", min_length=1)
+    region: str = Field("us-east-1", alias="AWS_REGION")
+    bucket: str = Field("labeltrail", alias="LABELTRAIL_BUCKET", min_length=3)
+    label_studio_url: str = Field(alias="LABEL_STUDIO_URL", pattern=r"^https?://[^/]+")
+    label_studio_api_key: SecretStr = Field(alias="LABEL_STUDIO_API_KEY", min_length=1)
+    label_studio_username: str = Field("", alias="LABEL_STUDIO_USERNAME")
+    label_studio_password: SecretStr = Field(SecretStr(""), alias="LABEL_STUDIO_PASSWORD")
+
+
+def load(root: Path) -> Settings:
+    """The settings of the project at `root`.
+
+    Raises:
+        InputError: an address or a credential is missing or is not an address; all of them are named.
+    """
+    try:
+        return Settings.model_validate(variables(root))
+    except ValidationError as error:
+        # Values are left out of the message: one of them may be a secret in the wrong place.
+        faults = [f"{fault['loc'][0]}: {fault['msg'].lower()}" for fault in error.errors(include_input=False)]
+        raise InputError(
+            "the settings of this project are not complete",
+            where=str(root / ENV_FILE),
+            why="; ".join(faults),
+            cure="labeltrail up",
+        ) from None
+
+
+def variables(root: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of environment and `.env`, merged; empty ones count as not set."""
+    shell = {key: value for key, value in (os.environ if environ is None else environ).items() if value}
+    kept = read_env_file(root)
+    merged = {**kept, **shell}
+    for service in SERVICES:
+        if service.url in shell:
+            winner, other = shell, kept
+        elif service.url in kept:
+            winner, other = kept, shell
+        else:
+            continue
+        # The other place may add credentials only when they are not the credentials of another address.
+        same = other.get(service.url, winner[service.url]) == winner[service.url]
+        for name in service.credentials:
+            value = winner.get(name) or (other.get(name) if same else None)
+            merged.pop(name, None)
+            merged |= {name: value} if value else {}
+    merged.setdefault("AWS_REGION", merged.get("AWS_DEFAULT_REGION", "us-east-1"))
+    return merged
+
+
+def is_external(root: Path, service: Service) -> bool:
+    """Whether somebody gave this server's address, so that it is not ours to start or stop."""
+    url = variables(root).get(service.url)
+    return url is not None and url.rstrip("/") != own_url(root, service)
+
+
+def own_port(root: Path, service: Service) -> int | None:
+    """The port kept in `.env` for the server that this clone starts."""
+    port = read_env_file(root).get(service.port, "")
+    return int(port) if port.isdecimal() else None
+
+
+def own_url(root: Path, service: Service) -> str | None:
+    """The address of the server that this clone starts, once it has a port."""
+    port = own_port(root, service)
+    return None if port is None else f"http://{HOST}:{port}"
+
+
+def adopt(root: Path, service: Service, port: int, credentials: Mapping[str, str]) -> None:
+    """Write into `.env` that this clone starts `service` on `port`; credentials already there are kept."""
+    kept = read_env_file(root)
+    fresh = {name: value for name, value in credentials.items() if not kept.get(name)}
+    write_env_file(root, {service.url: f"http://{HOST}:{port}", service.port: str(port), **fresh})
+
+
+def generated(service: Service, username: str) -> dict[str, str]:
+    """New credentials for a server that this clone starts; the shapes are what each server accepts."""
+    if service is MINIO:
+        values = ("labeltrail-" + secrets.token_hex(4), secrets.token_hex(20))
+    else:
+        values = (secrets.token_hex(20), username, secrets.token_hex(10))
+    return dict(zip(service.credentials, values, strict=True))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables of a child process (git, dvc): those of this process and the project's settings."""
+    return {
+        **os.environ,
+        "AWS_ENDPOINT_URL": settings.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": settings.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.secret_access_key.get_secret_value(),
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "LABELTRAIL_BUCKET": settings.bucket,
+        "LABEL_STUDIO_URL": settings.label_studio_url,
+        "LABEL_STUDIO_API_KEY": settings.label_studio_api_key.get_secret_value(),
+    }
+
+
+def build_environment(**extra: str) -> dict[str, str]:
+    """The variables of a program that builds or installs: proxies and mirrors of the shell count."""
+    return {**os.environ, **extra}
+
+
+def server_environment(**extra: str) -> dict[str, str]:
+    """The variables of a server that this clone starts: a bare shell and what the server itself needs."""
+    return {**{name: os.environ[name] for name in BASE if name in os.environ}, **extra}
+
+
+def cache_folder() -> Path:
+    """Where builds that all projects of this user share rest: `LABELTRAIL_CACHE`, else the XDG cache."""
+    if folder := os.environ.get("LABELTRAIL_CACHE"):
+        return Path(folder).expanduser().absolute()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "labeltrail"
+
+
+def read_env_file(root: Path) -> dict[str, str]:
+    """The variables in `.env`; a mode that lets others read it is narrowed to 600 and said."""
+    path = root / ENV_FILE
+    if not path.exists():
+        return {}
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        path.chmod(0o600)
+        console.print(f"{path} could be read by others (mode {mode:o}); its mode is 600 now", markup=False)
+    return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
+
+
+def write_env_file(root: Path, values: Mapping[str, str]) -> None:
+    """Set variables in `.env`, other lines untouched: a new file of mode 600, then moved into place."""
+    path = root / ENV_FILE
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else [ENV_HEADER]
+    names = [line.removeprefix("export ").partition("=")[0].strip() for line in lines]
+    kept = [line for line, name in zip(lines, names, strict=True) if name not in values]
+    text = "\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n"
+    draft = root / f"{ENV_FILE}.{os.getpid()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
+    draft.replace(path)

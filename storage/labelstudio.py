@@ -202,16 +202,13 @@ class LabelStudio:
             total, found = answer["total"], answer["tasks"]
             if not found:
                 return
-            for task in found:
-                ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
-                yield Task(
-                    task["id"],
-                    task["data"],
-                    task.get("storage_filename") or "",
-                    ids,
-                    datetime.fromisoformat(task["updated_at"]),
-                )
+            yield from map(_task, found)
             seen, page = seen + len(found), page + 1
+
+    def task(self, task: int) -> Task:
+        """One task."""
+        found = self._object("GET", f"/api/tasks/{task}", params={"fields": "all"})
+        return _task(found)
 
     def annotations(self, task: int) -> list[Json]:
         """All annotations of a task."""
@@ -323,3 +320,9 @@ class LabelStudio:
         )
         kind, what, cure = kinds.get(answer.status_code, default)
         return kind(what, where=where, why=why, cure=cure)
+
+
+def _task(task: Json) -> Task:
+    ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
+    moment = datetime.fromisoformat(task["updated_at"])
+    return Task(task["id"], task["data"], task.get("storage_filename") or "", ids, moment)

@@ -1,0 +1,197 @@
+"""`labeltrail trace THING`: where it came from, and what came of it.
+
+THING is the number of a prediction in Label Studio, a model version or model hash, a label commit (any git
+revision), a series key, or the id of an annotation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage import files, lineage, sets
+from storage.errors import LabeltrailError, NotFoundError
+from storage.lineage import Lineage, Model
+from storage.project import Project
+from storage.repository import LABELS, SERIES
+
+VERSION = re.compile(r"^[a-z]+-[0-9a-f]{7}-([0-9a-f]{8})$")
+HASH = re.compile(r"^[0-9a-f]{6,32}$")
+SHOWN = 12  # lines of a long list in the text; `--json` has all
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An answer: what the thing is, facts about it, and the models it leads to.
+
+    Attributes:
+        thing: what was asked for.
+        kind: prediction, model, label commit, series or annotation.
+        facts: what is known of the thing itself.
+        models: the models that it came from or that came of it, newest first.
+    """
+
+    thing: str
+    kind: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    models: list[Lineage] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        models = [found.to_json() for found in self.models]
+        return {"version": 1, "thing": self.thing, "kind": self.kind, "facts": self.facts, "models": models}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"{self.kind} {self.thing}"]
+        text += [f"  {name}: {value}" for name, value in self.facts.items()]
+        for found in self.models:
+            text += _lines(found)
+        if not self.models:
+            text.append("  no model: none was trained from it yet (dvc repro)")
+        return text
+
+
+def trace(project: Project, thing: str) -> Trace:
+    """Find out what `thing` is and follow it both ways.
+
+    Raises:
+        NotFoundError: it is none of the five.
+    """
+    ways: tuple[Callable[[Project, str], Trace | None], ...] = (
+        _prediction,
+        _model,
+        _annotation,
+        _series,
+        _label_commit,
+    )
+    for way in ways:
+        found = way(project, thing)
+        if found:
+            return found
+    raise NotFoundError(
+        f"nothing here is called {thing!r}",
+        why="it is no prediction's number, model, label commit, series or annotation of this project",
+        cure="labeltrail trace HEAD",
+    )
+
+
+def _prediction(project: Project, thing: str) -> Trace | None:
+    if not thing.isdecimal():
+        return None
+    try:
+        found = project.studio.prediction(int(thing))
+    except NotFoundError:
+        return None
+    task = project.studio.task(found["task"])
+    facts = {
+        "series": task.data.get("series"),
+        "model version": found["model_version"],
+        "score": found["score"],
+        "regions": len(found["result"]),
+    }
+    matched = VERSION.match(str(found["model_version"]))
+    models = [m for m in _models(project) if matched and m.hash.startswith(matched[1])]
+    return Trace(thing, "prediction", facts, _follow(project, models))
+
+
+def _model(project: Project, thing: str) -> Trace | None:
+    matched = VERSION.match(thing)
+    start = matched[1] if matched else thing if HASH.match(thing) else ""
+    models = [m for m in _models(project) if start and m.hash.startswith(start)]
+    if not models:
+        return None
+    current = (
+        files.read_json(project.root / "data/receipt.json", 1, "dvc repro") if _published(project) else {}
+    )
+    published = current.get("model") == models[0].hash
+    facts = {"predictions": current["predictions"]} if published else {}
+    return Trace(thing, "model", facts, _follow(project, models))
+
+
+def _published(project: Project) -> bool:
+    return (project.root / "data/receipt.json").is_file()
+
+
+def _annotation(project: Project, thing: str) -> Trace | None:
+    labels = project.repository.pointer(LABELS)
+    for record in lineage.records(project.repository, labels):
+        if thing in (record["id"], record["id"].partition("-")[0]):
+            facts = {
+                "id": record["id"],
+                "series": record["series"],
+                "annotator": record["annotator"],
+                "regions": len(record["result"]),
+                "updated_at": record.get("updated_at"),
+            }
+            users = [m for m in _models(project) if record["id"] in m.annotations.get(record["series"], ())]
+            return Trace(thing, "annotation", facts, _follow(project, users))
+    return None
+
+
+def _series(project: Project, thing: str) -> Trace | None:
+    recordings = project.repository.folder(project.repository.pointer(SERIES))
+    if f"{thing}.csv" not in recordings:
+        return None
+    row = sets.read(project.root / sets.PATH).get(thing)
+    found = lineage.records(project.repository, project.repository.pointer(LABELS))
+    ids = [record["id"] for record in found if record["series"] == thing]
+    facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
+    models = [m for m in _models(project) if thing in m.annotations]
+    return Trace(thing, "series", facts, _follow(project, models))
+
+
+def _label_commit(project: Project, thing: str) -> Trace | None:
+    try:
+        commit = project.repository.git("rev-parse", "--verify", "--quiet", f"{thing}^{{commit}}").strip()
+    except LabeltrailError:
+        return None
+    labels = project.repository.parse_pointer(project.repository.show(commit, f"{LABELS}.dvc"))
+    first = project.repository.label_commit(labels)
+    facts = {"commit": first or commit, "labels": labels}
+    facts |= {"subject": project.repository.git("show", "--no-patch", "--format=%s", first or commit).strip()}
+    return Trace(
+        thing, "label commit", facts, _follow(project, [m for m in _models(project) if m.labels == labels])
+    )
+
+
+def _models(project: Project) -> list[Model]:
+    return lineage.models(project.repository)
+
+
+def _follow(project: Project, models: list[Model]) -> list[Lineage]:
+    return [lineage.trace(project.repository, model) for model in models]
+
+
+def _lines(found: Lineage) -> list[str]:
+    model = found.model
+    commit = (
+        f"{found.commit.commit[:12]}  {found.commit.subject}" if found.commit else "none: never committed"
+    )
+    text = [
+        f"  model {model.hash}",
+        f"    shown as       {found.version}",
+        f"    label commit   {commit}",
+        f"    labels         {model.labels}",
+        f"    code commit    {model.code[:12] or 'dvc.lock is not committed yet (git commit dvc.lock)'}",
+        "    annotators     " + ", ".join(f"{name} ({count})" for name, count in found.annotators.items()),
+    ]
+    learnt = [
+        f"    annotation     {r['id']}  {key}  {r['annotator']}  {len(r['result'])} regions"
+        for key, records in found.annotations.items()
+        for r in records
+    ]
+    recordings = [f"    series         {key}  md5 {md5}" for key, md5 in found.recordings.items()]
+    params = [f"    {section:<14} {_brief(values)}" for section, values in model.params.items() if values]
+    return [*text, *_short(learnt), *_short(recordings), *params]
+
+
+def _short(lines: list[str]) -> list[str]:
+    more = len(lines) - SHOWN
+    return lines if more <= 0 else [*lines[:SHOWN], f"    ... and {more} more (--json has all)"]
+
+
+def _brief(values: Any) -> str:
+    return ", ".join(f"{k}={v}" for k, v in values.items()) if isinstance(values, dict) else str(values)

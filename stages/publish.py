@@ -1,0 +1,171 @@
+"""Publish: the best model's predictions into Label Studio.
+
+Reads `data/predictions` and `data/best`; sends one prediction a task, named after model kind, label commit and
+model hash; writes `data/receipt.json`. Everything is checked before it is sent, because Label Studio accepts
+predictions that it cannot show, and counted after. Predictions of earlier models of ours are then removed;
+annotations and other people's predictions are never touched. Running it twice is running it once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.run import run
+from storage import predictions
+from storage.checkpoint import BEST, read_provenance
+from storage.errors import InputError, NotFoundError, ServiceError
+from storage.files import read_json, write_json
+from storage.label_config import LabelConfig
+from storage.labelstudio import LabelStudio
+from storage.predictions import Prediction
+from storage.progress import bar
+from storage.project import Project
+
+RECEIPT = Path("data/receipt.json")
+VERSION = 1
+OURS = re.compile(r"^[a-z]+-[0-9a-f]{7}-[0-9a-f]{8}$")
+
+
+def main() -> None:
+    """Send what is new, remove what is old, count, and write the receipt."""
+    project = Project.here()
+    provenance = read_provenance(BEST)
+    kind = str(read_json(BEST / "model.json", 1, "dvc repro promote")["kind"])
+    version = model_version(project, kind, provenance.labels, provenance.model)
+    found = [predictions.read(key) for key in predictions.keys()]  # noqa: SIM118 -- a module, no dict
+    checked = [(p.series, check(p, project.label_config)) for p in found]
+    number = _project_number(project)
+    sent = _send(project.studio, number, version, found, dict(checked))
+    receipt = {
+        "version": VERSION,
+        "model": provenance.model,
+        "labels": provenance.labels,
+        "predictions": {p.series: len(p.regions) for p in found},
+    }
+    write_json(RECEIPT, receipt)
+    print(
+        f"{len(found)} predictions of {version} in {project.studio.url}/projects/{number}/data ({sent} sent)"
+    )
+
+
+def model_version(project: Project, kind: str, labels: str, model: str) -> str:
+    """The name under which predictions appear: model kind, label commit, model hash.
+
+    Raises:
+        NotFoundError: no commit of this history holds the labels that the model learnt from.
+    """
+    commit = project.repository.label_commit(labels)
+    if commit is None:
+        raise NotFoundError(
+            "the best model's labels are in no commit, so its predictions could not be traced",
+            where=f"data/labels {labels or '(not tracked by DVC)'}",
+            cure="labeltrail sync, then dvc repro",
+        )
+    return f"{kind}-{commit[:7]}-{model[:8]}"
+
+
+def check(prediction: Prediction, config: LabelConfig) -> list[dict[str, Any]]:
+    """A prediction as Label Studio's `result`, or an error where it could not be shown.
+
+    Raises:
+        InputError: a label that the label config lacks, a time that is not finite, or end before start.
+    """
+    result = []
+    for index, region in enumerate(prediction.regions):
+        where = f"{predictions.PATH}/{prediction.series}.json, region {index}"
+        if region.label not in config.labels:
+            why = f"{region.label!r} is not in {', '.join(config.labels)}"
+            raise InputError(
+                "a predicted label is not in the label config", where=where, why=why, cure="dvc repro"
+            )
+        numbers = [value for value in (region.start, region.end) if isinstance(value, int | float)]
+        if not all(math.isfinite(value) for value in numbers) or region.start_row > region.end_row:
+            why = f"start {region.start}, end {region.end}"
+            raise InputError(
+                "a predicted region is no time range", where=where, why=why, cure="dvc repro predict"
+            )
+        value = {"start": region.start, "end": region.end, "instant": region.instant}
+        result.append(
+            {
+                "id": f"p{index}",
+                "from_name": config.control_tag,
+                "to_name": config.object_tag,
+                "type": "timeserieslabels",
+                "score": region.score,
+                "value": value | {"timeserieslabels": [region.label]},
+            }
+        )
+    return result
+
+
+def _project_number(project: Project) -> int:
+    state = project.remote.state()
+    if state is None:
+        raise NotFoundError("this branch has no Label Studio project yet", cure="labeltrail import PATH")
+    return state.project
+
+
+def _send(
+    studio: LabelStudio,
+    project: int,
+    version: str,
+    found: list[Prediction],
+    results: dict[str, list[dict[str, Any]]],
+) -> int:
+    """Make Label Studio hold exactly these predictions of ours; returns how many had to be sent."""
+    tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)}
+    missing = [p.series for p in found if p.series not in tasks]
+    if missing:
+        why = f"{len(missing)} of {len(found)} series have no task"
+        raise NotFoundError(
+            "a predicted series has no task", where=missing[0], why=why, cure="labeltrail sync"
+        )
+    wanted = {
+        tasks[p.series]: {
+            "task": tasks[p.series],
+            "model_version": version,
+            "score": p.score,
+            "result": results[p.series],
+        }
+        for p in found
+    }
+    versions = studio.model_versions(project)
+    if version in versions and _held(studio, project, version) != {t: w["result"] for t, w in wanted.items()}:
+        studio.delete_predictions(project, version)  # cut off half-way, or of other series: all anew
+        del versions[version]
+    sent = 0
+    if wanted and version not in versions:
+        with bar("publishing", len(wanted)) as advance:
+            for made in studio.import_predictions(project, list(wanted.values())):
+                sent += made
+                advance(made)
+        _count(studio, project, version, len(wanted))
+    studio.update_project(project, model_version=version)
+    for old in _old(versions, version):
+        studio.delete_predictions(project, old)
+    return sent
+
+
+def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dict[str, Any]]]:
+    return {p["task"]: p["result"] for p in studio.predictions(project) if p["model_version"] == version}
+
+
+def _count(studio: LabelStudio, project: int, version: str, wanted: int) -> None:
+    made = studio.model_versions(project).get(version, 0)
+    if made != wanted:
+        why = f"it holds {made} of {wanted}"
+        raise ServiceError(
+            "Label Studio did not take every prediction", where=version, why=why, cure="dvc repro publish"
+        )
+
+
+def _old(versions: dict[str, int], version: str) -> Iterator[str]:
+    return (name for name in versions if name != version and OURS.match(name))
+
+
+if __name__ == "__main__":
+    run(main)

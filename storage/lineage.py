@@ -1,0 +1,154 @@
+"""Lineage: the path from a prediction to the model, the label commit, the annotations and the recordings.
+
+Nothing is stored for it but what git and DVC hold anyway: `dvc.lock` of each commit names the bytes of the best
+model, the model's provenance names its labels by their hash, and the label commit is the first one with that hash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from storage import snapshot
+from storage.errors import NotFoundError
+from storage.repository import LABELS, LabelCommit, Repository
+from storage.snapshot import Record
+
+BEST = "data/best"
+FILES = ("provenance.json", "model.json")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was best once.
+
+    Attributes:
+        hash: of weights and model.json.
+        kind: `lstm`.
+        labels: hash of the label snapshot it learnt from.
+        series: hash of the folder of recordings.
+        params: by section.
+        annotations: record ids by series.
+        code: first commit whose `dvc.lock` names it; "" while that is not committed.
+    """
+
+    hash: str
+    kind: str
+    labels: str
+    series: str
+    params: dict[str, Any]
+    annotations: dict[str, list[str]]
+    code: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from, whole.
+
+    Attributes:
+        model: the model.
+        version: its name on predictions in Label Studio.
+        commit: the label commit; None where the labels were never committed.
+        annotators: number of annotations by annotator.
+        annotations: the records it learnt from, by series.
+        recordings: MD5 by series key.
+    """
+
+    model: Model
+    version: str
+    commit: LabelCommit | None
+    annotators: dict[str, int] = field(default_factory=dict)
+    annotations: dict[str, list[Record]] = field(default_factory=dict)
+    recordings: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`; regions are counted, not repeated."""
+        return {
+            "model": self.model.hash,
+            "model_version": self.version,
+            "label_commit": self.commit and {"commit": self.commit.commit, "subject": self.commit.subject},
+            "labels": self.model.labels,
+            "code_commit": self.model.code or None,
+            "params": self.model.params,
+            "annotators": self.annotators,
+            "annotations": [
+                {"id": r["id"], "series": key, "annotator": r["annotator"], "regions": len(r["result"])}
+                for key, records in self.annotations.items()
+                for r in records
+            ],
+            "series": self.recordings,
+        }
+
+
+def models(repository: Repository) -> list[Model]:
+    """Every model that was best, newest first; the work tree's first where it is not committed yet."""
+    found: dict[str, Model] = {}
+    folders: dict[str, str] = {}
+    for commit in repository.git("log", "--format=%H", "--", "dvc.lock").split():
+        folder = _locked(repository.show(commit, "dvc.lock"))
+        if folder:
+            folders[folder] = commit  # the log is newest first, so the oldest commit stays
+    for folder, commit in folders.items():
+        try:
+            listing = repository.folder(folder)
+            data = repository.read([listing[name] for name in FILES])
+        except NotFoundError:
+            continue  # its bytes were given up by `dvc gc`; the others can still be traced
+        model = _model({name: data[listing[name]] for name in FILES}, commit)
+        found.setdefault(model.hash, model)
+    best = repository.root / BEST
+    if all((best / name).is_file() for name in FILES):
+        model = _model({name: (best / name).read_bytes() for name in FILES}, "")
+        if model.hash not in found:
+            return [model, *found.values()]
+    return list(found.values())
+
+
+def trace(repository: Repository, model: Model) -> Lineage:
+    """Follow a model to its label commit, annotations, annotators and recordings.
+
+    Raises:
+        NotFoundError: the label snapshot is neither in the DVC cache nor in its remote.
+    """
+    commit = next((c for c in reversed(repository.label_commits()) if c.labels == model.labels), None)
+    wanted = {name for names in model.annotations.values() for name in names}
+    found: dict[str, list[Record]] = {}
+    people: dict[str, int] = {}
+    for record in records(repository, model.labels):
+        if record["id"] in wanted:
+            found.setdefault(record["series"], []).append(record)
+            people[record["annotator"]] = people.get(record["annotator"], 0) + 1
+    recordings = {name.removesuffix(".csv"): md5 for name, md5 in repository.folder(model.series).items()}
+    return Lineage(
+        model=model,
+        version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",
+        commit=commit,
+        annotators=dict(sorted(people.items())),
+        annotations=found,
+        recordings={key: recordings[key] for key in sorted(recordings)},
+    )
+
+
+def records(repository: Repository, labels: str) -> Iterator[Record]:
+    """The records of a label snapshot, by shard, from the DVC cache or its remote."""
+    shards = repository.folder(labels)
+    data = repository.read(shards.values())
+    for name, md5 in shards.items():
+        yield from snapshot.parse_shard(data[md5], f"{LABELS}/{name}")
+
+
+def _model(files: dict[str, bytes], code: str) -> Model:
+    provenance, model = (json.loads(files[name]) for name in FILES)
+    facts = {name: provenance[name] for name in ("labels", "series", "params", "annotations")}
+    return Model(hash=provenance["model"], kind=model["kind"], code=code, **facts)
+
+
+def _locked(lock: str | None) -> str:
+    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there."""
+    stages = (yaml.safe_load(lock) or {}).get("stages", {}) if lock else {}
+    outs = stages.get("promote", {}).get("outs", ())
+    return next((str(out["md5"]) for out in outs if out["path"] == BEST), "")

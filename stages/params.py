@@ -1,0 +1,231 @@
+"""`params.yaml` as typed, frozen values: everything that changes results, and nothing else.
+
+A param is versioned with the code and makes the same model anywhere; what differs between machines (addresses,
+credentials, engines) is a setting and comes from the environment. There are no defaults here: what is not in
+`params.yaml` does not exist, so the file shows all there is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from storage.errors import InputError
+
+PATH = Path("params.yaml")
+Metric = Literal["event_f1", "event_macro_f1", "balanced_accuracy", "macro_f1", "worst_f1"]
+
+
+class Section(BaseModel):
+    """Frozen; an unknown key is refused, so that a misspelt param is not silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Shares(Section):
+    """Fractions of the labeled series; they add up to 1."""
+
+    train: float = Field(gt=0, le=1, description="fraction of labeled series to learn from")
+    validation: float = Field(ge=0, lt=1, description="fraction to stop the training and choose decoding by")
+    test: float = Field(ge=0, lt=1, description="fraction to score models on, never used to choose anything")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Shares:
+        if abs(self.train + self.validation + self.test - 1) > 1e-6:
+            raise ValueError("train, validation and test must add up to 1")
+        return self
+
+
+class Sets(Section):
+    """How `labeltrail sync` gives newly labeled series to sets; what has a set keeps it."""
+
+    group: str = Field(
+        description="key of the task data that names whom a series is of; '' takes each series alone"
+    )
+    shares: Shares
+    seed: int = Field(ge=0, description="order in which new groups are dealt out")
+
+
+class Ingest(Section):
+    """Recordings to arrays."""
+
+    gap: float = Field(
+        gt=1, description="sample intervals; a longer pause is reported as a gap in quality.json"
+    )
+
+
+class Window(Section):
+    """Labels to targets and windows."""
+
+    size: int | Literal["auto"] = Field(
+        description="timepoints the network sees at once while it learns; longer: more context, fewer and slower "
+        "batches; auto: several times the longest common region"
+    )
+    instant_tolerance: int = Field(
+        ge=0, description="timepoints before and after an instant that are taught as that instant"
+    )
+
+    @model_validator(mode="after")
+    def _positive(self) -> Window:
+        if self.size != "auto" and self.size < 1:
+            raise ValueError("size must be 1 or more, or auto")
+        return self
+
+
+class Train(Section):
+    """Dataset to candidate."""
+
+    epochs: int = Field(ge=1, description="passes over the train set at most; the learning rate follows them")
+    patience: int = Field(ge=1, description="epochs without a gain on the validation set before it stops")
+    enough_balanced_accuracy: float = Field(
+        gt=0,
+        le=1,
+        description="with enough_worst_f1: stop as soon as the validation set reaches both, 0 to 1",
+    )
+    enough_worst_f1: float = Field(gt=0, le=1, description="F1 of the worst class that is enough, 0 to 1")
+    batch_size: int = Field(ge=1, description="windows for each step of the optimiser")
+    min_batches: int = Field(
+        ge=1, description="batches an epoch at least; a small train set is passed several times"
+    )
+    learning_rate: float = Field(gt=0, le=1, description="highest learning rate of the one-cycle schedule")
+    weight_decay: float = Field(ge=0, le=1, description="AdamW's pull of weights to zero")
+    hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each direction; more: slower, finer")
+    dropout: float = Field(
+        ge=0, lt=1, description="fraction of features hidden while it learns; against overfitting"
+    )
+    class_weights: bool = Field(
+        description="rare classes count more in the loss (square root of their rarity)"
+    )
+    flip: float = Field(
+        ge=0, le=1, description="chance that a channel of a window is turned upside down in training"
+    )
+    seed: int = Field(ge=0, description="of weights, order and augmentation")
+
+
+class Evaluate(Section):
+    """Candidate to scores."""
+
+    iou: float = Field(
+        gt=0, le=1, description="overlap (intersection over union) from which a range counts as found"
+    )
+    instant_tolerance: int = Field(ge=0, description="timepoints by which a found instant may be off")
+
+
+class Promote(Section):
+    """Candidate to best."""
+
+    metric: Metric = Field(description="score on the test set by which candidate and best are compared")
+    min_gain: float = Field(
+        ge=0, lt=1, description="the candidate must be better by this much; 0: as good is enough"
+    )
+
+
+class Predict(Section):
+    """Best to predictions."""
+
+    series: Literal["all", "unassigned"] = Field(description="which series: all, or only those without a set")
+
+
+class Publish(Section):
+    """Predictions to Label Studio: nothing to choose."""
+
+
+class Report(Section):
+    """One page to look at: nothing to choose."""
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    sets: Sets
+    ingest: Ingest
+    window: Window
+    train: Train
+    evaluate: Evaluate
+    promote: Promote
+    predict: Predict
+    publish: Publish
+    report: Report
+
+
+def load(path: Path = PATH) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        InputError: it is not there, is not YAML, or has values that are not allowed; names all of them.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            "this project has no params", where=str(path), cure=f"git checkout {path}"
+        ) from error
+    except yaml.YAMLError as error:
+        why = " ".join(str(error).split())
+        raise InputError("the params are not YAML", where=str(path), why=why, cure=f"mend {path}") from error
+    try:
+        return Params.model_validate(value)
+    except ValidationError as error:
+        lines = [_in_words(problem) for problem in error.errors()]
+        what = f"{len(lines)} problem(s) in the params:" + "".join(f"\n  - {line}" for line in lines)
+        raise InputError(
+            what, where=str(path), cure=f"mend them in {path}, then run the command again"
+        ) from error
+
+
+def _in_words(problem: Any) -> str:
+    """One problem as: field: what is there, what is allowed, what to do."""
+    place = [str(part) for part in problem["loc"] if part not in ("int", "literal['auto']")]
+    name, found, kind = ".".join(place) or "params.yaml", problem["input"], problem["type"]
+    if kind == "missing":
+        return f"{name} is missing: {_description(place)}"
+    if kind == "extra_forbidden":
+        return f"{name} is not a param: delete it; {_siblings(place)}"
+    if kind == "value_error":
+        return f"{name}: {problem['ctx']['error']}"
+    return f"{name} is {found!r}: it {_allowed(problem)}; {_description(place)}"
+
+
+def _allowed(problem: Any) -> str:
+    context = problem.get("ctx", {})
+    bounds = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+    for key, words in bounds.items():
+        if key in context:
+            return f"must be {words} {context[key]:g}"
+    if "expected" in context:
+        return f"must be {context['expected']}"
+    kinds = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
+    word = kinds.get(problem["type"].partition("_")[0], "a section with keys below it")
+    return f"must be {word}"
+
+
+def _model(place: list[str]) -> type[BaseModel] | None:
+    model: type[BaseModel] = Params
+    for part in place:
+        field = model.model_fields.get(part)
+        if (
+            field is None
+            or not isinstance(field.annotation, type)
+            or not issubclass(field.annotation, BaseModel)
+        ):
+            return None
+        model = field.annotation
+    return model
+
+
+def _description(place: list[str]) -> str:
+    model = _model(place[:-1])
+    field = model.model_fields.get(place[-1]) if model and place else None
+    if field is None:
+        return "see stages/params.py"
+    nested = _model(place)
+    return field.description or (nested.__doc__ or "").splitlines()[0] if nested else field.description or ""
+
+
+def _siblings(place: list[str]) -> str:
+    model = _model(place[:-1])
+    names = ", ".join(model.model_fields) if model else ""
+    return f"there are: {names}" if names else "there is nothing to set here"

@@ -1,0 +1,83 @@
+"""Reads data/best, data/arrays, the label config and data/sets.csv; writes data/predictions.
+
+The best model says what it finds in every series, labeled or not, with a score for each region and for the whole,
+and how unsure it is: what to label next is ordered by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages import params
+from stages.model.segmenter import Segmentation, Segmenter, misfit
+from stages.run import run
+from stages.timeseries.times import Times, row_to_time
+from storage import arrays, checkpoint, label_config, predictions, sets
+from storage.errors import InputError
+from storage.label_config import LabelConfig
+from storage.predictions import PredictedRegion, Prediction
+from storage.progress import track
+
+
+def main() -> None:
+    """Best to predictions."""
+    config, chosen = label_config.load(), params.load().predict.series
+    resting = checkpoint.read(checkpoint.BEST)
+    check_fits(resting, config)
+    name = checkpoint.read_provenance(checkpoint.BEST).model
+    keys = choose_series(chosen)
+    model = Segmenter.from_checkpoint(resting)
+    count = predictions.write(predict_all(model, name, keys, config))
+    print(f"{count} series predicted by model {name[:8]}")
+
+
+def check_fits(model: checkpoint.Checkpoint, config: LabelConfig) -> None:
+    """A model must know the project's channels and labels before it may speak.
+
+    Raises:
+        InputError: it does not; its names for classes would be wrong.
+    """
+    why = misfit(model, config.channels, config.labels)
+    if why:
+        raise InputError(
+            "the best model does not fit the label config", where="data/best", why=why, cure="dvc repro"
+        )
+
+
+def choose_series(chosen: str) -> list[str]:
+    """Keys of the series to predict."""
+    keys = sorted(arrays.read_index().series)
+    if chosen == "all":
+        return keys
+    rows = sets.read()
+    return [key for key in keys if key not in rows or rows[key].set == "unassigned"]
+
+
+def predict_all(model: Segmenter, name: str, keys: list[str], config: LabelConfig) -> Iterator[Prediction]:
+    """One prediction for each series."""
+    for key in track(keys, "predicting"):
+        found = model.segment(arrays.values(key))
+        yield to_prediction(key, name, found, arrays.times(key), config)
+
+
+def to_prediction(
+    series: str, model: str, found: Segmentation, times: Times, config: LabelConfig
+) -> Prediction:
+    """Timepoints as times, scores to four digits."""
+    regions = tuple(
+        PredictedRegion(
+            start=row_to_time(times, region.start, config.time_format),
+            end=row_to_time(times, region.end, config.time_format),
+            start_row=region.start,
+            end_row=region.end,
+            label=region.label,
+            instant=region.instant,
+            score=round(score, 4),
+        )
+        for region, score in found.regions
+    )
+    return Prediction(series, model, round(found.score, 4), round(found.uncertainty, 4), regions)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,207 @@
+"""Class probabilities to regions.
+
+A network answers for steps of several timepoints. Its probabilities are smoothed over time, the likeliest class of
+each step is taken, stretches shorter than a region of that class can be are given to the likelier neighbour, and
+each boundary is moved, within its steps, to where the two classes are equally likely. How much to smooth and
+what is too short is chosen on the validation set (`choose`) and rests in the model.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.timeseries.metrics import Judged, score
+from stages.timeseries.regions import classes_of, paint, runs
+from storage.regions import Region
+
+Probabilities = NDArray[np.float32]
+SMOOTHING = (1, 3, 5, 9, 15)
+FRACTIONS = (0.0, 0.3, 0.5, 0.7)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How probabilities become regions.
+
+    Attributes:
+        step: timepoints that one row of probabilities stands for.
+        labels: class k is `labels[k - 1]`.
+        instants: labels whose regions are instants.
+        tolerance: timepoints on both sides of an instant that were taught as it.
+        typical: timepoints of a short region of each class in the train set, background first.
+        smoothing: steps over which probabilities are averaged, odd.
+        fraction: a stretch shorter than this fraction of `typical` is no region.
+    """
+
+    step: int
+    labels: tuple[str, ...]
+    instants: tuple[str, ...]
+    tolerance: int
+    typical: tuple[float, ...]
+    smoothing: int = 3
+    fraction: float = 0.5
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], labels: Sequence[str]) -> Decoder:
+        """Read `postprocess` of model.json; the labels are written beside it."""
+        tuples = {name: tuple(value[name]) for name in ("instants", "typical")}
+        return cls(**{**value, **tuples}, labels=tuple(labels))
+
+    def to_json(self) -> dict[str, Any]:
+        """The inverse of `from_json`."""
+        return {k: v for k, v in self.__dict__.items() if k != "labels"}
+
+    def decode(self, probabilities: Probabilities, rows: int) -> list[tuple[Region, float]]:
+        """Regions of one series, by start, each with the mean probability of its label.
+
+        Args:
+            probabilities: (steps, classes); step i stands for timepoints i * step and on.
+            rows: timepoints of the series.
+        """
+        smooth = moving_mean(probabilities, self.smoothing)
+        least = np.array(self.typical) * self.fraction / self.step
+        classes = drop_short(smooth.argmax(1), smooth, least)
+        found = []
+        starts, ends, codes = runs(classes)
+        edges = self._edges(smooth, starts, codes, rows)
+        for i, (first, last, code) in enumerate(zip(starts, ends, codes, strict=True)):
+            if code and edges[i] < edges[i + 1]:
+                certainty = float(probabilities[first : last + 1, code].mean())
+                region = self._region(
+                    probabilities, int(first), int(last), int(code), edges[i], edges[i + 1] - 1
+                )
+                found.append((region, certainty))
+        return found
+
+    def _edges(
+        self, smooth: Probabilities, starts: NDArray[np.intp], codes: NDArray[Any], rows: int
+    ) -> list[int]:
+        """First timepoint of each stretch, and the number of timepoints."""
+        edges = [0]
+        for start, before, after in zip(starts[1:], codes, codes[1:], strict=False):
+            gain = np.log(smooth[start - 1 : start + 1, after] + 1e-9) - np.log(
+                smooth[start - 1 : start + 1, before] + 1e-9
+            )
+            shift = -gain[0] / (gain[1] - gain[0]) if gain[0] < 0 < gain[1] else 0.5
+            middle = (start - 1) * self.step + (self.step - 1) / 2
+            edges.append(min(max(round(middle + shift * self.step + 0.5), edges[-1]), rows))
+        return [*edges, rows]
+
+    def _region(
+        self, probabilities: Probabilities, first: int, last: int, code: int, start: int, end: int
+    ) -> Region:
+        label = self.labels[code - 1]
+        if label not in self.instants:
+            return Region(start, end, label)
+        weight = probabilities[first : last + 1, code].astype(np.float64)
+        centre = (weight * np.arange(first, last + 1)).sum() / weight.sum()
+        peak = min(max(round(centre * self.step + (self.step - 1) / 2), start), end)
+        return Region(peak, peak, label, instant=True)
+
+    def classes(self, regions: Iterable[Region], rows: int) -> NDArray[np.int16]:
+        """A class per timepoint, instants as wide as they were taught."""
+        return classes_of(paint(list(regions), rows, self.labels, self.tolerance), self.labels)
+
+
+def moving_mean(values: Probabilities, width: int) -> Probabilities:
+    """Mean over `width` steps; at the ends over those that are there."""
+    if width == 1 or len(values) == 0:
+        return values
+    half = width // 2
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0, dtype=np.float64)])
+    low = np.maximum(np.arange(len(values)) - half, 0)
+    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    mean: Probabilities = ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
+    return mean
+
+
+def drop_short(
+    classes: NDArray[np.intp], likely: Probabilities, least: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Give each stretch that is shorter than `least` of its class to the likelier neighbour, shortest first."""
+    starts, ends, codes = (a.tolist() for a in runs(classes))
+    count = len(starts)
+    left, right = list(range(-1, count - 1)), [*range(1, count), -1]
+    alive = [True] * count
+    total = np.concatenate([np.zeros((1, likely.shape[1])), np.cumsum(likely, 0, dtype=np.float64)])
+    heap: list[tuple[float, int, int]] = []
+
+    def queue(i: int) -> None:
+        length = ends[i] - starts[i] + 1
+        if length < least[codes[i]]:
+            heapq.heappush(heap, (length / least[codes[i]], i, length))
+
+    def absorb(i: int, j: int) -> None:
+        """Stretch i takes its neighbour j."""
+        alive[j] = False
+        starts[i], ends[i] = min(starts[i], starts[j]), max(ends[i], ends[j])
+        if right[i] == j:
+            right[i] = right[j]
+            if right[j] >= 0:
+                left[right[j]] = i
+        else:
+            left[i] = left[j]
+            if left[j] >= 0:
+                right[left[j]] = i
+
+    for i in range(count):
+        queue(i)
+    while heap:
+        _, i, length = heapq.heappop(heap)
+        if not alive[i] or length != ends[i] - starts[i] + 1:
+            continue
+        around = [j for j in (left[i], right[i]) if j >= 0]
+        if not around:
+            break
+        weight = total[ends[i] + 1] - total[starts[i]]
+        winner = max(around, key=lambda j: weight[codes[j]])
+        absorb(winner, i)
+        for j in (left[winner], right[winner]):
+            if j >= 0 and codes[j] == codes[winner]:
+                absorb(winner, j)
+        queue(winner)
+    out = np.empty_like(classes)
+    for i in range(count):
+        if alive[i]:
+            out[starts[i] : ends[i] + 1] = codes[i]
+    return out
+
+
+def typical_lengths(
+    lengths: Mapping[str, Sequence[int]], gaps: Sequence[int], labels: Sequence[str], step: int
+) -> tuple[float, ...]:
+    """A short region (5th percentile, in timepoints) of each class, background first; 0 where none is known."""
+    every = [[gap for gap in gaps if gap >= step], *(lengths.get(label, ()) for label in labels)]
+    return tuple(float(np.percentile(known, 5)) if len(known) else 0.0 for known in every)
+
+
+def choose(
+    decoder: Decoder,
+    answers: Sequence[tuple[Probabilities, NDArray[np.int16], Sequence[Region]]],
+    iou: float,
+    tolerance: int,
+) -> tuple[Decoder, float]:
+    """The smoothing and shortest length with the best event F1 on the validation set, and that F1.
+
+    Args:
+        decoder: to start from; of equals, the least smoothing wins.
+        answers: of each validation series the probabilities, the targets and the true regions.
+    """
+    best, best_f1 = decoder, -1.0
+    for smoothing, fraction in product(SMOOTHING, FRACTIONS):
+        trial = replace(decoder, smoothing=smoothing, fraction=fraction)
+        judged = []
+        for probabilities, target, true in answers:
+            found = [region for region, _ in trial.decode(probabilities, len(target))]
+            judged.append(Judged(target, trial.classes(found, len(target)), true, found))
+        f1 = score(judged, decoder.labels, iou, tolerance).event["f1"]
+        if f1 > best_f1 + 1e-9:
+            best, best_f1 = trial, f1
+    return best, best_f1

@@ -1,0 +1,44 @@
+"""What is odd about the numbers of a recording that can still be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.timeseries.times import Times
+
+
+def describe(
+    values: NDArray[np.float32], times: Times, channels: Sequence[str], gap: float
+) -> dict[str, Any]:
+    """Gaps, missing numbers and constant channels of one series.
+
+    Args:
+        values: (timepoints, channels).
+        times: (timepoints,), increasing.
+        channels: their names.
+        gap: a step of more than this many median steps is a gap.
+
+    Returns:
+        `gaps`: how many, and the timepoint before and the length (in steps) of the longest;
+        `nan`: how many by channel; `constant`: channels that never change.
+    """
+    missing = np.isnan(values)
+    low = np.where(missing, np.inf, values).min(0)
+    high = np.where(missing, -np.inf, values).max(0)
+    steps = np.diff(times).astype(np.float64)
+    lengths = steps / np.median(steps) if len(steps) else steps
+    wide = np.flatnonzero(lengths > gap)
+    longest = int(wide[lengths[wide].argmax()]) if len(wide) else None
+    return {
+        "gaps": {
+            "count": len(wide),
+            "longest_after_row": longest,
+            "longest_steps": round(float(lengths[longest]), 1) if longest is not None else 0.0,
+        },
+        "nan": {name: int(n) for name, n in zip(channels, missing.sum(0), strict=True) if n},
+        "constant": [name for name, same in zip(channels, low >= high, strict=True) if same],
+    }

@@ -1,0 +1,140 @@
+"""Annotations to targets: what each timepoint of a series is taught as.
+
+Targets are int16: 0 is background (time that nobody labeled in an annotated series), k is `labels[k - 1]`, -1 says
+nothing (no annotation, or no number to learn from). The rules, in order:
+
+1. A skipped annotation says nothing; an empty one says that all is background.
+2. The newest ground-truth annotation wins alone. Otherwise the newest annotation of each annotator has one
+   vote at each timepoint; where votes tie, the newest annotation among them decides.
+3. An instant is the nearest timepoint, taught together with `tolerance` timepoints on both sides.
+4. Where regions of one annotation overlap, the shorter one is on top, so that nothing marked disappears.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.timeseries.regions import classes_of, code_runs, paint
+from stages.timeseries.times import Times, parse_time, time_to_row
+from storage.label_config import LabelConfig
+from storage.regions import Region
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the annotations of one series say.
+
+    Attributes:
+        values: int16 (timepoints,).
+        regions: the true regions, by start; for instants the timepoint itself, not its widened range.
+        annotations: ids of the label records that had a say, sorted.
+        left_out: how many things were not used, by what they are.
+        notes: how many things were mended, by what they are.
+    """
+
+    values: NDArray[np.int16]
+    regions: tuple[Region, ...]
+    annotations: tuple[str, ...]
+    left_out: Counter[str]
+    notes: Counter[str]
+
+
+def make_targets(records: Sequence[Record], times: Times, config: LabelConfig, tolerance: int) -> Targets:
+    """Targets of one series from all its label records."""
+    left_out: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    left_out["skipped annotation"] = sum(bool(r.get("was_cancelled")) for r in records)
+    chosen = voters(records)
+    if not chosen:
+        nothing = np.full(len(times), -1, np.int16)
+        return Targets(nothing, (), (), +left_out, notes)
+    ballots = [read_regions(record, times, config, left_out, notes) for record in chosen]
+    codes = [paint(regions, len(times), config.labels, tolerance) for regions in ballots]
+    winner = vote(codes)
+    # The newest annotation's own regions tell apart neighbours of one label, which the codes cannot.
+    agreed = np.array_equal(winner, codes[0])
+    regions = ballots[0] if agreed else code_runs(winner, config.labels, tolerance)
+    values = classes_of(winner, config.labels)
+    ids = tuple(sorted(str(record["id"]) for record in chosen))
+    return Targets(values, tuple(sorted(regions)), ids, +left_out, +notes)
+
+
+def voters(records: Sequence[Record]) -> list[Record]:
+    """The annotations that count, the newest first."""
+    said = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
+    truths = [r for r in said if r.get("ground_truth")]
+    if truths:
+        return truths[:1]
+    newest: dict[str, Record] = {}
+    for record in said:
+        newest.setdefault(str(record.get("annotator", "")), record)
+    return list(newest.values())
+
+
+def _age(record: Record) -> tuple[str, str]:
+    return str(record.get("updated_at") or record.get("created_at") or ""), str(record["id"])
+
+
+def read_regions(
+    record: Record, times: Times, config: LabelConfig, left_out: Counter[str], notes: Counter[str]
+) -> list[Region]:
+    """The regions of one annotation; what cannot be used is counted, by what it is."""
+    regions = []
+    for item in record["result"]:
+        if item.get("type") != "timeserieslabels" or item.get("from_name") != config.control_tag:
+            left_out["result item that is no region of the control tag"] += 1
+            continue
+        region = _read_region(item.get("value") or {}, times, config, left_out, notes)
+        if region:
+            regions.append(region)
+    return sorted(set(regions))
+
+
+def _read_region(
+    value: Mapping[str, Any], times: Times, config: LabelConfig, left_out: Counter[str], notes: Counter[str]
+) -> Region | None:
+    names = value.get("timeserieslabels") or []
+    if not names:
+        left_out["region without a label"] += 1
+        return None
+    if len(names) > 1:
+        left_out["second label of a region"] += len(names) - 1
+    if names[0] not in config.labels:
+        left_out[f"region of label {names[0]!r}, which the label config lacks"] += 1
+        return None
+    start = parse_time(value.get("start"), config.time_format)
+    end = parse_time(value.get("end"), config.time_format)
+    if start is None:
+        left_out["region without a start"] += 1
+        return None
+    instant = bool(value.get("instant")) or value.get("start") == value.get("end")
+    if end is None:
+        notes["region without an end: ends with the series"] += not instant
+        end = start if instant else times[-1]
+    if end < start:
+        notes["region that ends before it starts: turned round"] += 1
+        start, end = end, start
+    if end < times[0] or start > times[-1]:
+        left_out["region outside the recording"] += 1
+        return None
+    first, last = time_to_row(times, start), time_to_row(times, end)
+    return Region(first, first if instant else last, names[0], instant)
+
+
+def vote(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:
+    """Most votes at each timepoint; `ballots` are newest first, and of tied codes the newest wins."""
+    if len(ballots) < 3:
+        return ballots[0]
+    stack = np.stack(ballots)
+    counts = np.stack([(stack == ballot).sum(0) for ballot in stack])
+    # argmax takes the first of equals: the newest.
+    elected: NDArray[np.int16] = np.take_along_axis(stack, counts.argmax(0)[None], 0)[0]
+    return elected

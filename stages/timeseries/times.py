@@ -1,0 +1,55 @@
+"""Between a time, as Label Studio writes it, and a timepoint (row of the recording)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage import times as stamps
+
+Times = NDArray[np.float64] | NDArray[np.int64]
+
+
+def parse_time(value: Any, time_format: str | None) -> float | int | None:
+    """A `start` or `end` of a region as a number in the unit of the recording's times.
+
+    Numbers may come as text. None: it is no time (null, NaN, or text in another form), as Label Studio
+    writes when the very last sample is labeled.
+    """
+    if isinstance(value, str) and time_format:
+        try:
+            return int(stamps.parse([value], time_format)[0])
+        except (ValueError, OverflowError):
+            return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(number):
+        return None
+    # With a timeFormat, Label Studio's editor may also hand over milliseconds since 1970.
+    return round(number * 1e6) if time_format else number
+
+
+def time_to_row(times: Times, time: float) -> int:
+    """The nearest timepoint; of two that are equally near, the earlier. Outside: the first or the last.
+
+    >>> time_to_row(np.array([0.0, 0.02, 0.04]), 0.029)
+    1
+    """
+    after = int(np.searchsorted(times, time))
+    if after == 0:
+        return 0
+    if after == len(times):
+        return len(times) - 1
+    # Differences of the array's own type: a float would round nanoseconds since 1970 to 256 of them.
+    exact = times.dtype.type(time) if times.dtype.kind == "i" else time
+    return after - 1 if exact - times[after - 1] <= times[after] - exact else after
+
+
+def row_to_time(times: Times, row: int, time_format: str | None) -> float | str:
+    """The time of a timepoint in the form that Label Studio wants."""
+    return stamps.render(int(times[row]), time_format) if time_format else float(times[row])

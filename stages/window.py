@@ -1,0 +1,174 @@
+"""Reads data/arrays, data/labels, the label config and data/sets.csv; writes data/dataset.
+
+Every labeled series gets a target per timepoint and its true regions; windows are starts in it. Whatever was not
+used is counted and named in the index, and so is what a person should know before trusting the model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from stages import params
+from stages.run import run
+from stages.timeseries import windows
+from stages.timeseries.targets import Targets, make_targets
+from storage import arrays, dataset, label_config, sets, snapshot
+from storage.errors import InputError
+from storage.files import pointer_md5
+from storage.label_config import LabelConfig
+from storage.progress import track
+from storage.regions import Region
+
+LABELS = Path("data/labels")
+LEARNT = ("train", "validation", "test")
+
+
+def main() -> None:
+    """Labels to targets and windows."""
+    config, settings = label_config.load(), params.load().window
+    ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
+    targets = {
+        key: teach(key, records[key], config, settings.instant_tolerance)
+        for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
+    }
+    index = make_index(targets, ingested, rows, config, settings)
+    left_out = tell_left_out(targets, records.keys() - ingested.series.keys())
+    warnings = tell_warnings(targets, index, config)
+    if not index.of("train"):
+        raise nothing_to_learn(index)
+    finished = dataset.Index(**{**vars(index), "left_out": left_out, "warnings": warnings})
+    dataset.write({key: targets[key].values for key in targets}, finished)
+    counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
+    print(f"{len(targets)} labeled series ({counts}), windows of {index.size} timepoints")
+    for line in (*left_out, *warnings):
+        print(line)
+
+
+def teach(key: str, records: list[snapshot.Record], config: LabelConfig, tolerance: int) -> Targets:
+    """Targets of one series; a timepoint without a number in some channel teaches nothing."""
+    targets = make_targets(records, arrays.times(key), config, tolerance)
+    missing = np.isnan(arrays.values(key)).any(1)
+    if targets.annotations and missing.any():
+        targets.values[missing] = -1
+        targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
+    return targets
+
+
+def make_index(
+    targets: Mapping[str, Targets],
+    ingested: arrays.Index,
+    rows: Mapping[str, sets.Row],
+    config: LabelConfig,
+    settings: params.Window,
+) -> dataset.Index:
+    """Series, sets and windows. What follows from the data follows from the train set alone."""
+    series = {}
+    for key, entry in sorted(ingested.series.items()):
+        row, found = rows.get(key, sets.Row(key, "unassigned")), targets.get(key)
+        said = (found.annotations, found.regions) if found else ((), ())
+        series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
+    train = [e for e in series.values() if e.set == "train" and e.annotations]
+    regions = [region for entry in train for region in entry.regions]
+    size = settings.size
+    if size == "auto":
+        lengths = windows.lengths(regions, settings.instant_tolerance)
+        size = windows.choose_size(lengths, max((e.rows for e in train), default=1))
+    return dataset.Index(
+        channels=ingested.channels,
+        labels=config.labels,
+        instants=tuple(label for label in config.labels if mostly_instant(label, regions)),
+        sampling_rate=ingested.sampling_rate,
+        instant_tolerance=settings.instant_tolerance,
+        size=size,
+        stride=size,
+        series=series,
+        windows={name: place_windows(series, name, size) for name in LEARNT},
+        left_out=(),
+        warnings=(),
+        provenance={
+            "labels": pointer_md5(LABELS.with_suffix(".dvc")),
+            "series": pointer_md5(Path("data/series.dvc")),
+        },
+    )
+
+
+def place_windows(series: Mapping[str, dataset.Entry], name: str, size: int) -> tuple[tuple[str, int], ...]:
+    """Windows of one set, side by side; training moves them about."""
+    labeled = [(key, entry) for key, entry in series.items() if entry.set == name and entry.annotations]
+    return tuple((key, start) for key, entry in labeled for start in windows.starts(entry.rows, size, size))
+
+
+def mostly_instant(label: str, regions: list[Region]) -> bool:
+    """Whether a label stands for instants: most of its regions are."""
+    kinds = [region.instant for region in regions if region.label == label]
+    return sum(kinds) > len(kinds) / 2
+
+
+def tell_left_out(targets: Mapping[str, Targets], unknown: set[str]) -> tuple[str, ...]:
+    """What was not used, how often, and in which series."""
+    lines = _counted({key: found.left_out for key, found in targets.items()})
+    if unknown:
+        lines.append(
+            f"{len(unknown)} labeled series without a usable recording: {', '.join(sorted(unknown))}"
+        )
+    return tuple(f"left out: {line}" for line in lines)
+
+
+def tell_warnings(
+    targets: Mapping[str, Targets], index: dataset.Index, config: LabelConfig
+) -> tuple[str, ...]:
+    """What a person should know: mended regions, sets without a class, labels used both ways."""
+    lines = _counted({key: found.notes for key, found in targets.items()})
+    for name in LEARNT:
+        keys = index.of(name)
+        there = {region.label for key in keys for region in index.series[key].regions}
+        lacking = [label for label in config.labels if label not in there]
+        if not keys:
+            lines.append(f"the {name} set has no labeled series")
+        elif lacking:
+            lines.append(f"the {name} set does not contain labels from all classes: no {', '.join(lacking)}")
+    unassigned = [
+        key for key in targets if targets[key].annotations and index.series[key].set == "unassigned"
+    ]
+    if unassigned:
+        lines.append(f"{len(unassigned)} labeled series are in no set: {', '.join(unassigned)}")
+    for label in config.labels:
+        kinds = [r.instant for e in index.series.values() for r in e.regions if r.label == label]
+        if len(set(kinds)) == 2:
+            what = "instants" if label in index.instants else "ranges"
+            lines.append(
+                f"{label} marks {sum(kinds)} instants and {len(kinds) - sum(kinds)} ranges: taken as {what}"
+            )
+    return tuple(f"warning: {line}" for line in lines)
+
+
+def _counted(found: Mapping[str, Counter[str]]) -> list[str]:
+    """One line for each kind of thing: how many, and where."""
+    places: dict[str, list[str]] = {}
+    for key, counts in sorted(found.items()):
+        for what, n in sorted(counts.items()):
+            places.setdefault(what, []).append(f"{key} ({n})")
+    return [
+        f"{sum(found[p.rpartition(' (')[0]][what] for p in where)} x {what}: {', '.join(where)}"
+        for what, where in sorted(places.items())
+    ]
+
+
+def nothing_to_learn(index: dataset.Index) -> InputError:
+    """Training cannot start; says what there is and what is missing."""
+    labeled = [key for key, entry in index.series.items() if entry.annotations]
+    if not labeled:
+        why = "no series has an annotation that is not skipped"
+        cure = "label some series in Label Studio, then: labeltrail sync"
+        return InputError("there is nothing to learn from", where=str(LABELS), why=why, cure=cure)
+    why = f"{len(labeled)} series are labeled, none of them is in the train set"
+    cure = f"write `train` beside some of them in {sets.PATH}"
+    return InputError("there is nothing to learn from", where=str(sets.PATH), why=why, cure=cure)
+
+
+if __name__ == "__main__":
+    run(main)

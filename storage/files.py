@@ -1,0 +1,89 @@
+"""Whole files, or none: every output is written beside its place and then moved over it.
+
+A stage that is killed leaves the old file or the new one, never half of either. JSON is written with sorted
+keys, so that the same content is the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from storage.errors import InputError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` at `path`; its folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Put `value` at `path` as JSON; NaN is refused, for it is not JSON."""
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n")
+
+
+def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
+    """Read a JSON object that carries a `version`.
+
+    Raises:
+        InputError: it is not there, is not a JSON object, or is newer than `version`; `cure` is the command
+            that makes it.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is not there yet", where=str(path), cure=cure) from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON", where=str(path), why=str(error), cure=cure) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is not a JSON object", where=str(path), cure=cure)
+    found = value.get("version")
+    if not isinstance(found, int) or found > version:
+        why = f"its version is {found}; this checkout reads up to {version}"
+        raise InputError(f"{path} cannot be read", where=str(path), why=why, cure="git pull, or: " + cure)
+    return value
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` that takes its place when the block ends without an error."""
+    beside, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    yield beside
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    beside.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def md5(path: Path) -> str:
+    """MD5 of a file, in hex; of a folder, the one that DVC gives it (ends in `.dir`); "" where nothing is."""
+    if not path.exists():
+        return ""
+    if path.is_dir():
+        files = sorted((p.relative_to(path).as_posix(), p) for p in path.rglob("*") if p.is_file())
+        listing = [{"md5": md5(file), "relpath": name} for name, file in files]
+        text = json.dumps(listing, sort_keys=True).encode()
+        return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def pointer_md5(path: Path) -> str:
+    """The hash that a DVC pointer file such as `data/labels.dvc` holds; "" where there is none."""
+    if not path.exists():
+        return ""
+    return str(yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]["md5"])

@@ -1,0 +1,81 @@
+"""`data/predictions/`: what the best model says about each series, written by predict.
+
+Layout and example: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from storage.files import fresh_folder, read_json, write_json
+
+PATH = Path("data/predictions")
+VERSION = 1
+CURE = "dvc repro predict"
+
+
+@dataclass(frozen=True)
+class PredictedRegion:
+    """One region that a model found.
+
+    Attributes:
+        start, end: times in the form that the label config asks for; equal for an instant.
+        start_row, end_row: the same as timepoints, both inclusive.
+        score: mean probability of its label over its timepoints, 0 to 1.
+    """
+
+    start: float | str
+    end: float | str
+    start_row: int
+    end_row: int
+    label: str
+    instant: bool
+    score: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model says about one series.
+
+    Attributes:
+        series: series key.
+        model: hash of the model.
+        score: mean probability of what was decided, over all timepoints, 0 to 1.
+        uncertainty: mean entropy of the class probabilities, 0 (sure) to 1 (no idea).
+        regions: by start; empty where all is background.
+    """
+
+    series: str
+    model: str
+    score: float
+    uncertainty: float
+    regions: tuple[PredictedRegion, ...]
+
+
+def write(predictions: Iterable[Prediction], path: Path = PATH) -> int:
+    """Write the whole folder anew, one series at a time; returns how many."""
+    count = 0
+    with fresh_folder(path) as folder:
+        for prediction in predictions:
+            write_json(folder / f"{prediction.series}.json", {"version": VERSION, **asdict(prediction)})
+            count += 1
+    return count
+
+
+def keys(path: Path = PATH) -> list[str]:
+    """Series keys that have a prediction, sorted."""
+    return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.json"))
+
+
+def read(key: str, path: Path = PATH) -> Prediction:
+    """Read the prediction of one series.
+
+    Raises:
+        InputError: there is none, or its format is newer than known.
+    """
+    value = read_json(path / f"{key}.json", VERSION, CURE)
+    value.pop("version")
+    value["regions"] = tuple(PredictedRegion(**region) for region in value["regions"])
+    return Prediction(**value)

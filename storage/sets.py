@@ -1,0 +1,76 @@
+"""`data/sets.csv`: which series is for training, validation, test, or unassigned (yet to be labeled).
+
+Written by sync, read by window, and edited by hand: hence a CSV, sorted by series. `group` is whom the
+recording is of: a group is never in two sets, or the test would know the person.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.errors import InputError
+from storage.files import write_bytes
+
+PATH = Path("data/sets.csv")
+SETS = ("train", "validation", "test", "unassigned")
+HEADER = ["series", "group", "set"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The group and the set of one series."""
+
+    group: str
+    set: str
+
+
+def read(path: Path = PATH) -> dict[str, Row]:
+    """Rows by series key; empty where the file does not exist.
+
+    Raises:
+        InputError: the header or a row is not as it must be, a series is there twice, or a group is in
+            two sets; names the line.
+    """
+    if not path.exists():
+        return {}
+    cure = f"mend the line, or: git checkout {path}"
+    rows: dict[str, Row] = {}
+    homes: dict[str, tuple[str, int]] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        for line in reader:
+            where = f"{path}:{reader.line_num}"
+            if reader.line_num == 1:
+                if line != HEADER:
+                    why = f"it is {','.join(line)!r}"
+                    raise InputError("the header must be series,group,set", where=where, why=why, cure=cure)
+                continue
+            if not line:
+                continue
+            if len(line) != 3 or line[2] not in SETS:
+                why = f"a row is series,group,set and set is one of {', '.join(SETS)}"
+                raise InputError(f"cannot read {','.join(line)!r}", where=where, why=why, cure=cure)
+            series, group, name = line
+            if series in rows:
+                raise InputError(f"series {series!r} is there twice", where=where, cure=cure)
+            home, first = homes.setdefault(group, (name, reader.line_num))
+            if name != "unassigned" and home == "unassigned":
+                homes[group] = (name, reader.line_num)
+            elif name not in (home, "unassigned"):
+                why = f"{home} on line {first}: what is learnt there would be known in {name}"
+                raise InputError(f"group {group!r} is in two sets", where=where, why=why, cure=cure)
+            rows[series] = Row(group, name)
+    return rows
+
+
+def write(rows: Mapping[str, Row], path: Path = PATH) -> None:
+    """Write the rows, sorted by series."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows([series, row.group, row.set] for series, row in sorted(rows.items()))
+    write_bytes(path, text.getvalue().encode())

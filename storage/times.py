@@ -1,0 +1,50 @@
+"""Time stamps as text: Label Studio's `timeFormat` (the directives of d3-time-format) to nanoseconds and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# d3 directives that strptime spells otherwise; %L is milliseconds, %e a day padded with a blank.
+STRPTIME = {"%L": "%f", "%e": "%d", "%Z": "%z"}
+EPOCH = {"%s": 10**9, "%Q": 10**6}
+ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
+
+
+def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
+    """Nanoseconds since 1970 UTC, one for each text; a text without a zone is taken as UTC.
+
+    Raises:
+        ValueError: a text does not match the format; the message names it.
+    """
+    if time_format in EPOCH:
+        return np.array([round(float(t) * EPOCH[time_format]) for t in texts], np.int64)
+    format = re.sub(r"%[LeZ]", lambda m: STRPTIME[m[0]], time_format)
+    stamps = pd.to_datetime(pd.Series(texts, dtype="str"), format=format, exact=True, utc=True)
+    return stamps.dt.as_unit("ns").to_numpy().astype("datetime64[ns]").astype(np.int64)
+
+
+def render(nanoseconds: int, time_format: str) -> str:
+    """The inverse of `parse`; as many digits of a second as the stamp needs, six or nine for %f."""
+    if time_format in EPOCH:
+        whole, part = divmod(nanoseconds, EPOCH[time_format])
+        return f"{whole}" if not part else f"{nanoseconds / EPOCH[time_format]:.9f}".rstrip("0")
+    fraction = nanoseconds % 10**9
+    digits = {
+        "%f": f"{fraction:09d}" if fraction % 1000 else f"{fraction // 1000:06d}",
+        "%L": f"{fraction // 10**6:03d}",
+        "%Z": "+0000",
+        "%z": "+0000",
+        "%e": str(pd.Timestamp(nanoseconds).day).rjust(2),
+    }
+    format = re.sub(r"%[fLZze]", lambda m: digits[m[0]], time_format)
+    return pd.Timestamp(nanoseconds - fraction).strftime(format)
+
+
+def zones(texts: Sequence[str]) -> list[str]:
+    """The different time zones at the end of the texts; "" where a text names none."""
+    return sorted({match[0] if (match := ZONE.search(text)) else "" for text in texts})

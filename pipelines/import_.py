@@ -113,7 +113,7 @@ def find(path: str) -> dict[str, Path]:
     if folder.is_dir():
         found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob("*.csv")}
     else:
-        names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]
+        names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 -- Path.glob refuses absolute patterns
         found = {file.stem: file for file in names}
         if len(found) < len(names):
             twice = [name for name, count in Counter(file.stem for file in names).items() if count > 1]

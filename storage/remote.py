@@ -245,11 +245,11 @@ class Remote:
             if have == set(task.annotations) and (not have or task.updated_at - max(moments) < GAP):
                 continue
             users = users or self.studio.users()
-            for annotation in self.studio.annotations(task.id):
-                row = rows.get(annotation["id"])
-                if row and row.value["record"]["updated_at"] >= annotation["updated_at"]:
+            for found in self.studio.annotations(task.id):
+                known = rows.get(found["id"])
+                if known and known.value["record"]["updated_at"] >= found["updated_at"]:
                     continue
-                healed += self._heal(task, annotation, users)
+                healed += self._heal(task, found, users)
         if everything:  # a deleted task takes its annotations along
             orphans |= {annotation for found in by_task.values() for annotation in found}
         keys = [rows[annotation].key for annotation in sorted(orphans)]

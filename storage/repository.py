@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from storage import process
-from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import pointer_md5
 
 LABELS = "data/labels"
@@ -43,13 +43,13 @@ class Repository:
 
     # -- git --------------------------------------------------------------------------------------
 
-    def git(self, *arguments: str, stdin: str | None = None) -> str:
+    def git(self, *arguments: str) -> str:
         """Run git in the clone; returns what it prints.
 
         Raises:
-            LabeltrailError: git failed; carries its own words.
+            ProgramError: git failed; carries its own words.
         """
-        return process.run(["git", *arguments], cwd=self.root, stdin=stdin)
+        return process.run(["git", *arguments], cwd=self.root)
 
     def branch(self) -> str:
         """The branch that is checked out.
@@ -79,17 +79,29 @@ class Repository:
         return sorted(entry[3:] for entry in listing.split("\0") if entry)
 
     def commit(self, paths: Iterable[str], message: str) -> str:
-        """Commit these files and nothing else that may be staged; returns the commit."""
+        """Commit these files and nothing else that may be staged; returns the commit.
+
+        Raises:
+            InputError: git does not know who commits.
+        """
         names = list(paths)
+        subject, _, trailers = message.strip().partition("\n\n")
+        paragraphs = ["-m", subject, *(["-m", trailers] if trailers else [])]
         self.git("add", "--", *names)
-        self.git("commit", "--quiet", "--only", "--file=-", "--", *names, stdin=message)
+        try:
+            self.git("commit", "--quiet", "--only", *paragraphs, "--", *names)
+        except process.ProgramError as error:
+            if "user.email" not in error.stderr:
+                raise
+            cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
+            raise InputError("git does not know who commits", where=str(self.root), cure=cure) from error
         return self.head()
 
     def show(self, revision: str, path: str) -> str | None:
         """A file's text in a revision; None where it is not there."""
         try:
             return self.git("show", f"{revision}:{path}")
-        except LabeltrailError:
+        except process.ProgramError:
             return None
 
     def label_commits(self) -> list[LabelCommit]:

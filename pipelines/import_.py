@@ -92,8 +92,10 @@ def import_recordings(
     data = {key: found[0].data for key, found in export.match(exported, good).items() if key}
     state = _ensure_project(project)
     _upload(project, good, data, done)
-    for source in project.studio.storages(state.project)[0]:
-        project.studio.sync_source(source["id"])
+    # Only now: Label Studio refuses a source storage whose prefix is still empty.
+    prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
+    source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)
+    project.studio.sync_source(source)
     if exported:
         _annotate(project, state, export.match(exported, good), config, done)
     done.url = f"{project.studio.url}/projects/{state.project}/data"
@@ -182,8 +184,8 @@ def _refuse_all(done: Imported) -> None:
 
 
 def _ensure_project(project: Project) -> State:
-    """The branch's Label Studio project, wired to the bucket; made where it is not there yet."""
-    remote, studio, settings = project.remote, project.studio, project.settings
+    """The branch's Label Studio project; made where it is not there yet."""
+    remote, studio = project.remote, project.studio
     project.bucket.create()
     text = (project.root / label_config.PATH).read_text(encoding="utf-8")
     state = remote.state()
@@ -195,7 +197,6 @@ def _ensure_project(project: Project) -> State:
         state = remote.write_state(State(number))
     if studio.project(state.project)["label_config"] != text:
         studio.update_project(state.project, label_config=text)
-    studio.ensure_storages(state.project, settings, remote.tasks_prefix, remote.annotations_prefix)
     return state
 
 

@@ -94,23 +94,18 @@ class OvertakenError(ConflictError):
 
 
 def _sync_once(project: Project, state: State) -> Synced:
-    repository, mirror = project.repository, project.mirror
-    # The note says that this clone saw everything agree; it is gone while a sync is under way, so that one
-    # that was killed is not taken for one that ended.
-    note = f"agreed {project.remote.prefix}"
-    agreed = mirror.note(note) == state.etag != ""
-    mirror.set_note(note, "")
+    repository = project.repository
     config_changed = _sync_label_config(project, state)
     theirs = project.remote.theirs(state)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
-    quiet = agreed and not theirs.moved and not config_changed and ours == (state.labels, state.series)
+    quiet = not theirs.moved and not config_changed and ours == (state.labels, state.series)
     if quiet and not repository.changed(PATHS):
-        mirror.set_note(note, state.etag)
+        project.remote.agree(state)
         return Synced(labels=ours[0], aside=_aside(theirs.aside))
-    return _bring_together(project, state, theirs, note)
+    return _bring_together(project, state, theirs)
 
 
-def _bring_together(project: Project, state: State, theirs: Theirs, note: str) -> Synced:
+def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
     repository = project.repository
     series = _merge_series(project, state, theirs)
     labels, ids = _merge_labels(project, state, theirs)
@@ -138,7 +133,7 @@ def _bring_together(project: Project, state: State, theirs: Theirs, note: str) -
             raise OvertakenError(
                 "somebody else synced this branch meanwhile", cure="labeltrail sync"
             ) from error
-    project.mirror.set_note(note, new.etag)
+    project.remote.agree(new)
     aside = _aside(theirs.aside)
     return Synced(commit, subject, hashes[0], len(labels.outgoing), theirs.healed, aside, warnings)
 

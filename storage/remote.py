@@ -57,7 +57,7 @@ class Theirs:
         series: ETag by series key.
         aside: objects that say nothing, with the reason: they are left where they are.
         healed: annotations that the bucket had missed.
-        moved: something differs from the last time this clone looked.
+        moved: something differs, or may differ, from what this clone saw agree at the end of a sync.
     """
 
     labels: dict[str, Record]
@@ -84,6 +84,7 @@ class Remote:
         self.tasks_prefix = f"{prefix}/tasks/"
         self.annotations_prefix = f"{prefix}/annotations/"
         self.state_key = f"{prefix}/sync.json"
+        self._agreed = f"agreed {prefix}"
 
     # -- sync.json --------------------------------------------------------------------------------
 
@@ -124,6 +125,10 @@ class Remote:
         )
         return replace(state, etag=etag)
 
+    def agree(self, state: State) -> None:
+        """Remember that this clone saw bucket, Label Studio and label commit agree, as `state` says."""
+        self.mirror.set_note(self._agreed, state.etag)
+
     # -- recordings and tasks ---------------------------------------------------------------------
 
     def series(self) -> dict[str, str]:
@@ -149,6 +154,9 @@ class Remote:
 
     def theirs(self, state: State) -> Theirs:
         """Look at bucket and Label Studio; gets only what changed since this clone looked last."""
+        agreed = self.mirror.note(self._agreed) == state.etag != ""
+        # Gone while somebody looks and acts on it, so that a run that was killed is not taken for one that ended.
+        self.mirror.set_note(self._agreed, "")
         series = self.series()
         tasks = self.mirror.refresh(self.bucket, self.tasks_prefix, self._parse_task)
         known = {row.key: row for row in self.mirror.rows(self.tasks_prefix)}
@@ -179,7 +187,7 @@ class Remote:
             series=series,
             aside=[row for row in (*rows, *task_rows) if row.value is None],
             healed=healed,
-            moved=bool(missing or healed or dropped or any(r.changed or r.gone for r in seen)),
+            moved=bool(not agreed or missing or healed or dropped or any(r.changed or r.gone for r in seen)),
         )
 
     def _task_series(self, key: str) -> str:

@@ -43,6 +43,7 @@ class Service:
     url: str
     port: str
     credentials: tuple[str, ...]
+    health: str  # path that answers 200 when the server is ready
 
 
 MINIO = Service(
@@ -51,6 +52,7 @@ MINIO = Service(
     "AWS_ENDPOINT_URL",
     "LABELTRAIL_MINIO_PORT",
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "/minio/health/live",
 )
 LABEL_STUDIO = Service(
     "label-studio",
@@ -58,6 +60,7 @@ LABEL_STUDIO = Service(
     "LABEL_STUDIO_URL",
     "LABELTRAIL_LABEL_STUDIO_PORT",
     ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_USERNAME", "LABEL_STUDIO_PASSWORD"),
+    "/health",
 )
 SERVICES = (MINIO, LABEL_STUDIO)
 
@@ -146,6 +149,7 @@ def adopt(root: Path, service: Service, port: int, credentials: Mapping[str, str
 
 def generated(service: Service, username: str) -> dict[str, str]:
     """New credentials for a server that this clone starts; the shapes are what each server accepts."""
+    values: tuple[str, ...]
     if service is MINIO:
         values = ("labeltrail-" + secrets.token_hex(4), secrets.token_hex(20))
     else:

@@ -1,0 +1,120 @@
+"""`labeltrail up`, `down`, `status`: the Label Studio and the S3 server of this clone.
+
+`up` mends what it finds: a server that died or hangs is started again, a port that another program took
+is changed, half-finished builds are made anew. Running it twice is running it once. A server whose address
+was given is used and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from storage import labelstudio_server, minio, process, servers, settings
+from storage.errors import ServiceError
+from storage.servers import ServerStatus, say
+from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
+
+PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: labelstudio_server.prepare}
+LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: labelstudio_server.launch}
+
+
+def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
+    """Start what is not running, both at the same time, and wait until it answers.
+
+    Args:
+        root: the project.
+        only: the servers to start; credentials and addresses are made for both in any case.
+
+    Raises:
+        ServiceError: a server died, hangs, or one that was given does not answer.
+        SetupError, ProgramError: MinIO could not be built or Label Studio not be installed.
+    """
+    with _alone(root):
+        for service in SERVICES:
+            _give_address(root, service)
+        with ThreadPoolExecutor(len(SERVICES)) as pool:
+            running = [pool.submit(_bring_up, root, service) for service in only]
+        return [future.result() for future in running]
+
+
+def down(root: Path) -> list[ServerStatus]:
+    """Stop the servers that this clone started; their data, logs and addresses stay.
+
+    Raises:
+        ServiceError: one does not end.
+    """
+    with _alone(root):
+        for service in SERVICES:
+            if servers.stop(root, service):
+                say(f"{service.title}: stopped")
+    return status(root)
+
+
+def status(root: Path) -> list[ServerStatus]:
+    """How the servers of this project are; nothing is changed."""
+    return [_status(root, service) for service in SERVICES]
+
+
+def lines(found: Sequence[ServerStatus]) -> list[str]:
+    """The same for a person, a line a server."""
+    return [f"{server.name:<14}{_words(server)}" for server in found]
+
+
+def _words(server: ServerStatus) -> str:
+    owner = "not ours" if server.external else f"process {server.pid}" if server.pid else ""
+    return "  ".join(word for word in (server.state, server.url, owner) if word)
+
+
+def _status(root: Path, service: Service) -> ServerStatus:
+    if settings.is_external(root, service):
+        return servers.inspect_external(service, settings.variables(root)[service.url])
+    return servers.inspect(root, service)
+
+
+def _alone(root: Path) -> AbstractContextManager[None]:
+    waiting = "another labeltrail starts or stops these servers; waiting for it"
+    return process.lock(root / ".labeltrail/servers/lock", lambda: say(waiting))
+
+
+def _give_address(root: Path, service: Service) -> None:
+    """See to it that `.env` has a free port and credentials for a server that this clone starts."""
+    if settings.is_external(root, service):
+        return
+    known = servers.recorded(root, service.name)
+    ours = known is not None and process.alive(known[0])
+    port = settings.own_port(root, service)
+    if port is not None and not ours and not servers.is_free(port):
+        say(f"{service.title}: port {port} is taken by another program; choosing another one")
+        port = None
+    fresh = settings.generated(service, labelstudio_server.username(root))
+    settings.adopt(root, service, port or servers.free_port(), fresh)
+
+
+def _bring_up(root: Path, service: Service) -> ServerStatus:
+    found = _status(root, service)
+    if found.external:
+        return _require(found, service)
+    if found.state == "running":
+        say(f"{service.title}: already running on {found.url}")
+        return found
+    if found.state == "died":
+        why = servers.log_tail(servers.log_path(root, service.name))
+        say(f"{service.title}: it had ended by itself, starting it again; its last lines:\n    {why}")
+    if found.state == "not answering":
+        say(f"{service.title}: process {found.pid} does not answer; stopping it")
+        servers.stop(root, service)
+    program = PREPARE[service](settings.cache_folder())
+    port = settings.own_port(root, service) or servers.free_port()
+    return servers.start(root, LAUNCH[service](root, program, settings.load(root), port))
+
+
+def _require(found: ServerStatus, service: Service) -> ServerStatus:
+    if found.state != "running":
+        why = f"{service.url} names it, so it is not ours to start"
+        cure = f"start it, or take {service.url} away, then run labeltrail up again"
+        raise ServiceError(f"{service.title} does not answer", where=found.url, why=why, cure=cure)
+    say(f"{service.title}: using {found.url}, which {service.url} names")
+    return found

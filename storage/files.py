@@ -19,10 +19,13 @@ import yaml
 from storage.errors import InputError
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Put `data` at `path`; its folders are made."""
+def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Put `data` at `path`; its folders are made. With a `mode`, nobody sees it under another one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
+    if mode is not None:
+        beside.unlink(missing_ok=True)
+        beside.touch(mode)
     beside.write_bytes(data)
     beside.replace(path)
 

@@ -65,3 +65,14 @@ class Project:
         """Bucket and Label Studio as the remote work tree of the branch that is checked out."""
         prefix = self.repository.prefix()
         return Remote(self.bucket, self.studio, self.mirror, prefix, self.label_config.data_key)
+
+    def wire(self) -> None:
+        """Make the bucket if it is not there, and point the DVC remote of this clone at it."""
+        self.bucket.create()
+        options = {
+            "endpointurl": self.settings.s3_endpoint,
+            "access_key_id": self.settings.access_key_id,
+            "secret_access_key": self.settings.secret_access_key.get_secret_value(),
+            "region": self.settings.region,
+        }
+        self.repository.configure(self.bucket.url("dvc"), options)

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from storage import process
+from storage import process, settings
 from storage.errors import InputError, NotFoundError, ServiceError
-from storage.files import pointer_md5
+from storage.files import pointer_md5, write_bytes
 
 LABELS = "data/labels"
 SERIES = "data/series"
@@ -202,11 +202,24 @@ class Repository:
             )
 
     def configure(self, url: str, options: Mapping[str, str]) -> None:
-        """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores."""
-        with self._dvc.config.edit("local") as config:
-            config["remote"] = {REMOTE: {"url": url} | dict(options)}
-        (self.root / ".dvc" / "config.local").chmod(0o600)
-        self.__dict__.pop("_dvc", None)
+        """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
+
+        The credentials stand there a second time, so that a plain `dvc pull` works too; the mode is 600.
+        """
+        path = self.root / ".dvc" / "config.local"
+        text = "".join(f"    {name} = {value}\n" for name, value in {"url": url, **options}.items())
+        text = f"['remote \"{REMOTE}\"']\n{text}"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_bytes(path, text.encode(), mode=0o600)
+            self.__dict__.pop("_dvc", None)
+
+    def reproduce(self) -> None:
+        """`dvc repro`, its output going where this program's goes.
+
+        Raises:
+            ProgramError: a stage failed; it has said why.
+        """
+        process.attach(["dvc", "repro"], cwd=self.root, env=settings.stage_environment())
 
     @cached_property
     def _dvc(self) -> Any:

@@ -1,0 +1,225 @@
+"""`labeltrail demo`: the main job from nothing, in this clone, by the commands that a person would type.
+
+Servers up, recordings in, labeled by two people through Label Studio's API, synced, trained, published. The
+recordings are simulated, or those of a folder of one's own. Each step is skipped where it has been done, so a
+demo that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines import services
+from pipelines.import_ import import_recordings
+from pipelines.sync import sync
+from stages.timeseries import simulation
+from stages.timeseries.simulation import Recording
+from storage import label_config, settings
+from storage.errors import InputError
+from storage.files import read_json, write_bytes, write_json
+from storage.labelstudio import LabelStudio, Task
+from storage.progress import console, track
+from storage.project import Project
+from storage.regions import Region
+from storage.settings import LABEL_STUDIO
+
+FOLDER = Path(".labeltrail/demo")
+RECORDINGS, SUBJECTS = 24, 8
+LABELED = 16  # of the recordings; the model labels the others
+REVIEWED = 6  # of those, the second person labels too
+SECOND = "ben@labeltrail.example"
+MODEL_FILES = ("dvc.lock",)
+
+
+@dataclass
+class Demo:
+    """What the demo did: seconds by step, and where to look.
+
+    Attributes:
+        seconds: wall time of each step.
+        version: the model version that Label Studio shows.
+        commit: the label commit behind it.
+        scores: the promoted model's scores on the test set.
+        url: the project in Label Studio.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    version: str = ""
+    commit: str = ""
+    scores: dict[str, Any] = field(default_factory=dict)
+    url: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def demo(project: Project, data: Path | None) -> Demo:
+    """Run the whole loop once.
+
+    Args:
+        project: this clone.
+        data: a folder with `series/*.csv` and `tasks.json`; None: simulated recordings.
+
+    Raises:
+        InputError: the folder is not such a folder, or this clone was made for other data.
+    """
+    source = _source(project, data)
+    done = Demo()
+    with _step(done, "servers"):
+        services.up(project.root)
+        project.wire()
+    if data is None:
+        recordings = simulation.simulate(RECORDINGS, SUBJECTS)
+        with _step(done, "recordings"):
+            imported = import_recordings(project, str(_write(project, recordings)))
+        with _step(done, "labels by two people"):
+            _label(project, recordings)
+    else:
+        with _step(done, "recordings and labels"):
+            imported = import_recordings(project, str(data / "series"), data / "tasks.json")
+    for finding in imported.findings:
+        console.print(f"  {finding.where}: {finding.what}", markup=False)
+    with _step(done, "sync"):
+        _identify(project)
+        sync(project)
+    with _step(done, "dvc repro"):
+        project.repository.reproduce()
+    _commit_model(project)
+    done.url = imported.url
+    _conclude(project, done)
+    write_json(project.root / FOLDER / "demo.json", source | {"demo": done.to_json()})
+    return done
+
+
+@contextmanager
+def _step(done: Demo, name: str) -> Iterator[None]:
+    console.rule(f"[bold]{name}", align="left")
+    start = time.monotonic()
+    yield
+    done.seconds[name] = round(time.monotonic() - start, 1)
+
+
+def _source(project: Project, data: Path | None) -> dict[str, Any]:
+    """Remember which data this demo is of; two kinds in one project would fit no label config."""
+    source = {"version": 1, "data": str(data.resolve()) if data else "simulated"}
+    path = project.root / FOLDER / "demo.json"
+    if data and not ((data / "series").is_dir() and (data / "tasks.json").is_file()):
+        why = "it needs a folder series/ with CSV files, and tasks.json, a Label Studio export"
+        raise InputError("this folder cannot be demonstrated", where=str(data), why=why, cure="make demo DATA=FOLDER")
+    if path.exists():
+        known = read_json(path, 1, "make clean-demo; make demo")["data"]
+        if known != source["data"]:
+            why = f"it holds {known}"
+            cure = "make clean-demo, then make demo again"
+            raise InputError("this demo was made with other data", where=str(project.root), why=why, cure=cure)
+    write_json(path, source)
+    return source
+
+
+# -- simulated recordings and people --------------------------------------------------------------
+
+
+def _write(project: Project, recordings: Sequence[Recording]) -> Path:
+    """Write recordings and label config as a person would have them; returns the folder to import."""
+    folder = project.root / FOLDER / "series"
+    for recording in recordings:
+        write_bytes(folder / f"{recording.series}.csv", recording.to_csv())
+    config = project.root / label_config.PATH
+    if not config.exists():
+        text = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
+        write_bytes(config, text.encode())
+    return folder
+
+
+def _label(project: Project, recordings: Sequence[Recording]) -> None:
+    """Two people label a part of the recordings, each with an account, through Label Studio's API.
+
+    Recordings of the same people are chosen together, so that some people are new to the model.
+    """
+    state = project.remote.state()
+    if state is None:
+        return
+    tasks = {str(task.data.get("series")): task for task in project.studio.tasks(state.project)}
+    labeled = recordings[:LABELED]
+    work = [(project.studio, tasks[r.series], r, r.regions) for r in labeled if not tasks[r.series].annotations]
+    second = _second_annotator(project)
+    if second:
+        for number, r in enumerate(labeled[:REVIEWED]):
+            if len(tasks[r.series].annotations) < 2:
+                seen = tuple(simulation.disagree(r.regions, len(r.times), number))
+                work.append((second, tasks[r.series], r, seen))
+    for studio, task, recording, regions in track(work, "labeling", len(work)):
+        _annotate(studio, task, recording, regions, project)
+
+
+def _annotate(
+    studio: LabelStudio, task: Task, recording: Recording, regions: Sequence[Region], project: Project
+) -> None:
+    config = project.label_config
+    result = [
+        {
+            "id": f"{recording.series}-{number:03d}",
+            "from_name": config.control_tag,
+            "to_name": config.object_tag,
+            "type": "timeserieslabels",
+            "origin": "manual",
+            "value": {
+                "start": float(recording.times[region.start]),
+                "end": float(recording.times[region.end]),
+                "instant": region.instant,
+                "timeserieslabels": [region.label],
+            },
+        }
+        for number, region in enumerate(regions)
+    ]
+    studio.annotate(task.id, result, lead_time=float(len(regions) * 4))
+
+
+def _second_annotator(project: Project) -> LabelStudio | None:
+    """The second person, with an account of their own; none on a Label Studio that is not this clone's."""
+    if settings.is_external(project.root, LABEL_STUDIO):
+        console.print("Label Studio is not this clone's own: no second user is made, one person labels")
+        return None
+    kept = settings.read_env_file(project.root)
+    if "LABELTRAIL_DEMO_API_KEY" not in kept:
+        password = settings.generated(LABEL_STUDIO, SECOND)["LABEL_STUDIO_PASSWORD"]
+        token = project.studio.invite(SECOND, password)
+        account = {"LABELTRAIL_DEMO_USERNAME": SECOND, "LABELTRAIL_DEMO_PASSWORD": password}
+        settings.write_env_file(project.root, account | {"LABELTRAIL_DEMO_API_KEY": token})
+        kept = settings.read_env_file(project.root)
+    return LabelStudio(project.settings.label_studio_url, kept["LABELTRAIL_DEMO_API_KEY"])
+
+
+# -- git ------------------------------------------------------------------------------------------
+
+
+def _identify(project: Project) -> None:
+    """Commits in the demo need an author, also where git has not been told one yet."""
+    git = project.repository.git
+    if "user.email" not in git("config", "--list", "--name-only").split():
+        git("config", "user.name", "Labeltrail demo")
+        git("config", "user.email", "demo@labeltrail.example")
+
+
+def _commit_model(project: Project) -> None:
+    changed = project.repository.changed(MODEL_FILES)
+    if changed:
+        verdict = read_json(project.root / "reports/promote.json", 1, "dvc repro")
+        project.repository.commit(changed, f"model: {verdict['verdict']}: {verdict['reason']}\n")
+        project.repository.push()
+
+
+def _conclude(project: Project, done: Demo) -> None:
+    from storage import lineage
+
+    model = lineage.trace(project.repository, lineage.models(project.repository)[0])
+    done.version = model.version
+    done.commit = model.commit.commit if model.commit else ""
+    done.scores = json.loads((project.root / "reports/evaluate.json").read_text(encoding="utf-8"))

@@ -1,0 +1,36 @@
+"""`labeltrail status`: where the labels, the best model and Label Studio's project are."""
+
+from __future__ import annotations
+
+from storage import label_config, lineage, sets
+from storage.errors import LabeltrailError
+from storage.project import Project
+from storage.repository import LABELS
+
+
+def whereabouts(project: Project) -> dict[str, str]:
+    """Short facts about this clone, by name; a fact that cannot be had says why."""
+    repository = project.repository
+    facts = {"branch": repository.branch()}
+    labels = repository.pointer(LABELS)
+    commit = repository.label_commit(labels) if labels else None
+    facts["labels"] = f"{commit[:12]}" if commit else "no label commit yet (labeltrail sync)"
+    if commit:
+        facts["labels"] += "  " + repository.git("show", "--no-patch", "--format=%s", commit).strip()
+    rows = sets.read(project.root / sets.PATH).values()
+    counts = {name: sum(row.set == name for row in rows) for name in sets.SETS}
+    facts["series"] = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet"
+    models = lineage.models(repository)
+    facts["best model"] = lineage.trace(repository, models[0]).version if models else "none yet (dvc repro)"
+    facts["project"] = _project_url(project)
+    return facts
+
+
+def _project_url(project: Project) -> str:
+    if not (project.root / label_config.PATH).exists():
+        return "none yet (labeltrail import)"
+    try:
+        state = project.remote.state()
+    except LabeltrailError as error:
+        return f"not known: {error.what}"
+    return f"{project.studio.url}/projects/{state.project}/data" if state else "none yet (labeltrail import)"

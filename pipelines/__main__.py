@@ -56,7 +56,7 @@ def up(as_json: Json = False) -> None:
 
     project = _project()
     servers = services.up(project.root)
-    services.wire(project)
+    project.wire()
     _say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     _next(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
 
@@ -81,10 +81,11 @@ def status(as_json: Json = False) -> None:
     Example: labeltrail status --json
     """
     from pipelines import services
+    from pipelines.status import whereabouts
 
     project = _project()
     servers = services.status(project.root)
-    where = services.whereabouts(project)
+    where = whereabouts(project)
     text = [*services.lines(servers), *(f"{name:<14}{value}" for name, value in where.items())]
     _say(as_json, {"servers": [s.to_json() for s in servers], "project": where}, text)
     _next(as_json, "labeltrail doctor checks all of it")
@@ -157,6 +158,24 @@ def sync(as_json: Json = False) -> None:
     )
     _say(as_json, done.to_json(), text)
     _next(as_json, "dvc repro" if done.commit else "label in Label Studio, then labeltrail sync")
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with series/*.csv and tasks.json; else simulated recordings.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole loop once in this clone: servers, recordings, labels, training, predictions.
+
+    Example: labeltrail demo --data ~/recordings
+    """
+    from pipelines.demo import demo as show
+
+    project = _project()
+    done = show(project, data)
+    _say(as_json, done.to_json(), done.lines(project.root))
 
 
 @app.command()

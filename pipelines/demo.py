@@ -31,8 +31,8 @@ from storage.settings import LABEL_STUDIO
 
 FOLDER = Path(".labeltrail/demo")
 RECORDINGS, SUBJECTS = 24, 8
-LABELED = 16  # of the recordings; the model labels the others
-REVIEWED = 6  # of those, the second person labels too
+LABELED = 6  # of the subjects; the recordings of the others are the model's, which has never met them
+REVIEWED = 6  # of the labeled recordings, the second person labels too
 SECOND = "ben@labeltrail.example"
 MODEL_FILES = ("dvc.lock",)
 
@@ -58,6 +58,25 @@ class Demo:
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
+
+    def lines(self, root: Path) -> list[str]:
+        """For the person who waited: what there is now, where to look, what to type next."""
+        test = self.scores.get("test") or self.scores.get("validation") or {}
+        points, events = test.get("timepoint", {}), test.get("event", {})
+        return [
+            "",
+            "  ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items()),
+            f"model         {self.version}, made by label commit {self.commit[:12]}",
+            f"test scores   balanced accuracy {points.get('balanced_accuracy', 0):.3f}, "
+            f"event F1 {events.get('f1', 0):.3f} of {events.get('true', 0)} events",
+            f"look          {self.url}",
+            f"              user and password: LABEL_STUDIO_USERNAME, LABEL_STUDIO_PASSWORD in {root / '.env'}",
+            f"              {root / 'reports/index.html'}",
+            f"next          cd {root.name}; . .venv/bin/activate",
+            "              change a label in Label Studio, then: labeltrail sync; dvc repro",
+            f"              labeltrail trace {self.version}",
+            "              labeltrail down stops the servers; make demo starts them again",
+        ]
 
 
 def demo(project: Project, data: Path | None) -> Demo:
@@ -112,13 +131,17 @@ def _source(project: Project, data: Path | None) -> dict[str, Any]:
     path = project.root / FOLDER / "demo.json"
     if data and not ((data / "series").is_dir() and (data / "tasks.json").is_file()):
         why = "it needs a folder series/ with CSV files, and tasks.json, a Label Studio export"
-        raise InputError("this folder cannot be demonstrated", where=str(data), why=why, cure="make demo DATA=FOLDER")
+        raise InputError(
+            "this folder cannot be demonstrated", where=str(data), why=why, cure="make demo DATA=FOLDER"
+        )
     if path.exists():
         known = read_json(path, 1, "make clean-demo; make demo")["data"]
         if known != source["data"]:
             why = f"it holds {known}"
             cure = "make clean-demo, then make demo again"
-            raise InputError("this demo was made with other data", where=str(project.root), why=why, cure=cure)
+            raise InputError(
+                "this demo was made with other data", where=str(project.root), why=why, cure=cure
+            )
     write_json(path, source)
     return source
 
@@ -139,16 +162,16 @@ def _write(project: Project, recordings: Sequence[Recording]) -> Path:
 
 
 def _label(project: Project, recordings: Sequence[Recording]) -> None:
-    """Two people label a part of the recordings, each with an account, through Label Studio's API.
-
-    Recordings of the same people are chosen together, so that some people are new to the model.
-    """
+    """Two people label a part of the recordings, each with an account, through Label Studio's API."""
     state = project.remote.state()
     if state is None:
         return
     tasks = {str(task.data.get("series")): task for task in project.studio.tasks(state.project)}
-    labeled = recordings[:LABELED]
-    work = [(project.studio, tasks[r.series], r, r.regions) for r in labeled if not tasks[r.series].annotations]
+    people = sorted({r.subject for r in recordings})[:LABELED]
+    labeled = [r for r in recordings if r.subject in people]
+    work = [
+        (project.studio, tasks[r.series], r, r.regions) for r in labeled if not tasks[r.series].annotations
+    ]
     second = _second_annotator(project)
     if second:
         for number, r in enumerate(labeled[:REVIEWED]):

@@ -1,0 +1,41 @@
+# One-line calls; what they do is in pipelines/ and tests/. `make help` lists them.
+CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltrail)
+UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+RUN := $(UV) run --frozen --quiet
+.DEFAULT_GOAL := help
+.PHONY: help demo clean-demo up down test test-slow check docs bench
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(UV) ## run the whole loop in demo/: servers, labels, training, predictions (DATA=FOLDER for your own)
+	@test -d demo || git clone --quiet . demo
+	@cd demo && $(RUN) --no-dev labeltrail demo $(if $(DATA),--data $(abspath $(DATA)))
+
+clean-demo: down ## stop the demo's servers and delete demo/, its labels included
+	@rm -rf demo
+
+up: $(UV) ## start MinIO and Label Studio of this clone
+	@$(RUN) --no-dev labeltrail up
+
+down: $(UV) ## stop the servers of this clone and of demo/
+	@$(RUN) --no-dev labeltrail down
+	@test ! -d demo || (cd demo && $(RUN) --no-dev labeltrail down)
+
+test: $(UV) ## all tests but the slow ones
+	@$(RUN) pytest
+
+test-slow: $(UV) ## the slow tests
+	@$(RUN) pytest -m slow
+
+check: $(UV) ## formatting, lint, types, walls
+	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
+
+docs: $(UV) ## make docs/cli.md anew
+	@$(RUN) python -m pipelines.reference
+
+bench: $(UV) ## the benchmarks
+	@$(RUN) python benchmarks/sync.py
+
+$(CACHE)/uv/bin/uv:
+	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv==0.13.8

@@ -25,6 +25,10 @@ KIND = "lstm"
 CHUNK, OVERLAP = 512, 128
 BATCH = 16
 
+# One thread, always: sums are then taken in one order, so the bytes do not depend on the machine's cores; and an
+# LSTM this small only loses by more.
+torch.set_num_threads(1)
+
 
 @dataclass(frozen=True)
 class Segmentation:

@@ -94,7 +94,6 @@ def fit(
     on_epoch: Callable[[Epoch], None],
 ) -> Fit:
     """Train a network. The same examples, shape and plan give the same weights, to the last bit."""
-    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)

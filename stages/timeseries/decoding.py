@@ -68,16 +68,31 @@ class Decoder:
         smooth = moving_mean(probabilities, self.smoothing)
         least = np.array(self.typical) * self.fraction / self.step
         classes = drop_short(smooth.argmax(1), smooth, least)
-        found = []
         starts, ends, codes = runs(classes)
         edges = self._edges(smooth, starts, codes, rows)
-        for i, (first, last, code) in enumerate(zip(starts, ends, codes, strict=True)):
-            if code and edges[i] < edges[i + 1]:
-                certainty = float(probabilities[first : last + 1, code].mean())
-                region = self._region(
-                    probabilities, int(first), int(last), int(code), edges[i], edges[i + 1] - 1
-                )
-                found.append((region, certainty))
+        found = []
+        for code, first, last in self._stretches(codes.tolist()):
+            if edges[first] < edges[last + 1]:
+                steps = slice(int(starts[first]), int(ends[last]) + 1)
+                chances = probabilities[steps, code]
+                region = self._region(chances, steps.start, code, edges[first], edges[last + 1] - 1)
+                found.append((region, float(chances.mean())))
+        return sorted(found)
+
+    def _stretches(self, codes: list[int]) -> list[tuple[int, int, int]]:
+        """Class, first and last run of what becomes a region: an instant inside a range does not end it."""
+        found: list[tuple[int, int, int]] = []
+        around = -1  # place of the range that is still open
+        for i, code in enumerate(codes):
+            if code == 0:
+                around = -1
+            elif self.labels[code - 1] in self.instants:
+                found.append((code, i, i))
+            elif around >= 0 and found[around][0] == code:
+                found[around] = (code, found[around][1], i)
+            else:
+                around = len(found)
+                found.append((code, i, i))
         return found
 
     def _edges(
@@ -94,14 +109,13 @@ class Decoder:
             edges.append(min(max(round(middle + shift * self.step + 0.5), edges[-1]), rows))
         return [*edges, rows]
 
-    def _region(
-        self, probabilities: Probabilities, first: int, last: int, code: int, start: int, end: int
-    ) -> Region:
+    def _region(self, chances: Probabilities, first: int, code: int, start: int, end: int) -> Region:
+        """A range as it is; for an instant the middle of its probability, to the timepoint."""
         label = self.labels[code - 1]
         if label not in self.instants:
             return Region(start, end, label)
-        weight = probabilities[first : last + 1, code].astype(np.float64)
-        centre = (weight * np.arange(first, last + 1)).sum() / weight.sum()
+        weight = chances.astype(np.float64)
+        centre = first + (weight * np.arange(len(weight))).sum() / weight.sum()
         peak = min(max(round(centre * self.step + (self.step - 1) / 2), start), end)
         return Region(peak, peak, label, instant=True)
 

@@ -42,7 +42,7 @@ def choose_step(lengths: list[int]) -> int:
 
     >>> choose_step([150, 900, 1200])
     16
-    >>> choose_step([21, 900, 1200])
+    >>> choose_step([21, 21, 900, 1200])
     4
     """
     if not lengths:
@@ -62,7 +62,7 @@ def choose_size(lengths: list[int], longest_series: int) -> int:
     step = choose_step(lengths)
     long = float(np.percentile(lengths, LONG)) if lengths else 1.0
     size = 256 * step
-    while size < 3 * long and size < 4096 * step:
+    while size < 1.5 * long and size < 4096 * step:
         size *= 2
     return min(size, -(-longest_series // step) * step)
 

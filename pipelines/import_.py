@@ -214,7 +214,7 @@ def _upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, A
 
     outcomes = Counter(track(parallel(put, good), "uploading", len(good)))
     done.added, done.changed, done.unchanged = (outcomes[k] for k in ("added", "changed", "unchanged"))
-    have = {item.key for item in project.bucket.list(remote.tasks_prefix)}
+    have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
     missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
     # What the work tree knows of a series goes before what an export says.
     known = tasks.read(project.root / tasks.PATH)

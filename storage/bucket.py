@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.request import urlopen
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -88,7 +90,7 @@ class Bucket:
                 raise
             return True
 
-    def list(self, prefix: str) -> Iterator[Object]:
+    def objects(self, prefix: str) -> Iterator[Object]:
         """All objects whose key starts with `prefix`, in the order of their keys."""
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
@@ -142,6 +144,46 @@ class Bucket:
             "get_object", Params={"Bucket": self.name, "Key": key}, ExpiresIn=seconds
         )
         return url
+
+    def probe(self) -> list[str]:
+        """Do everything once that the work needs, on an object of its own; returns what was done.
+
+        Raises:
+            ServiceError: one of them fails, or gives back other bytes.
+        """
+        key, data = f".labeltrail-probe-{uuid4().hex}", b"probe"
+        etag = self.put(key, data, match="")
+        try:
+            if self.get(key) != (data, etag) or [item.key for item in self.objects(key)] != [key]:
+                raise ServiceError("the bucket gives back something else than was put", where=self.url(key))
+            self._refuses_a_second(key, data)
+            self._read_signed(key, data)
+        finally:
+            self.delete([key])
+        if list(self.objects(key)):
+            raise ServiceError("the bucket keeps what was deleted", where=self.url(key))
+        return ["put", "get", "list", "conditional put", "signed address", "delete"]
+
+    def _refuses_a_second(self, key: str, data: bytes) -> None:
+        try:
+            self.put(key, data, match="")
+        except ConflictError:
+            return
+        why = "it takes a conditional put whose condition does not hold, so two syncs could overwrite each other"
+        raise ServiceError(
+            "this S3 server cannot be used", where=self.endpoint, why=why, cure="use MinIO or versitygw"
+        )
+
+    def _read_signed(self, key: str, data: bytes) -> None:
+        try:
+            with urlopen(self.sign(key), timeout=5) as answer:  # noqa: S310 -- the scheme is the endpoint's
+                found = answer.read()
+        except OSError as error:
+            raise ServiceError(
+                "a signed address cannot be read", where=self.url(key), why=str(error)
+            ) from error
+        if found != data:
+            raise ServiceError("a signed address gives other bytes", where=self.url(key))
 
     def url(self, key: str) -> str:
         """The object's name as people and task data write it: `s3://bucket/key`."""

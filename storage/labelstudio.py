@@ -20,6 +20,8 @@ from storage.settings import Settings
 
 Json = dict[str, Any]
 
+VERSION = "1.23.2"
+
 PAGE = 500  # tasks in one answer
 # Label Studio reads this form of a moment and fails on one without a fraction.
 FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -177,6 +179,12 @@ class LabelStudio:
                 self._call("PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG)
                 return int(storage["id"])
         return int(self._object("POST", f"/api/storages/{kind}s3", json=body, timeout=LONG)["id"])
+
+    def try_storage(self, kind: str, project: int, storage: Json) -> None:
+        """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""
+        path = "/api/storages/s3/validate" if kind == "source" else "/api/storages/export/s3/validate"
+        facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
+        self._call("POST", path, json=facts | {"project": project})
 
     def sync_source(self, storage: int) -> None:
         """Make tasks of the objects that are new in the source storage."""

@@ -128,7 +128,7 @@ def trace(repository: Repository, model: Model) -> Lineage:
         version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",
         commit=commit,
         annotators=dict(sorted(people.items())),
-        annotations=found,
+        annotations=dict(sorted(found.items())),
         recordings={key: recordings[key] for key in sorted(recordings)},
     )
 

@@ -75,7 +75,7 @@ class Mirror:
             parse: turns key and bytes into a JSON value; an InputError sets the object aside.
         """
         known = {row.key: row.etag for row in self.rows(prefix)}
-        listed = {item.key: item for item in bucket.list(prefix)}
+        listed = {item.key: item for item in bucket.objects(prefix)}
         stale = [item for key, item in listed.items() if known.get(key) != item.etag]
         gone = [key for key in known if key not in listed]
 

@@ -133,7 +133,7 @@ class Remote:
 
     def series(self) -> dict[str, str]:
         """ETag of every recording in the bucket, by series key."""
-        found = self.bucket.list(SERIES)
+        found = self.bucket.objects(SERIES)
         return {series_of(item.key): item.etag for item in found if item.key.endswith(".csv")}
 
     def put_task(self, series: str, data: dict[str, Any]) -> None:

@@ -1,0 +1,170 @@
+"""`labeltrail doctor`: try everything for real, and say the cure of what fails.
+
+Each check does what the work itself will do: it puts, gets, lists, deletes and signs in the bucket, asks Label
+Studio with the token and has Label Studio try its storages, reads the recordings with the label config, and looks
+for every object that the pointers in git name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from storage import label_config, series
+from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.labelstudio import VERSION
+from storage.progress import track
+from storage.project import Project
+from storage.remote import State
+from storage.repository import LABELS, SERIES
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried.
+
+    Attributes:
+        name: what was tried.
+        passed: whether it works; None where something it rests on does not.
+        detail: what was found, or what, where and why it failed.
+        cure: the next command, where it failed.
+    """
+
+    name: str
+    passed: bool | None
+    detail: str
+    cure: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """For people."""
+        mark = {True: "ok    ", False: "FAILED", None: "-     "}[self.passed]
+        text = f"{mark} {self.name:<14} {self.detail}"
+        return f"{text}\n       {'next':<14} {self.cure}" if self.cure else text
+
+
+def examine(project: Project) -> list[Check]:
+    """Try everything; a failed check leaves out only those that rest on it."""
+    checks: list[tuple[str, str, Callable[[Project], str]]] = [
+        ("settings", "", _settings),
+        ("bucket", "settings", _bucket),
+        ("Label Studio", "settings", _studio),
+        ("label config", "", _label_config),
+        ("storages", "bucket, Label Studio, label config", _storages),
+        ("same config", "storages", _same_config),
+        ("recordings", "label config", _recordings),
+        ("git", "", _git),
+        ("DVC", "bucket", _dvc),
+        ("sync", "storages, DVC", _sync),
+    ]
+    results: dict[str, Check] = {}
+    for name, needs, function in checks:
+        missing = [need for need in needs.split(", ") if need and not results[need].passed]
+        if missing:
+            results[name] = Check(name, None, f"not tried: it rests on {missing[0]}")
+            continue
+        try:
+            results[name] = Check(name, True, function(project))
+        except LabeltrailError as error:
+            detail = "; ".join(part for part in (error.what, error.where, error.why) if part)
+            results[name] = Check(name, False, detail, error.cure or "labeltrail status")
+    return list(results.values())
+
+
+def _settings(project: Project) -> str:
+    return f"{project.settings.s3_endpoint}, {project.settings.label_studio_url}"
+
+
+def _bucket(project: Project) -> str:
+    done = project.bucket.probe()
+    return f"{project.bucket.url('')} at {project.bucket.endpoint}: {', '.join(done)}"
+
+
+def _studio(project: Project) -> str:
+    version, person = project.studio.version(), project.studio.whoami()
+    if version != VERSION:
+        cure = f"use Label Studio {VERSION}: the API was tried with that one"
+        raise ServiceError(
+            "another Label Studio", where=project.studio.url, why=f"it is {version}", cure=cure
+        )
+    return f"{version} at {project.studio.url} as {person}"
+
+
+def _label_config(project: Project) -> str:
+    config = project.label_config
+    return f"{len(config.channels)} channels, {len(config.labels)} labels"
+
+
+def _state(project: Project) -> State:
+    state = project.remote.state()
+    if state is None:
+        raise NotFoundError("this branch has no Label Studio project yet", cure="labeltrail import PATH")
+    return state
+
+
+def _storages(project: Project) -> str:
+    state = _state(project)
+    sources, targets = project.studio.storages(state.project)
+    wanted = (project.remote.tasks_prefix, project.remote.annotations_prefix)
+    for kind, found, prefix in (("source", sources, wanted[0]), ("target", targets, wanted[1])):
+        ours = [
+            s for s in found if s["bucket"] == project.bucket.name and f"{s['prefix']}/".startswith(prefix)
+        ]
+        if not ours:
+            where = f"{project.studio.url}/projects/{state.project}/settings/storage"
+            cure = "labeltrail import data/series"
+            raise NotFoundError(
+                f"the project has no {kind} storage on {project.bucket.url(prefix)}", where=where, cure=cure
+            )
+        project.studio.try_storage(kind, state.project, ours[0])
+    return f"project {state.project} reads and writes {project.bucket.url(project.remote.prefix)}"
+
+
+def _same_config(project: Project) -> str:
+    state = _state(project)
+    theirs = str(project.studio.project(state.project)["label_config"])
+    if theirs != (project.root / label_config.PATH).read_text(encoding="utf-8"):
+        raise InputError("the label config here is not the one in Label Studio", cure="labeltrail sync")
+    return "the label config is the same here and in Label Studio"
+
+
+def _recordings(project: Project) -> str:
+    files = sorted((project.root / SERIES).rglob("*.csv"))
+    for file in track(files, "reading recordings", len(files)):
+        series.read(file, project.label_config)
+    return f"{len(files)} recordings have the channels of the label config"
+
+
+def _git(project: Project) -> str:
+    repository = project.repository
+    branch = repository.branch()
+    if "user.email" not in repository.git("config", "--list", "--name-only").split():
+        cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM'
+        raise InputError("git does not know who commits", where=str(project.root), cure=cure)
+    changed = repository.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
+    if changed:
+        raise InputError("label changes are not committed", where=", ".join(changed), cure="labeltrail sync")
+    return f"branch {branch}, {len(repository.label_commits())} label commits"
+
+
+def _dvc(project: Project) -> str:
+    repository = project.repository
+    count = 0
+    for path in (LABELS, SERIES):
+        folder = repository.folder(repository.pointer(path))
+        count += len(folder)
+        repository.read(folder.values())
+    return f"{count} files of labels and recordings are in the cache or the remote"
+
+
+def _sync(project: Project) -> str:
+    state, repository = _state(project), project.repository
+    if (state.labels, state.series) != (repository.pointer(LABELS), repository.pointer(SERIES)):
+        raise InputError(
+            "bucket and label commit do not agree", where=project.remote.state_key, cure="labeltrail sync"
+        )
+    return "bucket and label commit agreed at the last sync"

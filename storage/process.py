@@ -87,6 +87,19 @@ def run(
     return done.stdout
 
 
+def attach(args: Sequence[Argument], *, cwd: Path, env: Mapping[str, str]) -> None:
+    """Run a program whose output is for the person who waits: it goes where this program's goes.
+
+    Raises:
+        ProgramError: it ended with an error.
+    """
+    words = [os.fspath(arg) for arg in args]
+    done = subprocess.run(words, cwd=cwd, env=env, check=False)
+    if done.returncode:
+        why = f"exit status {done.returncode}; it has said why above"
+        raise ProgramError(f"`{' '.join(words)}` failed", returncode=done.returncode, stderr="", why=why)
+
+
 def tail(text: str, lines: int = TAIL) -> str:
     """The last lines of a program's output, indented to stand in an error."""
     return "\n    ".join(text.strip().splitlines()[-lines:])

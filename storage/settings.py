@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +92,15 @@ def load(root: Path) -> Settings:
         return Settings.model_validate(variables(root))
     except ValidationError as error:
         # Values are left out of the message: one of them may be a secret in the wrong place.
-        faults = [f"{fault['loc'][0]}: {fault['msg'].lower()}" for fault in error.errors(include_input=False)]
+        faults = error.errors(include_input=False)
+        given = [service for service in SERVICES if is_external(root, service)]
+        by_hand = {name for service in given for name in (service.url, *service.credentials)}
+        named = any(fault["type"] != "missing" or fault["loc"][0] in by_hand for fault in faults)
         raise InputError(
             "the settings of this project are not complete",
-            where=str(root / ENV_FILE),
-            why="; ".join(faults),
-            cure="labeltrail up",
+            where=f"environment and {root / ENV_FILE}",
+            why="; ".join(f"{fault['loc'][0]}: {fault['msg'].lower()}" for fault in faults),
+            cure="set them where the address stands, as in .env.sample" if named else "labeltrail up",
         ) from None
 
 
@@ -175,6 +179,12 @@ def environment(settings: Settings) -> dict[str, str]:
 def build_environment(**extra: str) -> dict[str, str]:
     """The variables of a program that builds or installs: proxies and mirrors of the shell count."""
     return {**os.environ, **extra}
+
+
+def stage_environment() -> dict[str, str]:
+    """The variables of `dvc repro`: the programs of this Python's environment come first on the PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path}
 
 
 def server_environment(**extra: str) -> dict[str, str]:

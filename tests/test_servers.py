@@ -1,0 +1,319 @@
+"""Each thing that goes wrong with servers is seen, said and mended; the servers are real."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipelines import services
+from storage import labelstudio_server, minio, process, servers, settings
+from storage.errors import ServiceError, SetupError
+from storage.labelstudio import LabelStudio
+from storage.process import ProgramError
+from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A project without servers; what a test starts in it is stopped."""
+    yield tmp_path
+    services.down(tmp_path)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is first on the PATH, for programs that fail in a chosen way; an empty cache."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("LABELTRAIL_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+def program(path: Path, script: str) -> None:
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+
+
+def up_minio(project: Path) -> servers.ServerStatus:
+    return services.up(project, only=[MINIO])[0]
+
+
+def said(capsys: Capture) -> str:
+    return capsys.readouterr().err
+
+
+def test_up_twice_down_and_up_again(project: Path, capsys: Capture) -> None:
+    first = up_minio(project)
+    assert (first.state, first.external) == ("running", False)
+    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path(first.log or "").stat().st_mode) == 0o600
+    assert up_minio(project) == first
+    assert f"MinIO: already running on {first.url}" in said(capsys)
+    assert [s.state for s in services.status(project)] == ["running", "stopped"]
+
+    (project / ".labeltrail/data/minio/kept").mkdir()
+    assert [s.state for s in services.down(project)] == ["stopped", "stopped"]
+    assert servers.is_free(settings.own_port(project, MINIO) or 0)
+    again = up_minio(project)
+    assert again.url == first.url
+    assert again.pid != first.pid
+    assert (project / ".labeltrail/data/minio/kept").is_dir()
+    assert services.lines([again]) == [f"minio         running  {again.url}  process {again.pid}"]
+
+
+def test_a_dead_server_is_started_again(project: Path, capsys: Capture) -> None:
+    first = up_minio(project)
+    psutil.Process(first.pid).kill()
+    assert process.wait(lambda: services.status(project)[0].state == "died", 5)
+    again = up_minio(project)
+    assert (again.state, again.url) == ("running", first.url)
+    assert "MinIO: it had ended by itself, starting it again; its last lines:" in said(capsys)
+    assert (project / ".labeltrail/logs/minio.before.log").exists()
+
+
+def test_a_pid_that_somebody_else_has_now_is_left_alone(project: Path) -> None:
+    record = {"pid": os.getpid(), "started": "0", "url": "http://127.0.0.1:20001", "version": 1}
+    path = servers.record_path(project, "minio")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record))
+    assert services.status(project)[0].state == "died"
+    services.down(project)  # would have ended the tests
+    assert not path.exists()
+
+
+def test_a_damaged_record_is_no_record(project: Path, capsys: Capture) -> None:
+    path = servers.record_path(project, "minio")
+    path.parent.mkdir(parents=True)
+    path.write_text('{"pid": 12')
+    assert services.status(project)[0].state == "stopped"
+    assert "is damaged and taken for no record" in said(capsys)
+
+
+def test_a_taken_port_is_changed(project: Path, capsys: Capture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        settings.adopt(project, MINIO, taken, settings.generated(MINIO, ""))
+        kept = settings.variables(project)["AWS_SECRET_ACCESS_KEY"]
+        found = up_minio(project)
+    assert f"MinIO: port {taken} is taken by another program; choosing another one" in said(capsys)
+    assert found.url != f"http://127.0.0.1:{taken}"
+    assert settings.load(project).s3_endpoint == found.url
+    assert settings.variables(project)["AWS_SECRET_ACCESS_KEY"] == kept
+
+
+def test_a_server_that_dies_at_its_start(project: Path, programs: Path) -> None:
+    program(programs / "minio", 'echo "FATAL: the disk is on fire"; exit 3\n')
+    with pytest.raises(ServiceError) as caught:
+        up_minio(project)
+    log = project / ".labeltrail/logs/minio.log"
+    assert str(caught.value) == (
+        "MinIO ended at its start\n"
+        f"  where: {settings.own_url(project, MINIO)}\n"
+        "  why: FATAL: the disk is on fire\n"
+        f"  next: labeltrail up; the whole log: {log}"
+    )
+    assert services.status(project)[0].state == "stopped"
+
+
+def test_a_server_that_never_answers(project: Path, programs: Path) -> None:
+    program(programs / "minio", 'echo "thinking"; exec sleep 60\n')
+    launch = launch_minio(project, programs / "minio")
+    with pytest.raises(ServiceError, match=r"MinIO does not answer after 0\.5 s") as caught:
+        servers.start(project, replace(launch, patience=0.5))
+    assert caught.value.why == "thinking"
+    assert servers.recorded(project, "minio") is None
+
+
+def test_a_server_that_goes_to_another_port(project: Path, programs: Path) -> None:
+    listen = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"
+    program(programs / "minio", f'exec python3 -c "{listen}"\n')
+    with pytest.raises(ServiceError, match="MinIO is not where it should be") as caught:
+        servers.start(project, launch_minio(project, programs / "minio"))
+    assert "was taken in between; it went to" in caught.value.why
+
+
+def test_a_server_that_hangs_is_replaced(project: Path, programs: Path, capsys: Capture) -> None:
+    first = process.spawn(["sleep", "60"], env={}, cwd=project, log=project / "hangs.log")
+    port = servers.free_port()
+    settings.adopt(project, MINIO, port, settings.generated(MINIO, ""))
+    record = {"pid": first.pid, "started": first.started, "url": f"http://127.0.0.1:{port}", "version": 1}
+    servers.record_path(project, "minio").parent.mkdir(parents=True)
+    servers.record_path(project, "minio").write_text(json.dumps(record))
+    assert services.status(project)[0].state == "not answering"
+    program(programs / "minio", "exit 1\n")
+    with pytest.raises(ServiceError):
+        up_minio(project)
+    assert f"MinIO: process {first.pid} does not answer; stopping it" in said(capsys)
+    assert not process.alive(first)
+
+
+def launch_minio(project: Path, path: Path) -> servers.Launch:
+    port = servers.free_port()
+    for service in SERVICES:
+        settings.adopt(project, service, port, settings.generated(service, "me@example.com"))
+    return minio.launch(project, path, settings.load(project), port)
+
+
+GO = """
+case "$1" in
+env) echo go1.24.1 ;;
+install) {install} ;;
+esac
+"""
+
+
+def test_a_half_finished_build_of_minio_is_never_used(
+    programs: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    cache = tmp_path / "cache"
+    left = cache / "minio-build-killed"
+    left.mkdir(parents=True)
+    (left / "minio").write_text("half")
+    program(programs / "go", GO.format(install='echo half > "$GOBIN/minio"; echo "no network" >&2; exit 1'))
+    with pytest.raises(ProgramError) as caught:
+        minio.prepare(cache)
+    assert caught.value.why == "no network"
+    assert f"removing a half-finished build, {left}" in said(capsys)
+    assert minio.find(cache) is None
+    assert [path.name for path in cache.iterdir()] == ["minio.lock"]
+
+    program(programs / "go", GO.format(install='echo whole > "$GOBIN/minio"'))
+    assert minio.prepare(cache).read_text() == "whole\n"
+    program(programs / "go", "exit 1\n")
+    assert minio.prepare(cache).read_text() == "whole\n"
+
+
+def test_an_old_go_is_not_used_and_without_uv_the_cure_is_said(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(programs / "go", "echo go1.20.3\n")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SetupError, match="uv was not found") as caught:
+        minio.prepare(tmp_path / "cache")
+    assert caught.value.cure == "pip install uv, or run `make up`, which brings its own"
+
+
+UV = """
+case "$1" in
+venv) for folder; do :; done; mkdir -p "$folder/bin" ;;
+pip) test -e "{ready}" || {{ echo "killed" >&2; exit 1; }}
+     cp "{ready}" "$(dirname "$5")/label-studio" ;;
+esac
+"""
+
+
+def test_a_half_finished_installation_of_label_studio_is_made_anew(
+    programs: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    cache, ready = tmp_path / "cache", tmp_path / "ready"
+    program(programs / "uv", UV.format(ready=ready))
+    with pytest.raises(ProgramError):
+        labelstudio_server.prepare(cache)
+    folder = cache / "label-studio-1.23.2"
+    assert folder.exists()
+
+    program(
+        ready,
+        'echo empty > "$LABEL_STUDIO_BASE_DATA_DIR/label_studio.sqlite3"; mkdir "$LABEL_STUDIO_BASE_DATA_DIR/x"\n',
+    )
+    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio"
+    assert f"removing a half-finished or outdated installation, {folder}" in said(capsys)
+    assert (folder / "label_studio.sqlite3").read_text() == "empty\n"
+    assert sorted(path.name for path in cache.iterdir()) == ["label-studio-1.23.2", "label-studio.lock"]
+    ready.unlink()
+    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """A server that somebody else runs."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_given_addresses_are_used_and_nothing_is_started(
+    project: Path, elsewhere: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", elsewhere)
+    monkeypatch.setenv("LABEL_STUDIO_URL", elsewhere)
+    for found in (services.up(project), services.status(project), services.down(project)):
+        assert [(s.state, s.external, s.pid, s.url) for s in found] == [
+            ("running", True, None, elsewhere)
+        ] * 2
+    assert f"MinIO: using {elsewhere}, which AWS_ENDPOINT_URL names" in said(capsys)
+    assert not (project / ".env").exists()
+    assert not (project / ".labeltrail/data").exists()
+
+
+def test_a_given_address_where_nobody_answers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
+    with pytest.raises(ServiceError) as caught:
+        up_minio(project)
+    assert caught.value.what == "MinIO does not answer"
+    assert caught.value.cure == "start it, or take AWS_ENDPOINT_URL away, then run labeltrail up again"
+
+
+def test_label_studio_knows_the_token_and_nobody_elses_key(
+    services_root: Path, label_studio: Settings, project: Path
+) -> None:
+    assert whoami(label_studio) == "admin@labeltrail.local"
+    before = services.status(services_root)
+    assert services.up(services_root) == before
+    # A database that outlived its .env: new credentials, another user, in the same organization.
+    again = services.up(project)
+    services.down(project)
+    (project / ".env").unlink()
+    services.up(project)
+    name = whoami(settings.load(project))
+    assert name.startswith("admin-")
+    assert [s.name for s in again] == ["minio", "label-studio"]
+    keys = [secret_key(services_root), secret_key(project)]
+    assert keys[0] != keys[1]
+    assert all(len(key) >= 50 for key in keys)
+
+
+def whoami(values: Settings) -> str:
+    return LabelStudio.of(values).whoami()
+
+
+def secret_key(root: Path) -> str:
+    return (labelstudio_server.data_folder(root) / ".env").read_text().partition("SECRET_KEY=")[2].strip()
+
+
+def test_no_secret_in_the_process_list_or_the_logs(services_root: Path, label_studio: Settings) -> None:
+    whoami(label_studio)
+    secrets = [
+        label_studio.secret_access_key.get_secret_value(),
+        label_studio.label_studio_api_key.get_secret_value(),
+        label_studio.label_studio_password.get_secret_value(),
+        secret_key(services_root),
+    ]
+    found = services.status(services_root)
+    assert [s.state for s in found] == ["running", "running"]
+    for server in found:
+        shown = " ".join(psutil.Process(server.pid).cmdline()) + Path(server.log or "").read_text()
+        assert not any(secret in shown for secret in secrets)
+    records = "".join(path.read_text() for path in (services_root / ".labeltrail/servers").glob("*.json"))
+    assert not any(secret in records for secret in secrets)
+
+
+def test_label_studio_data_are_private(services_root: Path, label_studio: Settings) -> None:
+    folder = labelstudio_server.data_folder(services_root)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert settings.is_external(services_root, LABEL_STUDIO) is False

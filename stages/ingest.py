@@ -18,8 +18,9 @@ from storage import series as recordings
 from storage.errors import InputError
 from storage.files import md5
 from storage.label_config import LabelConfig
+from storage.problems import Problem
 from storage.progress import track
-from storage.series import Problem, Series
+from storage.series import Series
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 # d3 directives that strptime spells otherwise; %L is milliseconds, %e a day padded with a blank.
 STRPTIME = {"%L": "%f", "%e": "%d", "%Z": "%z"}
 EPOCH = {"%s": 10**9, "%Q": 10**6}
-ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
+# A zone stands behind a time of day; behind a date, "-2026" is a year.
+ZONE = re.compile(r":\d\d(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)$")
 
 
 def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
@@ -25,7 +26,7 @@ def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
         return np.array([round(float(t) * EPOCH[time_format]) for t in texts], np.int64)
     format = re.sub(r"%[LeZ]", lambda m: STRPTIME[m[0]], time_format)
     stamps = pd.to_datetime(pd.Series(texts, dtype="str"), format=format, exact=True, utc=True)
-    return stamps.dt.as_unit("ns").to_numpy().astype("datetime64[ns]").astype(np.int64)
+    return stamps.dt.tz_localize(None).dt.as_unit("ns").to_numpy().astype(np.int64)
 
 
 def render(nanoseconds: int, time_format: str) -> str:
@@ -47,4 +48,4 @@ def render(nanoseconds: int, time_format: str) -> str:
 
 def zones(texts: Sequence[str]) -> list[str]:
     """The different time zones at the end of the texts; "" where a text names none."""
-    return sorted({match[0] if (match := ZONE.search(text)) else "" for text in texts})
+    return sorted({match[1] if (match := ZONE.search(text)) else "" for text in texts})

@@ -188,7 +188,8 @@ def _wander(rows: int, seconds: float, count: int, rng: Rng) -> Signal:
     """(rows, count): random curves of size 1 that change within so many seconds."""
     knots = rng.normal(size=(int(rows / (seconds * RATE)) + 3, count))
     at = np.arange(rows) / (seconds * RATE)
-    return np.stack([np.interp(at, np.arange(len(knots)), knots[:, i]) for i in range(count)], 1)
+    curves: Signal = np.stack([np.interp(at, np.arange(len(knots)), knots[:, i]) for i in range(count)], 1)
+    return curves
 
 
 def _smooth(values: Signal, width: int) -> Signal:

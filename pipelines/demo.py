@@ -97,7 +97,8 @@ def demo(project: Project, data: Path | None) -> Demo:
     if data is None:
         recordings = simulation.simulate(RECORDINGS, SUBJECTS)
         with _step(done, "recordings"):
-            imported = import_recordings(project, str(_write(project, recordings)))
+            folder = _write(project, recordings)
+            imported = import_recordings(project, str(folder / "series"), folder / "tasks.json")
         with _step(done, "labels by two people"):
             _label(project, recordings)
     else:
@@ -150,10 +151,12 @@ def _source(project: Project, data: Path | None) -> dict[str, Any]:
 
 
 def _write(project: Project, recordings: Sequence[Recording]) -> Path:
-    """Write recordings and label config as a person would have them; returns the folder to import."""
-    folder = project.root / FOLDER / "series"
+    """Write recordings, tasks and label config as a person would have them; returns the folder."""
+    folder = project.root / FOLDER
     for recording in recordings:
-        write_bytes(folder / f"{recording.series}.csv", recording.to_csv())
+        write_bytes(folder / f"series/{recording.series}.csv", recording.to_csv())
+    tasks = [{"data": {"csv": f"series/{r.series}.csv", "subject": r.subject}} for r in recordings]
+    write_bytes(folder / "tasks.json", json.dumps(tasks, indent=1).encode())
     config = project.root / label_config.PATH
     if not config.exists():
         text = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")

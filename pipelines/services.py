@@ -7,8 +7,9 @@ was given is used and left alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from storage.servers import ServerStatus, say
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
 
 PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: labelstudio_server.prepare}
+VARIABLES = {MINIO: minio.variables, LABEL_STUDIO: labelstudio_server.variables}
 LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: labelstudio_server.launch}
+SAY_EVERY = 30.0  # seconds between two lines while a build or an installation goes on
 
 
 def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
@@ -36,8 +39,9 @@ def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
         for service in SERVICES:
             _give_address(root, service)
         with ThreadPoolExecutor(len(SERVICES)) as pool:
-            running = [pool.submit(_bring_up, root, service) for service in only]
-        return [future.result() for future in running]
+            starting = {pool.submit(_bring_up, root, service): service for service in only}
+            _watch(starting)
+        return [future.result() for future in starting]
 
 
 def down(root: Path) -> list[ServerStatus]:
@@ -56,6 +60,14 @@ def down(root: Path) -> list[ServerStatus]:
 def status(root: Path) -> list[ServerStatus]:
     """How the servers of this project are; nothing is changed."""
     return [_status(root, service) for service in SERVICES]
+
+
+def _watch(starting: Mapping[Future[ServerStatus], Service]) -> None:
+    """Say now and then what is still being waited for."""
+    began = time.monotonic()
+    while pending := wait(starting, timeout=SAY_EVERY).not_done:
+        names = " and ".join(sorted(starting[future].title for future in pending))
+        say(f"still at work on {names}, {time.monotonic() - began:.0f} s")
 
 
 def lines(found: Sequence[ServerStatus]) -> list[str]:
@@ -84,7 +96,7 @@ def _give_address(root: Path, service: Service) -> None:
     if settings.is_external(root, service):
         return
     known = servers.recorded(root, service.name)
-    ours = known is not None and process.alive(known[0])
+    ours = known is not None and process.alive(known.process)
     port = settings.own_port(root, service)
     if port is not None and not ours and not servers.is_free(port):
         say(f"{service.title}: port {port} is taken by another program; choosing another one")
@@ -98,8 +110,11 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
     if found.external:
         return _require(found, service)
     if found.state == "running":
-        say(f"{service.title}: already running on {found.url}")
-        return found
+        if servers.is_current(root, service, VARIABLES[service](settings.load(root))):
+            say(f"{service.title}: already running on {found.url}")
+            return found
+        say(f"{service.title}: its settings have changed; starting it again")
+        servers.stop(root, service)
     if found.state == "died":
         why = servers.log_tail(servers.log_path(root, service.name))
         say(f"{service.title}: it had ended by itself, starting it again; its last lines:\n    {why}")

@@ -88,6 +88,19 @@ def _install(cache: Path, program: Path) -> None:
     say("Label Studio: installed")
 
 
+def variables(values: Settings) -> dict[str, str]:
+    """The settings of the server itself."""
+    return {
+        **QUIET,
+        **ACCESS,
+        "LABEL_STUDIO_USERNAME": values.label_studio_username,
+        "LABEL_STUDIO_PASSWORD": values.label_studio_password.get_secret_value(),
+        "LABEL_STUDIO_USER_TOKEN": values.label_studio_api_key.get_secret_value(),
+        # Storages leave their endpoint out: Label Studio refuses a loopback one from users, not from here.
+        "LABEL_STUDIO_S3_ENDPOINT": values.s3_endpoint,
+    }
+
+
 def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
     """How Label Studio is started for the project at `root`; its data stay in `.labeltrail/data`."""
     data = data_folder(root)
@@ -98,19 +111,11 @@ def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
         draft = data / f"{DATABASE}.draft"
         shutil.copyfile(program.parent.parent / DATABASE, draft)
         draft.replace(data / DATABASE)
+    address = ("--internal-host", HOST, "--port", str(port))
     return Launch(
         service=LABEL_STUDIO,
-        args=(str(program), "start", "--no-browser", "--internal-host", HOST, "--port", str(port)),
-        env=settings.server_environment(
-            **QUIET,
-            **ACCESS,
-            LABEL_STUDIO_BASE_DATA_DIR=str(data),
-            LABEL_STUDIO_USERNAME=values.label_studio_username,
-            LABEL_STUDIO_PASSWORD=values.label_studio_password.get_secret_value(),
-            LABEL_STUDIO_USER_TOKEN=values.label_studio_api_key.get_secret_value(),
-            # Storages leave their endpoint out: Label Studio refuses a loopback one from users, not from here.
-            LABEL_STUDIO_S3_ENDPOINT=values.s3_endpoint,
-        ),
+        args=(str(program), "start", "--no-browser", *address, "--data-dir", str(data)),
+        variables=variables(values),
         data=data,
         ports=(port,),
         patience=180,

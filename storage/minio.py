@@ -87,6 +87,15 @@ def _go_version(go: str) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def variables(values: Settings) -> dict[str, str]:
+    """The settings of the server itself."""
+    return {
+        "MINIO_ROOT_USER": values.access_key_id,
+        "MINIO_ROOT_PASSWORD": values.secret_access_key.get_secret_value(),
+        "MINIO_UPDATE": "off",
+    }
+
+
 def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
     """How MinIO is started for the project at `root`; its data stay in `.labeltrail/data/minio`."""
     data = root / ".labeltrail/data/minio"
@@ -95,11 +104,7 @@ def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
     return Launch(
         service=MINIO,
         args=(str(program), "server", "--quiet", *address, str(data)),
-        env=settings.server_environment(
-            MINIO_ROOT_USER=values.access_key_id,
-            MINIO_ROOT_PASSWORD=values.secret_access_key.get_secret_value(),
-            MINIO_UPDATE="off",
-        ),
+        variables=variables(values),
         data=data,
         ports=(port, console),
         patience=60,

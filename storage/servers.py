@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import socket
@@ -19,9 +20,10 @@ from urllib.parse import urlsplit
 
 from storage import process
 from storage.errors import ServiceError
+from storage.files import write_bytes
 from storage.process import Process
 from storage.progress import console
-from storage.settings import HOST, Service, own_url
+from storage.settings import HOST, Service, own_url, server_environment
 
 State = Literal["running", "not answering", "died", "stopped"]
 # Below the range that systems hand out to outgoing connections, so that a port kept in `.env` stays free.
@@ -50,13 +52,14 @@ class Launch:
     """How a server is started.
 
     Attributes:
+        variables: its settings; a bare shell's are added (`settings.server_environment`).
         ports: those it may listen on; it is spoken to on the first.
         patience: seconds it may take until it answers.
     """
 
     service: Service
     args: tuple[str, ...]
-    env: Mapping[str, str]
+    variables: Mapping[str, str]
     data: Path
     ports: tuple[int, ...]
     patience: float
@@ -65,6 +68,15 @@ class Launch:
     def url(self) -> str:
         """Its address."""
         return f"http://{HOST}:{self.ports[0]}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was started: the process, its address, a fingerprint of its settings."""
+
+    process: Process
+    url: str
+    settings: str
 
 
 def start(root: Path, launch: Launch) -> ServerStatus:
@@ -81,8 +93,9 @@ def start(root: Path, launch: Launch) -> ServerStatus:
     launch.data.mkdir(parents=True, exist_ok=True)
     say(f"{title}: starting on {launch.url}")
     began = time.monotonic()
-    started = process.spawn(launch.args, env=launch.env, cwd=launch.data, log=log)
-    _record(root, name, started, launch.url)
+    env = server_environment(**launch.variables)
+    started = process.spawn(launch.args, env=env, cwd=launch.data, log=log)
+    _record(root, name, Record(started, launch.url, fingerprint(launch.variables)))
     try:
         _await(launch, started, log)
     except BaseException:
@@ -122,12 +135,11 @@ def inspect(root: Path, service: Service) -> ServerStatus:
     known = recorded(root, service.name)
     if known is None:
         return ServerStatus(service.name, own_url(root, service) or "", "stopped")
-    started, url = known
-    if not process.alive(started):
+    url, pid = known.url, known.process.pid
+    if not process.alive(known.process):
         return ServerStatus(service.name, url, "died", log=log)
-    port = urlsplit(url).port
-    healthy = port in process.ports(started) and answer(url + service.health) == 200
-    return ServerStatus(service.name, url, "running" if healthy else "not answering", started.pid, log=log)
+    healthy = urlsplit(url).port in process.ports(known.process) and answer(url + service.health) == 200
+    return ServerStatus(service.name, url, "running" if healthy else "not answering", pid, log=log)
 
 
 def inspect_external(service: Service, url: str) -> ServerStatus:
@@ -143,18 +155,19 @@ def stop(root: Path, service: Service) -> bool:
         ServiceError: it does not end.
     """
     known = recorded(root, service.name)
-    running = known is not None and process.alive(known[0])
+    running = known is not None and process.alive(known.process)
     if known is not None and running:
-        process.stop(known[0])
+        process.stop(known.process)
     forget(root, service.name)
     return running
 
 
-def recorded(root: Path, name: str) -> tuple[Process, str] | None:
-    """The process that was started as `name` and its address; a record that cannot be read is none."""
+def recorded(root: Path, name: str) -> Record | None:
+    """What was started as `name`; a record that cannot be read is none."""
     try:
         record = json.loads(record_path(root, name).read_text(encoding="utf-8"))
-        return Process(int(record["pid"]), str(record["started"])), str(record["url"])
+        started = Process(int(record["pid"]), str(record["started"]))
+        return Record(started, str(record["url"]), str(record.get("settings", "")))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -162,13 +175,23 @@ def recorded(root: Path, name: str) -> tuple[Process, str] | None:
         return None
 
 
-def _record(root: Path, name: str, started: Process, url: str) -> None:
-    path = record_path(root, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    record = {"pid": started.pid, "started": started.started, "url": url, "version": 1}
-    draft.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(path)
+def _record(root: Path, name: str, record: Record) -> None:
+    facts = {"url": record.url, "settings": record.settings, **asdict(record.process)}
+    text = json.dumps({"version": 1, **facts}, indent=1, sort_keys=True) + "\n"
+    # Private, because passwords that people choose could be guessed from their fingerprint.
+    write_bytes(record_path(root, name), text.encode(), mode=0o600)
+
+
+def fingerprint(variables: Mapping[str, str]) -> str:
+    """The same settings have the same fingerprint."""
+    return hashlib.sha256(json.dumps(variables, sort_keys=True).encode()).hexdigest()
+
+
+def is_current(root: Path, service: Service, variables: Mapping[str, str]) -> bool:
+    """Whether what was started is at the address and has the settings that it would be started with now."""
+    known = recorded(root, service.name)
+    url = own_url(root, service)
+    return known is not None and (known.url, known.settings) == (url, fingerprint(variables))
 
 
 def forget(root: Path, name: str) -> None:

@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from storage.errors import InputError
+from storage.files import write_bytes
 from storage.progress import console
 
 ENV_FILE = ".env"
@@ -219,9 +220,4 @@ def write_env_file(root: Path, values: Mapping[str, str]) -> None:
     names = [line.removeprefix("export ").partition("=")[0].strip() for line in lines]
     kept = [line for line, name in zip(lines, names, strict=True) if name not in values]
     text = "\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n"
-    draft = root / f"{ENV_FILE}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-    draft.replace(path)
+    write_bytes(path, text.encode(), mode=0o600)

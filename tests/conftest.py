@@ -5,7 +5,7 @@ They never skip: what is not on this machine yet is built or installed, once, in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,3 +51,20 @@ def label_studio(services_root: Path, minio: Settings) -> Settings:
 def settings(label_studio: Settings) -> Settings:
     """Addresses and credentials of both running servers."""
     return label_studio
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Puts a shell script on the PATH in a program's place, to fail in a chosen way; the cache is empty."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("LABELTRAIL_CACHE", str(tmp_path / "cache"))
+
+    def write(name: str, script: str) -> Path:
+        path = folder / name
+        path.write_text("#!/bin/sh\n" + script)
+        path.chmod(0o755)
+        return path
+
+    return write

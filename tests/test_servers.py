@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ import pytest
 
 from pipelines import services
 from storage import labelstudio_server, minio, process, servers, settings
-from storage.errors import ServiceError, SetupError
+from storage.bucket import Bucket
+from storage.errors import ServiceError
 from storage.labelstudio import LabelStudio
-from storage.process import ProgramError
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 
 Capture = pytest.CaptureFixture[str]
+Fake = Callable[[str, str], Path]
 
 
 @pytest.fixture
@@ -30,21 +31,6 @@ def project(tmp_path: Path) -> Iterator[Path]:
     """A project without servers; what a test starts in it is stopped."""
     yield tmp_path
     services.down(tmp_path)
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is first on the PATH, for programs that fail in a chosen way; an empty cache."""
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setenv("LABELTRAIL_CACHE", str(tmp_path / "cache"))
-    return folder
-
-
-def program(path: Path, script: str) -> None:
-    path.write_text("#!/bin/sh\n" + script)
-    path.chmod(0o755)
 
 
 def up_minio(project: Path) -> servers.ServerStatus:
@@ -60,6 +46,7 @@ def test_up_twice_down_and_up_again(project: Path, capsys: Capture) -> None:
     assert (first.state, first.external) == ("running", False)
     assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
     assert stat.S_IMODE(Path(first.log or "").stat().st_mode) == 0o600
+    assert stat.S_IMODE(servers.record_path(project, "minio").stat().st_mode) == 0o600
     assert up_minio(project) == first
     assert f"MinIO: already running on {first.url}" in said(capsys)
     assert [s.state for s in services.status(project)] == ["running", "stopped"]
@@ -85,7 +72,7 @@ def test_a_dead_server_is_started_again(project: Path, capsys: Capture) -> None:
 
 
 def test_a_pid_that_somebody_else_has_now_is_left_alone(project: Path) -> None:
-    record = {"pid": os.getpid(), "started": "0", "url": "http://127.0.0.1:20001", "version": 1}
+    record = {"pid": os.getpid(), "started": "0", "url": "http://127.0.0.1:20001", "settings": ""}
     path = servers.record_path(project, "minio")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(record))
@@ -114,8 +101,17 @@ def test_a_taken_port_is_changed(project: Path, capsys: Capture) -> None:
     assert settings.variables(project)["AWS_SECRET_ACCESS_KEY"] == kept
 
 
-def test_a_server_that_dies_at_its_start(project: Path, programs: Path) -> None:
-    program(programs / "minio", 'echo "FATAL: the disk is on fire"; exit 3\n')
+def test_changed_settings_reach_a_running_server(project: Path, capsys: Capture) -> None:
+    first = up_minio(project)
+    settings.write_env_file(project, {"AWS_SECRET_ACCESS_KEY": "another-secret"})
+    again = up_minio(project)
+    assert "MinIO: its settings have changed; starting it again" in said(capsys)
+    assert (again.url, again.pid == first.pid) == (first.url, False)
+    assert Bucket(settings.load(project)).create()
+
+
+def test_a_server_that_dies_at_its_start(project: Path, fake: Fake) -> None:
+    fake("minio", 'echo "FATAL: the disk is on fire"; exit 3\n')
     with pytest.raises(ServiceError) as caught:
         up_minio(project)
     log = project / ".labeltrail/logs/minio.log"
@@ -128,32 +124,33 @@ def test_a_server_that_dies_at_its_start(project: Path, programs: Path) -> None:
     assert services.status(project)[0].state == "stopped"
 
 
-def test_a_server_that_never_answers(project: Path, programs: Path) -> None:
-    program(programs / "minio", 'echo "thinking"; exec sleep 60\n')
-    launch = launch_minio(project, programs / "minio")
+def test_a_server_that_never_answers(project: Path, fake: Fake) -> None:
+    program = fake("minio", 'echo "thinking"; exec sleep 60\n')
+    launch = launch_minio(project, program)
     with pytest.raises(ServiceError, match=r"MinIO does not answer after 0\.5 s") as caught:
         servers.start(project, replace(launch, patience=0.5))
     assert caught.value.why == "thinking"
     assert servers.recorded(project, "minio") is None
 
 
-def test_a_server_that_goes_to_another_port(project: Path, programs: Path) -> None:
+def test_a_server_that_goes_to_another_port(project: Path, fake: Fake) -> None:
     listen = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"
-    program(programs / "minio", f'exec python3 -c "{listen}"\n')
+    program = fake("minio", f'exec python3 -c "{listen}"\n')
     with pytest.raises(ServiceError, match="MinIO is not where it should be") as caught:
-        servers.start(project, launch_minio(project, programs / "minio"))
+        servers.start(project, launch_minio(project, program))
     assert "was taken in between; it went to" in caught.value.why
 
 
-def test_a_server_that_hangs_is_replaced(project: Path, programs: Path, capsys: Capture) -> None:
+def test_a_server_that_hangs_is_replaced(project: Path, fake: Fake, capsys: Capture) -> None:
     first = process.spawn(["sleep", "60"], env={}, cwd=project, log=project / "hangs.log")
     port = servers.free_port()
     settings.adopt(project, MINIO, port, settings.generated(MINIO, ""))
-    record = {"pid": first.pid, "started": first.started, "url": f"http://127.0.0.1:{port}", "version": 1}
+    url = f"http://127.0.0.1:{port}"
+    record = {"pid": first.pid, "started": first.started, "url": url, "settings": ""}
     servers.record_path(project, "minio").parent.mkdir(parents=True)
     servers.record_path(project, "minio").write_text(json.dumps(record))
     assert services.status(project)[0].state == "not answering"
-    program(programs / "minio", "exit 1\n")
+    fake("minio", "exit 1\n")
     with pytest.raises(ServiceError):
         up_minio(project)
     assert f"MinIO: process {first.pid} does not answer; stopping it" in said(capsys)
@@ -165,77 +162,6 @@ def launch_minio(project: Path, path: Path) -> servers.Launch:
     for service in SERVICES:
         settings.adopt(project, service, port, settings.generated(service, "me@example.com"))
     return minio.launch(project, path, settings.load(project), port)
-
-
-GO = """
-case "$1" in
-env) echo go1.24.1 ;;
-install) {install} ;;
-esac
-"""
-
-
-def test_a_half_finished_build_of_minio_is_never_used(
-    programs: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    cache = tmp_path / "cache"
-    left = cache / "minio-build-killed"
-    left.mkdir(parents=True)
-    (left / "minio").write_text("half")
-    program(programs / "go", GO.format(install='echo half > "$GOBIN/minio"; echo "no network" >&2; exit 1'))
-    with pytest.raises(ProgramError) as caught:
-        minio.prepare(cache)
-    assert caught.value.why == "no network"
-    assert f"removing a half-finished build, {left}" in said(capsys)
-    assert minio.find(cache) is None
-    assert [path.name for path in cache.iterdir()] == ["minio.lock"]
-
-    program(programs / "go", GO.format(install='echo whole > "$GOBIN/minio"'))
-    assert minio.prepare(cache).read_text() == "whole\n"
-    program(programs / "go", "exit 1\n")
-    assert minio.prepare(cache).read_text() == "whole\n"
-
-
-def test_an_old_go_is_not_used_and_without_uv_the_cure_is_said(
-    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program(programs / "go", "echo go1.20.3\n")
-    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SetupError, match="uv was not found") as caught:
-        minio.prepare(tmp_path / "cache")
-    assert caught.value.cure == "pip install uv, or run `make up`, which brings its own"
-
-
-UV = """
-case "$1" in
-venv) for folder; do :; done; mkdir -p "$folder/bin" ;;
-pip) test -e "{ready}" || {{ echo "killed" >&2; exit 1; }}
-     cp "{ready}" "$(dirname "$5")/label-studio" ;;
-esac
-"""
-
-
-def test_a_half_finished_installation_of_label_studio_is_made_anew(
-    programs: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    cache, ready = tmp_path / "cache", tmp_path / "ready"
-    program(programs / "uv", UV.format(ready=ready))
-    with pytest.raises(ProgramError):
-        labelstudio_server.prepare(cache)
-    folder = cache / "label-studio-1.23.2"
-    assert folder.exists()
-
-    program(
-        ready,
-        'echo empty > "$LABEL_STUDIO_BASE_DATA_DIR/label_studio.sqlite3"; mkdir "$LABEL_STUDIO_BASE_DATA_DIR/x"\n',
-    )
-    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio"
-    assert f"removing a half-finished or outdated installation, {folder}" in said(capsys)
-    assert (folder / "label_studio.sqlite3").read_text() == "empty\n"
-    assert sorted(path.name for path in cache.iterdir()) == ["label-studio-1.23.2", "label-studio.lock"]
-    ready.unlink()
-    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio"
 
 
 @pytest.fixture

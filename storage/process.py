@@ -130,7 +130,8 @@ def start_time(pid: int) -> str | None:
     """When the process with this id started, or None if there is none (or only its exit status is left)."""
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        # Its first thread may be gone while others still hold its ports: that is not the end yet.
+        if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return None
         if psutil.LINUX:
             # Clock ticks since boot: unlike a time of day it stays the same when the clock is set.

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from storage.errors import LabeltrailError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from storage.project import Project
 
 EXIT_CODES = """
@@ -194,6 +196,17 @@ def trace(
 
     found = follow(_project(), thing)
     _say(as_json, found.to_json(), found.lines())
+
+
+def help_texts(width: int = 100) -> Iterator[tuple[str, str]]:
+    """Name and `--help` of the program and of each command, in order: what docs/cli.md is made of."""
+    group = cast(typer.core.TyperGroup, typer.main.get_command(app))
+    for name, command in [("", group), *group.commands.items()]:
+        called = f"labeltrail {name}".strip()
+        context = command.context_class(
+            command, info_name=called, terminal_width=width, max_content_width=width
+        )
+        yield called, command.get_help(context)
 
 
 def _project() -> Project:

@@ -60,19 +60,14 @@ class Ingest(Section):
 class Window(Section):
     """Labels to targets and windows."""
 
-    size: int | Literal["auto"] = Field(
+    size: int = Field(
+        ge=0,
         description="timepoints the network sees at once while it learns; longer: more context, fewer and slower "
-        "batches; auto: several times the longest common region"
+        "batches; 0: several times a long region, as the train set has them",
     )
     instant_tolerance: int = Field(
         ge=0, description="timepoints before and after an instant that are taught as that instant"
     )
-
-    @model_validator(mode="after")
-    def _positive(self) -> Window:
-        if self.size != "auto" and self.size < 1:
-            raise ValueError("size must be 1 or more, or auto")
-        return self
 
 
 class Train(Section):
@@ -178,7 +173,7 @@ def load(path: Path = PATH) -> Params:
 
 def _in_words(problem: Any) -> str:
     """One problem as: field: what is there, what is allowed, what to do."""
-    place = [str(part) for part in problem["loc"] if part not in ("int", "literal['auto']")]
+    place = [str(part) for part in problem["loc"]]
     name, found, kind = ".".join(place) or "params.yaml", problem["input"], problem["type"]
     if kind == "missing":
         return f"{name} is missing: {_description(place)}"

@@ -73,10 +73,8 @@ def make_index(
         series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
     train = [e for e in series.values() if e.set == "train" and e.annotations]
     regions = [region for entry in train for region in entry.regions]
-    size = settings.size
-    if size == "auto":
-        lengths = windows.lengths(regions, settings.instant_tolerance)
-        size = windows.choose_size(lengths, max((e.rows for e in train), default=1))
+    lengths = windows.lengths(regions, settings.instant_tolerance)
+    size = settings.size or windows.choose_size(lengths, max((e.rows for e in train), default=1))
     return dataset.Index(
         channels=ingested.channels,
         labels=config.labels,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pandas as pd
@@ -23,17 +24,17 @@ def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
         ValueError: a text does not match the format; the message names it.
     """
     if time_format in EPOCH:
-        return np.array([round(float(t) * EPOCH[time_format]) for t in texts], np.int64)
-    format = re.sub(r"%[LeZ]", lambda m: STRPTIME[m[0]], time_format)
-    stamps = pd.to_datetime(pd.Series(texts, dtype="str"), format=format, exact=True, utc=True)
+        return np.array([_epoch(t, EPOCH[time_format]) for t in texts], np.int64)
+    pattern = re.sub(r"%[LeZ]", lambda m: STRPTIME[m[0]], time_format)
+    stamps = pd.to_datetime(pd.Series(texts, dtype="str"), format=pattern, exact=True, utc=True)
     return stamps.dt.tz_localize(None).dt.as_unit("ns").to_numpy().astype(np.int64)
 
 
 def render(nanoseconds: int, time_format: str) -> str:
     """The inverse of `parse`; as many digits of a second as the stamp needs, six or nine for %f."""
     if time_format in EPOCH:
-        whole, part = divmod(nanoseconds, EPOCH[time_format])
-        return f"{whole}" if not part else f"{nanoseconds / EPOCH[time_format]:.9f}".rstrip("0")
+        number = Decimal(nanoseconds) / EPOCH[time_format]
+        return format(number.normalize(), "f")
     fraction = nanoseconds % 10**9
     digits = {
         "%f": f"{fraction:09d}" if fraction % 1000 else f"{fraction // 1000:06d}",
@@ -42,8 +43,20 @@ def render(nanoseconds: int, time_format: str) -> str:
         "%z": "+0000",
         "%e": str(pd.Timestamp(nanoseconds).day).rjust(2),
     }
-    format = re.sub(r"%[fLZze]", lambda m: digits[m[0]], time_format)
-    return pd.Timestamp(nanoseconds - fraction).strftime(format)
+    pattern = re.sub(r"%[fLZze]", lambda m: digits[m[0]], time_format)
+    return pd.Timestamp(nanoseconds - fraction).strftime(pattern)
+
+
+def _epoch(text: str, unit: int) -> int:
+    """Nanoseconds of a count of units since 1970, to the last digit.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    try:
+        return int(Decimal(text.strip()) * unit)
+    except (InvalidOperation, OverflowError) as error:
+        raise ValueError(f"{text!r} is not a number") from error
 
 
 def zones(texts: Sequence[str]) -> list[str]:

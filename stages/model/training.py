@@ -100,6 +100,7 @@ def fit(
 
     batches = Batches(train, scaler, shape, plan, rng)
     checks = [(scaler(e.values), e.target) for e in validation]
+    all_judged = classes_in(train) == classes_in(validation)
     network = Network(shape)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(
@@ -135,7 +136,7 @@ def fit(
         if value >= best_value:  # of equals the later one: it has learnt longer
             best, best_value, best_weights = epoch, value, copy.deepcopy(average.state_dict())
         if epoch.worst_f1 is not None:
-            if is_enough(epoch, plan):
+            if all_judged and is_enough(epoch, plan):
                 stopped = "enough"
                 break
             if number - gained >= plan.patience:
@@ -144,6 +145,11 @@ def fit(
     assert best is not None  # noqa: S101 - plan.epochs is at least 1
     average.load_state_dict(best_weights)
     return Fit(average.eval(), tuple(history), best, stopped)
+
+
+def classes_in(examples: Sequence[Example]) -> set[int]:
+    """Classes that are taught: a validation set without one of them cannot say that training is enough."""
+    return {int(k) for example in examples for k in np.unique(example.target) if k >= 0}
 
 
 def is_enough(epoch: Epoch, plan: Plan) -> bool:

@@ -166,7 +166,8 @@ def _move(activity: Activity, hertz: float, rows: int, rng: Rng) -> Signal:
     swell = 1 + 0.25 * _wander(rows, 1.5, 1, rng)
     lag = np.array([0.0, np.pi / 2, np.pi / 4])
     wave = np.sin(phase[:, None] + lag) + activity.overtone * np.sin(2 * phase[:, None] + lag)
-    return np.array(activity.strength) * swell * wave
+    moved: Signal = np.array(activity.strength) * swell * wave
+    return moved
 
 
 def _knock(motion: Signal, row: int, rng: Rng) -> None:

@@ -1,0 +1,170 @@
+"""Annotations to targets: who has a say, what an instant teaches, and what is counted instead of lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.timeseries.targets import make_targets
+from stages.timeseries.times import parse_time, row_to_time, time_to_row
+from storage.label_config import LabelConfig
+from storage.regions import Region
+
+CONFIG = LabelConfig("ts", "label", "csv", False, "time", None, ",", ("x",), ("A", "B", "I"))
+TIMES = np.arange(10) * 0.5  # 0, 0.5, ... 4.5
+
+
+def region(start: Any, end: Any, *labels: str, instant: bool | None = None, **more: Any) -> dict[str, Any]:
+    value = {"start": start, "end": end, "timeserieslabels": list(labels)}
+    value["instant"] = start == end if instant is None else instant
+    return {
+        "id": "r",
+        "type": "timeserieslabels",
+        "from_name": "label",
+        "to_name": "ts",
+        "value": value,
+        **more,
+    }
+
+
+def record(*result: dict[str, Any], name: str = "1", at: str = "2026-01-01", who: str = "ann", **more: Any):
+    return {"id": name, "annotator": who, "updated_at": at, "result": list(result), **more}
+
+
+def values(*records: dict[str, Any], tolerance: int = 1) -> list[int]:
+    return make_targets(records, TIMES, CONFIG, tolerance).values.tolist()
+
+
+def test_ranges_are_inclusive_and_the_rest_is_background():
+    assert values(record(region(0.5, 1.5, "A"), region(3, 4.5, "B"))) == [0, 1, 1, 1, 0, 0, 2, 2, 2, 2]
+
+
+def test_an_instant_is_the_nearest_timepoint_and_taught_with_its_tolerance():
+    found = make_targets([record(region(2.2, 2.2, "I"))], TIMES, CONFIG, 1)
+    assert found.regions == (Region(4, 4, "I", instant=True),)
+    assert found.values.tolist() == [0, 0, 0, 3, 3, 3, 0, 0, 0, 0]
+
+
+def test_a_range_of_one_timepoint_stays_a_range():
+    found = make_targets([record(region(2.1, 2.2, "A"))], TIMES, CONFIG, 1)
+    assert found.regions == (Region(4, 4, "A", instant=False),)
+
+
+def test_skipped_says_nothing_and_empty_says_background():
+    skipped = make_targets([record(region(0, 1, "A"), was_cancelled=True)], TIMES, CONFIG, 1)
+    assert skipped.values.tolist() == [-1] * 10
+    assert skipped.annotations == ()
+    assert skipped.left_out == {"skipped annotation": 1}
+    assert values(record()) == [0] * 10
+
+
+def test_a_ground_truth_wins_alone_even_when_it_is_older_or_empty():
+    truth = record(at="2025-01-01", name="1", ground_truth=True)
+    others = [record(region(0, 1, "A"), name=str(n), who=str(n)) for n in (2, 3)]
+    assert values(truth, *others) == [0] * 10
+
+
+def test_the_newest_of_each_annotator_votes():
+    old = record(region(0, 4.5, "B"), name="1", at="2026-01-01")
+    new = record(region(0, 1, "A"), name="2", at="2026-01-02")
+    assert values(old, new) == [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_tie_goes_to_the_newest():
+    first = record(region(0, 1, "A"), name="1", who="ann", at="2026-01-01")
+    second = record(region(0, 1, "B"), name="2", who="bob", at="2026-01-02")
+    assert values(first, second) == values(second, first) == [2, 2, 2, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_the_majority_decides_each_timepoint():
+    ballots = [
+        record(region(0, 2, "A"), name="1", who="ann", at="2026-01-01"),
+        record(region(1, 3, "A"), name="2", who="bob", at="2026-01-02"),
+        record(region(1, 2, "B"), name="3", who="cat", at="2026-01-03"),
+    ]
+    found = make_targets(ballots, TIMES, CONFIG, 1)
+    assert found.values.tolist() == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert found.regions == (Region(2, 4, "A"),)
+    assert found.annotations == ("1", "2", "3")
+
+
+def test_voted_instants_are_instants_again():
+    ballots = [
+        record(region(2, 2, "I"), name="1", who="ann", at="2026-01-01"),
+        record(region(2, 2, "I"), name="2", who="bob", at="2026-01-02"),
+        record(name="3", who="cat", at="2026-01-03"),
+    ]
+    assert make_targets(ballots, TIMES, CONFIG, 1).regions == (Region(4, 4, "I", instant=True),)
+
+
+def test_neighbours_of_one_label_stay_two_regions():
+    found = make_targets([record(region(0, 0.5, "A"), region(1, 2, "A"))], TIMES, CONFIG, 1)
+    assert found.regions == (Region(0, 1, "A"), Region(2, 4, "A"))
+
+
+def test_the_shorter_of_two_overlapping_regions_is_on_top():
+    assert values(record(region(1, 1.5, "B"), region(0, 4, "A"))) == [1, 1, 2, 2, 1, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("end", [None, "0NaN-NaN", float("nan")])
+def test_a_region_without_an_end_ends_with_the_series(end: Any):
+    found = make_targets([record(region(4, end, "A", instant=False))], TIMES, CONFIG, 1)
+    assert found.regions == (Region(8, 9, "A"),)
+    assert found.notes == {"region without an end: ends with the series": 1}
+
+
+def test_numbers_may_be_text():
+    assert values(record(region("1", "1.5", "A", instant=False))) == [0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_what_cannot_be_used_is_counted():
+    result = [
+        {"id": "x", "type": "relation", "from_id": "a", "to_id": "b"},
+        {"id": "c", "type": "choices", "from_name": "quality", "value": {"choices": ["good"]}},
+        region(0, 1, "Z"),
+        region(0, 1),
+        region(None, 1, "A"),
+        region(90, 99, "A"),
+        region(3, 2, "A", "B"),
+    ]
+    found = make_targets([record(*result)], TIMES, CONFIG, 1)
+    assert found.left_out == {
+        "result item that is no region of the control tag": 2,
+        "region of label 'Z', which the label config lacks": 1,
+        "region without a label": 1,
+        "region without a start": 1,
+        "region outside the recording": 1,
+        "second label of a region": 1,
+    }
+    assert found.notes == {"region that ends before it starts: turned round": 1}
+    assert found.regions == (Region(4, 6, "A"),)
+
+
+def test_nearest_timepoint_to_the_nanosecond():
+    start = 1767225600000000001  # as a float, it and its neighbours would be one number
+    times = start + np.array([0, 10, 20], np.int64)
+    assert [time_to_row(times, start + n) for n in (-5, 0, 5, 6, 14, 16, 99)] == [0, 0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "time_format"),
+    [
+        ("2026-01-02 03:04:05.678901", "%Y-%m-%d %H:%M:%S.%f"),
+        ("2026-01-02 03:04:05.678901234", "%Y-%m-%d %H:%M:%S.%f"),
+        ("02.01.2026 03:04:05,678", "%d.%m.%Y %H:%M:%S,%L"),
+        ("2026-01-02T03:04:05+0000", "%Y-%m-%dT%H:%M:%S%Z"),
+        ("03:04 02-01-2026", "%H:%M %d-%m-%Y"),
+        ("1767323045", "%s"),
+        ("1767323045678", "%Q"),
+    ],
+)
+def test_a_time_goes_there_and_back(text: str, time_format: str):
+    time = parse_time(text, time_format)
+    assert isinstance(time, int)
+    assert row_to_time(np.array([time]), 0, time_format) == text
+
+
+def test_numbers_come_back_as_they_were():
+    assert row_to_time(np.array([0.0, 4.98]), 1, None) == 4.98

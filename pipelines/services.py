@@ -110,7 +110,7 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
     if found.external:
         return _require(found, service)
     if found.state == "running":
-        if servers.is_current(root, service, VARIABLES[service](settings.load(root))):
+        if servers.is_current(root, service, VARIABLES[service](root, settings.load(root))):
             say(f"{service.title}: already running on {found.url}")
             return found
         say(f"{service.title}: its settings have changed; starting it again")

@@ -88,11 +88,13 @@ def _install(cache: Path, program: Path) -> None:
     say("Label Studio: installed")
 
 
-def variables(values: Settings) -> dict[str, str]:
+def variables(root: Path, values: Settings) -> dict[str, str]:
     """The settings of the server itself."""
     return {
         **QUIET,
         **ACCESS,
+        # The option --data-dir would come too late: a folder in the user's home is made before it is read.
+        "LABEL_STUDIO_BASE_DATA_DIR": str(data_folder(root)),
         "LABEL_STUDIO_USERNAME": values.label_studio_username,
         "LABEL_STUDIO_PASSWORD": values.label_studio_password.get_secret_value(),
         "LABEL_STUDIO_USER_TOKEN": values.label_studio_api_key.get_secret_value(),
@@ -114,8 +116,8 @@ def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
     address = ("--internal-host", HOST, "--port", str(port))
     return Launch(
         service=LABEL_STUDIO,
-        args=(str(program), "start", "--no-browser", *address, "--data-dir", str(data)),
-        variables=variables(values),
+        args=(str(program), "start", "--no-browser", *address),
+        variables=variables(root, values),
         data=data,
         ports=(port,),
         patience=180,

@@ -87,25 +87,30 @@ def _go_version(go: str) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def variables(values: Settings) -> dict[str, str]:
+def variables(root: Path, values: Settings) -> dict[str, str]:
     """The settings of the server itself."""
     return {
         "MINIO_ROOT_USER": values.access_key_id,
         "MINIO_ROOT_PASSWORD": values.secret_access_key.get_secret_value(),
+        "MINIO_VOLUMES": str(data_folder(root)),
         "MINIO_UPDATE": "off",
     }
 
 
+def data_folder(root: Path) -> Path:
+    """Where the buckets of this project are."""
+    return root / ".labeltrail/data/minio"
+
+
 def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
     """How MinIO is started for the project at `root`; its data stay in `.labeltrail/data/minio`."""
-    data = root / ".labeltrail/data/minio"
     console = free_port()
     address = ("--address", f"{HOST}:{port}", "--console-address", f"{HOST}:{console}")
     return Launch(
         service=MINIO,
-        args=(str(program), "server", "--quiet", *address, str(data)),
-        variables=variables(values),
-        data=data,
+        args=(str(program), "server", "--quiet", *address),
+        variables=variables(root, values),
+        data=data_folder(root),
         ports=(port, console),
         patience=60,
     )

@@ -149,7 +149,9 @@ def adopt(root: Path, service: Service, port: int, credentials: Mapping[str, str
     """Write into `.env` that this clone starts `service` on `port`; credentials already there are kept."""
     kept = read_env_file(root)
     fresh = {name: value for name, value in credentials.items() if not kept.get(name)}
-    write_env_file(root, {service.url: f"http://{HOST}:{port}", service.port: str(port), **fresh})
+    wanted = {service.url: f"http://{HOST}:{port}", service.port: str(port), **fresh}
+    if any(kept.get(name) != value for name, value in wanted.items()):
+        write_env_file(root, wanted)
 
 
 def generated(service: Service, username: str) -> dict[str, str]:
@@ -214,10 +216,13 @@ def read_env_file(root: Path) -> dict[str, str]:
 
 
 def write_env_file(root: Path, values: Mapping[str, str]) -> None:
-    """Set variables in `.env`, other lines untouched: a new file of mode 600, then moved into place."""
+    """Set variables in `.env`, other lines untouched; the file is private from its first moment on."""
     path = root / ENV_FILE
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else [ENV_HEADER]
-    names = [line.removeprefix("export ").partition("=")[0].strip() for line in lines]
-    kept = [line for line, name in zip(lines, names, strict=True) if name not in values]
-    text = "\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n"
-    write_bytes(path, text.encode(), mode=0o600)
+    left = dict(values)
+    for i, line in enumerate(lines):
+        name = line.removeprefix("export ").partition("=")[0].strip()
+        if name in left:
+            lines[i] = f"{name}={left.pop(name)}"
+    lines += [f"{name}={value}" for name, value in left.items()]
+    write_bytes(path, ("\n".join(lines) + "\n").encode(), mode=0o600)

@@ -242,4 +242,10 @@ def test_no_secret_in_the_process_list_or_the_logs(services_root: Path, label_st
 def test_label_studio_data_are_private(services_root: Path, label_studio: Settings) -> None:
     folder = labelstudio_server.data_folder(services_root)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folders = [line for line in log_lines(services_root) if "Database and media directory" in line]
+    assert set(folders) == {f"=> Database and media directory: {folder}"}  # nothing in the user's home
     assert settings.is_external(services_root, LABEL_STUDIO) is False
+
+
+def log_lines(root: Path) -> list[str]:
+    return servers.log_path(root, "label-studio").read_text().splitlines()

@@ -104,8 +104,8 @@ def test_writing_keeps_other_lines_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("# mine\nexport AWS_REGION=eu-west-1\nAWS_ACCESS_KEY_ID=old\n\nOTHER='a b'\n")
     path.chmod(0o600)
-    settings.write_env_file(tmp_path, {"AWS_ACCESS_KEY_ID": "new", "AWS_REGION": "us-west-2"})
-    assert path.read_text() == "# mine\n\nOTHER='a b'\nAWS_ACCESS_KEY_ID=new\nAWS_REGION=us-west-2\n"
+    settings.write_env_file(tmp_path, {"AWS_ACCESS_KEY_ID": "new", "AWS_REGION": "us-west-2", "AWS_X": "1"})
+    assert path.read_text() == "# mine\nAWS_REGION=us-west-2\nAWS_ACCESS_KEY_ID=new\n\nOTHER='a b'\nAWS_X=1\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.iterdir()] == [".env"]
 

@@ -6,13 +6,22 @@ They never skip: what is not on this machine yet is built or installed, once, in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from pipelines import services
+from pipelines.import_ import import_recordings
+from pipelines.sync import Synced, sync
+from storage import label_config, process, snapshot
 from storage import settings as project_settings
+from storage.project import Project
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
+from storage.snapshot import Record
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,3 +77,96 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
         return path
 
     return write
+
+
+CHECKOUT = Path(__file__).parent.parent
+CONFIG = label_config.render(("acc_x", "acc_y"), ("walk", "run", "knock"), "time")
+
+
+@dataclass
+class Lab:
+    """A project of three short recordings on the real servers, in a clone and a bucket of its own."""
+
+    project: Project
+    number: int
+
+    def tasks(self) -> dict[str, int]:
+        """Label Studio's task ids by series."""
+        return {str(task.data["series"]): task.id for task in self.project.studio.tasks(self.number)}
+
+    def annotate(self, series: str, *regions: tuple[float, float, str], **fields: Any) -> int:
+        """Submit an annotation as a person would, with regions named a, b, c, ..."""
+        return self.project.studio.annotate(self.tasks()[series], result(*regions), **fields)
+
+    def sync(self) -> Synced:
+        """One sync, as a new process would run it."""
+        self.project = Project(self.project.root)
+        return sync(self.project)
+
+    def labels(self) -> dict[str, list[Record]]:
+        """The label snapshot of the work tree."""
+        return snapshot.read(self.project.root / "data/labels")
+
+    def subjects(self) -> list[str]:
+        """Subjects of the label commits, newest first."""
+        return [commit.subject for commit in self.project.repository.label_commits()]
+
+
+def result(*regions: tuple[float, float, str]) -> list[dict[str, Any]]:
+    """Label Studio's form of regions (start, end, label)."""
+    return [
+        {
+            "id": "abcdefghij"[number],
+            "from_name": "label",
+            "to_name": "ts",
+            "type": "timeserieslabels",
+            "value": {"start": start, "end": end, "instant": start == end, "timeserieslabels": [label]},
+        }
+        for number, (start, end, label) in enumerate(regions)
+    ]
+
+
+def recording(rows: int = 100, seed: int = 0) -> bytes:
+    """A short recording at 50 Hz with the channels of CONFIG."""
+    values = np.random.default_rng(seed).normal(size=(rows, 2))
+    lines = [f"{row / 50:.2f},{x:.4f},{y:.4f}" for row, (x, y) in enumerate(values)]
+    return ("\n".join(["time,acc_x,acc_y", *lines]) + "\n").encode()
+
+
+def clone(root: Path, settings: Settings, bucket: str) -> Project:
+    """A clone of this checkout, wired to the given servers and a bucket of its own."""
+    process.run(["git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, root])
+    for name, value in (("user.name", "Tester"), ("user.email", "tester@example.com")):
+        process.run(["git", "config", name, value], cwd=root)
+    names = {
+        "AWS_ENDPOINT_URL": settings.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": settings.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.secret_access_key.get_secret_value(),
+        "LABEL_STUDIO_URL": settings.label_studio_url,
+        "LABEL_STUDIO_API_KEY": settings.label_studio_api_key.get_secret_value(),
+        "LABELTRAIL_BUCKET": bucket,
+    }
+    project_settings.write_env_file(root, names)
+    project = Project(root)
+    project.wire()
+    return project
+
+
+@pytest.fixture
+def empty(settings: Settings, tmp_path: Path) -> Project:
+    """A clone with servers and an empty bucket."""
+    return clone(tmp_path / "clone", settings, f"lab-{uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def lab(empty: Project, tmp_path: Path) -> Lab:
+    """Three recordings, imported; nobody has labeled yet."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for number, name in enumerate(("one", "two", "three")):
+        (folder / f"{name}.csv").write_bytes(recording(seed=number))
+    (tmp_path / "config.xml").write_text(CONFIG, encoding="utf-8")
+    import_recordings(empty, str(folder), config_file=tmp_path / "config.xml")
+    state = empty.remote.state()
+    assert state is not None
+    return Lab(empty, state.project)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,7 +69,7 @@ def test_regions_never_leave_the_recording_nor_overlap(classes: list[int], cut: 
     regions = found(classes, rows, Decoder(4, ("A", "B", "I"), ("I",), 3, (least * 4,) * 4, 3, 0.7))
     assert all(0 <= r.start <= r.end < rows for r in regions)
     ranges = [r for r in regions if not r.instant]
-    assert all(a.end < b.start for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a.end < b.start for a, b in pairwise(ranges))
     assert all(r.start == r.end for r in regions if r.instant)
 
 

@@ -106,9 +106,10 @@ def fit(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
-    steps = len(batches) * plan.epochs
+    # One more than is taken; and the warm-up, a fifth, needs more than one step.
+    steps = max(len(batches) * plan.epochs + 1, 2 * round(1 / WARM_UP))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, steps + 1, pct_start=WARM_UP, div_factor=10, final_div_factor=100
+        optimizer, plan.learning_rate, steps, pct_start=WARM_UP, div_factor=10, final_div_factor=100
     )
 
     history: list[Epoch] = []

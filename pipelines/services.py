@@ -21,6 +21,7 @@ from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
 PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: labelstudio_server.prepare}
 VARIABLES = {MINIO: minio.variables, LABEL_STUDIO: labelstudio_server.variables}
 LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: labelstudio_server.launch}
+PATIENCE = 20.0  # seconds that a running server may leave us without an answer before it is started again
 SAY_EVERY = 30.0  # seconds between two lines while a build or an installation goes on
 
 
@@ -41,6 +42,10 @@ def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
         with ThreadPoolExecutor(len(SERVICES)) as pool:
             starting = {pool.submit(_bring_up, root, service): service for service in only}
             _watch(starting)
+        for future in list(starting)[1:]:
+            # The first error is raised; another one must not be lost behind it.
+            if (error := future.exception()) and next(iter(starting)).exception():
+                say(str(error))
         return [future.result() for future in starting]
 
 
@@ -109,6 +114,10 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
     found = _status(root, service)
     if found.external:
         return _require(found, service)
+    if found.state == "not answering":
+        say(f"{service.title}: process {found.pid} is busy or hangs; giving it {PATIENCE:g} s")
+        process.wait(lambda: _status(root, service).state != "not answering", PATIENCE, every=1.0)
+        found = _status(root, service)
     if found.state == "running":
         if servers.is_current(root, service, VARIABLES[service](root, settings.load(root))):
             say(f"{service.title}: already running on {found.url}")

@@ -28,6 +28,7 @@ from storage.settings import HOST, Service, own_url, server_environment
 State = Literal["running", "not answering", "died", "stopped"]
 # Below the range that systems hand out to outgoing connections, so that a port kept in `.env` stays free.
 PORTS = range(20_000, 32_000)
+ANSWER_WITHIN = 5.0  # seconds
 SAY_EVERY = 10.0  # seconds between two lines about a server that is still starting
 
 
@@ -215,11 +216,11 @@ def log_tail(log: Path) -> str:
     return process.tail(text) or "it wrote nothing"
 
 
-def answer(url: str, timeout: float = 5.0) -> int | None:
+def answer(url: str) -> int | None:
     """The status a GET is answered with, or None when nobody answers HTTP there."""
     parts = urlsplit(url)
     kind: Callable[..., HTTPConnection] = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=timeout)
+    connection = kind(parts.hostname, parts.port, timeout=ANSWER_WITHIN)
     try:
         connection.request("GET", parts.path or "/")
         return connection.getresponse().status

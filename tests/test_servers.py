@@ -101,6 +101,26 @@ def test_a_taken_port_is_changed(project: Path, capsys: Capture) -> None:
     assert settings.variables(project)["AWS_SECRET_ACCESS_KEY"] == kept
 
 
+def test_a_server_that_is_busy_is_not_stopped(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(servers, "ANSWER_WITHIN", 0.3)
+    first = up_minio(project)
+    busy = psutil.Process(first.pid)
+    busy.suspend()
+    threading.Timer(1.0, busy.resume).start()
+    assert up_minio(project) == first
+    assert f"MinIO: process {first.pid} is busy or hangs; giving it 20 s" in said(capsys)
+
+
+def test_both_errors_are_told(project: Path, fake: Fake, capsys: Capture) -> None:
+    fake("minio", "echo first; exit 1\n")
+    fake("uv", "echo second >&2; exit 1\n")
+    with pytest.raises(ServiceError, match="MinIO ended at its start"):
+        services.up(project)
+    assert "second" in said(capsys)
+
+
 def test_changed_settings_reach_a_running_server(project: Path, capsys: Capture) -> None:
     first = up_minio(project)
     settings.write_env_file(project, {"AWS_SECRET_ACCESS_KEY": "another-secret"})
@@ -141,7 +161,10 @@ def test_a_server_that_goes_to_another_port(project: Path, fake: Fake) -> None:
     assert "was taken in between; it went to" in caught.value.why
 
 
-def test_a_server_that_hangs_is_replaced(project: Path, fake: Fake, capsys: Capture) -> None:
+def test_a_server_that_hangs_is_replaced(
+    project: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(services, "PATIENCE", 0.1)
     first = process.spawn(["sleep", "60"], env={}, cwd=project, log=project / "hangs.log")
     port = servers.free_port()
     settings.adopt(project, MINIO, port, settings.generated(MINIO, ""))

@@ -1,0 +1,95 @@
+"""What holds the repository together: names that agree, walls, papers that point at things that exist.
+
+Formatting, lint, types and the direction of imports are `make check`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.__main__ import help_texts
+from stages.params import Params
+from storage import process, settings
+
+ROOT = Path(__file__).parents[1]
+TOP = {
+    ".ci", ".dvc", ".dvcignore", ".env.sample", ".gitignore", ".pre-commit-config.yaml", ".python-version",
+    "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "benchmarks", "compose.yaml", "docs", "dvc.yaml",
+    "params.yaml", "pipelines", "pyproject.toml", "stages", "storage", "tests", "uv.lock",
+}  # fmt: skip
+PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
+LONG = {"LICENSE", "uv.lock", "dvc.lock", "docs/cli.md"}  # generated, or not ours to shorten
+LINES = 300
+NOT_STAGES = {"__init__", "params", "run"}
+
+TRACKED = process.run(
+    ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT
+).splitlines()
+PAPERS = sorted(path for path in TRACKED if path.endswith(".md"))
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def test_a_stage_is_a_file_is_a_section_of_params() -> None:
+    files = {path.stem for path in (ROOT / "stages").glob("*.py")} - NOT_STAGES
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert files == set(PIPELINE)
+    assert list(sections) == ["sets", *PIPELINE]
+    assert list(Params.model_fields) == ["sets", *PIPELINE]
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_a_stage_runs_its_own_file_and_depends_on_it(stage: str) -> None:
+    assert PIPELINE[stage]["cmd"] == f"python -m stages.{stage}"
+    assert f"stages/{stage}.py" in PIPELINE[stage]["deps"]
+    code = [path for path in PIPELINE[stage]["deps"] if path.startswith(("stages/", "storage/"))]
+    assert [path for path in code if not (ROOT / path).exists()] == []
+
+
+def test_only_agreed_entries_at_the_top() -> None:
+    top = {path.partition("/")[0] for path in TRACKED}
+    assert top - PROJECT <= TOP
+    assert top >= TOP
+
+
+def test_no_file_is_longer_than_one_sitting() -> None:
+    texts = [p for p in TRACKED if p not in LONG and Path(p).suffix not in {".png", ".svg", ".txt"}]
+    lengths = {
+        p: len((ROOT / p).read_text(encoding="utf-8").splitlines()) for p in texts if (ROOT / p).is_file()
+    }
+    assert {path: length for path, length in lengths.items() if length > LINES} == {}
+
+
+def test_the_sample_of_env_names_every_setting() -> None:
+    text = (ROOT / ".env.sample").read_text(encoding="utf-8")
+    named = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
+    known = {str(field.alias) for field in settings.Settings.model_fields.values()}
+    assert named == known | {"LABELTRAIL_CACHE"}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_relative_links_lead_somewhere(paper: str) -> None:
+    text = (ROOT / paper).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
+    paths = [link.partition("#")[0] for link in links if not re.match(r"https?://|#|mailto:", link)]
+    assert [path for path in paths if not (ROOT / paper).parent.joinpath(path).exists()] == []
+
+
+@pytest.mark.parametrize("paper", [path for path in PAPERS if path != "docs/cli.md"])
+def test_commands_in_the_papers_exist(paper: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    commands = {name.removeprefix("labeltrail ") for name, _ in help_texts()}
+    code = _code((ROOT / paper).read_text(encoding="utf-8"))
+    assert set(re.findall(r"(?:^|[;&|`] *)make ([a-z][a-z-]*)", code, re.MULTILINE)) - targets == set()
+    assert set(re.findall(r"(?:^|[;&|] *)labeltrail ([a-z][a-z-]*)", code, re.MULTILINE)) - commands == set()
+
+
+def _code(text: str) -> str:
+    """Code blocks and code spans of a paper, a line each; prompts are taken off."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    return re.sub(r"^\$ ", "", "\n".join([*blocks, *spans]), flags=re.MULTILINE)

@@ -1,0 +1,319 @@
+"""What the report's tables say: counts and scores, put together so that a small number looks like one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stages.timeseries.metrics import Judged
+from stages.timeseries.metrics import score as score_together
+from storage.dataset import Index
+
+SETS = ("train", "validation", "test", "unassigned")
+FEW = 10  # events; with fewer, one more or less moves a score by much
+Z = 1.96  # of a 95 % interval
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """What is in one set; `labeled` of its series have an annotation."""
+
+    name: str
+    series: int
+    labeled: int
+    groups: int
+    annotations: int
+    timepoints: int
+    regions: int
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """Regions of one label by set."""
+
+    label: str
+    number: int
+    regions: dict[str, int]
+    total: int
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """One person: annotations that counted, and those of them that the model learnt from."""
+
+    name: str
+    annotations: int
+    learnt: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The labels that a model comes from, counted."""
+
+    sets: tuple[SetRow, ...]
+    labels: tuple[LabelRow, ...]
+    annotators: tuple[Annotator, ...]
+    annotations: int
+    learnt: int
+
+
+def origin(index: Index, annotators: Mapping[str, str], learnt: Mapping[str, Sequence[str]]) -> Origin:
+    """Count series, regions and annotations.
+
+    Args:
+        index: the dataset.
+        annotators: who made each label record, by its id.
+        learnt: ids of the label records that the model was trained on, by series.
+    """
+    used = [identity for entry in index.series.values() for identity in entry.annotations]
+    taught = [identity for ids in learnt.values() for identity in ids]
+    made = Counter(annotators.get(identity, "") for identity in used)
+    in_training = Counter(annotators.get(identity, "") for identity in taught)
+    people = sorted(made.keys() | in_training.keys(), key=lambda name: (-made[name], name))
+    return Origin(
+        tuple(row for row in (_set_row(index, name) for name in SETS) if row.series),
+        tuple(_label_row(index, label, number) for number, label in enumerate(index.labels, 1)),
+        tuple(Annotator(name or "not known", made[name], in_training[name]) for name in people),
+        len(used),
+        len(taught),
+    )
+
+
+def _set_row(index: Index, name: str) -> SetRow:
+    entries = [entry for entry in index.series.values() if entry.set == name]
+    return SetRow(
+        name,
+        series=len(entries),
+        labeled=sum(bool(entry.annotations) for entry in entries),
+        groups=len({entry.group for entry in entries}),
+        annotations=sum(len(entry.annotations) for entry in entries),
+        timepoints=sum(entry.rows for entry in entries),
+        regions=sum(len(entry.regions) for entry in entries),
+    )
+
+
+def _label_row(index: Index, label: str, number: int) -> LabelRow:
+    regions = {
+        name: sum(r.label == label for e in index.series.values() if e.set == name for r in e.regions)
+        for name in SETS
+    }
+    return LabelRow(label, number, regions, sum(regions.values()))
+
+
+@dataclass(frozen=True)
+class SeriesScore:
+    """How well one recording was predicted.
+
+    Attributes:
+        events, found, extra: true events, those predicted, and predicted events that are none.
+        f1: of its events.
+        accuracy: share of its known timepoints with the right class; None: nothing is known of it.
+    """
+
+    series: str
+    group: str
+    timepoints: int
+    events: int
+    found: int
+    extra: int
+    f1: float
+    accuracy: float | None
+
+
+def series_score(
+    series: str, group: str, judged: Judged, labels: Sequence[str], iou: float, tolerance: int
+) -> SeriesScore:
+    """Score one recording by the rules that its whole set is scored by."""
+    scores = score_together([judged], labels, iou, tolerance)
+    events, found = int(scores.event["true"]), int(scores.event["matched"])
+    return SeriesScore(
+        series,
+        group,
+        timepoints=len(judged.target),
+        events=events,
+        found=found,
+        extra=int(scores.event["predicted"]) - found,
+        f1=scores.event["f1"],
+        accuracy=scores.timepoint["accuracy"] if scores.confusion.any() else None,
+    )
+
+
+def ranked(scores: Sequence[SeriesScore]) -> list[tuple[str, SeriesScore]]:
+    """The best, the median and the worst, each once: by event F1, then by timepoints, then by name."""
+    ordered = sorted(scores, key=lambda s: (-s.f1, -(s.accuracy or 0.0), s.series))
+    if len(ordered) == 1:
+        return [("the only one", ordered[0])]
+    places = {0: "best", len(ordered) - 1: "worst"}
+    if len(ordered) > 2:
+        places[(len(ordered) - 1) // 2] = "median"
+    return [(places[place], ordered[place]) for place in sorted(places)]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Scores of one class; `number` 0 is background, which has no events.
+
+    `low` and `high` bound the share of events found, were they independent (95 %, Wilson 1927).
+    """
+
+    label: str
+    number: int
+    timepoints: int
+    precision: float
+    recall: float
+    f1: float
+    events: int
+    found: int
+    extra: int
+    event_f1: float
+    low: float
+    high: float
+    few: bool
+
+
+def class_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[ClassRow]]:
+    """The rows of reports/classes.csv by set, the set that decides first."""
+    found: dict[str, list[ClassRow]] = {}
+    for name in ("test", "validation"):
+        mine = [row for row in rows if row["set"] == name]
+        if mine:
+            found[name] = [_class_row(row, number) for number, row in enumerate(mine)]
+    return found
+
+
+def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
+    events, predicted, matched = (int(row[n]) for n in ("events", "events_predicted", "events_matched"))
+    low, high = interval(matched, events)
+    return ClassRow(
+        row["label"],
+        number,
+        timepoints=int(row["timepoints"]),
+        precision=float(row["precision"]),
+        recall=float(row["recall"]),
+        f1=float(row["f1"]),
+        events=events,
+        found=matched,
+        extra=predicted - matched,
+        event_f1=float(row["event_f1"]),
+        low=low,
+        high=high,
+        few=number > 0 and events < FEW,
+    )
+
+
+def interval(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share.
+
+    >>> [round(x, 3) for x in interval(3, 4)]
+    [0.301, 0.954]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    middle = hits + Z * Z / 2
+    reach = Z * math.sqrt(hits * (n - hits) / n + Z * Z / 4)
+    return max((middle - reach) / (n + Z * Z), 0.0), min((middle + reach) / (n + Z * Z), 1.0)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Timepoints of one true class (row) that were given one class (column)."""
+
+    actual: str
+    predicted: str
+    timepoints: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The confusion matrix of one set without the classes that are neither true nor predicted in it."""
+
+    set: str
+    labels: tuple[tuple[int, str], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    absent: tuple[str, ...]
+
+
+def confusions(rows: Sequence[Mapping[str, str]]) -> dict[str, Confusion]:
+    """The rows of reports/confusion.csv by set, the set that decides first."""
+    return {
+        name: _confusion(name, mine)
+        for name in ("test", "validation")
+        if (mine := [row for row in rows if row["set"] == name])
+    }
+
+
+def _confusion(name: str, rows: Sequence[Mapping[str, str]]) -> Confusion:
+    n = math.isqrt(len(rows))
+    cells = [Cell(r["actual"], r["predicted"], int(r["timepoints"]), float(r["share"])) for r in rows]
+    # By place, not by name: nothing forbids a label that is called background.
+    matrix = [cells[i * n : (i + 1) * n] for i in range(n)]
+    there = [k for k in range(n) if any(matrix[k][j].timepoints or matrix[j][k].timepoints for j in range(n))]
+    names = [row[0].actual for row in matrix]
+    return Confusion(
+        name,
+        tuple((k, names[k]) for k in there),
+        tuple(tuple(matrix[i][j] for j in there) for i in there),
+        tuple(names[k] for k in range(1, n) if k not in there),
+    )
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What is odd about the recordings, in sentences, each with the series it is about."""
+
+    recordings: int
+    clean: int
+    odd: tuple[tuple[str, tuple[str, ...]], ...]
+    refused: tuple[tuple[str, tuple[str, ...]], ...]
+    ignored: tuple[str, ...]
+
+
+def quality(found: Mapping[str, Any]) -> Quality:
+    """data/arrays/quality.json in words."""
+    rates = found["other_sampling_rates"]
+    odd = {key: _oddities(entry, rates.get(key)) for key, entry in sorted(found["series"].items())}
+    refused = {key: [_problem(p) for p in problems] for key, problems in sorted(found["refused"].items())}
+    return Quality(
+        len(odd),
+        sum(not lines for lines in odd.values()),
+        tuple((key, tuple(lines)) for key, lines in odd.items() if lines),
+        tuple((key, tuple(lines)) for key, lines in refused.items()),
+        tuple(found["not_recordings"]),
+    )
+
+
+def _oddities(entry: Mapping[str, Any], rate: float | None) -> list[str]:
+    gaps, missing, constant = entry["gaps"], entry["nan"], entry["constant"]
+    lines = []
+    if gaps["count"]:
+        where = f"the longest is {gaps['longest_steps']:g} steps after timepoint {gaps['longest_after_row']}"
+        lines.append(f"{gaps['count']} gap{'s' * (gaps['count'] > 1)} in time; {where}")
+    if missing:
+        lines.append("no number: " + ", ".join(f"{n:,} in {name}" for name, n in sorted(missing.items())))
+    if constant:
+        lines.append(f"never changes: {', '.join(constant)}")
+    if rate is not None:
+        lines.append(f"sampled at {rate:g} Hz, unlike most")
+    return lines + [_problem(note) for note in entry["notes"]]
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    row = f"row {problem['row']}: " if problem["row"] is not None else ""
+    return f"{row}{problem['what']}" + (f"; {problem['cure']}" if problem["cure"] else "")
+
+
+def share(value: float) -> str:
+    """A share in percent; what is not nothing and not all never looks like it.
+
+    >>> share(0.0004), share(0.9996), share(0.5)
+    ('<1 %', '>99 %', '50 %')
+    """
+    if 0 < value < 0.01:
+        return "<1 %"
+    if 0.99 < value < 1:
+        return ">99 %"
+    return f"{100 * value:.0f} %"

@@ -7,6 +7,7 @@ with its row and cure; the others go on.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from stages.timeseries.quality import describe
 from storage import arrays, label_config
 from storage import series as recordings
 from storage.errors import InputError
-from storage.files import md5
+from storage.files import fresh_folder, md5
 from storage.label_config import LabelConfig
 from storage.problems import Problem
 from storage.progress import track
-from storage.series import Series
 
 
 def main() -> None:
@@ -28,36 +28,49 @@ def main() -> None:
     config = label_config.load()
     gap = params.load().ingest.gap
     files = sorted(p for p in recordings.PATH.rglob("*") if p.is_file() and p.name != ".gitignore")
-    accepted, problems = read_all([p for p in files if p.suffix == ".csv"], config)
-    refused = {
-        key: [p for p in found if p.fatal] for key, found in problems.items() if any(p.fatal for p in found)
-    }
-    if not accepted:
-        raise nothing_accepted(refused)
-    index = make_index(accepted, config)
-    quality = {
-        "series": {key: report(accepted[key], problems[key], config, gap) for key in accepted},
-        "refused": {key: [written(p) for p in found] for key, found in refused.items()},
-        "not_recordings": [str(p.relative_to(recordings.PATH)) for p in files if p.suffix != ".csv"],
-        "other_sampling_rates": recordings.different_rates(
-            {key: entry.sampling_rate for key, entry in index.series.items()}
-        )[1],
-    }
-    arrays.write(accepted, index, quality)
-    print(f"{len(accepted)} recordings, {sum(e.rows for e in index.series.values()):,} timepoints")
-    for key, found in refused.items():
-        print(f"refused: {key}: {found[0].what}; {found[0].cure}")
+    with fresh_folder(arrays.PATH) as folder:
+        read = {
+            recordings.key_of(path): convert(path, config, gap, folder)
+            for path in track([p for p in files if p.suffix == ".csv"], "reading recordings")
+        }
+        accepted = {key: found for key, found in read.items() if found.entry}
+        refused = {key: found.problems for key, found in read.items() if not found.entry}
+        if not accepted:
+            raise nothing_accepted(refused)
+        entries = {key: found.entry for key, found in accepted.items() if found.entry}
+        rate, others = recordings.different_rates({key: e.sampling_rate for key, e in entries.items()})
+        quality = {
+            "series": {key: found.quality for key, found in accepted.items()},
+            "refused": {key: [written(p) for p in problems] for key, problems in refused.items()},
+            "not_recordings": [str(p.relative_to(recordings.PATH)) for p in files if p.suffix != ".csv"],
+            "other_sampling_rates": others,
+        }
+        arrays.save_index(folder, arrays.Index(config.channels, rate, entries), quality)
+    print(f"{len(entries)} recordings, {sum(entry.rows for entry in entries.values()):,} timepoints")
+    for key, problems in refused.items():
+        print(f"refused: {key}: {problems[0].what}; {problems[0].cure}")
+    for key, other in others.items():
+        print(f"warning: {key} has {other:g} timepoints per unit of time, most have {rate:g}")
 
 
-def read_all(files: list[Path], config: LabelConfig) -> tuple[dict[str, Series], dict[str, list[Problem]]]:
-    """The recordings that can be used, and what is wrong or odd about each."""
-    accepted, problems = {}, {}
-    for path in track(files, "reading recordings"):
-        key = recordings.key_of(path)
-        series, problems[key] = recordings.inspect(path, config)
-        if series is not None:
-            accepted[key] = series
-    return accepted, problems
+@dataclass(frozen=True)
+class Converted:
+    """One recording: its line of the index (None: refused), what is odd about it, and what is wrong."""
+
+    entry: arrays.Entry | None
+    quality: dict[str, Any]
+    problems: list[Problem]
+
+
+def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Converted:
+    """Read one recording and write its arrays; only one is in memory at a time."""
+    series, problems = recordings.inspect(path, config)
+    if series is None:
+        return Converted(None, {}, problems)
+    arrays.save(folder, recordings.key_of(path), series)
+    quality = describe(series.values, series.times, config.channels, gap)
+    quality["notes"] = [written(p) for p in problems]
+    return Converted(arrays.Entry(len(series.values), md5(path), series.sampling_rate), quality, problems)
 
 
 def nothing_accepted(refused: dict[str, list[Problem]]) -> InputError:
@@ -70,22 +83,6 @@ def nothing_accepted(refused: dict[str, list[Problem]]) -> InputError:
     return InputError(
         f"all {len(refused)} recordings are refused: {first.what}", where=where, cure=first.cure
     )
-
-
-def make_index(accepted: dict[str, Series], config: LabelConfig) -> arrays.Index:
-    """What is where, and how fast it was sampled."""
-    entries = {
-        key: arrays.Entry(len(s.values), md5(recordings.PATH / f"{key}.csv"), s.sampling_rate)
-        for key, s in accepted.items()
-    }
-    common, _ = recordings.different_rates({key: entry.sampling_rate for key, entry in entries.items()})
-    return arrays.Index(config.channels, common, entries)
-
-
-def report(series: Series, problems: list[Problem], config: LabelConfig, gap: float) -> dict[str, Any]:
-    """The line of one series in quality.json."""
-    found = describe(series.values, series.times, config.channels, gap)
-    return {**found, "notes": [written(p) for p in problems]}
 
 
 def written(problem: Problem) -> dict[str, Any]:

@@ -95,8 +95,8 @@ def learn(
     return fitted
 
 
-def train_lengths(index: dataset.Index) -> list[int]:
-    """Timepoints that each region of the train set is taught with."""
+def train_lengths(index: dataset.Index) -> windows.Lengths:
+    """Timepoints that the regions of the train set are taught with, by label."""
     regions = [region for key in index.of("train") for region in index.series[key].regions]
     return windows.lengths(regions, index.instant_tolerance)
 
@@ -110,10 +110,6 @@ def choose_decoder(
     settings: params.Evaluate,
 ) -> tuple[Decoder, float | None]:
     """How probabilities become regions: chosen on the validation set where there is one."""
-    lengths: dict[str, list[int]] = {label: [] for label in index.labels}
-    for key in index.of("train"):
-        for region in index.series[key].regions:
-            lengths[region.label] += windows.lengths([region], index.instant_tolerance)
     gaps = [length for example in train for length in background_lengths(example.target)]
     step = fitted.network.shape.step
     decoder = Decoder(
@@ -121,7 +117,7 @@ def choose_decoder(
         labels=index.labels,
         instants=index.instants,
         tolerance=index.instant_tolerance,
-        typical=typical_lengths(lengths, gaps, index.labels, step),
+        typical=typical_lengths(train_lengths(index), gaps, index.labels, step),
     )
     if not validation:
         return decoder, None

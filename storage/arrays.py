@@ -5,7 +5,6 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files import fresh_folder, read_json, write_json
+from storage.files import read_json, write_json
 from storage.series import Series
 
 PATH = Path("data/arrays")
@@ -39,25 +38,20 @@ class Index:
     series: dict[str, Entry]
 
 
-def write(series: Mapping[str, Series], index: Index, quality: dict[str, Any], path: Path = PATH) -> None:
-    """Write the whole folder anew."""
-    with fresh_folder(path) as folder:
-        for key, recording in series.items():
-            place = folder / key
-            place.parent.mkdir(parents=True, exist_ok=True)
-            np.save(place.with_name(place.name + ".npy"), recording.values, allow_pickle=False)
-            np.save(place.with_name(place.name + ".time.npy"), recording.times, allow_pickle=False)
-        entries = {key: asdict(entry) for key, entry in index.series.items()}
-        write_json(
-            folder / "index.json",
-            {
-                "version": VERSION,
-                "channels": index.channels,
-                "sampling_rate": index.sampling_rate,
-                "series": entries,
-            },
-        )
-        write_json(folder / "quality.json", {"version": VERSION, **quality})
+def save(folder: Path, key: str, series: Series) -> None:
+    """Write the arrays of one series."""
+    place = folder / key
+    place.parent.mkdir(parents=True, exist_ok=True)
+    np.save(place.with_name(place.name + ".npy"), series.values, allow_pickle=False)
+    np.save(place.with_name(place.name + ".time.npy"), series.times, allow_pickle=False)
+
+
+def save_index(folder: Path, index: Index, quality: dict[str, Any]) -> None:
+    """Write `index.json` and `quality.json`."""
+    series = {key: asdict(entry) for key, entry in index.series.items()}
+    value = {"channels": index.channels, "sampling_rate": index.sampling_rate, "series": series}
+    write_json(folder / "index.json", {"version": VERSION, **value})
+    write_json(folder / "quality.json", {"version": VERSION, **quality})
 
 
 def read_index(path: Path = PATH) -> Index:

@@ -64,7 +64,11 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     beside, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    yield beside
+    try:
+        yield beside
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)

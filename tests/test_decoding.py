@@ -110,17 +110,18 @@ def test_every_timepoint_is_in_a_window(rows: int, size: int, stride: int):
 
 
 @pytest.mark.parametrize(
-    ("lengths", "step"), [([150, 900], 16), ([21] * 3 + [900], 4), ([3, 3], 1), ([1], 1), ([], 16)]
+    ("lengths", "step"),
+    [({"A": [150, 160], "B": [900]}, 16), ({"I": [21], "A": [900] * 99}, 4), ({"A": [3]}, 1), ({}, 16)],
 )
-def test_the_step_follows_from_the_shortest_regions(lengths: list[int], step: int):
+def test_the_step_follows_from_the_shortest_label(lengths: windows.Lengths, step: int):
     assert windows.choose_step(lengths) == step
 
 
 def test_a_window_is_never_longer_than_the_longest_series():
-    assert windows.choose_size([2, 3], 3) == 3
-    assert windows.choose_size([150, 1200], 10_000) == 4096
+    assert windows.choose_size({"A": [2, 3]}, 3) == 3
+    assert windows.choose_size({"A": [150], "B": [1200]}, 10_000) == 4096
 
 
 def test_widths_are_odd_and_follow_the_regions():
-    assert windows.choose_widths([138] * 2 + [627] * 10 + [900]) == (1, 5, 25)
-    assert windows.choose_widths([1]) == (1,)
+    assert windows.choose_widths({"A": [132] * 2, "B": [627] * 10}) == (1, 5, 25)
+    assert windows.choose_widths({"A": [1]}) == windows.choose_widths({}) == (1,)

@@ -174,7 +174,8 @@ def _knock(motion: Signal, row: int, rng: Rng) -> None:
     """A blow that rings for a fifth of a second, added in place."""
     rows = np.arange(min(RATE // 5, len(motion) - row))
     ring = np.exp(-rows / (0.05 * RATE)) * np.cos(2 * np.pi * 14 * rows / RATE)
-    motion[row : row + len(rows)] += rng.uniform(1.5, 3.0) * ring[:, None] * rng.normal(0, 0.6, 3)
+    blow = rng.normal(0, 1, 3)
+    motion[row : row + len(rows)] += rng.uniform(0.8, 2.0) * ring[:, None] * blow / np.linalg.norm(blow)
 
 
 def _gravity(tilt: Signal) -> Signal:

@@ -12,7 +12,7 @@ A series that is shorter than a window has one, at 0: the rest is padding. No wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from storage.regions import Region
 # A short region should be this many steps of the network long, to be told from its surroundings.
 STEPS_PER_REGION = 4
 LARGEST_STEP = 16
-SHORT, LONG = 5, 95
+WIDEST = 127
+
+Lengths = Mapping[str, Sequence[int]]
 
 
 def starts(rows: int, size: int, stride: int) -> list[int]:
@@ -32,43 +34,50 @@ def starts(rows: int, size: int, stride: int) -> list[int]:
     return [*range(0, last, stride), last]
 
 
-def lengths(regions: Iterable[Region], tolerance: int) -> list[int]:
-    """Timepoints that each region is taught with: an instant is widened by `tolerance` on both sides."""
-    return [2 * tolerance + 1 if region.instant else region.rows for region in regions]
+def lengths(regions: Iterable[Region], tolerance: int) -> Lengths:
+    """Timepoints that the regions of each label are taught with: an instant is widened on both sides."""
+    found: dict[str, list[int]] = {}
+    for region in regions:
+        found.setdefault(region.label, []).append(2 * tolerance + 1 if region.instant else region.rows)
+    return found
 
 
-def choose_step(lengths: list[int]) -> int:
-    """Timepoints that the network answers for at once: a power of two that short regions are long for.
+def choose_step(lengths: Lengths) -> int:
+    """Timepoints that the network answers for at once: a power of two that the shortest label is long for.
 
-    >>> choose_step([150, 900, 1200])
+    >>> choose_step({"SIT_TO_STAND": [132], "WALKING": [900, 1200]})
     16
-    >>> choose_step([21, 21, 900, 1200])
+    >>> choose_step({"knock": [21, 21], "WALKING": [900, 1200]})
     4
     """
-    if not lengths:
-        return LARGEST_STEP
-    short = float(np.percentile(lengths, SHORT))
     step = 1
-    while step < LARGEST_STEP and short / (2 * step) >= STEPS_PER_REGION:
+    while step < LARGEST_STEP and _short(lengths) >= 2 * step * STEPS_PER_REGION:
         step *= 2
     return step
 
 
-def choose_size(lengths: list[int], longest_series: int) -> int:
-    """Timepoints in a window: room for several long regions, never more than the longest series.
+def choose_size(lengths: Lengths, longest_series: int) -> int:
+    """Timepoints in a window: more than a long region, never more than the longest series.
 
     A power of two between 256 and 4,096 steps of the network.
     """
     step = choose_step(lengths)
-    long = float(np.percentile(lengths, LONG)) if lengths else 1.0
+    every = [length for known in lengths.values() for length in known]
+    long = float(np.percentile(every, 95)) if every else 1.0
     size = 256 * step
     while size < 1.5 * long and size < 4096 * step:
         size *= 2
     return min(size, -(-longest_series // step) * step)
 
 
-def choose_widths(lengths: list[int]) -> tuple[int, ...]:
-    """Steps over which the network is shown mean and variance: one, a short region and a common one."""
+def choose_widths(lengths: Lengths) -> tuple[int, ...]:
+    """Steps over which the network is shown mean and variance: one, most of a short region, most of a common one."""
     step = choose_step(lengths)
-    wanted = [1] + [round(0.6 * float(np.percentile(lengths, p)) / step) for p in (SHORT, 50) if lengths]
-    return tuple(sorted({min(max(width, 1) | 1, 127) for width in wanted}))
+    every = [length for known in lengths.values() for length in known]
+    wanted = [0.6 * length / step for length in (_short(lengths), float(np.median(every)))] if every else []
+    return tuple(sorted({1, *(min(round(width) | 1, WIDEST) for width in wanted)}))
+
+
+def _short(lengths: Lengths) -> float:
+    """The shortest of the labels' usual lengths; without any region, nothing is short."""
+    return min((float(np.median(known)) for known in lengths.values()), default=np.inf)

@@ -148,7 +148,7 @@ def _git(project: Project) -> str:
     changed = repository.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
     if changed:
         raise InputError("label changes are not committed", where=", ".join(changed), cure="labeltrail sync")
-    return f"branch {branch}, {len(repository.label_commits())} label commits"
+    return f"branch {branch}, {sum(1 for _ in repository.label_commits())} label commits"
 
 
 def _dvc(project: Project) -> str:

@@ -8,21 +8,20 @@ DVC cache, git commit, DVC remote, Label Studio, and `sync.json` last; the next 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from stages import params as parameters
 from stages.timeseries import splits
-from storage import history, label_config, outgoing, sets, snapshot, tasks
-from storage.bucket import parallel
-from storage.errors import ConflictError, InputError, NotFoundError
+from storage import history, label_config, outgoing, recordings, sets, snapshot, tasks
+from storage.errors import ConflictError, NotFoundError
 from storage.files import write_bytes
 from storage.merge import Change, Merge, three_way
 from storage.mirror import Row
-from storage.progress import track
 from storage.project import Project
-from storage.remote import State, Theirs, series_key
+from storage.remote import State, Theirs
 from storage.repository import LABELS, SERIES
 from storage.snapshot import Record
 
@@ -34,6 +33,7 @@ PATHS = (
     str(sets.PATH),
     str(label_config.PATH),
 )
+V = TypeVar("V")
 ATTEMPTS = 3  # when somebody else syncs at the same moment
 
 
@@ -100,32 +100,25 @@ def _sync_once(project: Project, state: State) -> Synced:
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
     quiet = not theirs.moved and not config_changed and ours == (state.labels, state.series)
     if quiet and not repository.changed(PATHS):
-        project.remote.agree(state)
+        project.remote.agree(state, theirs)
         return Synced(labels=ours[0], aside=_aside(theirs.aside))
     return _bring_together(project, state, theirs)
 
 
 def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
     repository = project.repository
-    series = _merge_series(project, state, theirs)
-    labels, ids = _merge_labels(project, state, theirs)
+    base = _base(project, state)
+    series = recordings.merge(project, base[1], theirs.series)
+    labels, ids = _merge_labels(project, base[0], state, theirs)
     _refuse_conflicts(labels, series)
-    _write_series(project, series)
+    recordings.write(project, series)
     warnings = _write_labels(project, labels, theirs, set(series.merged))
     hashes = (repository.add(LABELS), repository.add(SERIES))
-    changed = repository.changed(PATHS)
-    commit = subject = ""
-    if changed:
-        changes = history.count(_committed(project, labels))
-        counts = Counter(
-            "+" if c.before is None else "-" if c.after is None else "~" for c in series.incoming
-        )
-        text = history.message(changes, counts, changed)
-        commit, subject = repository.commit(changed, text), text.splitlines()[0]
+    commit, subject = _commit(project, labels, hashes[1])
     repository.push()
     ids = outgoing.push(project.studio, state.project, labels.outgoing, ids)
     config = (project.root / label_config.PATH).read_bytes()
-    new = replace(state, labels=hashes[0], series=hashes[1], label_config=_md5(config), ids=ids)
+    new = replace(project.remote.follow(state, *hashes), label_config=_md5(config), ids=ids)
     if new != state:
         try:
             new = project.remote.write_state(new)
@@ -133,9 +126,44 @@ def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
             raise OvertakenError(
                 "somebody else synced this branch meanwhile", cure="labeltrail sync"
             ) from error
-    project.remote.agree(new)
+    project.remote.agree(new, theirs)
     aside = _aside(theirs.aside)
     return Synced(commit, subject, hashes[0], len(labels.outgoing), theirs.healed, aside, warnings)
+
+
+def _commit(project: Project, labels: Merge[Record], series: str) -> tuple[str, str]:
+    """Make the label commit; returns it and its subject, both "" where nothing changed.
+
+    The message tells the difference to the last commit, also when a sync that was cut off wrote the files.
+    """
+    repository = project.repository
+    changed = repository.changed(PATHS)
+    if not changed:
+        return "", ""
+    head = [repository.parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
+    changes = history.count(_changes(_records(project, head[0]), labels.merged, snapshot.same))
+    before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], series))
+    text = history.message(changes, history.signs(_changes(before, after, operator.eq)), changed)
+    return repository.commit(changed, text), text.splitlines()[0]
+
+
+def _base(project: Project, state: State) -> tuple[str, str]:
+    """Labels and series of the newest sync that this clone has in its history.
+
+    A clone that somebody else's sync has left behind lacks that label commit: for it everything since its own
+    last one is news. A clone that has it, and an older `data/labels.dvc` in its work tree, wants the old labels.
+    """
+    repository = project.repository
+    synced = ((state.labels, state.series), *state.history)
+    if synced[0] == (repository.pointer(LABELS), repository.pointer(SERIES)):
+        return synced[0]
+    known = {pair: place for place, pair in enumerate(synced)}
+    found = len(synced)
+    for commit in repository.synced_commits():
+        found = min(found, known.get((commit.labels, commit.series), found))
+        if found == 0:
+            break
+    return synced[found] if found < len(synced) else ("", "")
 
 
 # -- the label config -----------------------------------------------------------------------------
@@ -163,66 +191,21 @@ def _sync_label_config(project: Project, state: State) -> bool:
     return True
 
 
-# -- recordings -----------------------------------------------------------------------------------
-
-
-def _merge_series(project: Project, state: State, theirs: Theirs) -> Merge[str]:
-    repository = project.repository
-    base = _by_series(repository.folder(state.series))
-    ours = _by_series(repository.folder(repository.pointer(SERIES)))
-    return three_way(base, ours, theirs.series, lambda a, b: a == b)
-
-
-def _by_series(folder: dict[str, str]) -> dict[str, str]:
-    return {name.removesuffix(".csv"): md5 for name, md5 in folder.items()}
-
-
-def _write_series(project: Project, series: Merge[str]) -> None:
-    folder = project.root / SERIES
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {key: folder / f"{key}.csv" for key in series.merged}
-    incoming = [change.name for change in series.incoming if change.after is not None]
-    if any(not path.exists() for key, path in paths.items() if key not in set(incoming)):
-        project.repository.checkout(SERIES)
-
-    def fetch(key: str) -> None:
-        write_bytes(paths[key], project.bucket.get(series_key(key))[0])
-
-    for _ in track(parallel(fetch, incoming), "fetching recordings", len(incoming)):
-        pass
-    known = set(paths.values())
-    for path in folder.rglob("*"):
-        if path.is_file() and path not in known:
-            if path.suffix == ".csv" and path.stem not in {c.name for c in series.incoming}:
-                _refuse_stray(path.relative_to(project.root).as_posix())
-            path.unlink()
-    for change in series.outgoing:
-        if change.after is not None:
-            project.bucket.put(series_key(change.name), paths[change.name].read_bytes())
-
-
-def _refuse_stray(path: str) -> None:
-    raise InputError(
-        "a recording lies in data/series that is not in the bucket",
-        where=path,
-        why="recordings come in by `labeltrail import` or by the bucket, so that Label Studio shows them",
-        cure=f"mv {path} elsewhere, then labeltrail import it",
-    )
-
-
 # -- labels ---------------------------------------------------------------------------------------
 
 
-def _merge_labels(project: Project, state: State, theirs: Theirs) -> tuple[Merge[Record], dict[str, str]]:
+def _merge_labels(
+    project: Project, base: str, state: State, theirs: Theirs
+) -> tuple[Merge[Record], dict[str, str]]:
     ours = _records(project, project.repository.pointer(LABELS))
-    base = ours if state.labels == project.repository.pointer(LABELS) else _records(project, state.labels)
+    was = ours if base == project.repository.pointer(LABELS) else _records(project, base)
     found = outgoing.adopt(ours, theirs.labels)
     ids = dict(state.ids)
     current = dict(theirs.labels)
     for name, keeps in found.items():
         ids[str(snapshot.annotation_id(name))] = keeps
         current[keeps] = current.pop(name) | {"id": keeps}
-    return three_way(base, ours, current, snapshot.same), ids
+    return three_way(was, ours, current, snapshot.same), ids
 
 
 def _records(project: Project, md5: str) -> dict[str, Record]:
@@ -233,11 +216,10 @@ def _records(project: Project, md5: str) -> dict[str, Record]:
     return {record["id"]: record for records in parsed for record in records}
 
 
-def _committed(project: Project, labels: Merge[Record]) -> list[Change[Record]]:
-    """What the label commit changes against the commit before it, whoever changed it."""
-    before_text = project.repository.show("HEAD", f"{LABELS}.dvc")
-    before = _records(project, project.repository.parse_pointer(before_text))
-    return three_way(before, before, labels.merged, snapshot.same).incoming
+def _changes(
+    before: Mapping[str, V], after: Mapping[str, V], same: Callable[[V, V], bool]
+) -> list[Change[V]]:
+    return three_way(before, before, after, same).incoming
 
 
 def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, series: set[str]) -> list[str]:

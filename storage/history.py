@@ -36,13 +36,17 @@ class LabelChanges:
     series: set[str] = field(default_factory=set)
 
 
+def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
+    """How many were added (`+`), changed (`~`) and removed (`-`)."""
+    return Counter("+" if c.before is None else "-" if c.after is None else "~" for c in changes)
+
+
 def count(changes: Iterable[Change[Record]]) -> LabelChanges:
     """Count regions and annotations that changed."""
-    total = LabelChanges()
-    for change in changes:
+    found = list(changes)
+    total = LabelChanges(annotations=signs(found))
+    for change in found:
         record = change.after or change.before or {}
-        sign = "+" if change.before is None else "-" if change.after is None else "~"
-        total.annotations[sign] += 1
         total.series.add(record["series"])
         for region_sign, region in region_changes(change.before, change.after):
             total.regions[region_sign] += 1

@@ -114,7 +114,7 @@ def trace(repository: Repository, model: Model) -> Lineage:
     Raises:
         NotFoundError: the label snapshot is neither in the DVC cache nor in its remote.
     """
-    commit = next((c for c in reversed(repository.label_commits()) if c.labels == model.labels), None)
+    commit = next((c for c in reversed(list(repository.label_commits())) if c.labels == model.labels), None)
     wanted = {name for names in model.annotations.values() for name in names}
     found: dict[str, list[Record]] = {}
     people: dict[str, int] = {}

@@ -6,6 +6,7 @@ still the one that was read, so it is also the lease that keeps two people's syn
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,7 @@ from storage.mirror import Mirror, Row
 from storage.snapshot import Record, canonical
 
 VERSION = 1
+HISTORY = 100  # syncs that a clone may be behind and still know what it missed
 SERIES = "series/"
 # A task is saved right after its annotation; a longer gap means that something else happened to it.
 GAP = timedelta(milliseconds=250)
@@ -35,6 +37,7 @@ class State:
         labels: hash of the label snapshot; "" before the first sync.
         series: hash of the folder of recordings.
         label_config: hash of the label config.
+        history: (labels, series) of earlier syncs, newest first: the base for a clone that is behind.
         ids: annotations that were created again, by their new id, with the record id they keep.
         etag: of the object itself; "" where it is not there yet.
     """
@@ -43,6 +46,7 @@ class State:
     labels: str = ""
     series: str = ""
     label_config: str = ""
+    history: tuple[tuple[str, str], ...] = ()
     ids: dict[str, str] = field(default_factory=dict)
     etag: str = ""
 
@@ -105,12 +109,22 @@ class Remote:
                 raise InputError(
                     "this project was synced by a newer Labeltrail", where=where, cure="git pull"
                 )
+            value["history"] = tuple((labels, series) for labels, series in value["history"])
             return State(**value, etag=etag)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             why = f"{type(error).__name__}: {error}"
             raise InputError(
                 "sync.json is damaged", where=where, why=why, cure="labeltrail doctor"
             ) from error
+
+    @staticmethod
+    def follow(state: State, labels: str, series: str) -> State:
+        """The state after a sync that ended in these hashes; the one before it becomes history."""
+        before = (state.labels, state.series)
+        if before == (labels, series):
+            return state
+        history = (before, *state.history) if state.labels else state.history
+        return replace(state, labels=labels, series=series, history=history[:HISTORY])
 
     def write_state(self, state: State) -> State:
         """Write `sync.json` if it is still the one that `state` was made from.
@@ -125,9 +139,9 @@ class Remote:
         )
         return replace(state, etag=etag)
 
-    def agree(self, state: State) -> None:
+    def agree(self, state: State, theirs: Theirs) -> None:
         """Remember that this clone saw bucket, Label Studio and label commit agree, as `state` says."""
-        self.mirror.set_note(self._agreed, state.etag)
+        self.mirror.set_note(self._agreed, _seen(state, theirs.series))
 
     # -- recordings and tasks ---------------------------------------------------------------------
 
@@ -154,7 +168,7 @@ class Remote:
 
     def theirs(self, state: State) -> Theirs:
         """Look at bucket and Label Studio; gets only what changed since this clone looked last."""
-        agreed = self.mirror.note(self._agreed) == state.etag != ""
+        agreed = self.mirror.note(self._agreed)
         # Gone while somebody looks and acts on it, so that a run that was killed is not taken for one that ended.
         self.mirror.set_note(self._agreed, "")
         series = self.series()
@@ -187,7 +201,13 @@ class Remote:
             series=series,
             aside=[row for row in (*rows, *task_rows) if row.value is None],
             healed=healed,
-            moved=bool(not agreed or missing or healed or dropped or any(r.changed or r.gone for r in seen)),
+            moved=bool(
+                agreed != _seen(state, series)
+                or missing
+                or healed
+                or dropped
+                or any(r.changed or r.gone for r in seen)
+            ),
         )
 
     def _task_series(self, key: str) -> str:
@@ -295,6 +315,12 @@ def series_of_url(url: str) -> str:
     """The series key of `s3://bucket/series/<key>.csv`; "" for any other address."""
     _, found, key = url.partition(f"/{SERIES}")
     return key.removesuffix(".csv") if found and url.startswith("s3://") else ""
+
+
+def _seen(state: State, series: dict[str, str]) -> str:
+    """A word that stands for one state of `sync.json` and of the recordings in the bucket."""
+    listing = json.dumps([state.etag, series], sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest()
 
 
 def _email(user: Any, users: dict[int, str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,10 +28,11 @@ REMOTE = "bucket"
 
 @dataclass(frozen=True)
 class LabelCommit:
-    """A commit that changed `data/labels.dvc`, and the hash of the snapshot it holds."""
+    """A commit that changed `data/labels.dvc`, and the hashes of the labels and recordings it holds."""
 
     commit: str
     labels: str
+    series: str
     subject: str
 
 
@@ -104,21 +105,23 @@ class Repository:
         except process.ProgramError:
             return None
 
-    def label_commits(self) -> list[LabelCommit]:
+    def label_commits(self) -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot, newest first."""
-        pointer = f"{LABELS}.dvc"
-        lines = self.git("log", "--format=%H%x09%s", "--", pointer).splitlines()
-        found = []
-        for line in lines:
+        return self._synced_commits(f"{LABELS}.dvc")
+
+    def synced_commits(self) -> Iterator[LabelCommit]:
+        """Commits that changed the label snapshot or the recordings, newest first."""
+        return self._synced_commits(f"{LABELS}.dvc", f"{SERIES}.dvc")
+
+    def _synced_commits(self, *pointers: str) -> Iterator[LabelCommit]:
+        for line in self.git("log", "--format=%H%x09%s", "--", *pointers).splitlines():
             commit, _, subject = line.partition("\t")
-            text = self.show(commit, pointer)
-            if text is not None:
-                found.append(LabelCommit(commit, self.parse_pointer(text), subject))
-        return found
+            labels, series = (self.parse_pointer(self.show(commit, f"{p}.dvc")) for p in (LABELS, SERIES))
+            yield LabelCommit(commit, labels, series, subject)
 
     def label_commit(self, labels: str) -> str | None:
         """The first commit whose snapshot has this hash: the one that made these labels."""
-        commits = [found.commit for found in self.label_commits() if found.labels == labels]
+        commits = [found.commit for found in self.label_commits() if found.labels == labels != ""]
         return commits[-1] if commits else None
 
     def lock_commit(self, md5: str) -> str | None:

@@ -1,0 +1,78 @@
+"""The recordings of the work tree and of the bucket, brought together: `data/series` and `s3://<bucket>/series/`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Set
+from pathlib import Path
+
+from storage.bucket import parallel
+from storage.errors import InputError
+from storage.files import write_bytes
+from storage.merge import Merge, three_way
+from storage.progress import track
+from storage.project import Project
+from storage.remote import series_key
+from storage.repository import SERIES
+
+
+def merge(project: Project, base: str, theirs: Mapping[str, str]) -> Merge[str]:
+    """Three-way comparison by MD5.
+
+    Args:
+        project: whose work tree is ours.
+        base: hash of the folder that both sides came from.
+        theirs: MD5 by series key, as the bucket has it.
+    """
+    repository = project.repository
+    was, ours = (by_series(repository.folder(md5)) for md5 in (base, repository.pointer(SERIES)))
+    return three_way(was, ours, theirs, operator.eq)
+
+
+def by_series(folder: Mapping[str, str]) -> dict[str, str]:
+    """MD5 by series key, from the files of a folder in the DVC cache."""
+    return {name.removesuffix(".csv"): md5 for name, md5 in folder.items()}
+
+
+def write(project: Project, series: Merge[str]) -> None:
+    """Fetch what the bucket has and the work tree lacks, and the other way round.
+
+    Raises:
+        InputError: a recording lies in the folder that came in neither way.
+    """
+    folder = project.root / SERIES
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {key: folder / f"{key}.csv" for key in series.merged}
+    incoming = {change.name: change.after for change in series.incoming}
+    _clean(project, set(paths.values()), {folder / f"{key}.csv" for key in incoming})
+    if any(not path.exists() for key, path in paths.items() if key not in incoming):
+        project.repository.checkout(SERIES)
+
+    def fetch(key: str) -> None:
+        write_bytes(paths[key], project.bucket.get(series_key(key))[0])
+
+    wanted = [key for key, md5 in incoming.items() if md5 is not None]
+    for _ in track(parallel(fetch, wanted), "fetching recordings", len(wanted)):
+        pass
+    for change in series.outgoing:
+        if change.after is not None:
+            project.bucket.put(series_key(change.name), paths[change.name].read_bytes())
+
+
+def _clean(project: Project, kept: Set[Path], incoming: Set[Path]) -> None:
+    """Remove recordings that the bucket gave up and what a cut-off sync left; refuse what nobody knows."""
+    others = [path for path in (project.root / SERIES).rglob("*") if path.is_file() and path not in kept]
+    for path in others:
+        if path.suffix == ".csv" and path not in incoming:
+            _refuse_stray(path.relative_to(project.root).as_posix())
+    for path in others:
+        path.unlink()
+
+
+def _refuse_stray(path: str) -> None:
+    raise InputError(
+        "a recording lies in data/series that is not in the bucket",
+        where=path,
+        why="recordings come in by `labeltrail import` or by the bucket, so that Label Studio shows them",
+        cure=f"mv {path} elsewhere, then labeltrail import it",
+    )

@@ -83,7 +83,8 @@ class Network(nn.Module):
     def _motion(self, x: Tensor) -> Tensor:
         """How fast the values change, the same however the sensor is turned: (B, 1, T)."""
         lag = max(self.shape.step // 8, 1)
-        change = F.pad((x[..., 2 * lag :] - x[..., : -2 * lag]).pow(2).sum(1, keepdim=True), (lag, lag))
+        wide = F.pad(x, (lag, lag), mode="replicate")
+        change = (wide[..., 2 * lag :] - wide[..., : -2 * lag]).pow(2).sum(1, keepdim=True)
         return (change + 1e-4).log() * 0.3 + 0.5
 
     def _statistics(self, x: Tensor) -> Tensor:

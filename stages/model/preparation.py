@@ -42,8 +42,8 @@ class Scaler:
         shift = total / np.maximum(count, 1)
         variance = np.maximum(squares / np.maximum(count, 1) - shift**2, 0)
         mean = origin + shift
-        # Below the noise of float32 a channel is constant: dividing by it would blow up rounding errors.
-        constant = np.sqrt(variance) <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
+        # Below what float32 can tell apart a channel is constant: dividing by it would blow up rounding errors.
+        constant = np.sqrt(variance) <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
         deviation = np.where(constant, 1.0, np.sqrt(variance))
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 

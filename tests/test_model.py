@@ -1,0 +1,157 @@
+"""The network and its training: shapes, holes, memory, determinism, and when it stops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stages.model import segmenter
+from stages.model.network import STRIDES, Network, Shape
+from stages.model.preparation import Scaler, fill
+from stages.model.segmenter import predict
+from stages.model.training import (
+    Batches,
+    Epoch,
+    Example,
+    Plan,
+    check,
+    fit,
+    fractions,
+    rarity,
+    soft_cross_entropy,
+)
+
+SHAPE = Shape(channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
+PLAN = Plan(
+    size=64, stride=64, epochs=3, patience=9, enough_balanced_accuracy=1.0, enough_worst_f1=1.0, batch_size=4,
+    min_batches=4, learning_rate=0.01, weight_decay=0.01, class_weights=True, flip=0.1, seed=0,
+)  # fmt: skip
+
+
+def example(rows: int = 200, seed: int = 0) -> Example:
+    """Class 1 where the first channel is high, class 2 where the second is."""
+    rng = np.random.default_rng(seed)
+    target = np.repeat(rng.integers(0, 3, rows // 20 + 1), 20)[:rows].astype(np.int16)
+    values = rng.normal(0, 0.3, (rows, 2)).astype(np.float32)
+    values[target == 1, 0] += 3
+    values[target == 2, 1] += 3
+    return Example(values, target, tuple(range(0, max(rows - 63, 1), 64)))
+
+
+def train(validation: list[Example], **changes: object):
+    examples = [example(seed=n) for n in range(3)]
+    seen: list[Epoch] = []
+    scaler = Scaler.fit(e.values for e in examples)
+    plan = replace(PLAN, **changes)  # type: ignore[arg-type]
+    return fit(examples, validation, scaler, SHAPE, plan, seen.append), seen
+
+
+@pytest.mark.parametrize("step", STRIDES)
+@pytest.mark.parametrize("steps", [1, 2, 7, 40])
+def test_one_answer_for_each_step(step: int, steps: int):
+    network = Network(replace(SHAPE, step=step)).eval()
+    assert network(torch.zeros(2, 2, steps * step)).shape == (2, 3, steps)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 2047, 2048, 2049, 5000])
+def test_every_recording_gets_probabilities(rows: int):
+    network = Network(SHAPE).eval()
+    found = predict(network, np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32))
+    assert found.shape == (-(-rows // 4), 3)
+    assert found.sum(1) == pytest.approx(np.ones(len(found)), abs=1e-5)
+
+
+def test_chunks_agree_with_the_whole(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    network = Network(SHAPE).eval()
+    values = np.random.default_rng(0).normal(size=(6000, 2)).astype(np.float32)
+    chunked = predict(network, values)
+    monkeypatch.setattr(segmenter, "CHUNK", 10_000)
+    assert np.abs(predict(network, values) - chunked).max() < 0.01
+
+
+def test_training_learns_and_restores_the_best_epoch():
+    validation = [example(seed=9)]
+    found, seen = train(validation, epochs=12, min_batches=12)
+    assert found.history == tuple(seen)
+    assert found.best.worst_f1 is not None
+    assert found.best.worst_f1 > 0.8
+    scaler = Scaler.fit(example(seed=n).values for n in range(3))
+    again = check(found.network, [(scaler(e.values), e.target) for e in validation], 0, 0.0)
+    assert (again.balanced_accuracy, again.worst_f1) == (found.best.balanced_accuracy, found.best.worst_f1)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not():
+    first, second, other = (train([], seed=seed)[0].network.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_without_a_validation_set_the_whole_schedule_is_run():
+    found, seen = train([])
+    assert (len(seen), found.best.number, found.stopped) == (3, 3, "schedule")
+    assert (found.best.balanced_accuracy, found.best.worst_f1) == (None, None)
+
+
+def test_patience():
+    unlearnable = replace(example(seed=9), target=np.full(200, -1, np.int16))
+    found, seen = train([unlearnable], epochs=9, patience=2)
+    assert (len(seen), found.stopped) == (3, "patience")
+
+
+def test_enough_stops_only_when_the_validation_set_has_every_class():
+    low = {"epochs": 4, "enough_balanced_accuracy": 0.01, "enough_worst_f1": 0.0001, "min_batches": 12}
+    whole, _ = train([example(seed=9)], **low)
+    assert whole.stopped == "enough"
+    half = example(seed=9)
+    found, _ = train([replace(half, target=np.where(half.target == 2, 0, half.target))], **low)
+    assert found.stopped == "schedule"
+
+
+def test_windows_never_cross_two_series():
+    low = Example(np.full((100, 2), -1, np.float32), np.zeros(100, np.int16), (0, 36))
+    high = Example(np.full((30, 2), 1, np.float32), np.ones(30, np.int16), (0,))
+    scaler = Scaler((0.0, 0.0), (1.0, 1.0))
+    batches = Batches(
+        [low, high], scaler, SHAPE, replace(PLAN, flip=0, batch_size=1), np.random.default_rng(0)
+    )
+    for values, target in batches:
+        there = set(values.unique().tolist())
+        assert {-1.0, 1.0} - there  # one series and padding, never both
+        for step in range(target.shape[-1]):
+            inside = values[0, 0, step * 4 : step * 4 + 4]
+            assert target[0, :, step].sum() == pytest.approx(float((inside != 0).float().mean()))
+
+
+def test_scaling_by_hand():
+    values = np.array([[1, 5], [3, 5], [np.nan, 5]], np.float32)
+    scaler = Scaler.fit([values])
+    assert scaler == Scaler((2.0, 5.0), (1.0, 1.0))
+    assert scaler(values).tolist() == [[-1, 0], [1, 0], [1, 0]]
+
+
+def test_a_large_offset_costs_no_digits():
+    values = np.array([[1e6], [1e6 + 1], [1e6 + 2]], np.float32)
+    assert Scaler.fit([values]).deviation[0] == pytest.approx(np.sqrt(2 / 3))
+
+
+def test_holes_are_bridged_and_a_dead_channel_is_zero():
+    values = np.array([[np.nan, np.nan], [1, np.nan], [np.nan, np.nan], [3, np.nan]], np.float32)
+    assert fill(values)[:, 0].tolist() == [1, 1, 2, 3]
+    assert Scaler((0.0, 0.0), (1.0, 1.0))(values)[:, 1].tolist() == [0, 0, 0, 0]
+
+
+def test_unknown_timepoints_have_no_fraction_and_no_loss():
+    target = fractions(np.array([0, 2, -1, -1], np.int16), 3)
+    assert target.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
+    unknown = torch.zeros(1, 3, 4)
+    assert soft_cross_entropy(torch.randn(1, 3, 4), unknown, torch.ones(3)) == 0
+
+
+def test_rare_classes_weigh_more_by_the_root_of_their_rarity():
+    weights = rarity(torch.tensor([900.0, 100.0]))
+    assert float(weights[1] / weights[0]) == pytest.approx(3.0)
+    assert float((weights * torch.tensor([900.0, 100.0])).sum()) == pytest.approx(1000.0)

@@ -19,10 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages import params
 from stages.run import run
-from stages.timeseries import tables
+from stages.timeseries import counts, tables
+from stages.timeseries.axes import axis_note
 from stages.timeseries.curves import Chart, chart
 from stages.timeseries.metrics import Judged
-from stages.timeseries.plots import SeriesPlot, axis_note, series_plot
+from stages.timeseries.plots import Recording, SeriesPlot, longest_difference, series_plot
 from stages.timeseries.regions import classes_of, paint
 from stages.timeseries.tables import SeriesScore
 from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
@@ -62,11 +63,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Figure:
-    """One recording to look at: its place among the others (best, median, worst), its scores, its drawing."""
+    """One recording to look at: its place among the others (best, median, worst), its scores, its drawing.
+
+    `closer` is a drawing of the longest difference, where the whole is too coarse to show it.
+    """
 
     rank: str
     score: SeriesScore
     plot: SeriesPlot
+    closer: SeriesPlot | None
     note: str
 
 
@@ -111,7 +116,9 @@ def load() -> Inputs:
         scores=read_json(SCORES) or {},
         classes=read_csv(CLASSES),
         confusion=read_csv(CONFUSION),
-        curves={p.relative_to(CURVES).with_suffix("").as_posix(): read_curve(p) for p in CURVES.rglob("*.tsv")},
+        curves={
+            p.relative_to(CURVES).with_suffix("").as_posix(): read_curve(p) for p in CURVES.rglob("*.tsv")
+        },
         quality=read_json(QUALITY),
     )
 
@@ -141,7 +148,7 @@ def draw_examples(found: Inputs) -> Examples | None:
         keys = [key for key in found.index.of(name) if key in predicted]
         if not keys:
             continue
-        scores = [score(found, key) for key in keys]
+        scores = tables.ordered(score(found, key) for key in keys)
         figures = [draw(found, rank, item) for rank, item in tables.ranked(scores)]
         return Examples(name, predictions.read(keys[0]).model, tuple(scores), tuple(figures))
     return None
@@ -149,19 +156,22 @@ def draw_examples(found: Inputs) -> Examples | None:
 
 def score(found: Inputs, key: str) -> SeriesScore:
     """How well one recording was predicted."""
-    rules, entry = found.params.evaluate, found.index.series[key]
-    judged, labels = judge(found.index, key)
-    return tables.series_score(key, entry.group, judged, labels, rules.iou, rules.instant_tolerance)
+    rules, recording = found.params.evaluate, recall(found.index, key)
+    group = found.index.series[key].group
+    return tables.series_score(
+        key, group, recording.judged, recording.labels, rules.iou, rules.instant_tolerance
+    )
 
 
-def judge(index: dataset.Index, key: str) -> tuple[Judged, tuple[str, ...]]:
-    """One recording with what is true and what was predicted; and the labels of both."""
+def recall(index: dataset.Index, key: str) -> Recording:
+    """One recording with what is true and what was predicted."""
     regions = [as_region(region) for region in predictions.read(key).regions]
     # An older best model may know a label that the label config has lost since.
     labels = tuple(dict.fromkeys([*index.labels, *(region.label for region in regions)]))
     target = dataset.target(key)
     classes = classes_of(paint(regions, len(target), labels, index.instant_tolerance), labels)
-    return Judged(target, classes, index.series[key].regions, regions), labels
+    judged = Judged(target, classes, index.series[key].regions, regions)
+    return Recording(arrays.values(key), arrays.times(key), index.channels, judged, labels)
 
 
 def as_region(region: predictions.PredictedRegion) -> Region:
@@ -171,12 +181,11 @@ def as_region(region: predictions.PredictedRegion) -> Region:
 
 def draw(found: Inputs, rank: str, item: SeriesScore) -> Figure:
     """Lay out one recording."""
-    rules, times = found.params.evaluate, arrays.times(item.series)
-    judged, labels = judge(found.index, item.series)
-    plot = series_plot(
-        arrays.values(item.series), times, found.index.channels, judged, labels, rules.iou, rules.instant_tolerance
-    )
-    return Figure(rank, item, plot, axis_note(times))
+    rules, recording = found.params.evaluate, recall(found.index, item.series)
+    plot = series_plot(recording, rules.iou, rules.instant_tolerance)
+    rows = longest_difference(recording)
+    closer = series_plot(recording, rules.iou, rules.instant_tolerance, rows) if rows else None
+    return Figure(rank, item, plot, closer, axis_note(recording.times))
 
 
 def draw_training(found: Inputs) -> list[Chart]:
@@ -185,13 +194,15 @@ def draw_training(found: Inputs) -> list[Chart]:
     validation = {name: curves.pop(name) for name in sorted(curves) if name.startswith("validation/")}
     charts = [chart("Loss", {"training": curves.pop("train/loss")}, best)] if "train/loss" in curves else []
     if validation:
-        names = {name.partition("/")[2].replace("_", " "): values for name, values in validation.items()}
+        names = {in_words(name): values for name, values in validation.items()}
         charts.append(chart("On the validation set", names, best, top=1.0))
-    others = sorted(curves.items())
-    return charts + [
-        chart(name.partition("/")[2].replace("_", " ").capitalize(), {"training": values}, best)
-        for name, values in others
-    ]
+    others = [chart(in_words(name).capitalize(), {"training": curves[name]}, best) for name in sorted(curves)]
+    return charts + others
+
+
+def in_words(metric: str) -> str:
+    """The name of a curve: `validation/worst_f1` is worst F1."""
+    return metric.rpartition("/")[2].replace("_", " ").replace(" f1", " F1")
 
 
 def render(found: Inputs, examples: Examples | None) -> str:
@@ -203,15 +214,20 @@ def render(found: Inputs, examples: Examples | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": "{:,}".format, "share": tables.share, "colour": label_config.colour, "ink": ink}
+    environment.filters |= {
+        "count": "{:,}".format,
+        "share": tables.share,
+        "colour": label_config.colour,
+        "ink": ink,
+    }
     return environment.get_template("report.html").render(
         found=found,
         rate=found.index.sampling_rate if found.config.time_column else None,
-        origin=tables.origin(found.index, found.annotators, found.provenance.annotations),
+        origin=counts.origin(found.index, found.annotators, found.provenance.annotations),
         classes=tables.class_rows(found.classes),
         confusion=tables.confusions(found.confusion),
         charts=draw_training(found),
-        quality=tables.quality(found.quality) if found.quality else None,
+        quality=counts.quality(found.quality) if found.quality else None,
         examples=examples,
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.timeseries.times import Times
+
 SECOND = 10**9
 # What a clock and a calendar are divided by, in seconds; beyond these, whole days.
 CLOCK = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
@@ -54,6 +56,11 @@ def time_ticks(start: int, end: int, most: int) -> tuple[Tick, ...]:
     return tuple(Tick(float(moment - start), _moment(moment, step)) for moment in moments)
 
 
+def axis_note(times: Times) -> str:
+    """What a time axis cannot say with its ticks: the day of its first timepoint."""
+    return f"UTC, from {day(int(times[0]))}" if times.dtype.kind == "i" else ""
+
+
 def day(nanoseconds: int) -> str:
     """The date of a stamp."""
     return str(np.datetime64(nanoseconds, "ns").astype("datetime64[D]"))
@@ -68,4 +75,5 @@ def _moment(nanoseconds: int, step: int) -> str:
 
 
 def _plain(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
+    text = f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
+    return text.replace("-", "−")

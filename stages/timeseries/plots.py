@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.timeseries.axes import Tick, day, number_ticks, time_ticks
+from stages.timeseries.axes import Tick, number_ticks, time_ticks
 from stages.timeseries.metrics import Judged, match
 from stages.timeseries.regions import runs
 from stages.timeseries.times import Times
@@ -85,70 +85,113 @@ class SeriesPlot:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Timepoints to x: each timepoint is as wide as the median step, so that neighbours touch."""
+class Recording:
+    """One recording and what is said about it.
 
+    Attributes:
+        values: (timepoints, channels).
+        times: (timepoints,), numbers or nanoseconds since 1970 UTC.
+        channels: their names.
+        judged: what is true of it and what was predicted.
+        labels: class names; target k is `labels[k - 1]`.
+    """
+
+    values: Values
+    times: Times
+    channels: Sequence[str]
+    judged: Judged
+    labels: Sequence[str]
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Timepoints where the true class is known and another one was predicted."""
+        target = self.judged.target
+        wrong: NDArray[np.bool_] = (target >= 0) & (target != self.judged.classes)
+        return wrong
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Timepoints to x: each timepoint is as wide as the median step, so that neighbours touch.
+
+    Attributes:
+        first: the first timepoint that is drawn.
+        offsets: times after it of all that are drawn; nanoseconds are held exactly, as they are short.
+        half: half a median step.
+    """
+
+    first: int
     offsets: NDArray[np.float64]
     half: float
 
     @classmethod
-    def of(cls, times: Times) -> Scale:
-        """Scale of one recording; stamps become nanoseconds after the first, which floats hold exactly."""
+    def of(cls, times: Times, first: int = 0) -> Scale:
+        """Scale of the stretch of a recording that starts with timepoint `first` and has these times."""
         offsets = (times - times[0]).astype(np.float64)
-        return cls(offsets, float(np.median(np.diff(offsets))) / 2 if len(offsets) > 1 else 0.5)
+        return cls(first, offsets, float(np.median(np.diff(offsets))) / 2 if len(offsets) > 1 else 0.5)
 
     def x(self, offset: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """x of an offset from the first timepoint."""
         span = float(self.offsets[-1]) + 2 * self.half
         return LEFT + (np.asarray(offset) + self.half) / span * (WIDTH - LEFT - RIGHT)
 
+    def offset(self, row: int) -> float:
+        """Time of a timepoint; before and after what is drawn: of its first and last."""
+        return float(self.offsets[min(max(row - self.first, 0), len(self.offsets) - 1)])
+
     def stretch(self, start: int, end: int) -> Stretch:
         """From the left edge of a timepoint to the right edge of another, inclusive."""
-        last = len(self.offsets) - 1
-        left = float(self.x(self.offsets[min(start, last)] - self.half))
-        right = float(self.x(self.offsets[min(end, last)] + self.half))
-        return Stretch(round(left, 2), round(right - left, 2))
+        left, right = self.x(self.offset(start) - self.half), self.x(self.offset(end) + self.half)
+        return Stretch(round(float(left), 2), round(float(right - left), 2))
 
     def middle(self, row: int) -> float:
         """x of one timepoint."""
-        return round(float(self.x(self.offsets[min(row, len(self.offsets) - 1)])), 2)
+        return round(float(self.x(self.offset(row))), 2)
 
 
 def series_plot(
-    values: Values,
-    times: Times,
-    channels: Sequence[str],
-    judged: Judged,
-    labels: Sequence[str],
-    iou: float,
-    tolerance: int,
+    recording: Recording, iou: float, tolerance: int, rows: tuple[int, int] | None = None
 ) -> SeriesPlot:
     """Lay out one recording.
 
     Args:
-        values: (timepoints, channels).
-        times: (timepoints,), numbers or nanoseconds since 1970 UTC.
-        channels: their names.
-        judged: what is true of it and what was predicted.
-        labels: class names; target k is `labels[k - 1]`.
+        recording: what to draw.
         iou, tolerance: when a true and a predicted region are the same event.
+        rows: the stretch of timepoints to draw, the second not included; None: all.
     """
-    scale = Scale.of(times)
-    same = [pair for label in labels for pair in _matched(judged, label, iou, tolerance)]
-    wrong = (judged.target >= 0) & (judged.target != judged.classes)
+    first, end = rows or (0, len(recording.times))
+    times, judged = recording.times[first:end], recording.judged
+    scale, channels = Scale.of(times, first), recording.channels
+    same = [pair for label in recording.labels for pair in _matched(judged, label, iou, tolerance)]
     height = 64.0 if len(channels) <= 6 else 40.0 if len(channels) <= 16 else 22.0
     return SeriesPlot(
         traces=tuple(
-            trace(values[:, i], scale, name, TRACES_Y + i * height, height, len(channels))
+            trace(recording.values[first:end, i], scale, name, TRACES_Y + i * height, height, len(channels))
             for i, name in enumerate(channels)
         ),
-        true=_bars(judged.true, {id(a) for a, _ in same}, scale, times, labels),
-        predicted=_bars(judged.predicted, {id(b) for _, b in same}, scale, times, labels),
-        differences=_stretches(wrong, scale),
-        unknown=_stretches(judged.target < 0, scale),
+        true=_bars(judged.true, {id(a) for a, _ in same}, scale, recording),
+        predicted=_bars(judged.predicted, {id(b) for _, b in same}, scale, recording),
+        differences=_stretches(recording.wrong[first:end], scale),
+        unknown=_stretches(judged.target[first:end] < 0, scale),
         ticks=_time_axis(times, scale),
         bottom=TRACES_Y + len(channels) * height,
     )
+
+
+def longest_difference(recording: Recording) -> tuple[int, int] | None:
+    """Timepoints around the longest stretch where the classes differ, with as much again on both sides.
+
+    None: they never differ, or the stretch is so long that all of the recording shows it as well.
+    """
+    rows = len(recording.times)
+    starts, ends, codes = runs(recording.wrong.astype(np.int16))
+    lengths = (ends - starts + 1) * codes
+    if not lengths.any():
+        return None
+    longest = int(lengths.argmax())
+    around = max(int(lengths[longest]), rows // 50)
+    first, end = max(int(starts[longest]) - around, 0), min(int(ends[longest]) + 1 + around, rows)
+    return (first, end) if end - first <= rows / 2 else None
 
 
 def _matched(judged: Judged, label: str, iou: float, tolerance: int) -> list[tuple[Region, Region]]:
@@ -156,22 +199,20 @@ def _matched(judged: Judged, label: str, iou: float, tolerance: int) -> list[tup
     return match(true, [r for r in judged.predicted if r.label == label], iou, tolerance)
 
 
-def _bars(
-    regions: Sequence[Region], found: set[int], scale: Scale, times: Times, labels: Sequence[str]
-) -> tuple[Bar, ...]:
+def _bars(regions: Sequence[Region], found: set[int], scale: Scale, recording: Recording) -> tuple[Bar, ...]:
+    last = scale.first + len(scale.offsets) - 1
     bars = []
     for region in regions:
+        if region.end < scale.first or region.start > last:
+            continue
         place = scale.stretch(region.start, region.end)
         if region.instant:
             place = Stretch(scale.middle(region.start), 0.0)
-        number = labels.index(region.label) + 1
+        number = recording.labels.index(region.label) + 1
         text = _fitting(place.width, region.label, str(number))
-        bars.append(
-            Bar(
-                place.x, place.width, region.label, number, text, region.instant, id(region) not in found,
-                _written(times, region.start), _written(times, region.end),
-            )
-        )  # fmt: skip
+        start, end = _written(recording.times, region.start), _written(recording.times, region.end)
+        missed = id(region) not in found
+        bars.append(Bar(place.x, place.width, region.label, number, text, region.instant, missed, start, end))
     return tuple(bars)
 
 
@@ -192,7 +233,11 @@ def _written(times: Times, row: int) -> str:
 
 def _stretches(mask: NDArray[np.bool_], scale: Scale) -> tuple[Stretch, ...]:
     starts, ends, codes = runs(mask.astype(np.int16))
-    return tuple(scale.stretch(int(a), int(b)) for a, b, c in zip(starts, ends, codes, strict=True) if c)
+    kept = codes > 0
+    return tuple(
+        scale.stretch(scale.first + int(a), scale.first + int(b))
+        for a, b in zip(starts[kept], ends[kept], strict=True)
+    )
 
 
 def _time_axis(times: Times, scale: Scale) -> tuple[Tick, ...]:
@@ -204,11 +249,6 @@ def _time_axis(times: Times, scale: Scale) -> tuple[Tick, ...]:
     return tuple(Tick(round(float(scale.x(tick.value - first)), 2), tick.text) for tick in ticks)
 
 
-def axis_note(times: Times) -> str:
-    """What a time axis cannot say with its ticks: the day of its first timepoint."""
-    return f"UTC, from {day(int(times[0]))}" if times.dtype.kind == "i" else ""
-
-
 def trace(channel: Values, scale: Scale, name: str, y: float, height: float, channels: int) -> Trace:
     """One channel on its own scale."""
     numbers = np.where(np.isfinite(channel), channel, np.nan).astype(np.float64)
@@ -218,7 +258,7 @@ def trace(channel: Values, scale: Scale, name: str, y: float, height: float, cha
     room, margin = height - 10, 5.0
     share = (high - numbers) / (high - low) if high > low else numbers * 0 + 0.5
     path = envelope(scale, y + margin + share * room, min(WIDTH - LEFT - RIGHT, POINTS // channels))
-    return Trace(name, path, y, height, f"{low:.3g}", f"{high:.3g}" if high > low else "")
+    return Trace(name, path, y, height, _short_number(low), _short_number(high) if high > low else "")
 
 
 def envelope(scale: Scale, y: NDArray[np.float64], columns: int) -> str:
@@ -228,7 +268,7 @@ def envelope(scale: Scale, y: NDArray[np.float64], columns: int) -> str:
     """
     pauses = np.diff(scale.offsets, prepend=scale.offsets[0]) > 2 * scale.half * GAP
     x = scale.x(scale.offsets)
-    starts = np.arange(len(y))
+    starts: NDArray[np.integer] = np.arange(len(y))
     if len(y) > 2 * columns:
         column = ((x - LEFT) / (WIDTH - LEFT - RIGHT) * columns).astype(np.int64)
         starts = np.flatnonzero(np.diff(column, prepend=-1))
@@ -245,6 +285,10 @@ def envelope(scale: Scale, y: NDArray[np.float64], columns: int) -> str:
         parts += [f"V{_short(points[turns[1]])}"] if len(turns) > 1 else ["h0"] if begin == "M" else []
         drawing = True
     return "".join(parts)
+
+
+def _short_number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _short(value: float) -> str:

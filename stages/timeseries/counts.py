@@ -1,0 +1,143 @@
+"""What the report says about the data that a model comes from: counted, and what is odd about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.dataset import Index
+
+SETS = ("train", "validation", "test", "unassigned")
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """What is in one set; `labeled` of its series have an annotation."""
+
+    name: str
+    series: int
+    labeled: int
+    groups: int
+    annotations: int
+    timepoints: int
+    regions: int
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """Regions of one label by set."""
+
+    label: str
+    number: int
+    regions: dict[str, int]
+    total: int
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """One person: annotations that counted, and those of them that the model learnt from."""
+
+    name: str
+    annotations: int
+    learnt: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The labels that a model comes from, counted."""
+
+    sets: tuple[SetRow, ...]
+    labels: tuple[LabelRow, ...]
+    annotators: tuple[Annotator, ...]
+    annotations: int
+    learnt: int
+
+
+def origin(index: Index, annotators: Mapping[str, str], learnt: Mapping[str, Sequence[str]]) -> Origin:
+    """Count series, regions and annotations.
+
+    Args:
+        index: the dataset.
+        annotators: who made each label record, by its id.
+        learnt: ids of the label records that the model was trained on, by series.
+    """
+    used = [identity for entry in index.series.values() for identity in entry.annotations]
+    taught = [identity for ids in learnt.values() for identity in ids]
+    made = Counter(annotators.get(identity, "") for identity in used)
+    in_training = Counter(annotators.get(identity, "") for identity in taught)
+    people = sorted(made.keys() | in_training.keys(), key=lambda name: (-made[name], name))
+    return Origin(
+        tuple(row for row in (_set_row(index, name) for name in SETS) if row.series),
+        tuple(_label_row(index, label, number) for number, label in enumerate(index.labels, 1)),
+        tuple(Annotator(name or "not known", made[name], in_training[name]) for name in people),
+        len(used),
+        len(taught),
+    )
+
+
+def _set_row(index: Index, name: str) -> SetRow:
+    entries = [entry for entry in index.series.values() if entry.set == name]
+    return SetRow(
+        name,
+        series=len(entries),
+        labeled=sum(bool(entry.annotations) for entry in entries),
+        groups=len({entry.group for entry in entries}),
+        annotations=sum(len(entry.annotations) for entry in entries),
+        timepoints=sum(entry.rows for entry in entries),
+        regions=sum(len(entry.regions) for entry in entries),
+    )
+
+
+def _label_row(index: Index, label: str, number: int) -> LabelRow:
+    regions = {
+        name: sum(r.label == label for e in index.series.values() if e.set == name for r in e.regions)
+        for name in SETS
+    }
+    return LabelRow(label, number, regions, sum(regions.values()))
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What is odd about the recordings, in sentences, each with the series it is about."""
+
+    recordings: int
+    clean: int
+    odd: tuple[tuple[str, tuple[str, ...]], ...]
+    refused: tuple[tuple[str, tuple[str, ...]], ...]
+    ignored: tuple[str, ...]
+
+
+def quality(found: Mapping[str, Any]) -> Quality:
+    """data/arrays/quality.json in words."""
+    rates = found["other_sampling_rates"]
+    odd = {key: _oddities(entry, rates.get(key)) for key, entry in sorted(found["series"].items())}
+    refused = {key: [_problem(p) for p in problems] for key, problems in sorted(found["refused"].items())}
+    return Quality(
+        len(odd),
+        sum(not lines for lines in odd.values()),
+        tuple((key, tuple(lines)) for key, lines in odd.items() if lines),
+        tuple((key, tuple(lines)) for key, lines in refused.items()),
+        tuple(found["not_recordings"]),
+    )
+
+
+def _oddities(entry: Mapping[str, Any], rate: float | None) -> list[str]:
+    gaps, missing, constant = entry["gaps"], entry["nan"], entry["constant"]
+    lines = []
+    if gaps["count"]:
+        where = f"the longest is {gaps['longest_steps']:g} steps after timepoint {gaps['longest_after_row']}"
+        lines.append(f"{gaps['count']} gap{'s' * (gaps['count'] > 1)} in time; {where}")
+    if missing:
+        lines.append("no number: " + ", ".join(f"{n:,} in {name}" for name, n in sorted(missing.items())))
+    if constant:
+        lines.append(f"never changes: {', '.join(constant)}")
+    if rate is not None:
+        lines.append(f"sampled at {rate:g} Hz, unlike most")
+    return lines + [_problem(note) for note in entry["notes"]]
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    row = f"row {problem['row']}: " if problem["row"] is not None else ""
+    return f"{row}{problem['what']}" + (f"; {problem['cure']}" if problem["cure"] else "")

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -138,13 +140,17 @@ class LabelStudio:
         Returns:
             Ids of the source storage and the target storage.
         """
-        common = {
+        common: Json = {
             "project": project,
             "bucket": settings.bucket,
             "region_name": settings.region,
             "aws_access_key_id": settings.access_key_id,
             "aws_secret_access_key": settings.secret_access_key.get_secret_value(),
         }
+        if not _is_local(settings.s3_endpoint):
+            # Label Studio refuses an address of its own machine or network here; one that may reach it is
+            # told so when it starts (LABEL_STUDIO_S3_ENDPOINT).
+            common["s3endpoint"] = settings.s3_endpoint
         source = common | {
             "title": "recordings",
             "prefix": tasks,
@@ -334,3 +340,12 @@ def _task(task: Json) -> Task:
     ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
     moment = datetime.fromisoformat(task["updated_at"])
     return Task(task["id"], task["data"], task.get("storage_filename") or "", ids, moment)
+
+
+def _is_local(url: str) -> bool:
+    """Whether an address is one that Label Studio's guard against forged requests refuses."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost"

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
-from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.labelstudio_http import LONG, Connection
 from storage.settings import Settings
 
 Json = dict[str, Any]
@@ -28,9 +25,6 @@ PAGE = 500  # tasks in one answer
 # Label Studio reads this form of a moment and fails on one without a fraction.
 FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
 BATCH = 200  # predictions in one request
-# A person waits at most ten seconds to hear that a server is away; imports may work for longer.
-PATIENCE = httpx.Timeout(8.0, connect=3.0)
-LONG = httpx.Timeout(300.0, connect=3.0)
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Task:
     updated_at: datetime
 
 
-class LabelStudio:
+class LabelStudio(Connection):
     """One Label Studio server, as the user whose token is in the settings.
 
     Raises (every method):
@@ -60,14 +54,6 @@ class LabelStudio:
         NotFoundError: the project, task or annotation does not exist.
         InputError: Label Studio refuses what was sent, with its reason.
     """
-
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=PATIENCE)
-        self._http.headers["Authorization"] = f"Token {token}"
-        if token.count(".") == 2:  # a personal access token is a JWT that buys short-lived ones
-            access = self._call("POST", "/api/token/refresh/", json={"refresh": token})["access"]
-            self._http.headers["Authorization"] = f"Bearer {access}"
 
     @classmethod
     def of(cls, settings: Settings) -> LabelStudio:
@@ -90,21 +76,7 @@ class LabelStudio:
 
     def invite(self, email: str, password: str) -> str:
         """Make a user of this organization by its invitation link, as a person would; returns the token."""
-        path = self._call("GET", "/api/invite")["invite_url"]
-        with httpx.Client(base_url=self.url, timeout=PATIENCE, follow_redirects=True) as browser:
-            with self._errors(path):
-                browser.get(path)
-                form = {
-                    "email": email,
-                    "password": password,
-                    "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
-                }
-                browser.post(path, data=form, headers={"Referer": self.url})
-                answer = browser.get("/api/current-user/token")
-            if answer.status_code != httpx.codes.OK:
-                why = f"HTTP {answer.status_code}"
-                raise ServiceError("Label Studio did not make the user", where=email, why=why)
-            return str(answer.json()["token"])
+        return self.sign_up(self._object("GET", "/api/invite")["invite_url"], email, password)
 
     # -- projects and storages --------------------------------------------------------------------
 
@@ -242,10 +214,6 @@ class LabelStudio:
         """Delete an annotation."""
         self._call("DELETE", f"/api/annotations/{annotation}/")
 
-    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Import tasks with their annotations, past the source storage."""
-        self._call("POST", f"/api/projects/{project}/import", json=list(tasks), timeout=LONG)
-
     # -- predictions ------------------------------------------------------------------------------
 
     def prediction(self, prediction: int) -> Json:
@@ -274,66 +242,6 @@ class LabelStudio:
         body = {"model_version": model_version}
         path = f"/api/projects/{project}/model-versions"
         return int(self._object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
-
-    # -- plumbing ---------------------------------------------------------------------------------
-
-    def _object(self, method: str, path: str, **arguments: Any) -> Json:
-        answer: Json = self._call(method, path, **arguments)
-        return answer
-
-    def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        with self._errors(path):
-            answer = self._http.request(method, path, **arguments)
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        raise self._refusal(answer, f"{method} {self.url}{path}")
-
-    @contextmanager
-    def _errors(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except httpx.HTTPError as error:
-            raise ServiceError(
-                f"Label Studio at {self.url} does not answer",
-                where=path,
-                why=type(error).__name__,
-                cure="labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
-            ) from error
-
-    @staticmethod
-    def _refusal(answer: httpx.Response, where: str) -> LabeltrailError:
-        try:
-            body = answer.json()
-            why = (
-                str(body.get("validation_errors") or body.get("detail") or body)
-                if isinstance(body, dict)
-                else str(body)
-            )
-        except ValueError:
-            why = answer.reason_phrase
-        why = f"HTTP {answer.status_code}: {why[:500]}"
-        kinds: dict[int, tuple[type[LabeltrailError], str, str]] = {
-            400: (InputError, "Label Studio refused what was sent", "labeltrail doctor"),
-            401: (
-                ServiceError,
-                "Label Studio refused the token",
-                "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
-            ),
-            403: (
-                ServiceError,
-                "Label Studio refused the token",
-                "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
-            ),
-            404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
-            409: (ConflictError, "Label Studio has another version", "labeltrail sync"),
-        }
-        default = (
-            ServiceError,
-            "Label Studio failed",
-            "labeltrail status shows its log; then the same command again",
-        )
-        kind, what, cure = kinds.get(answer.status_code, default)
-        return kind(what, where=where, why=why, cure=cure)
 
 
 def _task(task: Json) -> Task:

@@ -26,6 +26,8 @@ from stages.timeseries.metrics import confuse, timepoint_scores
 RARITY_POWER, RARITY_LIMIT = 0.5, 50.0
 WARM_UP = 0.2
 AVERAGE = 0.99
+# Validation scores this near are the same: of such epochs the later is taken, for it has learnt longer.
+SAME = 0.005
 # Chance that the part of a window behind a random cut comes from its neighbour in the batch.
 SPLICE = 0.3
 
@@ -132,10 +134,11 @@ def fit(
         history.append(epoch)
         on_epoch(epoch)
         value = 0.0 if epoch.worst_f1 is None else (epoch.balanced_accuracy or 0) + epoch.worst_f1
-        if value > best_value:
+        if value > best_value + SAME:
             gained = number
-        if value >= best_value:  # of equals the later one: it has learnt longer
-            best, best_value, best_weights = epoch, value, copy.deepcopy(average.state_dict())
+        if value >= best_value - SAME:
+            best, best_weights = epoch, copy.deepcopy(average.state_dict())
+        best_value = max(best_value, value)
         if epoch.worst_f1 is not None:
             if all_judged and is_enough(epoch, plan):
                 stopped = "enough"

@@ -55,7 +55,8 @@ ACTIVITIES = {
 }
 IDLE_TILT = (0.3, 0.9)
 PAUSE = (1.5, 9.0)  # seconds between regions
-KNOCK_EVERY = 25.0  # seconds, on average
+KNOCK_EVERY = 20.0  # seconds, on average
+KNOCK_AT_WORK = 0.15  # share of the knocks during an activity that stay there
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,22 @@ def _plan(rows: int, rng: Rng) -> list[Region]:
             break
         regions.append(Region(at, at + length - 1, label))
         at += length + round(rng.uniform(*PAUSE) * RATE)
-    knock = round(rng.exponential(KNOCK_EVERY) * RATE) + RATE
-    while knock < rows - RATE:
-        regions.append(Region(knock, knock, "knock", instant=True))
-        knock += round((2 + rng.exponential(KNOCK_EVERY)) * RATE)
-    return regions
+    return regions + _knocks(regions, rows, rng)
+
+
+def _knocks(ranges: list[Region], rows: int, rng: Rng) -> list[Region]:
+    """Instants, most of them in pauses: who is at work is seldom knocking; never two within a second."""
+    found: list[int] = []
+    at = RATE
+    while (at := at + round(rng.exponential(KNOCK_EVERY) * RATE)) < rows - RATE:
+        place = at
+        work = next((i for i, r in enumerate(ranges) if r.start <= at <= r.end), None)
+        if work is not None and rng.random() > KNOCK_AT_WORK:
+            following = ranges[work + 1].start if work + 1 < len(ranges) else rows
+            place = ranges[work].end + round(rng.uniform(0.3, 0.7) * (following - ranges[work].end))
+        if all(abs(place - other) > RATE for other in found):
+            found.append(place)
+    return [Region(row, row, "knock", instant=True) for row in sorted(found)]
 
 
 def _move(activity: Activity, hertz: float, rows: int, rng: Rng) -> Signal:

@@ -69,6 +69,13 @@ class Connection:
             return answer.json() if answer.content else None
         raise self._refusal(answer, f"{method} {self.url}{path}")
 
+    def _bytes(self, path: str) -> bytes:
+        with self._errors(path):
+            answer = self._http.get(path, follow_redirects=True)
+        if not answer.is_success:
+            raise self._refusal(answer, f"GET {self.url}{path}")
+        return answer.content
+
     def _renew(self) -> None:
         path = "/api/token/refresh/"
         with self._errors(path):

@@ -146,12 +146,12 @@ def tell_warnings(
 
 def _counted(found: Mapping[str, Counter[str]]) -> list[str]:
     """One line for each kind of thing: how many, and where."""
-    places: dict[str, list[str]] = {}
+    places: dict[str, dict[str, int]] = {}
     for key, counts in sorted(found.items()):
-        for what, n in sorted(counts.items()):
-            places.setdefault(what, []).append(f"{key} ({n})")
+        for what, n in counts.items():
+            places.setdefault(what, {})[key] = n
     return [
-        f"{sum(found[p.rpartition(' (')[0]][what] for p in where)} x {what}: {', '.join(where)}"
+        f"{sum(where.values())} x {what}: {', '.join(f'{key} ({n})' for key, n in where.items())}"
         for what, where in sorted(places.items())
     ]
 

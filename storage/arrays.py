@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.files import read_json, write_json
-from storage.series import Series
+
+if TYPE_CHECKING:  # it brings pandas, which those who only read arrays need not wait for
+    from storage.series import Series
 
 PATH = Path("data/arrays")
 VERSION = 1

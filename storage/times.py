@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 # d3 directives that strptime spells otherwise; %L is milliseconds, %e a day padded with a blank.
@@ -23,6 +22,8 @@ def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
     Raises:
         ValueError: a text does not match the format; the message names it.
     """
+    import pandas as pd  # half a second, and only stamps as text need it
+
     if time_format in EPOCH:
         return np.array([_epoch(t, EPOCH[time_format]) for t in texts], np.int64)
     pattern = re.sub(r"%[LeZ]", lambda m: STRPTIME[m[0]], time_format)
@@ -32,6 +33,8 @@ def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
 
 def render(nanoseconds: int, time_format: str) -> str:
     """The inverse of `parse`; as many digits of a second as the stamp needs, six or nine for %f."""
+    import pandas as pd
+
     if time_format in EPOCH:
         number = Decimal(nanoseconds) / EPOCH[time_format]
         return format(number.normalize(), "f")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from stages import evaluate, ingest, predict, promote, train, window
+from stages.run import run
 from stages.timeseries import simulation
 from storage import arrays, checkpoint, dataset, label_config, predictions, sets, snapshot
 from storage.errors import InputError
@@ -237,6 +238,55 @@ def test_quality_names_gaps_missing_numbers_and_dead_channels(folder: Path):
     assert quality["series"]["a"]["nan"] == {"x": 1}
     assert quality["series"]["a"]["constant"] == ["y"]
     assert quality["other_sampling_rates"] == {"b": 2.0}
+
+
+def test_stamps_go_in_and_come_out_in_the_time_format(folder: Path):
+    small({"a": noise(60)}, {})
+    time_format = "%Y-%m-%d %H:%M:%S.%f"
+    xml = (
+        Path("data/label_config.xml")
+        .read_text()
+        .replace("timeColumn", f'timeFormat="{time_format}" timeColumn')
+    )
+    write_bytes(Path("data/label_config.xml"), xml.encode())
+    rows = [f"2026-03-29 01:59:{i:02d}.500000,{x},{y}" for i, (x, y) in enumerate(noise(60))]
+    write_bytes(Path("data/series/a.csv"), ("time,x,y\n" + "\n".join(rows) + "\n").encode())
+    span = ("2026-03-29 01:59:10.5", "2026-03-29 01:59:59.500000", "A")
+    snapshot.write(Path("data/labels"), [record("a", [span])])  # type: ignore[list-item]
+    write_params(train={**QUICK["train"], "epochs": 15, "min_batches": 15, "learning_rate": 0.03})
+    run_all()
+    assert dataset.read_index().series["a"].regions[0].start == 10
+    regions = predictions.read("a").regions
+    assert regions
+    for region in regions:
+        assert region.start == f"2026-03-29 01:59:{region.start_row:02d}.500000"
+        assert region.end == f"2026-03-29 01:59:{region.end_row:02d}.500000"
+
+
+def test_without_a_time_column_times_are_row_numbers(folder: Path):
+    small({"a": noise(60)}, {"a": [(10, 19, "A")]})
+    xml = Path("data/label_config.xml").read_text().replace(' timeColumn="time"', "")
+    write_bytes(Path("data/label_config.xml"), xml.encode())
+    run_all()
+    assert arrays.times("a").tolist() == list(range(60))
+    assert dataset.read_index().series["a"].regions[0].end == 19
+
+
+def test_a_stage_as_a_program_prints_the_error_and_its_exit_code(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as caught:
+        run(ingest.main)
+    assert caught.value.code == 3
+    assert capsys.readouterr().err.startswith(
+        "this project has no label config yet\n  where: data/label_config.xml"
+    )
+
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(bug)
 
 
 def nothing(_: Path) -> None:

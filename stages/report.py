@@ -222,7 +222,8 @@ def render(found: Inputs, examples: Examples | None) -> str:
     }
     return environment.get_template("report.html").render(
         found=found,
-        rate=found.index.sampling_rate if found.config.time_column else None,
+        # Where times are plain numbers, only the project knows their unit.
+        hertz=found.index.sampling_rate if found.config.time_format else None,
         origin=counts.origin(found.index, found.annotators, found.provenance.annotations),
         classes=tables.class_rows(found.classes),
         confusion=tables.confusions(found.confusion),

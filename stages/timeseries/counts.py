@@ -67,7 +67,7 @@ def origin(index: Index, annotators: Mapping[str, str], learnt: Mapping[str, Seq
     taught = [identity for ids in learnt.values() for identity in ids]
     made = Counter(annotators.get(identity, "") for identity in used)
     in_training = Counter(annotators.get(identity, "") for identity in taught)
-    people = sorted(made.keys() | in_training.keys(), key=lambda name: (-made[name], name))
+    people = sorted(made.keys() | in_training.keys(), key=lambda name: (-made[name], not name, name))
     return Origin(
         tuple(row for row in (_set_row(index, name) for name in SETS) if row.series),
         tuple(_label_row(index, label, number) for number, label in enumerate(index.labels, 1)),
@@ -134,7 +134,7 @@ def _oddities(entry: Mapping[str, Any], rate: float | None) -> list[str]:
     if constant:
         lines.append(f"never changes: {', '.join(constant)}")
     if rate is not None:
-        lines.append(f"sampled at {rate:g} Hz, unlike most")
+        lines.append(f"{rate:g} timepoints per unit of time, unlike most")
     return lines + [_problem(note) for note in entry["notes"]]
 
 

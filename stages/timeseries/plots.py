@@ -181,7 +181,7 @@ def series_plot(
 def longest_difference(recording: Recording) -> tuple[int, int] | None:
     """Timepoints around the longest stretch where the classes differ, with as much again on both sides.
 
-    None: they never differ, or the stretch is so long that all of the recording shows it as well.
+    None: they never differ, or all of the recording shows it as well, being short or as good as all wrong.
     """
     rows = len(recording.times)
     starts, ends, codes = runs(recording.wrong.astype(np.int16))
@@ -191,7 +191,7 @@ def longest_difference(recording: Recording) -> tuple[int, int] | None:
     longest = int(lengths.argmax())
     around = max(int(lengths[longest]), rows // 50)
     first, end = max(int(starts[longest]) - around, 0), min(int(ends[longest]) + 1 + around, rows)
-    return (first, end) if end - first <= rows / 2 else None
+    return (first, end) if rows > WIDTH and end - first <= rows / 2 else None
 
 
 def _matched(judged: Judged, label: str, iou: float, tolerance: int) -> list[tuple[Region, Region]]:

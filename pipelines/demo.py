@@ -20,7 +20,7 @@ from pipelines.import_ import import_recordings
 from pipelines.sync import sync
 from stages.timeseries import simulation
 from stages.timeseries.simulation import Recording
-from storage import label_config, settings
+from storage import label_config, lineage, settings
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.labelstudio import LabelStudio, Task
@@ -237,15 +237,19 @@ def _identify(project: Project) -> None:
 def _commit_model(project: Project) -> None:
     changed = project.repository.changed(MODEL_FILES)
     if changed:
-        verdict = read_json(project.root / "reports/promote.json", 1, "dvc repro")
+        verdict = _report(project, "promote")
         project.repository.commit(changed, f"model: {verdict['verdict']}: {verdict['reason']}\n")
         project.repository.push()
 
 
 def _conclude(project: Project, done: Demo) -> None:
-    from storage import lineage
-
     model = lineage.trace(project.repository, lineage.models(project.repository)[0])
     done.version = model.version
     done.commit = model.commit.commit if model.commit else ""
-    done.scores = json.loads((project.root / "reports/evaluate.json").read_text(encoding="utf-8"))
+    done.scores = _report(project, "evaluate")
+
+
+def _report(project: Project, stage: str) -> dict[str, Any]:
+    """What a stage said of itself, in the form that `dvc metrics` shows."""
+    found: dict[str, Any] = json.loads((project.root / f"reports/{stage}.json").read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,171 @@
+"""The label snapshot: the same labels are the same bytes, in whatever order and form they came."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage import snapshot
+from storage.errors import InputError
+from storage.merge import three_way
+from storage.snapshot import Record
+
+# As Label Studio 1.23.2's target storage writes it.
+OBJECT: dict[str, Any] = {
+    "id": 12,
+    "result": [
+        {
+            "id": "x1",
+            "from_name": "label",
+            "to_name": "ts",
+            "type": "timeserieslabels",
+            "origin": "manual",
+            "value": {"start": 1, "end": 2.5, "instant": False, "timeserieslabels": ["GEHEN ü"]},
+        },
+        {"type": "relation", "from_id": "x1", "to_id": "x1", "direction": "right"},
+    ],
+    "created_username": " ann@example.com, 1",
+    "created_ago": "0 minutes",
+    "completed_by": {"id": 1, "first_name": "", "last_name": "", "email": "ann@example.com"},
+    "task": {"id": 4, "data": {"csv": "s3://b/series/dir/s 3.csv"}, "total_annotations": 1},
+    "was_cancelled": False,
+    "ground_truth": False,
+    "created_at": "2026-01-02T03:04:05.678901Z",
+    "updated_at": "2026-01-02T03:04:05.678933Z",
+    "draft_created_at": None,
+    "lead_time": 3.2,
+    "import_id": None,
+    "last_action": None,
+    "bulk_created": False,
+    "project": 2,
+    "updated_by": 1,
+    "parent_prediction": None,
+    "parent_annotation": 3,
+    "last_created_by": None,
+    "something_new": {"kept": [1, None]},
+}
+LINE = (
+    '{"annotator":"ann@example.com","created_at":"2026-01-02T03:04:05.678901Z","ground_truth":false,'
+    '"id":"12-644f02","lead_time":3.2,"parent_annotation":3,"result":[{"from_name":"label","id":"x1",'
+    '"origin":"manual","to_name":"ts","type":"timeserieslabels","value":{"end":2.5,"instant":false,"start":1,'
+    '"timeserieslabels":["GEHEN ü"]}},{"direction":"right","from_id":"x1","to_id":"x1","type":"relation"}],'
+    '"series":"dir/s 3","something_new":{"kept":[1,null]},"updated_at":"2026-01-02T03:04:05.678933Z",'
+    '"was_cancelled":false}\n'
+)
+
+
+def record() -> Record:
+    return snapshot.canonical(OBJECT, "dir/s 3", "ann@example.com")
+
+
+def test_a_record_is_the_annotation_without_what_label_studio_changes_by_itself() -> None:
+    assert snapshot.dump_shard([record()]).decode() == LINE
+    assert snapshot.parse_shard(LINE.encode(), "x") == [record()]
+    api = {**OBJECT, "completed_by": 1, "task": 4, "created_ago": "3 days", "project": 9, "updated_by": 5}
+    assert snapshot.canonical(api, "dir/s 3", "ann@example.com") == record()
+
+
+def test_times_alone_make_no_change() -> None:
+    later = {**OBJECT, "updated_at": "2027-01-01T00:00:00.000000Z", "lead_time": 99}
+    assert snapshot.same(record(), snapshot.canonical(later, "dir/s 3", "ann@example.com"))
+    for change in ({"ground_truth": True}, {"was_cancelled": True}, {"result": []}, {"something_new": 1}):
+        assert not snapshot.same(
+            record(), snapshot.canonical({**OBJECT, **change}, "dir/s 3", "ann@example.com")
+        )
+    assert not snapshot.same(record(), snapshot.canonical(OBJECT, "dir/s 3", "ben@example.com"))
+
+
+def test_the_same_number_from_a_new_label_studio_is_another_record() -> None:
+    again = {**OBJECT, "created_at": "2027-01-02T03:04:05.678901Z"}
+    assert snapshot.canonical(again, "dir/s 3", "ann@example.com")["id"] != record()["id"]
+    assert snapshot.annotation_id(record()["id"]) == 12
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": None}, {"id": "12"}, {"created_at": None}, {"result": None}, {"result": [1]}]
+)
+def test_what_is_no_annotation_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="not an annotation") as caught:
+        snapshot.canonical({**OBJECT, **wrong}, "s", "a")
+    assert caught.value.where == f"annotation {wrong.get('id', 12)} of series 's'"
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "00.jsonl").write_text(LINE + "{broken\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        snapshot.read(tmp_path)
+    assert caught.value.where == f"{tmp_path}/00.jsonl:2"
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1, max_size=8)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | names,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
+records = st.builds(
+    lambda number, series, result, extra: {
+        **extra,
+        "id": f"{number}-abcdef",
+        "series": series,
+        "result": result,
+        "annotator": "ann@example.com",
+        "was_cancelled": False,
+        "ground_truth": False,
+    },
+    st.integers(1, 10**6),
+    names,
+    st.lists(st.dictionaries(names, values, max_size=3), max_size=3),
+    st.dictionaries(names, values, max_size=3),
+)
+snapshots = st.dictionaries(st.integers(1, 50), records, max_size=12).map(
+    lambda found: {f"{n}-abcdef": {**r, "id": f"{n}-abcdef"} for n, r in found.items()}
+)
+
+
+@given(snapshots, st.randoms())
+def test_order_makes_no_difference_and_reading_gives_back_what_was_written(
+    found: dict[str, Record], random: Any
+) -> None:
+    listed = list(found.values())
+    shards = snapshot.dump(listed)
+    random.shuffle(listed)
+    assert snapshot.dump(listed) == shards
+    back = [r for name, data in shards.items() for r in snapshot.parse_shard(data, name)]
+    assert snapshot.dump(back) == shards
+    assert {r["id"]: r for r in back} == found
+
+
+@given(snapshots, snapshots, snapshots)
+def test_a_merge_is_symmetric_up_to_conflicts_and_loses_nothing(
+    base: dict[str, Record], ours: dict[str, Record], theirs: dict[str, Record]
+) -> None:
+    one, other = three_way(base, ours, theirs, snapshot.same), three_way(base, theirs, ours, snapshot.same)
+    assert [c.name for c in one.conflicts] == [c.name for c in other.conflicts]
+    settled = {c.name for c in one.conflicts}
+    for name in (base.keys() | ours.keys() | theirs.keys()) - settled:
+        assert json.dumps(one.merged.get(name), sort_keys=True) == json.dumps(
+            other.merged.get(name), sort_keys=True
+        )
+        if name in ours and name not in base:
+            assert name in one.merged
+        if name in theirs and name not in base:
+            assert name in one.merged
+
+
+def test_unchanged_shards_are_not_written_again(tmp_path: Path) -> None:
+    first = [record(), {**record(), "series": "other", "id": "13-aaaaaa"}]
+    assert len(snapshot.write(tmp_path, first)) == 2
+    (tmp_path / "ab.jsonl.part").write_text("left over", encoding="utf-8")
+    kept = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.jsonl")}
+    changed = snapshot.write(tmp_path, [first[0], {**first[1], "ground_truth": True}])
+    assert changed == ["ab.jsonl.part", snapshot.shard_name("other")]
+    same = tmp_path / snapshot.shard_name("dir/s 3")
+    assert same.stat().st_mtime_ns == kept[same]
+    assert snapshot.write(tmp_path, [first[0]]) == [snapshot.shard_name("other")]
+    assert list(snapshot.read(tmp_path)) == ["dir/s 3"]

@@ -102,7 +102,6 @@ def fit(
 
     batches = Batches(train, scaler, shape, plan, rng)
     checks = [(scaler(e.values), e.target) for e in validation]
-    all_judged = classes_in(train) == classes_in(validation)
     network = Network(shape)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(
@@ -114,9 +113,7 @@ def fit(
         optimizer, plan.learning_rate, steps, pct_start=WARM_UP, div_factor=10, final_div_factor=100
     )
 
-    history: list[Epoch] = []
-    best, best_value, best_weights, gained, step = None, -1.0, average.state_dict(), 0, 0
-    stopped = "schedule"
+    watch = Watch(plan, can_be_enough=classes_in(train) == classes_in(validation))
     for number in range(1, plan.epochs + 1):
         network.train()
         losses = []
@@ -127,28 +124,46 @@ def fit(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            step += 1
-            update_average(average, network, step)
+            update_average(average, network, schedule.last_epoch)
             losses.append(loss.item())
         epoch = check(average.eval(), checks, number, float(np.mean(losses)))
-        history.append(epoch)
         on_epoch(epoch)
-        value = 0.0 if epoch.worst_f1 is None else (epoch.balanced_accuracy or 0) + epoch.worst_f1
-        if value > best_value + SAME:
-            gained = number
-        if value >= best_value - SAME:
-            best, best_weights = epoch, copy.deepcopy(average.state_dict())
-        best_value = max(best_value, value)
-        if epoch.worst_f1 is not None:
-            if all_judged and is_enough(epoch, plan):
-                stopped = "enough"
-                break
-            if number - gained >= plan.patience:
-                stopped = "patience"
-                break
-    assert best is not None  # noqa: S101 - plan.epochs is at least 1
-    average.load_state_dict(best_weights)
-    return Fit(average.eval(), tuple(history), best, stopped)
+        if watch.see(epoch, average):
+            break
+    average.load_state_dict(watch.weights)
+    return Fit(average.eval(), tuple(watch.history), watch.best, watch.stopped)
+
+
+class Watch:
+    """Early stop: remembers the best epoch and its weights, and says when to go no further.
+
+    An epoch is worth the sum of the two validation criteria; without a validation set all are worth the same, so
+    the last one is kept.
+    """
+
+    def __init__(self, plan: Plan, can_be_enough: bool) -> None:
+        self.plan, self.can_be_enough = plan, can_be_enough
+        self.history: list[Epoch] = []
+        self.stopped = "schedule"
+        self.weights: dict[str, Tensor] = {}
+        self._highest, self._gained = -1.0, 0
+
+    def see(self, epoch: Epoch, network: Network) -> bool:
+        """Take note of an epoch; True: stop."""
+        self.history.append(epoch)
+        worth = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
+        if worth > self._highest + SAME:
+            self._gained = epoch.number
+        if worth >= self._highest - SAME:
+            self.best, self.weights = epoch, copy.deepcopy(network.state_dict())
+        self._highest = max(self._highest, worth)
+        if epoch.worst_f1 is None:
+            return False
+        if self.can_be_enough and is_enough(epoch, self.plan):
+            self.stopped = "enough"
+        elif epoch.number - self._gained >= self.plan.patience:
+            self.stopped = "patience"
+        return self.stopped != "schedule"
 
 
 def classes_in(examples: Sequence[Example]) -> set[int]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """
 Exit codes: 0 done · 1 a bug, with its traceback · 2 wrong usage · 3 bad input · 4 Label Studio or the bucket is
-away · 5 conflict · 6 a check failed · 7 not found · 8 a program this machine needs is missing
+away · 5 conflict · 6 a check failed · 7 not found · 8 a program that is needed is missing or failed
 """
 
 app = typer.Typer(

@@ -151,7 +151,7 @@ class Bucket:
         Raises:
             ServiceError: one of them fails, or gives back other bytes.
         """
-        key, data = f".labeltrail-probe-{uuid4().hex}", b"probe"
+        key, data = f"labeltrail-probe-{uuid4().hex}", b"probe"
         etag = self.put(key, data, match="")
         try:
             if self.get(key) != (data, etag) or [item.key for item in self.objects(key)] != [key]:

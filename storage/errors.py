@@ -71,6 +71,6 @@ class NotFoundError(LabeltrailError):
 
 
 class SetupError(LabeltrailError):
-    """A program or package this machine needs is missing or could not be built."""
+    """A program or package that is needed is missing, could not be built, or failed."""
 
     exit_code = 8

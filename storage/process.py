@@ -33,6 +33,8 @@ class ProgramError(LabeltrailError):
         stderr: all it wrote to standard error.
     """
 
+    exit_code = 8
+
     def __init__(self, what: str, *, returncode: int | None, stderr: str, why: str, cure: str = "") -> None:
         super().__init__(what, why=why, cure=cure)
         self.returncode, self.stderr = returncode, stderr

@@ -1,0 +1,134 @@
+"""Doctor on real servers: all is well after a sync, and each thing that is wrong has its cure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.doctor import Check, examine
+from storage.project import Project
+from storage.settings import write_env_file
+from tests.conftest import Lab
+
+
+def checks(lab: Lab) -> dict[str, Check]:
+    return {check.name: check for check in examine(Project(lab.project.root))}
+
+
+@pytest.fixture
+def well(lab: Lab) -> Lab:
+    """A project with a label commit, where everything agrees."""
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    return lab
+
+
+def test_all_is_well_after_a_sync(well: Lab) -> None:
+    found = checks(well)
+    assert {name: check.passed for name, check in found.items()} == dict.fromkeys(found, True)
+    assert found["bucket"].detail.endswith("put, get, list, conditional put, signed address, delete")
+    assert not [o.key for o in well.project.bucket.objects("labeltrail-")], "nothing is left of the tries"
+
+
+def wrong_secret(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"AWS_SECRET_ACCESS_KEY": "wrong"})
+
+
+def wrong_token(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"LABEL_STUDIO_API_KEY": "0" * 40})
+
+
+def no_server(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"LABEL_STUDIO_URL": "http://127.0.0.1:9"})
+
+
+def no_setting(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"LABEL_STUDIO_API_KEY": ""})
+
+
+def no_target(lab: Lab) -> None:
+    _, [target] = lab.project.studio.storages(lab.number)
+    lab.project.studio._call("DELETE", f"/api/storages/export/s3/{target['id']}")
+
+
+def other_config(lab: Lab) -> None:
+    text = str(lab.project.studio.project(lab.number)["label_config"])
+    lab.project.studio.update_project(lab.number, label_config=text.replace('"run"', '"rush"'))
+
+
+def other_columns(lab: Lab) -> None:
+    path = lab.project.root / "data/label_config.xml"
+    path.write_text(path.read_text(encoding="utf-8").replace("acc_y", "gyro_y"), encoding="utf-8")
+
+
+def broken_config(lab: Lab) -> None:
+    (lab.project.root / "data/label_config.xml").write_text("<View>", encoding="utf-8")
+
+
+def uncommitted(lab: Lab) -> None:
+    (lab.project.root / "data/labels.dvc").write_text("outs: [{md5: x.dir, path: labels}]", encoding="utf-8")
+
+
+def lost_object(lab: Lab) -> None:
+    for path in (lab.project.root / ".dvc/cache/files/md5").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    lab.project.bucket.delete(o.key for o in lab.project.bucket.objects("dvc/"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "words", "cure"),
+    [
+        (wrong_secret, "bucket", "AWS_SECRET_ACCESS_KEY is wrong", "labeltrail doctor"),
+        (
+            wrong_token,
+            "Label Studio",
+            "refused the token",
+            "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
+        ),
+        (
+            no_server,
+            "Label Studio",
+            "does not answer",
+            "labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
+        ),
+        (no_setting, "settings", "LABEL_STUDIO_API_KEY", "set them where the address stands"),
+        (no_target, "storages", "the project has no target storage", "labeltrail import data/series"),
+        (other_config, "same config", "not the one in Label Studio", "labeltrail sync"),
+        (other_columns, "recordings", "channel 'gyro_y' is missing", "add the column"),
+        (broken_config, "label config", "not XML", "mend the label config"),
+        (uncommitted, "git", "label changes are not committed", "labeltrail sync"),
+        (lost_object, "DVC", "neither in the DVC cache nor in its remote", "dvc fetch --all-commits"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_cure(
+    well: Lab, harm: Callable[[Lab], None], name: str, words: str, cure: str
+) -> None:
+    harm(well)
+    found = checks(well)
+    assert found[name].passed is False, {n: c.line() for n, c in found.items()}
+    assert words in found[name].detail
+    assert found[name].cure.startswith(cure)
+    secrets = (well.project.settings.secret_access_key, well.project.settings.label_studio_api_key)
+    text = "\n".join(check.line() for check in found.values())
+    assert not [s for s in secrets if s.get_secret_value() in text]
+
+
+def test_a_bucket_that_is_away_leaves_out_only_what_rests_on_it(well: Lab) -> None:
+    write_env_file(well.project.root, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    found = {name: check.passed for name, check in checks(well).items()}
+    assert found == {
+        "settings": True,
+        "bucket": False,
+        "Label Studio": True,
+        "label config": True,
+        "storages": None,
+        "same config": None,
+        "recordings": True,
+        "git": True,
+        "DVC": None,
+        "sync": None,
+    }
+    assert Path(well.project.root / "data/labels").is_dir()

@@ -162,9 +162,8 @@ def confusions(rows: Sequence[Mapping[str, str]]) -> dict[str, Confusion]:
 
 def _confusion(name: str, rows: Sequence[Mapping[str, str]]) -> Confusion:
     n = math.isqrt(len(rows))
-    cells = [Cell(r["actual"], r["predicted"], int(r["timepoints"]), float(r["share"])) for r in rows]
     # By place, not by name: nothing forbids a label that is called background.
-    matrix = [cells[i * n : (i + 1) * n] for i in range(n)]
+    matrix = [_row_of_cells(rows[i * n : (i + 1) * n]) for i in range(n)]
     there = [k for k in range(n) if any(matrix[k][j].timepoints or matrix[j][k].timepoints for j in range(n))]
     names = [row[0].actual for row in matrix]
     return Confusion(
@@ -173,6 +172,12 @@ def _confusion(name: str, rows: Sequence[Mapping[str, str]]) -> Confusion:
         tuple(tuple(matrix[i][j] for j in there) for i in there),
         tuple(names[k] for k in range(1, n) if k not in there),
     )
+
+
+def _row_of_cells(rows: Sequence[Mapping[str, str]]) -> list[Cell]:
+    counts = [int(row["timepoints"]) for row in rows]
+    total = max(sum(counts), 1)
+    return [Cell(r["actual"], r["predicted"], n, n / total) for r, n in zip(rows, counts, strict=True)]
 
 
 def share(value: float) -> str:

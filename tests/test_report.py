@@ -286,3 +286,14 @@ def test_counts_tell_what_is_labeled_and_by_whom() -> None:
     assert rows == [("train", 2, 2), ("test", 1, 1), ("unassigned", 1, 1)]
     annotators = [(a.name, a.annotations, a.learnt) for a in found.annotators]
     assert annotators == [("ann", 2, 1), ("bob", 1, 1), ("not known", 1, 0)]
+
+
+def test_an_instant_inside_a_range_lies_on_top() -> None:
+    lay(true=(Region(5, 5, "sit", True), Region(2, 90, "walk"), Region(40, 50, "sit")), found=())
+    (plot,) = plots(page())
+    titles = [e.text or "" for e in plot.iter("title")]
+    assert [t for t in titles if t.startswith("true")] == [
+        "true: walk, 0.04 to 1.8, missed",
+        "true: sit, 0.8 to 1, missed",
+        "true: sit at 0.1, missed",
+    ]

@@ -137,7 +137,8 @@ def _matched(judged: Judged, label: str, iou: float, tolerance: int) -> list[tup
 def _bars(regions: Sequence[Region], found: set[int], scale: Scale, recording: Recording) -> tuple[Bar, ...]:
     last = scale.first + len(scale.offsets) - 1
     bars = []
-    for region in regions:
+    # What is drawn later lies on top: instants, and of ranges the one that is inside the other.
+    for region in sorted(regions, key=lambda r: (r.instant, r.start, -r.end)):
         if region.end < scale.first or region.start > last:
             continue
         place = scale.stretch(region.start, region.end)

@@ -25,7 +25,7 @@ Retraining is `dvc repro`, which is DVC's own command: its stages are those of `
 # What no class of storage/errors.py stands for.
 OTHERS = {
     0: "done",
-    1: "a bug, with its traceback; or a program that the command runs (git, dvc, go) failed: its words follow",
+    1: "a bug, with its traceback",
     2: "wrong usage: the command line was not understood",
 }
 

@@ -147,18 +147,7 @@ def sync(as_json: Json = False) -> None:
     from pipelines.sync import sync as bring_together
 
     done = bring_together(_project())
-    text = [f"set aside: {key}: {problem}" for key, problem in done.aside]
-    text += [f"warning: {warning}" for warning in done.warnings]
-    if done.healed:
-        text.append(
-            f"{done.healed} annotation(s) that the bucket had missed were added to it from Label Studio"
-        )
-    if done.pushed:
-        text.append(f"{done.pushed} annotation(s) were changed in Label Studio")
-    text.append(
-        f"label commit {done.commit[:12]}  {done.subject}" if done.commit else "nothing to commit: all agree"
-    )
-    _say(as_json, done.to_json(), text)
+    _say(as_json, done.to_json(), done.lines())
     _next(as_json, "dvc repro" if done.commit else "label in Label Studio, then labeltrail sync")
 
 

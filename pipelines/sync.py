@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from stages import params as parameters
 from stages.timeseries import splits
 from storage import history, label_config, outgoing, recordings, sets, snapshot, tasks
 from storage.errors import ConflictError, NotFoundError
 from storage.files import write_bytes
-from storage.merge import Change, Merge, three_way
+from storage.merge import Merge, changes_between, three_way
 from storage.mirror import Row
 from storage.project import Project
 from storage.remote import State, Theirs
@@ -33,7 +32,6 @@ PATHS = (
     str(sets.PATH),
     str(label_config.PATH),
 )
-V = TypeVar("V")
 ATTEMPTS = 3  # when somebody else syncs at the same moment
 
 
@@ -49,6 +47,7 @@ class Synced:
         healed: annotations that Label Studio had and the bucket had missed.
         aside: objects in the bucket that say nothing: key and reason. They were left where they are.
         warnings: what else a person should know.
+        runs: stages that `dvc repro` will run, each with the file that is the reason.
     """
 
     commit: str = ""
@@ -58,10 +57,32 @@ class Synced:
     healed: int = 0
     aside: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    runs: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
+        text += [f"warning: {warning}" for warning in self.warnings]
+        if self.healed:
+            text.append(
+                f"{history.plural(self.healed, 'annotation')} that the bucket had missed: written to it"
+            )
+        if self.pushed:
+            text.append(f"{history.plural(self.pushed, 'annotation')} changed in Label Studio")
+        text.append(
+            f"label commit {self.commit[:12]}  {self.subject}"
+            if self.commit
+            else "nothing to commit: all agree"
+        )
+        if self.runs:
+            text.append(
+                "dvc repro will run: " + ", ".join(f"{name} ({why})" for name, why in self.runs.items())
+            )
+        return text
 
 
 def sync(project: Project) -> Synced:
@@ -114,7 +135,8 @@ def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
     recordings.write(project, series)
     warnings = _write_labels(project, labels, theirs, set(series.merged))
     hashes = (repository.add(LABELS), repository.add(SERIES))
-    commit, subject = _commit(project, labels, hashes[1])
+    changed = repository.changed(PATHS)
+    commit, subject = _commit(project, changed, labels, hashes[1])
     repository.push()
     ids = outgoing.push(project.studio, state.project, labels.outgoing, ids)
     config = (project.root / label_config.PATH).read_bytes()
@@ -127,23 +149,30 @@ def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
                 "somebody else synced this branch meanwhile", cure="labeltrail sync"
             ) from error
     project.remote.agree(new, theirs)
-    aside = _aside(theirs.aside)
-    return Synced(commit, subject, hashes[0], len(labels.outgoing), theirs.healed, aside, warnings)
+    return Synced(
+        commit=commit,
+        subject=subject,
+        labels=hashes[0],
+        pushed=len(labels.outgoing),
+        healed=theirs.healed,
+        aside=_aside(theirs.aside),
+        warnings=warnings,
+        runs=repository.runs_again(path.removesuffix(".dvc") for path in changed),
+    )
 
 
-def _commit(project: Project, labels: Merge[Record], series: str) -> tuple[str, str]:
+def _commit(project: Project, changed: list[str], labels: Merge[Record], series: str) -> tuple[str, str]:
     """Make the label commit; returns it and its subject, both "" where nothing changed.
 
     The message tells the difference to the last commit, also when a sync that was cut off wrote the files.
     """
-    repository = project.repository
-    changed = repository.changed(PATHS)
     if not changed:
         return "", ""
+    repository = project.repository
     head = [repository.parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
-    changes = history.count(_changes(_records(project, head[0]), labels.merged, snapshot.same))
+    changes = history.count(changes_between(_records(project, head[0]), labels.merged, snapshot.same))
     before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], series))
-    text = history.message(changes, history.signs(_changes(before, after, operator.eq)), changed)
+    text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)
     return repository.commit(changed, text), text.splitlines()[0]
 
 
@@ -214,12 +243,6 @@ def _records(project: Project, md5: str) -> dict[str, Record]:
     data = project.repository.read(shards.values())
     parsed = (snapshot.parse_shard(data[shard], name) for name, shard in shards.items())
     return {record["id"]: record for records in parsed for record in records}
-
-
-def _changes(
-    before: Mapping[str, V], after: Mapping[str, V], same: Callable[[V, V], bool]
-) -> list[Change[V]]:
-    return three_way(before, before, after, same).incoming
 
 
 def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, series: set[str]) -> list[str]:

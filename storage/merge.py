@@ -75,3 +75,10 @@ def three_way(
         if value is not None:
             result.merged[name] = value
     return result
+
+
+def changes_between(
+    before: Mapping[str, V], after: Mapping[str, V], same: Callable[[V, V], bool]
+) -> list[Change[V]]:
+    """What was added, changed and removed, by name."""
+    return three_way(before, before, after, same).incoming

@@ -129,6 +129,17 @@ class Repository:
         commits = self.git("log", "--format=%H", "--reverse", f"-S{md5}", "--", "dvc.lock").split()
         return commits[0] if commits else None
 
+    def runs_again(self, paths: Iterable[str]) -> dict[str, str]:
+        """Which stages `dvc repro` will run once these files have changed, and because of which file."""
+        stages = yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        changed, found = set(paths), {}
+        for name, stage in stages.items():  # stages stand in the order in which they run
+            causes = [dep for dep in stage.get("deps", ()) if dep in changed]
+            if causes:
+                found[name] = causes[0]
+                changed |= {out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", ())}
+        return found
+
     # -- DVC --------------------------------------------------------------------------------------
 
     def pointer(self, path: str) -> str:

@@ -45,7 +45,11 @@ def test_labels_become_label_commits_in_words(lab: Lab) -> None:
     assert lab.sync().commit == ""
 
     lab.project.studio.update_annotation(first, result=result((0.1, 0.7, "walk"), (0.6, 0.6, "knock")))
-    assert lab.sync().subject == "labels: ~1 in 1 series"
+    edited = lab.sync()
+    assert edited.subject == "labels: ~1 in 1 series"
+    assert "ingest" not in edited.runs
+    assert edited.runs["window"] == "data/labels"
+    assert edited.runs["train"] == "data/dataset"
     lab.project.studio.delete_annotation(first)
     assert lab.sync().subject == "labels: -2 in 1 series"
     lab.annotate("three")

@@ -22,10 +22,11 @@ from storage.bucket import parallel
 from storage.errors import InputError
 from storage.export import ExportedTask
 from storage.files import write_bytes
+from storage.keys import series_key
 from storage.label_config import LabelConfig
 from storage.progress import track
 from storage.project import Project
-from storage.remote import State, series_key
+from storage.remote import State
 from storage.snapshot import Record
 
 WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite

@@ -116,8 +116,9 @@ class OvertakenError(ConflictError):
 
 def _sync_once(project: Project, state: State) -> Synced:
     repository = project.repository
-    config_changed = _sync_label_config(project, state)
-    theirs = project.remote.theirs(state)
+    studio = project.studio.project(state.project)
+    config_changed = _sync_label_config(project, state, str(studio["label_config"]))
+    theirs = project.remote.theirs(state, studio)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
     quiet = not theirs.moved and not config_changed and ours == (state.labels, state.series)
     if quiet and not repository.changed(PATHS):
@@ -198,10 +199,9 @@ def _base(project: Project, state: State) -> tuple[str, str]:
 # -- the label config -----------------------------------------------------------------------------
 
 
-def _sync_label_config(project: Project, state: State) -> bool:
+def _sync_label_config(project: Project, state: State, theirs: str) -> bool:
     """The label config is three-way too: taken from Label Studio, or given to it."""
     path = project.root / label_config.PATH
-    theirs = str(project.studio.project(state.project)["label_config"])
     ours = path.read_text(encoding="utf-8")
     if ours == theirs:
         return False

@@ -74,7 +74,7 @@ class Mirror:
             prefix: which keys; its rows and no others are touched.
             parse: turns key and bytes into a JSON value; an InputError sets the object aside.
         """
-        known = {row.key: row.etag for row in self.rows(prefix)}
+        known = self.etags(prefix)
         listed = {item.key: item for item in bucket.objects(prefix)}
         stale = [item for key, item in listed.items() if known.get(key) != item.etag]
         gone = [key for key in known if key not in listed]
@@ -95,6 +95,11 @@ class Mirror:
         self.forget([*gone, *(key for key in vanished if key in known)])
         changed = tuple(row.key for row in rows if row)
         return Refreshed(changed, (*gone, *(key for key in vanished if key in known)))
+
+    def etags(self, prefix: str) -> dict[str, str]:
+        """ETag by key of all rows below a prefix."""
+        query = "SELECT key, etag FROM object WHERE key >= ? AND key < ?"
+        return dict(self._db.execute(query, (prefix, prefix + "\U0010ffff")))
 
     def rows(self, prefix: str) -> list[Row]:
         """All rows below a prefix, in the order of their keys."""

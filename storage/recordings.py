@@ -9,10 +9,10 @@ from pathlib import Path
 from storage.bucket import parallel
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.keys import series_key
 from storage.merge import Merge, three_way
 from storage.progress import track
 from storage.project import Project
-from storage.remote import series_key
 from storage.repository import SERIES
 
 

@@ -1,0 +1,186 @@
+"""The annotations of one branch: the objects in the bucket, and Label Studio's own word on whether they are all.
+
+Label Studio writes an annotation to the bucket after saving it, so the bucket alone can lag: where that failed,
+only Label Studio's database has it, and where a delete failed, only the bucket has it still.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from storage.bucket import Bucket
+from storage.errors import InputError
+from storage.keys import series_key, series_of_url
+from storage.labelstudio import LabelStudio, Task
+from storage.mirror import Mirror, Refreshed, Row
+from storage.snapshot import Record, canonical
+
+# A task is saved right after its annotation; a longer gap means that something else happened to it.
+GAP = timedelta(milliseconds=250)
+# Changes are asked for again from a little before the last look: they may become visible out of order.
+OVERLAP = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The last look at Label Studio.
+
+    Attributes:
+        newest: when the task that changed last had changed; None: nobody has looked yet.
+        tasks: those that changed shortly before that, with the moment; they will be listed again.
+    """
+
+    newest: datetime | None
+    tasks: Mapping[int, datetime]
+
+
+class Annotations:
+    """Bucket, mirror and Label Studio as the places where the annotations of one branch are.
+
+    Args:
+        branch: as keys begin with it.
+        data_key: key of the task data that holds the recording's address.
+    """
+
+    def __init__(
+        self, bucket: Bucket, studio: LabelStudio, mirror: Mirror, branch: str, data_key: str
+    ) -> None:
+        self.bucket, self.studio, self.mirror = bucket, studio, mirror
+        self.prefix, self.tasks_prefix = f"{branch}/annotations/", f"{branch}/tasks/"
+        self.data_key = data_key
+
+    def refresh(self) -> Refreshed:
+        """Get the objects that changed since this clone looked last."""
+        return self.mirror.refresh(self.bucket, self.prefix, self._parse)
+
+    def rows(self) -> list[Row]:
+        """What the bucket held when it was looked at last."""
+        return self.mirror.rows(self.prefix)
+
+    def reconcile(self, project: Mapping[str, Any]) -> tuple[int, int]:
+        """Find what the bucket missed, or kept too long, by asking Label Studio.
+
+        Tasks that changed since the last look are compared; all are where counts disagree.
+
+        Args:
+            project: what Label Studio says of the project.
+
+        Returns:
+            How many annotations were added to the bucket, and how many orphans were removed from it.
+        """
+        number = int(project["id"])
+        last = self._last_look(number)
+        since = last.newest - OVERLAP if last.newest else None
+        tasks = list(self.studio.tasks(number, since))
+        healed, dropped = self._compare(tasks, last.tasks, everything=since is None)
+        total = project["total_annotations_number"] + project["skipped_annotations_number"]
+        if since is not None and total != len(self._by_annotation()):
+            tasks = list(self.studio.tasks(number))
+            more = self._compare(tasks, {}, everything=True)
+            healed, dropped = healed + more[0], dropped + more[1]
+        self._remember_look(number, tasks, last)
+        return healed, dropped
+
+    # -- the last look ----------------------------------------------------------------------------
+
+    def _note(self, number: int) -> str:
+        return f"reconciled {self.prefix} {number}"
+
+    def _last_look(self, number: int) -> Look:
+        note = self.mirror.note(self._note(number))
+        if not note:
+            return Look(None, {})
+        tasks = {int(task): datetime.fromisoformat(moment) for task, moment in json.loads(note).items()}
+        return Look(max(tasks.values()), tasks)
+
+    def _remember_look(self, number: int, tasks: Iterable[Task], last: Look) -> None:
+        seen = {**last.tasks, **{task.id: task.updated_at for task in tasks}}
+        if seen == last.tasks:
+            return
+        newest = max(seen.values())
+        recent = {task: moment.isoformat() for task, moment in seen.items() if moment > newest - OVERLAP}
+        self.mirror.set_note(self._note(number), json.dumps(recent))
+
+    # -- comparing --------------------------------------------------------------------------------
+
+    def _by_annotation(self) -> dict[int, Row]:
+        return {row.value["annotation"]: row for row in self.rows() if row.value is not None}
+
+    def _compare(
+        self, tasks: Iterable[Task], settled: Mapping[int, datetime], everything: bool
+    ) -> tuple[int, int]:
+        rows = self._by_annotation()
+        by_task: dict[int, set[int]] = defaultdict(set)
+        for annotation, row in rows.items():
+            by_task[row.value["task"]].add(annotation)
+        orphans: set[int] = set()
+        healed = 0
+        users: dict[int, str] = {}
+        for task in tasks:
+            have = by_task.pop(task.id, set())
+            orphans |= have - set(task.annotations)
+            if have == set(task.annotations) and (
+                settled.get(task.id) == task.updated_at or _untouched_since(task, [rows[a] for a in have])
+            ):
+                continue
+            users = users or self.studio.users()
+            for found in self.studio.annotations(task.id):
+                known = rows.get(found["id"])
+                if known is None or known.value["record"]["updated_at"] < found["updated_at"]:
+                    self._heal(task, found, users)
+                    healed += 1
+        if everything:  # a deleted task takes its annotations along
+            orphans |= {annotation for found in by_task.values() for annotation in found}
+        keys = [rows[annotation].key for annotation in sorted(orphans)]
+        self.bucket.delete(keys)
+        self.mirror.forget(keys)
+        return healed, len(keys)
+
+    def _heal(self, task: Task, annotation: dict[str, Any], users: dict[int, str]) -> None:
+        """Write the object that Label Studio's target storage would have written."""
+        source = task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
+        series = str(task.data.get("series") or source)
+        address = {self.data_key: self.bucket.url(series_key(series)), "series": series}
+        whole = annotation | {
+            "completed_by": {"email": _email(annotation.get("completed_by"), users)},
+            "task": {"id": task.id, "data": task.data | address},
+        }
+        key = f"{self.prefix}{annotation['id']}"
+        data = json.dumps(whole, ensure_ascii=False).encode()
+        value = self._parse(key, data)
+        etag = self.bucket.put(key, data, content_type="application/json")
+        self.mirror.put([Row(key, etag, value, "")])
+
+    # -- the objects ------------------------------------------------------------------------------
+
+    def _parse(self, key: str, data: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(data)
+        except ValueError as error:
+            raise InputError("not an annotation", where=key, why=f"not JSON: {error}") from error
+        task = value.get("task") if isinstance(value, dict) else None
+        fields = task.get("data") if isinstance(task, dict) else None
+        if not isinstance(task, dict) or not isinstance(fields, dict):
+            raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
+        series = fields.get("series") or series_of_url(str(fields.get(self.data_key, "")))
+        if not series:
+            raise InputError("not an annotation", where=key, why="its task shows no recording of this bucket")
+        record: Record = canonical(value, series, _email(value.get("completed_by"), {}))
+        return {"annotation": value["id"], "task": task.get("id"), "record": record}
+
+
+def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
+    """Whether nothing happened to a task after its annotations were written to the bucket."""
+    moments = [datetime.fromisoformat(row.value["record"]["updated_at"]) for row in rows]
+    return not moments or task.updated_at - max(moments) < GAP
+
+
+def _email(user: Any, users: Mapping[int, str]) -> str:
+    if isinstance(user, dict):
+        return str(user.get("email") or f"user {user.get('id')}")
+    return users.get(user, f"user {user}")

@@ -15,7 +15,7 @@ from stages import params
 from stages.model.segmenter import Segmenter
 from stages.run import run
 from stages.timeseries.metrics import BACKGROUND, Scores
-from storage import arrays, checkpoint, dataset
+from storage import arrays, checkpoint, dataset, provenance
 from storage.files import write_bytes, write_json
 
 METRICS = Path("reports/evaluate.json")
@@ -27,7 +27,7 @@ SETS = ("validation", "test")
 def main() -> None:
     """Candidate to scores."""
     settings, index = params.load().evaluate, dataset.read_index()
-    model = Segmenter.from_checkpoint(checkpoint.read(checkpoint.CANDIDATE))
+    model = Segmenter.from_checkpoint(checkpoint.read(provenance.CANDIDATE))
     scores = {
         name: model.score(load(index, name), settings.iou, settings.instant_tolerance)
         for name in SETS

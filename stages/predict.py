@@ -12,7 +12,7 @@ from stages import params
 from stages.model.segmenter import Segmentation, Segmenter, misfit
 from stages.run import run
 from stages.timeseries.times import Times, row_to_time
-from storage import arrays, checkpoint, label_config, predictions, sets
+from storage import arrays, checkpoint, label_config, predictions, provenance, sets
 from storage.errors import InputError
 from storage.label_config import LabelConfig
 from storage.predictions import PredictedRegion, Prediction
@@ -22,9 +22,9 @@ from storage.progress import track
 def main() -> None:
     """Best to predictions."""
     config, chosen = label_config.load(), params.load().predict.series
-    resting = checkpoint.read(checkpoint.BEST)
+    resting = checkpoint.read(provenance.BEST)
     check_fits(resting, config)
-    name = checkpoint.read_provenance(checkpoint.BEST).model
+    name = provenance.read(provenance.BEST).model
     keys = choose_series(chosen)
     model = Segmenter.from_checkpoint(resting)
     count = predictions.write(predict_all(model, name, keys, config))

@@ -15,7 +15,7 @@ from stages import params
 from stages.model.segmenter import Segmenter, misfit
 from stages.run import run
 from stages.timeseries.metrics import Scores
-from storage import arrays, checkpoint, dataset
+from storage import arrays, checkpoint, dataset, provenance
 from storage.files import write_json
 
 VERDICT = Path("reports/promote.json")
@@ -37,25 +37,25 @@ def main() -> None:
     settings, index = params.load(), dataset.read_index()
     verdict = judge(index, settings)
     if verdict.verdict == "promoted":
-        checkpoint.copy(checkpoint.CANDIDATE, checkpoint.BEST)
-    hashes = {f"{name}_model": checkpoint.read_provenance(path).model for name, path in PLACES.items()}
+        checkpoint.copy(provenance.CANDIDATE, provenance.BEST)
+    hashes = {f"{name}_model": provenance.read(path).model for name, path in PLACES.items()}
     write_json(VERDICT, {**vars(verdict), **hashes})
     print(f"{verdict.verdict}: {verdict.reason}")
 
 
-PLACES = {"candidate": checkpoint.CANDIDATE, "best": checkpoint.BEST}
+PLACES = {"candidate": provenance.CANDIDATE, "best": provenance.BEST}
 
 
 def judge(index: dataset.Index, settings: params.Params) -> Verdict:
     """Score both where both can be scored."""
     metric = settings.promote.metric
-    candidate = checkpoint.read(checkpoint.CANDIDATE)
+    candidate = checkpoint.read(provenance.CANDIDATE)
     test = load(index)
     value = measure(candidate, test, settings) if test else None
-    if not checkpoint.BEST.exists():
+    if not provenance.BEST.exists():
         return Verdict("promoted", "there was no best model yet", metric, value, None)
-    best = checkpoint.read(checkpoint.BEST)
-    if checkpoint.same(checkpoint.CANDIDATE, checkpoint.BEST):
+    best = checkpoint.read(provenance.BEST)
+    if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
         return Verdict("kept", "the candidate is the best model already", metric, value, value)
     why = misfit(best, index.channels, index.labels)
     if why:

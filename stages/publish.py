@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.run import run
-from storage import predictions
-from storage.checkpoint import BEST, read_provenance
+from storage import predictions, provenance
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import read_json, write_json
 from storage.label_config import LabelConfig
@@ -24,6 +23,7 @@ from storage.labelstudio import LabelStudio
 from storage.predictions import Prediction
 from storage.progress import bar
 from storage.project import Project
+from storage.provenance import BEST
 
 RECEIPT = Path("data/receipt.json")
 VERSION = 1
@@ -33,23 +33,22 @@ OURS = re.compile(r"^[a-z]+-[0-9a-f]{7}-[0-9a-f]{8}$")
 def main() -> None:
     """Send what is new, remove what is old, count, and write the receipt."""
     project = Project.here()
-    provenance = read_provenance(BEST)
+    origin = provenance.read(BEST)
     kind = str(read_json(BEST / "model.json", 1, "dvc repro promote")["kind"])
-    version = model_version(project, kind, provenance.labels, provenance.model)
+    version = model_version(project, kind, origin.labels, origin.model)
     found = [predictions.read(key) for key in predictions.keys()]  # noqa: SIM118 -- a module, no dict
-    checked = [(p.series, check(p, project.label_config)) for p in found]
+    checked = {p.series: check(p, project.label_config) for p in found}
     number = _project_number(project)
-    sent = _send(project.studio, number, version, found, dict(checked))
+    sent = _send(project.studio, number, version, found, checked)
     receipt = {
         "version": VERSION,
-        "model": provenance.model,
-        "labels": provenance.labels,
+        "model": origin.model,
+        "labels": origin.labels,
         "predictions": {p.series: len(p.regions) for p in found},
     }
     write_json(RECEIPT, receipt)
-    print(
-        f"{len(found)} predictions of {version} in {project.studio.url}/projects/{number}/data ({sent} sent)"
-    )
+    where = f"{project.studio.url}/projects/{number}/data"
+    print(f"{len(found)} predictions of {version} in {where} ({sent} sent)")
 
 
 def model_version(project: Project, kind: str, labels: str, model: str) -> str:

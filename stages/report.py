@@ -26,10 +26,11 @@ from stages.timeseries.metrics import Judged
 from stages.timeseries.plots import Recording, SeriesPlot, longest_difference, series_plot
 from stages.timeseries.regions import classes_of, paint
 from stages.timeseries.tables import SeriesScore
-from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
-from storage.checkpoint import Checkpoint, Provenance
+from storage import arrays, checkpoint, dataset, label_config, predictions, provenance, snapshot
+from storage.checkpoint import Checkpoint
 from storage.files import write_bytes
 from storage.label_config import LabelConfig
+from storage.provenance import Provenance
 from storage.regions import Region
 
 PAGE = Path("reports/index.html")
@@ -99,14 +100,14 @@ def load() -> Inputs:
     Raises:
         InputError: there is no dataset, candidate, label config or params yet.
     """
-    best = checkpoint.BEST.exists()
+    best = provenance.BEST.exists()
     return Inputs(
         config=label_config.load(),
         params=params.load(),
         index=dataset.read_index(),
-        model=checkpoint.read(checkpoint.CANDIDATE),
-        provenance=checkpoint.read_provenance(checkpoint.CANDIDATE),
-        best=checkpoint.read_provenance(checkpoint.BEST).model if best else None,
+        model=checkpoint.read(provenance.CANDIDATE),
+        provenance=provenance.read(provenance.CANDIDATE),
+        best=provenance.read(provenance.BEST).model if best else None,
         annotators={
             record["id"]: str(record.get("annotator", ""))
             for records in snapshot.read().values()

@@ -21,7 +21,7 @@ from stages.run import run
 from stages.timeseries import windows
 from stages.timeseries.decoding import Decoder, choose, typical_lengths
 from stages.timeseries.regions import runs
-from storage import arrays, checkpoint, dataset, label_config
+from storage import arrays, checkpoint, dataset, label_config, provenance
 from storage.errors import InputError
 from storage.files import md5
 from storage.progress import bar
@@ -39,7 +39,7 @@ def main() -> None:
     model = Segmenter(
         fitted.network, scaler, decoder, index.channels, index.labels, index.sampling_rate
     ).to_checkpoint(tell(fitted, event_f1))
-    checkpoint.write(model, provenance(model, index, settings))
+    checkpoint.write(model, origin(model, index, settings))
     print(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validation:
         print("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
@@ -149,11 +149,11 @@ def tell(fitted: Fit, event_f1: float | None) -> dict[str, Any]:
     }
 
 
-def provenance(
+def origin(
     model: checkpoint.Checkpoint, index: dataset.Index, settings: params.Params
-) -> checkpoint.Provenance:
+) -> provenance.Provenance:
     """Where the candidate comes from."""
-    return checkpoint.Provenance(
+    return provenance.Provenance(
         model=model.hash(),
         labels=index.provenance["labels"],
         series=index.provenance["series"],

@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
+from storage import provenance as provenances
 from storage.errors import InputError
-from storage.files import fresh_folder, md5, read_json, write_bytes, write_json
+from storage.files import fresh_folder, md5, read_json, write_bytes
+from storage.provenance import CANDIDATE, Provenance
 
-CANDIDATE = Path("data/candidate")
-BEST = Path("data/best")
 VERSION = 1
 FILES = ("model.json", "provenance.json", "weights.safetensors")
 
@@ -69,35 +69,12 @@ def _hash(weights: bytes, model: bytes) -> str:
     return hashlib.md5(weights + model, usedforsecurity=False).hexdigest()
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """Where a model comes from.
-
-    Attributes:
-        model: its hash.
-        labels: MD5 of data/labels, as in data/labels.dvc; "" where the label snapshot is not in DVC.
-        series: MD5 of data/series, as in data/series.dvc.
-        label_config: MD5 of data/label_config.xml.
-        dataset: MD5 of data/dataset, as in dvc.lock.
-        params: the params that made it, by section.
-        annotations: ids of the label records it learnt from, by series.
-    """
-
-    model: str
-    labels: str
-    series: str
-    label_config: str
-    dataset: str
-    params: dict[str, Any]
-    annotations: dict[str, list[str]]
-
-
 def write(checkpoint: Checkpoint, provenance: Provenance, path: Path = CANDIDATE) -> None:
     """Write the three files of a model anew."""
     with fresh_folder(path) as folder:
         write_bytes(folder / "weights.safetensors", checkpoint._weight_bytes())
         write_bytes(folder / "model.json", checkpoint._json_bytes())
-        write_json(folder / "provenance.json", {"version": VERSION, **asdict(provenance)})
+        provenances.write(provenance, folder)
 
 
 def read(path: Path) -> Checkpoint:
@@ -106,28 +83,17 @@ def read(path: Path) -> Checkpoint:
     Raises:
         InputError: there is none, it is newer than known, or its bytes are not those its provenance names.
     """
-    cure = _cure(path)
+    cure = provenances.cure(path)
     value = read_json(path / "model.json", VERSION, cure)
     value.pop("version")
     value["channels"], value["labels"] = tuple(value["channels"]), tuple(value["labels"])
     weights = path / "weights.safetensors"
     if not weights.exists():
         raise InputError(f"{path} is not whole", where=str(weights), why="it is not there", cure=cure)
-    if model_hash(path) != read_provenance(path).model:
+    if model_hash(path) != provenances.read(path).model:
         why = "weights.safetensors and model.json are not those that provenance.json names"
         raise InputError(f"{path} is damaged", where=str(path), why=why, cure=f"dvc checkout --force {path}")
     return Checkpoint(**value, weights=load(weights.read_bytes()))
-
-
-def read_provenance(path: Path) -> Provenance:
-    """Read where a model comes from.
-
-    Raises:
-        InputError: there is no model, or it is newer than known.
-    """
-    value = read_json(path / "provenance.json", VERSION, _cure(path))
-    value.pop("version")
-    return Provenance(**value)
 
 
 def model_hash(path: Path) -> str:
@@ -145,7 +111,3 @@ def copy(source: Path, target: Path) -> None:
 def same(a: Path, b: Path) -> bool:
     """Whether two folders hold the same bytes."""
     return md5(a) == md5(b)
-
-
-def _cure(path: Path) -> str:
-    return f"dvc repro {'promote' if path.name == BEST.name else 'train'}"

@@ -12,9 +12,11 @@ import torch
 from stages import evaluate, report
 from stages.timeseries.metrics import Judged, score
 from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
-from storage.checkpoint import Checkpoint, Provenance
+from storage import provenance as provenances
+from storage.checkpoint import Checkpoint
 from storage.files import write_bytes, write_json
 from storage.predictions import PredictedRegion, Prediction
+from storage.provenance import Provenance
 from storage.regions import Region
 from storage.series import Series
 
@@ -95,7 +97,7 @@ def lay_model(labels: tuple[str, ...], channels: tuple[str, ...]) -> str:
         model.hash(), "1" * 32 + ".dir", "2" * 32 + ".dir", "3", "4.dir", made_with, {"s0": ["0-aaa"]}
     )
     checkpoint.write(model, told)
-    checkpoint.copy(checkpoint.CANDIDATE, checkpoint.BEST)
+    checkpoint.copy(provenances.CANDIDATE, provenances.BEST)
     lay_curve("train/loss", [1.0, 0.5, 0.4])
     lay_curve("validation/worst_f1", [0.0, 0.5, 0.4])
     return told.model

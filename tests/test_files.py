@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from storage import arrays, checkpoint, dataset, predictions
+from storage import provenance as provenances
 from storage.errors import InputError
 from storage.files import fresh_folder, md5, pointer_md5, read_json, write_bytes, write_json
 from storage.regions import Region
@@ -102,8 +103,8 @@ def a_model(weight: float = 1.0) -> checkpoint.Checkpoint:
     return checkpoint.Checkpoint("lstm", ("x",), ("A",), 50.0, {}, {}, {}, {}, weights)
 
 
-def provenance(model: checkpoint.Checkpoint) -> checkpoint.Provenance:
-    return checkpoint.Provenance(model.hash(), "l.dir", "s.dir", "c", "d.dir", {"train": {}}, {"s": ["1-a"]})
+def provenance(model: checkpoint.Checkpoint) -> provenances.Provenance:
+    return provenances.Provenance(model.hash(), "l.dir", "s.dir", "c", "d.dir", {"train": {}}, {"s": ["1-a"]})
 
 
 def test_a_model_reads_back_and_its_hash_is_its_content(tmp_path: Path):
@@ -113,7 +114,7 @@ def test_a_model_reads_back_and_its_hash_is_its_content(tmp_path: Path):
     assert again.hash() == model.hash() == checkpoint.model_hash(place)
     assert again.channels == ("x",)
     assert torch.equal(again.weights["b"], model.weights["b"])
-    assert checkpoint.read_provenance(place) == provenance(model)
+    assert provenances.read(place) == provenance(model)
     assert a_model(2.0).hash() != model.hash()
     assert sorted(p.name for p in place.iterdir()) == ["model.json", "provenance.json", "weights.safetensors"]
 

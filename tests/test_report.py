@@ -15,7 +15,8 @@ import pytest
 from stages import report
 from stages.timeseries import counts
 from stages.timeseries.traces import LEFT, RIGHT, WIDTH
-from storage import checkpoint, dataset, predictions, snapshot
+from storage import dataset, predictions, snapshot
+from storage import provenance as provenances
 from storage.errors import InputError
 from storage.regions import Region
 from tests.report_project import lay, lay_verdict
@@ -218,7 +219,7 @@ def test_optional_inputs_may_be_missing() -> None:
     lay()
     for path in (report.VERDICT, report.SCORES, report.CLASSES, report.CONFUSION, report.QUALITY):
         path.unlink()
-    for folder in (checkpoint.BEST, predictions.PATH, snapshot.PATH, Path("reports/train")):
+    for folder in (provenances.BEST, predictions.PATH, snapshot.PATH, Path("reports/train")):
         shutil.rmtree(folder)
     text = page()
     for command in ("promote", "evaluate", "predict", "train", "ingest"):
@@ -228,7 +229,7 @@ def test_optional_inputs_may_be_missing() -> None:
 
 def test_without_a_candidate_there_is_no_page() -> None:
     lay()
-    shutil.rmtree(checkpoint.CANDIDATE)
+    shutil.rmtree(provenances.CANDIDATE)
     with pytest.raises(InputError) as error:
         report.main()
     assert error.value.cure == "dvc repro train"
@@ -237,7 +238,7 @@ def test_without_a_candidate_there_is_no_page() -> None:
 
 def test_a_candidate_that_was_not_promoted() -> None:
     lay()
-    model = checkpoint.read_provenance(checkpoint.CANDIDATE).model
+    model = provenances.read(provenances.CANDIDATE).model
     lay_verdict("kept", "its event_f1 is worse", 0.7, 0.8, model, "abcdef0123456789")
     text = page()
     assert (

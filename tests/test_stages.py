@@ -16,6 +16,7 @@ from stages import evaluate, ingest, predict, promote, train, window
 from stages.run import run
 from stages.timeseries import simulation
 from storage import arrays, checkpoint, dataset, label_config, predictions, sets, snapshot
+from storage import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
 
@@ -110,9 +111,9 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
         for key, start in starts:
             assert index.series[key].set == name
             assert 0 <= start <= max(index.series[key].rows - index.size, 0)
-    model = checkpoint.read(checkpoint.BEST)
-    provenance = checkpoint.read_provenance(checkpoint.BEST)
-    assert provenance.model == model.hash() == checkpoint.model_hash(checkpoint.CANDIDATE)
+    model = checkpoint.read(provenances.BEST)
+    provenance = provenances.read(provenances.BEST)
+    assert provenance.model == model.hash() == checkpoint.model_hash(provenances.CANDIDATE)
     assert provenance.labels == "aaa.dir"
     assert provenance.dataset == md5(dataset.PATH)
     assert sorted(provenance.annotations) == index.of("train")
@@ -182,7 +183,7 @@ def test_numbers_that_are_missing_teach_nothing_and_poison_nothing(folder: Path)
     assert (dataset.target("a")[20:30] == -1).all()
     index = dataset.read_index()
     assert "warning: 110 x timepoint without a number: not learnt from: a (10), b (100)" in index.warnings
-    model = checkpoint.read(checkpoint.BEST)
+    model = checkpoint.read(provenances.BEST)
     assert all(np.isfinite(tensor.numpy()).all() for tensor in model.weights.values())
 
 
@@ -190,7 +191,7 @@ def test_channels_decades_apart_and_a_constant_one(folder: Path):
     values = noise(300) * [1e6, 0] + [1e9, 7]
     small({"a": values}, {"a": [(10, 60, "A")]})
     run_all()
-    assert checkpoint.read(checkpoint.BEST).scaler["deviation"][1] == 1.0
+    assert checkpoint.read(provenances.BEST).scaler["deviation"][1] == 1.0
 
 
 def test_what_was_left_out_is_named(folder: Path):
@@ -382,7 +383,7 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
     run_all()
     verdict = json.loads(promote.VERDICT.read_text())
     assert verdict["reason"] == "the best model no longer fits: its labels are A, B; the project's are B, A"
-    assert checkpoint.read(checkpoint.BEST).labels == ("B", "A")
+    assert checkpoint.read(provenances.BEST).labels == ("B", "A")
 
 
 def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -391,17 +392,17 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     shutil.copytree("data/best", "before")
     write_params(train={**QUICK["train"], "seed": 1})
     train.main()
-    marks = {checkpoint.model_hash(checkpoint.CANDIDATE): 0.4, checkpoint.model_hash(checkpoint.BEST): 0.5}
+    marks = {checkpoint.model_hash(provenances.CANDIDATE): 0.4, checkpoint.model_hash(provenances.BEST): 0.5}
     monkeypatch.setattr(promote, "measure", lambda model, *_: marks[model.hash()])
     promote.main()
     verdict = json.loads(promote.VERDICT.read_text())
     assert verdict["verdict"] == "kept"
     assert verdict["reason"] == "on the test set its event_f1 of 0.4000 is worse than the best model's 0.5000"
-    assert md5(Path("before")) == md5(checkpoint.BEST)
-    marks[checkpoint.model_hash(checkpoint.CANDIDATE)] = 0.6
+    assert md5(Path("before")) == md5(provenances.BEST)
+    marks[checkpoint.model_hash(provenances.CANDIDATE)] = 0.6
     promote.main()
     assert json.loads(promote.VERDICT.read_text())["verdict"] == "promoted"
-    assert md5(checkpoint.CANDIDATE) == md5(checkpoint.BEST)
+    assert md5(provenances.CANDIDATE) == md5(provenances.BEST)
     promote.main()
     assert json.loads(promote.VERDICT.read_text())["reason"] == "the candidate is the best model already"
 

@@ -34,8 +34,8 @@ check: $(UV) ## formatting, lint, types, walls
 docs: $(UV) ## make docs/cli.md anew
 	@$(RUN) python -m pipelines.reference
 
-bench: $(UV) ## the benchmarks
-	@$(RUN) python benchmarks/sync.py
+bench: $(UV) ## sync and dvc repro against the plain command line
+	@$(RUN) python -m benchmarks.sync
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv==0.13.8

@@ -1,0 +1,132 @@
+"""A project to measure on: a clone on real servers, its recordings simulated and labeled through Label Studio's API.
+
+The servers are those that the environment names (AWS_ENDPOINT_URL, LABEL_STUDIO_URL, with their credentials), or
+are started for the run and stopped after it. Clone and bucket are new each time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pipelines import services
+from pipelines.import_ import import_recordings
+from stages.timeseries import simulation
+from stages.timeseries.simulation import Recording
+from storage import label_config, process
+from storage import settings as project_settings
+from storage.files import write_bytes
+from storage.project import Project
+from storage.regions import Region
+from storage.settings import Settings
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ROWS = 3000  # timepoints of a recording: a minute, for neither side of a comparison reads what is in it
+SUBJECTS = 8
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A project whose recordings all have two annotations.
+
+    Attributes:
+        project: the clone.
+        number: its project in Label Studio.
+    """
+
+    project: Project
+    number: int
+
+    def change(self, count: int) -> None:
+        """Change annotations as a person would who drags a region: one in each of so many tasks."""
+        tasks = [task for task in self.project.studio.tasks(self.number) if task.annotations]
+        for task in tasks[:count]:
+            annotation = self.project.studio.annotations(task.id)[0]
+            value = annotation["result"][0]["value"]
+            value |= {edge: round(value[edge] + 0.02, 2) for edge in ("start", "end")}
+            self.project.studio.update_annotation(annotation["id"], result=annotation["result"])
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Settings]:
+    """Both servers for a while; those that were running already go on running."""
+    folder.mkdir(parents=True)
+    try:
+        services.up(folder)
+        yield project_settings.load(folder)
+    finally:
+        services.down(folder)
+
+
+def clone(root: Path, settings: Settings) -> Project:
+    """A clone of this checkout's last commit, with a bucket of its own."""
+    process.run(["git", "clone", "--quiet", CHECKOUT, root])
+    identify(root)
+    variables = {
+        "AWS_ENDPOINT_URL": settings.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": settings.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.secret_access_key.get_secret_value(),
+        "LABEL_STUDIO_URL": settings.label_studio_url,
+        "LABEL_STUDIO_API_KEY": settings.label_studio_api_key.get_secret_value(),
+        "LABELTRAIL_BUCKET": f"bench-{uuid4().hex[:12]}",
+    }
+    project_settings.write_env_file(root, variables)
+    project = Project(root)
+    project.wire()
+    return project
+
+
+def identify(root: Path) -> None:
+    """Say who commits in this repository."""
+    process.run(["git", "config", "user.name", "Benchmark"], cwd=root)
+    process.run(["git", "config", "user.email", "benchmark@labeltrail.example"], cwd=root)
+
+
+def make(folder: Path, settings: Settings, tasks: int) -> Lab:
+    """A project of so many recordings, each with two annotations that somebody submitted."""
+    project = clone(folder / "clone", settings)
+    source = folder / "recordings"
+    exported = [_bring(source, recording, seed) for seed, recording in enumerate(_recordings(tasks))]
+    write_bytes(folder / "tasks.json", json.dumps(exported).encode())
+    config = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
+    write_bytes(folder / "label_config.xml", config.encode())
+    import_recordings(project, str(source), folder / "tasks.json", folder / "label_config.xml")
+    state = project.remote.state()
+    assert state is not None
+    return Lab(project, state.project)
+
+
+def _recordings(count: int) -> Iterator[Recording]:
+    for whole in simulation.simulate(count, SUBJECTS):
+        regions = tuple(region for region in whole.regions if region.end < ROWS)
+        yield replace(whole, times=whole.times[:ROWS], values=whole.values[:ROWS], regions=regions)
+
+
+def _bring(folder: Path, recording: Recording, seed: int) -> dict[str, Any]:
+    """Write a recording; returns its task as a Label Studio export has it."""
+    write_bytes(folder / f"{recording.series}.csv", recording.to_csv())
+    seen = (recording.regions, simulation.disagree(recording.regions, len(recording.times), seed))
+    return {
+        "data": {"csv": f"{recording.series}.csv", "subject": recording.subject},
+        "annotations": [{"result": [_region(recording, *item) for item in enumerate(who)]} for who in seen],
+    }
+
+
+def _region(recording: Recording, number: int, region: Region) -> dict[str, Any]:
+    return {
+        "id": f"{recording.series}-{number:03d}",
+        "from_name": "label",
+        "to_name": "ts",
+        "type": "timeserieslabels",
+        "value": {
+            "start": float(recording.times[region.start]),
+            "end": float(recording.times[region.end]),
+            "instant": region.instant,
+            "timeserieslabels": [region.label],
+        },
+    }

@@ -1,0 +1,83 @@
+"""The demo on real servers, with a folder of one's own and with simulated recordings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.demo import demo
+from pipelines.import_ import import_recordings
+from stages.timeseries import simulation
+from storage.errors import InputError
+from storage.project import Project
+from tests.conftest import recording, result
+from tests.test_loop import small
+
+
+def own_folder(home: Path) -> Path:
+    """`series/*.csv` and `tasks.json`, five recordings of five people, one of them without labels."""
+    folder = home / "mine"
+    (folder / "series").mkdir(parents=True)
+    tasks = []
+    for n in range(5):
+        (folder / f"series/{n}.csv").write_bytes(recording(rows=600, seed=n))
+        regions = result((1.0 + n / 10, 4.0, "walk"), (5.0, 7.0 + n / 10, "run"))
+        task = {"data": {"csv": f"series/{n}.csv", "subject": f"p{n}"}}
+        tasks.append(task | ({"annotations": [{"id": n, "result": regions}]} if n else {}))
+    (folder / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    return folder
+
+
+def test_a_folder_of_ones_own_without_a_label_config(empty: Project, tmp_path: Path) -> None:
+    small(empty.root)
+    done = demo(empty, own_folder(tmp_path))
+    assert set(done.seconds) == {"servers", "recordings and labels", "sync", "dvc repro"}
+    state = empty.remote.state()
+    assert state is not None
+    found = empty.studio.predictions(state.project)
+    assert {p["model_version"] for p in found} == {done.version}
+    assert len(found) == 5
+    assert empty.label_config.labels == ("run", "walk")
+    assert done.commit == next(empty.repository.label_commits()).commit
+    assert done.version in "\n".join(done.lines(empty.root))
+    head = empty.repository.head()
+    again = demo(Project(empty.root), tmp_path / "mine")
+    assert (again.version, empty.repository.head()) == (done.version, head), "a second run changes nothing"
+    with pytest.raises(InputError, match="this demo was made with other data"):
+        demo(Project(empty.root), None)
+
+
+def test_a_folder_that_is_none_says_what_it_needs(empty: Project, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        demo(empty, tmp_path)
+    assert str(caught.value) == (
+        "this folder cannot be demonstrated\n"
+        f"  where: {tmp_path}\n"
+        "  why: it needs a folder series/ with CSV files, and tasks.json, a Label Studio export\n"
+        "  next: make demo DATA=FOLDER"
+    )
+
+
+def test_two_people_label_simulated_recordings_through_label_studio(
+    empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines import demo as module
+
+    monkeypatch.setattr(module.settings, "is_external", lambda *_: False)
+    monkeypatch.setattr(module, "SECOND", f"ben-{empty.bucket.name}@labeltrail.example")
+    recordings = simulation.simulate(4, 2, seed=3)
+    folder = module._write(empty, recordings)
+    import_recordings(empty, str(folder / "series"), folder / "tasks.json")
+    for _ in range(2):  # the second time there is nothing left to do
+        module._label(empty, recordings)
+    state = empty.remote.state()
+    assert state is not None
+    people = {
+        str(task.data["series"]): sorted(a["completed_by"] for a in empty.studio.annotations(task.id))
+        for task in empty.studio.tasks(state.project)
+    }
+    assert [len(set(found)) for found in people.values()] == [2, 2, 2, 2]
+    subjects = {str(task.data["subject"]) for task in empty.studio.tasks(state.project)}
+    assert subjects == {"subject01", "subject02"}

@@ -55,10 +55,12 @@ def up(as_json: Json = False) -> None:
     Example: labeltrail up
     """
     from pipelines import services
+    from storage import worktree
 
     project = _project()
     servers = services.up(project.root)
     project.wire()
+    worktree.follow_git(project)
     _say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     _next(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
 

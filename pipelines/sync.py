@@ -14,7 +14,7 @@ from typing import Any
 
 from stages import params as parameters
 from stages.timeseries import splits
-from storage import history, label_config, outgoing, recordings, sets, snapshot, tasks
+from storage import history, label_config, outgoing, recordings, sets, snapshot, tasks, worktree
 from storage.errors import ConflictError, NotFoundError
 from storage.files import write_bytes
 from storage.merge import Merge, changes_between, three_way
@@ -121,7 +121,7 @@ def _sync_once(project: Project, state: State) -> Synced:
     theirs = project.remote.theirs(state, studio)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
     quiet = not theirs.moved and not config_changed and ours == (state.labels, state.series)
-    if quiet and not repository.changed(PATHS):
+    if quiet and worktree.is_current(project) and not repository.changed(PATHS):
         project.remote.agree(state, theirs)
         return Synced(labels=ours[0], aside=_aside(theirs.aside))
     return _bring_together(project, state, theirs)
@@ -129,6 +129,7 @@ def _sync_once(project: Project, state: State) -> Synced:
 
 def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
     repository = project.repository
+    worktree.restore(project)
     base = _base(project, state)
     series = recordings.merge(project, base[1], theirs.series)
     labels, ids = _merge_labels(project, base[0], state, theirs)
@@ -149,6 +150,7 @@ def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
             raise OvertakenError(
                 "somebody else synced this branch meanwhile", cure="labeltrail sync"
             ) from error
+    worktree.remember(project)
     project.remote.agree(new, theirs)
     return Synced(
         commit=commit,

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from urllib.request import urlopen
 from uuid import uuid4
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
 from storage.settings import Settings
@@ -60,7 +60,8 @@ class Bucket:
     def __init__(self, settings: Settings) -> None:
         self.name = settings.bucket
         self.endpoint = settings.s3_endpoint
-        self._client = boto3.client(
+        # Without boto3, which is the same client and a tenth of a second more to import.
+        self._client = get_session().create_client(
             "s3",
             endpoint_url=settings.s3_endpoint,
             aws_access_key_id=settings.access_key_id,

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import requests
 
 from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
 
 Json = dict[str, Any]
 
 # A person waits at most ten seconds to hear that a server is away; imports may work for longer.
-PATIENCE = httpx.Timeout(8.0, connect=3.0)
-LONG = httpx.Timeout(300.0, connect=3.0)
+PATIENCE = (3.0, 8.0)  # seconds to connect, and between two words of the answer
+LONG = (3.0, 300.0)
 
 
 class Connection:
@@ -27,8 +27,10 @@ class Connection:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=PATIENCE)
-        self._http.headers["Authorization"] = f"Token {token}"
+        self._http = requests.Session()
+        # As a function, for a name and password in ~/.netrc would win over a header.
+        self._http.auth = self._sign
+        self._authorization = f"Token {token}"
         # A personal access token is a JWT that buys tokens which last some minutes.
         self._personal = token if token.count(".") == 2 else ""
         if self._personal:
@@ -40,55 +42,70 @@ class Connection:
         Raises:
             ServiceError: Label Studio did not take the form, for example because it knows the user.
         """
-        with httpx.Client(base_url=self.url, timeout=PATIENCE, follow_redirects=True) as browser:
-            with self._errors(path):
-                browser.get(path)
-                form = {
-                    "email": email,
-                    "password": password,
-                    "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
-                }
-                browser.post(path, data=form, headers={"Referer": self.url})
-                answer = browser.get("/api/current-user/token")
-            if answer.status_code != httpx.codes.OK:
-                why = f"HTTP {answer.status_code}"
-                raise ServiceError("Label Studio did not make the user", where=email, why=why)
-            return str(answer.json()["token"])
+        with requests.Session() as browser, self._errors(path):
+            browser.get(self.url + path, timeout=PATIENCE)
+            form = {
+                "email": email,
+                "password": password,
+                "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
+            }
+            browser.post(self.url + path, data=form, headers={"Referer": self.url}, timeout=PATIENCE)
+            answer = browser.get(self.url + "/api/current-user/token", timeout=PATIENCE)
+        if answer.status_code != requests.codes.ok:
+            why = f"HTTP {answer.status_code}"
+            raise ServiceError("Label Studio did not make the user", where=email, why=why)
+        return str(answer.json()["token"])
 
     def _object(self, method: str, path: str, **arguments: Any) -> Json:
         answer: Json = self._call(method, path, **arguments)
         return answer
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        with self._errors(path):
-            answer = self._http.request(method, path, **arguments)
-            if answer.status_code == httpx.codes.UNAUTHORIZED and self._personal:
-                self._renew()
-                answer = self._http.request(method, path, **arguments)
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        raise self._refusal(answer, f"{method} {self.url}{path}")
+        answer = self._request(method, path, **arguments)
+        return answer.json() if answer.content else None
 
     def _bytes(self, path: str) -> bytes:
+        return self._request("GET", path, allow_redirects=True).content
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        timeout: tuple[float, float] = PATIENCE,
+        allow_redirects: bool = False,
+        **content: Any,
+    ) -> requests.Response:
+        def send() -> requests.Response:
+            return self._http.request(
+                method, self.url + path, timeout=timeout, allow_redirects=allow_redirects, **content
+            )
+
         with self._errors(path):
-            answer = self._http.get(path, follow_redirects=True)
-        if not answer.is_success:
-            raise self._refusal(answer, f"GET {self.url}{path}")
-        return answer.content
+            answer = send()
+            if answer.status_code == requests.codes.unauthorized and self._personal:
+                self._renew()
+                answer = send()
+        if not 200 <= answer.status_code < 300:
+            raise self._refusal(answer, f"{method} {self.url}{path}")
+        return answer
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._authorization
+        return request
 
     def _renew(self) -> None:
         path = "/api/token/refresh/"
         with self._errors(path):
-            answer = self._http.post(path, json={"refresh": self._personal}, headers={"Authorization": ""})
-        if not answer.is_success:
+            answer = requests.post(self.url + path, json={"refresh": self._personal}, timeout=PATIENCE)
+        if answer.status_code != requests.codes.ok:
             raise self._refusal(answer, f"POST {self.url}{path}")
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access']}"
+        self._authorization = f"Bearer {answer.json()['access']}"
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
         try:
             yield
-        except httpx.HTTPError as error:
+        except requests.RequestException as error:
             raise ServiceError(
                 f"Label Studio at {self.url} does not answer",
                 where=path,
@@ -97,7 +114,7 @@ class Connection:
             ) from error
 
     @staticmethod
-    def _refusal(answer: httpx.Response, where: str) -> LabeltrailError:
+    def _refusal(answer: requests.Response, where: str) -> LabeltrailError:
         try:
             body = answer.json()
             why = (
@@ -106,7 +123,7 @@ class Connection:
                 else str(body)
             )
         except ValueError:
-            why = answer.reason_phrase
+            why = answer.reason
         why = f"HTTP {answer.status_code}: {why[:500]}"
         kinds: dict[int, tuple[type[LabeltrailError], str, str]] = {
             400: (InputError, "Label Studio refused what was sent", "labeltrail doctor"),

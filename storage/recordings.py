@@ -45,8 +45,6 @@ def write(project: Project, series: Merge[str]) -> None:
     paths = {key: folder / f"{key}.csv" for key in series.merged}
     incoming = {change.name: change.after for change in series.incoming}
     _clean(project, set(paths.values()), {folder / f"{key}.csv" for key in incoming})
-    if any(not path.exists() for key, path in paths.items() if key not in incoming):
-        project.repository.checkout(SERIES)
 
     def fetch(key: str) -> None:
         write_bytes(paths[key], project.bucket.get(series_key(key))[0])

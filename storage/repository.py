@@ -176,10 +176,31 @@ class Repository:
                 cure="labeltrail doctor; then labeltrail sync again: nothing is lost",
             ) from error
 
-    def checkout(self, *paths: str) -> None:
-        """Bring folders back to what their pointers say; fetches what the cache lacks."""
-        with redirect_stdout(io.StringIO()):
-            self._dvc.pull([str(self.root / f"{path}.dvc") for path in paths], force=True)
+    def checkout(self, *paths: str, force: bool = False) -> None:
+        """Bring folders to what their pointers say; fetches what the cache lacks.
+
+        Raises:
+            InputError: without `force`, a folder holds something that the DVC cache does not have.
+            NotFoundError: neither cache nor remote has what a pointer names.
+        """
+        from dvc.exceptions import DvcException
+
+        for path in paths:
+            self._require(self.folder(self.pointer(path)).values())
+        try:
+            with redirect_stdout(io.StringIO()):
+                self._dvc.checkout([str(self.root / f"{path}.dvc") for path in paths], force=force)
+        except DvcException as error:
+            if "unsaved" not in str(error):
+                raise
+            name = Path(str(error).strip().splitlines()[-1])
+            path = f"data/{name.relative_to(self.root).parts[1]}"
+            raise InputError(
+                f"{path} holds changes that are in no label commit",
+                where=str(name.relative_to(self.root)),
+                why="they would be lost",
+                cure=f"keep them: dvc add {path}; or give them up: dvc checkout --force {path}.dvc; then labeltrail sync",
+            ) from error
 
     def folder(self, md5: str) -> dict[str, str]:
         """The files of a folder in the DVC cache or remote: name to hash. No hash: no files."""
@@ -194,10 +215,13 @@ class Repository:
             NotFoundError: neither has one of them; names the hash.
         """
         wanted = sorted(set(hashes))
-        missing = [md5 for md5 in wanted if not self._cached(md5).is_file()]
+        self._require(wanted)
+        return {md5: self._cached(md5).read_bytes() for md5 in wanted}
+
+    def _require(self, hashes: Iterable[str]) -> None:
+        missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
         if missing:
             self._fetch(missing)
-        return {md5: self._cached(md5).read_bytes() for md5 in wanted}
 
     def _cached(self, md5: str) -> Path:
         return self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]

@@ -1,0 +1,68 @@
+"""`data/labels` and `data/series` as their pointers in git say: git moves the pointers, not the folders.
+
+After a `git switch` the folders still hold the other branch's bytes, and DVC would take them for a change. So sync
+puts them right before it writes, and a hook does it right after git. Bytes that are in no label commit are never
+given up without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from storage.project import Project
+from storage.repository import LABELS, SERIES
+
+NOTE = "folders"
+WRITING = "writing"  # what stands there while a sync writes: what is in the folders can be had again
+HOOK = """#!/bin/sh
+# Written by labeltrail: data/ follows what git checks out.
+test ! -f data/labels.dvc || exec {dvc} checkout --quiet --allow-missing
+"""
+
+
+def is_current(project: Project) -> bool:
+    """Whether no file changed since this clone last saw folders and pointers agree; reads no file."""
+    return project.mirror.note(NOTE) == _fingerprint(project)
+
+
+def restore(project: Project) -> None:
+    """Put the folders right; what a sync that was cut off left in them is given up.
+
+    Raises:
+        InputError: they hold something that is in no label commit.
+    """
+    if not is_current(project):
+        force = project.mirror.note(NOTE) == WRITING
+        paths = [path for path in (LABELS, SERIES) if project.repository.pointer(path)]
+        if paths:
+            project.repository.checkout(*paths, force=force)
+    project.mirror.set_note(NOTE, WRITING)
+
+
+def remember(project: Project) -> None:
+    """Note that folders and pointers agree now."""
+    project.mirror.set_note(NOTE, _fingerprint(project))
+
+
+def follow_git(project: Project) -> None:
+    """Have git bring the folders along after a checkout, unless there is a hook of somebody's own."""
+    hooks = project.root / project.repository.git("rev-parse", "--git-path", "hooks").strip()
+    path = hooks / "post-checkout"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(HOOK.format(dvc=Path(sys.executable).parent / "dvc"), encoding="utf-8")
+        path.chmod(0o755)
+
+
+def _fingerprint(project: Project) -> str:
+    facts: list[object] = []
+    for name in (LABELS, SERIES):
+        facts.append(project.repository.pointer(name))
+        files = sorted(path for path in (project.root / name).rglob("*") if path.is_file())
+        for path in files:
+            found = path.stat()
+            facts.append((path.relative_to(project.root).as_posix(), found.st_mtime_ns, found.st_size))
+    return hashlib.md5(json.dumps(facts).encode(), usedforsecurity=False).hexdigest()

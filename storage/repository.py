@@ -199,7 +199,8 @@ class Repository:
                 f"{path} holds changes that are in no label commit",
                 where=str(name.relative_to(self.root)),
                 why="they would be lost",
-                cure=f"keep them: dvc add {path}; or give them up: dvc checkout --force {path}.dvc; then labeltrail sync",
+                cure=f"keep them: dvc add {path}; or give them up: dvc checkout --force {path}.dvc; "
+                "then labeltrail sync",
             ) from error
 
     def folder(self, md5: str) -> dict[str, str]:

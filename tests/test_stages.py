@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
-from stages import evaluate, ingest, predict, promote, train, window
-from stages.run import run
-from stages.timeseries import simulation
-from storage import arrays, checkpoint, dataset, label_config, predictions, sets, snapshot
+from stages import evaluate, ingest, promote, window
+from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
 from storage import provenance as provenances
-from storage.errors import InputError
 from storage.files import md5, write_bytes
-
-ROOT = Path(__file__).parent.parent
-QUICK = {"train": {"epochs": 2, "hidden_size": 8, "min_batches": 2}, "window": {"size": 512}}
-Region = tuple[float, float, str]
-Project = Callable[..., Path]
-
-
-def write_params(**changes: dict[str, Any]) -> None:
-    value = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for section, fields in {**QUICK, **changes}.items():
-        value[section].update(fields)
-    Path("params.yaml").write_text(yaml.safe_dump(value))
-
-
-def record(series: str, regions: list[Region], number: int = 1, **more: Any) -> dict[str, Any]:
-    result = [
-        {
-            "id": f"{series}{i}",
-            "type": "timeserieslabels",
-            "from_name": "label",
-            "to_name": "ts",
-            "value": {"start": s, "end": e, "instant": s == e, "timeserieslabels": [label]},
-        }
-        for i, (s, e, label) in enumerate(regions)
-    ]
-    fixed = {"annotator": "ann", "created_at": "2026", "ground_truth": False, "was_cancelled": False}
-    return {**fixed, "id": f"{number}-000000", "series": series, "result": result, **more}
+from tests.stage_project import (
+    QUICK,
+    lay_simulated,
+    noise,
+    record,
+    run_all,
+    small,
+    write_params,
+)
 
 
 @pytest.fixture
@@ -56,49 +31,6 @@ def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(root)
     write_params()
     return root
-
-
-def lay_simulated(root: Path) -> None:
-    made = simulation.simulate(6, 4)
-    records = []
-    for recording in made:
-        write_bytes(root / f"data/series/{recording.series}.csv", recording.to_csv())
-        spans = [
-            (float(recording.times[r.start]), float(recording.times[r.end]), r.label)
-            for r in recording.regions
-        ]
-        records.append(record(recording.series, spans))
-    snapshot.write(root / "data/labels", records[:5])
-    rows = dict(
-        zip([r.series for r in made], ["train", "validation", "test", "train", "train"], strict=False)
-    )
-    sets.write(
-        {r.series: sets.Row(r.subject, rows.get(r.series, "unassigned")) for r in made},
-        root / "data/sets.csv",
-    )
-    xml = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
-    write_bytes(root / "data/label_config.xml", xml.encode())
-    write_bytes(root / "data/labels.dvc", b"outs:\n- md5: aaa.dir\n  path: labels\n")
-
-
-def small(series: dict[str, np.ndarray], regions: dict[str, list[Region]], **given: Any) -> None:
-    """A project of recordings with channels x and y, one row a second, in the current folder."""
-    names = given.get("sets", {})
-    for key, values in series.items():
-        lines = [
-            f"{i},{','.join('' if np.isnan(v) else str(v) for v in row)}" for i, row in enumerate(values)
-        ]
-        write_bytes(Path(f"data/series/{key}.csv"), ("time,x,y\n" + "\n".join(lines) + "\n").encode())
-    xml = label_config.render(("x", "y"), given.get("labels", ("A", "B")), "time")
-    write_bytes(Path("data/label_config.xml"), xml.encode())
-    snapshot.write(Path("data/labels"), [record(key, found) for key, found in regions.items()])
-    sets.write({key: sets.Row(key, names.get(key, "train")) for key in series})
-    write_params(**given.get("params", {}))
-
-
-def run_all() -> None:
-    for stage in (ingest, window, train, evaluate, promote, predict):
-        stage.main()
 
 
 def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.CaptureFixture[str]):
@@ -153,10 +85,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to lay a project in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def noise(rows: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(rows, 2)).round(3)
 
 
 def test_three_rows_at_1_hz(folder: Path):
@@ -271,170 +199,3 @@ def test_without_a_time_column_times_are_row_numbers(folder: Path):
     run_all()
     assert arrays.times("a").tolist() == list(range(60))
     assert dataset.read_index().series["a"].regions[0].end == 19
-
-
-def test_a_stage_as_a_program_prints_the_error_and_its_exit_code(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-):
-    with pytest.raises(SystemExit) as caught:
-        run(ingest.main)
-    assert caught.value.code == 3
-    assert capsys.readouterr().err.startswith(
-        "this project has no label config yet\n  where: data/label_config.xml"
-    )
-
-    def bug() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run(bug)
-
-
-def nothing(_: Path) -> None:
-    write_bytes(Path("data/label_config.xml"), label_config.render(("x", "y"), ("A",), "time").encode())
-    write_params()
-
-
-def all_refused(_: Path) -> None:
-    nothing(_)
-    write_bytes(Path("data/series/a.csv"), b"time,x\n0,1\n")
-
-
-def unlabeled(_: Path) -> None:
-    small({"a": noise(9)}, {})
-
-
-def no_train(_: Path) -> None:
-    small({"a": noise(9)}, {"a": [(1, 2, "A")]}, sets={"a": "test"})
-
-
-@pytest.mark.parametrize(
-    ("lay", "what", "cure"),
-    [
-        (nothing, "there are no recordings", "labeltrail import PATH"),
-        (
-            all_refused,
-            "all 1 recordings are refused: channel 'y' is missing",
-            "add the column, or take 'y' out of the label config; the file has: time, x",
-        ),
-        (
-            unlabeled,
-            "there is nothing to learn from",
-            "label some series in Label Studio, then: labeltrail sync",
-        ),
-        (no_train, "there is nothing to learn from", "write `train` beside some of them in data/sets.csv"),
-    ],
-)
-def test_what_cannot_go_on_says_so(folder: Path, lay: Callable[[Path], None], what: str, cure: str):
-    lay(folder)
-    with pytest.raises(InputError) as caught:
-        ingest.main()
-        window.main()
-    assert (caught.value.what, caught.value.cure) == (what, cure)
-
-
-def test_a_stage_that_comes_too_early_says_which_is_missing(folder: Path):
-    small({"a": noise(9)}, {"a": []})
-    for stage, cure in (
-        (window, "dvc repro ingest"),
-        (train, "dvc repro window"),
-        (predict, "dvc repro promote"),
-    ):
-        with pytest.raises(InputError) as caught:
-            stage.main()
-        assert caught.value.cure == cure
-
-
-def test_all_background_is_an_empty_prediction(folder: Path):
-    small({"a": noise(300), "b": noise(90, 1)}, {"a": []})
-    run_all()
-    assert predictions.read("b").regions == ()
-
-
-def test_only_unassigned_series_are_predicted_when_asked(folder: Path):
-    small(
-        {"a": noise(60), "b": noise(60, 1)},
-        {"a": [(1, 9, "A")]},
-        sets={"b": "unassigned"},
-        params={"predict": {"series": "unassigned"}},
-    )
-    run_all()
-    assert predictions.keys() == ["b"]
-
-
-def test_a_damaged_model_is_not_used(folder: Path):
-    small({"a": noise(60)}, {"a": [(1, 9, "A")]})
-    run_all()
-    path = Path("data/best/weights.safetensors")
-    raw = bytearray(path.read_bytes())
-    raw[-1] ^= 1
-    write_bytes(path, bytes(raw))
-    with pytest.raises(InputError, match="data/best is damaged"):
-        predict.main()
-
-
-def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
-    series, regions = {"a": noise(60), "b": noise(60, 1)}, {"a": [(1, 9, "A")], "b": [(1, 9, "A")]}
-    small(series, regions, sets={"b": "test"})
-    run_all()
-    small(series, regions, sets={"b": "test"}, labels=("B", "A"))
-    with pytest.raises(InputError, match="does not fit the label config"):
-        predict.main()
-    run_all()
-    verdict = json.loads(promote.VERDICT.read_text())
-    assert verdict["reason"] == "the best model no longer fits: its labels are A, B; the project's are B, A"
-    assert checkpoint.read(provenances.BEST).labels == ("B", "A")
-
-
-def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    small({"a": noise(60), "b": noise(60, 1)}, {"a": [(1, 9, "A")], "b": [(1, 9, "A")]}, sets={"b": "test"})
-    run_all()
-    shutil.copytree("data/best", "before")
-    write_params(train={**QUICK["train"], "seed": 1})
-    train.main()
-    marks = {checkpoint.model_hash(provenances.CANDIDATE): 0.4, checkpoint.model_hash(provenances.BEST): 0.5}
-    monkeypatch.setattr(promote, "measure", lambda model, *_: marks[model.hash()])
-    promote.main()
-    verdict = json.loads(promote.VERDICT.read_text())
-    assert verdict["verdict"] == "kept"
-    assert verdict["reason"] == "on the test set its event_f1 of 0.4000 is worse than the best model's 0.5000"
-    assert md5(Path("before")) == md5(provenances.BEST)
-    marks[checkpoint.model_hash(provenances.CANDIDATE)] = 0.6
-    promote.main()
-    assert json.loads(promote.VERDICT.read_text())["verdict"] == "promoted"
-    assert md5(provenances.CANDIDATE) == md5(provenances.BEST)
-    promote.main()
-    assert json.loads(promote.VERDICT.read_text())["reason"] == "the candidate is the best model already"
-
-
-@pytest.mark.parametrize(
-    ("candidate", "best", "gain", "verdict", "reason"),
-    [
-        (
-            0.5,
-            0.5,
-            0.0,
-            "promoted",
-            "on the test set its event_f1 of 0.5000 is as good as the best model's 0.5000",
-        ),
-        (
-            0.53,
-            0.5,
-            0.05,
-            "kept",
-            "on the test set its event_f1 of 0.5300 is better than the best model's 0.5000, "
-            "but not by enough (min_gain 0.05)",
-        ),
-        (
-            0.55,
-            0.5,
-            0.05,
-            "promoted",
-            "on the test set its event_f1 of 0.5500 is better than the best model's 0.5000, "
-            "by enough (min_gain 0.05)",
-        ),
-    ],
-)
-def test_the_rule_of_promotion(candidate: float, best: float, gain: float, verdict: str, reason: str):
-    found = promote.compare("event_f1", candidate, best, gain)
-    assert (found.verdict, found.reason) == (verdict, reason)

@@ -19,7 +19,7 @@ up: $(UV) ## start MinIO and Label Studio of this clone
 	@$(RUN) --no-dev labeltrail up
 
 down: $(UV) ## stop the servers of this clone and of demo/
-	@$(RUN) --no-dev labeltrail down
+	@test ! -d .labeltrail || $(RUN) --no-dev labeltrail down
 	@test ! -d demo || (cd demo && $(RUN) --no-dev labeltrail down)
 
 test: $(UV) ## all tests but the slow ones

@@ -10,7 +10,7 @@ import csv
 import glob
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -240,7 +240,7 @@ def _annotate(
     for task in matched.pop("", []):
         cure = "import its recording too, or mend the address"
         done.findings.append(Finding(task.name, "none of the recordings is its", cure, True))
-    wanted: list[tuple[int, dict[str, Any]]] = []
+    wanted: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for key, found in sorted(matched.items()):
         for task in found:
             if task.predictions:
@@ -252,10 +252,15 @@ def _annotate(
                     there[content] -= 1
                     done.known += 1
                 else:
-                    wanted.append((ids[key], _body(annotation, users)))
+                    wanted[ids[key]].append(_body(annotation, users))
+
+    def submit(task: int) -> int:
+        for body in wanted[task]:  # one after the other: of one annotator's the newest counts
+            project.studio.annotate(task, **body)
+        return len(wanted[task])
+
     with ThreadPoolExecutor(WRITERS) as pool:
-        sent = pool.map(lambda item: project.studio.annotate(item[0], **item[1]), wanted)
-        done.annotations = sum(1 for _ in track(sent, "submitting annotations", len(wanted)))
+        done.annotations = sum(track(pool.map(submit, wanted), "submitting annotations", len(wanted)))
 
 
 def _fitting(task: ExportedTask, config: LabelConfig, done: Imported) -> Iterable[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -79,8 +80,15 @@ class Repository:
         )
         return sorted(entry[3:] for entry in listing.split("\0") if entry)
 
+    def missing(self, paths: Iterable[str]) -> list[str]:
+        """Which of these files the commit that is checked out has and the work tree lacks."""
+        names = self.git("diff", "--name-only", "--diff-filter=D", "-z", "HEAD", "--", *paths).split("\0")
+        return [name for name in names if name and not (self.root / name).exists()]
+
     def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these files and nothing else that may be staged; returns the commit.
+
+        Returns "" where they are as in the last commit after all: only the index had them otherwise.
 
         Raises:
             InputError: git does not know who commits.
@@ -89,6 +97,8 @@ class Repository:
         subject, _, trailers = message.strip().partition("\n\n")
         paragraphs = ["-m", subject, *(["-m", trailers] if trailers else [])]
         self.git("add", "--", *names)
+        if not self.git("diff", "--cached", "--name-only", "HEAD", "--", *names):
+            return ""
         try:
             self.git("commit", "--quiet", "--only", *paragraphs, "--", *names)
         except process.ProgramError as error:
@@ -264,6 +274,8 @@ class Repository:
     def _dvc(self) -> Any:
         from dvc.repo import Repo
 
+        # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
+        logging.getLogger("dvc").setLevel(logging.WARNING)
         return Repo(str(self.root))
 
 

@@ -1,6 +1,6 @@
 """Label Studio's HTTP API: the one module that speaks it.
 
-Written against Label Studio 1.23.2 with httpx: the official SDK does the same but takes two seconds to
+Written against Label Studio 1.23.2 with requests: the official SDK does the same but takes two seconds to
 import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay plain dictionaries.
 """
 

@@ -15,7 +15,7 @@ from typing import Any
 from stages import params as parameters
 from stages.timeseries import splits
 from storage import history, label_config, outgoing, recordings, sets, snapshot, tasks, worktree
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError, InputError, NotFoundError
 from storage.files import write_bytes
 from storage.merge import Merge, changes_between, three_way
 from storage.mirror import Row
@@ -91,8 +91,10 @@ def sync(project: Project) -> Synced:
     Raises:
         NotFoundError: this branch has no project in Label Studio yet.
         ConflictError: both sides changed the same annotation, or the label config; nothing was written.
+        InputError: a file of the project is gone from the work tree.
         ServiceError: bucket or Label Studio is away.
     """
+    _refuse_missing(project)
     for attempt in range(1, ATTEMPTS + 1):
         state = project.remote.state()
         if state is None:
@@ -176,7 +178,8 @@ def _commit(project: Project, changed: list[str], labels: Merge[Record], series:
     changes = history.count(changes_between(_records(project, head[0]), labels.merged, snapshot.same))
     before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], series))
     text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)
-    return repository.commit(changed, text), text.splitlines()[0]
+    commit = repository.commit(changed, text)
+    return commit, text.splitlines()[0] if commit else ""
 
 
 def _base(project: Project, state: State) -> tuple[str, str]:
@@ -189,7 +192,8 @@ def _base(project: Project, state: State) -> tuple[str, str]:
     synced = ((state.labels, state.series), *state.history)
     if synced[0] == (repository.pointer(LABELS), repository.pointer(SERIES)):
         return synced[0]
-    known = {pair: place for place, pair in enumerate(synced)}
+    # After a rollback the same state stands there twice; the newest is meant.
+    known = {pair: place for place, pair in reversed(list(enumerate(synced)))}
     found = len(synced)
     for commit in repository.synced_commits():
         found = min(found, known.get((commit.labels, commit.series), found))
@@ -268,6 +272,18 @@ def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, serie
 
 
 # -- saying it ------------------------------------------------------------------------------------
+
+
+def _refuse_missing(project: Project) -> None:
+    """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
+    gone = project.repository.missing(PATHS)
+    if gone:
+        raise InputError(
+            f"{', '.join(gone)} of the last commit is gone",
+            where=str(project.root),
+            why="sync does not take that for a wish to delete what it holds; nothing was written",
+            cure=f"git checkout HEAD -- {' '.join(gone)}",
+        )
 
 
 def _refuse_conflicts(labels: Merge[Record], series: Merge[str]) -> None:

@@ -24,6 +24,7 @@ from storage.snapshot import Record, canonical
 GAP = timedelta(milliseconds=250)
 # Changes are asked for again from a little before the last look: they may become visible out of order.
 OVERLAP = timedelta(seconds=10)
+NO_RECORDING = "its task shows no recording of this bucket"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Annotations:
         tasks = list(self.studio.tasks(number, since))
         healed, dropped = self._compare(tasks, last.tasks, everything=since is None)
         total = project["total_annotations_number"] + project["skipped_annotations_number"]
-        if since is not None and total != len(self._by_annotation()):
+        if since is not None and total != len(self._by_annotation()) + self._elsewhere():
             tasks = list(self.studio.tasks(number))
             more = self._compare(tasks, {}, everything=True)
             healed, dropped = healed + more[0], dropped + more[1]
@@ -111,6 +112,10 @@ class Annotations:
     def _by_annotation(self) -> dict[int, Row]:
         return {row.value["annotation"]: row for row in self.rows() if row.value is not None}
 
+    def _elsewhere(self) -> int:
+        """How many annotations are of tasks that somebody made by hand, of no recording of this bucket."""
+        return sum(row.problem == NO_RECORDING for row in self.rows())
+
     def _compare(
         self, tasks: Iterable[Task], settled: Mapping[int, datetime], everything: bool
     ) -> tuple[int, int]:
@@ -124,6 +129,8 @@ class Annotations:
         for task in tasks:
             have = by_task.pop(task.id, set())
             orphans |= have - set(task.annotations)
+            if not self._series(task):
+                continue  # its annotations say nothing here: their objects are set aside and named
             if have == set(task.annotations) and (
                 settled.get(task.id) == task.updated_at or _untouched_since(task, [rows[a] for a in have])
             ):
@@ -143,8 +150,7 @@ class Annotations:
 
     def _heal(self, task: Task, annotation: dict[str, Any], users: dict[int, str]) -> None:
         """Write the object that Label Studio's target storage would have written."""
-        source = task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
-        series = str(task.data.get("series") or source)
+        series = self._series(task)
         address = {self.data_key: self.bucket.url(series_key(series)), "series": series}
         whole = annotation | {
             "completed_by": {"email": _email(annotation.get("completed_by"), users)},
@@ -155,6 +161,12 @@ class Annotations:
         value = self._parse(key, data)
         etag = self.bucket.put(key, data, content_type="application/json")
         self.mirror.put([Row(key, etag, value, "")])
+
+    def _series(self, task: Task) -> str:
+        """The series that a task shows; "" for one that did not come from this bucket."""
+        return str(
+            task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
+        )
 
     # -- the objects ------------------------------------------------------------------------------
 
@@ -169,7 +181,7 @@ class Annotations:
             raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
         series = fields.get("series") or series_of_url(str(fields.get(self.data_key, "")))
         if not series:
-            raise InputError("not an annotation", where=key, why="its task shows no recording of this bucket")
+            raise InputError("not an annotation", where=key, why=NO_RECORDING)
         record: Record = canonical(value, series, _email(value.get("completed_by"), {}))
         return {"annotation": value["id"], "task": task.get("id"), "record": record}
 

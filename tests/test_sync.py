@@ -190,6 +190,61 @@ def test_labels_that_git_brought_back_go_back_into_label_studio(lab: Lab) -> Non
     assert lab.sync().commit == ""
 
 
+def test_a_rollback_can_be_undone(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    before = lab.sync()
+    lab.annotate("two", (0.2, 0.4, "run"))
+    after = lab.sync()
+    git = lab.project.repository.git
+    git("checkout", before.commit, "--", "data/labels.dvc")
+    assert lab.sync().labels == before.labels
+    git("checkout", after.commit, "--", "data/labels.dvc")
+    again = lab.sync()
+    assert (again.labels, again.pushed) == (after.labels, 1)
+    assert list(lab.labels()) == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["data/labels.dvc", "data/series.dvc", "data/sets.csv", "data/tasks.jsonl"])
+def test_a_file_that_is_gone_deletes_nothing(lab: Lab, name: str) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    head = lab.sync().commit
+    (lab.project.root / name).unlink()
+    with pytest.raises(InputError) as caught:
+        lab.sync()
+    assert (caught.value.what, caught.value.cure) == (
+        f"{name} of the last commit is gone",
+        f"git checkout HEAD -- {name}",
+    )
+    assert len(list(lab.project.studio.annotations(lab.tasks()["one"]))) == 1
+    lab.project.repository.git("checkout", "HEAD", "--", name)
+    assert (lab.sync().commit, lab.project.repository.head()) == ("", head)
+
+
+def test_a_task_made_by_hand_does_not_stop_a_sync(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    data = [{"data": {"csv": "https://example.com/elsewhere.csv"}}]
+    lab.project.studio._call("POST", f"/api/projects/{lab.number}/import", json=data)
+    (strange,) = (task for task in lab.project.studio.tasks(lab.number) if "series" not in task.data)
+    made = lab.project.studio.annotate(strange.id, result((0.1, 0.5, "walk")))
+    done = lab.sync()
+    key = f"{lab.project.remote.annotations_prefix}{made}"
+    assert done.aside == [(key, "its task shows no recording of this bucket")]
+    assert list(lab.labels()) == ["one"]
+    assert lab.sync().commit == ""
+
+
+def test_a_staged_file_that_ends_as_it_was_makes_no_commit(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    head = lab.sync().commit
+    path = lab.project.root / "data/sets.csv"
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(kept.replace("two,two,unassigned\n", ""), encoding="utf-8")
+    lab.project.repository.git("add", "data/sets.csv")
+    assert lab.sync().commit == ""
+    assert path.read_text(encoding="utf-8") == kept
+    assert (lab.project.repository.head(), lab.project.repository.git("status", "--porcelain")) == (head, "")
+
+
 def test_what_both_sides_changed_is_a_conflict_and_nothing_is_written(lab: Lab) -> None:
     made = lab.annotate("one", (0.1, 0.5, "walk"))
     good = lab.sync()

@@ -192,11 +192,17 @@ def _ensure_project(project: Project) -> State:
     state = remote.state()
     if state is None:
         # The description says whose project it is, so that a run that was cut off finds it again.
-        mark = f"Labeltrail: {project.bucket.url(remote.prefix)}"
         title = f"{project.root.name} {remote.prefix}"
-        number = studio.find_project(title, mark) or studio.create_project(title, mark, text)
+        number = studio.find_project(title, remote.mark) or studio.create_project(title, remote.mark, text)
         state = remote.write_state(State(number))
-    if studio.project(state.project)["label_config"] != text:
+    made = studio.project(state.project)
+    remote.require_ours(made)
+    held = str(made["label_config"])
+    # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
+    if held != text and state.label_config in (
+        "",
+        hashlib.md5(held.encode(), usedforsecurity=False).hexdigest(),
+    ):
         studio.update_project(state.project, label_config=text)
     return state
 

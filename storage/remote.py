@@ -139,6 +139,33 @@ class Remote:
         """Remember that this clone saw bucket, Label Studio and label commit agree, as `state` says."""
         self.mirror.set_note(self._agreed, _seen(state, theirs.series))
 
+    # -- the project in Label Studio --------------------------------------------------------------
+
+    @property
+    def mark(self) -> str:
+        """What stands in the project's description, to say whose it is."""
+        return f"Labeltrail: {self.bucket.url(self.prefix)}"
+
+    def require_ours(self, project: Mapping[str, Any]) -> None:
+        """See that a project is this branch's: another Label Studio gives the same numbers to other projects.
+
+        Raises:
+            NotFoundError: it is not; all annotations in the bucket would seem to have been deleted in it.
+        """
+        number = project["id"]
+        if self.mark in str(project["description"]):
+            return
+        wanted = (self.bucket.name, self.tasks_prefix.rstrip("/"))
+        for storage in self.studio.storages(number)[0]:
+            if (storage["bucket"], str(storage["prefix"] or "").rstrip("/")) == wanted:
+                return
+        raise NotFoundError(
+            f"project {number} in Label Studio is not this branch's",
+            where=f"{self.studio.url}/projects/{number}",
+            why=f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}",
+            cure="check LABEL_STUDIO_URL: nothing was written",
+        )
+
     # -- recordings and tasks ---------------------------------------------------------------------
 
     def series(self) -> dict[str, str]:
@@ -173,6 +200,7 @@ class Remote:
         # Gone while somebody looks and acts on it, so that a run that was killed is not taken for one that ended.
         self.mirror.set_note(self._agreed, "")
         project = project or self.studio.project(state.project)
+        self.require_ours(project)
         series = self.series()
         tasks, missing = self._refresh_tasks(series)
         task_rows = self.mirror.rows(self.tasks_prefix)

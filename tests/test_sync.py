@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines import sync as syncing
+from pipelines.import_ import import_recordings
 from storage import worktree
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project
@@ -279,6 +281,32 @@ def test_the_label_config_goes_both_ways(lab: Lab) -> None:
     path.write_text(held.replace("sprint", "race"), encoding="utf-8")
     with pytest.raises(ConflictError, match="the label config was changed here and in Label Studio"):
         lab.sync()
+
+
+def test_an_import_does_not_undo_a_label_config_that_was_changed_in_label_studio(
+    lab: Lab, tmp_path: Path
+) -> None:
+    lab.sync()
+    held = lab.project.studio.project(lab.number)["label_config"]
+    lab.project.studio.update_project(lab.number, label_config=held.replace('"run"', '"sprint"'))
+    import_recordings(lab.project, str(tmp_path / "recordings"))
+    assert 'value="sprint"' in lab.project.studio.project(lab.number)["label_config"]
+    lab.sync()
+    assert 'value="sprint"' in (lab.project.root / "data/label_config.xml").read_text(encoding="utf-8")
+
+
+def test_a_project_of_somebody_else_under_the_same_number_deletes_nothing(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    head = lab.sync().commit
+    other = lab.project.studio.create_project("Somebody else's", "", CONFIG)
+    remote, state = lab.project.remote, lab.project.remote.state()
+    assert state is not None
+    moved = remote.write_state(replace(state, project=other))
+    with pytest.raises(NotFoundError, match=f"project {other} in Label Studio is not this branch's"):
+        lab.sync()
+    assert len(list(lab.project.bucket.objects(remote.annotations_prefix))) == 1
+    remote.write_state(replace(moved, project=lab.number))
+    assert (lab.sync().commit, lab.project.repository.head()) == ("", head)
 
 
 def test_a_recording_that_appears_in_the_bucket_becomes_a_task(lab: Lab) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from stages import params as parameters
 from stages.timeseries import splits
-from storage import history, label_config, outgoing, recordings, sets, snapshot, tasks, worktree
-from storage.errors import ConflictError, InputError, NotFoundError
+from storage import conflicts, history, label_config, outgoing, recordings, sets, snapshot, tasks, worktree
+from storage.errors import ConflictError, NotFoundError
 from storage.files import write_bytes
 from storage.merge import Merge, changes_between, three_way
 from storage.mirror import Row
@@ -94,7 +94,7 @@ def sync(project: Project) -> Synced:
         InputError: a file of the project is gone from the work tree.
         ServiceError: bucket or Label Studio is away.
     """
-    _refuse_missing(project)
+    worktree.refuse_missing(project, PATHS)
     for attempt in range(1, ATTEMPTS + 1):
         state = project.remote.state()
         if state is None:
@@ -135,7 +135,7 @@ def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
     base = _base(project, state)
     series = recordings.merge(project, base[1], theirs.series)
     labels, ids = _merge_labels(project, base[0], state, theirs)
-    _refuse_conflicts(labels, series)
+    conflicts.refuse(labels, series)
     recordings.write(project, series)
     warnings = _write_labels(project, labels, theirs, set(series.merged))
     hashes = (repository.add(LABELS), repository.add(SERIES))
@@ -272,40 +272,6 @@ def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, serie
 
 
 # -- saying it ------------------------------------------------------------------------------------
-
-
-def _refuse_missing(project: Project) -> None:
-    """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
-    gone = project.repository.missing(PATHS)
-    if gone:
-        raise InputError(
-            f"{', '.join(gone)} of the last commit is gone",
-            where=str(project.root),
-            why="sync does not take that for a wish to delete what it holds; nothing was written",
-            cure=f"git checkout HEAD -- {' '.join(gone)}",
-        )
-
-
-def _refuse_conflicts(labels: Merge[Record], series: Merge[str]) -> None:
-    lines = [
-        f"annotation {c.name} of {(c.ours or c.theirs or c.base or {}).get('series')}: "
-        f"here {_brief(c.ours)}; in Label Studio {_brief(c.theirs)}"
-        for c in labels.conflicts
-    ]
-    lines += [f"recording {c.name}: changed here and in the bucket" for c in series.conflicts]
-    if lines:
-        raise ConflictError(
-            f"{history.plural(len(lines), 'conflict')}: changed on both sides since the last sync",
-            where="\n    ".join(lines),
-            why="nothing was written",
-            cure="make both sides alike (git checkout data/labels.dvc, or the annotation), then labeltrail sync",
-        )
-
-
-def _brief(record: Record | None) -> str:
-    if record is None:
-        return "deleted"
-    return f"{history.plural(len(record['result']), 'region')} by {record['annotator']} ({record.get('updated_at')})"
 
 
 def _aside(rows: list[Row]) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from stages.model.segmenter import Segmenter, misfit
 from stages.run import run
 from stages.timeseries.metrics import Scores
 from storage import arrays, checkpoint, dataset, provenance
+from storage.errors import InputError
 from storage.files import write_json
 
 VERDICT = Path("reports/promote.json")
@@ -53,6 +54,7 @@ def judge(index: dataset.Index, settings: params.Params) -> Verdict:
     test = load(index)
     value = measure(candidate, test, settings) if test else None
     if not provenance.BEST.exists():
+        refuse_lost_best()
         return Verdict("promoted", "there was no best model yet", metric, value, None)
     best = checkpoint.read(provenance.BEST)
     if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
@@ -65,6 +67,22 @@ def judge(index: dataset.Index, settings: params.Params) -> Verdict:
             "promoted", "there is no test set to compare on: the newer model is taken", metric, None, None
         )
     return compare(metric, value, measure(best, test, settings), settings.promote.min_gain)
+
+
+def refuse_lost_best() -> None:
+    """Without the best model that this commit names, any candidate would win unseen.
+
+    Raises:
+        InputError: `dvc.lock` names one, and it is not in the work tree, as in a clone that did not pull.
+    """
+    lock = provenance.LOCK
+    if lock.exists() and provenance.locked_best(lock.read_text(encoding="utf-8")):
+        raise InputError(
+            "the best model is not in the work tree, so the candidate cannot be compared with it",
+            where=str(provenance.BEST),
+            why=f"{lock} names one",
+            cure=f"dvc pull {provenance.BEST}, then dvc repro",
+        )
 
 
 def compare(metric: str, candidate: float, best: float, min_gain: float) -> Verdict:

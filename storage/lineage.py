@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from storage import snapshot
 from storage.errors import NotFoundError
+from storage.provenance import locked_best
 from storage.repository import LABELS, LabelCommit, Repository
 from storage.snapshot import Record
 
@@ -89,7 +88,7 @@ def models(repository: Repository) -> list[Model]:
     found: dict[str, Model] = {}
     folders: dict[str, str] = {}
     for commit in repository.git("log", "--format=%H", "--", "dvc.lock").split():
-        folder = _locked(repository.show(commit, "dvc.lock"))
+        folder = locked_best(repository.show(commit, "dvc.lock"))
         if folder:
             folders[folder] = commit  # the log is newest first, so the oldest commit stays
     for folder, commit in folders.items():
@@ -145,10 +144,3 @@ def _model(files: dict[str, bytes], code: str) -> Model:
     provenance, model = (json.loads(files[name]) for name in FILES)
     facts = {name: provenance[name] for name in ("labels", "series", "params", "annotations")}
     return Model(hash=provenance["model"], kind=model["kind"], code=code, **facts)
-
-
-def _locked(lock: str | None) -> str:
-    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there."""
-    stages = (yaml.safe_load(lock) or {}).get("stages", {}) if lock else {}
-    outs = stages.get("promote", {}).get("outs", ())
-    return next((str(out["md5"]) for out in outs if out["path"] == BEST), "")

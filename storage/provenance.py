@@ -9,10 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from storage.files import read_json, write_json
 
 CANDIDATE = Path("data/candidate")
 BEST = Path("data/best")
+LOCK = Path("dvc.lock")
 VERSION = 1
 
 
@@ -58,3 +61,10 @@ def read(folder: Path) -> Provenance:
 def cure(folder: Path) -> str:
     """The command that makes the model in `folder`."""
     return f"dvc repro {'promote' if folder.name == BEST.name else 'train'}"
+
+
+def locked_best(lock: str | None) -> str:
+    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there."""
+    stages = (yaml.safe_load(lock) or {}).get("stages", {}) if lock else {}
+    outs = stages.get("promote", {}).get("outs", ())
+    return next((str(out["md5"]) for out in outs if out["path"] == BEST.as_posix()), "")

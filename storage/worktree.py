@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from storage.errors import InputError
 from storage.project import Project
 from storage.repository import LABELS, SERIES
 
@@ -21,6 +23,18 @@ HOOK = """#!/bin/sh
 # Written by labeltrail: data/ follows what git checks out.
 test ! -f data/labels.dvc || exec {dvc} checkout --quiet --allow-missing
 """
+
+
+def refuse_missing(project: Project, paths: Iterable[str]) -> None:
+    """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
+    gone = project.repository.missing(paths)
+    if gone:
+        raise InputError(
+            f"{', '.join(gone)} of the last commit is gone",
+            where=str(project.root),
+            why="sync does not take that for a wish to delete what it holds; nothing was written",
+            cure=f"git checkout HEAD -- {' '.join(gone)}",
+        )
 
 
 def is_current(project: Project) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from stages import evaluate, ingest, promote, window
 from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
 from storage import provenance as provenances
+from storage.errors import InputError
 from storage.files import md5, write_bytes
 from tests.stage_project import (
     QUICK,
@@ -64,6 +65,23 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
     assert json.loads(promote.VERDICT.read_text())["verdict"] == "promoted"
     assert "promoted: there was no best model yet" in capsys.readouterr().out
     assert Path("reports/train/plots/metrics/train/loss.tsv").read_text().splitlines()[0] == "step\tloss"
+
+
+def test_a_best_model_that_was_not_pulled_is_not_beaten_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    promote.refuse_lost_best()
+    lock = "stages:\n  promote:\n    outs:\n    - path: data/best\n      md5: 0123.dir\n"
+    (tmp_path / "dvc.lock").write_text(lock)
+    with pytest.raises(InputError) as caught:
+        promote.refuse_lost_best()
+    assert str(caught.value) == (
+        "the best model is not in the work tree, so the candidate cannot be compared with it\n"
+        "  where: data/best\n"
+        "  why: dvc.lock names one\n"
+        "  next: dvc pull data/best, then dvc repro"
+    )
 
 
 def test_the_same_bytes_on_another_path(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -39,8 +39,9 @@ VOLATILE = frozenset(
         "updated_by",
     ]
 )
-# Fields that may differ between two records that say the same: saving without a change moves all of them.
-TIMES = frozenset({"created_at", "lead_time", "updated_at"})
+# Fields that may differ between two records that say the same: saving without a change moves the times, and an
+# annotation that is made again has no parents, which people never edit.
+BESIDE = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
 
 
 def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Record:
@@ -80,8 +81,8 @@ def annotation_id(record_id: str) -> int:
 
 
 def same(a: Record, b: Record) -> bool:
-    """Whether two records say the same, times apart."""
-    return a.keys() - TIMES == b.keys() - TIMES and all(a[k] == b[k] for k in a.keys() - TIMES)
+    """Whether two records say the same, times and parents apart."""
+    return a.keys() - BESIDE == b.keys() - BESIDE and all(a[k] == b[k] for k in a.keys() - BESIDE)
 
 
 def shard_name(series: str) -> str:

@@ -80,6 +80,12 @@ def test_times_alone_make_no_change() -> None:
     assert not snapshot.same(record(), snapshot.canonical(OBJECT, "dir/s 3", "ben@example.com"))
 
 
+def test_an_annotation_made_again_without_its_parents_is_no_change() -> None:
+    accepted = snapshot.canonical({**OBJECT, "parent_prediction": 5}, "dir/s 3", "ann@example.com")
+    assert accepted["parent_prediction"] == 5
+    assert snapshot.same(record(), accepted)
+
+
 def test_the_same_number_from_a_new_label_studio_is_another_record() -> None:
     again = {**OBJECT, "created_at": "2027-01-02T03:04:05.678901Z"}
     assert snapshot.canonical(again, "dir/s 3", "ann@example.com")["id"] != record()["id"]

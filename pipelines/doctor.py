@@ -120,7 +120,12 @@ def _storages(project: Project) -> str:
             raise NotFoundError(
                 f"the project has no {kind} storage on {project.bucket.url(prefix)}", where=where, cure=cure
             )
-        project.studio.try_storage(kind, state.project, ours[0])
+        try:
+            project.studio.try_storage(kind, state.project, ours[0])
+        except LabeltrailError as error:
+            cure = "labeltrail import data/series (it gives Label Studio the credentials of today)"
+            what = f"Label Studio cannot reach its {kind} storage"
+            raise ServiceError(what, where=error.where, why=error.why, cure=cure) from error
     return f"project {state.project} reads and writes {project.bucket.url(project.remote.prefix)}"
 
 

@@ -7,7 +7,6 @@ and the cure, and the others go on. What is there already is left alone, so runn
 from __future__ import annotations
 
 import csv
-import glob
 import hashlib
 import json
 from collections import Counter, defaultdict
@@ -24,6 +23,7 @@ from storage.export import ExportedTask
 from storage.files import write_bytes
 from storage.keys import series_key
 from storage.label_config import LabelConfig
+from storage.problems import Problem
 from storage.progress import track
 from storage.project import Project
 from storage.remote import State
@@ -83,7 +83,7 @@ def import_recordings(
     Raises:
         InputError: no recording was found, or none is good, or there is no label config.
     """
-    files = find(path)
+    files = series.find(path)
     exported = export.read(labels) if labels else []
     config = _label_config(project, config_file, exported, next(iter(files.values())))
     done = Imported()
@@ -104,31 +104,6 @@ def import_recordings(
 
 
 # -- files ----------------------------------------------------------------------------------------
-
-
-def find(path: str) -> dict[str, Path]:
-    """Recordings by series key: in a folder by their path in it, otherwise by their name.
-
-    Raises:
-        InputError: there is none, or two have the same key.
-    """
-    folder = Path(path)
-    if folder.is_dir():
-        found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob("*.csv")}
-    else:
-        names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 -- Path.glob refuses absolute patterns
-        found = {file.stem: file for file in names}
-        if len(found) < len(names):
-            twice = [name for name, count in Counter(file.stem for file in names).items() if count > 1]
-            why = f"there are several named {twice[0]}.csv"
-            raise InputError(
-                "two recordings would get the same series key", where=path, why=why, cure="import the folder"
-            )
-    if not found:
-        raise InputError(
-            "no recording was found", where=path, why="no *.csv there", cure="labeltrail import FOLDER"
-        )
-    return dict(sorted(found.items()))
 
 
 def _label_config(
@@ -156,7 +131,13 @@ def _check(files: dict[str, Path], config: LabelConfig, done: Imported) -> dict[
     """The recordings that can be used, by series key."""
     good, rates = {}, {}
     for key, file in track(files.items(), "checking recordings", len(files)):
-        found, problems = series.inspect(file, config)
+        try:
+            found, problems = series.inspect(file, config)
+        except OSError as error:
+            found, problems = (
+                None,
+                [Problem(None, f"cannot be read: {error.strerror}", "check the file", fatal=True)],
+            )
         for problem in problems:
             where = f"{file}:{problem.row}" if problem.row else str(file)
             done.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))

@@ -92,6 +92,9 @@ def _status(root: Path, service: Service) -> ServerStatus:
 
 
 def _alone(root: Path) -> AbstractContextManager[None]:
+    # Databases and logs of the servers lie below it, and hold tokens.
+    (root / ".labeltrail").mkdir(mode=0o700, exist_ok=True)
+    (root / ".labeltrail").chmod(0o700)
     waiting = "another labeltrail starts or stops these servers; waiting for it"
     return process.lock(root / ".labeltrail/servers/lock", lambda: say(waiting))
 

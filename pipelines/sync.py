@@ -7,21 +7,31 @@ DVC cache, git commit, DVC remote, Label Studio, and `sync.json` last; the next 
 
 from __future__ import annotations
 
-import hashlib
 import operator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from stages import params as parameters
 from stages.timeseries import splits
-from storage import conflicts, history, label_config, outgoing, recordings, sets, snapshot, tasks, worktree
+from storage import (
+    conflicts,
+    history,
+    label_config,
+    outgoing,
+    recordings,
+    sets,
+    shared_config,
+    snapshot,
+    tasks,
+    worktree,
+)
 from storage.errors import ConflictError, NotFoundError
-from storage.files import write_bytes
 from storage.merge import Merge, changes_between, three_way
 from storage.mirror import Row
 from storage.project import Project
 from storage.remote import State, Theirs
 from storage.repository import LABELS, SERIES
+from storage.shared_config import ConfigMerge
 from storage.snapshot import Record
 
 PATHS = (
@@ -119,23 +129,24 @@ class OvertakenError(ConflictError):
 def _sync_once(project: Project, state: State) -> Synced:
     repository = project.repository
     studio = project.studio.project(state.project)
-    config_changed = _sync_label_config(project, state, str(studio["label_config"]))
+    config = shared_config.merge(project, state, str(studio["label_config"]))
     theirs = project.remote.theirs(state, studio)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
-    quiet = not theirs.moved and not config_changed and ours == (state.labels, state.series)
+    quiet = not theirs.moved and config.settled and ours == (state.labels, state.series)
     if quiet and worktree.is_current(project) and not repository.changed(PATHS):
         project.remote.agree(state, theirs)
         return Synced(labels=ours[0], aside=_aside(theirs.aside))
-    return _bring_together(project, state, theirs)
+    return _bring_together(project, state, theirs, config)
 
 
-def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
+def _bring_together(project: Project, state: State, theirs: Theirs, config: ConfigMerge) -> Synced:
     repository = project.repository
     worktree.restore(project)
     base = _base(project, state)
     series = recordings.merge(project, base[1], theirs.series)
     labels, ids = _merge_labels(project, base[0], state, theirs)
     conflicts.refuse(labels, series)
+    shared_config.write(project, state, config)
     recordings.write(project, series)
     warnings = _write_labels(project, labels, theirs, set(series.merged))
     hashes = (repository.add(LABELS), repository.add(SERIES))
@@ -143,8 +154,7 @@ def _bring_together(project: Project, state: State, theirs: Theirs) -> Synced:
     commit, subject = _commit(project, changed, labels, hashes[1])
     repository.push()
     ids = outgoing.push(project.studio, state.project, labels.outgoing, ids)
-    config = (project.root / label_config.PATH).read_bytes()
-    new = replace(project.remote.follow(state, *hashes), label_config=_md5(config), ids=ids)
+    new = replace(project.remote.follow(state, *hashes), label_config=config.md5, ids=ids)
     if new != state:
         try:
             new = project.remote.write_state(new)
@@ -202,30 +212,6 @@ def _base(project: Project, state: State) -> tuple[str, str]:
     return synced[found] if found < len(synced) else ("", "")
 
 
-# -- the label config -----------------------------------------------------------------------------
-
-
-def _sync_label_config(project: Project, state: State, theirs: str) -> bool:
-    """The label config is three-way too: taken from Label Studio, or given to it."""
-    path = project.root / label_config.PATH
-    ours = path.read_text(encoding="utf-8")
-    if ours == theirs:
-        return False
-    if _md5(theirs.encode()) == state.label_config:
-        project.studio.update_project(state.project, label_config=ours)
-    elif _md5(ours.encode()) == state.label_config or not state.label_config:
-        label_config.parse(theirs, "the project's settings in Label Studio")
-        write_bytes(path, theirs.encode())
-    else:
-        raise ConflictError(
-            "the label config was changed here and in Label Studio",
-            where=str(label_config.PATH),
-            why="nothing was written",
-            cure=f"make both alike, here or in {project.studio.url}/projects/{state.project}/settings/labeling",
-        )
-    return True
-
-
 # -- labels ---------------------------------------------------------------------------------------
 
 
@@ -240,6 +226,9 @@ def _merge_labels(
     for name, keeps in found.items():
         ids[str(snapshot.annotation_id(name))] = keeps
         current[keeps] = current.pop(name) | {"id": keeps}
+    for name in ours.keys() & current.keys() & set(ids.values()):
+        # Made again by whoever had the token where the annotator has left: still that person's annotation.
+        current[name] = current[name] | {"annotator": ours[name]["annotator"]}
     return three_way(was, ours, current, snapshot.same), ids
 
 
@@ -276,7 +265,3 @@ def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, serie
 
 def _aside(rows: list[Row]) -> list[tuple[str, str]]:
     return [(row.key, row.problem) for row in rows]
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -46,7 +46,7 @@ class Trace:
     def lines(self) -> list[str]:
         """For people."""
         text = [f"{self.kind} {self.thing}"]
-        text += [f"  {name}: {value}" for name, value in self.facts.items()]
+        text += [f"  {name}: {len(v) if isinstance(v, dict) else v}" for name, v in self.facts.items()]
         for found in self.models:
             text += _lines(found)
         if not self.models:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, TypeVar
+from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -25,6 +27,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 THREADS = 16
+HANGING = 5  # seconds without a word after which a server counts as away
 DELETE_LIMIT = 1000  # keys in one DeleteObjects call, by the S3 protocol
 
 ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
@@ -60,6 +63,7 @@ class Bucket:
     def __init__(self, settings: Settings) -> None:
         self.name = settings.bucket
         self.endpoint = settings.s3_endpoint
+        self._greet()
         # Without boto3, which is the same client and a tenth of a second more to import.
         self._client = get_session().create_client(
             "s3",
@@ -78,6 +82,21 @@ class Bucket:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
+        )
+
+    def _greet(self) -> None:
+        """Ask for any answer at all, before real requests are given the time that large objects need."""
+        try:
+            urlopen(self.endpoint, timeout=HANGING).close()  # noqa: S310 -- the scheme is checked by the settings
+        except HTTPError:
+            return  # a refusal is an answer
+        except (OSError, HTTPException) as error:
+            raise self._away(self.url(""), type(error).__name__) from error
+
+    def _away(self, where: str, why: str) -> ServiceError:
+        cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
+        return ServiceError(
+            f"the S3 server at {self.endpoint} does not answer", where=where, why=why, cure=cure
         )
 
     def create(self) -> bool:
@@ -202,12 +221,7 @@ class Bucket:
             )
             raise kind("the bucket refused", where=where, why=why, cure="labeltrail doctor") from error
         except BotoCoreError as error:
-            raise ServiceError(
-                f"the S3 server at {self.endpoint} does not answer",
-                where=where,
-                why=type(error).__name__,
-                cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
-            ) from error
+            raise self._away(where, type(error).__name__) from error
 
 
 def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:

@@ -90,7 +90,20 @@ def md5(path: Path) -> str:
 
 
 def pointer_md5(path: Path) -> str:
-    """The hash that a DVC pointer file such as `data/labels.dvc` holds; "" where there is none."""
+    """The hash that a DVC pointer file such as `data/labels.dvc` holds; "" where there is none.
+
+    Raises:
+        InputError: it is no pointer, for example because git left conflict marks in it.
+    """
     if not path.exists():
         return ""
-    return str(yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]["md5"])
+    try:
+        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]["md5"])
+    except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        why = (
+            "git left conflict marks, or it was edited"
+            if isinstance(error, yaml.YAMLError)
+            else "it names no hash"
+        )
+        cure = f"git checkout HEAD -- {path.name} (in {path.parent.name}/), then labeltrail sync"
+        raise InputError(f"{path.name} is no DVC pointer", where=str(path), why=why, cure=cure) from error

@@ -76,7 +76,10 @@ class LabelStudio(Connection):
 
     def invite(self, email: str, password: str) -> str:
         """Make a user of this organization by its invitation link, as a person would; returns the token."""
-        return self.sign_up(self._object("GET", "/api/invite")["invite_url"], email, password)
+        token = self.sign_up(self._object("GET", "/api/invite")["invite_url"], email, password)
+        # The server logs the link it was asked for, so it must not open the door a second time.
+        self._call("POST", "/api/invite/reset-token")
+        return token
 
     # -- projects and storages --------------------------------------------------------------------
 
@@ -174,6 +177,8 @@ class LabelStudio(Connection):
         """Tasks of a project; with `since`, those that changed after that moment (in UTC)."""
         fields = "id,data,storage_filename,annotations_ids,updated_at"
         query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
+        # In a fixed order, or a task that goes away between two pages would hide another one.
+        view: Json = {"ordering": ["tasks:id"]}
         if since:
             newer = {
                 "filter": "filter:tasks:updated_at",
@@ -181,7 +186,8 @@ class LabelStudio(Connection):
                 "type": "Datetime",
                 "value": since.strftime(FRACTION),
             }
-            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": [newer]}})
+            view["filters"] = {"conjunction": "and", "items": [newer]}
+        query["query"] = json.dumps(view)
         page, seen, total = 1, 0, 1
         while seen < total:
             answer = self._object("GET", "/api/tasks", params=query | {"page": page}, timeout=LONG)

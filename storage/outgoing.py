@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from storage.errors import NotFoundError
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.progress import track
@@ -34,6 +35,9 @@ def push(
 
     Returns:
         `ids`, with the annotations that were made now.
+
+    Raises:
+        NotFoundError: an annotation has to be made on a series that has no task; nothing was changed.
     """
     outgoing = list(changes)
     known = dict(ids)
@@ -43,6 +47,14 @@ def push(
     if any(change.before is None for change in outgoing):
         tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)}
         users = {email: user for user, email in studio.users().items()}
+    homeless = sorted({c.after["series"] for c in outgoing if c.before is None and c.after} - tasks.keys())
+    if homeless:
+        raise NotFoundError(
+            "labels of these series cannot go back into Label Studio: it has no task for them",
+            where=", ".join(homeless),
+            why="the task, or the recording in the bucket, is gone",
+            cure="bring the recordings back (labeltrail import), then labeltrail sync",
+        )
     for change in track(outgoing, "writing to Label Studio"):
         annotation = current.get(change.name) or annotation_id(change.name)
         if change.after is None:
@@ -52,7 +64,7 @@ def push(
             studio.update_annotation(
                 annotation, result=change.after["result"], **{key: change.after[key] for key in CHANGEABLE}
             )
-        elif change.after["series"] in tasks:
+        else:
             fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}
             if change.after["annotator"] in users:
                 fields["completed_by"] = users[change.after["annotator"]]

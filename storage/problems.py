@@ -231,8 +231,8 @@ def _time_text(config: LabelConfig, time: np.float64 | np.int64) -> str:
 
 
 def value_notes(raw: bytes, config: LabelConfig, values: NDArray[np.float32]) -> list[Problem]:
-    notes = []
     """What is odd about the numbers of a recording that is accepted."""
+    notes = []
     missing = np.isnan(values)
     if missing.any():
         row, _ = np.argwhere(missing)[0]

@@ -8,6 +8,7 @@ editor shows them: the header is line 1.
 
 from __future__ import annotations
 
+import glob
 import io
 import warnings
 from collections import Counter
@@ -81,6 +82,32 @@ def _near(a: float, b: float) -> bool:
 def key_of(path: Path, root: Path = PATH) -> str:
     """The series key of a recording: its path under `data/series/` without `.csv`."""
     return path.relative_to(root).with_suffix("").as_posix()
+
+
+def find(path: str) -> dict[str, Path]:
+    """Recordings by series key: in a folder by their path in it, otherwise by their name.
+
+    Raises:
+        InputError: there is none, or two have the same key.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        files = (file for file in folder.rglob("*") if file.suffix.lower() == ".csv" and not file.is_dir())
+        found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+    else:
+        names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 -- Path.glob refuses absolute patterns
+        found = {file.stem: file for file in names}
+        if len(found) < len(names):
+            twice = [name for name, count in Counter(file.stem for file in names).items() if count > 1]
+            why = f"there are several named {twice[0]}.csv"
+            raise InputError(
+                "two recordings would get the same series key", where=path, why=why, cure="import the folder"
+            )
+    if not found:
+        raise InputError(
+            "no recording was found", where=path, why="no *.csv there", cure="labeltrail import FOLDER"
+        )
+    return dict(sorted(found.items()))
 
 
 def read(path: Path, config: LabelConfig) -> Series:

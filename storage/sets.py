@@ -33,13 +33,12 @@ def read(path: Path = PATH) -> dict[str, Row]:
 
     Raises:
         InputError: the header or a row is not as it must be, a series is there twice, or a group is in
-            two sets; names the line.
+            two sets.
     """
     if not path.exists():
         return {}
     cure = f"mend the line, or: git checkout {path}"
     rows: dict[str, Row] = {}
-    homes: dict[str, tuple[str, int]] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         for line in reader:
@@ -57,18 +56,35 @@ def read(path: Path = PATH) -> dict[str, Row]:
             series, group, name = line
             if series in rows:
                 raise InputError(f"series {series!r} is there twice", where=where, cure=cure)
-            home, first = homes.setdefault(group, (name, reader.line_num))
-            if name != "unassigned" and home == "unassigned":
-                homes[group] = (name, reader.line_num)
-            elif name not in (home, "unassigned"):
-                why = f"{home} on line {first}: what is learnt there would be known in {name}"
-                raise InputError(f"group {group!r} is in two sets", where=where, why=why, cure=cure)
             rows[series] = Row(group, name)
+    refuse_divided(rows, str(path))
     return rows
 
 
+def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
+    """A group stays whole, also where somebody changed whom a series is of.
+
+    Raises:
+        InputError: a group is in two sets; names one series of each.
+    """
+    homes: dict[str, tuple[str, str]] = {}
+    for series, row in sorted(rows.items()):
+        if row.set == "unassigned":
+            continue
+        home, first = homes.setdefault(row.group, (row.set, series))
+        if row.set != home:
+            why = f"{first} is in {home}, {series} in {row.set}: what is learnt in one would be known in the other"
+            cure = f"give all series of {row.group!r} one set in {PATH}, then the same command again"
+            raise InputError(f"group {row.group!r} is in two sets", where=where, why=why, cure=cure)
+
+
 def write(rows: Mapping[str, Row], path: Path = PATH) -> None:
-    """Write the rows, sorted by series."""
+    """Write the rows, sorted by series.
+
+    Raises:
+        InputError: a group is in two sets.
+    """
+    refuse_divided(rows, str(path))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)

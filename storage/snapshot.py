@@ -56,8 +56,9 @@ def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Rec
         InputError: it has no id, no creation time, or its result is not a list of objects.
     """
     where = f"annotation {annotation.get('id', '?')} of series {series!r}"
-    if not isinstance(annotation.get("id"), int) or not isinstance(annotation.get("created_at"), str):
-        raise InputError("not an annotation", where=where, why="it lacks `id` or `created_at`")
+    moments = (annotation.get("created_at"), annotation.get("updated_at"))
+    if not isinstance(annotation.get("id"), int) or not all(isinstance(moment, str) for moment in moments):
+        raise InputError("not an annotation", where=where, why="it lacks `id`, `created_at` or `updated_at`")
     result = annotation.get("result")
     if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
         raise InputError("not an annotation", where=where, why="`result` is not a list of regions")

@@ -62,13 +62,13 @@ def remember(project: Project) -> None:
 
 
 def follow_git(project: Project) -> None:
-    """Have git bring the folders along after a checkout, unless there is a hook of somebody's own."""
+    """Have git bring the folders along after a checkout or a pull, unless a hook of somebody's own is there."""
     hooks = project.root / project.repository.git("rev-parse", "--git-path", "hooks").strip()
-    path = hooks / "post-checkout"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(HOOK.format(dvc=Path(sys.executable).parent / "dvc"), encoding="utf-8")
-        path.chmod(0o755)
+    for path in (hooks / "post-checkout", hooks / "post-merge"):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(HOOK.format(dvc=Path(sys.executable).parent / "dvc"), encoding="utf-8")
+            path.chmod(0o755)
 
 
 def _fingerprint(project: Project) -> str:

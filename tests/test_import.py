@@ -127,6 +127,18 @@ def test_bad_recordings_are_refused_with_their_row_and_the_others_go_on(empty: P
     assert sorted(held(empty)) == ["deep/two ü+%", "one"]
 
 
+def test_a_recording_that_cannot_be_read_is_named_and_the_others_go_on(empty: Project, folder: Path) -> None:
+    (folder / "series/folder.csv").mkdir()
+    (folder / "series/broken.csv").symlink_to(folder / "nowhere.csv")
+    (folder / "series/UPPER.CSV").write_bytes(recording(seed=5))
+    done = import_recordings(empty, str(folder / "series"), config_file=folder / "config.xml")
+    assert (done.added, done.refused) == (3, 1)
+    assert [(Path(f.where).name, f.what) for f in done.findings] == [
+        ("broken.csv", "cannot be read: No such file or directory")
+    ]
+    assert sorted(held(empty)) == ["UPPER", "deep/two ü+%", "one"]
+
+
 def test_odd_but_readable_recordings_are_taken_and_named(empty: Project, folder: Path) -> None:
     (folder / "series/bom.csv").write_bytes(b"\xef\xbb\xbf" + recording(seed=3))
     (folder / "series/windows.csv").write_bytes(recording(seed=4).replace(b"\n", b"\r\n"))

@@ -83,7 +83,6 @@ def test_the_file_reads_back_and_is_sorted(tmp_path: Path):
         ("series,set\n", 1, "the header must be series,group,set"),
         ("series,group,set\na,p,training\n", 2, "cannot read 'a,p,training'"),
         ("series,group,set\na,p,train\na,p,train\n", 3, "series 'a' is there twice"),
-        ("series,group,set\na,p,train\nb,p,unassigned\nc,p,test\n", 4, "group 'p' is in two sets"),
     ],
 )
 def test_a_line_edited_wrongly_is_named(tmp_path: Path, text: str, line: int, what: str):
@@ -92,3 +91,16 @@ def test_a_line_edited_wrongly_is_named(tmp_path: Path, text: str, line: int, wh
     with pytest.raises(InputError) as caught:
         sets.read(path)
     assert (caught.value.what, caught.value.where) == (what, f"{path}:{line}")
+
+
+def test_a_group_in_two_sets_is_refused_by_name(tmp_path: Path):
+    path = tmp_path / "sets.csv"
+    path.write_text("series,group,set\na,p,train\nb,p,unassigned\nc,p,test\n")
+    rows = {"a": sets.Row("p", "train"), "c": sets.Row("p", "test")}
+    for refused in (lambda: sets.read(path), lambda: sets.write(rows, path)):
+        with pytest.raises(InputError) as caught:
+            refused()
+        assert caught.value.what == "group 'p' is in two sets"
+        assert (
+            caught.value.why == "a is in train, c in test: what is learnt in one would be known in the other"
+        )

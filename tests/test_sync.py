@@ -126,9 +126,9 @@ def test_an_object_that_outlived_its_annotation_is_removed(lab: Lab) -> None:
             b'{"id": 1, "task": {"id": 1, "data": {"csv": "elsewhere"}}}',
             "its task shows no recording of this bucket",
         ),
-        (b'{"id": 1, "task": {"data": {"series": "one"}}}', "it lacks `id` or `created_at`"),
+        (b'{"id": 1, "task": {"data": {"series": "one"}}}', "it lacks `id`, `created_at` or `updated_at`"),
         (
-            b'{"id": 1, "created_at": "2026-01-01", "task": {"data": {"series": "one"}}, "result": {}}',
+            b'{"id": 1, "created_at": "", "updated_at": "", "task": {"data": {"series": "one"}}, "result": {}}',
             "`result` is not a list of regions",
         ),
     ],

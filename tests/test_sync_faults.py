@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 
 from pipelines import sync as syncing
+from pipelines.import_ import import_recordings
 from storage import outgoing, snapshot
-from storage.errors import ServiceError
+from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.project import Project
 from storage.settings import write_env_file
-from tests.conftest import Lab
+from tests.conftest import Lab, result
 
 
 def test_a_sync_that_was_overtaken_starts_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     real, calls = syncing._bring_together, []
 
-    def overtaken(project: Project, state: Any, theirs: Any) -> syncing.Synced:
+    def overtaken(project: Project, state: Any, *rest: Any) -> syncing.Synced:
         calls.append(state.etag)
         if len(calls) == 1:  # somebody else writes sync.json between our reading and our writing
             data, _ = project.bucket.get(project.remote.state_key)
             project.bucket.put(project.remote.state_key, data + b" ")
-        return real(project, state, theirs)
+        return real(project, state, *rest)
 
     monkeypatch.setattr(syncing, "_bring_together", overtaken)
     lab.sync()
@@ -99,3 +101,58 @@ def test_a_server_that_is_away_is_said_soon_and_nothing_is_written(lab: Lab, nam
     assert lab.project.repository.git("status", "--porcelain", "data/*.dvc") == ""
     write_env_file(lab.project.root, good)
     assert lab.sync().subject == "labels: +1 in 1 series; series: +3"
+
+
+def test_an_s3_server_that_takes_connections_and_says_nothing_is_away(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"})
+        with pytest.raises(ServiceError, match="does not answer"):
+            lab.sync()
+
+
+def test_labels_whose_task_is_gone_are_not_taken_for_agreed(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.annotate("two", (0.1, 0.5, "run"))
+    good = lab.sync()
+    lab.project.bucket.delete(["series/two.csv", f"{lab.project.remote.tasks_prefix}two.json"])
+    lab.project.studio._call("DELETE", f"/api/tasks/{lab.tasks()['two']}/")
+    lab.sync()
+    lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+    for _ in range(2):
+        with pytest.raises(NotFoundError) as caught:
+            lab.sync()
+        assert caught.value.where == "two"
+    assert list(lab.labels()) == ["one", "two"], "they stay in the label commit"
+    import_recordings(lab.project, str(lab.project.root.parent / "recordings/two.csv"))
+    assert lab.sync().pushed == 1
+    assert [a["result"] for a in lab.project.studio.annotations(lab.tasks()["two"])] == [
+        result((0.1, 0.5, "run"))
+    ]
+    assert lab.sync().commit == ""
+
+
+def test_conflict_marks_in_a_pointer_are_named(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    path = lab.project.root / "data/labels.dvc"
+    path.write_text(
+        f"<<<<<<< HEAD\n{path.read_text(encoding='utf-8')}=======\n>>>>>>> other\n", encoding="utf-8"
+    )
+    with pytest.raises(InputError) as caught:
+        lab.sync()
+    assert (caught.value.what, caught.value.where) == ("labels.dvc is no DVC pointer", str(path))
+    assert caught.value.why == "git left conflict marks, or it was edited"
+
+
+def test_a_conflict_writes_nothing_not_even_the_label_config(lab: Lab) -> None:
+    made = lab.annotate("one", (0.1, 0.5, "walk"))
+    good = lab.sync()
+    lab.project.studio.update_annotation(made, result=result((0.1, 0.9, "run")))
+    lab.sync()
+    lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+    lab.project.studio.update_annotation(made, result=result((0.4, 0.9, "run")))
+    held = str(lab.project.studio.project(lab.number)["label_config"])
+    lab.project.studio.update_project(lab.number, label_config=held.replace('"knock"', '"tap"'))
+    with pytest.raises(ConflictError):
+        lab.sync()
+    assert (lab.project.root / "data/label_config.xml").read_text(encoding="utf-8") == held

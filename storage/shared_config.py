@@ -1,0 +1,67 @@
+"""The label config, which git and Label Studio both hold: three-way, like labels and recordings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from storage import label_config
+from storage.errors import ConflictError
+from storage.files import write_bytes
+from storage.project import Project
+from storage.remote import State
+
+
+@dataclass(frozen=True)
+class ConfigMerge:
+    """The label config that both sides will have, and whether one of them lacks it yet."""
+
+    text: str
+    here: bool
+    there: bool
+
+    @property
+    def settled(self) -> bool:
+        """Both sides have it."""
+        return self.here and self.there
+
+    @property
+    def md5(self) -> str:
+        """What `sync.json` remembers it by."""
+        return _md5(self.text)
+
+
+def merge(project: Project, state: State, theirs: str) -> ConfigMerge:
+    """Compare the work tree's, Label Studio's and that of the last sync; writes nothing.
+
+    Raises:
+        ConflictError: both sides changed it.
+        InputError: the one to take over cannot be used.
+    """
+    ours = (project.root / label_config.PATH).read_text(encoding="utf-8")
+    if ours == theirs:
+        return ConfigMerge(ours, here=True, there=True)
+    if _md5(theirs) == state.label_config:
+        label_config.parse(ours)
+        return ConfigMerge(ours, here=True, there=False)
+    if _md5(ours) == state.label_config or not state.label_config:
+        label_config.parse(theirs, "the project's settings in Label Studio")
+        return ConfigMerge(theirs, here=False, there=True)
+    raise ConflictError(
+        "the label config was changed here and in Label Studio",
+        where=str(label_config.PATH),
+        why="nothing was written",
+        cure=f"make both alike, here or in {project.studio.url}/projects/{state.project}/settings/labeling",
+    )
+
+
+def write(project: Project, state: State, config: ConfigMerge) -> None:
+    """Give it to the side that lacks it."""
+    if not config.here:
+        write_bytes(project.root / label_config.PATH, config.text.encode())
+    if not config.there:
+        project.studio.update_project(state.project, label_config=config.text)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -108,6 +108,7 @@ def _state(project: Project) -> State:
 
 def _storages(project: Project) -> str:
     state = _state(project)
+    project.remote.project(state)
     sources, targets = project.studio.storages(state.project)
     wanted = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     for kind, found, prefix in (("source", sources, wanted[0]), ("target", targets, wanted[1])):
@@ -131,7 +132,7 @@ def _storages(project: Project) -> str:
 
 def _same_config(project: Project) -> str:
     state = _state(project)
-    theirs = str(project.studio.project(state.project)["label_config"])
+    theirs = str(project.remote.project(state)["label_config"])
     if theirs != (project.root / label_config.PATH).read_text(encoding="utf-8"):
         raise InputError("the label config here is not the one in Label Studio", cure="labeltrail sync")
     return "the label config is the same here and in Label Studio"

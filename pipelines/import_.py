@@ -176,9 +176,7 @@ def _ensure_project(project: Project) -> State:
         title = f"{project.root.name} {remote.prefix}"
         number = studio.find_project(title, remote.mark) or studio.create_project(title, remote.mark, text)
         state = remote.write_state(State(number))
-    made = studio.project(state.project)
-    remote.require_ours(made)
-    held = str(made["label_config"])
+    held = str(remote.project(state)["label_config"])
     # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
     if held != text and state.label_config in (
         "",
@@ -221,7 +219,10 @@ def _annotate(
     done: Imported,
 ) -> None:
     """Submit the export's annotations that are not there yet and fit the label config."""
-    there = Counter(_content(record) for record in project.remote.theirs(state).labels.values())
+    remote = project.remote
+    there = Counter(
+        _content(record) for record in remote.theirs(state, remote.project(state)).labels.values()
+    )
     ids = {str(task.data.get("series")): task.id for task in project.studio.tasks(state.project)}
     users = {email: user for user, email in project.studio.users().items()}
     for task in matched.pop("", []):

@@ -128,7 +128,7 @@ class OvertakenError(ConflictError):
 
 def _sync_once(project: Project, state: State) -> Synced:
     repository = project.repository
-    studio = project.studio.project(state.project)
+    studio = project.remote.project(state)
     config = shared_config.merge(project, state, str(studio["label_config"]))
     theirs = project.remote.theirs(state, studio)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))

@@ -146,19 +146,29 @@ class Remote:
         """What stands in the project's description, to say whose it is."""
         return f"Labeltrail: {self.bucket.url(self.prefix)}"
 
-    def require_ours(self, project: Mapping[str, Any]) -> None:
-        """See that a project is this branch's: another Label Studio gives the same numbers to other projects.
+    def project(self, state: State) -> dict[str, Any]:
+        """What Label Studio says of this branch's project.
 
         Raises:
-            NotFoundError: it is not; all annotations in the bucket would seem to have been deleted in it.
+            NotFoundError: it is gone, or it is another one: another Label Studio gives the same numbers to other
+                projects, and all annotations in the bucket would seem to have been deleted in it.
         """
-        number = project["id"]
+        number = state.project
+        try:
+            project = self.studio.project(number)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"the Label Studio project of this branch, number {number}, is gone",
+                where=self.studio.url,
+                why="it was deleted, or Label Studio began with a new database; git and bucket still have the labels",
+                cure="bring Label Studio's data back (.labeltrail/data/label-studio), or mend LABEL_STUDIO_URL",
+            ) from error
         if self.mark in str(project["description"]):
-            return
+            return project
         wanted = (self.bucket.name, self.tasks_prefix.rstrip("/"))
         for storage in self.studio.storages(number)[0]:
             if (storage["bucket"], str(storage["prefix"] or "").rstrip("/")) == wanted:
-                return
+                return project
         raise NotFoundError(
             f"project {number} in Label Studio is not this branch's",
             where=f"{self.studio.url}/projects/{number}",
@@ -189,18 +199,16 @@ class Remote:
 
     # -- both together ----------------------------------------------------------------------------
 
-    def theirs(self, state: State, project: Mapping[str, Any] | None = None) -> Theirs:
+    def theirs(self, state: State, project: Mapping[str, Any]) -> Theirs:
         """Look at bucket and Label Studio; gets only what changed since this clone looked last.
 
         Args:
             state: which project in Label Studio, and what was agreed on.
-            project: what Label Studio says of the project, if it has been asked already.
+            project: what Label Studio says of the project.
         """
         agreed = self.mirror.note(self._agreed)
         # Gone while somebody looks and acts on it, so that a run that was killed is not taken for one that ended.
         self.mirror.set_note(self._agreed, "")
-        project = project or self.studio.project(state.project)
-        self.require_ours(project)
         series = self.series()
         tasks, missing = self._refresh_tasks(series)
         task_rows = self.mirror.rows(self.tasks_prefix)

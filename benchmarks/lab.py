@@ -22,7 +22,6 @@ from storage import label_config, process
 from storage import settings as project_settings
 from storage.files import write_bytes
 from storage.project import Project
-from storage.regions import Region
 from storage.settings import Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -113,20 +112,5 @@ def _bring(folder: Path, recording: Recording, seed: int) -> dict[str, Any]:
     seen = (recording.regions, simulation.disagree(recording.regions, len(recording.times), seed))
     return {
         "data": {"csv": f"{recording.series}.csv", "subject": recording.subject},
-        "annotations": [{"result": [_region(recording, *item) for item in enumerate(who)]} for who in seen],
-    }
-
-
-def _region(recording: Recording, number: int, region: Region) -> dict[str, Any]:
-    return {
-        "id": f"{recording.series}-{number:03d}",
-        "from_name": "label",
-        "to_name": "ts",
-        "type": "timeserieslabels",
-        "value": {
-            "start": float(recording.times[region.start]),
-            "end": float(recording.times[region.end]),
-            "instant": region.instant,
-            "timeserieslabels": [region.label],
-        },
+        "annotations": [{"result": recording.result(who)} for who in seen],
     }

@@ -23,10 +23,9 @@ from stages.timeseries.simulation import Recording
 from storage import label_config, lineage, settings, worktree
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
-from storage.labelstudio import LabelStudio, Task
+from storage.labelstudio import LabelStudio
 from storage.progress import console, track
 from storage.project import Project
-from storage.regions import Region
 from storage.settings import LABEL_STUDIO
 
 FOLDER = Path(".labeltrail/demo")
@@ -183,30 +182,7 @@ def _label(project: Project, recordings: Sequence[Recording]) -> None:
                 seen = tuple(simulation.disagree(r.regions, len(r.times), number))
                 work.append((second, tasks[r.series], r, seen))
     for studio, task, recording, regions in track(work, "labeling", len(work)):
-        _annotate(studio, task, recording, regions, project)
-
-
-def _annotate(
-    studio: LabelStudio, task: Task, recording: Recording, regions: Sequence[Region], project: Project
-) -> None:
-    config = project.label_config
-    result = [
-        {
-            "id": f"{recording.series}-{number:03d}",
-            "from_name": config.control_tag,
-            "to_name": config.object_tag,
-            "type": "timeserieslabels",
-            "origin": "manual",
-            "value": {
-                "start": float(recording.times[region.start]),
-                "end": float(recording.times[region.end]),
-                "instant": region.instant,
-                "timeserieslabels": [region.label],
-            },
-        }
-        for number, region in enumerate(regions)
-    ]
-    studio.annotate(task.id, result, lead_time=float(len(regions) * 4))
+        studio.annotate(task.id, recording.result(regions), lead_time=float(len(regions) * 4))
 
 
 def _second_annotator(project: Project) -> LabelStudio | None:

@@ -64,24 +64,12 @@ def project(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pro
     for recording in recordings:
         (home / "series").mkdir(exist_ok=True)
         (home / "series" / f"{recording.series}.csv").write_bytes(recording.to_csv())
-        result = [
-            {
-                "id": f"r{n}",
-                "from_name": "label",
-                "to_name": "ts",
-                "type": "timeserieslabels",
-                "value": {
-                    "start": float(recording.times[region.start]),
-                    "end": float(recording.times[region.end]),
-                    "instant": region.instant,
-                    "timeserieslabels": [region.label],
-                },
-            }
-            for n, region in enumerate(recording.regions)
-        ]
         labeled = recording.subject != "subject04"
         task = {"data": {"csv": f"{recording.series}.csv", "subject": recording.subject}}
-        tasks.append(task | ({"annotations": [{"id": 1, "result": result}]} if labeled else {}))
+        tasks.append(
+            task
+            | ({"annotations": [{"id": 1, "result": recording.result(recording.regions)}]} if labeled else {})
+        )
     (home / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
     config = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
     (home / "config.xml").write_text(config, encoding="utf-8")

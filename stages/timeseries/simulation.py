@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,28 @@ class Recording:
         for time, row in zip(self.times.tolist(), self.values.tolist(), strict=True):
             lines.append(f"{time:.2f}," + ",".join(f"{value:.4f}" for value in row))
         return ("\n".join(lines) + "\n").encode()
+
+    def result(self, regions: Sequence[Region]) -> list[dict[str, Any]]:
+        """Regions as a person's annotation of this recording, with the tag names of a label config that was made.
+
+        They are `label` and `ts`: see `storage.label_config.render`.
+        """
+        return [
+            {
+                "id": f"{self.series}-{number:03d}",
+                "from_name": "label",
+                "to_name": "ts",
+                "type": "timeserieslabels",
+                "origin": "manual",
+                "value": {
+                    "start": float(self.times[region.start]),
+                    "end": float(self.times[region.end]),
+                    "instant": region.instant,
+                    "timeserieslabels": [region.label],
+                },
+            }
+            for number, region in enumerate(regions)
+        ]
 
 
 def simulate(recordings: int = 24, subjects: int = 8, seed: int = 0) -> list[Recording]:

@@ -280,17 +280,17 @@ class Repository:
 
 
 def find_root(start: Path) -> Path:
-    """The project that a folder lies in: the nearest one upward with a `dvc.yaml`.
+    """The project that a folder lies in: the nearest git clone upward with a `dvc.yaml`.
 
     Raises:
         NotFoundError: there is none.
     """
     for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file():
+        if (folder / "dvc.yaml").is_file() and (folder / ".git").exists():
             return folder
     raise NotFoundError(
         "this is not a Labeltrail project",
         where=str(start),
-        why="no dvc.yaml here or above",
+        why="no git clone with a dvc.yaml here or above",
         cure="cd into the clone",
     )

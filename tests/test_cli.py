@@ -36,19 +36,15 @@ def test_outside_a_project(tmp_path: Path) -> None:
         7,
         "this is not a Labeltrail project\n"
         f"  where: {tmp_path}\n"
-        "  why: no dvc.yaml here or above\n"
+        "  why: no git clone with a dvc.yaml here or above\n"
         "  next: cd into the clone\n",
     )
 
 
-def test_a_project_without_servers(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_clone(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text("stages: {}", encoding="utf-8")
-    (tmp_path / "data").mkdir()
-    code, text = refused(tmp_path, "import", "nowhere")
-    assert (code, text.splitlines()[0]) == (3, "no recording was found")
     code, text = refused(tmp_path, "sync")
-    assert (code, text.splitlines()[0]) == (8, "`git branch --show-current` failed")
-    assert "Traceback" not in text
+    assert (code, text.splitlines()[0]) == (7, "this is not a Labeltrail project")
 
 
 def test_the_loop_in_words_and_in_json(lab: Lab) -> None:

@@ -114,14 +114,17 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command("import")
 def import_(
-    path: Annotated[str, typer.Argument(help="Folder, glob pattern or file of CSV recordings.")],
+    path: Annotated[
+        str, typer.Argument(help="Folder, glob pattern or file of CSV recordings, or an export.")
+    ],
     labels: Annotated[Path | None, typer.Option(help="Label Studio JSON export of these recordings.")] = None,
     label_config: Annotated[Path | None, typer.Option(help="Label Studio label config (XML).")] = None,
     as_json: Json = False,
 ) -> None:
     """Bring recordings, and if given a Label Studio export, into the project.
 
-    Each recording is checked first; a bad one is named with its row, the others go on.
+    Each recording is checked first; a bad one is named with its row, the others go on. An export (.json) in the
+    place of recordings brings them along, as columns in its task data or as http(s) addresses.
 
     Example: labeltrail import recordings/ --labels tasks.json
     """

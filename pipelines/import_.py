@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage import export, label_config, series, tasks
+from storage import carried, export, label_config, series, tasks
 from storage.bucket import parallel
 from storage.errors import InputError
 from storage.export import ExportedTask
@@ -29,6 +29,7 @@ from storage.project import Project
 from storage.remote import State
 from storage.snapshot import Record
 
+CARRIED = Path(".labeltrail/import")
 WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
 
 
@@ -76,17 +77,22 @@ def import_recordings(
 
     Args:
         project: where to.
-        path: a folder (searched for `*.csv`), a glob pattern, or a file.
+        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
+            its recordings along, as columns or http(s) addresses.
         labels: a Label Studio JSON export of these recordings.
         config_file: the label config; by default the project's, else one made from the export.
 
     Raises:
         InputError: no recording was found, or none is good, or there is no label config.
     """
-    files = series.find(path)
-    exported = export.read(labels) if labels else []
-    config = _label_config(project, config_file, exported, next(iter(files.values())))
     done = Imported()
+    if path.endswith(".json"):
+        exported = export.read(Path(path))
+        files = _carried(project, exported, done)
+    else:
+        files = series.find(path)
+        exported = export.read(labels) if labels else []
+    config = _label_config(project, config_file, exported, next(iter(files.values())))
     good = _check(files, config, done)
     if not good:
         _refuse_all(done)
@@ -106,6 +112,16 @@ def import_recordings(
 # -- files ----------------------------------------------------------------------------------------
 
 
+def _carried(project: Project, exported: list[ExportedTask], done: Imported) -> dict[str, Path]:
+    """The recordings that an export brings along, as files; an error where none of them can be had."""
+    found = carried.write(exported, project.root / CARRIED)
+    done.findings += [Finding(name, f"{e.what}: {e.why}", e.cure, True) for name, e in found.lost]
+    done.refused += len(found.lost)
+    if not found.files:
+        _refuse_all(done)
+    return found.files
+
+
 def _label_config(
     project: Project, config_file: Path | None, exported: list[ExportedTask], example: Path
 ) -> LabelConfig:
@@ -117,7 +133,8 @@ def _label_config(
             raise InputError(
                 "the label config cannot be read", where=str(config_file), why=str(error)
             ) from error
-        label_config.parse(text, str(config_file))
+        if label_config.parse(text, str(config_file)).inline:
+            text = label_config.by_address(text)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_bytes(path, text.encode())
     elif exported and not path.exists():

@@ -63,6 +63,9 @@ class Bucket:
     def __init__(self, settings: Settings) -> None:
         self.name = settings.bucket
         self.endpoint = settings.s3_endpoint
+        # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
+        region = {"LocationConstraint": settings.region}
+        self._place = {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": region}
         self._greet()
         # Without boto3, which is the same client and a tenth of a second more to import.
         self._client = get_session().create_client(
@@ -103,7 +106,7 @@ class Bucket:
         """Make the bucket if it does not exist; says whether it was made."""
         with self._errors(""):
             try:
-                self._client.create_bucket(Bucket=self.name)
+                self._client.create_bucket(Bucket=self.name, **self._place)
             except ClientError as error:
                 if _code(error) in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                     return False

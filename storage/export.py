@@ -30,6 +30,7 @@ class ExportedTask:
         data: task data without that address.
         annotations: as exported.
         predictions: how many predictions came along; they are not imported.
+        columns: the recording itself, by column, where the task data holds it (`valueType="json"`).
     """
 
     name: str
@@ -37,6 +38,7 @@ class ExportedTask:
     data: dict[str, Any]
     annotations: list[dict[str, Any]]
     predictions: int
+    columns: dict[str, Any] | None = None
 
 
 def read(path: Path, data_key: str | None = None) -> list[ExportedTask]:
@@ -67,21 +69,24 @@ def read(path: Path, data_key: str | None = None) -> list[ExportedTask]:
 
 def _task(task: dict[str, Any], number: int, path: Path, data_key: str | None) -> ExportedTask:
     data = dict(task["data"])
-    keys = (
-        [data_key]
-        if data_key in data
-        else [k for k, v in data.items() if str(v).partition("?")[0].endswith(".csv")]
-    )
+    keys = [data_key] if data_key in data else [key for key, value in data.items() if _is_recording(value)]
     if len(keys) != 1:
         why = f"its data has {', '.join(map(repr, data)) or 'no keys'}"
         cure = 'name the key in the label config: <TimeSeries value="$KEY">'
         raise InputError(
             "a task does not say where its recording is", where=f"{path}: task {number}", why=why, cure=cure
         )
-    address = str(data.pop(str(keys[0])))
+    recording = data.pop(str(keys[0]))
+    columns = recording if isinstance(recording, dict) else None
+    address = str(recording) if columns is None else f"task{task.get('id', number)}.csv"
     annotations = [a for a in task.get("annotations") or task.get("completions") or [] if isinstance(a, dict)]
     name = f"task {task.get('id', number)} ({PurePosixPath(address).name})"
-    return ExportedTask(name, address, data, annotations, len(task.get("predictions") or ()))
+    return ExportedTask(name, address, data, annotations, len(task.get("predictions") or ()), columns)
+
+
+def _is_recording(value: Any) -> bool:
+    """An address that ends in .csv, or columns."""
+    return isinstance(value, dict) or (isinstance(value, str) and value.partition("?")[0].endswith(".csv"))
 
 
 def match(tasks: Iterable[ExportedTask], series: Iterable[str]) -> dict[str, list[ExportedTask]]:

@@ -111,6 +111,14 @@ def load(path: Path = PATH) -> LabelConfig:
     return parse(xml, str(path))
 
 
+def by_address(xml: str) -> str:
+    """The same label config for recordings that are addressed: they lie in the bucket, not in the task data."""
+    root = ET.fromstring(xml)
+    for tag in root.iter("TimeSeries"):
+        tag.set("valueType", "url")
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
 def render(
     channels: tuple[str, ...],
     labels: tuple[str, ...],

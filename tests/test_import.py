@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -209,3 +212,49 @@ def test_no_good_recording_uploads_nothing(empty: Project, folder: Path, tmp_pat
     assert caught.value.what == "no recording can be used; nothing was uploaded"
     assert caught.value.why == "the file is empty (and 1 more refused)"
     assert list(empty.bucket.objects("")) == []
+
+
+def test_an_export_that_brings_its_recordings_along(empty: Project, folder: Path) -> None:
+    """Task data by inline JSON columns and by http address (FEATURES A2)."""
+    columns = {"time": [0.0, 0.02, 0.04], "acc_x": [1, None, 3.5], "acc_y": [4, 5, 6]}
+    regions = result((0.0, 0.02, "walk"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/series"
+        path = export(
+            folder,
+            {
+                "id": 1,
+                "data": {"csv": columns, "subject": "ann"},
+                "annotations": [{"id": 5, "result": regions}],
+            },
+            {"id": 2, "data": {"csv": f"{address}/one.csv?x=1"}, "annotations": [{"id": 6, "result": []}]},
+            {"id": 3, "data": {"csv": f"{address}/none.csv"}},
+            {"id": 4, "data": {"csv": "s3://elsewhere/four.csv"}},
+            {"id": 5, "data": {"csv": {**columns, "acc_y": [1]}}},
+        )
+        inline = CONFIG.replace('valueType="url"', 'valueType="json"')
+        (folder / "config.xml").write_text(inline, encoding="utf-8")
+        done = import_recordings(empty, str(path), config_file=folder / "config.xml")
+        server.shutdown()
+    assert (done.added, done.refused, done.annotations) == (2, 3, 2)
+    assert [
+        (f.where, f.what) for f in done.findings if (f.fatal and "cannot" in f.what) or "columns" in f.what
+    ] == [
+        ("task 3 (none.csv)", "the recording cannot be fetched: HTTP Error 404: File not found"),
+        (
+            "task 4 (four.csv)",
+            "the recording cannot be fetched: s3://elsewhere/four.csv is no http(s) address",
+        ),
+        ("task 5 (task5.csv)", "the columns do not make a recording: time: 3, acc_x: 3, acc_y: 1"),
+    ]
+    assert held(empty) == {"one": [[]], "task1": [regions]}
+    assert empty.bucket.get("series/task1.csv")[0] == b"time,acc_x,acc_y\n0.0,1,4\n0.02,,5\n0.04,3.5,6\n"
+    assert not empty.label_config.inline, "the recordings lie in the bucket now"
+
+
+class Files(SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""

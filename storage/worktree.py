@@ -21,7 +21,7 @@ NOTE = "folders"
 WRITING = "writing"  # what stands there while a sync writes: what is in the folders can be had again
 HOOK = """#!/bin/sh
 # Written by labeltrail: data/ follows what git checks out.
-test ! -f data/labels.dvc || exec {dvc} checkout --quiet --allow-missing
+test ! -f data/labels.dvc || exec "{dvc}" checkout --quiet --allow-missing
 """
 
 

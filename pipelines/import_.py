@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage import carried, export, label_config, series, tasks
+from storage import carried, export, label_config, series, shared_config, tasks
 from storage.bucket import parallel
 from storage.errors import InputError
 from storage.export import ExportedTask
@@ -195,10 +195,7 @@ def _ensure_project(project: Project) -> State:
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
     # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
-    if held != text and state.label_config in (
-        "",
-        hashlib.md5(held.encode(), usedforsecurity=False).hexdigest(),
-    ):
+    if held != text and state.label_config in ("", shared_config.digest(held)):
         studio.update_project(state.project, label_config=text)
     return state
 

@@ -17,6 +17,7 @@ from storage import (
     conflicts,
     history,
     label_config,
+    lineage,
     outgoing,
     recordings,
     sets,
@@ -234,10 +235,7 @@ def _merge_labels(
 
 def _records(project: Project, md5: str) -> dict[str, Record]:
     """The records of a snapshot by id, from the DVC cache."""
-    shards = project.repository.folder(md5)
-    data = project.repository.read(shards.values())
-    parsed = (snapshot.parse_shard(data[shard], name) for name, shard in shards.items())
-    return {record["id"]: record for records in parsed for record in records}
+    return {record["id"]: record for record in lineage.records(project.repository, md5)}
 
 
 def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, series: set[str]) -> list[str]:

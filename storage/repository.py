@@ -134,11 +134,6 @@ class Repository:
         commits = [found.commit for found in self.label_commits() if found.labels == labels != ""]
         return commits[-1] if commits else None
 
-    def lock_commit(self, md5: str) -> str | None:
-        """The first commit whose `dvc.lock` names an output with this hash: the code that made it."""
-        commits = self.git("log", "--format=%H", "--reverse", f"-S{md5}", "--", "dvc.lock").split()
-        return commits[0] if commits else None
-
     def runs_again(self, paths: Iterable[str]) -> dict[str, str]:
         """Which stages `dvc repro` will run once these files have changed, and because of which file."""
         stages = yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

@@ -28,7 +28,7 @@ class ConfigMerge:
     @property
     def md5(self) -> str:
         """What `sync.json` remembers it by."""
-        return _md5(self.text)
+        return digest(self.text)
 
 
 def merge(project: Project, state: State, theirs: str) -> ConfigMerge:
@@ -41,10 +41,10 @@ def merge(project: Project, state: State, theirs: str) -> ConfigMerge:
     ours = (project.root / label_config.PATH).read_text(encoding="utf-8")
     if ours == theirs:
         return ConfigMerge(ours, here=True, there=True)
-    if _md5(theirs) == state.label_config:
+    if digest(theirs) == state.label_config:
         label_config.parse(ours)
         return ConfigMerge(ours, here=True, there=False)
-    if _md5(ours) == state.label_config or not state.label_config:
+    if digest(ours) == state.label_config or not state.label_config:
         label_config.parse(theirs, "the project's settings in Label Studio")
         return ConfigMerge(theirs, here=False, there=True)
     raise ConflictError(
@@ -63,5 +63,6 @@ def write(project: Project, state: State, config: ConfigMerge) -> None:
         project.studio.update_project(state.project, label_config=config.text)
 
 
-def _md5(text: str) -> str:
+def digest(text: str) -> str:
+    """What `sync.json` remembers a label config by."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

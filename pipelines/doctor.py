@@ -13,11 +13,11 @@ from typing import Any
 
 from storage import label_config, series
 from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.git import LABELS, SERIES
 from storage.labelstudio import VERSION
 from storage.progress import track
 from storage.project import Project
 from storage.remote import State
-from storage.repository import LABELS, SERIES
 
 
 @dataclass(frozen=True)

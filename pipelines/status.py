@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from storage import label_config, lineage, sets
 from storage.errors import LabeltrailError
+from storage.git import LABELS
 from storage.project import Project
-from storage.repository import LABELS
 
 
 def whereabouts(project: Project) -> dict[str, str]:

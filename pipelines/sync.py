@@ -27,11 +27,11 @@ from storage import (
     worktree,
 )
 from storage.errors import ConflictError, NotFoundError
+from storage.git import LABELS, SERIES, parse_pointer
 from storage.merge import Merge, changes_between, three_way
 from storage.mirror import Row
 from storage.project import Project
 from storage.remote import State, Theirs
-from storage.repository import LABELS, SERIES
 from storage.shared_config import ConfigMerge
 from storage.snapshot import Record
 
@@ -185,7 +185,7 @@ def _commit(project: Project, changed: list[str], labels: Merge[Record], series:
     if not changed:
         return "", ""
     repository = project.repository
-    head = [repository.parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
+    head = [parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
     changes = history.count(changes_between(_records(project, head[0]), labels.merged, snapshot.same))
     before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], series))
     text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)

@@ -13,9 +13,9 @@ from typing import Any
 
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
+from storage.git import LABELS, SERIES, parse_pointer
 from storage.lineage import Lineage, Model
 from storage.project import Project
-from storage.repository import LABELS, SERIES
 
 VERSION = re.compile(r"^[a-z]+-[0-9a-f]{7}-([0-9a-f]{8})$")
 HASH = re.compile(r"^[0-9a-f]{6,32}$")
@@ -148,7 +148,7 @@ def _label_commit(project: Project, thing: str) -> Trace | None:
         commit = project.repository.git("rev-parse", "--verify", "--quiet", f"{thing}^{{commit}}").strip()
     except LabeltrailError:
         return None
-    labels = project.repository.parse_pointer(project.repository.show(commit, f"{LABELS}.dvc"))
+    labels = parse_pointer(project.repository.show(commit, f"{LABELS}.dvc"))
     first = project.repository.label_commit(labels)
     facts = {"commit": first or commit, "labels": labels}
     facts |= {"subject": project.repository.git("show", "--no-patch", "--format=%s", first or commit).strip()}

@@ -13,8 +13,9 @@ from typing import Any
 
 from storage import snapshot
 from storage.errors import NotFoundError
+from storage.git import LABELS, LabelCommit
 from storage.provenance import locked_best
-from storage.repository import LABELS, LabelCommit, Repository
+from storage.repository import Repository
 from storage.snapshot import Record
 
 BEST = "data/best"

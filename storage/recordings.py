@@ -9,11 +9,11 @@ from pathlib import Path
 from storage.bucket import parallel
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.git import SERIES
 from storage.keys import series_key
 from storage.merge import Merge, three_way
 from storage.progress import track
 from storage.project import Project
-from storage.repository import SERIES
 
 
 def merge(project: Project, base: str, theirs: Mapping[str, str]) -> Merge[str]:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from storage.errors import InputError
+from storage.git import LABELS, SERIES
 from storage.project import Project
-from storage.repository import LABELS, SERIES
 
 NOTE = "folders"
 WRITING = "writing"  # what stands there while a sync writes: what is in the folders can be had again

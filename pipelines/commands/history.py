@@ -1,0 +1,3 @@
+"""Commands that read the history of labels."""
+
+from __future__ import annotations

@@ -1,0 +1,47 @@
+"""What every command shares: the program, its options, how it answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.project import Project
+
+EXIT_CODES = """
+Exit codes: 0 done · 1 a bug, with its traceback · 2 wrong usage · 3 bad input · 4 Label Studio or the bucket is
+away · 5 conflict · 6 a check failed · 7 not found · 8 a program that is needed is missing or failed
+"""
+
+app = typer.Typer(
+    help="Label time series, retrain, roll back: every model traces to the label commit that made it.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print what a program would read.")]
+
+
+def project_here() -> Project:
+    """The project that the current folder lies in."""
+    from storage.project import Project
+
+    return Project.here()
+
+
+def say(as_json: bool, value: dict[str, Any], lines: list[str]) -> None:
+    """Answer: `value` with its version for programs, `lines` for people."""
+    if as_json:
+        print(json.dumps({"version": 1} | value, indent=1, sort_keys=True, ensure_ascii=False))
+    else:
+        print("\n".join(lines))
+
+
+def next_step(as_json: bool, command: str) -> None:
+    """The last line for people: what to type next."""
+    if not as_json:
+        print(f"next: {command}")

@@ -1,0 +1,143 @@
+"""Commands for the project as a whole: servers, recordings, the demo, where things came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.line import Json, app, next_step, project_here, say
+
+
+@app.command()
+def up(as_json: Json = False) -> None:
+    """Start MinIO and Label Studio of this clone, and wait until they answer.
+
+    What the environment or .env names (AWS_ENDPOINT_URL, LABEL_STUDIO_URL) is used instead of started.
+
+    Example: labeltrail up
+    """
+    from pipelines import services
+    from storage import worktree
+
+    project = project_here()
+    servers = services.up(project.root)
+    project.wire()
+    worktree.follow_git(project)
+    say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
+    next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
+
+
+@app.command()
+def down(as_json: Json = False) -> None:
+    """Stop the servers that `up` started; their data stays.
+
+    Example: labeltrail down
+    """
+    from pipelines import services
+
+    servers = services.down(project_here().root)
+    say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
+    next_step(as_json, "labeltrail up")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show where Label Studio, the bucket, the labels and the best model are.
+
+    Example: labeltrail status --json
+    """
+    from pipelines import services
+    from pipelines.status import whereabouts
+
+    project = project_here()
+    servers = services.status(project.root)
+    where = whereabouts(project)
+    text = [*services.lines(servers), *(f"{name:<14}{value}" for name, value in where.items())]
+    say(as_json, {"servers": [s.to_json() for s in servers], "project": where}, text)
+    next_step(as_json, "labeltrail doctor checks all of it")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Try everything for real: bucket, token, storages, label config against recordings, git and DVC.
+
+    Example: labeltrail doctor
+    """
+    from pipelines import doctor as checks
+    from storage.errors import CheckError
+
+    results = checks.examine(project_here())
+    say(as_json, {"checks": [r.to_json() for r in results]}, [r.line() for r in results])
+    failed = [r for r in results if not r.passed]
+    if failed:
+        what = f"{len(failed)} of {len(results)} checks failed"
+        raise CheckError(what, where="; ".join(r.name for r in failed), cure=failed[0].cure)
+
+
+@app.command("import")
+def import_(
+    path: Annotated[
+        str, typer.Argument(help="Folder, glob pattern or file of CSV recordings, or an export.")
+    ],
+    labels: Annotated[Path | None, typer.Option(help="Label Studio JSON export of these recordings.")] = None,
+    label_config: Annotated[Path | None, typer.Option(help="Label Studio label config (XML).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring recordings, and if given a Label Studio export, into the project.
+
+    Each recording is checked first; a bad one is named with its row, the others go on. An export (.json) in the
+    place of recordings brings them along, as columns in its task data or as http(s) addresses.
+
+    Example: labeltrail import recordings/ --labels tasks.json
+    """
+    from pipelines.import_ import import_recordings
+
+    done = import_recordings(project_here(), path, labels, label_config)
+    text = [
+        f"{'left out' if f.fatal else 'note'}: {f.where}: {f.what}\n  next: {f.cure}" for f in done.findings
+    ]
+    text.append(
+        f"recordings: {done.added} added, {done.changed} changed, {done.unchanged} unchanged, "
+        f"{done.refused} refused; annotations: {done.annotations} added, {done.known} already there"
+    )
+    text.append(f"look at them: {done.url}")
+    say(as_json, done.to_json(), text)
+    next_step(as_json, "labeltrail sync")
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with series/*.csv and tasks.json; else simulated recordings.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole loop once in this clone: servers, recordings, labels, training, predictions.
+
+    Example: labeltrail demo --data ~/recordings
+    """
+    from pipelines.demo import demo as show
+
+    project = project_here()
+    done = show(project, data)
+    say(as_json, done.to_json(), done.lines(project.root))
+
+
+@app.command()
+def trace(
+    thing: Annotated[str, typer.Argument(help="Prediction, model, label commit, series or annotation.")],
+    as_json: Json = False,
+) -> None:
+    """Say where a thing came from and what came of it.
+
+    A prediction is named by its number in Label Studio, a model by its hash or model version, a label commit
+    by any git revision.
+
+    Example: labeltrail trace HEAD
+    """
+    from pipelines.trace import trace as follow
+
+    found = follow(project_here(), thing)
+    say(as_json, found.to_json(), found.lines())

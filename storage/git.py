@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from storage import process
-from storage.errors import InputError
+from storage.errors import InputError, NotFoundError
 
 LABELS = "data/labels"
 SERIES = "data/series"
+# Fields end in a unit separator, commits in a record separator: neither stands in names or subjects.
+LOG_FORMAT = "%H%x1f%P%x1f%aI%x1f%an <%ae>%x1f%s%x1f%b%x1e"
+# Hash in a pointer file, and not the line that says which kind of hash it is.
+POINTER_HASH = re.compile(r"^[- ] md5: *(\S+) *$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class LabelCommit:
-    """A commit that changed `data/labels.dvc`, and the hashes of the labels and recordings it holds."""
+    """A commit that changed `data/labels.dvc`, and the hashes of the labels and recordings it holds.
+
+    Attributes:
+        commit: its id.
+        labels, series: DVC's hashes of the two folders; "" where it has none.
+        subject: first line of its message.
+        body: the rest of it: the counts by label and annotator.
+        time: when it was made, ISO 8601.
+        author: `Ann <ann@example.com>`.
+        parents: ids of the commits before it; two or more: a merge.
+        before: hash of the labels of the first of them; "" where it had none.
+    """
 
     commit: str
     labels: str
     series: str
     subject: str
+    body: str = ""
+    time: str = ""
+    author: str = ""
+    parents: tuple[str, ...] = ()
+    before: str = ""
 
 
 class Git:
@@ -105,19 +124,71 @@ class Git:
         except process.ProgramError:
             return None
 
-    def label_commits(self) -> Iterator[LabelCommit]:
-        """Commits that changed the label snapshot, newest first."""
-        return self._synced_commits(f"{LABELS}.dvc")
+    def resolve(self, revision: str) -> str:
+        """The commit that a revision names.
 
-    def synced_commits(self) -> Iterator[LabelCommit]:
+        Raises:
+            NotFoundError: it names none.
+        """
+        try:
+            words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            return self.git(*words).strip()
+        except process.ProgramError as error:
+            what = f"there is no revision {revision!r} here"
+            raise NotFoundError(what, where=str(self.root), cure="labeltrail log, or git fetch") from error
+
+    def labels_at(self, revision: str) -> str:
+        """Hash of the label snapshot in a revision; "" where it has none."""
+        return parse_pointer(self.show(revision, f"{LABELS}.dvc"))
+
+    def contents(self, names: Iterable[str]) -> Iterator[str | None]:
+        """Texts of `<revision>:<path>`, by one git for any number; None where there is no such file."""
+        wanted = list(names)
+        if not wanted:
+            return
+        data = process.output(
+            ["git", "cat-file", "--batch"], cwd=self.root, stdin="".join(f"{n}\n" for n in wanted).encode()
+        )
+        place = 0
+        for _ in wanted:
+            end = data.index(b"\n", place)
+            header, place = data[place:end].split(), end + 1
+            if header[-1] == b"missing":
+                yield None
+                continue
+            size = int(header[-1])
+            yield data[place : place + size].decode("utf-8", "replace")
+            place += size + 1
+
+    def label_commits(self, revision: str = "HEAD", limit: int | None = None) -> Iterator[LabelCommit]:
+        """Commits that changed the label snapshot, newest first.
+
+        Args:
+            revision: the newest, a branch, or a range such as `main..walks`.
+            limit: at most so many.
+        """
+        return self._synced_commits((f"{LABELS}.dvc",), revision, limit)
+
+    def synced_commits(self, revision: str = "HEAD") -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot or the recordings, newest first."""
-        return self._synced_commits(f"{LABELS}.dvc", f"{SERIES}.dvc")
+        return self._synced_commits((f"{LABELS}.dvc", f"{SERIES}.dvc"), revision, None)
 
-    def _synced_commits(self, *pointers: str) -> Iterator[LabelCommit]:
-        for line in self.git("log", "--format=%H%x09%s", "--", *pointers).splitlines():
-            commit, _, subject = line.partition("\t")
-            labels, series = (parse_pointer(self.show(commit, f"{p}.dvc")) for p in (LABELS, SERIES))
-            yield LabelCommit(commit, labels, series, subject)
+    def _synced_commits(
+        self, pointers: tuple[str, ...], revision: str, limit: int | None
+    ) -> Iterator[LabelCommit]:
+        most = [f"--max-count={limit}"] if limit is not None else []
+        text = self.git("log", f"--format={LOG_FORMAT}", *most, "--end-of-options", revision, "--", *pointers)
+        found = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
+        names = [
+            f"{name}.dvc" for commit, *_ in found
+            for name in (f"{commit}:{LABELS}", f"{commit}:{SERIES}", f"{commit}^:{LABELS}")
+        ]  # fmt: skip
+        texts = self.contents(names)
+        for commit, parents, time, author, subject, body in found:
+            labels, series, before = (parse_pointer(next(texts)) for _ in range(3))
+            yield LabelCommit(
+                commit, labels, series, subject, body, time, author, tuple(parents.split()), before
+            )
 
     def label_commit(self, labels: str) -> str | None:
         """The first commit whose snapshot has this hash: the one that made these labels."""
@@ -126,5 +197,9 @@ class Git:
 
 
 def parse_pointer(text: str | None) -> str:
-    """Hash in the text of a pointer such as `data/labels.dvc`; "" where there is none."""
-    return str(yaml.safe_load(text)["outs"][0]["md5"]) if text else ""
+    """Hash in the text of a pointer such as `data/labels.dvc`; "" where there is none, or not exactly one.
+
+    Read as text: a parser of YAML takes seconds for the pointers of a long history.
+    """
+    found = POINTER_HASH.findall(text or "")
+    return str(found[0]) if len(found) == 1 else ""

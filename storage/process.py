@@ -66,13 +66,24 @@ def run(
         SetupError: the program is not there.
         ProgramError: it ended with an error, or not in time.
     """
+    return output(args, cwd=cwd, env=env, timeout=timeout).decode("utf-8", "replace")
+
+
+def output(
+    args: Sequence[Argument],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    stdin: bytes = b"",
+) -> bytes:
+    """The same for a program that is given something to read, or whose output is not text."""
     words = [os.fspath(arg) for arg in args]
     line = " ".join(words)
     try:
         done = subprocess.run(
-            words, cwd=cwd, env=env, timeout=timeout, stdin=subprocess.DEVNULL, capture_output=True,
-            encoding="utf-8", errors="replace", check=False,
-        )  # fmt: skip
+            words, cwd=cwd, env=env, timeout=timeout, input=stdin, capture_output=True, check=False
+        )
     except (FileNotFoundError, PermissionError) as error:
         if cwd is not None and not cwd.is_dir():
             raise
@@ -80,12 +91,13 @@ def run(
         cure = f"install {words[0]}, then run the command again"
         raise SetupError(f"{words[0]} cannot be run", why=why, cure=cure) from error
     except subprocess.TimeoutExpired as error:
-        stderr = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else ""
+        stderr = (error.stderr or b"").decode("utf-8", "replace")
         why = f"it did not end within {timeout:g} s"
         raise ProgramError(f"`{line}` was cut off", returncode=None, stderr=stderr, why=why) from error
     if done.returncode:
-        why = tail(done.stderr) or tail(done.stdout) or f"exit status {done.returncode}"
-        raise ProgramError(f"`{line}` failed", returncode=done.returncode, stderr=done.stderr, why=why)
+        stderr, stdout = (text.decode("utf-8", "replace") for text in (done.stderr, done.stdout))
+        why = tail(stderr) or tail(stdout) or f"exit status {done.returncode}"
+        raise ProgramError(f"`{line}` failed", returncode=done.returncode, stderr=stderr, why=why)
     return done.stdout
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,21 @@ def md5(path: Path) -> str:
     if not path.exists():
         return ""
     if path.is_dir():
-        files = sorted((p.relative_to(path).as_posix(), p) for p in path.rglob("*") if p.is_file())
-        listing = [{"md5": md5(file), "relpath": name} for name, file in files]
-        text = json.dumps(listing, sort_keys=True).encode()
-        return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+        files = {p.relative_to(path).as_posix(): md5(p) for p in path.rglob("*") if p.is_file()}
+        return md5_bytes(dir_listing(files)) + ".dir"
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def md5_bytes(data: bytes) -> str:
+    """MD5 in hex."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def dir_listing(files: Mapping[str, str]) -> bytes:
+    """What DVC's cache holds for a folder: the MD5 of each file by its path in it. Its own MD5 names the folder."""
+    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
+    return json.dumps(listing, sort_keys=True).encode()
 
 
 def pointer_md5(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from functools import cached_property
@@ -19,10 +20,11 @@ import yaml
 
 from storage import process, settings
 from storage.errors import InputError, NotFoundError, ServiceError
-from storage.files import pointer_md5, write_bytes
+from storage.files import dir_listing, md5_bytes, pointer_md5, write_bytes
 from storage.git import Git
 
 REMOTE = "bucket"
+PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
 
 
 class Repository(Git):
@@ -50,6 +52,36 @@ class Repository(Git):
         with redirect_stdout(io.StringIO()):
             self._dvc.add([str(self.root / path)])
         return self.pointer(path)
+
+    def store(self, files: Mapping[str, bytes]) -> str:
+        """Put a folder's files and its listing into the local DVC cache, as `dvc add` would; the work tree stays.
+
+        DVC itself is not asked, for importing it takes longer than a small snapshot does. Files go first and the
+        listing last, so that a listing in the cache is a whole folder.
+
+        Returns:
+            The folder's hash; "" for no files.
+        """
+        if not files:
+            return ""
+        hashes = {name: md5_bytes(data) for name, data in files.items()}
+        for name, md5 in hashes.items():
+            self._put(md5, files[name])
+        listing = dir_listing(hashes)
+        md5 = md5_bytes(listing) + ".dir"
+        self._put(md5, listing)
+        return md5
+
+    def _put(self, md5: str, data: bytes) -> None:
+        path = self._cached(md5)
+        if path.exists():
+            return
+        # Beside the cache, where DVC looks for no objects; the process id keeps two that store the same apart.
+        beside = self.root / ".dvc" / "tmp" / f"store.{os.getpid()}"
+        write_bytes(beside, data)
+        beside.chmod(PROTECTED)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.replace(path)
 
     def push(self) -> None:
         """Copy what the work tree's pointers and the run cache name to the DVC remote.

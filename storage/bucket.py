@@ -1,49 +1,37 @@
-"""The bucket: the one module that speaks S3.
+"""The bucket: the one module that knows what S3 can do.
 
 Plain S3 calls in path style, so that MinIO, versitygw and the clouds' own stores are alike. The keys are in
-docs/formats.md. Botocore's errors become ours by one table.
+docs/formats.md; how requests travel, are tried again and fail is in storage/s3_http.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import base64
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPException
-from typing import Any, TypeVar
-from urllib.error import HTTPError
+from typing import TypeVar
+from urllib.parse import quote, unquote_plus
 from urllib.request import urlopen
 from uuid import uuid4
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
-
-from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
+from storage.errors import ConflictError, NotFoundError, ServiceError
+from storage.s3_http import Answer, Request, S3Http
 from storage.settings import Settings
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 THREADS = 16
-HANGING = 5  # seconds without a word after which a server counts as away
+AHEAD = 16  # items for each thread that `parallel` takes before their results are asked for
 DELETE_LIMIT = 1000  # keys in one DeleteObjects call, by the S3 protocol
 
-ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
-    "NoSuchKey": (NotFoundError, "the object is not there"),
-    "404": (NotFoundError, "the object is not there"),
-    "NoSuchBucket": (NotFoundError, "the bucket does not exist"),
-    "PreconditionFailed": (ConflictError, "somebody else wrote it in the meantime"),
-    "412": (ConflictError, "somebody else wrote it in the meantime"),
-    "AccessDenied": (ServiceError, "the credentials may not do this"),
-    "403": (ServiceError, "the credentials may not do this"),
-    "InvalidAccessKeyId": (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server"),
-    "SignatureDoesNotMatch": (ServiceError, "AWS_SECRET_ACCESS_KEY is wrong"),
-}
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Object:
     """What LIST says of an object; for an object put in one part, `etag` is the MD5 of its bytes."""
 
@@ -53,79 +41,52 @@ class Object:
 
 
 class Bucket:
-    """One bucket on one S3 server.
+    """One bucket on one S3 server. Threads may share it.
+
+    Every method may be called again after it was cut off. A request that meets a server in trouble is tried again
+    for a while.
 
     Raises (every method):
-        ServiceError: the server is away or refuses the credentials.
+        ServiceError: the server is away, fails, or refuses the credentials.
         NotFoundError: the bucket or the key does not exist.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.name = settings.bucket
         self.endpoint = settings.s3_endpoint
-        # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
-        region = {"LocationConstraint": settings.region}
-        self._place = {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": region}
-        self._greet()
-        # Without boto3, which is the same client and a tenth of a second more to import.
-        self._client = get_session().create_client(
-            "s3",
-            endpoint_url=settings.s3_endpoint,
-            aws_access_key_id=settings.access_key_id,
-            aws_secret_access_key=settings.secret_access_key.get_secret_value(),
-            region_name=settings.region,
-            config=Config(
-                s3={"addressing_style": "path"},
-                connect_timeout=2,
-                read_timeout=20,
-                # One retry is needed: servers close idle connections without a word.
-                retries={"total_max_attempts": 3, "mode": "standard"},
-                max_pool_connections=THREADS,
-                # Newer defaults add checksums that some S3 servers refuse.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
-
-    def _greet(self) -> None:
-        """Ask for any answer at all, before real requests are given the time that large objects need."""
-        try:
-            urlopen(self.endpoint, timeout=HANGING).close()  # noqa: S310 -- the scheme is checked by the settings
-        except HTTPError:
-            return  # a refusal is an answer
-        except (OSError, HTTPException) as error:
-            raise self._away(self.url(""), type(error).__name__) from error
-
-    def _away(self, where: str, why: str) -> ServiceError:
-        cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
-        return ServiceError(
-            f"the S3 server at {self.endpoint} does not answer", where=where, why=why, cure=cure
-        )
+        self._region = settings.region
+        self._http = S3Http(settings)
+        self._http.greet()
 
     def create(self) -> bool:
         """Make the bucket if it does not exist; says whether it was made."""
-        with self._errors(""):
-            try:
-                self._client.create_bucket(Bucket=self.name, **self._place)
-            except ClientError as error:
-                if _code(error) in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-                    return False
-                raise
-            return True
+        place = "http://s3.amazonaws.com/doc/2006-03-01/"
+        # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
+        region = f"<LocationConstraint>{escape(self._region)}</LocationConstraint>"
+        body = f'<CreateBucketConfiguration xmlns="{place}">{region}</CreateBucketConfiguration>'
+        first = self._region == "us-east-1"
+        request = Request("PUT", self.name, body=b"" if first else body.encode())
+        answer = self._http.send(request, self.url(""))
+        if answer.code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            return False
+        self._accept(answer, "")
+        return True
 
     def objects(self, prefix: str) -> Iterator[Object]:
         """All objects whose key starts with `prefix`, in the order of their keys."""
-        with self._errors(prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    yield Object(item["Key"], item["ETag"].strip('"'), item["Size"])
+        with ThreadPoolExecutor(1) as server:
+            page: Future[ElementTree.Element] | None = server.submit(self._page, prefix, "")
+            while page:
+                listing = page.result()
+                token = listing.findtext("{*}NextContinuationToken")
+                # The server works on the next page while this one is read.
+                page = server.submit(self._page, prefix, token) if token else None
+                yield from _listed(listing)
 
     def get(self, key: str) -> tuple[bytes, str]:
         """The bytes and the ETag of an object."""
-        with self._errors(key):
-            answer = self._client.get_object(Bucket=self.name, Key=key)
-            return answer["Body"].read(), answer["ETag"].strip('"')
+        answer = self._ask("GET", key)
+        return answer.data, answer.etag
 
     def put(self, key: str, data: bytes, *, match: str | None = None, content_type: str = "") -> str:
         """Write an object whole and return its ETag.
@@ -139,34 +100,55 @@ class Bucket:
         Raises:
             ConflictError: the object is not the one that `match` names.
         """
-        condition = {} if match is None else {"IfMatch": match} if match else {"IfNoneMatch": "*"}
-        kind = {"ContentType": content_type} if content_type else {}
-        with self._errors(key):
-            answer = self._client.put_object(Bucket=self.name, Key=key, Body=data, **condition, **kind)
-            return str(answer["ETag"]).strip('"')
+        headers = {"Content-Type": content_type} if content_type else {}
+        if match is not None:
+            headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
+        answer = self._send("PUT", key, headers=headers, body=data)
+        if answer.overtaken and answer.tries > 1 and self._holds(key, data):
+            # The answer to an earlier try was lost on its way; what overtook us was ourselves.
+            return hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if match and answer.gone:
+            raise ConflictError(
+                "the bucket refused", where=self.url(key), why="somebody deleted it meanwhile"
+            )
+        return self._accept(answer, key).etag
+
+    def copy(self, source: str, target: str) -> str:
+        """Copy an object on the server and return the ETag of the copy; one that is there is overwritten."""
+        place = quote(f"/{self.name}/{source}", safe="/~")
+        answer = self._ask("PUT", target, headers={"x-amz-copy-source": place})
+        return (ElementTree.fromstring(answer.data).findtext("{*}ETag") or "").strip('"')
+
+    def copy_prefix(self, source: str, target: str) -> int:
+        """Copy every object below one prefix to another one, but those that are there with the same ETag.
+
+        Returns:
+            How many were copied. What else is below `target` stays.
+        """
+        have = {item.key.removeprefix(target): item.etag for item in self.objects(target)}
+        names = [
+            name
+            for item in self.objects(source)
+            if have.get(name := item.key.removeprefix(source)) != item.etag
+        ]
+        return sum(1 for _ in parallel(lambda name: self.copy(source + name, target + name), names))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; one that is not there is no error."""
         names = list(keys)
-        for start in range(0, len(names), DELETE_LIMIT):
-            some = names[start : start + DELETE_LIMIT]
-            with self._errors(some[0]):
-                answer = self._client.delete_objects(
-                    Bucket=self.name, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
-                )
-            for failed in answer.get("Errors", ()):
-                raise ServiceError(
-                    "an object could not be deleted",
-                    where=f"s3://{self.name}/{failed['Key']}",
-                    why=f"{failed['Code']}: {failed.get('Message', '')}",
-                )
+        portions = [names[start : start + DELETE_LIMIT] for start in range(0, len(names), DELETE_LIMIT)]
+        for _ in parallel(self._delete, portions):
+            pass
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete every object whose key starts with `prefix`; returns how many there were."""
+        keys = [item.key for item in self.objects(prefix)]
+        self.delete(keys)
+        return len(keys)
 
     def sign(self, key: str, seconds: int = 60) -> str:
         """An address that lets anybody read the object for a while."""
-        url: str = self._client.generate_presigned_url(
-            "get_object", Params={"Bucket": self.name, "Key": key}, ExpiresIn=seconds
-        )
-        return url
+        return self._http.signed(f"{self.name}/{key}", seconds)
 
     def probe(self) -> list[str]:
         """Do everything once that the work needs, on an object of its own; returns what was done.
@@ -186,6 +168,61 @@ class Bucket:
         if list(self.objects(key)):
             raise ServiceError("the bucket keeps what was deleted", where=self.url(key))
         return ["put", "get", "list", "conditional put", "signed address", "delete"]
+
+    def url(self, key: str) -> str:
+        """The object's name as people and task data write it: `s3://bucket/key`."""
+        return f"s3://{self.name}/{key}"
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        path = f"{self.name}/{key}" if key else self.name
+        return self._http.send(Request(method, path, query or {}, headers or {}, body), self.url(key))
+
+    def _ask(self, method: str, key: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self._accept(self._send(method, key, headers=headers), key)
+
+    def _accept(self, answer: Answer, key: str) -> Answer:
+        if answer.code:
+            raise self._http.refusal(answer, self.url(key))
+        return answer
+
+    def _page(self, prefix: str, token: str) -> ElementTree.Element:
+        # Encoded, for XML cannot hold every character that a key can.
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        query |= {"continuation-token": token} if token else {}
+        request = Request("GET", self.name, query)
+        answer = self._accept(self._http.send(request, self.url(prefix)), prefix)
+        return ElementTree.fromstring(answer.data)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.get(key)[0] == data
+        except NotFoundError:
+            return False
+
+    def _delete(self, keys: list[str]) -> None:
+        items = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
+        body = f"<Delete><Quiet>true</Quiet>{items}</Delete>".encode()
+        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
+        request = Request("POST", self.name, {"delete": ""}, headers, body)
+        answer = self._accept(self._http.send(request, self.url(keys[0])), keys[0])
+        for failed in ElementTree.fromstring(answer.data).iterfind("{*}Error"):
+            raise ServiceError(
+                "an object could not be deleted",
+                where=self.url(failed.findtext("{*}Key") or ""),
+                why=f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}",
+            )
+
+    # -- what doctor tries ------------------------------------------------------------------------
 
     def _refuses_a_second(self, key: str, data: bytes) -> None:
         try:
@@ -208,30 +245,31 @@ class Bucket:
         if found != data:
             raise ServiceError("a signed address gives other bytes", where=self.url(key))
 
-    def url(self, key: str) -> str:
-        """The object's name as people and task data write it: `s3://bucket/key`."""
-        return f"s3://{self.name}/{key}"
-
-    @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
-        where = self.url(key)
-        try:
-            yield
-        except ClientError as error:
-            code = _code(error)
-            kind, why = ERRORS.get(
-                code, (ServiceError, f"{code}: {error.response['Error'].get('Message', '')}")
-            )
-            raise kind("the bucket refused", where=where, why=why, cure="labeltrail doctor") from error
-        except BotoCoreError as error:
-            raise self._away(where, type(error).__name__) from error
-
 
 def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Apply a bucket call to many items, several at a time, results in order."""
+    """Apply a bucket call to many items, several at a time, results in order.
+
+    Items are taken as results are asked for, so that neither heaps up. The first error ends it: what runs is
+    waited for, what has not begun never does.
+    """
+    waiting: deque[Future[B]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(function, items)
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= THREADS * AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
-def _code(error: Any) -> str:
-    return str(error.response["Error"]["Code"])
+def _listed(listing: ElementTree.Element) -> Iterator[Object]:
+    space = listing.tag.removesuffix("ListBucketResult")
+    names = f"{space}Key", f"{space}ETag", f"{space}Size"
+    encoded = listing.findtext(f"{space}EncodingType") == "url"
+    for item in listing.iterfind(f"{space}Contents"):
+        key, etag, size = (item.findtext(name) or "" for name in names)
+        yield Object(unquote_plus(key) if encoded else key, etag.strip('"'), int(size))

@@ -31,6 +31,7 @@ from storage.git import LABELS, SERIES, parse_pointer
 from storage.merge import Merge, changes_between, three_way
 from storage.mirror import Row
 from storage.project import Project
+from storage.record_merge import combiner
 from storage.remote import State, Theirs
 from storage.shared_config import ConfigMerge
 from storage.snapshot import Record
@@ -146,7 +147,7 @@ def _bring_together(project: Project, state: State, theirs: Theirs, config: Conf
     base = _base(project, state)
     series = recordings.merge(project, base[1], theirs.series)
     labels, ids = _merge_labels(project, base[0], state, theirs)
-    conflicts.refuse(labels, series)
+    conflicts.refuse([*labels.conflicts, *series.conflicts])
     shared_config.write(project, state, config)
     recordings.write(project, series)
     warnings = _write_labels(project, labels, theirs, set(series.merged))
@@ -230,7 +231,7 @@ def _merge_labels(
     for name in ours.keys() & current.keys() & set(ids.values()):
         # Made again by whoever had the token where the annotator has left: still that person's annotation.
         current[name] = current[name] | {"annotator": ours[name]["annotator"]}
-    return three_way(was, ours, current, snapshot.same), ids
+    return three_way(was, ours, current, snapshot.same, combiner()), ids
 
 
 def _records(project: Project, md5: str) -> dict[str, Record]:
@@ -240,7 +241,10 @@ def _records(project: Project, md5: str) -> dict[str, Record]:
 
 def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, series: set[str]) -> list[str]:
     """Write shards, tasks and sets; returns warnings."""
-    snapshot.write(project.root / LABELS, labels.merged.values())
+    shards = snapshot.dump(labels.merged.values())
+    folder = project.root / LABELS
+    gone = {path.name: b"" for path in folder.glob("*") if path.name not in shards}
+    snapshot.write(folder, gone | shards)
     known = tasks.read(project.root / tasks.PATH)
     # What the work tree says of a task wins: Label Studio never reads a task's object twice.
     merged = {key: known.get(key, theirs.tasks.get(key, {})) for key in series}

@@ -1,36 +1,62 @@
-"""What both sides changed since the last sync, told to the person who has to settle it."""
+"""What both sides changed since their base, told to the person who has to settle it."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from typing import Any
+
 from storage import history
 from storage.errors import ConflictError
-from storage.merge import Merge
-from storage.snapshot import Record
+from storage.merge import Conflict
 
 
-def refuse(labels: Merge[Record], series: Merge[str]) -> None:
+def refuse(
+    conflicts: Iterable[Conflict], command: str = "labeltrail sync", theirs: str = "Label Studio"
+) -> None:
     """Stop before anything is written.
 
+    Args:
+        conflicts: what is not settled.
+        command: what settles them, with `--ours`, `--theirs` or `--settle`.
+        theirs: what the other side is called.
+
     Raises:
-        ConflictError: an annotation or a recording was changed on both sides; names each with both versions.
+        ConflictError: there is one; names each with both values and who labeled.
     """
-    lines = [
-        f"annotation {c.name} of {(c.ours or c.theirs or c.base or {}).get('series')}: "
-        f"here {_brief(c.ours)}; in Label Studio {_brief(c.theirs)}"
-        for c in labels.conflicts
-    ]
-    lines += [f"recording {c.name}: changed here and in the bucket" for c in series.conflicts]
-    if lines:
+    found = list(conflicts)
+    if found:
         raise ConflictError(
-            f"{history.plural(len(lines), 'conflict')}: changed on both sides since the last sync",
-            where="\n    ".join(lines),
+            f"{history.plural(len(found), 'conflict')}: changed on both sides",
+            where="\n    ".join(line(conflict, theirs) for conflict in found),
             why="nothing was written",
-            cure="make both sides alike (git checkout HEAD -- data/labels.dvc, or the annotation), "
-            "then labeltrail sync",
+            cure=f"{command} --ours, {command} --theirs, or one by one: "
+            f"{command} --settle {found[0].name}=ours",
         )
 
 
-def _brief(record: Record | None) -> str:
-    if record is None:
-        return "deleted"
-    return f"{history.plural(len(record['result']), 'region')} by {record['annotator']} ({record.get('updated_at')})"
+def line(conflict: Conflict, theirs: str = "Label Studio") -> str:
+    """One conflict: its name, series, annotators and both values."""
+    who = f" ({', '.join(conflict.who)})" if conflict.who else ""
+    values = (
+        f"here {value(conflict.ours)}; in {theirs} {value(conflict.theirs)}; before {value(conflict.base)}"
+    )
+    return f"{conflict.name} in {conflict.series}{who}: {values}"
+
+
+def value(found: Any) -> str:
+    """A region, an annotation or a field in a few words."""
+    if found is None:
+        return "nothing"
+    if isinstance(found, dict) and "result" in found:
+        return history.plural(len(found["result"]), "region")
+    if isinstance(found, dict) and "value" in found:
+        facts = found["value"]
+        labels = ", ".join(history.region_labels(found)) or found.get("type", "")
+        return f"{labels} {facts.get('start')} to {facts.get('end')}" if "start" in facts else labels
+    return json.dumps(found, ensure_ascii=False)
+
+
+def to_json(conflict: Conflict) -> dict[str, Any]:
+    """For `--json`: both values whole."""
+    return vars(conflict) | {"who": list(conflict.who)}

@@ -2,16 +2,19 @@
 
 Bucket and Label Studio are to a label commit what `origin` is to a git branch. Each side is a mapping from
 a name (record id, series key) to a value; what only one side changed is taken, what both changed alike is
-agreed, what they changed differently is a conflict that a person settles.
+agreed, what they changed differently is combined where it can be, and a conflict that a person settles where not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from storage.errors import InputError
 
 V = TypeVar("V")
+OURS, THEIRS = "ours", "theirs"
 
 
 @dataclass(frozen=True)
@@ -24,28 +27,79 @@ class Change(Generic[V]):
 
 
 @dataclass(frozen=True)
-class Conflict(Generic[V]):
-    """One name that both sides changed, differently."""
+class Conflict:
+    """One thing that both sides changed, differently.
+
+    Attributes:
+        name: what it is settled by: `<record id>` for a whole annotation, `<record id>/<region id>` for a region,
+            `<record id>.<field>` for a field of an annotation, `series/<series key>` for a recording.
+        series: key of the series.
+        what: in words, such as `region x1`.
+        base, ours, theirs: the three values; None where it is not there.
+        who: annotators of both sides.
+    """
 
     name: str
-    base: V | None
-    ours: V | None
-    theirs: V | None
+    series: str
+    what: str
+    base: Any
+    ours: Any
+    theirs: Any
+    who: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How a person settled conflicts: which side is taken, for all of them or one by one.
+
+    Attributes:
+        all: `ours` or `theirs` for every conflict not named; "" leaves those open.
+        named: side by the conflict's name.
+    """
+
+    all: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    def side(self, name: str) -> str:
+        """`ours`, `theirs`, or "" where it is not settled."""
+        return self.named.get(name, self.all)
+
+    @classmethod
+    def parse(cls, all_: str, words: list[str]) -> Settlement:
+        """Read `NAME=ours` and `NAME=theirs`.
+
+        Raises:
+            InputError: a word is neither.
+        """
+        named = {}
+        for word in words:
+            name, _, side = word.rpartition("=")
+            if not name or side not in (OURS, THEIRS):
+                cure = "--settle NAME=ours or --settle NAME=theirs; the conflict's name stands in the list"
+                raise InputError(f"cannot settle by {word!r}", cure=cure)
+            named[name] = side
+        return cls(all_, named)
+
+
+OPEN = Settlement()
+
+# Combines a name's base, ours and theirs; returns the value and what could not be combined.
+Combine = Callable[[str, V | None, V | None, V | None], tuple[V | None, list[Conflict]]]
 
 
 @dataclass(frozen=True)
 class Merge(Generic[V]):
     """Attributes:
-    merged: the agreed values; for a conflict, ours.
-    incoming: what theirs changed and ours takes over.
-    outgoing: what ours changed and theirs does not have yet.
+    merged: the agreed values; for an open conflict, ours.
+    incoming: what ours has to take over.
+    outgoing: what theirs has to take over.
     conflicts: what has to be settled before anything is written.
     """
 
     merged: dict[str, V] = field(default_factory=dict)
     incoming: list[Change[V]] = field(default_factory=list)
     outgoing: list[Change[V]] = field(default_factory=list)
-    conflicts: list[Conflict[V]] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
 
 
 def three_way(
@@ -53,6 +107,7 @@ def three_way(
     ours: Mapping[str, V],
     theirs: Mapping[str, V],
     same: Callable[[V, V], bool],
+    combine: Combine[V],
 ) -> Merge[V]:
     """Merge `theirs` into `ours`; where both are the same by `same`, the bytes of ours stay."""
 
@@ -62,23 +117,37 @@ def three_way(
     result: Merge[V] = Merge()
     for name in sorted(base.keys() | ours.keys() | theirs.keys()):
         was, our, their = base.get(name), ours.get(name), theirs.get(name)
-        value = our
-        if equal(our, their):
-            pass
+        if equal(our, their) or equal(was, their):
+            value = our
         elif equal(was, our):
-            result.incoming.append(Change(name, our, their))
             value = their
-        elif equal(was, their):
-            result.outgoing.append(Change(name, their, our))
         else:
-            result.conflicts.append(Conflict(name, was, our, their))
+            value, conflicts = combine(name, was, our, their)
+            result.conflicts.extend(conflicts)
+            value = our if equal(value, our) else value
+        if not equal(our, value):
+            result.incoming.append(Change(name, our, value))
+        if not equal(their, value):
+            result.outgoing.append(Change(name, their, value))
         if value is not None:
             result.merged[name] = value
     return result
+
+
+def whole(settlement: Settlement, kind: str) -> Combine[Any]:
+    """Combines values that cannot be taken apart, such as recordings: one side is taken whole, or none."""
+
+    def combine(name: str, was: Any, our: Any, their: Any) -> tuple[Any, list[Conflict]]:
+        side = settlement.side(f"{kind}/{name}")
+        if side:
+            return (our if side == OURS else their), []
+        return our, [Conflict(f"{kind}/{name}", name, kind, was, our, their)]
+
+    return combine
 
 
 def changes_between(
     before: Mapping[str, V], after: Mapping[str, V], same: Callable[[V, V], bool]
 ) -> list[Change[V]]:
     """What was added, changed and removed, by name."""
-    return three_way(before, before, after, same).incoming
+    return three_way(before, before, after, same, whole(OPEN, "")).incoming

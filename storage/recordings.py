@@ -11,22 +11,25 @@ from storage.errors import InputError
 from storage.files import write_bytes
 from storage.git import SERIES
 from storage.keys import series_key
-from storage.merge import Merge, three_way
+from storage.merge import OPEN, Merge, Settlement, three_way, whole
 from storage.progress import track
 from storage.project import Project
 
 
-def merge(project: Project, base: str, theirs: Mapping[str, str]) -> Merge[str]:
+def merge(
+    project: Project, base: str, theirs: Mapping[str, str], settlement: Settlement = OPEN
+) -> Merge[str]:
     """Three-way comparison by MD5.
 
     Args:
         project: whose work tree is ours.
         base: hash of the folder that both sides came from.
         theirs: MD5 by series key, as the bucket has it.
+        settlement: how conflicts were settled.
     """
     repository = project.repository
     was, ours = (by_series(repository.folder(md5)) for md5 in (base, repository.pointer(SERIES)))
-    return three_way(was, ours, theirs, operator.eq)
+    return three_way(was, ours, theirs, operator.eq, whole(settlement, "series"))
 
 
 def by_series(folder: Mapping[str, str]) -> dict[str, str]:

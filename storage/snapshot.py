@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +95,16 @@ def shard_name(series: str) -> str:
 
 def dump_shard(records: Iterable[Record]) -> bytes:
     """Lines sorted by (series, id), keys sorted, no blanks."""
-    ordered = sorted(records, key=lambda r: (r["series"], r["id"]))
-    lines = [json.dumps(r, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n" for r in ordered]
-    return "".join(lines).encode()
+    return b"".join(map(_line, sorted(records, key=_place)))
+
+
+def _line(record: Record) -> bytes:
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return record["series"], record["id"]
 
 
 def parse_shard(data: bytes, where: str) -> list[Record]:
@@ -117,6 +126,56 @@ def parse_shard(data: bytes, where: str) -> list[Record]:
     return records
 
 
+# -- a few records of a large shard ---------------------------------------------------------------
+
+
+def find(data: bytes, names: Iterable[str]) -> dict[str, Record]:
+    """Records of a shard by id; only their lines are parsed, so that a large shard costs little."""
+    return {name: record for name in names for _, _, record in _spans(data, name)}
+
+
+def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
+    """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
+    spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
+    edges = [0, *(edge for span in spans for edge in span), len(data)]
+    lines = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)).splitlines(
+        keepends=True
+    )
+    added = sorted((record for record in changes.values() if record is not None), key=_place)
+    if len(added) > len(lines):
+        added.extend(json.loads(line) for line in lines)
+        return dump_shard(added)
+    for record in added:
+        place = bisect_left(lines, _place(record), key=lambda line: _place(json.loads(line)))
+        lines.insert(place, _line(record))
+    return b"".join(lines)
+
+
+def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None, Record | None]]:
+    """Ids of the records whose lines differ between two versions of a shard, with both; parses no other line."""
+    old, new = before.splitlines(), after.splitlines()
+    alike = set(old) & set(new)
+    was, now = ({r["id"]: r for r in map(json.loads, filterfalse(alike.__contains__, s))} for s in (old, new))
+    for name in sorted(was.keys() | now.keys()):
+        yield name, was.get(name), now.get(name)
+
+
+def _spans(data: bytes, name: str) -> Iterator[tuple[int, int, Record]]:
+    """Start, end and record of the line whose record has this id; an id may stand in other lines, as a region's."""
+    wanted = b'"id":' + json.dumps(name, ensure_ascii=False).encode()
+    place = data.find(wanted)
+    while place >= 0:
+        start, end = data.rfind(b"\n", 0, place) + 1, data.index(b"\n", place) + 1
+        record = json.loads(data[start:end])
+        if record["id"] == name:
+            yield start, end, record
+            return
+        place = data.find(wanted, end)
+
+
+# -- all of them ----------------------------------------------------------------------------------
+
+
 def dump(records: Iterable[Record]) -> dict[str, bytes]:
     """All shards of a snapshot, by file name; a shard without records does not exist."""
     shards: dict[str, list[Record]] = defaultdict(list)
@@ -125,29 +184,20 @@ def dump(records: Iterable[Record]) -> dict[str, bytes]:
     return {name: dump_shard(shards[name]) for name in sorted(shards)}
 
 
-def write(folder: Path, records: Iterable[Record]) -> list[str]:
-    """Bring the shards in `folder` up to date; files that would not change are left alone.
+def write(folder: Path, shards: Mapping[str, bytes]) -> None:
+    """Put these shards into the folder, remove those that are empty, and leave all others alone.
 
     Every write is a new file put in place of the old one: DVC links work tree and cache, and writing into
     a linked file would change the cached copy of an older snapshot.
-
-    Returns:
-        Names of the shards that were written or removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shards = dump(records)
-    touched = []
-    for old in sorted(folder.iterdir()):
-        if old.name not in shards:
-            old.unlink()
-            touched.append(old.name)
+    for left_over in folder.glob("*.part"):
+        left_over.unlink()
     for name, data in shards.items():
-        path = folder / name
-        if path.is_file() and path.read_bytes() == data:
-            continue
-        write_bytes(path, data)
-        touched.append(name)
-    return touched
+        if data:
+            write_bytes(folder / name, data)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def read(folder: Path = PATH) -> dict[str, list[Record]]:

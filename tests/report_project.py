@@ -83,9 +83,8 @@ def lay_dataset(
     index = dataset.Index(channels, labels, (), 50.0, 10, 64, 64, entries, {}, (), (), hashes)
     dataset.write(dict.fromkeys(set_of, target), index)
     fixed = {"annotator": "ann@example.com", "result": []}
-    snapshot.write(
-        snapshot.PATH, [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(set_of)]
-    )
+    records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(set_of)]
+    snapshot.write(snapshot.PATH, snapshot.dump(records))
 
 
 def lay_model(labels: tuple[str, ...], channels: tuple[str, ...]) -> str:

@@ -50,7 +50,7 @@ def lay_simulated(root: Path) -> None:
             for r in recording.regions
         ]
         records.append(record(recording.series, spans))
-    snapshot.write(root / "data/labels", records[:5])
+    snapshot.write(root / "data/labels", snapshot.dump(records[:5]))
     rows = dict(
         zip([r.series for r in made], ["train", "validation", "test", "train", "train"], strict=False)
     )
@@ -73,7 +73,7 @@ def small(series: dict[str, np.ndarray], regions: dict[str, list[Region]], **giv
         write_bytes(Path(f"data/series/{key}.csv"), ("time,x,y\n" + "\n".join(lines) + "\n").encode())
     xml = label_config.render(("x", "y"), given.get("labels", ("A", "B")), "time")
     write_bytes(Path("data/label_config.xml"), xml.encode())
-    snapshot.write(Path("data/labels"), [record(key, found) for key, found in regions.items()])
+    snapshot.write(Path("data/labels"), snapshot.dump(record(key, found) for key, found in regions.items()))
     sets.write({key: sets.Row(key, names.get(key, "train")) for key in series})
     write_params(**given.get("params", {}))
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from storage import snapshot
 from storage.errors import InputError
 from storage.merge import three_way
+from storage.record_merge import combiner
 from storage.snapshot import Record
 
 # As Label Studio 1.23.2's target storage writes it.
@@ -151,9 +152,11 @@ def test_order_makes_no_difference_and_reading_gives_back_what_was_written(
 def test_a_merge_is_symmetric_up_to_conflicts_and_loses_nothing(
     base: dict[str, Record], ours: dict[str, Record], theirs: dict[str, Record]
 ) -> None:
-    one, other = three_way(base, ours, theirs, snapshot.same), three_way(base, theirs, ours, snapshot.same)
+    one, other = (
+        three_way(*sides, snapshot.same, combiner()) for sides in ((base, ours, theirs), (base, theirs, ours))
+    )
     assert [c.name for c in one.conflicts] == [c.name for c in other.conflicts]
-    settled = {c.name for c in one.conflicts}
+    settled = {c.name.partition("/")[0].partition(".")[0] for c in one.conflicts}
     for name in (base.keys() | ours.keys() | theirs.keys()) - settled:
         assert json.dumps(one.merged.get(name), sort_keys=True) == json.dumps(
             other.merged.get(name), sort_keys=True
@@ -164,14 +167,31 @@ def test_a_merge_is_symmetric_up_to_conflicts_and_loses_nothing(
             assert name in one.merged
 
 
-def test_unchanged_shards_are_not_written_again(tmp_path: Path) -> None:
+def test_other_shards_are_left_alone(tmp_path: Path) -> None:
     first = [record(), {**record(), "series": "other", "id": "13-aaaaaa"}]
-    assert len(snapshot.write(tmp_path, first)) == 2
+    snapshot.write(tmp_path, snapshot.dump(first))
     (tmp_path / "ab.jsonl.part").write_text("left over", encoding="utf-8")
-    kept = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.jsonl")}
-    changed = snapshot.write(tmp_path, [first[0], {**first[1], "ground_truth": True}])
-    assert changed == ["ab.jsonl.part", snapshot.shard_name("other")]
-    same = tmp_path / snapshot.shard_name("dir/s 3")
-    assert same.stat().st_mtime_ns == kept[same]
-    assert snapshot.write(tmp_path, [first[0]]) == [snapshot.shard_name("other")]
-    assert list(snapshot.read(tmp_path)) == ["dir/s 3"]
+    same, other = (tmp_path / snapshot.shard_name(r["series"]) for r in first)
+    kept = same.stat().st_mtime_ns
+    changed = snapshot.dump_shard([{**first[1], "ground_truth": True}])
+    snapshot.write(tmp_path, {other.name: changed})
+    assert (other.read_bytes(), same.stat().st_mtime_ns) == (changed, kept)
+    snapshot.write(tmp_path, {other.name: b""})
+    assert [path.name for path in tmp_path.iterdir()] == [same.name]
+
+
+@given(snapshots, snapshots, st.sets(st.integers(1, 50)))
+def test_editing_a_shard_is_writing_it_anew(
+    found: dict[str, Record], changed: dict[str, Record], gone: set[int]
+) -> None:
+    changes = {**changed, **{f"{n}-abcdef": None for n in gone}}
+    data = snapshot.dump_shard(found.values())
+    assert snapshot.find(data, changes) == {name: r for name, r in found.items() if name in changes}
+    wanted = {name: r for name, r in {**found, **changes}.items() if r is not None}
+    edited = snapshot.edit(data, changes)
+    assert edited == snapshot.dump_shard(wanted.values())
+    assert {name: sides for name, *sides in snapshot.difference(data, edited)} == {
+        name: [found.get(name), wanted.get(name)]
+        for name in found.keys() | wanted.keys()
+        if found.get(name) != wanted.get(name)
+    }

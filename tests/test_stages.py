@@ -199,7 +199,7 @@ def test_stamps_go_in_and_come_out_in_the_time_format(folder: Path):
     rows = [f"2026-03-29 01:59:{i:02d}.500000,{x},{y}" for i, (x, y) in enumerate(noise(60))]
     write_bytes(Path("data/series/a.csv"), ("time,x,y\n" + "\n".join(rows) + "\n").encode())
     span = ("2026-03-29 01:59:10.5", "2026-03-29 01:59:59.500000", "A")
-    snapshot.write(Path("data/labels"), [record("a", [span])])  # type: ignore[list-item]
+    snapshot.write(Path("data/labels"), snapshot.dump([record("a", [span])]))  # type: ignore[list-item]
     write_params(train={**QUICK["train"], "epochs": 15, "min_batches": 15, "learning_rate": 0.03})
     run_all()
     assert dataset.read_index().series["a"].regions[0].start == 10

@@ -200,7 +200,7 @@ def test_what_both_sides_changed_is_a_conflict_and_nothing_is_written(lab: Lab) 
     head, state = lab.project.repository.head(), lab.project.bucket.get(lab.project.remote.state_key)
     with pytest.raises(ConflictError) as caught:
         lab.sync()
-    assert caught.value.what == "1 conflict: changed on both sides since the last sync"
+    assert caught.value.what == "1 conflict: changed on both sides"
     assert caught.value.where.startswith("annotation ")
     assert caught.value.why == "nothing was written"
     assert (lab.project.repository.head(), lab.project.bucket.get(lab.project.remote.state_key)) == (

@@ -1,0 +1,113 @@
+"""Label snapshots in the DVC cache, read and merged shard by shard.
+
+Two snapshots share the shards that are alike, so what is compared costs what differs, and no more than one shard is
+taken apart at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from storage import snapshot
+from storage.git import LABELS
+from storage.merge import OPEN, Change, Conflict, Settlement, three_way
+from storage.record_merge import combiner
+from storage.repository import Repository
+from storage.snapshot import Record
+
+Shard = dict[str, Record]
+
+
+def records(repository: Repository, labels: str) -> Iterator[Record]:
+    """The records of a label snapshot, by shard, from the DVC cache or its remote."""
+    shards = repository.folder(labels)
+    for name, md5 in sorted(shards.items()):
+        yield from snapshot.parse_shard(repository.read([md5])[md5], f"{LABELS}/{name}")
+
+
+def changes(repository: Repository, before: str, after: str) -> Iterator[Change[Record]]:
+    """What two snapshots differ in, by shard; reads only the shards that differ.
+
+    Args:
+        before: hash of a label snapshot; "" is an empty one.
+        after: the same.
+    """
+    old, new = repository.folder(before), repository.folder(after)
+    for name in differing(old, new):
+        yield from between(_bytes(repository, old.get(name)), _bytes(repository, new.get(name)))
+
+
+def between(before: bytes, after: bytes) -> Iterator[Change[Record]]:
+    """What two versions of a shard differ in."""
+    for name, was, now in snapshot.difference(before, after):
+        if was is None or now is None or not snapshot.same(was, now):
+            yield Change(name, was, now)
+
+
+def differing(*folders: Mapping[str, str]) -> list[str]:
+    """Names of the files that are not the same in all of these folders."""
+    names = set().union(*folders)
+    return sorted(name for name in names if len({folder.get(name) for folder in folders}) > 1)
+
+
+@dataclass
+class LabelMerge:
+    """What becomes of ours.
+
+    Attributes:
+        shards: shards of ours that change: the bytes before and after, b"" where there is none.
+        outgoing: what theirs has to take over.
+        conflicts: what has to be settled before anything is written.
+        labeled: series that somebody labeled, among those of the records that either side changed.
+    """
+
+    shards: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    outgoing: list[Change[Record]] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    labeled: set[str] = field(default_factory=set)
+
+    def add(self, name: str, ours: bytes, sides: tuple[Shard, Shard, Shard], settlement: Settlement) -> None:
+        """Merge one shard, or some of its records: base, ours and theirs."""
+        merge = three_way(*sides, snapshot.same, combiner(settlement))
+        self.conflicts += merge.conflicts
+        self.outgoing += merge.outgoing
+        for change in (*merge.incoming, *merge.outgoing):
+            if change.after is not None and not change.after["was_cancelled"]:
+                self.labeled.add(change.after["series"])
+        if merge.incoming:
+            self.shards[name] = (ours, snapshot.edit(ours, {c.name: c.after for c in merge.incoming}))
+
+    def incoming(self) -> Iterator[Change[Record]]:
+        """What ours has to take over, by shard."""
+        for before, after in self.shards.values():
+            yield from between(before, after)
+
+
+def merge(
+    repository: Repository, base: str, ours: str, theirs: str, settlement: Settlement = OPEN
+) -> LabelMerge:
+    """Three-way merge of snapshots, by region; `base`, `ours` and `theirs` are their hashes."""
+    folders = [repository.folder(md5) for md5 in (base, ours, theirs)]
+    result = LabelMerge()
+    for name in differing(*folders[1:]):
+        was, our, their = (_bytes(repository, folder.get(name)) for folder in folders)
+        result.add(name, our, (parse(was, name), parse(our, name), parse(their, name)), settlement)
+    return result
+
+
+def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str:
+    """Put the snapshot that `ours` becomes by these shards (b"": none) into the DVC cache; returns its hash."""
+    folder = repository.folder(ours)
+    data = repository.read(folder.values())
+    files = {name: data[md5] for name, md5 in folder.items()} | dict(shards)
+    return repository.store({name: text for name, text in files.items() if text})
+
+
+def parse(data: bytes, name: str) -> Shard:
+    """The records of a shard by id."""
+    return {record["id"]: record for record in snapshot.parse_shard(data, f"{LABELS}/{name}")}
+
+
+def _bytes(repository: Repository, md5: str | None) -> bytes:
+    return repository.read([md5])[md5] if md5 else b""

@@ -160,24 +160,33 @@ class Git:
             yield data[place : place + size].decode("utf-8", "replace")
             place += size + 1
 
-    def label_commits(self, revision: str = "HEAD", limit: int | None = None) -> Iterator[LabelCommit]:
+    def tags(self) -> dict[str, list[str]]:
+        """Names of the tags on each commit."""
+        form = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname:short)"
+        found: dict[str, list[str]] = {}
+        for line in self.git("for-each-ref", form, "refs/tags").splitlines():
+            commit, _, name = line.partition(" ")
+            found.setdefault(commit, []).append(name)
+        return found
+
+    def label_commits(self, revision: str = "HEAD", *narrowed: str) -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot, newest first.
 
         Args:
             revision: the newest, a branch, or a range such as `main..walks`.
-            limit: at most so many.
+            narrowed: options of `git log`, such as `--max-count=10` or `--since=2026-01-01`.
         """
-        return self._synced_commits((f"{LABELS}.dvc",), revision, limit)
+        return self._synced_commits((f"{LABELS}.dvc",), revision, narrowed)
 
     def synced_commits(self, revision: str = "HEAD") -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot or the recordings, newest first."""
-        return self._synced_commits((f"{LABELS}.dvc", f"{SERIES}.dvc"), revision, None)
+        return self._synced_commits((f"{LABELS}.dvc", f"{SERIES}.dvc"), revision, ())
 
     def _synced_commits(
-        self, pointers: tuple[str, ...], revision: str, limit: int | None
+        self, pointers: tuple[str, ...], revision: str, narrowed: tuple[str, ...]
     ) -> Iterator[LabelCommit]:
-        most = [f"--max-count={limit}"] if limit is not None else []
-        text = self.git("log", f"--format={LOG_FORMAT}", *most, "--end-of-options", revision, "--", *pointers)
+        words = (f"--format={LOG_FORMAT}", *narrowed, "--end-of-options", revision, "--", *pointers)
+        text = self.git("log", *words)
         found = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
         names = [
             f"{name}.dvc" for commit, *_ in found

@@ -6,15 +6,18 @@ can also change as a whole: skipped, made ground truth, submitted empty.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from storage.merge import Change
+from storage.record_merge import Item
 from storage.snapshot import Record
 
 SIGNS = "+~-"
+COUNT = re.compile(rf"[{re.escape(SIGNS)}]\d+")
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,14 @@ class LabelChanges:
         labels: the same, by label.
         annotators: the same, by annotator.
         annotations: annotations that changed in any way, also without a region (skipped, empty, starred).
-        series: keys of the series that they are in.
+        series: the regions by the key of their series; also where an annotation changed and no region did.
     """
 
     regions: Counter[str] = field(default_factory=Counter)
     labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     annotators: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     annotations: Counter[str] = field(default_factory=Counter)
-    series: set[str] = field(default_factory=set)
+    series: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
@@ -41,39 +44,56 @@ def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
     return Counter("+" if c.before is None else "-" if c.after is None else "~" for c in changes)
 
 
-def count(changes: Iterable[Change[Record]]) -> LabelChanges:
-    """Count regions and annotations that changed."""
-    found = list(changes)
-    total = LabelChanges(annotations=signs(found))
-    for change in found:
+def count(changes: Iterable[Change[Record]], label: str = "") -> LabelChanges:
+    """Count regions and annotations that changed; with a `label`, only regions that have or had it."""
+    total = LabelChanges()
+    for change in changes:
         record = change.after or change.before or {}
-        total.series.add(record["series"])
-        for region_sign, region in region_changes(change.before, change.after):
-            total.regions[region_sign] += 1
-            total.annotators[record["annotator"]][region_sign] += 1
-            for label in region_labels(region):
-                total.labels[label][region_sign] += 1
+        found = [
+            (sign, region_labels(new or old or {}))
+            for sign, old, new in region_changes(change.before, change.after)
+            if not label or label in {*region_labels(old or {}), *region_labels(new or {})}
+        ]
+        if label and not found:
+            continue
+        total.annotations.update(signs([change]))
+        series = total.series[record["series"]]
+        for sign, names in found:
+            total.regions[sign] += 1
+            series[sign] += 1
+            total.annotators[record["annotator"]][sign] += 1
+            for name in names:
+                total.labels[name][sign] += 1
     return total
 
 
-def region_changes(before: Record | None, after: Record | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Regions that one version of a record has and the other has not, or has otherwise, with the sign."""
+def region_changes(
+    before: Record | None, after: Record | None
+) -> Iterator[tuple[str, Item | None, Item | None]]:
+    """Regions that count in one version of a record and not, or otherwise, in the other: sign, old, new."""
     old, new = _regions(before), _regions(after)
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
-            yield "+", new[name]
+            yield "+", None, new[name]
         elif name not in new:
-            yield "-", old[name]
+            yield "-", old[name], None
         elif old[name] != new[name]:
-            yield "~", new[name]
+            yield "~", old[name], new[name]
 
 
-def region_labels(region: dict[str, Any]) -> list[str]:
-    """The labels on a region."""
-    return [str(label) for label in region.get("value", {}).get("timeserieslabels", ())]
+def region_labels(item: Item) -> list[str]:
+    """The labels on a region; none on what stands beside it."""
+    found = region_value(item).get("timeserieslabels")
+    return [str(label) for label in found] if isinstance(found, list) else []
 
 
-def _regions(record: Record | None) -> dict[str, dict[str, Any]]:
+def region_value(item: Item) -> dict[str, Any]:
+    """Times and labels of a region; odd items have none."""
+    value = item.get("value")
+    return value if isinstance(value, dict) else {}
+
+
+def _regions(record: Record | None) -> dict[str, Item]:
     if record is None or record.get("was_cancelled"):
         return {}
     # Relations and choices stand beside the regions and have no label.
@@ -113,3 +133,24 @@ def message(labels: LabelChanges, series: Counter[str], others: Iterable[str]) -
     trailers += [f"Label: {name} {signed(counts)}" for name, counts in sorted(labels.labels.items())]
     trailers += [f"Annotator: {name} {signed(counts)}" for name, counts in sorted(labels.annotators.items())]
     return "; ".join(parts) + "\n" + ("\n" + "\n".join(trailers) + "\n" if trailers else "")
+
+
+def parse_message(body: str) -> LabelChanges | None:
+    """The counts that a label commit's message tells; None where it tells none.
+
+    The keys of its series are not in it, only their number: they stay empty.
+    """
+    found = LabelChanges()
+    for line in body.splitlines():
+        name, _, value = line.partition(": ")
+        words = value.split(" ")
+        counts = Counter({word[0]: int(word[1:]) for word in words if COUNT.fullmatch(word)})
+        what = " ".join(word for word in words if not COUNT.fullmatch(word))
+        if name == "Annotations":
+            found.annotations.update(counts)
+        elif name == "Label":
+            found.labels[what] = counts
+        elif name == "Annotator":
+            found.annotators[what] = counts
+            found.regions.update(counts)
+    return found if found.annotations else None

@@ -11,6 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 T = TypeVar("T")
 console = Console(stderr=True, highlight=False)
+COLOURS = {"+": "green", "-": "red", "~": "yellow", "*": "cyan"}
+
+
+def tinted(lines: list[str]) -> list[str]:
+    """Lines in the colour of the sign that they begin with; as they are where standard output is no terminal."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        return lines
+    with out.capture() as captured:
+        for line in lines:
+            out.print(line, style=COLOURS.get(line.lstrip()[:1], ""), markup=False, soft_wrap=True)
+    return captured.get().splitlines()
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -1,3 +1,108 @@
 """Commands that read the history of labels."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.commands.line import Json, app, next_step, project_here, say
+
+if TYPE_CHECKING:
+    from storage.differences import Wanted
+
+Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
+Label = Annotated[str, typer.Option("--label", help="Only regions that have or had this label.")]
+Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of this person, or a pattern.")]
+
+
+def wanted(series: str, label: str, annotator: str) -> Wanted:
+    """What the filters ask for."""
+    from storage.differences import Wanted
+
+    return Wanted(series, label, annotator)
+
+
+@app.command()
+def log(
+    revision: Annotated[str, typer.Argument(help="The newest, a branch, or a range: main..walks.")] = "HEAD",
+    series: Series = "",
+    label: Label = "",
+    annotator: Annotator = "",
+    since: Annotated[str, typer.Option(help="Only later ones: 2026-01-31, '2 weeks ago'.")] = "",
+    until: Annotated[str, typer.Option(help="Only earlier ones.")] = "",
+    most: Annotated[int | None, typer.Option("-n", min=1, help="So many at most.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who changed what in which series: the label commits, newest first.
+
+    Example: labeltrail log --annotator ben@example.com --since '1 week ago'
+    """
+    from pipelines.log import log as read
+
+    narrowed = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
+    asked = wanted(series, label, annotator)
+    found = list(read(project_here(), revision, asked, *narrowed, most=most))
+    text = [line for entry in found for line in entry.lines()] or ["no label commit is like that"]
+    say(as_json, {"commits": [entry.to_json() for entry in found]}, text)
+    next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
+
+
+@app.command()
+def show(
+    revision: Annotated[str, typer.Argument(help="Any git revision; its labels are meant.")] = "HEAD",
+    as_json: Json = False,
+) -> None:
+    """Show one label commit: who made it, its region changes, the best model beside it.
+
+    Example: labeltrail show HEAD~1
+    """
+    from pipelines.show import show as read
+    from storage.progress import tinted
+
+    found = read(project_here(), revision)
+    say(as_json, found.to_json(), tinted(found.lines()))
+    next_step(as_json, f"labeltrail diff {found.commit.commit[:12]} compares it with the work tree")
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="[A]", help="A revision; without it HEAD.")] = "",
+    after: Annotated[str, typer.Argument(metavar="[B]", help="Another; without it the work tree.")] = "",
+    stat: Annotated[bool, typer.Option("--stat", help="Counts instead of regions.")] = False,
+    series: Series = "",
+    label: Label = "",
+    annotator: Annotator = "",
+    as_json: Json = False,
+) -> None:
+    """Compare the labels of two revisions, region by region, and the test scores of their models.
+
+    Example: labeltrail diff main walks --label knock
+    """
+    from pipelines.diff import diff as compare
+    from storage.progress import tinted
+
+    found = compare(project_here(), before, after, wanted(series, label, annotator))
+    say(as_json, found.to_json(), tinted(found.lines(stat)))
+    next_step(as_json, "labeltrail log shows who made these changes, labeltrail sync brings them along")
+
+
+@app.command()
+def tag(
+    name: Annotated[str, typer.Argument(help="Name of the new tag; without it, all are listed.")] = "",
+    revision: Annotated[str, typer.Argument(help="What it names.")] = "HEAD",
+    as_json: Json = False,
+) -> None:
+    """Give the labels of a revision a name, by a git tag whose message counts them; or list the names.
+
+    Example: labeltrail tag before-ben HEAD~1
+    """
+    from pipelines.tag import tag as name_it
+    from pipelines.tag import tags
+
+    project = project_here()
+    found = [name_it(project, name, revision)] if name else tags(project)
+    width = max((len(each.name) for each in found), default=0)
+    text = [each.line(width) for each in found] or ["no tag names labels yet"]
+    say(as_json, {"tags": [each.to_json() for each in found]}, text)
+    next_step(as_json, "git push --tags" if found else "labeltrail tag NAME")

@@ -1,0 +1,119 @@
+"""`labeltrail log`: who changed what in which series, newest first.
+
+The counts are those of the commit's message, so that a long history costs two gits and no snapshot. A filter looks
+into the snapshots, where it reads the shards that differ and no others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pipelines.wording import counts_json, counts_line
+from storage import history, labels
+from storage.differences import Wanted
+from storage.errors import LabeltrailError
+from storage.git import LabelCommit
+from storage.history import LabelChanges
+from storage.project import Project
+from storage.repository import Repository
+
+SERIES_SHOWN = 5
+DOTS = re.compile(r"\.{2,3}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One label commit in the log.
+
+    Attributes:
+        counts: what it changed, of what was asked for; None where that cannot be had.
+        unknown: why not.
+    """
+
+    commit: LabelCommit
+    tags: tuple[str, ...]
+    counts: LabelChanges | None
+    unknown: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As in docs/formats.md."""
+        return {
+            **commit_json(self.commit),
+            "tags": list(self.tags),
+            "counts": self.counts and counts_json(self.counts),
+            "unknown": self.unknown or None,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [commit_line(self.commit, self.tags), f"    {self.commit.subject}"]
+        if self.unknown:
+            return [*text, f"    what changed cannot be told: {self.unknown}"]
+        if self.counts and (line := counts_line(self.counts)):
+            text.append(f"    {line}")
+        keys = sorted(self.counts.series) if self.counts else []
+        more = f" and {len(keys) - SERIES_SHOWN} more" if len(keys) > SERIES_SHOWN else ""
+        return [*text, f"    in {', '.join(keys[:SERIES_SHOWN])}{more}"] if keys else text
+
+
+def log(
+    project: Project,
+    revision: str = "HEAD",
+    wanted: Wanted | None = None,
+    *narrowed: str,
+    most: int | None = None,
+) -> Iterator[Entry]:
+    """The label commits up to `revision`, or in a range of revisions, that changed what is wanted.
+
+    Args:
+        narrowed: options of `git log`, such as `--since=2026-01-01`.
+        most: so many at most.
+
+    Raises:
+        NotFoundError: there is no such revision.
+    """
+    repository = project.repository
+    wanted = wanted or Wanted()
+    for end in filter(None, DOTS.split(revision)):
+        repository.resolve(end)
+    if most is not None and wanted.everything:
+        narrowed = (*narrowed, f"--max-count={most}")
+    tags = repository.tags()
+    found = (
+        entry
+        for commit in repository.label_commits(revision, *narrowed)
+        if (entry := _entry(repository, commit, tuple(tags.get(commit.commit, ())), wanted))
+    )
+    return islice(found, most)
+
+
+def commit_line(commit: LabelCommit, tags: tuple[str, ...]) -> str:
+    """`371a9b1c2d3e  2026-01-02 03:04  Ann  (before-ben)`."""
+    moment = commit.time[:16].replace("T", " ")
+    return f"{commit.commit[:12]}  {moment}  {commit.author.partition(' <')[0]}" + (
+        f"  ({', '.join(tags)})" if tags else ""
+    )
+
+
+def commit_json(commit: LabelCommit) -> dict[str, Any]:
+    """A label commit's own facts, as in docs/formats.md."""
+    names = ("commit", "time", "author", "subject", "labels", "before")
+    return {name: getattr(commit, name) for name in names} | {"parents": list(commit.parents)}
+
+
+def _entry(
+    repository: Repository, commit: LabelCommit, tags: tuple[str, ...], wanted: Wanted
+) -> Entry | None:
+    told = history.parse_message(commit.body) if wanted.everything else None
+    if told:
+        return Entry(commit, tags, told)
+    try:
+        changes = wanted.changes(labels.changes(repository, commit.before, commit.labels))
+        counts = history.count(changes, wanted.label)
+    except LabeltrailError as error:  # named, not left out: it may be one that is looked for
+        return Entry(commit, tags, None, error.what)
+    return Entry(commit, tags, counts) if counts.annotations or wanted.everything else None

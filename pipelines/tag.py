@@ -1,0 +1,88 @@
+"""`labeltrail tag`: names for labels that somebody will want back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from storage import history, labels
+from storage.errors import InputError
+from storage.merge import Change
+from storage.process import ProgramError
+from storage.project import Project
+
+SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One tag on a commit that has labels.
+
+    Attributes:
+        commit: what it names: `dvc.lock` there names the model that goes with the labels.
+        label_commit: the label commit whose labels those are, with its subject.
+        counts: first line of its message; "" for a tag that git alone made.
+    """
+
+    name: str
+    commit: str
+    label_commit: str
+    subject: str
+    labels: str
+    counts: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As in docs/formats.md."""
+        return self.__dict__.copy()
+
+    def line(self, width: int = 0) -> str:
+        """For people."""
+        return f"{self.name:<{width}}  {self.label_commit[:12]}  {self.counts or self.subject}"
+
+
+def tag(project: Project, name: str, revision: str = "HEAD") -> Tag:
+    """Put an annotated git tag on a revision that has labels; its message counts them.
+
+    Raises:
+        InputError: the revision has no labels, or the name is taken or none that git takes.
+        NotFoundError: there is no such revision, or its labels are neither in the DVC cache nor in its remote.
+    """
+    repository = project.repository
+    commit = repository.resolve(revision)
+    md5 = repository.labels_at(commit)
+    if not md5:
+        what = f"{revision} has no labels: there is nothing to name"
+        raise InputError(what, where=commit, cure="labeltrail log shows the label commits")
+    try:
+        repository.git("tag", "--annotate", "--message", _message(project, md5), "--", name, commit)
+    except ProgramError as error:
+        cure = f"another name, or: git tag --delete {name}, then the command again"
+        raise InputError(f"git does not take the tag {name!r}", why=error.why, cure=cure) from error
+    return next(found for found in tags(project) if found.name == name)
+
+
+def tags(project: Project) -> list[Tag]:
+    """The tags on commits that have labels, by name."""
+    repository = project.repository
+    named = sorted((name, commit) for commit, names in repository.tags().items() for name in names)
+    form = f"--format=%(refname:short){SEPARATOR}%(objecttype){SEPARATOR}%(contents:subject)"
+    rows = (line.split(SEPARATOR) for line in repository.git("for-each-ref", form, "refs/tags").splitlines())
+    told = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
+    found = []
+    for name, commit in named:
+        made = next(repository.label_commits(commit, "--max-count=1"), None)
+        if made and made.labels:
+            found.append(Tag(name, commit, made.commit, made.subject, made.labels, told[name]))
+    return found
+
+
+def _message(project: Project, md5: str) -> str:
+    """What there is in the whole snapshot, in the words of a label commit's message."""
+    every = (Change(record["id"], None, record) for record in labels.records(project.repository, md5))
+    counts = history.count(every)
+    regions = history.plural(counts.regions["+"], "region")
+    annotations = history.plural(counts.annotations["+"], "annotation")
+    subject = f"labels: {regions} in {annotations} of {history.plural(len(counts.series), 'series')}"
+    trailers = [f"Label: {name} {found['+']}" for name, found in sorted(counts.labels.items())]
+    trailers += [f"Annotator: {name} {found['+']}" for name, found in sorted(counts.annotators.items())]
+    return "\n".join([subject, "", *trailers])

@@ -191,7 +191,8 @@ def _ensure_project(project: Project) -> State:
     if state is None:
         # The description says whose project it is, so that a run that was cut off finds it again.
         title = f"{project.root.name} {remote.prefix}"
-        number = studio.find_project(title, remote.mark) or studio.create_project(title, remote.mark, text)
+        made = studio.marked(project.bucket.url(remote.prefix))
+        number = made[0] if made else studio.create_project(title, remote.mark, text)
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
     # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.

@@ -1,4 +1,4 @@
-"""Label Studio's HTTP API: the one module that speaks it.
+"""Label Studio's HTTP API: people, tasks, annotations and predictions.
 
 Written against Label Studio 1.23.2 with requests: the official SDK does the same but takes two seconds to
 import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay plain dictionaries.
@@ -10,14 +10,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
-from storage.labelstudio_http import LONG, Connection
+from storage.labelstudio_http import LONG, Json
+from storage.labelstudio_projects import Projects
 from storage.settings import Settings
-
-Json = dict[str, Any]
 
 VERSION = "1.23.2"
 
@@ -46,7 +43,7 @@ class Task:
     updated_at: datetime
 
 
-class LabelStudio(Connection):
+class LabelStudio(Projects):
     """One Label Studio server, as the user whose token is in the settings.
 
     Raises (every method):
@@ -80,96 +77,6 @@ class LabelStudio(Connection):
         # The server logs the link it was asked for, so it must not open the door a second time.
         self._call("POST", "/api/invite/reset-token")
         return token
-
-    # -- projects and storages --------------------------------------------------------------------
-
-    def project(self, project: int) -> Json:
-        """A project's settings and counts."""
-        return self._object("GET", f"/api/projects/{project}")
-
-    def find_project(self, title: str, description: str) -> int | None:
-        """Id of the oldest project with exactly this title and description."""
-        query = {"title": title, "page_size": 100, "include": "id,title,description"}
-        found = self._object("GET", "/api/projects", params=query)["results"]
-        wanted = (title, description)
-        return min(
-            (item["id"] for item in found if (item["title"], item["description"]) == wanted), default=None
-        )
-
-    def create_project(self, title: str, description: str, label_config: str) -> int:
-        """Make a project; shows predictions to annotators from the start."""
-        body = {"title": title, "description": description, "label_config": label_config}
-        return int(self._object("POST", "/api/projects", json=body | {"show_collab_predictions": True})["id"])
-
-    def update_project(self, project: int, **changes: Any) -> None:
-        """Change settings, such as `label_config` or `model_version`."""
-        self._call("PATCH", f"/api/projects/{project}", json=changes)
-
-    def ensure_storages(
-        self, project: int, settings: Settings, tasks: str, annotations: str
-    ) -> tuple[int, int]:
-        """Wire a project to the bucket: tasks from one prefix, annotations to another.
-
-        Credentials are renewed when the storages are there already.
-
-        Returns:
-            Ids of the source storage and the target storage.
-        """
-        common: Json = {
-            "project": project,
-            "bucket": settings.bucket,
-            "region_name": settings.region,
-            "aws_access_key_id": settings.access_key_id,
-            "aws_secret_access_key": settings.secret_access_key.get_secret_value(),
-        }
-        if not _is_local(settings.s3_endpoint):
-            # Label Studio refuses an address of its own machine or network here; one that may reach it is
-            # told so when it starts (LABEL_STUDIO_S3_ENDPOINT).
-            common["s3endpoint"] = settings.s3_endpoint
-        source = common | {
-            "title": "recordings",
-            "prefix": tasks,
-            "regex_filter": r".*\.json$",
-            "use_blob_urls": False,
-            # Recordings pass through Label Studio: the browser needs no access to the bucket, so no CORS.
-            "presign": False,
-            "recursive_scan": True,
-        }
-        # No final slash: Label Studio adds one, and `a//1` is no key for MinIO.
-        target = common | {
-            "title": "annotations",
-            "prefix": annotations.rstrip("/"),
-            "can_delete_objects": True,
-        }
-        return self._ensure_storage("", source), self._ensure_storage("export/", target)
-
-    def storages(self, project: int) -> tuple[list[Json], list[Json]]:
-        """Source and target S3 storages of a project."""
-        query = {"project": project}
-        sources: list[Json] = self._call("GET", "/api/storages/s3/", params=query)
-        targets: list[Json] = self._call("GET", "/api/storages/export/s3", params=query)
-        return sources, targets
-
-    def _ensure_storage(self, kind: str, body: Json) -> int:
-        known = self._call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
-        for storage in known:
-            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == (
-                body["bucket"],
-                body["prefix"].rstrip("/"),
-            ):
-                self._call("PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG)
-                return int(storage["id"])
-        return int(self._object("POST", f"/api/storages/{kind}s3", json=body, timeout=LONG)["id"])
-
-    def try_storage(self, kind: str, project: int, storage: Json) -> None:
-        """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""
-        path = "/api/storages/s3/validate" if kind == "source" else "/api/storages/export/s3/validate"
-        facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
-        self._call("POST", path, json=facts | {"project": project})
-
-    def sync_source(self, storage: int) -> None:
-        """Make tasks of the objects that are new in the source storage."""
-        self._call("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
 
     # -- tasks and annotations --------------------------------------------------------------------
 
@@ -258,12 +165,3 @@ def _task(task: Json) -> Task:
     ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
     moment = datetime.fromisoformat(task["updated_at"])
     return Task(task["id"], task["data"], task.get("storage_filename") or "", ids, moment)
-
-
-def _is_local(url: str) -> bool:
-    """Whether an address is one that Label Studio's guard against forged requests refuses."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return host == "localhost"

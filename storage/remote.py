@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -160,10 +160,11 @@ class Remote:
             raise NotFoundError(
                 f"the Label Studio project of this branch, number {number}, is gone",
                 where=self.studio.url,
-                why="it was deleted, or Label Studio began with a new database; git and bucket still have the labels",
-                cure="bring Label Studio's data back (.labeltrail/data/label-studio), or mend LABEL_STUDIO_URL",
+                why="it was deleted or never finished, or Label Studio began with a new database; "
+                "git and bucket still have the labels",
+                cure="labeltrail restore makes it anew (or mend LABEL_STUDIO_URL)",
             ) from error
-        if self.mark in str(project["description"]):
+        if self.bucket.url(self.prefix) in str(project["description"]).split():
             return project
         wanted = (self.bucket.name, self.tasks_prefix.rstrip("/"))
         for storage in self.studio.storages(number)[0]:
@@ -183,11 +184,22 @@ class Remote:
         found = self.bucket.objects(SERIES)
         return {series_of(item.key): item.etag for item in found if item.key.endswith(".csv")}
 
-    def put_task(self, series: str, data: dict[str, Any]) -> None:
+    def put_task(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> None:
         """Write the object that Label Studio makes a task of."""
-        body = {"data": {**data, "series": series, self.data_key: self.bucket.url(series_key(series))}}
-        text = json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-        self.bucket.put(f"{self.tasks_prefix}{series}.json", text.encode(), content_type="application/json")
+        body = self.task_object(series, data, annotations)
+        self.bucket.put(self.task_key(series), body, content_type="application/json")
+
+    def task_key(self, series: str) -> str:
+        """Key of a series' task in the bucket."""
+        return f"{self.tasks_prefix}{series}.json"
+
+    def task_object(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> bytes:
+        """What Label Studio makes a task of, with the annotations that it begins with."""
+        address = {"series": series, self.data_key: self.bucket.url(series_key(series))}
+        body: dict[str, Any] = {"data": {**data, **address}}
+        if annotations:
+            body["annotations"] = list(annotations)
+        return (json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
     def _parse_task(self, key: str, data: bytes) -> dict[str, Any]:
         try:

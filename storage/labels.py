@@ -98,10 +98,8 @@ def merge(
 
 def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str:
     """Put the snapshot that `ours` becomes by these shards (b"": none) into the DVC cache; returns its hash."""
-    folder = repository.folder(ours)
-    data = repository.read(folder.values())
-    files = {name: data[md5] for name, md5 in folder.items()} | dict(shards)
-    return repository.store({name: text for name, text in files.items() if text})
+    kept = {name: md5 for name, md5 in repository.folder(ours).items() if name not in shards}
+    return repository.store({name: text for name, text in shards.items() if text}, kept)
 
 
 def parse(data: bytes, name: str) -> Shard:

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from storage import process, settings
+from storage import process
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import dir_listing, md5_bytes, pointer_md5, write_bytes
 from storage.git import Git
@@ -53,21 +53,25 @@ class Repository(Git):
             self._dvc.add([str(self.root / path)])
         return self.pointer(path)
 
-    def store(self, files: Mapping[str, bytes]) -> str:
+    def store(self, files: Mapping[str, bytes], kept: Mapping[str, str] | None = None) -> str:
         """Put a folder's files and its listing into the local DVC cache, as `dvc add` would; the work tree stays.
 
         DVC itself is not asked, for importing it takes longer than a small snapshot does. Files go first and the
         listing last, so that a listing in the cache is a whole folder.
 
+        Args:
+            files: bytes by name.
+            kept: hashes, by name, of further files of the folder that cache or remote have already.
+
         Returns:
             The folder's hash; "" for no files.
         """
-        if not files:
+        if not files and not kept:
             return ""
         hashes = {name: md5_bytes(data) for name, data in files.items()}
         for name, md5 in hashes.items():
             self._put(md5, files[name])
-        listing = dir_listing(hashes)
+        listing = dir_listing({**(kept or {}), **hashes})
         md5 = md5_bytes(listing) + ".dir"
         self._put(md5, listing)
         return md5
@@ -184,6 +188,8 @@ class Repository(Git):
         Raises:
             ProgramError: a stage failed; it has said why.
         """
+        from storage import settings
+
         process.attach(["dvc", "repro"], cwd=self.root, env=settings.stage_environment())
 
     @cached_property

@@ -60,6 +60,11 @@ def test_the_cache_is_that_of_dvc_add(repository: Repository) -> None:
     assert (repository.add("data/labels"), objects(cache)) == (md5, stored)
     assert repository.store(FILES) == md5
     assert repository.store({}) == ""
+    rest = repository.folder(md5)
+    assert (
+        repository.store({"ff.jsonl": FILES["ff.jsonl"]}, {n: rest[n] for n in rest if n != "ff.jsonl"})
+        == md5
+    )
     assert objects(cache) == stored
 
 

@@ -12,8 +12,8 @@ from storage.differences import Difference, Wanted
 from storage.errors import LabeltrailError
 from storage.git import LABELS
 from storage.history import LabelChanges
-from storage.project import Project
 from storage.provenance import LOCK, locked
+from storage.repository import Repository
 
 WORK_TREE = "work tree"
 SCORES = "reports/evaluate.json"
@@ -72,7 +72,7 @@ class Diff:
         return [*shown, *score_lines(self.before, self.after)]
 
 
-def diff(project: Project, before: str = "", after: str = "", wanted: Wanted | None = None) -> Diff:
+def diff(repository: Repository, before: str = "", after: str = "", wanted: Wanted | None = None) -> Diff:
     """Compare two revisions; without the second the work tree, without both HEAD with the work tree.
 
     Raises:
@@ -81,32 +81,31 @@ def diff(project: Project, before: str = "", after: str = "", wanted: Wanted | N
     if not after and ".." in before:
         before, _, after = before.partition("..")
         after = after or "HEAD"
-    sides = side(project, before or "HEAD"), side(project, after)
+    sides = side(repository, before or "HEAD"), side(repository, after)
     wanted = wanted or Wanted()
     hashes = sides[0].labels, sides[1].labels
-    found = list(wanted.changes(labels.changes(project.repository, *hashes)))
+    found = list(wanted.changes(labels.changes(repository, *hashes)))
     return Diff(*sides, list(wanted.differences(found)), history.count(found, wanted.label))
 
 
-def side(project: Project, revision: str) -> Side:
+def side(repository: Repository, revision: str) -> Side:
     """Labels and scores of a revision; "" is the work tree."""
-    repository = project.repository
     if not revision:
-        lock = project.root / LOCK
+        lock = repository.root / LOCK
         text = lock.read_text(encoding="utf-8") if lock.is_file() else None
-        return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(project, text))
+        return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(repository, text))
     commit = repository.resolve(revision)
     text = repository.show(commit, LOCK.as_posix())
-    return Side(revision, commit, repository.labels_at(commit), *_scores(project, text))
+    return Side(revision, commit, repository.labels_at(commit), *_scores(repository, text))
 
 
-def _scores(project: Project, lock: str | None) -> tuple[dict[str, float], str]:
+def _scores(repository: Repository, lock: str | None) -> tuple[dict[str, float], str]:
     """Test scores by name, and why there are none for a model that there is."""
     md5 = locked(lock, SCORES)
     if not md5:
         return {}, ""
     try:
-        value = json.loads(project.repository.read([md5])[md5])
+        value = json.loads(repository.read([md5])[md5])
     except LabeltrailError as error:
         return {}, error.what
     test = value.get("test", {})

@@ -18,7 +18,6 @@ from storage.differences import Wanted
 from storage.errors import LabeltrailError
 from storage.git import LabelCommit
 from storage.history import LabelChanges
-from storage.project import Project
 from storage.repository import Repository
 
 SERIES_SHOWN = 5
@@ -61,7 +60,7 @@ class Entry:
 
 
 def log(
-    project: Project,
+    repository: Repository,
     revision: str = "HEAD",
     wanted: Wanted | None = None,
     *narrowed: str,
@@ -76,7 +75,6 @@ def log(
     Raises:
         NotFoundError: there is no such revision.
     """
-    repository = project.repository
     wanted = wanted or Wanted()
     for end in filter(None, DOTS.split(revision)):
         repository.resolve(end)

@@ -13,8 +13,8 @@ from storage.differences import Difference, Wanted
 from storage.errors import LabeltrailError, NotFoundError
 from storage.git import LabelCommit
 from storage.history import LabelChanges
-from storage.project import Project
 from storage.provenance import LOCK, locked_best
+from storage.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,13 @@ class Shown:
         return f"{best.model}, from {learnt}"
 
 
-def show(project: Project, revision: str = "HEAD") -> Shown:
+def show(repository: Repository, revision: str = "HEAD") -> Shown:
     """The label commit whose labels a revision has.
 
     Raises:
         NotFoundError: there is no such revision, or it has no labels, or a snapshot is neither in the DVC cache nor
             in its remote.
     """
-    repository = project.repository
     commit = repository.resolve(revision)
     found = next(repository.label_commits(commit, "--max-count=1"), None)
     if found is None:
@@ -98,17 +97,17 @@ def show(project: Project, revision: str = "HEAD") -> Shown:
     changes = list(labels.changes(repository, found.before, found.labels))
     tags = tuple(repository.tags().get(found.commit, ()))
     differences = list(Wanted().differences(changes))
-    best = _best(project, repository.show(commit, LOCK.as_posix()))
+    best = _best(repository, repository.show(commit, LOCK.as_posix()))
     return Shown(revision, found, tags, differences, history.count(changes), best)
 
 
-def _best(project: Project, lock: str | None) -> Best | None:
+def _best(repository: Repository, lock: str | None) -> Best | None:
     folder = locked_best(lock)
     if not folder:
         return None
     try:
-        md5 = project.repository.folder(folder)["provenance.json"]
-        facts = json.loads(project.repository.read([md5])[md5])
+        md5 = repository.folder(folder)["provenance.json"]
+        facts = json.loads(repository.read([md5])[md5])
     except LabeltrailError as error:
         return Best(folder, note=error.what)
     return Best(folder, facts["model"], facts["labels"])

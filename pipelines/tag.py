@@ -9,7 +9,7 @@ from storage import history, labels
 from storage.errors import InputError
 from storage.merge import Change
 from storage.process import ProgramError
-from storage.project import Project
+from storage.repository import Repository
 
 SEPARATOR = "\x1f"
 
@@ -40,30 +40,28 @@ class Tag:
         return f"{self.name:<{width}}  {self.label_commit[:12]}  {self.counts or self.subject}"
 
 
-def tag(project: Project, name: str, revision: str = "HEAD") -> Tag:
+def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
     """Put an annotated git tag on a revision that has labels; its message counts them.
 
     Raises:
         InputError: the revision has no labels, or the name is taken or none that git takes.
         NotFoundError: there is no such revision, or its labels are neither in the DVC cache nor in its remote.
     """
-    repository = project.repository
     commit = repository.resolve(revision)
     md5 = repository.labels_at(commit)
     if not md5:
         what = f"{revision} has no labels: there is nothing to name"
         raise InputError(what, where=commit, cure="labeltrail log shows the label commits")
     try:
-        repository.git("tag", "--annotate", "--message", _message(project, md5), "--", name, commit)
+        repository.git("tag", "--annotate", "--message", _message(repository, md5), "--", name, commit)
     except ProgramError as error:
         cure = f"another name, or: git tag --delete {name}, then the command again"
         raise InputError(f"git does not take the tag {name!r}", why=error.why, cure=cure) from error
-    return next(found for found in tags(project) if found.name == name)
+    return next(found for found in tags(repository) if found.name == name)
 
 
-def tags(project: Project) -> list[Tag]:
+def tags(repository: Repository) -> list[Tag]:
     """The tags on commits that have labels, by name."""
-    repository = project.repository
     named = sorted((name, commit) for commit, names in repository.tags().items() for name in names)
     form = f"--format=%(refname:short){SEPARATOR}%(objecttype){SEPARATOR}%(contents:subject)"
     rows = (line.split(SEPARATOR) for line in repository.git("for-each-ref", form, "refs/tags").splitlines())
@@ -76,9 +74,9 @@ def tags(project: Project) -> list[Tag]:
     return found
 
 
-def _message(project: Project, md5: str) -> str:
+def _message(repository: Repository, md5: str) -> str:
     """What there is in the whole snapshot, in the words of a label commit's message."""
-    every = (Change(record["id"], None, record) for record in labels.records(project.repository, md5))
+    every = (Change(record["id"], None, record) for record in labels.records(repository, md5))
     counts = history.count(every)
     regions = history.plural(counts.regions["+"], "region")
     annotations = history.plural(counts.annotations["+"], "annotation")

@@ -39,7 +39,8 @@ def stat_lines(counts: LabelChanges) -> list[str]:
 
 def total_line(counts: LabelChanges) -> str:
     """The sum: `+1 ~2 regions in 3 annotations of 2 series`."""
-    regions = f"{signed(counts.regions)} regions" if counts.regions else "no region"
+    noun = "region" if counts.regions.total() == 1 else "regions"
+    regions = f"{signed(counts.regions)} {noun}" if counts.regions else "no region"
     annotations = plural(counts.annotations.total(), "annotation")
     return f"{regions} in {annotations} of {plural(len(counts.series), 'series')}"
 
@@ -64,7 +65,7 @@ def counts_json(counts: LabelChanges) -> dict[str, Any]:
         "annotations": dict(counts.annotations),
         "labels": plain(counts.labels),
         "annotators": plain(counts.annotators),
-        "series": plain(counts.series),
+        "series": plain(counts.series) or None,
     }
 
 

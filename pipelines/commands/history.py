@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.commands.line import Json, app, next_step, project_here, say
+from pipelines.commands.line import Json, app, next_step, repository_here, say
 
 if TYPE_CHECKING:
     from storage.differences import Wanted
@@ -42,7 +42,7 @@ def log(
 
     narrowed = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
     asked = wanted(series, label, annotator)
-    found = list(read(project_here(), revision, asked, *narrowed, most=most))
+    found = list(read(repository_here(), revision, asked, *narrowed, most=most))
     text = [line for entry in found for line in entry.lines()] or ["no label commit is like that"]
     say(as_json, {"commits": [entry.to_json() for entry in found]}, text)
     next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
@@ -60,7 +60,7 @@ def show(
     from pipelines.show import show as read
     from storage.progress import tinted
 
-    found = read(project_here(), revision)
+    found = read(repository_here(), revision)
     say(as_json, found.to_json(), tinted(found.lines()))
     next_step(as_json, f"labeltrail diff {found.commit.commit[:12]} compares it with the work tree")
 
@@ -82,7 +82,7 @@ def diff(
     from pipelines.diff import diff as compare
     from storage.progress import tinted
 
-    found = compare(project_here(), before, after, wanted(series, label, annotator))
+    found = compare(repository_here(), before, after, wanted(series, label, annotator))
     say(as_json, found.to_json(), tinted(found.lines(stat)))
     next_step(as_json, "labeltrail log shows who made these changes, labeltrail sync brings them along")
 
@@ -100,8 +100,8 @@ def tag(
     from pipelines.tag import tag as name_it
     from pipelines.tag import tags
 
-    project = project_here()
-    found = [name_it(project, name, revision)] if name else tags(project)
+    repository = repository_here()
+    found = [name_it(repository, name, revision)] if name else tags(repository)
     width = max((len(each.name) for each in found), default=0)
     text = [each.line(width) for each in found] or ["no tag names labels yet"]
     say(as_json, {"tags": [each.to_json() for each in found]}, text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from storage.project import Project
+    from storage.repository import Repository
 
 EXIT_CODES = """
 Exit codes: 0 done · 1 a bug, with its traceback · 2 wrong usage · 3 bad input · 4 Label Studio or the bucket is
@@ -31,6 +33,13 @@ def project_here() -> Project:
     from storage.project import Project
 
     return Project.here()
+
+
+def repository_here() -> Repository:
+    """The clone that the current folder lies in: git and DVC alone, which is there much sooner."""
+    from storage.repository import Repository, find_root
+
+    return Repository(find_root(Path.cwd()))
 
 
 def say(as_json: bool, value: dict[str, Any], lines: list[str]) -> None:

@@ -7,14 +7,15 @@ model, the model's provenance names its labels by their hash, and the label comm
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from storage import snapshot
+from storage.dvc_lock import PATH as LOCK
+from storage.dvc_lock import Lock
 from storage.errors import NotFoundError
 from storage.git import LABELS, LabelCommit
-from storage.provenance import locked_best
 from storage.repository import Repository
 from storage.snapshot import Record
 
@@ -87,11 +88,8 @@ class Lineage:
 def models(repository: Repository) -> list[Model]:
     """Every model that was best, newest first; the work tree's first where it is not committed yet."""
     found: dict[str, Model] = {}
-    folders: dict[str, str] = {}
-    for commit in repository.git("log", "--format=%H", "--", "dvc.lock").split():
-        folder = locked_best(repository.show(commit, "dvc.lock"))
-        if folder:
-            folders[folder] = commit  # the log is newest first, so the oldest commit stays
+    # The log is newest first, so the oldest commit of each stays.
+    folders = {lock.best: commit for commit, lock in locks(repository, "HEAD") if lock.best}
     for folder, commit in folders.items():
         try:
             listing = repository.folder(folder)
@@ -106,6 +104,67 @@ def models(repository: Repository) -> list[Model]:
         if model.hash not in found:
             return [model, *found.values()]
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class LabelBest:
+    """The best model of a label commit, as a `dvc.lock` names it.
+
+    Attributes:
+        lock: the `dvc.lock`, whole.
+        commit: the commit that holds it.
+        reason: why it is this one.
+    """
+
+    lock: Lock
+    commit: str
+    reason: str
+
+
+def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> LabelBest | None:
+    """The best model of these labels: what was best when the stages ran on them last.
+
+    Failing that, a model that learnt from them and was best later; failing that, what was best while they were
+    the newest labels, though nobody trained on them.
+
+    Args:
+        repository: whose history.
+        labels: hash of a label snapshot.
+        revisions: whose histories are searched.
+    """
+    known = [(commit, lock) for commit, lock in locks(repository, *revisions) if lock.best]
+    for commit, lock in known:
+        if lock.labels == labels:
+            return LabelBest(lock, commit, "it was best when the stages ran on these labels")
+    for model in models(repository):
+        found = [(commit, lock) for commit, lock in known if model.labels == labels and commit == model.code]
+        for commit, lock in found:
+            return LabelBest(lock, commit, "it learnt from these labels")
+    commit = _last_with(repository, labels, revisions)
+    text = repository.show(commit, LOCK) if commit else None
+    if text and (lock := Lock.parse(text)).best:
+        return LabelBest(lock, commit, "it was best at that label commit, which nobody trained on")
+    return None
+
+
+def locks(repository: Repository, *revisions: str) -> Iterator[tuple[str, Lock]]:
+    """Every commit of these histories that changed `dvc.lock`, and the file as it was then; newest first."""
+    commits = repository.git("log", "--format=%H", *revisions, "--", LOCK).split()
+    texts = repository.contents(f"{commit}:{LOCK}" for commit in commits)
+    for commit, text in zip(commits, texts, strict=True):
+        if text is not None:
+            yield commit, Lock.parse(text)
+
+
+def _last_with(repository: Repository, labels: str, revisions: Iterable[str]) -> str:
+    """The last commit before these labels were replaced; "" where they never were the newest."""
+    for revision in revisions:
+        last = repository.resolve(revision)
+        for found in repository.label_commits(last):
+            if found.labels == labels:
+                return last
+            last = f"{found.commit}^"
+    return ""
 
 
 def trace(repository: Repository, model: Model) -> Lineage:

@@ -21,6 +21,7 @@ import yaml
 from storage import process
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import dir_listing, md5_bytes, pointer_md5, write_bytes
+from storage.files import md5 as file_md5
 from storage.git import Git
 
 REMOTE = "bucket"
@@ -71,7 +72,10 @@ class Repository(Git):
         hashes = {name: md5_bytes(data) for name, data in files.items()}
         for name, md5 in hashes.items():
             self._put(md5, files[name])
-        listing = dir_listing({**(kept or {}), **hashes})
+        return self._put_listing({**(kept or {}), **hashes})
+
+    def _put_listing(self, hashes: Mapping[str, str]) -> str:
+        listing = dir_listing(hashes)
         md5 = md5_bytes(listing) + ".dir"
         self._put(md5, listing)
         return md5
@@ -133,6 +137,66 @@ class Repository(Git):
                 "then labeltrail sync",
             ) from error
 
+    def point(self, path: str, md5: str) -> None:
+        """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
+        md5 = md5 or self._put_listing({})
+        files = self.folder(md5)
+        self._require(files.values())
+        size = sum(self._cached(found).stat().st_size for found in files.values())
+        name = Path(path).name
+        text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
+        write_bytes(self.root / f"{path}.dvc", text.encode())
+
+    def bring(self, outputs: Mapping[str, str]) -> list[str]:
+        """Put what stages wrote into the work tree, as `dvc.lock` names it there now, from cache or remote.
+
+        What a run that was cut off left in the work tree is given up.
+
+        Args:
+            outputs: hash by path.
+
+        Returns:
+            Paths that neither cache nor remote has whole; they are missing in the work tree now.
+        """
+        self._try(outputs.values())
+        listings = [md5 for md5 in outputs.values() if md5.endswith(".dir") and self._cached(md5).is_file()]
+        self._try(sorted({md5 for listing in listings for md5 in self.folder(listing).values()}))
+        lost = [path for path, md5 in outputs.items() if not self._whole(md5)]
+        wanted = [str(self.root / path) for path in outputs if path not in lost]
+        if wanted:
+            with redirect_stdout(io.StringIO()):
+                self._dvc.checkout(wanted, force=True)
+        return lost
+
+    def lost(self, outputs: Mapping[str, str]) -> list[str]:
+        """Paths of these outputs that neither cache nor remote has whole; brings no more than their listings."""
+        self._try([md5 for md5 in outputs.values() if md5.endswith(".dir")])
+        parts = {path: self._parts(md5) for path, md5 in outputs.items()}
+        missing = sorted(
+            {md5 for found in parts.values() for md5 in found if not self._cached(md5).is_file()}
+        )
+        there = set(self._dvc.cloud.get_remote_odb().list_oids_exists(missing)) if missing else set()
+        gone = set(missing) - there
+        return [path for path, found in parts.items() if gone & set(found)]
+
+    def _parts(self, md5: str) -> list[str]:
+        """An object, and where it is the listing of a folder that the cache has, the files of it."""
+        listed = md5.endswith(".dir") and self._cached(md5).is_file()
+        return [md5, *(self.folder(md5).values() if listed else ())]
+
+    def _whole(self, md5: str) -> bool:
+        return all(self._cached(found).is_file() for found in self._parts(md5))
+
+    def digest(self, path: str) -> str:
+        """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""
+        if (self.root / f"{path}.dvc").exists():
+            return self.pointer(path)
+        if not (self.root / path).is_dir():
+            return file_md5(self.root / path)
+        found = self._dvc.dvcignore.find(self._dvc.fs, str(self.root / path))
+        names = {Path(name).relative_to(self.root / path).as_posix(): file_md5(Path(name)) for name in found}
+        return md5_bytes(dir_listing(names)) + ".dir"
+
     def folder(self, md5: str) -> dict[str, str]:
         """The files of a folder in the DVC cache or remote: name to hash. No hash: no files."""
         if not md5:
@@ -157,11 +221,17 @@ class Repository(Git):
     def _cached(self, md5: str) -> Path:
         return self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
-    def _fetch(self, hashes: list[str]) -> None:
+    def _try(self, hashes: Iterable[str]) -> None:
+        """Get what the cache lacks and the remote has."""
         from dvc_data.hashfile.hash_info import HashInfo
 
-        with redirect_stdout(io.StringIO()):
-            self._dvc.cloud.pull([HashInfo("md5", md5) for md5 in hashes])
+        missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
+        if missing:
+            with redirect_stdout(io.StringIO()):
+                self._dvc.cloud.pull([HashInfo("md5", md5) for md5 in missing])
+
+    def _fetch(self, hashes: list[str]) -> None:
+        self._try(hashes)
         lost = [md5 for md5 in hashes if not self._cached(md5).is_file()]
         if lost:
             raise NotFoundError(

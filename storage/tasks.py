@@ -23,17 +23,24 @@ def read(path: Path = PATH) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: a line is not a task; names the line.
     """
-    if not path.exists():
-        return {}
+    return parse(path.read_text(encoding="utf-8"), str(path)) if path.exists() else {}
+
+
+def parse(text: str, where: str) -> dict[str, dict[str, Any]]:
+    """Task data by series key, from the text of the file.
+
+    Raises:
+        InputError: a line is not a task; names the line.
+    """
     tasks: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         try:
             value = json.loads(line)
             tasks[value["series"]] = dict(value["data"])
         except (ValueError, KeyError, TypeError) as error:
             why = f"{type(error).__name__}: {error}"
-            cure = f"mend the line, or: git checkout {path}"
-            raise InputError("not a task", where=f"{path}:{number}", why=why, cure=cure) from error
+            cure = f"mend the line, or: git checkout {PATH}"
+            raise InputError("not a task", where=f"{where}:{number}", why=why, cure=cure) from error
     return tasks
 
 

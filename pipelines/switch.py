@@ -1,0 +1,80 @@
+"""`labeltrail switch`: another branch in the work tree, and with it another project in Label Studio."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.sync import PATHS
+from storage import branches, dvc_lock, label_config, worktree
+from storage.errors import InputError
+from storage.git import LABELS, SERIES
+from storage.project import Project
+
+
+@dataclass(frozen=True)
+class Switched:
+    """Where the work tree is now.
+
+    Attributes:
+        branch: its name.
+        commit: what is checked out.
+        url: its project in Label Studio; "" where it has none.
+        lacks: folders of `dvc.lock` whose bytes are not at hand; `dvc pull` or `dvc repro` brings them.
+    """
+
+    branch: str
+    commit: str
+    url: str
+    lacks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"on branch {self.branch} at {self.commit[:12]}"]
+        text.append(f"label it in {self.url}" if self.url else "it has no Label Studio project yet")
+        if self.lacks:
+            text.append(f"not at hand: {', '.join(self.lacks)} (dvc repro makes them again)")
+        return text
+
+
+def switch(project: Project, name: str) -> Switched:
+    """Check out a branch: files of git, labels, recordings, and what else its `dvc.lock` names and is at hand.
+
+    Raises:
+        NotFoundError: there is no such branch.
+        InputError: labels or settings of the work tree are in no commit.
+    """
+    repository = project.repository
+    branches.reachable(repository, name)
+    dirty = repository.changed(PATHS)
+    if dirty:
+        raise InputError(
+            "the work tree holds what is in no label commit",
+            where=", ".join(dirty),
+            why="it would be taken along to the other branch",
+            cure="labeltrail sync keeps it; or give it up: git checkout HEAD -- " + " ".join(dirty),
+        )
+    worktree.restore(project)
+    repository.git("switch", "--quiet", name)
+    moved = Project(project.root)
+    kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
+    moved.repository.checkout(*kept)
+    worktree.remember(moved)
+    lock = project.root / dvc_lock.PATH
+    named = dvc_lock.Lock.parse(lock.read_text(encoding="utf-8")).outputs() if lock.exists() else {}
+    lacks = moved.repository.bring(named)
+    state = _state(moved, name)
+    url = f"{moved.studio.url}/projects/{state}/data" if state else ""
+    return Switched(name, moved.repository.head(), url, tuple(lacks))
+
+
+def _state(project: Project, name: str) -> int:
+    config = project.root / label_config.PATH
+    if not config.exists():
+        return 0
+    state = branches.remote_of(project, name, config.read_text(encoding="utf-8")).state()
+    return state.project if state else 0

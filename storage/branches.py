@@ -1,0 +1,166 @@
+"""Branches: which git branches there are, and which place in bucket and Label Studio is whose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from storage import label_config, process
+from storage.bucket import Bucket
+from storage.errors import InputError, NotFoundError
+from storage.filling import Content, Filled, fill
+from storage.git import Git
+from storage.labels import records
+from storage.labelstudio_projects import SETTINGS
+from storage.merge import changes_between
+from storage.progress import track
+from storage.project import Project
+from storage.remote import Remote, State
+from storage.shared_config import digest
+from storage.snapshot import same
+
+# What lies at the top of the bucket beside the branches.
+SHARED = ("series", "dvc")
+
+
+def prefix_of(branch: str) -> str:
+    """The branch as the first part of keys in the bucket."""
+    return branch.replace("/", "--")
+
+
+def names(git: Git) -> dict[str, str]:
+    """The commit of every local branch."""
+    listing = git.git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
+    return {name: commit for commit, _, name in (line.partition(" ") for line in listing.splitlines())}
+
+
+def require(git: Git, branch: str) -> str:
+    """The commit of a local branch.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    commit = names(git).get(branch)
+    if commit is None:
+        raise NotFoundError(f"there is no branch {branch!r}", where=str(git.root), cure="labeltrail branches")
+    return commit
+
+
+def reachable(git: Git, branch: str) -> None:
+    """Refuse a branch that `git switch` cannot check out: neither here nor known from a git remote.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    if branch not in names(git):
+        remotes = git.git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes").split()
+        if branch not in remotes:
+            require(git, branch)
+
+
+def check_name(git: Git, branch: str) -> None:
+    """Refuse a name that git, or the bucket, could not tell from others.
+
+    Raises:
+        InputError: git does not take it, or it would share another branch's place in the bucket.
+    """
+    try:
+        git.git("check-ref-format", "--branch", branch)
+    except process.ProgramError as error:
+        cure = "letters, digits, - and / make a name"
+        raise InputError(
+            f"{branch!r} cannot be the name of a branch", why="git refuses it", cure=cure
+        ) from error
+    prefix = prefix_of(branch)
+    if prefix in SHARED:
+        why = f"{prefix}/ in the bucket is shared by all branches"
+        raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name")
+    listing = git.git(
+        "for-each-ref", "--format=%(refname:lstrip=2)%09%(refname:lstrip=3)", "refs/heads", "refs/remotes"
+    )
+    known = {name for line in listing.splitlines() for name in line.split("\t")}
+    for other in sorted(known - {branch}):
+        if prefix_of(other) == prefix:
+            why = f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
+            raise InputError(
+                f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name"
+            )
+
+
+def in_bucket(bucket: Bucket) -> list[str]:
+    """The branches, as prefixes, that have a `sync.json`."""
+    folders = [folder for folder in bucket.folders() if folder not in SHARED]
+    return [folder for folder in folders if any(bucket.objects(f"{folder}/sync.json"))]
+
+
+def remote_of(project: Project, branch: str, config: str) -> Remote:
+    """A branch's place in bucket and Label Studio, whichever branch is checked out.
+
+    Args:
+        project: the clone.
+        branch: its name.
+        config: text of its label config.
+    """
+    data_key = label_config.parse(config).data_key
+    return Remote(project.bucket, project.studio, project.mirror, prefix_of(branch), data_key)
+
+
+def settings_of(remote: Remote) -> dict[str, object]:
+    """What people set in a branch's project for labeling; empty where it has no project."""
+    state = remote.state()
+    if state is None or not state.project:
+        return {}
+    facts = remote.project(state)
+    return {name: facts[name] for name in SETTINGS if facts.get(name) is not None}
+
+
+def unsynced(project: Project, remote: Remote, state: State) -> int:
+    """How many annotations in the bucket differ from the branch's last sync."""
+    remote.annotations.refresh()
+    base = {record["id"]: record for record in records(project.repository, state.labels)}
+    theirs = {}
+    for row in remote.annotations.rows():
+        if row.value is not None:
+            record = row.value["record"]
+            keeps = state.ids.get(str(row.value["annotation"]))
+            if keeps in base:
+                record = record | {"id": keeps, "annotator": base[keeps]["annotator"]}
+            theirs[record["id"]] = record
+    return len(changes_between(base, theirs, same))
+
+
+def furnish(
+    project: Project, remote: Remote, held: Content, title: str, like: dict[str, object]
+) -> tuple[State, Filled]:
+    """Make the branch's project in Label Studio, or go on making it, and fill it with what a commit holds.
+
+    `sync.json` names project 0 until it is done, so that nobody syncs with a project that is half full.
+
+    Args:
+        project: the clone.
+        remote: the branch's place in bucket and Label Studio.
+        held: what to fill it with.
+        title: the project's name in Label Studio.
+        like: settings that it begins with.
+    """
+    state = remote.state() or State(0)
+    state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
+    _upload(project, remote, held)
+    found = remote.studio.marked(project.bucket.url(remote.prefix))
+    number = found[0] if found else remote.studio.create_project(title, remote.mark, held.config)
+    if like:
+        remote.studio.update_project(number, **like)
+    filled = fill(remote, project.settings, number, held)
+    done = replace(state, project=number, label_config=digest(held.config), ids=filled.ids)
+    if not filled.missing:  # else the base stays empty, and the first sync sends what is missing
+        done = replace(done, labels=held.labels, series=held.series)
+    return remote.write_state(done), filled
+
+
+def _upload(project: Project, remote: Remote, held: Content) -> None:
+    """Put back the recordings of the commit that the bucket lacks."""
+    there = remote.series()
+    folder = project.repository.folder(held.series)
+    missing = [name for name in folder if name.removesuffix(".csv") not in there]
+    for name in track(missing, "bringing back recordings"):
+        data = project.repository.read([folder[name]])[folder[name]]
+        project.bucket.put(f"series/{name}", data, content_type="text/csv")

@@ -1,0 +1,116 @@
+"""A part of the labels goes back to what it was: chosen by series, by annotator, by label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from storage import labels as snapshots
+from storage import snapshot
+from storage.history import region_labels
+from storage.merge import Change
+from storage.record_merge import Item
+from storage.repository import Repository
+from storage.snapshot import Record
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which labels go back; an empty choice is every one.
+
+    Attributes:
+        series: keys, or patterns such as `user01*`.
+        annotators: e-mail addresses, or patterns.
+        labels: regions that have, or had, one of these labels.
+    """
+
+    series: tuple[str, ...] = ()
+    annotators: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Everything goes back."""
+        return not (self.series or self.annotators or self.labels)
+
+    def takes(self, record: Record) -> bool:
+        """Whether an annotation is one of those that go back, its labels apart."""
+        return _among(record["series"], self.series) and _among(record["annotator"], self.annotators)
+
+    def words(self) -> str:
+        """As it stands in a commit's subject; "" for everything."""
+        named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
+        return "; ".join(f"{name} {', '.join(values)}" for name, values in named if values)
+
+
+def turn(repository: Repository, now: str, then: str, part: Part) -> str:
+    """Hash of the snapshot that `now` becomes when a part of it goes back to `then`; it is in the DVC cache after.
+
+    Reads and writes only the shards that differ.
+    """
+    if part.whole:
+        return then
+    folders = [repository.folder(md5) for md5 in (now, then)]
+    shards: dict[str, bytes] = {}
+    for name in snapshots.differing(*folders):
+        new, old = (repository.read([f[name]])[f[name]] if name in f else b"" for f in folders)
+        edits = dict(_edits(new, old, part))
+        if edits:
+            shards[name] = snapshot.edit(new, edits)
+    return snapshots.store(repository, now, shards) if shards else now
+
+
+def _edits(new: bytes, old: bytes, part: Part) -> Iterator[tuple[str, Record | None]]:
+    for change in snapshots.between(new, old):
+        back = turned(change, part)
+        if back is not change.before:
+            yield change.name, back
+
+
+def turned(change: Change[Record], part: Part) -> Record | None:
+    """What one annotation becomes, of `before`, which it is now, and `after`, which it was.
+
+    An annotation that was not there then goes where no region is left on it: empty, it would say "nothing here".
+    """
+    now, then = change.before, change.after
+    if not part.takes(now or then or {}):
+        return now
+    if not part.labels:
+        return then
+    touched = {str(item.get("id")) for side in (now, then) for item in _items(side) if _labeled(item, part)}
+    result = _result(_items(now), _items(then), touched)
+    if result == _items(now):
+        return now
+    if not any(region_labels(item) for item in result) and (now is None or then is None):
+        return None
+    record: dict[str, Any] = {**(now or then or {}), "result": result}
+    return then if then is not None and snapshot.same(record, then) else record
+
+
+def _result(now: list[Item], then: list[Item], touched: set[str]) -> list[Item]:
+    """Items of now, those that are touched as they were then, in place; relations to what is gone go too."""
+    old: dict[str, list[Item]] = {}
+    for item in then:
+        if str(item.get("id")) in touched:
+            old.setdefault(str(item.get("id")), []).append(item)
+    result: list[Item] = []
+    for item in now:
+        name = str(item.get("id"))
+        result += old.pop(name, []) if name in touched else [item]
+    result += [item for items in old.values() for item in items]
+    gone = touched - {str(item.get("id")) for item in result}
+    return [item for item in result if not gone & {str(item.get("from_id")), str(item.get("to_id"))}]
+
+
+def _items(record: Record | None) -> list[Item]:
+    return list(record["result"]) if record else []
+
+
+def _labeled(item: Item, part: Part) -> bool:
+    return bool(set(region_labels(item)) & set(part.labels))
+
+
+def _among(value: str, patterns: tuple[str, ...]) -> bool:
+    return not patterns or any(fnmatchcase(value, pattern) for pattern in patterns)

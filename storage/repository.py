@@ -147,18 +147,17 @@ class Repository(Git):
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
         write_bytes(self.root / f"{path}.dvc", text.encode())
 
-    def follow_lock(self) -> list[str]:
-        """Put what stages wrote into the work tree, as `dvc.lock` names it there, from cache or remote.
+    def bring(self, outputs: Mapping[str, str]) -> list[str]:
+        """Put what stages wrote into the work tree, as `dvc.lock` names it there now, from cache or remote.
 
         What a run that was cut off left in the work tree is given up.
+
+        Args:
+            outputs: hash by path, as `Lock.outputs` has them.
 
         Returns:
             Paths that neither cache nor remote has whole: `dvc repro` makes them again.
         """
-        lock = self.root / LOCK
-        if not lock.exists():
-            return []
-        outputs = Lock.parse(lock.read_text(encoding="utf-8")).outputs()
         self._try(outputs.values())
         listings = [md5 for md5 in outputs.values() if md5.endswith(".dir") and self._cached(md5).is_file()]
         self._try(sorted({md5 for listing in listings for md5 in self.folder(listing).values()}))

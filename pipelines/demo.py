@@ -20,7 +20,7 @@ from pipelines.import_ import import_recordings
 from pipelines.sync import sync
 from stages.timeseries import simulation
 from stages.timeseries.simulation import Recording
-from storage import label_config, lineage, settings, worktree
+from storage import drivers, label_config, lineage, settings, worktree
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.labelstudio import LabelStudio
@@ -94,6 +94,7 @@ def demo(project: Project, data: Path | None) -> Demo:
         services.up(project.root)
         project.wire()
         worktree.follow_git(project)
+        drivers.configure(project.repository)
     if data is None:
         recordings = simulation.simulate(RECORDINGS, SUBJECTS)
         with _step(done, "recordings"):

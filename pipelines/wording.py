@@ -7,9 +7,18 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from storage.differences import Difference, ItemChange, times
-from storage.history import LabelChanges, plural, region_labels, region_value, signed
-from storage.record_merge import Item
+from storage.differences import Difference, ItemChange
+from storage.history import (
+    LabelChanges,
+    beside_text,
+    item_text,
+    label_text,
+    plural,
+    region_value,
+    signed,
+    span_text,
+    times,
+)
 
 WIDEST = 56  # of what changed, before who and where; a longer one moves its own line only
 
@@ -69,13 +78,6 @@ def counts_json(counts: LabelChanges) -> dict[str, Any]:
     }
 
 
-def item_text(item: Item) -> str:
-    """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`; what is no region by its type and value."""
-    if "start" not in region_value(item):
-        return f"{item.get('type')}  {_beside(item)}"
-    return f"{_labels(item)}  {_span(item)}"
-
-
 def _rows(found: Difference) -> list[tuple[str, str]]:
     rows = [(f"* {', '.join(found.words)}", found.id)] if found.words else []
     return rows + [(f"{item.sign} {_change_text(item)}", f"{found.id}/{item.name}") for item in found.items]
@@ -86,24 +88,7 @@ def _change_text(change: ItemChange) -> str:
     if old is None or new is None:
         return item_text(old or new or {})
     if "start" not in region_value(old) or "start" not in region_value(new):
-        return f"{new.get('type')}  {_beside(old)} -> {_beside(new)}"
-    labels = _labels(new) if "relabeled" not in change.kinds else f"{_labels(old)} -> {_labels(new)}"
-    span = _span(new) if times(old) == times(new) else f"{_span(old)} -> {_span(new)}"
+        return f"{new.get('type')}  {beside_text(old)} -> {beside_text(new)}"
+    labels = label_text(new) if "relabeled" not in change.kinds else f"{label_text(old)} -> {label_text(new)}"
+    span = span_text(new) if times(old) == times(new) else f"{span_text(old)} -> {span_text(new)}"
     return f"{labels}  {span}" + ("  (otherwise changed)" if "changed" in change.kinds else "")
-
-
-def _labels(item: Item) -> str:
-    return ", ".join(region_labels(item)) or "(no label)"
-
-
-def _span(item: Item) -> str:
-    start, end = times(item)
-    return f"at {start}" if start == end else f"{start} .. {end}"
-
-
-def _beside(item: Item) -> str:
-    if item.get("type") == "relation":
-        return f"{item.get('from_id')} to {item.get('to_id')}"
-    value = region_value(item)
-    chosen = value.get(str(item.get("type")), value.get("text", value))
-    return ", ".join(map(str, chosen)) if isinstance(chosen, list) else str(chosen)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from storage.history import region_labels, region_value
+from storage.history import region_labels, region_value, times
 from storage.merge import Change
 from storage.record_merge import NOT_FIELDS, Item, item_name, items
 from storage.snapshot import Record
@@ -165,12 +165,6 @@ def difference(before: Record | None, after: Record | None) -> Difference:
     fields = {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
     known = new or old
     return Difference(known["id"], known["series"], known["annotator"], changed, fields, before, after)
-
-
-def times(item: Item) -> tuple[Any, Any]:
-    """Start and end of a region, as Label Studio wrote them."""
-    value = region_value(item)
-    return value.get("start"), value.get("end")
 
 
 def _rest(item: Item) -> dict[str, Any]:

@@ -93,6 +93,39 @@ def region_value(item: Item) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def times(item: Item) -> tuple[Any, Any]:
+    """Start and end of a region, as Label Studio wrote them."""
+    value = region_value(item)
+    return value.get("start"), value.get("end")
+
+
+def item_text(item: Item) -> str:
+    """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`; what is no region by its type and value."""
+    if "start" not in region_value(item):
+        return f"{item.get('type')}  {beside_text(item)}"
+    return f"{label_text(item)}  {span_text(item)}"
+
+
+def label_text(item: Item) -> str:
+    """The labels on a region."""
+    return ", ".join(region_labels(item)) or "(no label)"
+
+
+def span_text(item: Item) -> str:
+    """`0.1 .. 0.5`, or `at 0.9`."""
+    start, end = times(item)
+    return f"at {start}" if start == end else f"{start} .. {end}"
+
+
+def beside_text(item: Item) -> str:
+    """What a choice, a text or a relation beside the regions says."""
+    if item.get("type") == "relation":
+        return f"{item.get('from_id')} to {item.get('to_id')}"
+    value = region_value(item)
+    chosen = value.get(str(item.get("type")), value.get("text", value))
+    return ", ".join(map(str, chosen)) if isinstance(chosen, list) else str(chosen)
+
+
 def _regions(record: Record | None) -> dict[str, Item]:
     if record is None or record.get("was_cancelled"):
         return {}

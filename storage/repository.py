@@ -203,6 +203,13 @@ class Repository(Git):
             return {}
         return {item["relpath"]: item["md5"] for item in json.loads(self.read([md5])[md5])}
 
+    def size(self, md5: str) -> int | None:
+        """Bytes of an object in the DVC cache; None where the cache lacks it."""
+        try:
+            return self._cached(md5).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Bytes by hash, from the DVC cache, or from the remote where the cache lacks them.
 

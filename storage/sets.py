@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.errors import InputError
 from storage.files import write_bytes
 
 PATH = Path("data/sets.csv")
-SETS = ("train", "validation", "test", "unassigned")
+UNASSIGNED = "unassigned"
+SETS = ("train", "validation", "test", UNASSIGNED)
 HEADER = ["series", "group", "set"]
 
 
@@ -35,29 +36,35 @@ def read(path: Path = PATH) -> dict[str, Row]:
         InputError: the header or a row is not as it must be, a series is there twice, or a group is in
             two sets.
     """
-    if not path.exists():
-        return {}
+    return parse(path.read_text(encoding="utf-8-sig"), str(path)) if path.exists() else {}
+
+
+def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
+    """Rows by series key, from the text of the file.
+
+    Raises:
+        InputError: as `read`.
+    """
     cure = f"mend the line, or: git checkout {path}"
     rows: dict[str, Row] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        for line in reader:
-            where = f"{path}:{reader.line_num}"
-            if reader.line_num == 1:
-                if line != HEADER:
-                    why = f"it is {','.join(line)!r}"
-                    raise InputError("the header must be series,group,set", where=where, why=why, cure=cure)
-                continue
-            if not line:
-                continue
-            if len(line) != 3 or line[2] not in SETS:
-                why = f"a row is series,group,set and set is one of {', '.join(SETS)}"
-                raise InputError(f"cannot read {','.join(line)!r}", where=where, why=why, cure=cure)
-            series, group, name = line
-            if series in rows:
-                raise InputError(f"series {series!r} is there twice", where=where, cure=cure)
-            rows[series] = Row(group, name)
-    refuse_divided(rows, str(path))
+    reader = csv.reader(io.StringIO(text, newline=""))
+    for line in reader:
+        where = f"{path}:{reader.line_num}"
+        if reader.line_num == 1:
+            if line != HEADER:
+                why = f"it is {','.join(line)!r}"
+                raise InputError("the header must be series,group,set", where=where, why=why, cure=cure)
+            continue
+        if not line:
+            continue
+        if len(line) != 3 or line[2] not in SETS:
+            why = f"a row is series,group,set and set is one of {', '.join(SETS)}"
+            raise InputError(f"cannot read {','.join(line)!r}", where=where, why=why, cure=cure)
+        series, group, name = line
+        if series in rows:
+            raise InputError(f"series {series!r} is there twice", where=where, cure=cure)
+        rows[series] = Row(group, name)
+    refuse_divided(rows, path)
     return rows
 
 
@@ -69,7 +76,7 @@ def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
     """
     homes: dict[str, tuple[str, str]] = {}
     for series, row in sorted(rows.items()):
-        if row.set == "unassigned":
+        if row.set == UNASSIGNED:
             continue
         home, first = homes.setdefault(row.group, (row.set, series))
         if row.set != home:
@@ -84,9 +91,28 @@ def write(rows: Mapping[str, Row], path: Path = PATH) -> None:
     Raises:
         InputError: a group is in two sets.
     """
-    refuse_divided(rows, str(path))
+    write_bytes(path, dump(rows, str(path)))
+
+
+def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        InputError: a group is in two sets.
+    """
+    refuse_divided(rows, where)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     writer.writerows([series, row.group, row.set] for series, row in sorted(rows.items()))
-    write_bytes(path, text.getvalue().encode())
+    return text.getvalue().encode()
+
+
+def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
+    """The sets of the series there are now, as an older file has them; those that it lacks follow their group."""
+    homes = {row.group: row.set for row in then.values() if row.set != UNASSIGNED}
+    rows = {}
+    for series, row in now.items():
+        name = then[series].set if series in then else row.set
+        rows[series] = replace(row, set=homes.get(row.group, name) if name != UNASSIGNED else name)
+    return rows

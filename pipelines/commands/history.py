@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.commands.line import Json, app, next_step, repository_here, say
+from pipelines.commands.line import Json, app, next_step, project_here, repository_here, say
 
 if TYPE_CHECKING:
     from storage.differences import Wanted
@@ -106,3 +106,18 @@ def tag(
     text = [each.line(width) for each in found] or ["no tag names labels yet"]
     say(as_json, {"tags": [each.to_json() for each in found]}, text)
     next_step(as_json, "git push --tags" if found else "labeltrail tag NAME")
+
+
+@app.command("git-setup")
+def git_setup() -> None:
+    """Have this clone's git compare and merge labels by region, and bring data/ along after a checkout.
+
+    Example: labeltrail git-setup
+    """
+    from storage import drivers, worktree
+
+    project = project_here()
+    worktree.follow_git(project)
+    drivers.configure(project.repository)
+    print("git diff, git log -p and git merge speak of labels in this clone")
+    next_step(False, "git log -p data/labels.dvc")

@@ -19,12 +19,13 @@ def up(as_json: Json = False) -> None:
     Example: labeltrail up
     """
     from pipelines import services
-    from storage import worktree
+    from storage import drivers, worktree
 
     project = project_here()
     servers = services.up(project.root)
     project.wire()
     worktree.follow_git(project)
+    drivers.configure(project.repository)
     say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
 

@@ -85,7 +85,7 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
     wanted = wanted or Wanted()
     hashes = sides[0].labels, sides[1].labels
     found = list(wanted.changes(labels.changes(repository, *hashes)))
-    return Diff(*sides, list(wanted.differences(found)), history.count(found, wanted.label))
+    return Diff(*sides, wanted.differences(found), history.count(found, wanted.label))
 
 
 def side(repository: Repository, revision: str) -> Side:

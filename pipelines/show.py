@@ -96,7 +96,7 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")
     changes = list(labels.changes(repository, found.before, found.labels))
     tags = tuple(repository.tags().get(found.commit, ()))
-    differences = list(Wanted().differences(changes))
+    differences = Wanted().differences(changes)
     best = _best(repository, repository.show(commit, LOCK.as_posix()))
     return Shown(revision, found, tags, differences, history.count(changes), best)
 

@@ -24,10 +24,13 @@ WIDEST = 56  # of what changed, before who and where; a longer one moves its own
 
 
 def difference_lines(differences: Iterable[Difference]) -> list[str]:
-    """A heading for each series, and under it a line for each region or annotation that changed."""
+    """A heading for each series, and under it a line for each region or annotation that changed.
+
+    Args:
+        differences: sorted by series.
+    """
     text: list[str] = []
-    ordered = sorted(differences, key=lambda d: (d.series, d.id))
-    rows = [(d.series, row, f"{d.annotator}  {name}") for d in ordered for row, name in _rows(d)]
+    rows = [(d.series, row, f"{d.annotator}  {name}") for d in differences for row, name in _rows(d)]
     width = min(WIDEST, max((len(row) for _, row, _ in rows), default=0))
     for series, group in groupby(rows, key=lambda row: row[0]):
         text.append(series)

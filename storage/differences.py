@@ -141,8 +141,11 @@ class Wanted:
             ):
                 yield change
 
-    def differences(self, changes: Iterable[Change[Record]]) -> Iterator[Difference]:
-        """The same as differences; with a label, only their regions of that label."""
+    def differences(self, changes: Iterable[Change[Record]]) -> list[Difference]:
+        """The same as differences, by series; with a label, only their regions of that label."""
+        return sorted(self._differences(changes), key=lambda found: (found.series, found.id))
+
+    def _differences(self, changes: Iterable[Change[Record]]) -> Iterator[Difference]:
         for change in self.changes(changes):
             found = difference(change.before, change.after)
             if self.label:

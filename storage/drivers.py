@@ -18,11 +18,11 @@ from pathlib import Path
 
 from storage import conflicts, history, labels, sets, tasks
 from storage.errors import InputError, LabeltrailError
-from storage.git import LABELS, SERIES, parse_pointer
+from storage.git import LABELS, SERIES, find_root, parse_pointer
 from storage.merge import Merge, Settlement, three_way, whole
 from storage.process import ProgramError
 from storage.record_merge import item_name, items
-from storage.repository import Repository, find_root
+from storage.repository import Repository
 from storage.snapshot import Record
 
 NAME = "labeltrail"

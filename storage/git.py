@@ -212,3 +212,20 @@ def parse_pointer(text: str | None) -> str:
     """
     found = POINTER_HASH.findall(text or "")
     return str(found[0]) if len(found) == 1 else ""
+
+
+def find_root(start: Path) -> Path:
+    """The project that a folder lies in: the nearest git clone upward with a `dvc.yaml`.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / ".git").exists():
+            return folder
+    raise NotFoundError(
+        "this is not a Labeltrail project",
+        where=str(start),
+        why="no git clone with a dvc.yaml here or above",
+        cure="cd into the clone",
+    )

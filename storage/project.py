@@ -7,12 +7,13 @@ from pathlib import Path
 
 from storage import label_config, settings
 from storage.bucket import Bucket
+from storage.git import find_root
 from storage.label_config import LabelConfig
 from storage.labelstudio import LabelStudio
 from storage.mirror import PATH as MIRROR
 from storage.mirror import Mirror
 from storage.remote import Remote
-from storage.repository import Repository, find_root
+from storage.repository import Repository
 
 
 class Project:

@@ -229,13 +229,23 @@ class Repository(Git):
         return self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
     def _try(self, hashes: Iterable[str]) -> None:
-        """Get what the cache lacks and the remote has."""
+        """Get what the cache lacks and the remote has.
+
+        Raises:
+            ServiceError: the remote is away, refuses, or none is set.
+        """
+        from dvc.exceptions import DvcException
         from dvc_data.hashfile.hash_info import HashInfo
 
         missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
-        if missing:
+        try:
             with redirect_stdout(io.StringIO()):
-                self._dvc.cloud.pull([HashInfo("md5", md5) for md5 in missing])
+                self._dvc.cloud.pull([HashInfo("md5", md5) for md5 in missing]) if missing else None
+        except (DvcException, OSError) as error:
+            what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
+            raise ServiceError(
+                what, where=f"{missing[0]} ..", why=str(error), cure="labeltrail up"
+            ) from error
 
     def _fetch(self, hashes: list[str]) -> None:
         self._try(hashes)
@@ -276,20 +286,3 @@ class Repository(Git):
         # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
         logging.getLogger("dvc").setLevel(logging.WARNING)
         return Repo(str(self.root))
-
-
-def find_root(start: Path) -> Path:
-    """The project that a folder lies in: the nearest git clone upward with a `dvc.yaml`.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / ".git").exists():
-            return folder
-    raise NotFoundError(
-        "this is not a Labeltrail project",
-        where=str(start),
-        why="no git clone with a dvc.yaml here or above",
-        cure="cd into the clone",
-    )

@@ -37,7 +37,8 @@ def project_here() -> Project:
 
 def repository_here() -> Repository:
     """The clone that the current folder lies in: git and DVC alone, which is there much sooner."""
-    from storage.repository import Repository, find_root
+    from storage.git import find_root
+    from storage.repository import Repository
 
     return Repository(find_root(Path.cwd()))
 

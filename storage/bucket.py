@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from storage.errors import ConflictError, NotFoundError, ServiceError
+from storage.files import md5_bytes
 from storage.s3_http import Answer, Request, S3Http
 from storage.settings import Settings
 
@@ -83,6 +84,20 @@ class Bucket:
                 page = server.submit(self._page, prefix, token) if token else None
                 yield from _listed(listing)
 
+    def folders(self) -> list[str]:
+        """The first parts of all keys that have more than one, without the slash."""
+        found: list[str] = []
+        token, more = "", True
+        while more:
+            listing = self._page("", token, delimiter="/")
+            found += [
+                unquote_plus(p.text or "").rstrip("/")
+                for p in listing.iterfind("{*}CommonPrefixes/{*}Prefix")
+            ]
+            token = listing.findtext("{*}NextContinuationToken") or ""
+            more = bool(token)
+        return found
+
     def get(self, key: str) -> tuple[bytes, str]:
         """The bytes and the ETag of an object."""
         answer = self._ask("GET", key)
@@ -106,7 +121,7 @@ class Bucket:
         answer = self._send("PUT", key, headers=headers, body=data)
         if answer.overtaken and answer.tries > 1 and self._holds(key, data):
             # The answer to an earlier try was lost on its way; what overtook us was ourselves.
-            return hashlib.md5(data, usedforsecurity=False).hexdigest()
+            return md5_bytes(data)
         if match and answer.gone:
             raise ConflictError(
                 "the bucket refused", where=self.url(key), why="somebody deleted it meanwhile"
@@ -194,9 +209,10 @@ class Bucket:
             raise self._http.refusal(answer, self.url(key))
         return answer
 
-    def _page(self, prefix: str, token: str) -> ElementTree.Element:
+    def _page(self, prefix: str, token: str, delimiter: str = "") -> ElementTree.Element:
         # Encoded, for XML cannot hold every character that a key can.
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        query |= {"delimiter": delimiter} if delimiter else {}
         query |= {"continuation-token": token} if token else {}
         request = Request("GET", self.name, query)
         answer = self._accept(self._http.send(request, self.url(prefix)), prefix)

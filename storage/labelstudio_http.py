@@ -1,12 +1,15 @@
-"""Requests to Label Studio: the token, how long to wait, and its refusals in our words."""
+"""Requests to Label Studio: the token, how long to wait, what is tried again, and its refusals in our words."""
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
 
@@ -15,6 +18,11 @@ Json = dict[str, Any]
 # A person waits at most ten seconds to hear that a server is away; imports may work for longer.
 PATIENCE = (3.0, 8.0)  # seconds to connect, and between two words of the answer
 LONG = (3.0, 300.0)
+TRIES = 4
+ENDURANCE = 10.0  # seconds after which a request is not tried again
+BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
+FAILING = {500, 502, 503, 504}
+REPEATABLE = {"GET", "PATCH", "DELETE"}  # twice is the same as once
 
 
 class Connection:
@@ -62,7 +70,17 @@ class Connection:
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._request(method, path, **arguments)
-        return answer.json() if answer.content else None
+        if not answer.ok or not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ServiceError(
+                f"what answers at {self.url} is not Label Studio",
+                where=f"{method} {self.url}{path}",
+                why=f"its answer is no JSON: {answer.text[:100]!r}",
+                cure="check LABEL_STUDIO_URL, then labeltrail doctor",
+            ) from error
 
     def _bytes(self, path: str) -> bytes:
         return self._request("GET", path, allow_redirects=True).content
@@ -75,19 +93,36 @@ class Connection:
         allow_redirects: bool = False,
         **content: Any,
     ) -> requests.Response:
-        def send() -> requests.Response:
-            return self._http.request(
-                method, self.url + path, timeout=timeout, allow_redirects=allow_redirects, **content
-            )
+        """Send a request until it is answered; one that makes something only while nothing has reached the server.
 
+        Returns:
+            An answer of success; or 404 to a DELETE whose earlier try was cut off after it had been carried out.
+        """
+        content |= {"timeout": timeout, "allow_redirects": allow_redirects}
         with self._errors(path):
-            answer = send()
+            tries, answer = self._persist(method, path, **content)
             if answer.status_code == requests.codes.unauthorized and self._personal:
                 self._renew()
-                answer = send()
-        if not 200 <= answer.status_code < 300:
+                more, answer = self._persist(method, path, **content)
+                tries += more - 1
+        deleted = method == "DELETE" and tries > 1 and answer.status_code == requests.codes.not_found
+        if not 200 <= answer.status_code < 300 and not deleted:
             raise self._refusal(answer, f"{method} {self.url}{path}")
         return answer
+
+    def _persist(self, method: str, path: str, **content: Any) -> tuple[int, requests.Response]:
+        """The first answer that another try would not better, and how many tries it took."""
+        began, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                answer = self._http.request(method, self.url + path, **content)
+                if answer.status_code not in FAILING or method not in REPEATABLE or _enough(tries, began):
+                    return tries, answer
+            except requests.RequestException as error:
+                if _enough(tries, began) or not (method in REPEATABLE or _unsent(error)):
+                    raise
+            time.sleep(BACK_OFF * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._authorization
@@ -147,3 +182,15 @@ class Connection:
         )
         kind, what, cure = kinds.get(answer.status_code, default)
         return kind(what, where=where, why=why, cure=cure)
+
+
+def _enough(tries: int, began: float) -> bool:
+    return tries >= TRIES or time.monotonic() - began > ENDURANCE
+
+
+def _unsent(error: requests.RequestException) -> bool:
+    """Whether the server cannot have seen anything of the request."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(reason, NewConnectionError)

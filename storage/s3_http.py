@@ -6,7 +6,6 @@ Botocore's own client spends most of a LIST in its parser and half of a GET outs
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 import ssl
@@ -27,6 +26,7 @@ from botocore.credentials import ReadOnlyCredentials
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
+from storage.files import md5_bytes
 from storage.settings import Settings
 
 CONNECTIONS = 32  # kept open at most
@@ -43,6 +43,7 @@ PLAIN_MD5 = re.compile("[0-9a-f]{32}")
 OVERTAKEN = (ConflictError, "somebody else wrote it in the meantime")
 REFUSED = (ServiceError, "the credentials may not do this")
 GONE = (NotFoundError, "the object is not there")
+STRANGER = (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server")
 ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
     "NoSuchKey": GONE,
     "404": GONE,
@@ -52,7 +53,8 @@ ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
     "412": OVERTAKEN,
     "AccessDenied": REFUSED,
     "403": REFUSED,
-    "InvalidAccessKeyId": (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server"),
+    "InvalidAccessKeyId": STRANGER,
+    "XAdminUserNotFound": STRANGER,  # versitygw's word for it
     "SignatureDoesNotMatch": (ServiceError, "AWS_SECRET_ACCESS_KEY is wrong"),
     "RequestTimeTooSkewed": (ServiceError, "the clocks of this machine and of the server differ too much"),
 }
@@ -218,7 +220,7 @@ def _check(data: bytes, etag: str, headers: Mapping[str, str]) -> None:
         return
     if "x-amz-server-side-encryption-customer-algorithm" in headers:
         return
-    if hashlib.md5(data, usedforsecurity=False).hexdigest() != etag:
+    if md5_bytes(data) != etag:
         raise CutError("the bytes do not have the MD5 that the server names")
 
 

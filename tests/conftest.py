@@ -5,6 +5,9 @@ They never skip: what is not on this machine yet is built or installed, once, in
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +16,14 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from pipelines import services
 from pipelines.import_ import import_recordings
 from pipelines.sync import Synced, sync
-from storage import label_config, process, snapshot
+from storage import label_config, process, servers, snapshot
 from storage import settings as project_settings
+from storage.bucket import Bucket
 from storage.project import Project
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 from storage.snapshot import Record
@@ -62,6 +67,55 @@ def settings(label_studio: Settings) -> Settings:
     return label_studio
 
 
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running versitygw over a folder."""
+    program = shutil.which("versitygw") or shutil.which("versitygw", path=str(Path.home() / "go/bin"))
+    if not program:
+        pytest.skip(
+            "versitygw is not on the PATH: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+        )
+    folder, port = tmp_path_factory.mktemp("versitygw"), servers.free_port()
+    words = [
+        "--access",
+        VERSITYGW,
+        "--secret",
+        "a-long-secret",
+        "--port",
+        f"127.0.0.1:{port}",
+        "posix",
+        folder,
+    ]
+    settings = Settings(
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AWS_ACCESS_KEY_ID=VERSITYGW,
+        AWS_SECRET_ACCESS_KEY=SecretStr("a-long-secret"),
+        LABEL_STUDIO_URL="http://127.0.0.1:9",
+        LABEL_STUDIO_API_KEY=SecretStr("none"),
+    )
+    with subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as running:
+        while servers.answer(settings.s3_endpoint) is None:
+            assert running.poll() is None
+            time.sleep(0.05)
+        yield settings
+        running.terminate()
+
+
+@pytest.fixture(params=["minio", "versitygw"])
+def s3(request: pytest.FixtureRequest) -> Settings:
+    """Each server in turn, with the name of a bucket that is not there yet."""
+    server: Settings = request.getfixturevalue(request.param)
+    return server.model_copy(update={"bucket": f"test-{uuid4().hex[:12]}"})
+
+
+@pytest.fixture
+def bucket(s3: Settings) -> Bucket:
+    """An empty bucket."""
+    made = Bucket(s3)
+    assert made.create()
+    return made
+
+
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
     """Puts a shell script on the PATH in a program's place, to fail in a chosen way; the cache is empty."""
@@ -79,6 +133,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     return write
 
 
+VERSITYGW = "tester"  # its access key
 CHECKOUT = Path(__file__).parent.parent
 CONFIG = label_config.render(("acc_x", "acc_y"), ("walk", "run", "knock"), "time")
 

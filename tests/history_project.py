@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage import history, labels, process, settings, snapshot
+from storage import drivers, history, labels, process, settings, snapshot
 from storage.project import Project
 from storage.repository import Repository
 from storage.snapshot import Record
-from tests.conftest import result
+from tests.conftest import CHECKOUT, result
 
 POINTER = "outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {files}\n  hash: md5\n  path: labels\n"
 
@@ -22,6 +23,20 @@ def record(
     moment = f"2026-01-02T03:04:05.{number:06d}Z"
     facts = {"id": number, "result": result(*regions), "created_at": moment, "updated_at": moment, **fields}
     return snapshot.canonical(facts, series, by)
+
+
+ONE = record("one", 1, (0.1, 0.5, "walk"), (0.9, 0.9, "knock"))
+TWO = record("zwei ü", 2, (1, 2, "run"), by="ben@example.com")
+
+
+def branched(root: Path) -> Past:
+    """A label commit of ONE and TWO on `main` and a branch `walks` there; git's drivers are set."""
+    past = Past(root)
+    shutil.copy(CHECKOUT / ".gitattributes", past.root)
+    drivers.configure(past.repository)
+    past.label([ONE, TWO])
+    past.git("branch", "walks")
+    return past
 
 
 class Past:
@@ -46,9 +61,12 @@ class Past:
         return Project(self.root)
 
     def git(self, *words: str) -> str:
+        return self.run(["git", *words])
+
+    def run(self, command: list[str]) -> str:
         moment = f"2026-02-01T10:{self.minutes:02d}:00+00:00"
         dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
-        return process.run(["git", *words], cwd=self.root, env=settings.stage_environment() | dates)
+        return process.run(command, cwd=self.root, env=settings.stage_environment() | dates)
 
     def point(self, records: Iterable[Record]) -> str:
         """Have the work tree's pointer name these labels; returns their hash."""
@@ -71,3 +89,32 @@ class Past:
         before = self.repository.labels_at("HEAD")
         counts = history.count(labels.changes(self.repository, before, self.point(records)))
         return self.save(message or history.message(counts, history.signs([]), []))
+
+    def write(self, **files: str) -> None:
+        """Write files of `data/`; `sets_csv` is sets.csv."""
+        (self.root / "data").mkdir(exist_ok=True)
+        for name, text in files.items():
+            (self.root / "data" / name.replace("_", ".")).write_text(text, encoding="utf-8")
+
+    def on_walks(self, records: Sequence[Record], **files: str) -> None:
+        """Make a label commit on the branch `walks`."""
+        self.git("switch", "--quiet", "walks")
+        self.write(**files)
+        self.label(records)
+        self.git("switch", "--quiet", "main")
+
+    def merge_walks(self, *words: str) -> tuple[int, str]:
+        """`git merge walks` as a person runs it: exit status and what it says."""
+        script = [
+            "sh",
+            "-c",
+            '"$@" 2>&1; echo "status $?"',
+            "-",
+            "git",
+            *words,
+            "merge",
+            "--no-edit",
+            "walks",
+        ]
+        said, _, status = self.run(script).rpartition("status ")
+        return int(status), said

@@ -8,49 +8,17 @@ from typing import Any
 
 import pytest
 
-from storage import drivers, labels, process, settings
+from storage import drivers, labels
 from storage.git import parse_pointer
 from storage.repository import Repository
-from storage.snapshot import Record
-from tests.conftest import CHECKOUT
-from tests.history_project import POINTER, Past, record
+from tests.history_project import ONE, POINTER, TWO, Past, branched, record
 
 BEN = "ben@example.com"
-ONE = record("one", 1, (0.1, 0.5, "walk"), (0.9, 0.9, "knock"))
-TWO = record("zwei ü", 2, (1, 2, "run"), by=BEN)
 
 
 @pytest.fixture
 def past(tmp_path: Path) -> Past:
-    """A label commit on `main` and a branch `walks` there; the drivers are set."""
-    past = Past(tmp_path / "past")
-    shutil.copy(CHECKOUT / ".gitattributes", past.root)
-    drivers.configure(past.repository)
-    past.label([ONE, TWO])
-    past.git("branch", "walks")
-    return past
-
-
-def write(past: Past, **files: str) -> None:
-    for name, text in files.items():
-        (past.root / "data" / name.replace("_", ".")).write_text(text, encoding="utf-8")
-
-
-def on_walks(past: Past, records: list[Record], **files: str) -> None:
-    """A label commit on the other branch."""
-    past.git("switch", "--quiet", "walks")
-    write(past, **files)
-    past.label(records)
-    past.git("switch", "--quiet", "main")
-
-
-def merge(past: Past, *words: str) -> tuple[int, str]:
-    """`git merge walks` as a person runs it: exit status and what it says."""
-    command = ["git", *words, "merge", "--no-edit", "walks"]
-    script = ["sh", "-c", '"$@" 2>&1; echo "status $?"', "-", *command]
-    text = process.run(script, cwd=past.root, env=settings.stage_environment())
-    said, _, status = text.rpartition("status ")
-    return int(status), said
+    return branched(tmp_path / "past")
 
 
 def held(past: Past, revision: str = "HEAD") -> dict[str, Any]:
@@ -70,14 +38,13 @@ def held(past: Past, revision: str = "HEAD") -> dict[str, Any]:
 def test_git_diff_prints_regions(past: Past) -> None:
     starred = record("zwei ü", 2, (1, 2, "run"), by=BEN, ground_truth=True)
     past.point([record("one", 1, (0.1, 0.7, "walk")), starred, record("x", 3, was_cancelled=True)])
-    assert past.git("diff", "--unified=0").splitlines()[4:] == [
-        "@@ -1,2 +1 @@",
+    assert past.git("diff").splitlines()[5:] == [
         "-one  ann@example.com  1-4c63c0/a  walk  0.1 .. 0.5",
         "-one  ann@example.com  1-4c63c0/b  knock  at 0.9",
         "+one  ann@example.com  1-4c63c0/a  walk  0.1 .. 0.7",
-        "@@ -2,0 +2,2 @@ one  ann@example.com  1-4c63c0/b  knock  at 0.9",
         "+x  ann@example.com  3-f67da9  * skipped",
         "+zwei ü  ben@example.com  2-373870  * ground truth",
+        " zwei ü  ben@example.com  2-373870/a  run  1 .. 2",
     ]
     added = [
         line for line in past.git("log", "-p", "data/labels.dvc").splitlines() if line.startswith("+one")
@@ -100,7 +67,7 @@ def test_too_many_labels_are_compared_by_shard(past: Past, monkeypatch: pytest.M
     monkeypatch.setattr(drivers, "LARGEST", 10)
     text = (past.root / "data/labels.dvc").read_text(encoding="utf-8")
     lines = list(drivers.textconv(past.repository, text))
-    assert [line.partition("  ")[0] for line in lines[1:]] == ["76.jsonl", "f9.jsonl"]
+    assert [line.partition("  ")[0] for line in lines[1:]] == ["01.jsonl", "f9.jsonl"]
 
 
 def test_without_the_program_or_the_drivers_git_shows_the_pointer(past: Past) -> None:
@@ -111,21 +78,20 @@ def test_without_the_program_or_the_drivers_git_shows_the_pointer(past: Past) ->
     past.git("config", "--remove-section", "merge.labeltrail")
     assert "+- md5: " in past.git("diff")
     past.git("checkout", "--quiet", "HEAD", "--", "data")
-    on_walks(past, [ONE])
+    past.on_walks([ONE])
     past.label([TWO])
-    assert merge(past)[0] == 1
+    assert past.merge_walks()[0] == 1
 
 
 # -- merge ----------------------------------------------------------------------------------------
 
 
 def test_git_merges_labels_by_region(past: Past) -> None:
-    on_walks(
-        past,
+    past.on_walks(
         [record("one", 1, (0.1, 0.7, "walk"), (0.9, 0.9, "knock")), TWO, record("three", 3, (5, 6, "run"))],
     )
     past.label([record("one", 1, (0.1, 0.5, "walk"), (0.9, 0.9, "run"))])
-    status, said = merge(past)
+    status, said = past.merge_walks()
     assert (status, "data/labels.dvc: +1 ~1 regions came in" in said) == (0, True)
     assert held(past) == {"one": [(0.1, 0.7, "walk"), (0.9, 0.9, "run")], "three": [(5, 6, "run")]}
     assert not (past.root / "data/labels").exists()
@@ -139,9 +105,9 @@ def test_git_merges_labels_by_region(past: Past) -> None:
 def test_the_pointer_of_a_merge_is_that_of_dvc(past: Past) -> None:
     (past.root / ".dvc/config").write_text("", encoding="utf-8")
     past.save("dvc")
-    on_walks(past, [ONE, TWO, record("three", 3, (5, 6, "run"))])
+    past.on_walks([ONE, TWO, record("three", 3, (5, 6, "run"))])
     past.label([record("one", 1, (0.1, 0.5, "walk"))])
-    assert merge(past)[0] == 0
+    assert past.merge_walks()[0] == 0
     pointer = past.root / "data/labels.dvc"
     merged = pointer.read_text(encoding="utf-8")
     repository = Repository(past.root)
@@ -154,7 +120,7 @@ def test_the_pointer_of_a_merge_is_that_of_dvc(past: Past) -> None:
 @pytest.fixture
 def clash(past: Past) -> Past:
     """Both branches moved region a of series one, and each did something else besides."""
-    on_walks(past, [record("one", 1, (0.1, 0.7, "walk"), (0.9, 0.9, "run")), TWO])
+    past.on_walks([record("one", 1, (0.1, 0.7, "walk"), (0.9, 0.9, "run")), TWO])
     past.label(
         [record("one", 1, (0.1, 0.6, "walk"), (0.9, 0.9, "knock")), TWO, record("three", 3, (5, 6, "run"))]
     )
@@ -162,7 +128,7 @@ def clash(past: Past) -> Past:
 
 
 def test_a_region_moved_on_both_sides_is_a_conflict(clash: Past) -> None:
-    status, said = merge(clash)
+    status, said = clash.merge_walks()
     assert status == 1
     assert (
         "data/labels.dvc: 1-4c63c0/a in one (ann@example.com): here walk 0.1 to 0.6; in theirs walk 0.1 to 0.7; "
@@ -178,9 +144,9 @@ def test_a_region_moved_on_both_sides_is_a_conflict(clash: Past) -> None:
 
 @pytest.mark.parametrize(("words", "end"), [("theirs", 0.7), ("ours", 0.6), ("1-4c63c0/a=theirs", 0.7)])
 def test_conflicts_are_settled_by_an_option_of_git(clash: Past, words: str, end: float) -> None:
-    assert merge(clash)[0] == 1
+    assert clash.merge_walks()[0] == 1
     clash.git("merge", "--abort")
-    assert merge(clash, "-c", f"labeltrail.settle={words}")[0] == 0
+    assert clash.merge_walks("-c", f"labeltrail.settle={words}")[0] == 0
     assert held(clash) == {
         "one": [(0.1, end, "walk"), (0.9, 0.9, "run")],
         "three": [(5, 6, "run")],
@@ -189,25 +155,25 @@ def test_conflicts_are_settled_by_an_option_of_git(clash: Past, words: str, end:
 
 
 def test_a_settlement_that_says_nothing_merges_nothing(clash: Past) -> None:
-    status, said = merge(clash, "-c", "labeltrail.settle=mine")
+    status, said = clash.merge_walks("-c", "labeltrail.settle=mine")
     assert (status, "cannot settle by 'mine'" in said) == (1, True)
     assert clash.git("status", "--short") == "UU data/labels.dvc\n"
 
 
 def test_a_side_that_is_no_pointer_deletes_nothing(past: Past) -> None:
-    on_walks(past, [ONE])
-    write(past, labels_dvc="outs: []\n")
+    past.on_walks([ONE])
+    past.write(labels_dvc="outs: []\n")
     past.save("broken")
-    status, said = merge(past)
+    status, said = past.merge_walks()
     assert (status, "ours is no DVC pointer" in said) == (1, True)
 
 
 def test_labels_that_cannot_be_had_are_a_conflict(past: Past) -> None:
-    on_walks(past, [ONE])
+    past.on_walks([ONE])
     past.label([TWO])
     md5 = past.repository.labels_at("walks")
     (past.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
-    assert merge(past)[0] == 1
+    assert past.merge_walks()[0] == 1
 
 
 def test_a_merge_reads_the_shards_that_differ(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,74 +200,8 @@ def _counted(found: dict[str, bytes], read: list[str]) -> dict[str, bytes]:
     return found
 
 
-# -- what goes with the labels --------------------------------------------------------------------
-
-
-def test_tasks_and_sets_merge_by_series(past: Past) -> None:
-    header = "series,group,set\n"
-    write(past, sets_csv=f"{header}b,p,train\nseries,q,test\n", tasks_jsonl='{"data":{},"series":"b"}\n')
-    past.save("sets")
-    past.git("branch", "--force", "walks")
-    on_walks(
-        past,
-        [ONE, TWO],
-        sets_csv=f'{header}"a,1",p,train\nb,p,train\nseries,q,test\n',
-        tasks_jsonl='{"data":{},"series":"a,1"}\n{"data":{},"series":"b"}\n',
-    )
-    write(past, sets_csv=f"{header}b,p,train\nc,r,test\nseries,q,validation\n", tasks_jsonl="")
-    past.label([ONE, TWO])
-    assert merge(past)[0] == 0
-    texts = [(past.root / "data" / name).read_text(encoding="utf-8") for name in ("sets.csv", "tasks.jsonl")]
-    assert texts == [
-        f'{header}"a,1",p,train\nb,p,train\nc,r,test\nseries,q,validation\n',
-        '{"data":{},"series":"a,1"}\n',
-    ]
-
-
-def test_a_series_put_into_two_sets_and_a_divided_group_are_conflicts(past: Past) -> None:
-    header = "series,group,set\n"
-    write(past, sets_csv=f"{header}a,p,unassigned\n")
-    past.save("sets")
-    past.git("branch", "--force", "walks")
-    on_walks(past, [ONE, TWO], sets_csv=f"{header}a,p,train\n")
-    write(past, sets_csv=f"{header}a,p,test\n")
-    past.label([ONE, TWO])
-    assert merge(past)[0] == 1
-    marked = f"{header}<<<<<<< ours\na,p,test\n=======\na,p,train\n>>>>>>> theirs\n"
-    assert (past.root / "data/sets.csv").read_text(encoding="utf-8") == marked
-    past.git("merge", "--abort")
-    write(past, sets_csv=f"{header}a,p,unassigned\nb,p,test\n")
-    past.save("another of the group")
-    status, said = merge(past)
-    assert (status, "group 'p' is in two sets" in said) == (1, True)
-
-
-def test_the_model_of_ours_stays_and_recordings_merge_by_file(past: Past) -> None:
-    def series(*names: str) -> str:
-        md5 = past.repository.store({f"{name}.csv": name.encode() for name in names})
-        return POINTER.format(md5=md5, size=sum(map(len, names)), files=len(names)).replace(
-            "labels", "series"
-        )
-
-    write(past, series_dvc=series("b"))
-    (past.root / "dvc.lock").write_text("stages: {}\n", encoding="utf-8")
-    past.save("series")
-    past.git("branch", "--force", "walks")
-    past.git("switch", "--quiet", "walks")
-    (past.root / "dvc.lock").write_text("stages: {x: {}}\n", encoding="utf-8")
-    on_walks(past, [ONE, TWO], series_dvc=series("a", "b"))
-    (past.root / "dvc.lock").write_text("stages: {y: {}}\n", encoding="utf-8")
-    write(past, series_dvc=series("b", "ccc"))
-    past.label([ONE, TWO])
-    status, said = merge(past)
-    assert (status, "data/series.dvc: +1 recordings came in" in said) == (0, True)
-    assert (past.root / "data/series.dvc").read_text(encoding="utf-8") == series("a", "b", "ccc")
-    assert (past.root / "dvc.lock").read_text(encoding="utf-8") == "stages: {y: {}}\n"
-    assert "+a.csv  0cc175b9c0f1b6a831c399e269772661" in past.git("diff", "HEAD~1", "--", "data/series.dvc")
-
-
 def test_a_picked_and_a_reverted_label_commit_merge_too(past: Past) -> None:
-    on_walks(past, [record("one", 1, (0.1, 0.7, "walk"), (0.9, 0.9, "knock")), TWO])
+    past.on_walks([record("one", 1, (0.1, 0.7, "walk"), (0.9, 0.9, "knock")), TWO])
     past.label([ONE, record("zwei ü", 2, (1, 3, "run"), by=BEN)])
     past.git("cherry-pick", "walks")
     assert held(past) == {"one": [(0.1, 0.7, "walk"), (0.9, 0.9, "knock")], "zwei ü": [(1, 3, "run")]}

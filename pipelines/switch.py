@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines.sync import PATHS
+from pipelines.incoming import PATHS
 from storage import branches, dvc_lock, label_config, worktree
 from storage.errors import InputError
 from storage.git import LABELS, SERIES

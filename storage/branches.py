@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from storage import label_config, process
@@ -14,9 +15,10 @@ from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
 from storage.progress import track
 from storage.project import Project
-from storage.remote import Remote, State
+from storage.remote import Remote
 from storage.shared_config import digest
-from storage.snapshot import same
+from storage.snapshot import Record, same
+from storage.state import State
 
 # What lies at the top of the bucket beside the branches.
 SHARED = ("series", "dvc")
@@ -113,19 +115,31 @@ def settings_of(remote: Remote) -> dict[str, object]:
     return {name: facts[name] for name in SETTINGS if facts.get(name) is not None}
 
 
-def unsynced(project: Project, remote: Remote, state: State) -> int:
-    """How many annotations in the bucket differ from the branch's last sync."""
+def theirs(remote: Remote, base: Mapping[str, Record], ids: Mapping[str, str]) -> dict[str, Record]:
+    """The annotations in the bucket by record id, those that were made again as the record that they stand for.
+
+    Args:
+        remote: the branch's place in the bucket.
+        base: records of its last sync.
+        ids: record ids by number in Label Studio, from `sync.json`.
+    """
     remote.annotations.refresh()
-    base = {record["id"]: record for record in records(project.repository, state.labels)}
-    theirs = {}
-    for row in remote.annotations.rows():
+    found = {}
+    for row in remote.mirror.rows(remote.annotations_prefix):
         if row.value is not None:
             record = row.value["record"]
-            keeps = state.ids.get(str(row.value["annotation"]))
-            if keeps in base:
-                record = record | {"id": keeps, "annotator": base[keeps]["annotator"]}
-            theirs[record["id"]] = record
-    return len(changes_between(base, theirs, same))
+            keeps = ids.get(str(row.value["annotation"]))
+            if keeps:
+                annotator = base[keeps]["annotator"] if keeps in base else record["annotator"]
+                record = record | {"id": keeps, "annotator": annotator}
+            found[record["id"]] = record
+    return found
+
+
+def unsynced(project: Project, remote: Remote, state: State) -> int:
+    """How many annotations in the bucket differ from the branch's last sync."""
+    base = {record["id"]: record for record in records(project.repository, state.labels)}
+    return len(changes_between(base, theirs(remote, base, state.ids), same))
 
 
 def furnish(

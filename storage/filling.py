@@ -206,7 +206,7 @@ def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str
     names = {record["id"] for found in held.records.values() for record in found}
     made: dict[str, list[str]] = defaultdict(list)
     for row in sorted(
-        (row for row in remote.annotations.rows() if row.value is not None),
+        (row for row in remote.mirror.rows(remote.annotations_prefix) if row.value is not None),
         key=lambda row: int(row.value["annotation"]),
     ):
         record = row.value["record"]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pipelines.branch import branch
+from pipelines.branches import listing
+from pipelines.drop import drop, loss
 from pipelines.switch import switch
+from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project
 from storage.remote import Remote
 from tests.conftest import Lab
@@ -105,3 +110,80 @@ def test_a_branch_is_labeled_on_its_own(lab: Lab) -> None:
     again = moved(back, "knocks")
     assert again.sync().commit == ""
     assert [r["ground_truth"] for r in again.labels()["one"]] == [False, False, False]
+
+
+def test_names_that_cannot_be_told_apart_are_refused(lab: Lab) -> None:
+    labeled(lab)
+    repository = lab.project.repository
+    repository.git("branch", "a/b")
+    for name in ("a--b", "series", "dvc", "two words", "-x", "x..y"):
+        with pytest.raises(InputError, match="cannot be the name"):
+            branch(lab.project, name)
+    with pytest.raises(ConflictError, match="is there already"):
+        branch(lab.project, "main")
+    with pytest.raises(NotFoundError):
+        branch(lab.project, "x", "nonsense")
+    with pytest.raises(NotFoundError, match="no label config"):
+        branch(lab.project, "x", repository.git("rev-list", "--max-parents=0", "HEAD").strip())
+    repository.git("switch", "--quiet", "--detach")
+    with pytest.raises(InputError, match="no branch is checked out"):
+        branch(lab.project, "x")
+    assert sorted(item.key for item in lab.project.bucket.objects("a--b/")) == []
+
+
+def test_a_branch_from_an_older_commit(lab: Lab) -> None:
+    labeled(lab)
+    then, labels = lab.project.repository.head(), lab.labels()
+    lab.annotate("two", (0.2, 0.3, "knock"))
+    done = branch(lab.project, "older", then)
+    assert (done.annotations, done.left) == (5, 1)
+    on = moved(lab, "older")
+    assert on.labels() == labels
+    assert on.sync().commit == ""
+
+
+def test_switch_takes_nothing_along(lab: Lab) -> None:
+    labeled(lab)
+    branch(lab.project, "knocks")
+    with pytest.raises(NotFoundError):
+        switch(lab.project, "nowhere")
+    path = lab.project.root / "data/sets.csv"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("train", "test"), encoding="utf-8")
+    with pytest.raises(InputError, match="in no label commit"):
+        switch(lab.project, "knocks")
+    path.write_text(text, encoding="utf-8")
+    shard = next((lab.project.root / "data/labels").iterdir())
+    shard.unlink()
+    shard.write_bytes(b"{}")
+    with pytest.raises(InputError, match="data/labels holds changes"):
+        switch(lab.project, "knocks")
+
+
+def test_branches_are_listed_and_dropped(lab: Lab) -> None:
+    labeled(lab)
+    branch(lab.project, "knocks")
+    on = moved(lab, "knocks")
+    on.annotate("two", (0.2, 0.3, "knock"))
+    on.sync()
+    on.annotate("three", (0.2, 0.3, "knock"))
+    found = {facts.name: facts for facts in listing(on.project)}
+    assert [(f.annotations, f.checked_out, f.here) for f in found.values()] == [
+        (6, True, True),
+        (5, False, True),
+    ]
+    with pytest.raises(InputError, match="checked out"):
+        loss(on.project, "knocks")
+
+    back = moved(on, "main")
+    lost = loss(back.project, "knocks")
+    assert (lost.projects, lost.unsynced, len(lost.commits)) == ((on.number,), 1, 1)
+    before = main_bytes(back)
+    drop(back.project, lost)
+    assert [facts.name for facts in listing(back.project)] == ["main"]
+    assert list(back.project.bucket.objects("knocks/")) == []
+    with pytest.raises(NotFoundError):
+        back.project.studio.project(on.number)
+    assert main_bytes(back) == before
+    with pytest.raises(NotFoundError):
+        loss(back.project, "knocks")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.line import Json, app, next_step, project_here, say
+from pipelines.commands.settling import Ours, Settle, Theirs, settlement
 
 Name = Annotated[str, typer.Argument(help="Name of the branch, as git has it.", metavar="NAME")]
 
@@ -43,3 +44,63 @@ def switch(name: Name, as_json: Json = False) -> None:
     done = move(project_here(), name)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, "labeltrail sync" if done.url else f"labeltrail branch {name}")
+
+
+@app.command()
+def restore(
+    revision: Annotated[str, typer.Argument(help="Whose labels; HEAD if left out.", metavar="[REV]")] = "",
+    ours: Ours = False,
+    theirs: Theirs = False,
+    settle: Settle = None,
+    as_json: Json = False,
+) -> None:
+    """Bring recordings, tasks, annotations and predictions back into an empty bucket and a new Label Studio.
+
+    Labels that only the bucket has become a label commit first. Cut off, the same command goes on.
+
+    Example: labeltrail restore
+    """
+    from pipelines.restore import restore as bring_back
+
+    done = bring_back(project_here(), revision, settlement(ours, theirs, settle))
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, "labeltrail sync")
+
+
+@app.command("branches")
+def list_branches(as_json: Json = False) -> None:
+    """List branches with their labels, best model and Label Studio project.
+
+    Example: labeltrail branches
+    """
+    from pipelines.branches import listing, to_json
+
+    found = listing(project_here())
+    say(as_json, to_json(found), [facts.line() for facts in found])
+    next_step(as_json, "labeltrail diff A B compares two")
+
+
+@app.command()
+def drop(
+    name: Name,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without it, only say what would be lost.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Give up a branch: Label Studio project, place in the bucket, git branch. Says first what would be lost.
+
+    Example: labeltrail drop knocks
+    """
+    from pipelines.drop import drop as give_up
+    from pipelines.drop import loss
+    from storage.errors import ConflictError
+
+    project = project_here()
+    found = loss(project, name)
+    if not yes:
+        where, cure = "\n    ".join(found.lines()), f"labeltrail drop {name} --yes"
+        raise ConflictError(f"branch {name!r} is still there: this would go", where=where, cure=cure)
+    give_up(project, found)
+    say(as_json, found.to_json(), [*found.lines(), "dropped"])
+    next_step(as_json, "labeltrail branches")

@@ -1,0 +1,28 @@
+"""Options by which a person settles conflicts: the same for sync, merge and restore."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.merge import Settlement
+
+Ours = Annotated[bool, typer.Option("--ours", help="In every conflict not named, take what is here.")]
+Theirs = Annotated[bool, typer.Option("--theirs", help="In every conflict not named, take the other side.")]
+Settle = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--settle", metavar="NAME=SIDE", help="Take ours or theirs in one conflict; can be repeated."
+    ),
+]
+
+
+def settlement(ours: bool, theirs: bool, settle: list[str] | None) -> Settlement:
+    """What the three options say together."""
+    from storage.merge import OURS, THEIRS, Settlement
+
+    if ours and theirs:
+        raise typer.BadParameter("--ours and --theirs exclude each other")
+    return Settlement.parse(OURS if ours else THEIRS if theirs else "", settle or [])

@@ -1,0 +1,108 @@
+"""`labeltrail drop`: give up a branch: its project in Label Studio, its place in the bucket, its git branch.
+
+What would be lost is said first. Cut off, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from storage import branches
+from storage.errors import InputError, LabeltrailError, NotFoundError
+from storage.git import LABELS
+from storage.history import plural
+from storage.label_config import PATH as CONFIG
+from storage.project import Project
+from storage.remote import Remote
+from storage.state import State
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What goes with a branch.
+
+    Attributes:
+        branch: its name.
+        projects: its projects in Label Studio, by number; more than one where making it was cut off.
+        objects: how many it has in the bucket; the recordings are not among them.
+        commits: label commits that no other branch and no tag has.
+        unsynced: annotations that are in no label commit; None where that cannot be known.
+    """
+
+    branch: str
+    projects: tuple[int, ...]
+    objects: int
+    commits: tuple[str, ...]
+    unsynced: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        numbers = ", ".join(map(str, self.projects)) or "none"
+        text = [f"branch {self.branch}: project {numbers} in Label Studio, {plural(self.objects, 'object')}"]
+        if self.unsynced is None:
+            text.append("lost: what is labeled there; which of it is in a label commit is not known here")
+        elif self.unsynced:
+            text.append(f"lost: {plural(self.unsynced, 'annotation')} in no label commit")
+        if self.commits:
+            text.append(f"lost: {plural(len(self.commits), 'label commit')} that no other branch or tag has:")
+            text += [f"  {commit}" for commit in self.commits]
+        return text
+
+
+def loss(project: Project, name: str) -> Loss:
+    """What would be lost; changes nothing.
+
+    Raises:
+        InputError: it is checked out.
+        NotFoundError: neither git, the bucket nor Label Studio knows it.
+    """
+    repository = project.repository
+    if name == repository.git("branch", "--show-current").strip():
+        raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
+    commit = branches.names(repository).get(name)
+    remote = Remote(project.bucket, project.studio, project.mirror, branches.prefix_of(name), "")
+    state = remote.state()
+    marked = remote.studio.marked(project.bucket.url(remote.prefix))
+    objects = sum(1 for _ in project.bucket.objects(f"{remote.prefix}/"))
+    if branches.prefix_of(name) in branches.SHARED or not (commit or state or marked or objects):
+        raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
+    return Loss(
+        name, tuple(marked), objects, _commits(project, name, commit), _unsynced(project, name, state)
+    )
+
+
+def drop(project: Project, found: Loss) -> None:
+    """Delete it: what could write into the bucket first, `sync.json` and the git branch last."""
+    remote = Remote(project.bucket, project.studio, project.mirror, branches.prefix_of(found.branch), "")
+    for number in found.projects:
+        remote.studio.delete_project(number)
+    for part in (remote.annotations_prefix, remote.tasks_prefix, f"{remote.prefix}/"):
+        project.bucket.delete_prefix(part)
+    if found.branch in branches.names(project.repository):
+        project.repository.git("branch", "--quiet", "-D", found.branch)
+
+
+def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]:
+    if commit is None:
+        return ()
+    others = (f"--exclude={name}", "--branches", "--tags", "--remotes")
+    words = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
+    return tuple(project.repository.git(*words).splitlines())
+
+
+def _unsynced(project: Project, name: str, state: State | None) -> int | None:
+    """None where the branch, or the labels of its last sync, are not known here."""
+    if state is None:
+        return 0
+    config = project.repository.show(name, str(CONFIG))
+    if config is None:
+        return None
+    try:
+        return branches.unsynced(project, branches.remote_of(project, name, config), state)
+    except LabeltrailError:
+        return None

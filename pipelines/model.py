@@ -1,0 +1,123 @@
+"""The best model and its history: `dvc.lock` in commits of its own, and the best of a label commit brought back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+
+import yaml
+
+from storage import process, sets, settings
+from storage.dvc_lock import PARAMS, Lock, outdated
+from storage.dvc_lock import PATH as LOCK
+from storage.files import md5, md5_bytes, write_bytes
+from storage.git import LABELS
+from storage.lineage import LabelBest
+from storage.project import Project
+from storage.provenance import BEST
+
+VERDICT = "reports/promote.json"
+PREDICTIONS = "data/predictions"
+
+
+def commit_model(project: Project) -> str:
+    """Commit `dvc.lock` where a run of the stages changed it, and push what it names; returns the commit, or "".
+
+    Before other labels come in: a `dvc.lock` that is in no commit is lost with the next run, and with it the way
+    back to its model.
+    """
+    repository = project.repository
+    changed = repository.changed([LOCK])
+    if not changed:
+        return ""
+    commit = repository.commit(changed, f"model: {_verdict(project)}\n")
+    repository.push()
+    return commit
+
+
+def _verdict(project: Project) -> str:
+    """What promote said, where it ran since the last commit and its report is still that of this `dvc.lock`."""
+    path = project.root / VERDICT
+    lock = Lock.parse((project.root / LOCK).read_text(encoding="utf-8"))
+    before = Lock.parse(project.repository.show("HEAD", LOCK) or "")
+    if lock.outputs().get(VERDICT) != md5(path) or lock.inputs("promote") == before.inputs("promote"):
+        return "stages ran, the best model is as it was"
+    verdict = json.loads(path.read_text(encoding="utf-8"))
+    return f"{verdict['verdict']}: {verdict['reason']}"
+
+
+@dataclass(frozen=True)
+class BestPlan:
+    """Which model will be best of these labels.
+
+    Attributes:
+        best: the best known of them; None: the one in the work tree stays until the gate decides.
+        reason: why, in words.
+        lost: what stages wrote then and neither cache nor remote has any more.
+        runs: stages that `dvc repro` will run, each with the reason; not known where `best` is None.
+    """
+
+    best: LabelBest | None
+    reason: str
+    lost: list[str] = field(default_factory=list)
+    runs: dict[str, str] = field(default_factory=dict)
+
+
+def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: bytes) -> BestPlan:
+    """What it takes to have a model back, and what no longer holds of the run that made it; writes nothing.
+
+    Args:
+        project: its code, params and label config are those of today.
+        found: the best known of these labels.
+        labels: hash of the label snapshot that is to be the newest.
+        set_rows: bytes of `data/sets.csv` as it is to be.
+    """
+    repository = project.repository
+    if found is None:
+        return BestPlan(
+            None,
+            "no model was made of these labels: dvc repro trains one, and the gate decides whether it is best",
+        )
+    lost = repository.lost(found.lock.outputs())
+    if BEST.as_posix() in lost:
+        return BestPlan(
+            None,
+            f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote: dvc repro trains it again, "
+            "and the gate decides whether it is best",
+            lost,
+        )
+    stages = yaml.safe_load((project.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    params = yaml.safe_load((project.root / PARAMS).read_text(encoding="utf-8"))
+    planned = {LABELS: labels, str(sets.PATH): md5_bytes(set_rows)}
+    runs = outdated(found.lock, stages, params, lambda path: planned.get(path) or repository.digest(path))
+    for name in stages:
+        gone = [path for path in found.lock.outputs(name) if path in lost]
+        if gone:
+            runs.setdefault(name, f"{gone[0]} is neither in the DVC cache nor in its remote")
+    return BestPlan(found, f"{found.reason} (dvc.lock of {found.commit[:7]})", lost, runs)
+
+
+def write_lock(project: Project, plan: BestPlan) -> None:
+    """Put the `dvc.lock` of the plan's best into the work tree."""
+    if plan.best:
+        write_bytes(project.root / LOCK, plan.best.lock.text.encode())
+
+
+def bring_back(project: Project, plan: BestPlan) -> str:
+    """Put what the plan's `dvc.lock` names into the work tree, and its predictions into Label Studio.
+
+    Safe to do twice. Publish is run by itself: its old receipt comes back with the other outputs, so that
+    `dvc repro` would see nothing to publish.
+
+    Returns:
+        What was published, in words; "" where there was no prediction.
+    """
+    if plan.best is None:
+        return ""
+    outputs = plan.best.lock.outputs()
+    lost = project.repository.bring(outputs)
+    if PREDICTIONS not in outputs or PREDICTIONS in lost:
+        return ""
+    command = [sys.executable, "-m", "stages.publish"]
+    return process.run(command, cwd=project.root, env=settings.stage_environment()).strip()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import reference
-from pipelines.__main__ import EXIT_CODES, help_texts
+from pipelines.__main__ import help_texts
+from pipelines.commands.line import EXIT_CODES
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = dict(help_texts())

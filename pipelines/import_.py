@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage import carried, export, label_config, series, shared_config, tasks
+from storage import carried, export, label_config, series, shared_config, tasks, theirs
 from storage.bucket import parallel
 from storage.errors import InputError
 from storage.export import ExportedTask
@@ -26,8 +26,8 @@ from storage.label_config import LabelConfig
 from storage.problems import Problem
 from storage.progress import track
 from storage.project import Project
-from storage.remote import State
 from storage.snapshot import Record
+from storage.state import State
 
 CARRIED = Path(".labeltrail/import")
 WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
@@ -235,9 +235,9 @@ def _annotate(
 ) -> None:
     """Submit the export's annotations that are not there yet and fit the label config."""
     remote = project.remote
-    there = Counter(
-        _content(record) for record in remote.theirs(state, remote.project(state)).labels.values()
-    )
+    theirs.look(remote, state, remote.project(state))
+    held = (row.value["record"] for row in remote.annotations.rows() if row.value is not None)
+    there = Counter(_content(record) for record in held)
     ids = {str(task.data.get("series")): task.id for task in project.studio.tasks(state.project)}
     users = {email: user for user, email in project.studio.users().items()}
     for task in matched.pop("", []):

@@ -7,191 +7,215 @@ DVC cache, git commit, DVC remote, Label Studio, and `sync.json` last; the next 
 
 from __future__ import annotations
 
-import operator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from stages import params as parameters
-from stages.timeseries import splits
+from pipelines import incoming, lease
+from pipelines.incoming import PATHS, Sides
+from pipelines.model import commit_model
+from pipelines.synced import Synced
 from storage import (
     conflicts,
     history,
     label_config,
-    lineage,
     outgoing,
     recordings,
-    sets,
     shared_config,
-    snapshot,
-    tasks,
+    theirs,
     worktree,
 )
-from storage.errors import ConflictError, NotFoundError
-from storage.git import LABELS, SERIES, parse_pointer
-from storage.merge import Merge, changes_between, three_way
-from storage.mirror import Row
+from storage.conflicts import OvertakenError
+from storage.errors import InputError, NotFoundError
+from storage.git import LABELS, SERIES
+from storage.merge import OPEN, Conflict, Settlement
 from storage.project import Project
-from storage.record_merge import combiner
-from storage.remote import State, Theirs
-from storage.shared_config import ConfigMerge
-from storage.snapshot import Record
+from storage.state import State
+from storage.theirs import Labels, Theirs
 
-PATHS = (
-    "data/.gitignore",
-    f"{LABELS}.dvc",
-    f"{SERIES}.dvc",
-    str(tasks.PATH),
-    str(sets.PATH),
-    str(label_config.PATH),
-)
-ATTEMPTS = 3  # when somebody else syncs at the same moment
+ATTEMPTS = 5  # when somebody else syncs or labels at the same moment
 
 
 @dataclass(frozen=True)
-class Synced:
-    """What a sync did.
+class Options:
+    """What a sync is to do.
 
     Attributes:
-        commit: the label commit that was made; "" where nothing changed.
-        subject: its first line.
-        labels: hash of the label snapshot.
-        pushed: annotations that were changed in Label Studio.
-        healed: annotations that Label Studio had and the bucket had missed.
-        aside: objects in the bucket that say nothing: key and reason. They were left where they are.
-        warnings: what else a person should know.
-        runs: stages that `dvc repro` will run, each with the file that is the reason.
+        pull: bring what bucket and Label Studio have into a label commit.
+        push: bring what the work tree has into bucket and Label Studio.
+        dry_run: only look.
+        settlement: how conflicts are settled.
+        annotations: numbers of the annotations that changed, as a webhook names them: no other is looked at, and
+            neither are recordings and label config. None: all are.
+        remote: copy the label commit to the DVC remote.
     """
 
-    commit: str = ""
-    subject: str = ""
-    labels: str = ""
-    pushed: int = 0
-    healed: int = 0
-    aside: list[tuple[str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    runs: dict[str, str] = field(default_factory=dict)
+    pull: bool = True
+    push: bool = True
+    dry_run: bool = False
+    settlement: Settlement = OPEN
+    annotations: tuple[int, ...] | None = None
+    remote: bool = True
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
+    def check(self) -> None:
+        """Refuse what cannot be: a side that is taken has to be written.
 
-    def lines(self) -> list[str]:
-        """For people."""
-        text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
-        text += [f"warning: {warning}" for warning in self.warnings]
-        if self.healed:
-            text.append(
-                f"{history.plural(self.healed, 'annotation')} that the bucket had missed: written to it"
-            )
-        if self.pushed:
-            text.append(f"{history.plural(self.pushed, 'annotation')} changed in Label Studio")
-        text.append(
-            f"label commit {self.commit[:12]}  {self.subject}"
-            if self.commit
-            else "nothing to commit: all agree"
-        )
-        if self.runs:
-            text.append(
-                "dvc repro will run: " + ", ".join(f"{name} ({why})" for name, why in self.runs.items())
-            )
-        return text
+        Raises:
+            InputError: conflicts are to be settled for a side that is not brought to the other.
+        """
+        sides = {self.settlement.all, *self.settlement.named.values()}
+        for side, flag, other in (("ours", self.push, "--pull"), ("theirs", self.pull, "--push")):
+            if side in sides and not flag:
+                raise InputError(f"{other} cannot settle for {side}", cure=f"labeltrail sync --{side}")
 
 
-def sync(project: Project) -> Synced:
+def sync(project: Project, options: Options = Options()) -> Synced:
     """Bring theirs into a new label commit and ours into bucket and Label Studio.
 
     Raises:
         NotFoundError: this branch has no project in Label Studio yet.
-        ConflictError: both sides changed the same annotation, or the label config; nothing was written.
+        ConflictError: both sides changed the same region, or the label config; nothing was written.
         InputError: a file of the project is gone from the work tree.
         ServiceError: bucket or Label Studio is away.
     """
+    options.check()
     worktree.refuse_missing(project, PATHS)
-    for attempt in range(1, ATTEMPTS + 1):
-        state = project.remote.state()
-        if state is None:
-            why = f"there is no {project.bucket.url(project.remote.state_key)}"
-            raise NotFoundError(
-                f"branch {project.repository.branch()!r} has no Label Studio project yet",
-                why=why,
-                cure="labeltrail import PATH",
-            )
-        try:
-            return _sync_once(project, state)
-        except OvertakenError:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    with lease.alone(project):
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return _sync_once(project, _state(project), options)
+            except OvertakenError:
+                continue
+        return _sync_once(project, _state(project), options)
 
 
-class OvertakenError(ConflictError):
-    """Somebody else synced this branch at the same moment."""
+def _state(project: Project) -> State:
+    state = lease.wait(project)
+    if state is None or not state.project:
+        where = project.bucket.url(project.remote.state_key)
+        branch = project.repository.branch()
+        raise NotFoundError(
+            f"branch {branch!r} has no Label Studio project yet",
+            why=f"there is no {where}" if state is None else f"{where} names none: making it was cut off",
+            cure="labeltrail import PATH" if state is None else f"labeltrail branch {branch}",
+        )
+    return state
 
 
-def _sync_once(project: Project, state: State) -> Synced:
-    repository = project.repository
-    studio = project.remote.project(state)
-    config = shared_config.merge(project, state, str(studio["label_config"]))
-    theirs = project.remote.theirs(state, studio)
+def _sync_once(project: Project, state: State, options: Options) -> Synced:
+    repository, remote = project.repository, project.remote
+    config = None
+    if options.annotations is None:
+        studio = remote.project(state)
+        text = str(studio["label_config"])
+        config = shared_config.merge(project, state, text, options.settlement)
+        found = theirs.look(remote, state, studio, write=not options.dry_run)
+    else:
+        found = theirs.look_at(remote, state, options.annotations)
+    folders = _folders(found)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
-    quiet = not theirs.moved and config.settled and ours == (state.labels, state.series)
-    if quiet and worktree.is_current(project) and not repository.changed(PATHS):
-        project.remote.agree(state, theirs)
-        return Synced(labels=ours[0], aside=_aside(theirs.aside))
-    return _bring_together(project, state, theirs, config)
-
-
-def _bring_together(project: Project, state: State, theirs: Theirs, config: ConfigMerge) -> Synced:
-    repository = project.repository
-    worktree.restore(project)
+    settled = found.quiet and (config is None or config.settled) and ours == (state.labels, state.series)
+    settled = settled and not state.pushing and worktree.is_current(project, folders)
+    if settled and not repository.changed(PATHS):
+        if not options.dry_run:
+            theirs.agree(remote, state, found, ())
+        return Synced(labels=ours[0], aside=_aside(found))
     base = _base(project, state)
-    series = recordings.merge(project, base[1], theirs.series)
-    labels, ids = _merge_labels(project, base[0], state, theirs)
-    conflicts.refuse([*labels.conflicts, *series.conflicts])
-    shared_config.write(project, state, config)
-    recordings.write(project, series)
-    warnings = _write_labels(project, labels, theirs, set(series.merged))
-    hashes = (repository.add(LABELS), repository.add(SERIES))
+    merged = theirs.merge(repository, remote, base[0], state, found, options.settlement)
+    series = None
+    if found.series is not None:
+        series = recordings.merge(project, base[1], found.series, options.settlement)
+    sides = Sides(merged, series, config)
+    open_ = [*merged.conflicts, *(series.conflicts if series else ())]
+    if options.dry_run:
+        return _planned(sides, found, open_)
+    conflicts.refuse(open_)
+    worktree.restore(project, folders)
+    return _bring_together(project, state, found, sides, options)
+
+
+def _folders(found: Theirs) -> tuple[str, ...]:
+    return (LABELS,) if found.series is None else (LABELS, SERIES)
+
+
+def _aside(found: Theirs) -> list[tuple[str, str]]:
+    return [(row.key, row.problem) for row in found.aside]
+
+
+def _planned(sides: Sides, found: Theirs, open_: list[Conflict]) -> Synced:
+    """What a sync would do."""
+    changes = history.count(sides.labels.incoming())
+    series = history.signs(sides.series.incoming) if sides.series else history.signs(())
+    others = [str(label_config.PATH)] if sides.config and not sides.config.here else []
+    subject = ""
+    if changes.annotations or series or others:
+        subject = history.message(changes, series, others).splitlines()[0]
+    return Synced(
+        subject=subject,
+        pushed=len(sides.labels.outgoing),
+        healed=found.healed,
+        aside=_aside(found),
+        conflicts=open_,
+        dry=True,
+    )
+
+
+def _bring_together(project: Project, state: State, found: Theirs, sides: Sides, options: Options) -> Synced:
+    repository, merged = project.repository, sides.labels
+    commit_model(project)
+    warnings = incoming.take(project, sides) if options.pull else []
+    hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     changed = repository.changed(PATHS)
-    commit, subject = _commit(project, changed, labels, hashes[1])
-    repository.push()
-    ids = outgoing.push(project.studio, state.project, labels.outgoing, ids)
-    new = replace(project.remote.follow(state, *hashes), label_config=config.md5, ids=ids)
+    commit, subject = incoming.commit(project, changed, hashes)
+    if options.remote:
+        repository.push()
+    ids = merged.ids
+    if options.push:
+        if sides.config:
+            shared_config.give(project, state, sides.config)
+        if sides.series:
+            recordings.give(project, sides.series)
+        if merged.outgoing:
+            with lease.held(project, state) as holder:
+                ids = outgoing.push(
+                    project.studio, state.project, merged.outgoing, merged.numbers, ids, holder.beat
+                )
+                state = holder.state
+    new = _agreed(state, hashes, sides, options, ids)
     if new != state:
-        try:
-            new = project.remote.write_state(new)
-        except ConflictError as error:
-            raise OvertakenError(
-                "somebody else synced this branch meanwhile", cure="labeltrail sync"
-            ) from error
-    worktree.remember(project)
-    project.remote.agree(new, theirs)
+        new = lease.write(project, new)
+    worktree.remember(project, _folders(found))
+    if (new.labels, new.series) == hashes:
+        theirs.agree(project.remote, new, found, _rewritten(merged, ids))
     return Synced(
         commit=commit,
         subject=subject,
         labels=hashes[0],
-        pushed=len(labels.outgoing),
-        healed=theirs.healed,
-        aside=_aside(theirs.aside),
+        pushed=len(merged.outgoing) if options.push else 0,
+        healed=found.healed,
+        aside=_aside(found),
         warnings=warnings,
         runs=repository.runs_again(path.removesuffix(".dvc") for path in changed),
     )
 
 
-def _commit(project: Project, changed: list[str], labels: Merge[Record], series: str) -> tuple[str, str]:
-    """Make the label commit; returns it and its subject, both "" where nothing changed.
+def _agreed(
+    state: State, hashes: tuple[str, str], sides: Sides, options: Options, ids: dict[str, str]
+) -> State:
+    """The state that is true now. Where one side still has to take something over, the base stays what it was."""
+    coming_in = sides.labels.shards or (sides.series and sides.series.incoming)
+    going_out = sides.labels.outgoing or (sides.series and sides.series.outgoing)
+    new = replace(state, ids=ids, pushing="")
+    if (coming_in and not options.pull) or (going_out and not options.push):
+        return new
+    new = new.follow(*hashes)
+    if sides.config and (sides.config.settled or (options.pull and options.push)):
+        new = replace(new, label_config=sides.config.md5)
+    return new
 
-    The message tells the difference to the last commit, also when a sync that was cut off wrote the files.
-    """
-    if not changed:
-        return "", ""
-    repository = project.repository
-    head = [parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
-    changes = history.count(changes_between(_records(project, head[0]), labels.merged, snapshot.same))
-    before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], series))
-    text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)
-    commit = repository.commit(changed, text)
-    return commit, text.splitlines()[0] if commit else ""
+
+def _rewritten(merged: Labels, ids: dict[str, str]) -> list[int]:
+    """Numbers of annotations whose objects Label Studio writes or deletes because of this sync."""
+    made = [int(number) for number in ids if number not in merged.ids]
+    return [*merged.numbers.values(), *made]
 
 
 def _base(project: Project, state: State) -> tuple[str, str]:
@@ -212,58 +236,3 @@ def _base(project: Project, state: State) -> tuple[str, str]:
         if found == 0:
             break
     return synced[found] if found < len(synced) else ("", "")
-
-
-# -- labels ---------------------------------------------------------------------------------------
-
-
-def _merge_labels(
-    project: Project, base: str, state: State, theirs: Theirs
-) -> tuple[Merge[Record], dict[str, str]]:
-    ours = _records(project, project.repository.pointer(LABELS))
-    was = ours if base == project.repository.pointer(LABELS) else _records(project, base)
-    found = outgoing.adopt(ours, theirs.labels)
-    ids = dict(state.ids)
-    current = dict(theirs.labels)
-    for name, keeps in found.items():
-        ids[str(snapshot.annotation_id(name))] = keeps
-        current[keeps] = current.pop(name) | {"id": keeps}
-    for name in ours.keys() & current.keys() & set(ids.values()):
-        # Made again by whoever had the token where the annotator has left: still that person's annotation.
-        current[name] = current[name] | {"annotator": ours[name]["annotator"]}
-    return three_way(was, ours, current, snapshot.same, combiner()), ids
-
-
-def _records(project: Project, md5: str) -> dict[str, Record]:
-    """The records of a snapshot by id, from the DVC cache."""
-    return {record["id"]: record for record in lineage.records(project.repository, md5)}
-
-
-def _write_labels(project: Project, labels: Merge[Record], theirs: Theirs, series: set[str]) -> list[str]:
-    """Write shards, tasks and sets; returns warnings."""
-    shards = snapshot.dump(labels.merged.values())
-    folder = project.root / LABELS
-    gone = {path.name: b"" for path in folder.glob("*") if path.name not in shards}
-    snapshot.write(folder, gone | shards)
-    known = tasks.read(project.root / tasks.PATH)
-    # What the work tree says of a task wins: Label Studio never reads a task's object twice.
-    merged = {key: known.get(key, theirs.tasks.get(key, {})) for key in series}
-    tasks.write(merged, project.root / tasks.PATH)
-    rows = sets.read(project.root / sets.PATH)
-    rules = parameters.load(project.root / parameters.PATH).sets
-    groups = {key: str(data.get(rules.group, "") or key) for key, data in merged.items()}
-    labeled = {record["series"] for record in labels.merged.values() if not record["was_cancelled"]}
-    existing = {key: row.set for key, row in rows.items()}
-    assigned = splits.assign(existing, groups, labeled & series, rules.shares.model_dump(), rules.seed)
-    sets.write({key: sets.Row(groups[key], name) for key, name in assigned.items()}, project.root / sets.PATH)
-    lost = sorted(labeled - series)
-    if lost:
-        return [f"annotations on {len(lost)} series that the bucket does not have: {', '.join(lost[:5])}"]
-    return []
-
-
-# -- saying it ------------------------------------------------------------------------------------
-
-
-def _aside(rows: list[Row]) -> list[tuple[str, str]]:
-    return [(row.key, row.problem) for row in rows]

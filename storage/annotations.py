@@ -7,7 +7,6 @@ only Label Studio's database has it, and where a delete failed, only the bucket 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from storage.errors import InputError
 from storage.keys import series_key, series_of_url
 from storage.labelstudio import LabelStudio, Task
 from storage.mirror import Mirror, Refreshed, Row
-from storage.snapshot import Record, canonical
+from storage.snapshot import Record, canonical, shard_name
 
 # A task is saved right after its annotation; a longer gap means that something else happened to it.
 GAP = timedelta(milliseconds=250)
@@ -63,6 +62,10 @@ class Annotations:
         """What the bucket held when it was looked at last."""
         return self.mirror.rows(self.prefix)
 
+    def read(self, numbers: Iterable[int]) -> Refreshed:
+        """Get the objects of these annotations, without a look at the others."""
+        return self.mirror.read(self.bucket, [f"{self.prefix}{number}" for number in numbers], self._parse)
+
     def reconcile(self, project: Mapping[str, Any]) -> tuple[int, int]:
         """Find what the bucket missed, or kept too long, by asking Label Studio.
 
@@ -80,7 +83,7 @@ class Annotations:
         tasks = list(self.studio.tasks(number, since))
         healed, dropped = self._compare(tasks, last.tasks, everything=since is None)
         total = project["total_annotations_number"] + project["skipped_annotations_number"]
-        if since is not None and total != len(self._by_annotation()) + self._elsewhere():
+        if since is not None and total != self.mirror.count(self.prefix) + self._elsewhere():
             tasks = list(self.studio.tasks(number))
             more = self._compare(tasks, {}, everything=True)
             healed, dropped = healed + more[0], dropped + more[1]
@@ -109,30 +112,25 @@ class Annotations:
 
     # -- comparing --------------------------------------------------------------------------------
 
-    def _by_annotation(self) -> dict[int, Row]:
-        return {row.value["annotation"]: row for row in self.rows() if row.value is not None}
-
     def _elsewhere(self) -> int:
         """How many annotations are of tasks that somebody made by hand, of no recording of this bucket."""
-        return sum(row.problem == NO_RECORDING for row in self.rows())
+        return sum(row.problem == NO_RECORDING for row in self.mirror.aside(self.prefix))
 
     def _compare(
         self, tasks: Iterable[Task], settled: Mapping[int, datetime], everything: bool
     ) -> tuple[int, int]:
-        rows = self._by_annotation()
-        by_task: dict[int, set[int]] = defaultdict(set)
-        for annotation, row in rows.items():
-            by_task[row.value["task"]].add(annotation)
-        orphans: set[int] = set()
+        orphans: list[str] = []
         healed = 0
         users: dict[int, str] = {}
+        seen: set[int] = set()
         for task in tasks:
-            have = by_task.pop(task.id, set())
-            orphans |= have - set(task.annotations)
+            seen.add(task.id)
+            rows = {row.value["annotation"]: row for row in self.mirror.of_task(self.prefix, task.id)}
+            orphans += [row.key for number, row in rows.items() if number not in task.annotations]
             if not self._series(task):
                 continue  # its annotations say nothing here: their objects are set aside and named
-            if have == set(task.annotations) and (
-                settled.get(task.id) == task.updated_at or _untouched_since(task, [rows[a] for a in have])
+            if rows.keys() == set(task.annotations) and (
+                settled.get(task.id) == task.updated_at or _untouched_since(task, rows.values())
             ):
                 continue
             users = users or self.studio.users()
@@ -142,11 +140,11 @@ class Annotations:
                     self._heal(task, found, users)
                     healed += 1
         if everything:  # a deleted task takes its annotations along
-            orphans |= {annotation for found in by_task.values() for annotation in found}
-        keys = [rows[annotation].key for annotation in sorted(orphans)]
-        self.bucket.delete(keys)
-        self.mirror.forget(keys)
-        return healed, len(keys)
+            for gone in self.mirror.tasks(self.prefix) - seen:
+                orphans += [row.key for row in self.mirror.of_task(self.prefix, gone)]
+        self.bucket.delete(orphans)
+        self.mirror.forget(orphans)
+        return healed, len(orphans)
 
     def _heal(self, task: Task, annotation: dict[str, Any], users: dict[int, str]) -> None:
         """Write the object that Label Studio's target storage would have written."""
@@ -183,7 +181,12 @@ class Annotations:
         if not series:
             raise InputError("not an annotation", where=key, why=NO_RECORDING)
         record: Record = canonical(value, series, _email(value.get("completed_by"), {}))
-        return {"annotation": value["id"], "task": task.get("id"), "record": record}
+        return {
+            "annotation": value["id"],
+            "task": task.get("id"),
+            "shard": shard_name(series),
+            "record": record,
+        }
 
 
 def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:

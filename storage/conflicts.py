@@ -11,6 +11,10 @@ from storage.errors import ConflictError
 from storage.merge import Conflict
 
 
+class OvertakenError(ConflictError):
+    """Somebody else synced this branch, or labeled, at the same moment."""
+
+
 def refuse(
     conflicts: Iterable[Conflict], command: str = "labeltrail sync", theirs: str = "Label Studio"
 ) -> None:

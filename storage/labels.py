@@ -35,7 +35,7 @@ def changes(repository: Repository, before: str, after: str) -> Iterator[Change[
     """
     old, new = repository.folder(before), repository.folder(after)
     for name in differing(old, new):
-        yield from between(_bytes(repository, old.get(name)), _bytes(repository, new.get(name)))
+        yield from between(shard_bytes(repository, old.get(name)), shard_bytes(repository, new.get(name)))
 
 
 def between(before: bytes, after: bytes) -> Iterator[Change[Record]]:
@@ -91,7 +91,7 @@ def merge(
     folders = [repository.folder(md5) for md5 in (base, ours, theirs)]
     result = LabelMerge()
     for name in differing(*folders[1:]):
-        was, our, their = (_bytes(repository, folder.get(name)) for folder in folders)
+        was, our, their = (shard_bytes(repository, folder.get(name)) for folder in folders)
         result.add(name, our, (parse(was, name), parse(our, name), parse(their, name)), settlement)
     return result
 
@@ -107,5 +107,6 @@ def parse(data: bytes, name: str) -> Shard:
     return {record["id"]: record for record in snapshot.parse_shard(data, f"{LABELS}/{name}")}
 
 
-def _bytes(repository: Repository, md5: str | None) -> bytes:
+def shard_bytes(repository: Repository, md5: str | None) -> bytes:
+    """A shard from the DVC cache or its remote; b"" where there is none."""
     return repository.read([md5])[md5] if md5 else b""

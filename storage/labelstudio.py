@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from storage.errors import NotFoundError
 from storage.labelstudio_http import LONG, Json
 from storage.labelstudio_projects import Projects
 from storage.settings import Settings
@@ -118,6 +119,13 @@ class LabelStudio(Projects):
         found: list[Json] = self._call("GET", f"/api/tasks/{task}/annotations/")
         return found
 
+    def annotation(self, annotation: int) -> Json | None:
+        """One annotation; None where it is gone."""
+        try:
+            return self._object("GET", f"/api/annotations/{annotation}/")
+        except NotFoundError:
+            return None
+
     def annotate(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> int:
         """Submit an annotation; returns its id."""
         body = {"result": list(result)} | fields
@@ -130,6 +138,25 @@ class LabelStudio(Projects):
     def delete_annotation(self, annotation: int) -> None:
         """Delete an annotation."""
         self._call("DELETE", f"/api/annotations/{annotation}/")
+
+    def drafts(self, project: int) -> list[Json]:
+        """Edits that somebody has begun and not submitted; `annotation` is None where they are of a new one."""
+        there = {
+            "filter": "filter:tasks:draft_exists",
+            "operator": "equal",
+            "type": "Boolean",
+            "value": True,
+        }
+        view = json.dumps({"filters": {"conjunction": "and", "items": [there]}})
+        query: Json = {"project": project, "fields": "all", "include": "id", "page_size": PAGE, "query": view}
+        found: list[Json] = []
+        page, total, seen = 1, 1, 0
+        while seen < total:
+            answer = self._object("GET", "/api/tasks", params=query | {"page": page}, timeout=LONG)
+            for task in answer["tasks"]:
+                found += self._call("GET", f"/api/tasks/{task['id']}/drafts")
+            total, seen, page = answer["total"], seen + max(1, len(answer["tasks"])), page + 1
+        return found
 
     # -- predictions ------------------------------------------------------------------------------
 

@@ -1,28 +1,46 @@
 """What the bucket holds, remembered: a cache beside the work tree that can be deleted at any moment.
 
 One row an object: its ETag and what its bytes said. A refresh lists the bucket, gets only objects whose ETag
-is new, and forgets what is gone. SQLite in `.labeltrail/mirror.sqlite`.
+is new, and forgets what is gone; what moved since bucket and label commit agreed is marked until they agree again,
+so that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage.bucket import Bucket, Object, parallel
+from storage.bucket import Bucket, parallel
 from storage.errors import InputError, NotFoundError
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
-VERSION = 1
+VERSION = 2
+BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
+# The columns after `problem` are taken from an annotation's value, so that it need not be parsed to be found.
 SCHEMA = """
-CREATE TABLE object (key TEXT PRIMARY KEY, etag TEXT NOT NULL, value TEXT, problem TEXT) WITHOUT ROWID;
+CREATE TABLE object (
+    key TEXT PRIMARY KEY, etag TEXT NOT NULL, value TEXT, problem TEXT NOT NULL,
+    shard TEXT AS (json_extract(value, '$.shard')), task INTEGER AS (json_extract(value, '$.task'))
+) WITHOUT ROWID;
+CREATE INDEX by_shard ON object (shard, key) WHERE shard IS NOT NULL;
+CREATE INDEX by_task ON object (task, key) WHERE task IS NOT NULL;
+CREATE INDEX by_problem ON object (key) WHERE problem != '';
+CREATE TABLE moved (
+    key TEXT, shard TEXT NOT NULL, number INTEGER, record TEXT, PRIMARY KEY (key, shard)
+) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+LAST = "\U0010ffff"  # sorts behind every key
+MARK = """
+INSERT OR IGNORE INTO moved
+SELECT key, coalesce(shard, ''), json_extract(value, '$.annotation'), json_extract(value, '$.record.id')
+FROM object WHERE key = ?
 """
 
 
@@ -66,6 +84,8 @@ class Mirror:
             db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         return db
 
+    # -- looking at the bucket --------------------------------------------------------------------
+
     def refresh(self, bucket: Bucket, prefix: str, parse: Callable[[str, bytes], Any]) -> Refreshed:
         """Bring the rows below `prefix` up to date with the bucket.
 
@@ -75,48 +95,125 @@ class Mirror:
             parse: turns key and bytes into a JSON value; an InputError sets the object aside.
         """
         known = self.etags(prefix)
-        listed = {item.key: item for item in bucket.objects(prefix)}
-        stale = [item for key, item in listed.items() if known.get(key) != item.etag]
-        gone = [key for key in known if key not in listed]
+        stale = []
+        for item in bucket.objects(prefix):
+            if known.pop(item.key, None) != item.etag:
+                stale.append(item.key)
+        self.forget(known)
+        read = self.read(bucket, stale, parse)
+        return Refreshed(read.changed, (*known, *read.gone))
 
-        def read(item: Object) -> Row | None:
+    def read(self, bucket: Bucket, keys: Collection[str], parse: Callable[[str, bytes], Any]) -> Refreshed:
+        """Get these objects again, whatever their ETag."""
+
+        def get(key: str) -> Row | None:
             try:
-                data, etag = bucket.get(item.key)
+                data, etag = bucket.get(key)
             except NotFoundError:
-                return None  # deleted since it was listed
+                return None  # deleted, perhaps since it was listed
             try:
-                return Row(item.key, etag, parse(item.key, data), "")
+                return Row(key, etag, parse(key, data), "")
             except InputError as error:
-                return Row(item.key, etag, None, error.why or error.what)
+                return Row(key, etag, None, error.why or error.what)
 
-        rows = list(track(parallel(read, stale), f"reading {prefix}", len(stale)))
-        vanished = [item.key for item, row in zip(stale, rows, strict=True) if row is None]
-        self.put(row for row in rows if row)
-        self.forget([*gone, *(key for key in vanished if key in known)])
-        changed = tuple(row.key for row in rows if row)
-        return Refreshed(changed, (*gone, *(key for key in vanished if key in known)))
+        changed, gone, batch = [], [], []
+        name = f"reading {len(keys)} objects"
+        for key, row in zip(keys, track(parallel(get, keys), name, len(keys)), strict=True):
+            if row is None:
+                gone.append(key)
+                continue
+            changed.append(key)
+            batch.append(row)
+            if len(batch) == BATCH:
+                self.put(batch)
+                batch.clear()
+        self.put(batch)
+        self.forget(gone)
+        return Refreshed(tuple(changed), tuple(gone))
+
+    # -- rows -------------------------------------------------------------------------------------
 
     def etags(self, prefix: str) -> dict[str, str]:
         """ETag by key of all rows below a prefix."""
         query = "SELECT key, etag FROM object WHERE key >= ? AND key < ?"
-        return dict(self._db.execute(query, (prefix, prefix + "\U0010ffff")))
+        return dict(self._db.execute(query, (prefix, prefix + LAST)))
 
     def rows(self, prefix: str) -> list[Row]:
         """All rows below a prefix, in the order of their keys."""
-        query = "SELECT key, etag, value, problem FROM object WHERE key >= ? AND key < ? ORDER BY key"
-        found = self._db.execute(query, (prefix, prefix + "\U0010ffff"))
-        return [Row(k, e, json.loads(v) if v is not None else None, p or "") for k, e, v, p in found]
+        return self._rows("key >= ? AND key < ?", prefix, prefix + LAST)
+
+    def of_shard(self, prefix: str, shard: str) -> list[Row]:
+        """Annotations of one shard of the label snapshot."""
+        return self._rows("shard = ? AND key >= ? AND key < ?", shard, prefix, prefix + LAST)
+
+    def of_task(self, prefix: str, task: int) -> list[Row]:
+        """Annotations of one task."""
+        return self._rows("task = ? AND key >= ? AND key < ?", task, prefix, prefix + LAST)
+
+    def aside(self, prefix: str) -> list[Row]:
+        """Objects that say nothing."""
+        return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
+
+    def at(self, keys: Iterable[str]) -> list[Row]:
+        """The rows of these keys that there are."""
+        return [row for key in keys for row in self._rows("key = ?", key)]
+
+    def _rows(self, condition: str, *values: object) -> list[Row]:
+        query = f"SELECT key, etag, value, problem FROM object WHERE {condition} ORDER BY key"  # noqa: S608 -- ours
+        found = self._db.execute(query, values)
+        return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
+
+    def count(self, prefix: str) -> int:
+        """How many objects below a prefix say something."""
+        query = "SELECT count(*) FROM object WHERE key >= ? AND key < ? AND problem = ''"
+        return int(self._db.execute(query, (prefix, prefix + LAST)).fetchone()[0])
+
+    def tasks(self, prefix: str) -> set[int]:
+        """Tasks that annotations below a prefix are of."""
+        query = "SELECT DISTINCT task FROM object WHERE task IS NOT NULL AND key >= ? AND key < ?"
+        return {row[0] for row in self._db.execute(query, (prefix, prefix + LAST))}
+
+    def shards(self, prefix: str) -> set[str]:
+        """Shards of the label snapshot that annotations below a prefix are in."""
+        query = "SELECT DISTINCT shard FROM object WHERE shard IS NOT NULL AND key >= ? AND key < ?"
+        return {row[0] for row in self._db.execute(query, (prefix, prefix + LAST))}
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Remember rows, all or none."""
-        values = ((r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in rows)
+        """Remember rows, all or none, and that they moved."""
+        found = list(rows)
+        values = ((r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in found)
+        keys = [(row.key,) for row in found]
         with self._db:
-            self._db.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)", values)
+            self._db.executemany(MARK, keys)  # what it was,
+            insert = "INSERT OR REPLACE INTO object (key, etag, value, problem) VALUES (?, ?, ?, ?)"
+            self._db.executemany(insert, values)
+            self._db.executemany(MARK, keys)  # and what it is, where that is in another shard
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Forget rows."""
+        """Forget rows, and remember that they moved."""
+        found = [(key,) for key in keys]
         with self._db:
-            self._db.executemany("DELETE FROM object WHERE key = ?", ((key,) for key in keys))
+            self._db.executemany(MARK, found)
+            self._db.executemany("DELETE FROM object WHERE key = ?", found)
+
+    # -- what moved since bucket and label commit agreed ------------------------------------------
+
+    def moved(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
+        """By shard and key, number and record id of the annotations that moved; shard "" are other objects."""
+        query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
+        found: dict[str, dict[str, tuple[int, str]]] = {}
+        for shard, key, number, record in self._db.execute(query, (prefix, prefix + LAST)):
+            found.setdefault(shard, {})[key] = (number, record)
+        return found
+
+    def settle(self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[str]) -> None:
+        """Forget what moved, but for the keys that are `still` on their way, and remember notes: all or none."""
+        with self._db:
+            self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
+            self._db.executemany(MARK, ((key,) for key in still))
+            self._db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", notes)
+
+    # -- notes ------------------------------------------------------------------------------------
 
     def note(self, name: str) -> str:
         """A remembered word, "" where there is none."""

@@ -8,14 +8,16 @@ again a new id; the record keeps its own, and the pair is remembered in `sync.js
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from storage.conflicts import OvertakenError
 from storage.errors import NotFoundError
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.progress import track
-from storage.snapshot import Record, annotation_id
+from storage.snapshot import Record
 
 # What Label Studio takes when an annotation is made; the rest it decides by itself.
 CREATABLE = ("was_cancelled", "ground_truth", "lead_time")
@@ -23,7 +25,12 @@ CHANGEABLE = ("was_cancelled", "ground_truth")
 
 
 def push(
-    studio: LabelStudio, project: int, changes: Iterable[Change[Record]], ids: Mapping[str, str]
+    studio: LabelStudio,
+    project: int,
+    changes: Sequence[Change[Record]],
+    numbers: Mapping[str, int],
+    ids: Mapping[str, str],
+    beat: Callable[[], None],
 ) -> dict[str, str]:
     """Bring Label Studio to the records that the changes end in.
 
@@ -31,23 +38,44 @@ def push(
         studio: where to.
         project: the branch's project.
         changes: from what Label Studio has (`before`) to what it should have (`after`).
-        ids: record ids of annotations that were made again before, by their id in Label Studio.
+        numbers: number in Label Studio of the annotations that it has, by record id.
+        ids: record ids of annotations that were made again before, by their number.
+        beat: called before each, so that others see that this is going on.
 
     Returns:
         `ids`, with the annotations that were made now.
 
     Raises:
         NotFoundError: an annotation has to be made on a series that has no task; nothing was changed.
+        OvertakenError: somebody changed one of them since it was looked at; those before it were changed.
     """
-    outgoing = list(changes)
     known = dict(ids)
-    current = {record: int(annotation) for annotation, record in known.items()}
-    tasks: dict[str, int] = {}
-    users: dict[str, int] = {}
-    if any(change.before is None for change in outgoing):
-        tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)}
-        users = {email: user for user, email in studio.users().items()}
-    homeless = sorted({c.after["series"] for c in outgoing if c.before is None and c.after} - tasks.keys())
+    making = [change.after for change in changes if change.before is None and change.after is not None]
+    tasks = _tasks(studio, project, {record["series"] for record in making})
+    users = {email: user for user, email in studio.users().items()} if making else {}
+    for change in track(changes, "writing to Label Studio"):
+        beat()
+        if change.before is None and change.after is not None:
+            fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}
+            if change.after["annotator"] in users:
+                fields["completed_by"] = users[change.after["annotator"]]
+            made = studio.annotate(tasks[change.after["series"]], change.after["result"], **fields)
+            known[str(made)] = change.name
+        elif change.before is not None:
+            number = numbers[change.name]
+            _refuse_overtaken(studio, number, change)
+            if change.after is None:
+                studio.delete_annotation(number)
+                known.pop(str(number), None)
+            else:
+                fields = {key: change.after[key] for key in CHANGEABLE}
+                studio.update_annotation(number, result=change.after["result"], **fields)
+    return known
+
+
+def _tasks(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, int]:
+    tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)} if series else {}
+    homeless = sorted(series - tasks.keys())
     if homeless:
         raise NotFoundError(
             "labels of these series cannot go back into Label Studio: it has no task for them",
@@ -55,39 +83,57 @@ def push(
             why="the task, or the recording in the bucket, is gone",
             cure="bring the recordings back (labeltrail import), then labeltrail sync",
         )
-    for change in track(outgoing, "writing to Label Studio"):
-        annotation = current.get(change.name) or annotation_id(change.name)
-        if change.after is None:
-            studio.delete_annotation(annotation)
-            known.pop(str(annotation), None)
-        elif change.before is not None:
-            studio.update_annotation(
-                annotation, result=change.after["result"], **{key: change.after[key] for key in CHANGEABLE}
-            )
-        else:
-            fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}
-            if change.after["annotator"] in users:
-                fields["completed_by"] = users[change.after["annotator"]]
-            made = studio.annotate(tasks[change.after["series"]], change.after["result"], **fields)
-            known[str(made)] = change.name
-    return known
+    return tasks
 
 
-def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record]) -> dict[str, str]:
+def _refuse_overtaken(studio: LabelStudio, number: int, change: Change[Record]) -> None:
+    """What somebody saved since it was looked at is not written over: the next look merges it."""
+    found = studio.annotation(number)
+    held = found and found.get("updated_at")
+    if change.before is not None and held != change.before["updated_at"]:
+        raise OvertakenError(
+            "somebody labeled while labels went into Label Studio",
+            where=f"annotation {number} of {change.before['series']}",
+            why="what they saved is not written over",
+            cure="labeltrail sync",
+        )
+
+
+def adopt(
+    ours: Mapping[str, Record], theirs: Mapping[str, Record], owner: Callable[[], str]
+) -> dict[str, str]:
     """Recognise annotations that were made again but not remembered, because the push was cut off.
+
+    Args:
+        ours: records by id.
+        theirs: the same.
+        owner: the token's user, who makes the annotations of people whom Label Studio does not know.
 
     Returns:
         The record id that an unknown record of `theirs` should keep, by the id it has now.
     """
-    lost = {_content(record): name for name, record in ours.items() if name not in theirs}
-    found = {}
-    for name in sorted(theirs.keys() - ours.keys()):
-        keeps = lost.pop(_content(theirs[name]), None)
-        if keeps:
-            found[name] = keeps
+    lost, new = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    found = _pair(lost, new, lambda name: _content(ours[name]), lambda name: _content(theirs[name]))
+    lost = [name for name in lost if name not in found.values()]
+    made = [name for name in new if name not in found]
+    if lost and made:
+        me = owner()
+        mine = [name for name in made if theirs[name]["annotator"] == me]
+        found |= _pair(
+            lost, mine, lambda name: _content(ours[name], me), lambda name: _content(theirs[name], me)
+        )
     return found
 
 
-def _content(record: Record) -> str:
-    facts = {key: record[key] for key in ("series", "annotator", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(facts, sort_keys=True)
+def _pair(
+    lost: Iterable[str], new: Iterable[str], before: Callable[[str], str], after: Callable[[str], str]
+) -> dict[str, str]:
+    waiting: dict[str, list[str]] = defaultdict(list)
+    for name in lost:
+        waiting[before(name)].append(name)
+    return {name: waiting[content].pop(0) for name in new if waiting.get(content := after(name))}
+
+
+def _content(record: Record, annotator: str = "") -> str:
+    facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
+    return json.dumps(facts | {"annotator": annotator or record["annotator"]}, sort_keys=True)

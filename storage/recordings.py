@@ -37,17 +37,17 @@ def by_series(folder: Mapping[str, str]) -> dict[str, str]:
     return {name.removesuffix(".csv"): md5 for name, md5 in folder.items()}
 
 
-def write(project: Project, series: Merge[str]) -> None:
-    """Fetch what the bucket has and the work tree lacks, and the other way round.
+def take(project: Project, series: Merge[str]) -> None:
+    """Fetch what the bucket has and the work tree lacks, and remove what it gave up.
 
     Raises:
         InputError: a recording lies in the folder that came in neither way.
     """
     folder = project.root / SERIES
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {key: folder / f"{key}.csv" for key in series.merged}
     incoming = {change.name: change.after for change in series.incoming}
-    _clean(project, set(paths.values()), {folder / f"{key}.csv" for key in incoming})
+    paths = {key: folder / f"{key}.csv" for key in series.merged | incoming}
+    _clean(project, {paths[key] for key in series.merged}, {paths[key] for key in incoming})
 
     def fetch(key: str) -> None:
         write_bytes(paths[key], project.bucket.get(series_key(key))[0])
@@ -55,9 +55,18 @@ def write(project: Project, series: Merge[str]) -> None:
     wanted = [key for key, md5 in incoming.items() if md5 is not None]
     for _ in track(parallel(fetch, wanted), "fetching recordings", len(wanted)):
         pass
-    for change in series.outgoing:
-        if change.after is not None:
-            project.bucket.put(series_key(change.name), paths[change.name].read_bytes())
+
+
+def give(project: Project, series: Merge[str]) -> None:
+    """Put into the bucket what the work tree has and the bucket lacks."""
+    wanted = [change.name for change in series.outgoing if change.after is not None]
+
+    def put(key: str) -> None:
+        data = (project.root / SERIES / f"{key}.csv").read_bytes()
+        project.bucket.put(series_key(key), data, content_type="text/csv")
+
+    for _ in track(parallel(put, wanted), "sending recordings", len(wanted)):
+        pass
 
 
 def _clean(project: Project, kept: Set[Path], incoming: Set[Path]) -> None:

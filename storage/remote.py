@@ -1,15 +1,10 @@
-"""Bucket and Label Studio as a remote work tree: what they hold now, and what they held at the last sync.
-
-`<branch>/sync.json` in the bucket is the base of the three-way comparison. It is written last and only if it is
-still the one that was read, so it is also the lease that keeps two people's syncs apart.
-"""
+"""Bucket and Label Studio as a remote work tree: where one branch has its tasks, annotations, project and state."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from storage.annotations import Annotations
@@ -17,55 +12,8 @@ from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
 from storage.keys import SERIES, series_key, series_of
 from storage.labelstudio import LabelStudio
-from storage.mirror import Mirror, Refreshed, Row
-from storage.snapshot import Record
-
-VERSION = 1
-HISTORY = 100  # syncs that a clone may be behind and still know what it missed
-
-
-@dataclass(frozen=True)
-class State:
-    """`sync.json`: what bucket, Label Studio and label commit agreed on.
-
-    Attributes:
-        project: id of the branch's Label Studio project.
-        labels: hash of the label snapshot; "" before the first sync.
-        series: hash of the folder of recordings.
-        label_config: hash of the label config.
-        history: (labels, series) of earlier syncs, newest first: the base for a clone that is behind.
-        ids: annotations that were created again, by their new id, with the record id they keep.
-        etag: of the object itself; "" where it is not there yet.
-    """
-
-    project: int
-    labels: str = ""
-    series: str = ""
-    label_config: str = ""
-    history: tuple[tuple[str, str], ...] = ()
-    ids: dict[str, str] = field(default_factory=dict)
-    etag: str = ""
-
-
-@dataclass(frozen=True)
-class Theirs:
-    """What bucket and Label Studio hold now.
-
-    Attributes:
-        labels: records by id.
-        tasks: task data by series key, without the recording's address.
-        series: ETag by series key.
-        aside: objects that say nothing, with the reason: they are left where they are.
-        healed: annotations that the bucket had missed.
-        moved: something differs, or may differ, from what this clone saw agree at the end of a sync.
-    """
-
-    labels: dict[str, Record]
-    tasks: dict[str, dict[str, Any]]
-    series: dict[str, str]
-    aside: list[Row]
-    healed: int
-    moved: bool
+from storage.mirror import Mirror
+from storage.state import State, parse
 
 
 class Remote:
@@ -84,7 +32,6 @@ class Remote:
         self.annotations = Annotations(bucket, studio, mirror, prefix, data_key)
         self.tasks_prefix, self.annotations_prefix = self.annotations.tasks_prefix, self.annotations.prefix
         self.state_key = f"{prefix}/sync.json"
-        self._agreed = f"agreed {prefix}"
 
     # -- sync.json --------------------------------------------------------------------------------
 
@@ -98,29 +45,7 @@ class Remote:
             data, etag = self.bucket.get(self.state_key)
         except NotFoundError:
             return None
-        where = self.bucket.url(self.state_key)
-        try:
-            value = json.loads(data)
-            if value.pop("version") > VERSION:
-                raise InputError(
-                    "this project was synced by a newer Labeltrail", where=where, cure="git pull"
-                )
-            value["history"] = tuple((labels, series) for labels, series in value["history"])
-            return State(**value, etag=etag)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            why = f"{type(error).__name__}: {error}"
-            raise InputError(
-                "sync.json is damaged", where=where, why=why, cure="labeltrail doctor"
-            ) from error
-
-    @staticmethod
-    def follow(state: State, labels: str, series: str) -> State:
-        """The state after a sync that ended in these hashes; the one before it becomes history."""
-        before = (state.labels, state.series)
-        if before == (labels, series):
-            return state
-        history = (before, *state.history) if state.labels else state.history
-        return replace(state, labels=labels, series=series, history=history[:HISTORY])
+        return parse(data, etag, self.bucket.url(self.state_key))
 
     def write_state(self, state: State) -> State:
         """Write `sync.json` if it is still the one that `state` was made from.
@@ -128,16 +53,10 @@ class Remote:
         Raises:
             ConflictError: somebody else synced in the meantime.
         """
-        value = {k: v for k, v in asdict(state).items() if k != "etag"} | {"version": VERSION}
-        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
         etag = self.bucket.put(
-            self.state_key, text.encode(), match=state.etag, content_type="application/json"
+            self.state_key, state.dump(), match=state.etag, content_type="application/json"
         )
         return replace(state, etag=etag)
-
-    def agree(self, state: State, theirs: Theirs) -> None:
-        """Remember that this clone saw bucket, Label Studio and label commit agree, as `state` says."""
-        self.mirror.set_note(self._agreed, _seen(state, theirs.series))
 
     # -- the project in Label Studio --------------------------------------------------------------
 
@@ -201,7 +120,12 @@ class Remote:
             body["annotations"] = list(annotations)
         return (json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
-    def _parse_task(self, key: str, data: bytes) -> dict[str, Any]:
+    def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
+        """What a task's object says of its series, without the recording's address.
+
+        Raises:
+            InputError: it is no task.
+        """
         try:
             value = json.loads(data)
             fields = dict(value.get("data", value))
@@ -209,64 +133,6 @@ class Remote:
             raise InputError("not a task", where=key, why=f"not a JSON object: {error}") from error
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
 
-    # -- both together ----------------------------------------------------------------------------
-
-    def theirs(self, state: State, project: Mapping[str, Any]) -> Theirs:
-        """Look at bucket and Label Studio; gets only what changed since this clone looked last.
-
-        Args:
-            state: which project in Label Studio, and what was agreed on.
-            project: what Label Studio says of the project.
-        """
-        agreed = self.mirror.note(self._agreed)
-        # Gone while somebody looks and acts on it, so that a run that was killed is not taken for one that ended.
-        self.mirror.set_note(self._agreed, "")
-        series = self.series()
-        tasks, missing = self._refresh_tasks(series)
-        task_rows = self.mirror.rows(self.tasks_prefix)
-        if missing or tasks.changed or project["task_number"] < len(task_rows):
-            for source in self.studio.storages(state.project)[0]:
-                self.studio.sync_source(source["id"])
-        annotations = self.annotations.refresh()
-        healed, dropped = self.annotations.reconcile(project)
-        rows = self.annotations.rows()
-        changed = any(seen.changed or seen.gone for seen in (tasks, annotations))
-        return Theirs(
-            labels=_labels(rows, state.ids),
-            tasks={self._task_series(row.key): row.value for row in task_rows if row.value is not None},
-            series=series,
-            aside=[row for row in (*rows, *task_rows) if row.value is None],
-            healed=healed,
-            moved=bool(agreed != _seen(state, series) or missing or healed or dropped or changed),
-        )
-
-    def _refresh_tasks(self, series: Mapping[str, str]) -> tuple[Refreshed, int]:
-        """Tasks that changed, and how many recordings had none yet and have one now."""
-        tasks = self.mirror.refresh(self.bucket, self.tasks_prefix, self._parse_task)
-        known = self.mirror.etags(self.tasks_prefix)
-        missing = sorted(key for key in series if f"{self.tasks_prefix}{key}.json" not in known)
-        for key in missing:
-            self.put_task(key, {})
-        if missing:
-            self.mirror.refresh(self.bucket, self.tasks_prefix, self._parse_task)
-        return tasks, len(missing)
-
-    def _task_series(self, key: str) -> str:
+    def series_of_task(self, key: str) -> str:
+        """The series whose task lies under this key."""
         return key.removeprefix(self.tasks_prefix).removesuffix(".json")
-
-
-def _labels(rows: Iterable[Row], ids: Mapping[str, str]) -> dict[str, Record]:
-    """The records of the annotations, those that were made again under the id that they keep."""
-    labels = {}
-    for row in rows:
-        if row.value is not None:
-            record = row.value["record"]
-            record["id"] = ids.get(str(row.value["annotation"]), record["id"])
-            labels[record["id"]] = record
-    return labels
-
-
-def _seen(state: State, series: dict[str, str]) -> str:
-    """A word that stands for one state of `sync.json` and of the recordings in the bucket."""
-    listing = json.dumps([state.etag, series], sort_keys=True).encode()
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from storage import label_config
 from storage.errors import ConflictError
 from storage.files import write_bytes
+from storage.merge import OPEN, OURS, Settlement
 from storage.project import Project
-from storage.remote import State
+from storage.state import State
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ConfigMerge:
         return digest(self.text)
 
 
-def merge(project: Project, state: State, theirs: str) -> ConfigMerge:
+def merge(project: Project, state: State, theirs: str, settlement: Settlement = OPEN) -> ConfigMerge:
     """Compare the work tree's, Label Studio's and that of the last sync; writes nothing.
 
     Raises:
@@ -47,18 +48,29 @@ def merge(project: Project, state: State, theirs: str) -> ConfigMerge:
     if digest(ours) == state.label_config or not state.label_config:
         label_config.parse(theirs, "the project's settings in Label Studio")
         return ConfigMerge(theirs, here=False, there=True)
+    side = settlement.side("label_config")
+    if side:
+        ours_wins = side == OURS
+        text = ours if ours_wins else theirs
+        label_config.parse(text)
+        return ConfigMerge(text, here=ours_wins, there=not ours_wins)
     raise ConflictError(
         "the label config was changed here and in Label Studio",
         where=str(label_config.PATH),
         why="nothing was written",
-        cure=f"make both alike, here or in {project.studio.url}/projects/{state.project}/settings/labeling",
+        cure="labeltrail sync --settle label_config=ours (or =theirs); or make both alike, here or in "
+        f"{project.studio.url}/projects/{state.project}/settings/labeling",
     )
 
 
-def write(project: Project, state: State, config: ConfigMerge) -> None:
-    """Give it to the side that lacks it."""
+def take(project: Project, config: ConfigMerge) -> None:
+    """Write it into the work tree, where that lacks it."""
     if not config.here:
         write_bytes(project.root / label_config.PATH, config.text.encode())
+
+
+def give(project: Project, state: State, config: ConfigMerge) -> None:
+    """Write it into Label Studio, where that lacks it."""
     if not config.there:
         project.studio.update_project(state.project, label_config=config.text)
 

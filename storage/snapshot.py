@@ -78,11 +78,6 @@ def record_id(annotation_id: int, created_at: str) -> str:
     return f"{annotation_id}-{hashlib.md5(created_at.encode(), usedforsecurity=False).hexdigest()[:6]}"
 
 
-def annotation_id(record_id: str) -> int:
-    """The annotation's id in the Label Studio where it was first made."""
-    return int(record_id.partition("-")[0])
-
-
 def same(a: Record, b: Record) -> bool:
     """Whether two records say the same, times and parents apart."""
     return a.keys() - BESIDE == b.keys() - BESIDE and all(a[k] == b[k] for k in a.keys() - BESIDE)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storage.errors import InputError
 from storage.git import LABELS, SERIES
 from storage.project import Project
 
-NOTE = "folders"
+FOLDERS = (LABELS, SERIES)
 WRITING = "writing"  # what stands there while a sync writes: what is in the folders can be had again
 HOOK = """#!/bin/sh
 # Written by labeltrail: data/ follows what git checks out.
@@ -37,28 +38,29 @@ def refuse_missing(project: Project, paths: Iterable[str]) -> None:
         )
 
 
-def is_current(project: Project) -> bool:
+def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:
     """Whether no file changed since this clone last saw folders and pointers agree; reads no file."""
-    return project.mirror.note(NOTE) == _fingerprint(project)
+    return all(project.mirror.note(_note(name)) == _fingerprint(project, name) for name in folders)
 
 
-def restore(project: Project) -> None:
+def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
     """Put the folders right; what a sync that was cut off left in them is given up.
 
     Raises:
         InputError: they hold something that is in no label commit.
     """
-    if not is_current(project):
-        force = project.mirror.note(NOTE) == WRITING
-        paths = [path for path in (LABELS, SERIES) if project.repository.pointer(path)]
-        if paths:
-            project.repository.checkout(*paths, force=force)
-    project.mirror.set_note(NOTE, WRITING)
+    for name in folders:
+        if not is_current(project, [name]):
+            force = project.mirror.note(_note(name)) == WRITING
+            if project.repository.pointer(name):
+                project.repository.checkout(name, force=force)
+        project.mirror.set_note(_note(name), WRITING)
 
 
-def remember(project: Project) -> None:
+def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
     """Note that folders and pointers agree now."""
-    project.mirror.set_note(NOTE, _fingerprint(project))
+    for name in folders:
+        project.mirror.set_note(_note(name), _fingerprint(project, name))
 
 
 def follow_git(project: Project) -> None:
@@ -71,12 +73,14 @@ def follow_git(project: Project) -> None:
             path.chmod(0o755)
 
 
-def _fingerprint(project: Project) -> str:
-    facts: list[object] = []
-    for name in (LABELS, SERIES):
-        facts.append(project.repository.pointer(name))
-        files = sorted(path for path in (project.root / name).rglob("*") if path.is_file())
-        for path in files:
-            found = path.stat()
-            facts.append((path.relative_to(project.root).as_posix(), found.st_mtime_ns, found.st_size))
+def _note(folder: str) -> str:
+    return f"folder {folder}"
+
+
+def _fingerprint(project: Project, folder: str) -> str:
+    facts: list[object] = [project.repository.pointer(folder)]
+    for path, _, names in sorted(os.walk(project.root / folder)):
+        for name in sorted(names):
+            found = os.stat(f"{path}/{name}")  # noqa: PTH116 -- a tenth of a second less for 10,000 recordings
+            facts.append((f"{path}/{name}", found.st_mtime_ns, found.st_size))
     return hashlib.md5(json.dumps(facts).encode(), usedforsecurity=False).hexdigest()

@@ -20,13 +20,32 @@ from pydantic import SecretStr
 
 from pipelines import services
 from pipelines.import_ import import_recordings
-from pipelines.sync import Synced, sync
+from pipelines.sync import sync
+from pipelines.synced import Synced
 from storage import label_config, process, servers, snapshot
 from storage import settings as project_settings
 from storage.bucket import Bucket
 from storage.project import Project
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 from storage.snapshot import Record
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the tests go on that try things at random: `make test-faults`, `make test-kill`."""
+    parser.addoption("--faults", type=int, default=4, help="syncs in each storm")
+    parser.addoption("--kills", type=int, default=3, help="kills in each scenario")
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> int:
+    """How many syncs a storm has."""
+    return int(request.config.getoption("--faults"))
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many kills a scenario has."""
+    return int(request.config.getoption("--kills"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines import sync as syncing
 from pipelines.import_ import import_recordings
-from storage import outgoing, snapshot
+from storage import snapshot
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.project import Project
 from storage.settings import write_env_file
@@ -36,10 +36,11 @@ def test_a_sync_that_was_overtaken_starts_again(lab: Lab, monkeypatch: pytest.Mo
 
 STEPS = [
     "snapshot.write",
+    "Repository.store",
+    "Repository.point",
     "Repository.add",
     "Repository.commit",
     "Repository.push",
-    "outgoing.push",
     "write_state",
 ]
 
@@ -57,7 +58,6 @@ def test_a_sync_that_was_cut_off_anywhere_ends_in_the_same_place(
 
     owners = {
         "snapshot.write": (snapshot, "write"),
-        "outgoing.push": (outgoing, "push"),
         "write_state": (type(lab.project.remote), "write_state"),
     }
     owner, name = owners.get(step) or (type(lab.project.repository), step.partition(".")[2])

@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from pipelines.commands.line import Json, app, next_step, project_here, say
 
 
 @app.command()
-def sync(as_json: Json = False) -> None:
+def sync(
+    pull: Annotated[
+        bool, typer.Option("--pull", help="Only bring what was labeled into a label commit.")
+    ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Only bring the work tree's labels into Label Studio.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
+    ours: Annotated[bool, typer.Option("--ours", help="Settle conflicts: keep the work tree's.")] = False,
+    theirs: Annotated[bool, typer.Option("--theirs", help="Settle conflicts: take Label Studio's.")] = False,
+    settle: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=ours|theirs", help="Settle one conflict; may be repeated."),
+    ] = None,
+    annotation: Annotated[
+        list[int] | None,
+        typer.Option(metavar="NUMBER", help="Look at this annotation of Label Studio only; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Make bucket, Label Studio and label commit agree again.
 
-    Example: labeltrail sync
-    """
-    from pipelines.sync import sync as bring_together
+    What was labeled becomes a label commit; what a rollback, a merge or git changed goes into Label Studio. A region
+    that both sides changed is a conflict: nothing is written until it is settled.
 
-    done = bring_together(project_here())
+    Example: labeltrail sync --settle 12-9f3c1a/x1=theirs
+    """
+    from pipelines.sync import Options
+    from pipelines.sync import sync as bring_together
+    from storage.merge import OURS, THEIRS, Settlement
+
+    if (pull and push) or (ours and theirs):
+        raise typer.BadParameter("one of them, or neither", param_hint="--pull/--push, --ours/--theirs")
+    options = Options(
+        pull=not push,
+        push=not pull,
+        dry_run=dry_run,
+        settlement=Settlement.parse(OURS if ours else THEIRS if theirs else "", settle or []),
+        annotations=tuple(annotation) if annotation else None,
+    )
+    done = bring_together(project_here(), options)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "dvc repro" if done.commit else "label in Label Studio, then labeltrail sync")
+    if dry_run:
+        next_step(as_json, "labeltrail sync")
+    else:
+        next_step(as_json, "dvc repro" if done.commit else "label in Label Studio, then labeltrail sync")

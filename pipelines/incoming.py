@@ -1,0 +1,91 @@
+"""What a sync brings into the work tree, and the label commit that it makes of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stages import params as parameters
+from stages.timeseries import splits
+from storage import history, label_config, labels, recordings, sets, shared_config, snapshot, tasks, theirs
+from storage.git import LABELS, SERIES, parse_pointer
+from storage.merge import Merge, changes_between
+from storage.project import Project
+from storage.shared_config import ConfigMerge
+from storage.theirs import Labels
+
+PATHS = (
+    "data/.gitignore",
+    f"{LABELS}.dvc",
+    f"{SERIES}.dvc",
+    str(tasks.PATH),
+    str(sets.PATH),
+    str(label_config.PATH),
+)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """All that was compared: labels, recordings and label config; None where it was not looked at."""
+
+    labels: Labels
+    series: Merge[str] | None
+    config: ConfigMerge | None
+
+
+def take(project: Project, sides: Sides) -> list[str]:
+    """Write what came in: shards, recordings, label config, and the tasks and sets that follow; returns warnings."""
+    repository, merged = project.repository, sides.labels
+    if sides.config:
+        shared_config.take(project, sides.config)
+    if sides.series:
+        recordings.take(project, sides.series)
+    shards = {name: after for name, (_, after) in merged.shards.items()}
+    snapshot.write(project.root / LABELS, shards)
+    warnings = _write_sets(project, sides.series, merged.labeled)
+    if shards or not repository.pointer(LABELS):
+        repository.point(LABELS, labels.store(repository, repository.pointer(LABELS), shards))
+    if sides.series and (sides.series.incoming or not repository.pointer(SERIES)):
+        repository.add(SERIES)
+    return warnings
+
+
+def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:
+    """Bring `data/tasks.jsonl` and `data/sets.csv` up to date; returns warnings."""
+    rows = sets.read(project.root / sets.PATH)
+    if series is None and all(rows[key].set != splits.UNASSIGNED for key in labeled if key in rows):
+        return []
+    known = tasks.read(project.root / tasks.PATH)
+    merged = known
+    if series is not None:
+        held = theirs.task_data(project.remote)
+        # What the work tree says of a task wins: Label Studio never reads a task's object twice.
+        merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
+        tasks.write(merged, project.root / tasks.PATH)
+    rules = parameters.load(project.root / parameters.PATH).sets
+    groups = {key: str(data.get(rules.group, "") or key) for key, data in merged.items()}
+    existing = {key: row.set for key, row in rows.items()}
+    found = set(labeled)
+    assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
+    sets.write({key: sets.Row(groups[key], name) for key, name in assigned.items()}, project.root / sets.PATH)
+    lost = sorted(found - merged.keys())
+    if lost:
+        return [f"annotations on {len(lost)} series that the bucket does not have: {', '.join(lost[:5])}"]
+    return []
+
+
+def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:
+    """Make the label commit; returns it and its subject, both "" where nothing changed.
+
+    The message tells the difference to the last commit, also when a sync that was cut off wrote the files.
+    """
+    if not changed:
+        return "", ""
+    repository = project.repository
+    head = [parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
+    changes = history.count(labels.changes(repository, head[0], hashes[0]))
+    before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], hashes[1]))
+    text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)
+    made = repository.commit(changed, text)
+    return made, text.splitlines()[0] if made else ""

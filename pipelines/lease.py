@@ -1,0 +1,100 @@
+"""One at a time: two syncs of one clone, and two clones that change annotations in Label Studio.
+
+What a sync reads it may read while another one writes: `sync.json` is replaced only if it is still the one that was
+read, and whoever loses starts again. Changes in Label Studio cannot be taken back so easily; whoever makes them says
+so in `sync.json` first and again every few seconds, and the others wait. A word that no longer changes is of a run
+that was killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
+from uuid import uuid4
+
+from storage import process
+from storage.conflicts import OvertakenError
+from storage.errors import ConflictError, LabeltrailError
+from storage.progress import console
+from storage.project import Project
+from storage.state import State
+
+BEAT = 3.0  # seconds between two words of somebody who is at it
+PATIENCE = 20.0  # seconds without a new word after which somebody is taken for gone
+POLL = 0.5
+NOTE = "pushing"
+
+
+def alone(project: Project) -> AbstractContextManager[None]:
+    """One sync of a clone at a time; another one waits."""
+    path = project.root / ".labeltrail" / "lock"
+    return process.lock(path, lambda: console.print("another sync of this clone is going on; waiting for it"))
+
+
+def wait(project: Project) -> State | None:
+    """`sync.json`, once nobody is changing annotations in Label Studio any more."""
+    state = project.remote.state()
+    seen, since = "", time.monotonic()
+    while state is not None and state.pushing and state.pushing != project.mirror.note(NOTE):
+        if state.pushing != seen:
+            if not seen:
+                console.print("somebody else's sync changes Label Studio; waiting for it")
+            seen, since = state.pushing, time.monotonic()
+        elif time.monotonic() - since > PATIENCE:
+            console.print("it was cut off; going on in its place")
+            return state
+        time.sleep(POLL)
+        state = project.remote.state()
+    return state
+
+
+class Holder:
+    """Whoever may change annotations in Label Studio now."""
+
+    def __init__(self, project: Project, state: State) -> None:
+        self.project, self.state = project, state
+        self._next = 0.0
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that this is still going on.
+
+        Raises:
+            OvertakenError: somebody took this run for gone.
+        """
+        if time.monotonic() >= self._next:
+            word = uuid4().hex
+            # Noted before it is said, so that after a crash this clone knows its own word.
+            self.project.mirror.set_note(NOTE, word)
+            self.state = write(self.project, replace(self.state, pushing=word))
+            self._next = time.monotonic() + BEAT
+
+
+@contextmanager
+def held(project: Project, state: State) -> Iterator[Holder]:
+    """Have Label Studio to oneself; whoever leaves with an error lets the others in.
+
+    Raises:
+        OvertakenError: somebody else synced since `state` was read.
+    """
+    holder = Holder(project, state)
+    try:
+        yield holder
+    except LabeltrailError:
+        with suppress(LabeltrailError):
+            write(project, replace(holder.state, pushing=""))
+        raise
+
+
+def write(project: Project, state: State) -> State:
+    """Write `sync.json`.
+
+    Raises:
+        OvertakenError: somebody else did, since `state` was read.
+    """
+    try:
+        return project.remote.write_state(state)
+    except ConflictError as error:
+        raise OvertakenError("somebody else synced this branch meanwhile", cure="labeltrail sync") from error

@@ -1,0 +1,209 @@
+"""What bucket and Label Studio hold now, as far as it differs from what they held at the last sync.
+
+The mirror knows which annotations moved since this clone saw bucket and label commit agree. As long as that is the
+sync that `sync.json` tells of, nothing else has to be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.git import LABELS
+from storage.labels import LabelMerge, Shard, differing, parse, shard_bytes
+from storage.merge import Settlement
+from storage.mirror import Row
+from storage.outgoing import adopt
+from storage.remote import Remote
+from storage.repository import Repository
+from storage.snapshot import find
+from storage.state import State
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """What a look at bucket and Label Studio found.
+
+    Attributes:
+        known: this clone saw bucket and label commit agree as `sync.json` says: only what moved can differ.
+        moved: by shard and key, number and record id of the annotations that moved since; "" are other objects.
+        series: ETag of each recording by series key; None where only named annotations were looked at.
+        aside: objects that say nothing, with the reason: they are left where they are.
+        healed: annotations that the bucket had missed.
+        quiet: nothing moved at all.
+    """
+
+    known: bool
+    moved: dict[str, dict[str, tuple[int, str]]]
+    series: dict[str, str] | None
+    aside: list[Row]
+    healed: int
+    quiet: bool
+
+
+def look(remote: Remote, state: State, project: Mapping[str, Any], write: bool = True) -> Theirs:
+    """Look at everything; gets only what changed since this clone looked last.
+
+    Args:
+        remote: the branch's place in bucket and Label Studio.
+        state: which project in Label Studio, and what was agreed on.
+        project: what Label Studio says of the project.
+        write: give recordings that have no task one.
+    """
+    series = remote.series()
+    missing = _refresh_tasks(remote, series, write)
+    if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
+        for source in remote.studio.storages(state.project)[0]:
+            remote.studio.sync_source(source["id"])
+    remote.annotations.refresh()
+    healed, _ = remote.annotations.reconcile(project)
+    return _found(remote, state, series, healed, new_tasks=bool(missing))
+
+
+def look_at(remote: Remote, state: State, numbers: Iterable[int]) -> Theirs:
+    """Look at the annotations with these numbers and at no others; Label Studio is not asked."""
+    remote.annotations.read(numbers)
+    return _found(remote, state, None, 0, new_tasks=False)
+
+
+def agree(remote: Remote, state: State, theirs: Theirs, still: Iterable[int]) -> None:
+    """Remember that this clone saw bucket and label commit agree, as `state` says.
+
+    Args:
+        remote: the branch's place in bucket and Label Studio.
+        state: what was agreed on.
+        theirs: what was looked at.
+        still: numbers of annotations that Label Studio writes to the bucket anew: they are to be looked at again.
+    """
+    notes = [(_labels_note(remote), state.etag)]
+    if theirs.series is not None:
+        notes.append((_series_note(remote), _digest(theirs.series)))
+    moved = [f"{remote.annotations_prefix}{number}" for number in still]
+    remote.mirror.settle(remote.annotations_prefix, notes, moved)
+    remote.mirror.settle(remote.tasks_prefix, (), ())
+
+
+def _labels_note(remote: Remote) -> str:
+    return f"agreed {remote.prefix}"
+
+
+def _series_note(remote: Remote) -> str:
+    return f"series {remote.prefix}"
+
+
+def _digest(series: Mapping[str, str]) -> str:
+    return hashlib.md5(json.dumps(series, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+
+def _found(
+    remote: Remote, state: State, series: dict[str, str] | None, healed: int, new_tasks: bool
+) -> Theirs:
+    mirror = remote.mirror
+    known = mirror.note(_labels_note(remote)) == state.etag
+    moved = mirror.moved(remote.annotations_prefix)
+    stirred = moved or mirror.moved(remote.tasks_prefix) or new_tasks or healed
+    other_series = series is not None and mirror.note(_series_note(remote)) != _digest(series)
+    aside = [*mirror.aside(remote.annotations_prefix), *mirror.aside(remote.tasks_prefix)]
+    return Theirs(known, moved, series, aside, healed, known and not stirred and not other_series)
+
+
+def _refresh_tasks(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:
+    """Look at the tasks in the bucket; returns the recordings that had none yet, and have one now."""
+    remote.mirror.refresh(remote.bucket, remote.tasks_prefix, remote.parse_task)
+    known = remote.mirror.etags(remote.tasks_prefix)
+    missing = sorted(key for key in series if remote.task_key(key) not in known)
+    if write and missing:
+        for key in missing:
+            remote.put_task(key, {})
+        remote.mirror.refresh(remote.bucket, remote.tasks_prefix, remote.parse_task)
+    return missing
+
+
+def task_data(remote: Remote) -> dict[str, dict[str, Any]]:
+    """Task data by series, without the recording's address, as the bucket has them."""
+    rows = remote.mirror.rows(remote.tasks_prefix)
+    return {remote.series_of_task(row.key): row.value for row in rows if row.value is not None}
+
+
+# -- labels ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Labels(LabelMerge):
+    """Labels of bucket and work tree, merged.
+
+    Attributes:
+        ids: record ids of annotations that were made again, by their number in Label Studio.
+        numbers: number in Label Studio of the annotations that ours changed.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+def merge(
+    repository: Repository, remote: Remote, base: str, state: State, found: Theirs, settlement: Settlement
+) -> Labels:
+    """Merge what the bucket holds into the work tree's snapshot, shard by shard.
+
+    Args:
+        repository: whose `data/labels.dvc` is ours.
+        remote: where theirs are.
+        base: hash of the snapshot that both came from.
+        state: what was agreed on at the last sync.
+        found: what was looked at.
+        settlement: how conflicts were settled.
+    """
+    was, ours = repository.folder(base), repository.folder(repository.pointer(LABELS))
+    result = Labels(ids=dict(state.ids))
+    known = found.known and base == state.labels
+    names = set(differing(was, ours)) | {name for name in found.moved if name}
+    if not known:
+        names |= was.keys() | remote.mirror.shards(remote.annotations_prefix)
+    for name in sorted(names):
+        our_bytes = shard_bytes(repository, ours.get(name))
+        moved = found.moved.get(name, {})
+        if known and was.get(name) == ours.get(name):
+            rows = remote.mirror.at(moved)
+            theirs, numbers = _shard(rows, state.ids)
+            old = {state.ids.get(str(number), record) for number, record in moved.values()}
+            our = find(our_bytes, theirs.keys() | old)
+            base_records = our
+        else:
+            theirs, numbers = _shard(remote.mirror.of_shard(remote.annotations_prefix, name), state.ids)
+            our = parse(our_bytes, name)
+            base_records = parse(shard_bytes(repository, was.get(name)), name)
+        _keep_identity(remote, our, theirs, numbers, result.ids)
+        before = len(result.outgoing)
+        result.add(name, our_bytes, (base_records, our, theirs), settlement)
+        result.numbers |= {c.name: numbers[c.name] for c in result.outgoing[before:] if c.name in numbers}
+    return result
+
+
+def _shard(rows: Iterable[Row], ids: Mapping[str, str]) -> tuple[Shard, dict[str, int]]:
+    """Records by id, those that were made again under the id that they keep, and their numbers."""
+    records: Shard = {}
+    numbers = {}
+    for row in rows:
+        if row.value is not None:
+            number, record = row.value["annotation"], row.value["record"]
+            record["id"] = ids.get(str(number), record["id"])
+            records[record["id"]], numbers[record["id"]] = record, number
+    return records, numbers
+
+
+def _keep_identity(
+    remote: Remote, our: Shard, theirs: Shard, numbers: dict[str, int], ids: dict[str, str]
+) -> None:
+    """Recognise annotations that were made again, and give them back id and annotator."""
+    for name, keeps in adopt(our, theirs, remote.studio.whoami).items():
+        record, number = theirs.pop(name), numbers.pop(name)
+        theirs[keeps], numbers[keeps] = record | {"id": keeps}, number
+        ids[str(number)] = keeps
+    for name in our.keys() & theirs.keys():
+        # Made again by whoever had the token where the annotator has left: still that person's annotation.
+        if ids.get(str(numbers[name])) == name:
+            theirs[name] = theirs[name] | {"annotator": our[name]["annotator"]}

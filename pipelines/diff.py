@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.wording import counts_json, difference_lines, stat_lines, total_line
-from storage import history, labels
+from storage import dvc_lock, history, labels
 from storage.differences import Difference, Wanted
 from storage.errors import LabeltrailError
 from storage.git import LABELS
 from storage.history import LabelChanges
-from storage.provenance import LOCK, locked
 from storage.repository import Repository
 
 WORK_TREE = "work tree"
@@ -91,17 +90,17 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
 def side(repository: Repository, revision: str) -> Side:
     """Labels and scores of a revision; "" is the work tree."""
     if not revision:
-        lock = repository.root / LOCK
+        lock = repository.root / dvc_lock.PATH
         text = lock.read_text(encoding="utf-8") if lock.is_file() else None
         return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(repository, text))
     commit = repository.resolve(revision)
-    text = repository.show(commit, LOCK.as_posix())
+    text = repository.show(commit, dvc_lock.PATH)
     return Side(revision, commit, repository.labels_at(commit), *_scores(repository, text))
 
 
 def _scores(repository: Repository, lock: str | None) -> tuple[dict[str, float], str]:
     """Test scores by name, and why there are none for a model that there is."""
-    md5 = locked(lock, SCORES)
+    md5 = dvc_lock.Lock.parse(lock).outputs().get(SCORES) if lock else None
     if not md5:
         return {}, ""
     try:

@@ -8,34 +8,41 @@ from typing import Any
 
 from pipelines.log import commit_json, commit_line
 from pipelines.wording import counts_json, difference_lines, total_line
-from storage import history, labels
+from storage import history, labels, lineage
 from storage.differences import Difference, Wanted
 from storage.errors import LabeltrailError, NotFoundError
 from storage.git import LabelCommit
 from storage.history import LabelChanges
-from storage.provenance import LOCK, locked_best
 from storage.repository import Repository
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best model that a revision's `dvc.lock` names.
+    """The best model of the labels: the one that a rollback to them brings back.
 
     Attributes:
         folder: DVC's hash of `data/best`.
+        commit: whose `dvc.lock` names it.
+        reason: why it is this one.
         model: its hash; "" where its bytes cannot be had.
-        labels: hash of the labels that it learnt from.
         note: why its bytes cannot be had.
     """
 
     folder: str
+    commit: str
+    reason: str
     model: str = ""
-    labels: str = ""
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As in docs/formats.md."""
-        return {"folder": self.folder, "model": self.model or None, "labels": self.labels or None}
+        facts = {"folder": self.folder, "commit": self.commit, "reason": self.reason}
+        return facts | {"model": self.model or None, "note": self.note or None}
+
+    def line(self) -> str:
+        """For people."""
+        name = self.model or f"{self.folder}, which cannot be had: {self.note}"
+        return f"best model {name}; {self.reason} ({self.commit[:12]})"
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Shown:
     Attributes:
         revision: as it was asked for.
         commit: the label commit, `revision` itself or the newest one before it.
-        best: the best model of `revision`; None where it names none.
+        best: the best model of these labels; None where there was none yet.
     """
 
     revision: str
@@ -71,15 +78,8 @@ class Shown:
         text.append(f"  labels {self.commit.labels or 'none'}, before {self.commit.before or 'none'}")
         if len(self.commit.parents) > 1:
             text.append(f"  a merge of {', '.join(p[:12] for p in self.commit.parents)}; against the first:")
-        if self.best:
-            text.append(f"  best model at {self.revision}: {self._best(self.best)}")
+        text += [f"  {self.best.line()}"] if self.best else []
         return [*text, "", *difference_lines(self.differences), total_line(self.counts)]
-
-    def _best(self, best: Best) -> str:
-        if best.note:
-            return f"{best.folder}: cannot be had: {best.note}"
-        learnt = "these labels" if best.labels == self.commit.labels else f"labels {best.labels}"
-        return f"{best.model}, from {learnt}"
 
 
 def show(repository: Repository, revision: str = "HEAD") -> Shown:
@@ -97,17 +97,17 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
     changes = list(labels.changes(repository, found.before, found.labels))
     tags = tuple(repository.tags().get(found.commit, ()))
     differences = Wanted().differences(changes)
-    best = _best(repository, repository.show(commit, LOCK.as_posix()))
+    best = _best(repository, found.labels, commit)
     return Shown(revision, found, tags, differences, history.count(changes), best)
 
 
-def _best(repository: Repository, lock: str | None) -> Best | None:
-    folder = locked_best(lock)
-    if not folder:
+def _best(repository: Repository, md5: str, commit: str) -> Best | None:
+    found = lineage.best_of(repository, md5, ["HEAD", commit])
+    if found is None:
         return None
+    facts = found.lock.best, found.commit, found.reason
     try:
-        md5 = repository.folder(folder)["provenance.json"]
-        facts = json.loads(repository.read([md5])[md5])
+        provenance = repository.folder(found.lock.best)["provenance.json"]
+        return Best(*facts, model=json.loads(repository.read([provenance])[provenance])["model"])
     except LabeltrailError as error:
-        return Best(folder, note=error.what)
-    return Best(folder, facts["model"], facts["labels"])
+        return Best(*facts, note=error.what)

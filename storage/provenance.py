@@ -65,11 +65,6 @@ def cure(folder: Path) -> str:
 
 def locked_best(lock: str | None) -> str:
     """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there."""
-    return locked(lock, BEST.as_posix())
-
-
-def locked(lock: str | None, path: str) -> str:
-    """Hash of what a stage wrote to `path`, in the text of a `dvc.lock`; "" where it is not there."""
     stages = (yaml.safe_load(lock) or {}).get("stages", {}) if lock else {}
-    outs = (out for stage in stages.values() for out in stage.get("outs", ()))
-    return next((str(out["md5"]) for out in outs if out["path"] == path), "")
+    outs = stages.get("promote", {}).get("outs", ())
+    return next((str(out["md5"]) for out in outs if out["path"] == BEST.as_posix()), "")

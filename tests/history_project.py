@@ -49,7 +49,9 @@ class Past:
         self.git("config", "user.name", "Tester")
         self.git("config", "user.email", "tester@example.com")
         (root / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
-        (root / ".gitignore").write_text("/.dvc/cache\n/.dvc/tmp\n/.labeltrail\n", encoding="utf-8")
+        (root / ".gitignore").write_text(
+            "/.dvc/cache\n/.dvc/tmp\n/.labeltrail\n/data/labels\n", encoding="utf-8"
+        )
         self.save("nothing yet")
 
     @property

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from storage import drivers, labels
+from storage import drivers, labels, snapshot, worktree
 from storage.git import parse_pointer
 from storage.repository import Repository
+from storage.snapshot import Record
 from tests.history_project import ONE, POINTER, TWO, Past, branched, record
 
 BEN = "ben@example.com"
@@ -102,19 +103,42 @@ def test_git_merges_labels_by_region(past: Past) -> None:
     assert past.repository.labels_at("HEAD") == there
 
 
-def test_the_pointer_of_a_merge_is_that_of_dvc(past: Past) -> None:
+def test_the_pointer_of_a_merge_is_that_of_dvc_and_the_folder_follows(past: Past) -> None:
     (past.root / ".dvc/config").write_text("", encoding="utf-8")
+    worktree.follow_git(past.project)
     past.save("dvc")
     past.on_walks([ONE, TWO, record("three", 3, (5, 6, "run"))])
     past.label([record("one", 1, (0.1, 0.5, "walk"))])
     assert past.merge_walks()[0] == 0
+    assert list(snapshot.read(past.root / "data/labels")) == ["one", "three"]
     pointer = past.root / "data/labels.dvc"
     merged = pointer.read_text(encoding="utf-8")
-    repository = Repository(past.root)
-    repository.checkout("data/labels")
     pointer.unlink()
-    repository.add("data/labels")
+    Repository(past.root).add("data/labels")
     assert pointer.read_text(encoding="utf-8") == merged
+
+
+def test_branches_that_merged_each_other_before(past: Past) -> None:
+    def ends(first: float, second: float) -> list[Record]:
+        return [record("one", 1, (0.1, first, "walk")), record("two", 2, (1, second, "run"))]
+
+    past.label(ends(0.5, 2))
+    past.git("branch", "--force", "walks")
+    past.on_walks(ends(0.5, 3))
+    past.label(ends(0.6, 2))
+    past.git("branch", "before")
+    past.git("switch", "--quiet", "walks")
+    past.git("merge", "--quiet", "--no-edit", "before")
+    past.git("switch", "--quiet", "main")
+    past.git("merge", "--quiet", "--no-edit", "walks~1")
+    past.on_walks(ends(0.6, 4))
+    past.label([*ends(0.6, 3), record("three", 3, (5, 6, "run"))])
+    status, said = past.merge_walks()
+    # The older base knows neither: 3 against 4 looks as if both had changed it.
+    assert (status, said.count("data/labels.dvc: ")) == (1, 1)
+    past.git("merge", "--abort")
+    assert past.merge_walks("-c", "labeltrail.settle=theirs")[0] == 0
+    assert held(past) == {"one": [(0.1, 0.6, "walk")], "two": [(1, 4, "run")], "three": [(5, 6, "run")]}
 
 
 @pytest.fixture

@@ -140,12 +140,20 @@ def test_show_names_every_region(past: Past) -> None:
 
 def test_show_of_a_later_commit_is_that_of_its_labels(past: Past) -> None:
     labels = past.repository.head()
-    md5 = past.repository.store({"provenance.json": json.dumps({"model": "abc", "labels": "x.dir"}).encode()})
-    lock = {"stages": {"promote": {"outs": [{"path": "data/best", "md5": md5}]}}}
+    files = {
+        "provenance.json": {"model": "abc", "labels": "x", "series": "", "params": {}, "annotations": {}}
+    }
+    files["model.json"] = {"kind": "lstm"}
+    best = past.repository.store({name: json.dumps(value).encode() for name, value in files.items()})
+    lock = {"stages": {"promote": {"outs": [{"path": "data/best", "md5": best}]}}}
     (past.root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
-    past.save("model: promoted")
+    made = past.save("model: promoted")
     shown = show(past.repository)
-    assert (shown.commit.commit, shown.lines()[3]) == (labels, "  best model at HEAD: abc, from labels x.dir")
+    assert (shown.commit.commit, shown.lines()[3]) == (
+        labels,
+        f"  best model abc; it was best at that label commit, which nobody trained on ({made[:12]})",
+    )
+    assert show(past.repository, "HEAD~2").best is None
     with pytest.raises(NotFoundError, match="HEAD~4 has no labels yet"):
         show(past.repository, "HEAD~4")
 

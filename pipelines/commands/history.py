@@ -84,7 +84,8 @@ def diff(
 
     found = compare(repository_here(), before, after, wanted(series, label, annotator))
     say(as_json, found.to_json(), tinted(found.lines(stat)))
-    next_step(as_json, "labeltrail log shows who made these changes, labeltrail sync brings them along")
+    commits = (found.before.commit[:12], found.after.commit[:12])
+    next_step(as_json, f"labeltrail log {'..'.join(commits)}" if commits[1] else "labeltrail sync")
 
 
 @app.command()

@@ -185,8 +185,9 @@ class Git:
     def _synced_commits(
         self, pointers: tuple[str, ...], revision: str, narrowed: tuple[str, ...]
     ) -> Iterator[LabelCommit]:
-        words = (f"--format={LOG_FORMAT}", *narrowed, "--end-of-options", revision, "--", *pointers)
-        text = self.git("log", *words)
+        # Both sides of a merge, also where the labels became those of one of them.
+        words = (f"--format={LOG_FORMAT}", "--full-history", *narrowed, "--end-of-options", revision, "--")
+        text = self.git("log", *words, *pointers)
         found = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
         names = [
             f"{name}.dvc" for commit, *_ in found

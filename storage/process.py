@@ -30,14 +30,16 @@ class ProgramError(LabeltrailError):
 
     Attributes:
         returncode: its exit status; None when it was cut off.
-        stderr: all it wrote to standard error.
+        stderr, stdout: all it wrote to standard error and output.
     """
 
     exit_code = 8
 
-    def __init__(self, what: str, *, returncode: int | None, stderr: str, why: str, cure: str = "") -> None:
+    def __init__(
+        self, what: str, *, returncode: int | None, stderr: str, why: str, cure: str = "", stdout: str = ""
+    ) -> None:
         super().__init__(what, why=why, cure=cure)
-        self.returncode, self.stderr = returncode, stderr
+        self.returncode, self.stderr, self.stdout = returncode, stderr, stdout
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ def output(
     if done.returncode:
         stderr, stdout = (text.decode("utf-8", "replace") for text in (done.stderr, done.stdout))
         why = tail(stderr) or tail(stdout) or f"exit status {done.returncode}"
-        raise ProgramError(f"`{line}` failed", returncode=done.returncode, stderr=stderr, why=why)
+        raise ProgramError(
+            f"`{line}` failed", returncode=done.returncode, stderr=stderr, stdout=stdout, why=why
+        )
     return done.stdout
 
 

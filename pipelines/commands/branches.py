@@ -104,3 +104,24 @@ def drop(
     give_up(project, found)
     say(as_json, found.to_json(), [*found.lines(), "dropped"])
     next_step(as_json, "labeltrail branches")
+
+
+@app.command()
+def merge(
+    name: Name,
+    ours: Ours = False,
+    theirs: Theirs = False,
+    settle: Settle = None,
+    as_json: Json = False,
+) -> None:
+    """Merge another branch's labels into this one, region by region, and bring them into Label Studio.
+
+    Conflicts are listed, and nothing is changed until all are settled.
+
+    Example: labeltrail merge knocks --settle 12-9f3c1a/x1=theirs
+    """
+    from pipelines.merge import merge as bring_in
+
+    done = bring_in(project_here(), name, settlement(ours, theirs, settle))
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, "dvc repro" if done.commit else "labeltrail branches")

@@ -1,0 +1,186 @@
+"""`labeltrail merge`: another branch's labels into the one that is checked out, region by region.
+
+Everything is worked out, and its commit made, beside the work tree; then git moves on to it. So a conflict or a cut
+leaves all as it was. Labels, recordings, tasks and sets are merged as `git merge` does with its drivers set; the sync
+that follows brings the result into bucket and Label Studio.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.incoming import PATHS
+from pipelines.sync import sync
+from storage import branches, drivers, dvc_lock, history, label_config, labels, merging, sets, worktree
+from storage.errors import ConflictError, InputError
+from storage.git import LABELS, SERIES, parse_pointer
+from storage.history import plural
+from storage.merge import OPEN, OURS, Settlement
+from storage.project import Project
+from storage.repository import Repository
+
+CONFIG, SETS = str(label_config.PATH), str(sets.PATH)
+OWN = (*(path for path in PATHS if path != "data/.gitignore"), dvc_lock.PATH)
+NOTHING = "nothing to merge: it is all here"
+
+
+@dataclass(frozen=True)
+class MergedBranch:
+    """What a merge did.
+
+    Attributes:
+        branch: what was merged.
+        commit: the merge commit; "" where there was nothing to merge.
+        subject: its first line.
+        pushed: annotations that were changed in Label Studio.
+        left: annotations of the merged branch that no sync has brought in: they did not come along.
+        warnings: what else a person should know.
+    """
+
+    branch: str
+    commit: str
+    subject: str
+    pushed: int
+    left: int
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"warning: {warning}" for warning in self.warnings]
+        if self.left:
+            what = f"{plural(self.left, 'annotation')} of {self.branch} not synced yet, so not merged"
+            text.append(f"warning: {what} (labeltrail switch {self.branch}; labeltrail sync)")
+        text.append(f"{self.commit[:12]}  {self.subject}" if self.commit else NOTHING)
+        if self.pushed:
+            text.append(f"{plural(self.pushed, 'annotation')} changed in Label Studio")
+        return text
+
+
+def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedBranch:
+    """Merge a branch into the one that is checked out, then sync.
+
+    Raises:
+        NotFoundError: there is no such branch.
+        InputError: the work tree holds what is in no commit.
+        ConflictError: both changed the same; names each. Nothing was changed.
+    """
+    repository = project.repository
+    repository.branch()
+    theirs = branches.require(repository, name)
+    dirty = repository.changed(OWN)
+    if dirty:
+        cure = f"labeltrail sync, or git commit, or: git checkout HEAD -- {' '.join(dirty)}"
+        raise InputError("the work tree holds what is in no commit", where=", ".join(dirty), cure=cure)
+    worktree.restore(project)
+    worktree.remember(project)
+    commit, subject = _commit(repository, name, theirs, settlement)
+    if commit:
+        repository.git("merge", "--quiet", "--ff-only", commit)
+    _follow(Project(project.root))
+    left = _left(project, name)
+    synced = sync(Project(project.root))
+    return MergedBranch(name, commit, subject, synced.pushed, left, tuple(synced.warnings))
+
+
+def _commit(repository: Repository, name: str, theirs: str, settlement: Settlement) -> tuple[str, str]:
+    """Make the merge commit, which no branch names yet; returns it and its subject, "" where all is here."""
+    ours = repository.head()
+    base = repository.git("merge-base", ours, theirs).strip()
+    if base == theirs:
+        return "", ""
+    tree, others = merging.tree(repository, ours, theirs, OWN)
+    if others:
+        raise ConflictError(
+            f"files beside the labels conflict between this branch and {name}",
+            where=", ".join(others),
+            why="nothing was changed",
+            cure=f"labeltrail git-setup; git merge {name}; mend them; git commit; labeltrail sync",
+        )
+    files, open_ = _files(repository, (base, ours, theirs), settlement)
+    if open_:
+        command = f"labeltrail merge {name}"
+        raise ConflictError(
+            f"{plural(len(open_), 'conflict')} between this branch and {name}",
+            where="\n    ".join(open_),
+            why="nothing was changed",
+            cure=f"{command} --ours, {command} --theirs, or one by one: {command} --settle NAME=ours",
+        )
+    before, after = (
+        parse_pointer(text) for text in (repository.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
+    )
+    counts = history.count(labels.changes(repository, before, after))
+    subject, _, trailers = history.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
+    subject = f"Merge {name}: {subject}" if counts.annotations else f"Merge {name}"
+    made = merging.with_files(repository, tree, files)
+    return merging.commit(repository, made, (ours, theirs), f"{subject}\n\n{trailers}".strip()), subject
+
+
+def _files(
+    repository: Repository, sides: tuple[str, str, str], settlement: Settlement
+) -> tuple[dict[str, str], list[str]]:
+    """The project's own files as they will be, and what is still open, a line each."""
+    files, open_ = {}, []
+    for path in OWN:
+        base, ours, theirs = (repository.show(commit, path) or "" for commit in sides)
+        if ours == theirs or base == theirs:
+            files[path] = ours
+        elif base == ours:
+            files[path] = theirs
+        elif path == SETS:
+            files[path] = _sets(base, ours, theirs)
+        elif path == CONFIG:
+            side = settlement.side(path)
+            files[path] = ours if side == OURS else theirs
+            open_ += [] if side else [f"{path}: the label config was changed on both"]
+        else:
+            found = drivers.merge(repository, path, (base, ours, theirs), settlement)
+            files[path] = found.text
+            open_ += found.open
+    return {path: text for path, text in files.items() if text}, open_
+
+
+def _sets(base: str, ours: str, theirs: str) -> str:
+    """Sets that the branch gave are taken where they divide no group; what has a set here keeps it."""
+    was, our, their = (sets.parse(text) if text else {} for text in (base, ours, theirs))
+    rows = dict(our)
+    homes = {row.group: row.set for row in our.values() if row.set != sets.UNASSIGNED}
+    for series, row in sorted(their.items()):
+        if series not in our or (our[series] == was.get(series) and row != our[series]):
+            home = homes.setdefault(row.group, row.set) if row.set != sets.UNASSIGNED else row.set
+            rows[series] = sets.Row(row.group, home)
+    return sets.dump(_known(rows, was, their)).decode()
+
+
+def _known(
+    rows: Mapping[str, sets.Row], was: Mapping[str, sets.Row], their: Mapping[str, sets.Row]
+) -> dict[str, sets.Row]:
+    """Without the series that the branch gave up."""
+    return {series: row for series, row in rows.items() if series in their or series not in was}
+
+
+def _follow(project: Project) -> None:
+    """Bring the folders to what git checked out, and labels and recordings to the DVC remote."""
+    repository = project.repository
+    kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
+    repository.checkout(*kept)
+    worktree.remember(project)
+    path = project.root / dvc_lock.PATH
+    if path.exists():
+        repository.bring(dvc_lock.Lock.parse(path.read_text(encoding="utf-8")).outputs())
+    repository.push()
+
+
+def _left(project: Project, name: str) -> int:
+    config = project.repository.show(name, CONFIG)
+    if config is None:
+        return 0
+    remote = branches.remote_of(project, name, config)
+    state = remote.state()
+    return branches.unsynced(project, remote, state) if state and state.project else 0

@@ -1,0 +1,85 @@
+"""What stands in the way of labels that are to come back: found before anything moves, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from storage import history, label_config, recordings
+from storage.errors import InputError
+from storage.git import SERIES
+from storage.history import plural
+from storage.merge import Change
+from storage.project import Project
+from storage.snapshot import Record, record_id
+from storage.state import State
+
+SHOWN = 5
+
+
+def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
+    """Refuse labels that Label Studio could not show, and changes under somebody's hands.
+
+    Args:
+        project: as it is now.
+        to: the commit that the labels come from.
+        changes: from what the labels are to what they are to be.
+
+    Raises:
+        InputError: a label is not in the label config, a recording is gone, or somebody edits an annotation.
+    """
+    coming = [change.after for change in changes if change.after is not None]
+    _unknown_labels(project, to, coming)
+    _lost_recordings(project, coming)
+    _drafts(project, [change for change in changes if change.before is not None])
+
+
+def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
+    used = {label for record in coming for item in record["result"] for label in history.region_labels(item)}
+    unknown = sorted(used - set(project.label_config.labels))
+    if unknown:
+        raise InputError(
+            f"the label config has no {', '.join(map(repr, unknown))}, which the labels of {to[:12]} use",
+            where=str(label_config.PATH),
+            why="Label Studio could not show them; nothing was rolled back",
+            cure=f"git checkout {to[:12]} -- {label_config.PATH}; labeltrail sync; then roll back again",
+        )
+
+
+def _lost_recordings(project: Project, coming: Sequence[Record]) -> None:
+    here = recordings.by_series(project.repository.folder(project.repository.pointer(SERIES)))
+    homeless = sorted({record["series"] for record in coming} - here.keys())
+    if homeless:
+        raise InputError(
+            f"the project has no recording any more for {plural(len(homeless), 'series')} of these labels",
+            where=", ".join(homeless[:SHOWN]),
+            why="Label Studio has no task to show them on; nothing was rolled back",
+            cure="bring the recordings back (labeltrail import), or roll back others with --series",
+        )
+
+
+def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
+    """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
+    state = project.remote.state() if changes else None
+    if state is None:
+        return
+    series = {change.name: change.before["series"] for change in changes if change.before}
+    begun = [
+        f"annotation {draft['annotation']} on {series[name]}, by {draft['user']}"
+        for draft in project.studio.drafts(state.project)
+        if draft["annotation"] and (name := _record(project, state, draft["annotation"])) in series
+    ]
+    if begun:
+        raise InputError(
+            f"somebody is editing {plural(len(begun), 'annotation')} that would change, and has not submitted it",
+            where="; ".join(begun[:SHOWN]),
+            why="Label Studio drops the edit when the annotation changes; nothing was rolled back",
+            cure="have it submitted or discarded, then roll back again; or roll back others with --series",
+        )
+
+
+def _record(project: Project, state: State, number: int) -> str:
+    """Id of the record of an annotation; "" where it is gone."""
+    if str(number) in state.ids:
+        return state.ids[str(number)]
+    found = project.studio.annotation(number)
+    return record_id(number, found["created_at"]) if found else ""

@@ -69,7 +69,7 @@ def listing(project: Project) -> list[Facts]:
 
 def _facts(project: Project, name: str, checked_out: bool) -> Facts:
     repository = project.repository
-    newest = next(repository.label_commits(f"refs/heads/{name}", "--max-count=1"), None)
+    newest = repository.made(f"refs/heads/{name}")
     metric, score = _score(project, name)
     return Facts(
         name=name,

@@ -78,8 +78,6 @@ def log(
     wanted = wanted or Wanted()
     for end in filter(None, DOTS.split(revision)):
         repository.resolve(end)
-    if most is not None and wanted.everything:
-        narrowed = (*narrowed, f"--max-count={most}")
     tags = repository.tags()
     found = (
         entry

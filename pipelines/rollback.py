@@ -211,7 +211,7 @@ def undo(project: Project, *, dry: bool = False) -> Rolled:
     Raises:
         NotFoundError: there is no label commit before the last one.
     """
-    last = next(project.repository.label_commits("HEAD", "--max-count=1"), None)
+    last = project.repository.made("HEAD", "--first-parent")
     if last is None or not last.before:
         raise NotFoundError(
             "there is no label commit before the last one", where=str(project.root), cure="labeltrail log"

@@ -90,7 +90,7 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
             in its remote.
     """
     commit = repository.resolve(revision)
-    found = next(repository.label_commits(commit, "--max-count=1"), None)
+    found = repository.made(commit)
     if found is None:
         what = f"{revision} has no labels yet"
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")

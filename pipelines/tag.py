@@ -68,8 +68,8 @@ def tags(repository: Repository) -> list[Tag]:
     told = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
     found = []
     for name, commit in named:
-        made = next(repository.label_commits(commit, "--max-count=1"), None)
-        if made and made.labels:
+        made = repository.made(commit)
+        if made:
             found.append(Tag(name, commit, made.commit, made.subject, made.labels, told[name]))
     return found
 

@@ -170,24 +170,30 @@ class Git:
         return found
 
     def label_commits(self, revision: str = "HEAD", *narrowed: str) -> Iterator[LabelCommit]:
-        """Commits that changed the label snapshot, newest first.
+        """Commits that changed the label snapshot, newest first, on both sides of a merge.
 
         Args:
             revision: the newest, a branch, or a range such as `main..walks`.
-            narrowed: options of `git log`, such as `--max-count=10` or `--since=2026-01-01`.
+            narrowed: options of `git log`, such as `--since=2026-01-01`.
         """
-        return self._synced_commits((f"{LABELS}.dvc",), revision, narrowed)
+        found = self._commits(revision, [f"{LABELS}.dvc"], "--full-history", *narrowed)
+        return (commit for commit in found if commit.labels != commit.before)
 
     def synced_commits(self, revision: str = "HEAD") -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot or the recordings, newest first."""
-        return self._synced_commits((f"{LABELS}.dvc", f"{SERIES}.dvc"), revision, ())
+        return self._commits(revision, [f"{LABELS}.dvc", f"{SERIES}.dvc"], "--full-history")
 
-    def _synced_commits(
-        self, pointers: tuple[str, ...], revision: str, narrowed: tuple[str, ...]
-    ) -> Iterator[LabelCommit]:
-        # Both sides of a merge, also where the labels became those of one of them.
-        words = (f"--format={LOG_FORMAT}", "--full-history", *narrowed, "--end-of-options", revision, "--")
-        text = self.git("log", *words, *pointers)
+    def made(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
+        """The label commit whose labels a revision has; None where it has none.
+
+        With `--first-parent` a merge that brought labels is itself that commit.
+        """
+        # Without the full history git follows the side of a merge that the labels came from.
+        found = next(self._commits(revision, [f"{LABELS}.dvc"], "--max-count=1", *narrowed), None)
+        return found if found and found.labels else None
+
+    def _commits(self, revision: str, paths: list[str], *options: str) -> Iterator[LabelCommit]:
+        text = self.git("log", f"--format={LOG_FORMAT}", *options, "--end-of-options", revision, "--", *paths)
         found = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
         names = [
             f"{name}.dvc" for commit, *_ in found

@@ -124,6 +124,21 @@ def test_one_git_for_the_commits_and_one_for_their_pointers(
     assert [len(each.parents) for each in found] == [1, 1, 1]
 
 
+def test_both_sides_of_a_merge_and_no_merge_that_changed_nothing(past: Past) -> None:
+    before = past.git("rev-parse", "HEAD~1").strip()
+    past.git("switch", "--quiet", "--create", "walks", before)
+    walks = past.label([record("one", 1, (0.1, 0.8, "walk"))])
+    past.git("switch", "--quiet", "main")
+    past.git("merge", "--quiet", "--strategy=ours", "--no-edit", "walks")
+    commits = [found.commit for found in past.repository.label_commits()]
+    assert walks in commits
+    assert past.repository.head() not in commits
+    made = past.repository.made()
+    assert made is not None
+    assert made.commit == past.git("rev-parse", "HEAD~1").strip()
+    assert show(past.repository).commit == made
+
+
 def test_show_names_every_region(past: Past) -> None:
     assert show(past.repository, "HEAD~1").lines()[4:] == [
         "one",

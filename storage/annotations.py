@@ -129,14 +129,17 @@ class Annotations:
             orphans += [row.key for number, row in rows.items() if number not in task.annotations]
             if not self._series(task):
                 continue  # its annotations say nothing here: their objects are set aside and named
+            # A star takes away that of the task's other annotations, and Label Studio tells the bucket of one only.
+            starred = [row for row in rows.values() if row.value["record"]["ground_truth"]]
             if rows.keys() == set(task.annotations) and (
-                settled.get(task.id) == task.updated_at or _untouched_since(task, rows.values())
+                settled.get(task.id) == task.updated_at
+                or (_untouched_since(task, rows.values()) and len(starred) < 2)
             ):
                 continue
             users = users or self.studio.users()
             for found in self.studio.annotations(task.id):
                 known = rows.get(found["id"])
-                if known is None or known.value["record"]["updated_at"] < found["updated_at"]:
+                if known is None or _is_behind(known.value["record"], found):
                     self._heal(task, found, users)
                     healed += 1
         if everything:  # a deleted task takes its annotations along
@@ -193,6 +196,13 @@ def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
     """Whether nothing happened to a task after its annotations were written to the bucket."""
     moments = [datetime.fromisoformat(row.value["record"]["updated_at"]) for row in rows]
     return not moments or task.updated_at - max(moments) < GAP
+
+
+def _is_behind(record: Record, found: Mapping[str, Any]) -> bool:
+    """Whether the bucket's record of an annotation is older than Label Studio's word on it."""
+    return bool(
+        record["updated_at"] < found["updated_at"] or record["ground_truth"] != bool(found["ground_truth"])
+    )
 
 
 def _email(user: Any, users: Mapping[int, str]) -> str:

@@ -39,6 +39,7 @@ class Object:
     key: str
     etag: str
     size: int
+    modified: str = ""  # ISO 8601, by the server's clock
 
 
 class Bucket:
@@ -284,8 +285,8 @@ def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
 
 def _listed(listing: ElementTree.Element) -> Iterator[Object]:
     space = listing.tag.removesuffix("ListBucketResult")
-    names = f"{space}Key", f"{space}ETag", f"{space}Size"
+    names = f"{space}Key", f"{space}ETag", f"{space}Size", f"{space}LastModified"
     encoded = listing.findtext(f"{space}EncodingType") == "url"
     for item in listing.iterfind(f"{space}Contents"):
-        key, etag, size = (item.findtext(name) or "" for name in names)
-        yield Object(unquote_plus(key) if encoded else key, etag.strip('"'), int(size))
+        key, etag, size, modified = (item.findtext(name) or "" for name in names)
+        yield Object(unquote_plus(key) if encoded else key, etag.strip('"'), int(size), modified)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from functools import cached_property
@@ -18,17 +17,16 @@ from typing import Any
 
 import yaml
 
-from storage import process
+from storage import objects, process
+from storage.cache import Cache
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import dir_listing, md5_bytes, pointer_md5, write_bytes
 from storage.files import md5 as file_md5
-from storage.git import Git
 
 REMOTE = "bucket"
-PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
 
 
-class Repository(Git):
+class Repository(Cache):
     """One clone: its git history, its DVC cache and its DVC remote."""
 
     def runs_again(self, paths: Iterable[str]) -> dict[str, str]:
@@ -53,43 +51,6 @@ class Repository(Git):
         with redirect_stdout(io.StringIO()):
             self._dvc.add([str(self.root / path)])
         return self.pointer(path)
-
-    def store(self, files: Mapping[str, bytes], kept: Mapping[str, str] | None = None) -> str:
-        """Put a folder's files and its listing into the local DVC cache, as `dvc add` would; the work tree stays.
-
-        DVC itself is not asked, for importing it takes longer than a small snapshot does. Files go first and the
-        listing last, so that a listing in the cache is a whole folder.
-
-        Args:
-            files: bytes by name.
-            kept: hashes, by name, of further files of the folder that cache or remote have already.
-
-        Returns:
-            The folder's hash; "" for no files.
-        """
-        if not files and not kept:
-            return ""
-        hashes = {name: md5_bytes(data) for name, data in files.items()}
-        for name, md5 in hashes.items():
-            self._put(md5, files[name])
-        return self._put_listing({**(kept or {}), **hashes})
-
-    def _put_listing(self, hashes: Mapping[str, str]) -> str:
-        listing = dir_listing(hashes)
-        md5 = md5_bytes(listing) + ".dir"
-        self._put(md5, listing)
-        return md5
-
-    def _put(self, md5: str, data: bytes) -> None:
-        path = self._cached(md5)
-        if path.exists():
-            return
-        # Beside the cache, where DVC looks for no objects; the process id keeps two that store the same apart.
-        beside = self.root / ".dvc" / "tmp" / f"store.{os.getpid()}"
-        write_bytes(beside, data)
-        beside.chmod(PROTECTED)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.replace(path)
 
     def push(self) -> None:
         """Copy what the work tree's pointers and the run cache name to the DVC remote.
@@ -203,12 +164,16 @@ class Repository(Git):
             return {}
         return {item["relpath"]: item["md5"] for item in json.loads(self.read([md5])[md5])}
 
-    def size(self, md5: str) -> int | None:
-        """Bytes of an object in the DVC cache; None where the cache lacks it."""
-        try:
-            return self._cached(md5).stat().st_size
-        except FileNotFoundError:
-            return None
+    def forget_remote(self) -> None:
+        """Have DVC look again which folders its remote has."""
+        from dvc_data.hashfile.db import get_index
+
+        get_index(self._dvc.cloud.get_remote_odb()).clear()
+
+    def has(self, md5: str) -> bool:
+        """Whether cache or remote has an object; one that only the remote has is brought."""
+        self._try([md5])
+        return self._cached(md5).is_file()
 
     def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Bytes by hash, from the DVC cache, or from the remote where the cache lacks them.
@@ -224,9 +189,6 @@ class Repository(Git):
         missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
         if missing:
             self._fetch(missing)
-
-    def _cached(self, md5: str) -> Path:
-        return self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
     def _try(self, hashes: Iterable[str]) -> None:
         """Get what the cache lacks and the remote has.
@@ -251,10 +213,13 @@ class Repository(Git):
         self._try(hashes)
         lost = [md5 for md5 in hashes if not self._cached(md5).is_file()]
         if lost:
+            what = objects.whereabouts(self, lost[0])
             raise NotFoundError(
                 f"{len(lost)} object(s) are neither in the DVC cache nor in its remote",
-                where=f"remote {REMOTE!r}: files/md5/{lost[0][:2]}/{lost[0][2:]}",
-                cure="dvc fetch --all-commits from a clone that has them, then dvc push there",
+                where=f"remote {REMOTE!r}: files/md5/{lost[0][:2]}/{lost[0][2:]}"
+                + (f" ({what})" if what else ""),
+                why="all other label commits and models still work" if what else "",
+                cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
             )
 
     def configure(self, url: str, options: Mapping[str, str]) -> None:
@@ -285,4 +250,7 @@ class Repository(Git):
 
         # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
         logging.getLogger("dvc").setLevel(logging.WARNING)
+        # What could not be had is said by us, with its label commit.
+        for name in ("dvc_data", "dvc_objects"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         return Repo(str(self.root))

@@ -50,3 +50,25 @@ def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
     done = take_back(project_here(), dry=dry_run)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, "labeltrail undo" if dry_run else "labeltrail undo again brings it back")
+
+
+@app.command()
+def gc(
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it only sizes are told.")] = False,
+    hours: Annotated[
+        float, typer.Option(help="What was pushed within so many hours before the newest object stays.")
+    ] = 24.0,
+    as_json: Json = False,
+) -> None:
+    """Give up models that no branch and no tag names, in cache and DVC remote; all labels stay.
+
+    `dvc gc` would delete the labels of earlier label commits: use this one.
+
+    Example: labeltrail gc --yes
+    """
+    from pipelines.gc import gc as collect
+
+    done = collect(project_here(), yes=yes and not dry_run, hours=hours)
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, "labeltrail log" if done.deleted else "labeltrail gc --yes")

@@ -1,0 +1,226 @@
+"""`labeltrail gc`: give up models and other outputs that no branch and no tag names, and never a label.
+
+Kept are all label snapshots and recordings of the whole history, also those of other clones that this one has never
+heard of, and what `dvc.lock` of every branch, every tag and the work tree names. `dvc gc -w` would delete all labels
+but the newest. From the local cache goes only what the remote has; from the remote nothing that was written within a
+day of its newest object, for another clone may be about to commit it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipelines import lease
+from storage import lineage, objects
+from storage.bucket import parallel
+from storage.errors import InputError, NotFoundError
+from storage.history import plural
+from storage.project import Project
+
+REMOTE = "dvc/files/md5/"
+DAY = 24.0
+UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True)
+class Heap:
+    """Objects of one kind: bytes by hash."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, int]:
+        """For `--json`."""
+        return {"objects": len(self.sizes), "bytes": sum(self.sizes.values())}
+
+    def __str__(self) -> str:
+        size, unit = float(sum(self.sizes.values())), 0
+        while size >= 1000 and unit < len(UNITS) - 1:
+            size, unit = size / 1000, unit + 1
+        return f"{plural(len(self.sizes), 'object')}, {size:.{0 if unit == 0 else 1}f} {UNITS[unit]}"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What goes and what stays.
+
+    Attributes:
+        local, remote: what goes, from the cache and from the DVC remote.
+        local_stays, remote_stays: what stays in them.
+        unpushed: of what stays in the cache: named by nothing, but in no other place.
+        foreign: of what stays in the remote: labels and recordings that this clone does not know.
+        young: of what stays in the remote: named by nothing this clone knows, and too new to be sure.
+        labels: how many label commits are kept.
+        models: commits whose best model goes.
+        missing: what is kept and can be had nowhere, in words.
+        deleted: it was done.
+    """
+
+    local: Heap
+    remote: Heap
+    local_stays: Heap
+    remote_stays: Heap
+    unpushed: Heap
+    foreign: Heap
+    young: Heap
+    labels: int
+    models: list[str]
+    missing: list[str]
+    deleted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        heaps = ("local", "remote", "local_stays", "remote_stays", "unpushed", "foreign", "young")
+        facts = {"label_commits": self.labels, "models_going": self.models, "missing": self.missing}
+        return facts | {"deleted": self.deleted} | {name: getattr(self, name).to_json() for name in heaps}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        verb = "deleted" if self.deleted else "would go"
+        text = [f"missing everywhere: {words}" for words in self.missing]
+        text += [
+            f"local cache   {verb}: {self.local}; stays: {self.local_stays}",
+            f"DVC remote    {verb}: {self.remote}; stays: {self.remote_stays}",
+            f"kept          {plural(self.labels, 'label commit')}, and the models of all branches and tags",
+        ]
+        notes = (
+            (self.unpushed, "named by no commit, and in the local cache only"),
+            (self.foreign, "labels or recordings that no commit here names: another clone's"),
+            (self.young, "named by no commit here, and younger than a day"),
+        )
+        text += [f"kept too      {heap}: {why}" for heap, why in notes if heap.sizes]
+        if self.models:
+            text.append(
+                f"models        {', '.join(c[:7] for c in self.models)}: {verb}, for no branch or tag ends there "
+                "(labeltrail tag NAME keeps one); dvc repro trains one again"
+            )
+        return text
+
+
+def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
+    """Look at cache and remote, and with `yes` delete what nothing names.
+
+    Args:
+        project: whose cache and remote.
+        yes: delete.
+        hours: what was written to the remote within so many hours before its newest object stays.
+
+    Raises:
+        NotFoundError: the listing of a label snapshot is gone, so that nobody can say which objects are its own.
+    """
+    with lease.alone(project):
+        found = _look(project, hours)
+        if not yes:
+            return found
+        project.repository.forget(found.local.sizes)
+        keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
+        project.bucket.delete(keys)
+        project.repository.forget_remote()
+        return Garbage(**{**vars(found), "deleted": True})
+
+
+def _look(project: Project, hours: float) -> Garbage:
+    repository = project.repository
+    here = repository.cached()
+    listed = [o for o in project.bucket.objects(REMOTE) if len(o.key.removeprefix(REMOTE)) >= 33]
+    there = {o.key.removeprefix(REMOTE).replace("/", ""): o for o in listed}
+    sizes = {md5: o.size for md5, o in there.items()}
+    kept = _kept(project)
+    used = set().union(*kept.values())
+    foreign = _foreign(project, sizes.keys() - used)
+    edge = max((_moment(o.modified) for o in listed), default=None)
+    young = {
+        md5 for md5 in sizes.keys() - used - foreign
+        if edge and edge - _moment(there[md5].modified) < timedelta(hours=hours)
+    }  # fmt: skip
+    stays = used | foreign | young
+    local = {md5 for md5 in here.keys() - used if md5 in sizes}
+    remote = sizes.keys() - stays
+    return Garbage(
+        local=_heap(here, local),
+        remote=_heap(sizes, remote),
+        local_stays=_heap(here, here.keys() - local),
+        remote_stays=_heap(sizes, stays & sizes.keys()),
+        unpushed=_heap(here, here.keys() - used - sizes.keys()),
+        foreign=_heap(sizes, foreign),
+        young=_heap(sizes, young),
+        labels=sum(1 for _ in repository.label_commits()),
+        models=_models(project, used),
+        missing=_missing(project, kept, here.keys() | sizes.keys()),
+    )
+
+
+def _kept(project: Project) -> dict[str, set[str]]:
+    """Every hash that a commit, a branch, a tag or the work tree names, with the files that it stands for."""
+    repository = project.repository
+    labels = objects.pointed(repository) | _agreed(project)
+    kept = dict(objects.folders(repository, labels))
+    outputs = {md5 for lock in objects.runs(repository).values() for md5 in lock.outputs().values()}
+    for md5 in sorted(outputs - kept.keys()):
+        try:
+            kept |= dict(objects.folders(repository, [md5]))
+        except NotFoundError:
+            kept[md5] = {md5}  # given up before: what it held can be made again
+    return kept
+
+
+def _agreed(project: Project) -> set[str]:
+    """What `sync.json` of any branch in the bucket names: labels of a clone that has not pushed its git yet."""
+    found: set[str] = set()
+    for branch in project.bucket.folders():
+        try:
+            value = json.loads(project.bucket.get(f"{branch}/sync.json")[0])
+            found |= {value["labels"], value["series"], *(md5 for pair in value["history"] for md5 in pair)}
+        except NotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            where = project.bucket.url(f"{branch}/sync.json")
+            raise InputError(
+                "sync.json is damaged", where=where, why=str(error), cure="labeltrail doctor"
+            ) from error
+    return {md5 for md5 in found - {""} if project.repository.has(md5)}
+
+
+def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
+    """Labels and recordings in the remote that no commit here names, and their files."""
+    listings = sorted(md5 for md5 in unknown if md5.endswith(".dir"))
+
+    def read(md5: str) -> tuple[str, dict[str, str]]:
+        text = project.bucket.get(_key(md5))[0]
+        return md5, {item["relpath"]: item["md5"] for item in json.loads(text)}
+
+    found: set[str] = set()
+    for md5, files in parallel(read, listings):
+        if objects.is_labels(files):
+            found |= {md5, *files.values()}
+    return found & set(unknown)
+
+
+def _models(project: Project, used: set[str]) -> list[str]:
+    """The newest commit of each best model that nothing names any more."""
+    found: dict[str, str] = {}
+    for commit, lock in lineage.locks(project.repository, "--all"):
+        if lock.best and lock.best not in used:
+            found.setdefault(lock.best, commit)
+    return list(found.values())
+
+
+def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> list[str]:
+    lost = sorted(set().union(*kept.values()) - there)
+    words = (objects.whereabouts(project.repository, md5) for md5 in lost)
+    return [text for text in words if text]
+
+
+def _heap(sizes: dict[str, int], names: Iterable[str]) -> Heap:
+    return Heap({md5: sizes[md5] for md5 in sorted(names)})
+
+
+def _key(md5: str) -> str:
+    return f"{REMOTE}{md5[:2]}/{md5[2:]}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,88 @@
+"""The objects behind a history: which hashes its pointers name, and which label commit and series a hash is of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from storage import snapshot, tasks
+from storage.dvc_lock import PATH as LOCK
+from storage.dvc_lock import Lock
+from storage.git import LABELS, SERIES, LabelCommit
+
+if TYPE_CHECKING:
+    from storage.repository import Repository
+
+# Of any pointer, also one that names several outputs or was made by hand.
+HASHES = re.compile(r"^\s*(?:- )?md5: ([0-9a-f]{32}(?:\.dir)?)\s*$", re.MULTILINE)
+SHARD = re.compile(r"^[0-9a-f]{2}\.jsonl$")
+SHOWN = 5
+
+
+def pointed(repository: Repository) -> set[str]:
+    """What the `.dvc` files of every commit on every branch and tag name, and those of the work tree.
+
+    The reflog counts too: what was committed and left behind can still be had back.
+    """
+    words = ("rev-list", "--objects", "--all", "--reflog", "--no-object-names", "--", "*.dvc")
+    blobs = repository.git(*words).split()
+    texts = [text for text in repository.contents(blobs) if text]
+    for name in repository.git("ls-files", "-co", "--exclude-standard", "*.dvc").splitlines():
+        path = repository.root / name
+        texts += [path.read_text(encoding="utf-8")] if path.is_file() else []
+    return {md5 for text in texts for md5 in HASHES.findall(text)}
+
+
+def runs(repository: Repository) -> dict[str, Lock]:
+    """`dvc.lock` of every branch and tag, by name, of the commit that is checked out, and of the work tree."""
+    refs = repository.git(
+        "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags"
+    ).split()
+    names = ["HEAD", *refs]
+    texts = repository.contents(f"{name}:{LOCK}" for name in names)
+    found = {name: text for name, text in zip(names, texts, strict=True) if text}
+    path = repository.root / LOCK
+    if path.is_file():
+        found["the work tree"] = path.read_text(encoding="utf-8")
+    return {name: Lock.parse(text) for name, text in found.items()}
+
+
+def is_labels(listing: Iterable[str]) -> bool:
+    """Whether the files of a folder are those of a label snapshot or of recordings."""
+    names = list(listing)
+    return all(SHARD.match(name) for name in names) or all(name.endswith(".csv") for name in names)
+
+
+def whereabouts(repository: Repository, md5: str) -> str:
+    """Which label commit, file and series an object is of, in words; "" for one of no label commit.
+
+    Reads only what is in the cache, for it is asked about what cannot be had.
+    """
+    for commit in repository.synced_commits():
+        for path, folder in ((LABELS, commit.labels), (SERIES, commit.series)):
+            if md5 == folder:
+                return f"{path} of label commit {commit.commit[:12]}, whole"
+            if repository.size(folder) is None:
+                continue
+            for name, held in repository.folder(folder).items():
+                if held == md5:
+                    return f"{path}/{name} of label commit {commit.commit[:12]}{_series(repository, commit, name)}"
+    return ""
+
+
+def _series(repository: Repository, commit: LabelCommit, shard: str) -> str:
+    """The series whose labels a shard holds, as far as that commit knew its tasks."""
+    text = repository.show(commit.commit, str(tasks.PATH))
+    found = [key for key in tasks.parse(text or "", str(tasks.PATH)) if snapshot.shard_name(key) == shard]
+    return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""
+
+
+def folders(repository: Repository, hashes: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
+    """Each of these hashes with the files it stands for, itself among them.
+
+    Raises:
+        NotFoundError: the listing of a folder is neither in the cache nor in the remote.
+    """
+    for md5 in sorted(hashes):
+        yield md5, {md5, *(repository.folder(md5).values() if md5.endswith(".dir") else ())}

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipelines import services
 from pipelines.import_ import import_recordings
+from pipelines.model import commit_model
 from pipelines.sync import sync
 from stages.timeseries import simulation
 from stages.timeseries.simulation import Recording
@@ -33,7 +34,6 @@ RECORDINGS, SUBJECTS = 24, 8
 LABELED = 6  # of the subjects; the recordings of the others are the model's, which has never met them
 REVIEWED = 6  # of the labeled recordings, the second person labels too
 SECOND = "ben@labeltrail.example"
-MODEL_FILES = ("dvc.lock",)
 
 
 @dataclass
@@ -112,7 +112,7 @@ def demo(project: Project, data: Path | None) -> Demo:
         sync(project)
     with _step(done, "dvc repro"):
         project.repository.reproduce()
-    _commit_model(project)
+    commit_model(project)
     done.url = imported.url
     _conclude(project, done)
     write_json(project.root / FOLDER / "demo.json", source | {"demo": done.to_json()})
@@ -210,14 +210,6 @@ def _identify(project: Project) -> None:
     if "user.email" not in git("config", "--list", "--name-only").split():
         git("config", "user.name", "Labeltrail demo")
         git("config", "user.email", "demo@labeltrail.example")
-
-
-def _commit_model(project: Project) -> None:
-    changed = project.repository.changed(MODEL_FILES)
-    if changed:
-        verdict = _report(project, "promote")
-        project.repository.commit(changed, f"model: {verdict['verdict']}: {verdict['reason']}\n")
-        project.repository.push()
 
 
 def _conclude(project: Project, done: Demo) -> None:

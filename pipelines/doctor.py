@@ -11,13 +11,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from storage import label_config, series
+from storage import label_config, objects, series
 from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.git import LABELS, SERIES
 from storage.labelstudio import VERSION
 from storage.progress import track
 from storage.project import Project
-from storage.remote import State
+from storage.state import State
+
+REMOTE = "dvc/files/md5/"
+SHOWN = 5  # lost objects that are named
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def examine(project: Project) -> list[Check]:
         ("recordings", "label config", _recordings),
         ("git", "", _git),
         ("DVC", "bucket", _dvc),
+        ("history", "DVC", _history),
         ("sync", "storages, DVC", _sync),
     ]
     results: dict[str, Check] = {}
@@ -165,6 +169,23 @@ def _dvc(project: Project) -> str:
         count += len(folder)
         repository.read(folder.values())
     return f"{count} files of labels and recordings are in the cache or the remote"
+
+
+def _history(project: Project) -> str:
+    """One LIST of the remote, held against everything that the pointers of all commits name."""
+    repository = project.repository
+    there = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
+    named = dict(objects.folders(repository, objects.pointed(repository)))
+    lost = sorted(set().union(*named.values()) - there)
+    if lost:
+        places = [objects.whereabouts(repository, md5) or md5 for md5 in lost[:SHOWN]]
+        raise NotFoundError(
+            f"{len(lost)} object(s) that label commits name are not in the DVC remote",
+            where="; ".join(places),
+            why="another clone cannot have them; all others are there",
+            cure="dvc push --all-commits, from a clone that has them in its cache",
+        )
+    return f"every label commit is in the DVC remote: {len(named)} folders"
 
 
 def _sync(project: Project) -> str:

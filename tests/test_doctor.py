@@ -71,6 +71,10 @@ def uncommitted(lab: Lab) -> None:
     (lab.project.root / "data/labels.dvc").write_text("outs: [{md5: x.dir, path: labels}]", encoding="utf-8")
 
 
+def unpushed(lab: Lab) -> None:
+    lab.project.bucket.delete(o.key for o in lab.project.bucket.objects("dvc/"))
+
+
 def lost_object(lab: Lab) -> None:
     for path in (lab.project.root / ".dvc/cache/files/md5").rglob("*"):
         if path.is_file():
@@ -100,6 +104,7 @@ def lost_object(lab: Lab) -> None:
         (other_columns, "recordings", "channel 'gyro_y' is missing", "add the column"),
         (broken_config, "label config", "not XML", "mend the label config"),
         (uncommitted, "git", "label changes are not committed", "labeltrail sync"),
+        (unpushed, "history", "of label commit", "dvc push --all-commits"),
         (lost_object, "DVC", "neither in the DVC cache nor in its remote", "dvc fetch --all-commits"),
     ],
 )
@@ -129,6 +134,7 @@ def test_a_bucket_that_is_away_leaves_out_only_what_rests_on_it(well: Lab) -> No
         "recordings": True,
         "git": True,
         "DVC": None,
+        "history": None,
         "sync": None,
     }
     assert Path(well.project.root / "data/labels").is_dir()

@@ -6,6 +6,7 @@ has of the labels becomes a label commit first. Cut off, the same command goes o
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -223,11 +224,11 @@ def _predictions(project: Project) -> tuple[bool, list[str]]:
     path = project.root / dvc_lock.PATH
     if not path.exists():
         return False, []
-    lock = dvc_lock.Lock.parse(path.read_text(encoding="utf-8"))
-    lacks = project.repository.bring(lock.outputs())
-    if "publish" not in lock.stages or {BEST.as_posix(), PREDICTIONS} & set(lacks):
+    outputs = dvc_lock.Lock.parse(path.read_text(encoding="utf-8")).outputs()
+    lacks = project.repository.bring(outputs)
+    if PREDICTIONS not in outputs or {BEST.as_posix(), PREDICTIONS} & set(lacks):
         return False, lacks
-    # The receipt says that it was published: to the project that is no more.
-    words = ["dvc", "repro", "--force", "--single-item", "publish"]
+    # By itself, for its receipt says that it was published: to the project that is no more.
+    words = [sys.executable, "-m", "stages.publish"]
     process.run(words, cwd=project.root, env=settings.stage_environment())
     return True, lacks

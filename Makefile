@@ -3,7 +3,7 @@ CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltr
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo up down test test-slow check docs bench
+.PHONY: help demo clean-demo up down test test-slow test-faults test-kill check docs bench
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ test: $(UV) ## all tests but the slow ones
 
 test-slow: $(UV) ## the slow tests
 	@$(RUN) pytest -m slow
+
+test-faults: $(UV) ## sync through storms of failing servers, for minutes
+	@$(RUN) pytest tests/test_faults.py --faults 100
+
+test-kill: $(UV) ## kill -9 at 200 random moments, and run again
+	@$(RUN) pytest tests/test_kill.py --kills 100
 
 check: $(UV) ## formatting, lint, types, walls
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports

@@ -1,0 +1,48 @@
+"""What people do in Label Studio, at random, and what two sides hold, to be compared."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from storage.labelstudio import LabelStudio
+from tests.conftest import Lab, result
+
+LABELS = ("walk", "run", "knock")
+Facts = tuple[str, bool, bool, str]  # series, skipped, ground truth, regions
+
+
+def edit(studio: LabelStudio, project: int, die: random.Random) -> None:
+    """Do what a person does: label, change, star, delete."""
+    task = die.choice(sorted(studio.tasks(project), key=lambda task: task.id))
+    act = die.choice(("new", "new", "change", "star", "delete"))
+    regions = result(*((die.random(), 1 + die.random(), die.choice(LABELS)) for _ in range(die.randrange(4))))
+    if act == "new" or not task.annotations:
+        studio.annotate(task.id, regions, was_cancelled=die.random() < 0.1)
+        return
+    annotation = die.choice(sorted(task.annotations))
+    if act == "change":
+        studio.update_annotation(annotation, result=regions)
+    elif act == "star":
+        studio.update_annotation(annotation, ground_truth=True)
+    else:
+        studio.delete_annotation(annotation)
+
+
+def held(studio: LabelStudio, project: int) -> list[Facts]:
+    """What Label Studio holds, sorted."""
+    return sorted(
+        _facts(str(task.data["series"]), annotation)
+        for task in studio.tasks(project)
+        for annotation in studio.annotations(task.id)
+    )
+
+
+def committed(lab: Lab) -> list[Facts]:
+    """What the label snapshot of the work tree holds, sorted."""
+    return sorted(_facts(series, record) for series, found in lab.labels().items() for record in found)
+
+
+def _facts(series: str, annotation: dict[str, Any]) -> Facts:
+    regions = sorted(str(sorted(region["value"].items())) for region in annotation["result"])
+    return series, annotation["was_cancelled"], bool(annotation["ground_truth"]), str(regions)

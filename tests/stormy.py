@@ -1,0 +1,63 @@
+"""A lab whose two servers can be put behind proxies, while edits go straight to Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from storage import s3_http
+from storage.bucket import Bucket
+from storage.labelstudio import LabelStudio
+from storage.labelstudio_http import Connection
+from storage.project import Project
+from storage.settings import write_env_file
+from tests.conftest import Lab
+from tests.proxy import CALM, Faults, Proxy, standing_before
+
+
+@dataclass(frozen=True)
+class Stormy:
+    """What stands between a lab and its servers.
+
+    Attributes:
+        studio, bucket: the servers themselves, past the proxies.
+        s3, api: the proxies.
+    """
+
+    studio: LabelStudio
+    bucket: Bucket
+    s3: Proxy
+    api: Proxy
+
+    def weather(self, faults: Faults) -> None:
+        """Change both proxies."""
+        self.s3.faults = self.api.faults = faults
+
+
+@contextmanager
+def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
+    """Put a lab behind two proxies, calm at first; everybody's patience becomes short."""
+    settings, studio, bucket = lab.project.settings, lab.project.studio, lab.project.bucket
+    with ExitStack() as stack:
+        s3, api = (
+            stack.enter_context(standing_before(url, seed))
+            for url in (settings.s3_endpoint, settings.label_studio_url)
+        )
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(s3_http, "READ", 1.5)
+        patch.setattr(s3_http, "GREETING", 1.5)
+        real = Connection._persist
+        patch.setattr(
+            Connection, "_persist", lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)})
+        )
+        write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": s3.url, "LABEL_STUDIO_URL": api.url})
+        lab.project = Project(lab.project.root)
+        lab.project.wire()
+        with (lab.project.root / ".dvc/config.local").open("a") as dvc:
+            dvc.write("    connect_timeout = 2\n    read_timeout = 2\n")
+        stormy = Stormy(studio, bucket, s3, api)
+        yield stormy
+        stormy.weather(CALM)

@@ -83,7 +83,9 @@ def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tup
     if not changed:
         return "", ""
     repository = project.repository
-    head = [parse_pointer(repository.show("HEAD", f"{path}.dvc")) for path in (LABELS, SERIES)]
+    head = [
+        parse_pointer(text) for text in repository.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
+    ]
     changes = history.count(labels.changes(repository, head[0], hashes[0]))
     before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], hashes[1]))
     text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)

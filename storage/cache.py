@@ -76,4 +76,5 @@ class Cache(Git):
             return None
 
     def _cached(self, md5: str) -> Path:
-        return self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+        # In one step, for it is asked once for each shard.
+        return Path(f"{self.root}/.dvc/cache/files/md5/{md5[:2]}/{md5[2:]}")

@@ -76,6 +76,16 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file, with libyaml where PyYAML was built with it: a tenth of the time.
+
+    Raises:
+        yaml.YAMLError: it is none.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 -- both are safe
+
+
 def md5(path: Path) -> str:
     """MD5 of a file, in hex; of a folder, the one that DVC gives it (ends in `.dir`); "" where nothing is."""
     if not path.exists():
@@ -107,7 +117,7 @@ def pointer_md5(path: Path) -> str:
     if not path.exists():
         return ""
     try:
-        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]["md5"])
+        return str(read_yaml(path)["outs"][0]["md5"])
     except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
         why = (
             "git left conflict marks, or it was edited"

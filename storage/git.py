@@ -91,8 +91,11 @@ class Git:
 
     def missing(self, paths: Iterable[str]) -> list[str]:
         """Which of these files the commit that is checked out has and the work tree lacks."""
-        names = self.git("diff", "--name-only", "--diff-filter=D", "-z", "HEAD", "--", *paths).split("\0")
-        return [name for name in names if name and not (self.root / name).exists()]
+        gone = [path for path in paths if not (self.root / path).exists()]
+        if not gone:
+            return []
+        names = self.git("ls-tree", "--name-only", "-z", "HEAD", "--", *gone).split("\0")
+        return [name for name in names if name]
 
     def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these files and nothing else that may be staged; returns the commit.
@@ -106,11 +109,11 @@ class Git:
         subject, _, trailers = message.strip().partition("\n\n")
         paragraphs = ["-m", subject, *(["-m", trailers] if trailers else [])]
         self.git("add", "--", *names)
-        if not self.git("diff", "--cached", "--name-only", "HEAD", "--", *names):
-            return ""
         try:
             self.git("commit", "--quiet", "--only", *paragraphs, "--", *names)
         except process.ProgramError as error:
+            if not self.git("diff", "--cached", "--name-only", "HEAD", "--", *names):
+                return ""
             if "user.email" not in error.stderr:
                 raise
             cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'

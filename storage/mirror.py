@@ -70,12 +70,15 @@ class Mirror:
         try:
             self._db = self._open(path)
         except sqlite3.DatabaseError:
-            path.unlink()  # half-written or of another version: it can all be read again
+            for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
+                path.with_name(path.name + part).unlink(missing_ok=True)
             self._db = self._open(path)
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path)
+        # A write waits for no disk. What a crash of the machine takes of the newest is looked at again.
+        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
             db.close()

@@ -15,12 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from storage import objects, process
 from storage.cache import Cache
 from storage.errors import InputError, NotFoundError, ServiceError
-from storage.files import dir_listing, md5_bytes, pointer_md5, write_bytes
+from storage.files import dir_listing, md5_bytes, pointer_md5, read_yaml, write_bytes
 from storage.files import md5 as file_md5
 
 REMOTE = "bucket"
@@ -31,7 +29,7 @@ class Repository(Cache):
 
     def runs_again(self, paths: Iterable[str]) -> dict[str, str]:
         """Which stages `dvc repro` will run once these files have changed, and because of which file."""
-        stages = yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        stages = read_yaml(self.root / "dvc.yaml")["stages"]
         changed, found = set(paths), {}
         for name, stage in stages.items():  # stages stand in the order in which they run
             causes = [dep for dep in stage.get("deps", ()) if dep in changed]

@@ -3,7 +3,7 @@ CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltr
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo up down test test-slow test-faults test-kill check docs bench
+.PHONY: help demo clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ docs: $(UV) ## make docs/cli.md anew
 
 bench: $(UV) ## sync and dvc repro against the plain command line
 	@$(RUN) python -m benchmarks.sync
+
+bench-labels: $(UV) ## what label commits cost at 10,000 annotations and at 1,000,000 (40 minutes)
+	@$(RUN) python -m benchmarks.labels
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv==0.13.8

@@ -7,6 +7,7 @@ are started for the run and stopped after it. Clone and bucket are new each time
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from storage import label_config, process
 from storage import settings as project_settings
 from storage.files import write_bytes
 from storage.project import Project
-from storage.settings import Settings
+from storage.settings import SERVICES, Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROWS = 3000  # timepoints of a recording: a minute, for neither side of a comparison reads what is in it
@@ -60,6 +61,17 @@ def running(folder: Path) -> Iterator[Settings]:
         yield project_settings.load(folder)
     finally:
         services.down(folder)
+
+
+@contextmanager
+def unnamed() -> Iterator[None]:
+    """An environment that names no servers, so that each clone's `.env` says which are its own."""
+    names = {name for service in SERVICES for name in (service.url, service.port, *service.credentials)}
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def clone(root: Path, settings: Settings) -> Project:

@@ -20,9 +20,10 @@ class Plain:
     Args:
         root: where to make it.
         project: whose bucket it follows.
+        backup: have a copy of everything in a DVC remote from the beginning.
     """
 
-    def __init__(self, root: Path, project: Project) -> None:
+    def __init__(self, root: Path, project: Project, backup: bool = True) -> None:
         self.root = root
         root.mkdir(parents=True)
         self.run("git", "init", "--quiet", "--initial-branch=main")
@@ -36,7 +37,8 @@ class Plain:
         source = f"remote://source/{project.remote.annotations_prefix.rstrip('/')}"
         self.run("dvc", "import-url", "--quiet", source, FOLDER)
         self.commit("annotations imported")
-        self.push()
+        if backup:
+            self.push()
 
     def run(self, *words: str) -> str:
         """Run a program in this repository, with the DVC of this Python's environment."""

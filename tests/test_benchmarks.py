@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import sync
+from benchmarks import labels, sync
+from benchmarks.bare import Bare
 from benchmarks.demo import CACHES, _environment
 from benchmarks.lab import make
+from benchmarks.many import many
 from benchmarks.plain import one_stage
 from benchmarks.timing import Figure, compare
+from storage import snapshot
 from storage.settings import Settings
 
 
@@ -65,6 +68,40 @@ def test_a_change_is_one_that_sync_finds(settings: Settings, tmp_path: Path) -> 
     assert sync.sync(lab.project).subject.endswith("in 3 series; series: +3")
     lab.change(2)
     assert sync.sync(lab.project).subject == "labels: ~2 in 2 series"
+
+
+def test_what_label_commits_cost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _use(settings, monkeypatch)
+    sizes = {"--records": 24, "--direct": 30, "--undone": 4, "--tasks": 1, "--runs": 1, "--plain-runs": 1}
+    labels.main(["--json", *(str(word) for size in sizes.items() for word in size)])
+    measures = {found["name"]: found["facts"] for found in json.loads(capsys.readouterr().out)["measures"]}
+    assert list(measures)[:6] == [
+        "first sync",
+        "LIST and GET of all of them, nothing else",
+        "`dvc update; git commit`",
+        "label commit by LIST",
+        "bare cost by LIST",
+        "label commit by numbers",
+    ]
+    assert measures["diff of two commits, 30 records"]["annotations differ"] == 10
+    grown = measures["growth by one of them, 30 records"]
+    assert 0 < grown["bytes of the touched shards"] < grown["DVC cache grew by bytes"]
+    assert "rollback of 4 annotations, files and bucket" in measures
+
+
+def test_the_bare_way_ends_in_the_same_snapshot(settings: Settings, tmp_path: Path) -> None:
+    with many(tmp_path / "many", settings, 20) as project:
+        project.fill()
+        project.sync()
+        bare = Bare(tmp_path / "bare", project.project().bucket)
+        bare.copy(project.root / "data/labels")
+        numbers = project.change(5)
+        project.sync(annotations=numbers)
+        bare.by_list()
+        assert snapshot.read(bare.root / "data/labels") == snapshot.read(project.root / "data/labels")
+        assert project.sync().commit == ""
 
 
 def test_the_smallest_pipeline_has_run(tmp_path: Path) -> None:

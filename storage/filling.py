@@ -28,7 +28,7 @@ from storage.repository import Repository
 from storage.settings import Settings
 from storage.snapshot import Record
 
-BATCH = 200  # tasks and annotations that one reading of the source storage makes: some seconds
+BATCH = 500  # tasks and annotations that one reading of the source storage makes: some ten seconds
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ merge is symmetric: which side is called ours decides nothing but how a conflict
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
 from typing import Any
 
-from storage.merge import OPEN, OURS, Combine, Conflict, Settlement
+from storage.merge import OPEN, OURS, THEIRS, Combine, Conflict, Settlement
 from storage.snapshot import BESIDE, Record, same
 
 Item = dict[str, Any]
+Items = dict[tuple[str, ...], Item]
 # What belongs to no item of `result` and is merged as a field.
 NOT_FIELDS = BESIDE | {"result"}
 
@@ -77,31 +78,72 @@ class _Pick:
 
     def result(self) -> list[Item]:
         was, our, their = (items(side.get("result", ())) for side in (self.was, self.our, self.their))
+        contested = self._contested(was, our, their)
+        given_up = {name for name, side in contested.items() if not side}
         merged = {}
         for key in was.keys() | our.keys() | their.keys():
-            name = f"{self.our['id']}/{item_name(key)}"
-            item = self._one(name, f"region {item_name(key)}", was.get(key), our.get(key), their.get(key))
-            if item is not None:
+            kind, first, second, _ = key
+            if kind != "relation" and first in contested:
+                item = contested[first].get(key)
+            else:
+                name = f"{self.our['id']}/{item_name(key)}"
+                item = self._one(name, f"region {item_name(key)}", was.get(key), our.get(key), their.get(key))
+            if item is not None and not (kind == "relation" and given_up & {first, second}):
                 merged[key] = item
         self.conflicts.sort(key=lambda conflict: conflict.name)
         return [merged[key] for key in _order(merged, was, our, their)]
+
+    def _contested(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
+        """Regions that one side deleted and the other went on with: moved, chosen for, related to.
+
+        What is said of a region stands or falls with it, so it is one conflict and settled as one; returns what is
+        taken, by region id.
+        """
+        before, here, there = (_by_region(side) for side in (was, our, their))
+        found = {}
+        for name in sorted(before.keys() & (here.keys() ^ there.keys())):
+            group, kept = before[name], here.get(name) or there[name]
+            if kept == group and not _related(name, was, our if name in here else their):
+                continue
+            keys = sorted(group.keys() | kept.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
+            shown = next((key for key in keys if group.get(key) != kept.get(key)), keys[0])
+            values = (side.get(name, {}).get(shown) for side in (before, here, there))
+            side = self._settle(f"{self.our['id']}/{item_name(keys[0])}", f"region {name}", *values)
+            found[name] = (there if side == THEIRS else here).get(name, {})
+        return found
 
     def _one(self, name: str, what: str, was: Any, our: Any, their: Any) -> Any:
         if our == their or was == their:
             return our
         if was == our:
             return their
+        return their if self._settle(name, what, was, our, their) == THEIRS else our
+
+    def _settle(self, name: str, what: str, was: Any, our: Any, their: Any) -> str:
+        """The side that is taken; "" where that is open."""
         side = self.settlement.side(name)
-        if side:
-            return our if side == OURS else their
-        who = _who(self.our, self.their)
-        self.conflicts.append(Conflict(name, self.our["series"], what, was, our, their, who))
-        return our
+        if not side:
+            who = _who(self.our, self.their)
+            self.conflicts.append(Conflict(name, self.our["series"], what, was, our, their, who))
+        return side
 
 
-def items(result: list[Item]) -> dict[tuple[str, ...], Item]:
+def _by_region(found: Items) -> dict[str, Items]:
+    groups: dict[str, Items] = defaultdict(dict)
+    for key, item in found.items():
+        if key[0] != "relation":
+            groups[key[1]][key] = item
+    return dict(groups)
+
+
+def _related(name: str, was: Items, now: Items) -> bool:
+    """Whether a relation of this region is new or changed."""
+    return any(key[0] == "relation" and name in key[1:3] and was.get(key) != now[key] for key in now)
+
+
+def items(result: list[Item]) -> Items:
     """The items of a result by what they are: choices and texts on a region have its id, relations have none."""
-    found: dict[tuple[str, ...], Item] = {}
+    found: Items = {}
     for item in result:
         if item.get("type") == "relation":
             ends = (str(item.get("from_id")), str(item.get("to_id")))
@@ -116,7 +158,6 @@ def items(result: list[Item]) -> dict[tuple[str, ...], Item]:
 
 
 def item_name(key: tuple[str, ...]) -> str:
-    """What an item is called in a conflict: its id, and its type where that is not a region."""
     """What an item is called in conflicts and differences: its region's id, and what it is beside a region."""
     kind, first, second, again = key
     name = f"{first}-{second}" if kind == "relation" else first
@@ -124,16 +165,11 @@ def item_name(key: tuple[str, ...]) -> str:
     return f"{name}{kinds}" + (f"#{again}" if again != "0" else "")
 
 
-def _order(
-    merged: Mapping[tuple[str, ...], Item],
-    was: Mapping[tuple[str, ...], Item],
-    our: Mapping[tuple[str, ...], Item],
-    their: Mapping[tuple[str, ...], Item],
-) -> list[tuple[str, ...]]:
-    """The order of whoever has just these items; else that of the base, then what is new by its name."""
+def _order(merged: Items, was: Items, our: Items, their: Items) -> list[tuple[str, ...]]:
+    """The order of whoever has just these items, and changed it; else that of the base, then new ones by name."""
     alike = [list(side) for side in (our, their) if side.keys() == merged.keys()]
     if alike:
-        return min(alike)
+        return min([order for order in alike if order != list(was)] or alike)
     return [key for key in was if key in merged] + sorted(merged.keys() - was.keys())
 
 

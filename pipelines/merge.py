@@ -110,7 +110,8 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
             f"{plural(len(open_), 'conflict')} between this branch and {name}",
             where="\n    ".join(open_),
             why="nothing was changed",
-            cure=f"{command} --ours, {command} --theirs, or one by one: {command} --settle NAME=ours",
+            cure=f"{command} --ours, {command} --theirs, or one by one: "
+            f"{command} --settle {open_[0].partition(' in ')[0]}=ours",
         )
     before, after = (
         parse_pointer(text) for text in (repository.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
@@ -136,9 +137,9 @@ def _files(
         elif path == SETS:
             files[path] = _sets(base, ours, theirs)
         elif path == CONFIG:
-            side = settlement.side(path)
+            side = settlement.side("label_config")
             files[path] = ours if side == OURS else theirs
-            open_ += [] if side else [f"{path}: the label config was changed on both"]
+            open_ += [] if side else ["label_config in data/label_config.xml: changed on both"]
         else:
             found = drivers.merge(repository, path, (base, ours, theirs), settlement)
             files[path] = found.text

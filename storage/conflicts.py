@@ -40,11 +40,10 @@ def refuse(
 
 
 def line(conflict: Conflict, theirs: str = "Label Studio") -> str:
-    """One conflict: its name, series, annotators and both values."""
+    """One conflict: its name, series, annotators and both values; the other side is `theirs`, or just there."""
+    there = f"in {theirs}" if theirs else "there"
     who = f" ({', '.join(conflict.who)})" if conflict.who else ""
-    values = (
-        f"here {value(conflict.ours)}; in {theirs} {value(conflict.theirs)}; before {value(conflict.base)}"
-    )
+    values = f"here {value(conflict.ours)}; {there} {value(conflict.theirs)}; before {value(conflict.base)}"
     return f"{conflict.name} in {conflict.series}{who}: {values}"
 
 

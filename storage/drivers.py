@@ -185,7 +185,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         return Merged(pointer(found), note=f"{history.signed(counts.regions) or 'no'} regions came in")
     other = labels.merge(repository, base, ours, theirs, Settlement("theirs", settled.named))
     return Merged(
-        _marked(pointer(found), pointer(other)), [conflicts.line(c, "theirs") for c in found.conflicts]
+        _marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts]
     )
 
 
@@ -201,7 +201,7 @@ def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> 
         return Merged(pointer(found), note=f"{came or 'no'} recordings came in")
     other = three_way(base, ours, theirs, operator.eq, whole(Settlement("theirs", settled.named), "series"))
     return Merged(
-        _marked(pointer(found), pointer(other)), [conflicts.line(c, "theirs") for c in found.conflicts]
+        _marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts]
     )
 
 
@@ -218,7 +218,7 @@ def _merge_lines(
     lines = {**found.merged, **marked}
     text = header + "".join(lines[name] for name in sorted(lines))
     note = f"{history.plural(len(found.incoming), 'line')} came in"
-    return Merged(text, [conflicts.line(c, "theirs") for c in found.conflicts], note)
+    return Merged(text, [conflicts.line(c, "") for c in found.conflicts], note)
 
 
 def _hashes(texts: Texts) -> Texts:

@@ -155,7 +155,7 @@ def test_a_region_moved_on_both_sides_is_a_conflict(clash: Past) -> None:
     status, said = clash.merge_walks()
     assert status == 1
     assert (
-        "data/labels.dvc: 1-4c63c0/a in one (ann@example.com): here walk 0.1 to 0.6; in theirs walk 0.1 to 0.7; "
+        "data/labels.dvc: 1-4c63c0/a in one (ann@example.com): here walk 0.1 to 0.6; there walk 0.1 to 0.7; "
         "before walk 0.1 to 0.5" in said
     )
     assert clash.git("status", "--short") == "UU data/labels.dvc\n"

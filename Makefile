@@ -29,7 +29,7 @@ test-slow: $(UV) ## the slow tests
 	@$(RUN) pytest -m slow
 
 test-faults: $(UV) ## sync through storms of failing servers, for minutes
-	@$(RUN) pytest tests/test_faults.py --faults 100
+	@$(RUN) pytest tests/test_faults.py tests/test_disk.py --faults 100
 
 test-kill: $(UV) ## kill -9 at 200 random moments, and run again
 	@$(RUN) pytest tests/test_kill.py --kills 100

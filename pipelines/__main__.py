@@ -20,6 +20,7 @@ from pipelines.commands import (  # noqa: F401 -- they register their commands, 
     undo,
 )
 from pipelines.commands.line import app
+from storage import disk
 from storage.errors import LabeltrailError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run a command; an error a person can act on becomes its text and exit code, a bug keeps its traceback."""
     try:
-        app()
+        with disk.full_is_said():
+            app()
     except LabeltrailError as error:
         if "--json" in sys.argv:
             print(json.dumps({"version": 1, "error": error.to_json()}, indent=1, ensure_ascii=False))

@@ -235,6 +235,11 @@ def empty(settings: Settings, tmp_path: Path) -> Project:
 @pytest.fixture
 def lab(empty: Project, tmp_path: Path) -> Lab:
     """Three recordings, imported; nobody has labeled yet."""
+    return imported(empty, tmp_path)
+
+
+def imported(empty: Project, tmp_path: Path) -> Lab:
+    """Import three recordings, whose files are made in a folder, into an empty project."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     for number, name in enumerate(("one", "two", "three")):

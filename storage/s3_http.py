@@ -1,7 +1,7 @@
 """Requests to an S3 server: signed by botocore, carried by urllib3, tried again where that may help.
 
 Botocore's own client spends most of a LIST in its parser and half of a GET outside the network
-(docs/architecture.md has the figures). What S3 answers is put into our words by one table, here.
+(docs/decisions/0002 has the figures). What S3 answers is put into our words by one table, here.
 """
 
 from __future__ import annotations

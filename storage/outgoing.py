@@ -113,6 +113,8 @@ def adopt(
         The record id that an unknown record of `theirs` should keep, by the id it has now.
     """
     lost, new = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    if not (lost and new):
+        return {}
     found = _pair(lost, new, lambda name: _content(ours[name]), lambda name: _content(theirs[name]))
     lost = [name for name in lost if name not in found.values()]
     made = [name for name in new if name not in found]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from storage.files import write_bytes
 Record = dict[str, Any]
 
 PATH = Path("data/labels")
+ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
 VOLATILE = frozenset(
@@ -94,8 +94,7 @@ def dump_shard(records: Iterable[Record]) -> bytes:
 
 
 def _line(record: Record) -> bytes:
-    text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return text.encode() + b"\n"
+    return ENCODER.encode(record).encode() + b"\n"
 
 
 def _place(record: Record) -> tuple[str, str]:
@@ -133,26 +132,64 @@ def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
     """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
     spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
     edges = [0, *(edge for span in spans for edge in span), len(data)]
-    lines = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)).splitlines(
-        keepends=True
-    )
+    kept = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
     added = sorted((record for record in changes.values() if record is not None), key=_place)
-    if len(added) > len(lines):
-        added.extend(json.loads(line) for line in lines)
-        return dump_shard(added)
+    if len(added) > kept.count(b"\n"):
+        return dump_shard([*added, *map(json.loads, kept.splitlines())])
+    parts, end = [], 0
     for record in added:
-        place = bisect_left(lines, _place(record), key=lambda line: _place(json.loads(line)))
-        lines.insert(place, _line(record))
-    return b"".join(lines)
+        place = _position(kept, end, _place(record))
+        parts += [kept[end:place], _line(record)]
+        end = place
+    return b"".join([*parts, kept[end:]])
 
 
 def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None, Record | None]]:
     """Ids of the records whose lines differ between two versions of a shard, with both; parses no other line."""
-    old, new = before.splitlines(), after.splitlines()
+    start, end = _edges(before, after)
+    old, new = (data[start : len(data) - end].splitlines() for data in (before, after))
     alike = set(old) & set(new)
     was, now = ({r["id"]: r for r in map(json.loads, filterfalse(alike.__contains__, s))} for s in (old, new))
     for name in sorted(was.keys() | now.keys()):
         yield name, was.get(name), now.get(name)
+
+
+def _position(data: bytes, low: int, place: tuple[str, str]) -> int:
+    """Where a record belongs in sorted lines, at or after `low`; parses as few of them as it can."""
+    high = len(data)
+    while low < high:
+        middle = data.rfind(b"\n", low, (low + high) // 2) + 1 or low
+        end = data.index(b"\n", middle) + 1
+        if _place(json.loads(data[middle:end])) < place:
+            low = end
+        else:
+            high = middle
+    return low
+
+
+def _edges(a: bytes, b: bytes) -> tuple[int, int]:
+    """Lengths of a beginning and an end, in whole lines, that two texts have in common."""
+    most = min(len(a), len(b))
+    start = _reach(most, lambda low, high: a[low:high] == b[low:high])
+    start = a.rfind(b"\n", 0, start) + 1
+    end = _reach(
+        most - start,
+        lambda low, high: a[len(a) - high : len(a) - low] == b[len(b) - high : len(b) - low],
+    )
+    line = a.find(b"\n", len(a) - end) + 1
+    return start, len(a) - line if line else 0
+
+
+def _reach(most: int, alike: Callable[[int, int], bool]) -> int:
+    """How far two texts are alike, by halves: comparing bytes is a hundred times as fast as splitting lines."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if alike(low, middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _spans(data: bytes, name: str) -> Iterator[tuple[int, int, Record]]:

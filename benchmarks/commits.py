@@ -11,7 +11,6 @@ from benchmarks.bare import Bare
 from benchmarks.many import Many
 from benchmarks.measure import Measure, in_turn
 from benchmarks.plain import Plain
-from benchmarks.timing import clock
 from storage import process, settings
 
 CHANGES = 10
@@ -30,7 +29,8 @@ print(json.dumps([time.perf_counter() - began, peak]))
 
 def first(project: Many, bare: Bare) -> Iterator[Measure]:
     """The sync that meets all annotations for the first time."""
-    fetched = Measure("LIST and GET of all of them, nothing else", [clock(bare.first)])
+    fetched = Measure("LIST and GET of all of them, nothing else")
+    fetched.time(bare.first)
     found = Measure("first sync")
     # `-P`: the code that is measured is this checkout's, and not the clone's.
     call = [sys.executable, "-P", "-c", FIRST]

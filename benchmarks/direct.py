@@ -14,7 +14,6 @@ from pathlib import Path
 
 from benchmarks.many import Many, record, series_name
 from benchmarks.measure import Measure, in_turn
-from benchmarks.timing import clock
 from storage import labels, snapshot, worktree
 from storage.git import LABELS
 from storage.mirror import Row
@@ -90,7 +89,7 @@ def named(many: Many, runs: int) -> Iterator[Measure]:
     change()
     before = _sizes(many.root)
     grown = Measure(f"growth by one of them, {many.count:,} records")
-    grown.runs.append(clock(lambda: many.sync(annotations=tuple(numbers))))
+    grown.time(lambda: many.sync(annotations=tuple(numbers)))
     after = _sizes(many.root)
     touched = {shard_name(series_name(number % many.series)) for number in numbers}
     grown.facts["bytes of the touched shards"] = sum(
@@ -112,7 +111,7 @@ def _diff(many: Many) -> Measure:
     def diff() -> None:
         changes[:] = labels.changes(repository, commits[0].before, commits[0].labels)
 
-    found.runs.append(clock(diff))
+    found.time(diff)
     found.facts["annotations differ"] = len(changes)
     found.facts["shards read (each twice)"] = repository.shards / 2
     found.facts["shards there are"] = len(repository.folder(commits[0].labels))

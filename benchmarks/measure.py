@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.timing import clock
-from storage.progress import bar
+from storage.progress import bar, console
 
 HEADER = "| what | seconds | set against |\n|---|---|---|"
 
@@ -26,6 +26,11 @@ class Measure:
     name: str
     runs: list[float] = field(default_factory=list)
     facts: dict[str, float] = field(default_factory=dict)
+
+    def time(self, work: Callable[[], object]) -> None:
+        """Do it once more, and say how long it took to whoever waits."""
+        self.runs.append(clock(work))
+        console.print(f"{self.name}: {self.runs[-1]:.2f} s", markup=False)
 
     @property
     def seconds(self) -> float:
@@ -65,7 +70,7 @@ def in_turn(
         for run in range(runs):
             before()
             for measure, work in ways if run % 2 == 0 else ways[::-1]:
-                measure.runs.append(clock(work))
+                measure.time(work)
             advance()
 
 

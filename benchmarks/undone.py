@@ -8,7 +8,6 @@ from benchmarks.lab import Lab
 from benchmarks.many import Many
 from benchmarks.measure import Measure, in_turn
 from benchmarks.standin import PROJECT
-from benchmarks.timing import clock
 from pipelines.rollback import rollback
 from pipelines.sync import sync
 from storage.project import Project
@@ -19,7 +18,7 @@ def files_and_bucket(many: Many, count: int) -> Iterator[Measure]:
     many.change(count)
     many.sync()
     found = Measure(f"rollback of {count:,} annotations, files and bucket")
-    found.runs.append(clock(lambda: rollback(many.project(), "HEAD^")))
+    found.time(lambda: rollback(many.project(), "HEAD^"))
     found.facts["annotations a second"] = count / found.seconds
     yield found
 
@@ -30,9 +29,9 @@ def with_label_studio(lab: Lab, count: int) -> Iterator[Measure]:
     lab.change(count)
     sync(Project(lab.project.root))
     found = Measure(f"rollback of {count:,} annotations, Label Studio too")
-    found.runs.append(clock(lambda: rollback(Project(lab.project.root), "HEAD^")))
+    found.time(lambda: rollback(Project(lab.project.root), "HEAD^"))
     own = Measure(f"Label Studio's own rate: {count:,} annotations asked for and changed, one by one")
-    own.runs.append(clock(lambda: lab.change(count)))
+    own.time(lambda: lab.change(count))
     own.facts["annotations a second"] = count / own.seconds
     found.facts["times Label Studio's own"] = found.seconds / own.seconds
     yield found

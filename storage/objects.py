@@ -25,8 +25,10 @@ def pointed(repository: Repository) -> set[str]:
 
     The reflog counts too: what was committed and left behind can still be had back.
     """
-    words = ("rev-list", "--objects", "--all", "--reflog", "--no-object-names", "--", "*.dvc")
-    blobs = repository.git(*words).split()
+    words = ("rev-list", "--objects", "--all", "--reflog")
+    # All objects, chosen by name here: with a pathspec git leaves out most of those that lie in folders.
+    listing = (line.partition(" ") for line in repository.git(*words).splitlines())
+    blobs = [blob for blob, _, name in listing if name.endswith(".dvc")]
     texts = [text for text in repository.contents(blobs) if text]
     for name in repository.git("ls-files", "-co", "--exclude-standard", "*.dvc").splitlines():
         path = repository.root / name

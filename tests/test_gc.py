@@ -10,6 +10,8 @@ import yaml
 from pipelines.gc import gc
 from pipelines.rollback import rollback
 from storage.errors import NotFoundError
+from storage.git import LABELS, SERIES, parse_pointer
+from storage.objects import pointed
 from storage.project import Project
 from storage.repository import Repository
 from tests.conftest import Lab, clone
@@ -123,3 +125,14 @@ def test_a_lost_shard_is_named_with_commit_and_series(old: tuple[Lab, list[str],
         Project(lab.project.root).repository.read([md5])
     assert caught.value.where == f"remote 'bucket': files/md5/{md5[:2]}/{md5[2:]} ({place})"
     assert gc(Project(lab.project.root)).missing == [place]
+
+
+def test_every_pointer_of_the_history_is_read(old: tuple[Lab, list[str], list[str]]) -> None:
+    repository, labels = old[0].project.repository, old[1]
+    wanted = {
+        parse_pointer(repository.show(commit, f"{path}.dvc"))
+        for commit in labels
+        for path in (LABELS, SERIES)
+    }
+    assert len(wanted) == 4, "three label snapshots and one folder of recordings"
+    assert pointed(repository) == wanted

@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.many import Many, record, series_name
@@ -76,29 +77,42 @@ class Counting(Repository):
         return super().read(hashes)
 
 
-def named(many: Many, runs: int) -> Iterator[Measure]:
-    """A label commit of ten annotations that are named, what it adds to the disk, and its diff."""
-    numbers: list[int] = []
-    commit = Measure(f"label commit by numbers, {many.count:,} records")
+def named(small: Many, large: Many, runs: int) -> Iterator[Measure]:
+    """A label commit of ten annotations that are named, in a small and a large project in turn."""
+    numbers: dict[int, tuple[int, ...]] = {}
+    ways = [
+        (Measure(f"label commit by numbers, {many.count:,} records"), partial(_commit, many, numbers))
+        for many in (small, large)
+    ]
 
     def change() -> None:
-        numbers[:] = many.change(CHANGES)
+        numbers.update({many.count: many.change(CHANGES) for many in (small, large)})
 
-    in_turn(runs, change, [(commit, lambda: many.sync(annotations=tuple(numbers)))])
-    yield commit
-    change()
+    in_turn(runs, change, ways)
+    few, all_ = (measure for measure, _ in ways)
+    all_.facts[f"times that of {small.count:,}"] = all_.seconds / few.seconds
+    yield few
+    yield all_
+
+
+def _commit(many: Many, numbers: dict[int, tuple[int, ...]]) -> None:
+    many.sync(annotations=numbers[many.count])
+
+
+def grown(many: Many) -> Iterator[Measure]:
+    """What such a commit adds to the disk, and its diff."""
+    numbers = many.change(CHANGES)
     before = _sizes(many.root)
-    grown = Measure(f"growth by one of them, {many.count:,} records")
-    grown.time(lambda: many.sync(annotations=tuple(numbers)))
+    commit = Measure(f"growth by one of them, {many.count:,} records")
+    commit.time(lambda: many.sync(annotations=numbers))
     after = _sizes(many.root)
     touched = {shard_name(series_name(number % many.series)) for number in numbers}
-    grown.facts["bytes of the touched shards"] = sum(
-        (many.root / LABELS / name).stat().st_size for name in touched
-    )
-    grown.facts["DVC cache grew by bytes"] = after[0] - before[0]
-    grown.facts["git grew by bytes"] = after[1] - before[1]
-    grown.facts["touched shards"] = len(touched)
-    yield grown
+    shards = [many.root / LABELS / name for name in touched]
+    commit.facts["touched shards"] = len(shards)
+    commit.facts["bytes in them"] = sum(path.stat().st_size for path in shards)
+    commit.facts["DVC cache grew by bytes"] = after[0] - before[0]
+    commit.facts["git grew by bytes"] = after[1] - before[1]
+    yield commit
     yield _diff(many)
 
 

@@ -73,10 +73,13 @@ def measure(folder: Path, given: Settings, options: argparse.Namespace) -> Itera
                 yield from undone.with_label_studio(lab, options.tasks)
                 yield from undone.questions(lab, bucketful, options.runs)
     if "direct" in parts:
-        for number, count in enumerate(sorted({min(10_000, options.direct), options.direct})):
-            with many(folder / f"direct-{number}", given, count) as made:
+        small = many(folder / "small", given, options.direct // 100)
+        with small as few, many(folder / "large", given, options.direct) as lots:
+            for made in (few, lots):
                 direct.fill(made)
-                yield from direct.named(made, options.runs)
+            yield from direct.named(few, lots, options.runs)
+            for made in (few, lots):
+                yield from direct.grown(made)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_what_label_commits_cost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _use(settings, monkeypatch)
-    sizes = {"--records": 24, "--direct": 30, "--undone": 4, "--tasks": 1, "--runs": 1, "--plain-runs": 1}
+    sizes = {"--records": 24, "--direct": 2000, "--undone": 4, "--tasks": 1, "--runs": 1, "--plain-runs": 1}
     labels.main(["--json", *(str(word) for size in sizes.items() for word in size)])
     measures = {found["name"]: found["facts"] for found in json.loads(capsys.readouterr().out)["measures"]}
     assert list(measures)[:6] == [
@@ -85,9 +85,9 @@ def test_what_label_commits_cost(
         "bare cost by LIST",
         "label commit by numbers",
     ]
-    assert measures["diff of two commits, 30 records"]["annotations differ"] == 10
-    grown = measures["growth by one of them, 30 records"]
-    assert 0 < grown["bytes of the touched shards"] < grown["DVC cache grew by bytes"]
+    assert measures["diff of two commits, 2,000 records"]["annotations differ"] == 10
+    grown = measures["growth by one of them, 2,000 records"]
+    assert 0 < grown["bytes in them"] < grown["DVC cache grew by bytes"]
     assert "rollback of 4 annotations, files and bucket" in measures
 
 

@@ -119,5 +119,10 @@ def bring_back(project: Project, plan: BestPlan) -> str:
     lost = project.repository.bring(outputs)
     if PREDICTIONS not in outputs or PREDICTIONS in lost:
         return ""
+    return publish(project)
+
+
+def publish(project: Project) -> str:
+    """Put the predictions of the work tree into Label Studio, unless it has them; returns what was done, in words."""
     command = [sys.executable, "-m", "stages.publish"]
     return process.run(command, cwd=project.root, env=settings.stage_environment()).strip()

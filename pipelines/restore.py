@@ -6,12 +6,12 @@ has of the labels becomes a label commit first. Cut off, the same command goes o
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.incoming import PATHS
+from pipelines.model import publish
 from pipelines.sync import sync
 from storage import (
     branches,
@@ -21,8 +21,6 @@ from storage import (
     history,
     label_config,
     labels,
-    process,
-    settings,
     snapshot,
     worktree,
 )
@@ -229,6 +227,5 @@ def _predictions(project: Project) -> tuple[bool, list[str]]:
     if PREDICTIONS not in outputs or {BEST.as_posix(), PREDICTIONS} & set(lacks):
         return False, lacks
     # By itself, for its receipt says that it was published: to the project that is no more.
-    words = [sys.executable, "-m", "stages.publish"]
-    process.run(words, cwd=project.root, env=settings.stage_environment())
+    publish(project)
     return True, lacks

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.incoming import PATHS
+from pipelines.model import PREDICTIONS, publish
 from storage import branches, dvc_lock, label_config, worktree
 from storage.errors import InputError
 from storage.git import LABELS, SERIES
+from storage.process import ProgramError
 from storage.project import Project
 
 
@@ -20,6 +22,7 @@ class Switched:
         branch: its name.
         commit: what is checked out.
         url: its project in Label Studio; "" where it has none.
+        unpublished: why the model's predictions are not in that project; "" where they are, or there are none.
         lacks: folders of `dvc.lock` whose bytes are not at hand; `dvc pull` or `dvc repro` brings them.
     """
 
@@ -27,6 +30,7 @@ class Switched:
     commit: str
     url: str
     lacks: tuple[str, ...] = ()
+    unpublished: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -38,6 +42,8 @@ class Switched:
         text.append(f"label it in {self.url}" if self.url else "it has no Label Studio project yet")
         if self.lacks:
             text.append(f"not at hand: {', '.join(self.lacks)} (dvc repro makes them again)")
+        if self.unpublished:
+            text.append(f"the predictions could not be published: {self.unpublished}")
         return text
 
 
@@ -68,8 +74,20 @@ def switch(project: Project, name: str) -> Switched:
     named = dvc_lock.Lock.parse(lock.read_text(encoding="utf-8")).outputs() if lock.exists() else {}
     lacks = moved.repository.bring(named)
     state = _state(moved, name)
+    unpublished = ""
+    if state and PREDICTIONS in named and PREDICTIONS not in lacks:
+        unpublished = _publish(project)
     url = f"{moved.studio.url}/projects/{state}/data" if state else ""
-    return Switched(name, moved.repository.head(), url, tuple(lacks))
+    return Switched(name, moved.repository.head(), url, tuple(lacks), unpublished)
+
+
+def _publish(project: Project) -> str:
+    """Show the model's predictions in the branch's project too; returns why that could not be."""
+    try:
+        publish(project)
+    except ProgramError as error:
+        return error.why
+    return ""
 
 
 def _state(project: Project, name: str) -> int:

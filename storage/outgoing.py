@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from storage.conflicts import OvertakenError
-from storage.errors import NotFoundError
+from storage.errors import ConflictError, NotFoundError
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.progress import track
@@ -47,9 +47,11 @@ def push(
 
     Raises:
         NotFoundError: an annotation has to be made on a series that has no task; nothing was changed.
+        ConflictError: somebody is editing one of them and has not submitted it; nothing was changed.
         OvertakenError: somebody changed one of them since it was looked at; those before it were changed.
     """
     known = dict(ids)
+    _refuse_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
     making = [change.after for change in changes if change.before is None and change.after is not None]
     tasks = _tasks(studio, project, {record["series"] for record in making})
     users = {email: user for user, email in studio.users().items()} if making else {}
@@ -84,6 +86,23 @@ def _tasks(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, int
             cure="bring the recordings back (labeltrail import), then labeltrail sync",
         )
     return tasks
+
+
+def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str]) -> None:
+    """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
+    drafts = studio.drafts(project) if changing else ()
+    begun = [
+        f"annotation {draft['annotation']} on {changing[draft['annotation']]}, by {draft['user']}"
+        for draft in drafts
+        if draft["annotation"] in changing
+    ]
+    if begun:
+        raise ConflictError(
+            "somebody is editing annotations that labels here would change, and has not submitted it",
+            where="; ".join(begun),
+            why="Label Studio would drop the edit; nothing was changed there",
+            cure="have it submitted or discarded, then labeltrail sync",
+        )
 
 
 def _refuse_overtaken(studio: LabelStudio, number: int, change: Change[Record]) -> None:

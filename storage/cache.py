@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from storage.files import dir_listing, md5_bytes, write_bytes
+from storage import process
+from storage.files import dir_listing, md5_bytes
 from storage.git import Git
 
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
+STORING = "store."  # begins the name of an object that is being written; the process id follows
 PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
 
 
@@ -35,6 +37,7 @@ class Cache(Git):
         """
         if not files and not kept:
             return ""
+        self._sweep()
         hashes = {name: md5_bytes(data) for name, data in files.items()}
         for name, md5 in hashes.items():
             self._put(md5, files[name])
@@ -51,11 +54,23 @@ class Cache(Git):
         if path.exists():
             return
         # Beside the cache, where DVC looks for no objects; the process id keeps two that store the same apart.
-        beside = self.root / ".dvc" / "tmp" / f"store.{os.getpid()}"
-        write_bytes(beside, data)
+        beside = self._tmp / f"{STORING}{os.getpid()}"
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
+        beside.write_bytes(data)
         beside.chmod(PROTECTED)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.replace(path)
+
+    @property
+    def _tmp(self) -> Path:
+        return self.root / ".dvc" / "tmp"
+
+    def _sweep(self) -> None:
+        """Delete what runs that were killed while they stored something left beside the cache."""
+        for path in self._tmp.glob(f"{STORING}*"):
+            if process.start_time(int(path.name.split(".")[1])) is None:
+                path.unlink(missing_ok=True)
 
     def cached(self) -> dict[str, int]:
         """Bytes of every object in the local cache, by hash."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,13 @@ def test_dvc_checks_it_out_pushes_it_and_keeps_it(repository: Repository, tmp_pa
     assert repository.read([md5])
     assert "up to date" in run(repository.root, ["dvc", "status"])
     assert "not_in_cache" not in run(repository.root, ["dvc", "data", "status", "--json"])
+
+
+def test_what_a_killed_run_left_half_stored_is_swept_away(repository: Repository) -> None:
+    beside = repository.root / ".dvc" / "tmp"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        for name in (f"store.{2**22 + 1}", f"store.{2**22 + 1}.part", f"store.{other.pid}"):
+            (beside / name).write_bytes(b"ha")
+        repository.store({"00.jsonl": b"labels\n"})
+        assert [path.name for path in beside.glob("store.*")] == [f"store.{other.pid}"]
+        other.kill()

@@ -74,6 +74,7 @@ class Demo:
             f"next          cd {root.name}; . .venv/bin/activate",
             "              change a label in Label Studio, then: labeltrail sync; dvc repro",
             f"              labeltrail trace {self.version}",
+            "              labeltrail log says who changed what; labeltrail rollback REV, labeltrail branch NAME",
             "              labeltrail down stops the servers; make demo starts them again",
         ]
 

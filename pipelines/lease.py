@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from uuid import uuid4
 
-from storage import process
+from storage import process, worktree
 from storage.conflicts import OvertakenError
 from storage.errors import ConflictError, LabeltrailError
 from storage.progress import console
@@ -27,10 +27,13 @@ POLL = 0.5
 NOTE = "pushing"
 
 
-def alone(project: Project) -> AbstractContextManager[None]:
-    """One sync of a clone at a time; another one waits."""
+@contextmanager
+def alone(project: Project) -> Iterator[None]:
+    """One sync of a clone at a time; another one waits. What one that was killed left half done goes."""
     path = project.root / ".labeltrail" / "lock"
-    return process.lock(path, lambda: console.print("another sync of this clone is going on; waiting for it"))
+    with process.lock(path, lambda: console.print("another sync of this clone is going on; waiting for it")):
+        worktree.sweep(project)
+        yield
 
 
 def wait(project: Project) -> State | None:

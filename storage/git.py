@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage import process
+from storage import git_locks, process
 from storage.errors import InputError, NotFoundError
 
 LABELS = "data/labels"
@@ -60,7 +60,13 @@ class Git:
         Raises:
             ProgramError: git failed; carries its own words.
         """
-        return process.run(["git", *arguments], cwd=self.root)
+        try:
+            return process.run(["git", *arguments], cwd=self.root)
+        except process.ProgramError as error:
+            locks = git_locks.named(error.stderr)
+            if not locks or not git_locks.free(locks, self.root):
+                raise
+            return self.git(*arguments)
 
     def branch(self) -> str:
         """The branch that is checked out.

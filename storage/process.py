@@ -159,6 +159,16 @@ def start_time(pid: int) -> str | None:
         return None
 
 
+def works_in(name: str, folder: Path) -> bool:
+    """Whether a program of this name works in a folder or below; also where nobody tells us where one does."""
+    for found in psutil.process_iter(["name", "cwd", "status"]):
+        if found.info["name"] == name and found.info["status"] != psutil.STATUS_ZOMBIE:
+            where = found.info["cwd"]  # None: another user's
+            if where is None or Path(where).is_relative_to(folder.resolve()):
+                return True
+    return False
+
+
 def alive(process: Process) -> bool:
     """Whether this very process still runs, and not another that got its id."""
     return start_time(process.pid) == process.started

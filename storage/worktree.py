@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from storage import git_locks
 from storage.errors import InputError
 from storage.git import LABELS, SERIES
 from storage.project import Project
@@ -24,6 +25,14 @@ HOOK = """#!/bin/sh
 # Written by labeltrail: data/ follows what git checks out.
 test ! -f data/labels.dvc || exec "{dvc}" checkout --quiet --allow-missing
 """
+
+
+def sweep(project: Project) -> None:
+    """Delete what a run that was killed left half done: files on their way to their place, and git's locks."""
+    for folder in (project.root, project.root / "data"):
+        for path in folder.glob("*.part"):
+            path.unlink(missing_ok=True)
+    git_locks.free(git_locks.found(project.root), project.root)
 
 
 def refuse_missing(project: Project, paths: Iterable[str]) -> None:

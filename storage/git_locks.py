@@ -1,0 +1,48 @@
+"""git's lock files, and those that outlived their git: one that was killed cannot remove its own.
+
+A lock is taken for left over only if it stays the same for some seconds while no git works in the clone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from storage import process
+from storage.progress import console
+
+PATIENCE = 2.0  # seconds that another git has to end
+NAMED = re.compile(r"'([^'\n]+\.lock)'")
+PLACES = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/**/*.lock")
+
+
+def named(words: str) -> list[Path]:
+    """The lock files that git names where it refuses to work, in whatever language."""
+    return [path for path in map(Path, NAMED.findall(words)) if path.exists()]
+
+
+def found(root: Path) -> list[Path]:
+    """The lock files that lie in a clone; none where another clone holds its git folder."""
+    folder = root / ".git"
+    return [path for place in PLACES for path in folder.glob(place)] if folder.is_dir() else []
+
+
+def free(locks: Iterable[Path], root: Path) -> bool:
+    """Wait until these are gone or others, and remove one whose git is gone; whether it is worth another try."""
+    for path in locks:
+        before = _mark(path)
+        if not process.wait(lambda: _mark(path) != before, PATIENCE):  # noqa: B023 -- called at once
+            if process.works_in("git", root):
+                return False
+            path.unlink(missing_ok=True)
+            console.print(f"removed {path.name}, which a git that was killed has left in {path.parent}")
+    return True
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns

@@ -1,0 +1,57 @@
+"""What a git that was killed leaves behind stops nobody; what a git at work holds is left to it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage import git_locks, process
+from storage.git import Git
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
+    """A clone with one commit; nobody waits long in it."""
+    monkeypatch.setattr(git_locks, "PATIENCE", 0.2)
+    for words in (
+        ["init", "--quiet", "-b", "main"],
+        ["config", "user.name", "Tester"],
+        ["config", "user.email", "tester@example.com"],
+        ["commit", "--quiet", "--allow-empty", "-m", "first"],
+    ):
+        process.run(["git", *words], cwd=tmp_path)
+    return Git(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["index.lock", "HEAD.lock", "refs/heads/main.lock"])
+def test_a_commit_goes_past_the_lock_of_a_git_that_was_killed(clone: Git, place: str) -> None:
+    (clone.root / ".git" / place).touch()
+    (clone.root / "a.txt").write_text("a", encoding="utf-8")
+    assert clone.commit(["a.txt"], "second") == clone.head()
+    assert git_locks.found(clone.root) == []
+
+
+def test_a_lock_whose_git_is_at_work_stays(clone: Git) -> None:
+    (clone.root / "a.txt").write_text("a", encoding="utf-8")
+    clone.git("add", "a.txt")
+    editor = f"{sys.executable} -c 'import time; time.sleep(20)' #"
+    words = ["git", "-c", f"core.editor={editor}", "commit", "--only", "a.txt"]
+    with subprocess.Popen(words, cwd=clone.root, stdout=subprocess.DEVNULL) as busy:
+        assert process.wait(lambda: git_locks.found(clone.root) != [], 10)
+        with pytest.raises(process.ProgramError, match=r"index\.lock"):
+            clone.git("add", "a.txt")
+        assert git_locks.found(clone.root) != []
+        busy.kill()
+    assert clone.git("add", "a.txt") == ""
+
+
+def test_a_lock_that_goes_is_waited_for(clone: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_locks, "PATIENCE", 10.0)
+    lock = clone.root / ".git" / "index.lock"
+    lock.touch()
+    with subprocess.Popen(["sh", "-c", f"sleep 0.5; rm '{lock}'"]):
+        (clone.root / "a.txt").write_text("a", encoding="utf-8")
+        assert clone.git("add", "a.txt") == ""

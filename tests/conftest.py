@@ -33,7 +33,8 @@ from storage.snapshot import Record
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the tests go on that try things at random: `make test-faults`, `make test-kill`."""
     parser.addoption("--faults", type=int, default=4, help="syncs in each storm")
-    parser.addoption("--kills", type=int, default=3, help="kills in each scenario")
+    parser.addoption("--kills", type=int, default=1, help="kills in each scenario")
+    parser.addoption("--kill-seed", type=int, default=0, help="other moments, other labels")
 
 
 @pytest.fixture
@@ -46,6 +47,12 @@ def faults(request: pytest.FixtureRequest) -> int:
 def kills(request: pytest.FixtureRequest) -> int:
     """How many kills a scenario has."""
     return int(request.config.getoption("--kills"))
+
+
+@pytest.fixture
+def kill_seed(request: pytest.FixtureRequest) -> int:
+    """Which moments are drawn."""
+    return int(request.config.getoption("--kill-seed"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Container, Mapping
 from typing import Any
 
+from storage.bucket import Bucket
 from storage.labelstudio import LabelStudio
 from tests.conftest import Lab, result
 
 LABELS = ("walk", "run", "knock")
+SERIES = ("one", "two", "three")
 Facts = tuple[str, bool, bool, str]  # series, skipped, ground truth, regions
 
 
-def edit(studio: LabelStudio, project: int, die: random.Random) -> None:
-    """Do what a person does: label, change, star, delete."""
-    task = die.choice(sorted(studio.tasks(project), key=lambda task: task.id))
+def edit(studio: LabelStudio, project: int, die: random.Random, series: Container[str] = SERIES) -> None:
+    """Do what a person does, on one of these series: label, change, star, delete."""
+    tasks = [task for task in studio.tasks(project) if task.data["series"] in series]
+    task = die.choice(sorted(tasks, key=lambda task: task.id))
     act = die.choice(("new", "new", "change", "star", "delete"))
     regions = result(*((die.random(), 1 + die.random(), die.choice(LABELS)) for _ in range(die.randrange(4))))
     if act == "new" or not task.annotations:
@@ -32,17 +37,24 @@ def edit(studio: LabelStudio, project: int, die: random.Random) -> None:
 def held(studio: LabelStudio, project: int) -> list[Facts]:
     """What Label Studio holds, sorted."""
     return sorted(
-        _facts(str(task.data["series"]), annotation)
+        facts(str(task.data["series"]), annotation)
         for task in studio.tasks(project)
         for annotation in studio.annotations(task.id)
     )
 
 
+def stored(bucket: Bucket, branch: str) -> list[Facts]:
+    """What the bucket holds of a branch, sorted."""
+    found = [json.loads(bucket.get(item.key)[0]) for item in bucket.objects(f"{branch}/annotations/")]
+    return sorted(facts(str(whole["task"]["data"]["series"]), whole) for whole in found)
+
+
 def committed(lab: Lab) -> list[Facts]:
     """What the label snapshot of the work tree holds, sorted."""
-    return sorted(_facts(series, record) for series, found in lab.labels().items() for record in found)
+    return sorted(facts(series, record) for series, found in lab.labels().items() for record in found)
 
 
-def _facts(series: str, annotation: dict[str, Any]) -> Facts:
+def facts(series: str, annotation: Mapping[str, Any]) -> Facts:
+    """What an annotation says, without number and times."""
     regions = sorted(str(sorted(region["value"].items())) for region in annotation["result"])
     return series, annotation["was_cancelled"], bool(annotation["ground_truth"]), str(regions)

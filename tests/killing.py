@@ -1,13 +1,11 @@
 """Programs killed at random moments and run again: what they must leave behind, and that nothing else is left.
 
-The moment is drawn from a seeded die over the time that a run takes when nobody disturbs it, so that every part of
-the run is hit in the end.
+A kill takes the program's whole process group, so git, DVC and what else it started end with it.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -50,12 +48,6 @@ def program(root: Path, words: Sequence[str], kill_after: float | None = None) -
             os.killpg(running.pid, signal.SIGKILL)
             output, _ = running.communicate()
     return Ended(running.returncode, output, time.monotonic() - began)
-
-
-def moments(seconds: float, count: int, seed: int) -> list[float]:
-    """When to kill a program that takes some seconds."""
-    die = random.Random(seed)  # noqa: S311 -- no secret
-    return [die.uniform(0, seconds) for _ in range(count)]
 
 
 def assert_clean(root: Path) -> None:

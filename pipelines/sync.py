@@ -183,7 +183,7 @@ def _bring_together(project: Project, state: State, found: Theirs, sides: Sides,
     if new != state:
         new = lease.write(project, new)
     worktree.remember(project, _folders(found))
-    if (new.labels, new.series) == hashes:
+    if (new.labels, new.series) == hashes and not _left(sides, options):
         theirs.agree(project.remote, new, found, _rewritten(merged, ids))
     return Synced(
         commit=commit,
@@ -201,15 +201,20 @@ def _agreed(
     state: State, hashes: tuple[str, str], sides: Sides, options: Options, ids: dict[str, str]
 ) -> State:
     """The state that is true now. Where one side still has to take something over, the base stays what it was."""
-    coming_in = sides.labels.shards or (sides.series and sides.series.incoming)
-    going_out = sides.labels.outgoing or (sides.series and sides.series.outgoing)
     new = replace(state, ids=ids, pushing="")
-    if (coming_in and not options.pull) or (going_out and not options.push):
+    if _left(sides, options):
         return new
     new = new.follow(*hashes)
     if sides.config and (sides.config.settled or (options.pull and options.push)):
         new = replace(new, label_config=sides.config.md5)
     return new
+
+
+def _left(sides: Sides, options: Options) -> bool:
+    """Whether one side still has to take something over, because this sync goes one way only."""
+    coming_in = sides.labels.shards or (sides.series and sides.series.incoming)
+    going_out = sides.labels.outgoing or (sides.series and sides.series.outgoing)
+    return bool((coming_in and not options.pull) or (going_out and not options.push))
 
 
 def _rewritten(merged: Labels, ids: dict[str, str]) -> list[int]:

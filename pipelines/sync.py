@@ -28,6 +28,7 @@ from storage.errors import InputError, NotFoundError
 from storage.git import LABELS, SERIES
 from storage.merge import OPEN, Conflict, Settlement
 from storage.project import Project
+from storage.shared_config import ConfigMerge
 from storage.state import State
 from storage.theirs import Labels, Theirs
 
@@ -44,7 +45,7 @@ class Options:
         dry_run: only look.
         settlement: how conflicts are settled.
         annotations: numbers of the annotations that changed, as a webhook names them: no other is looked at, and
-            neither are recordings and label config. None: all are.
+            neither are recordings and label config, unless this clone has to look at all of them. None: all are.
         remote: copy the label commit to the DVC remote.
     """
 
@@ -102,14 +103,7 @@ def _state(project: Project) -> State:
 
 def _sync_once(project: Project, state: State, options: Options) -> Synced:
     repository, remote = project.repository, project.remote
-    config = None
-    if options.annotations is None:
-        studio = remote.project(state)
-        text = str(studio["label_config"])
-        config = shared_config.merge(project, state, text, options.settlement)
-        found = theirs.look(remote, state, studio, write=not options.dry_run)
-    else:
-        found = theirs.look_at(remote, state, options.annotations)
+    found, config = _look(project, state, options)
     folders = _folders(found)
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
     settled = found.quiet and (config is None or config.settled) and ours == (state.labels, state.series)
@@ -130,6 +124,18 @@ def _sync_once(project: Project, state: State, options: Options) -> Synced:
     conflicts.refuse(open_)
     worktree.restore(project, folders)
     return _bring_together(project, state, found, sides, options)
+
+
+def _look(project: Project, state: State, options: Options) -> tuple[Theirs, ConfigMerge | None]:
+    """What bucket and Label Studio hold, and the label config: of the named annotations alone where that will do."""
+    remote = project.remote
+    if options.annotations is not None and project.repository.pointer(SERIES) == state.series:
+        found = theirs.look_at(remote, state, options.annotations)
+        if found:
+            return found, None
+    studio = remote.project(state)
+    config = shared_config.merge(project, state, str(studio["label_config"]), options.settlement)
+    return theirs.look(remote, state, studio, write=not options.dry_run), config
 
 
 def _folders(found: Theirs) -> tuple[str, ...]:

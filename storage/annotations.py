@@ -7,7 +7,8 @@ only Label Studio's database has it, and where a delete failed, only the bucket 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,9 +63,9 @@ class Annotations:
         """What the bucket held when it was looked at last."""
         return self.mirror.rows(self.prefix)
 
-    def read(self, numbers: Iterable[int]) -> Refreshed:
-        """Get the objects of these annotations, without a look at the others."""
-        return self.mirror.read(self.bucket, [f"{self.prefix}{number}" for number in numbers], self._parse)
+    def read(self, keys: Collection[str]) -> Refreshed:
+        """Get these objects, without a look at the others."""
+        return self.mirror.read(self.bucket, keys, self._parse)
 
     def reconcile(self, project: Mapping[str, Any]) -> tuple[int, int]:
         """Find what the bucket missed, or kept too long, by asking Label Studio.
@@ -172,10 +173,7 @@ class Annotations:
     # -- the objects ------------------------------------------------------------------------------
 
     def _parse(self, key: str, data: bytes) -> dict[str, Any]:
-        try:
-            value = json.loads(data)
-        except ValueError as error:
-            raise InputError("not an annotation", where=key, why=f"not JSON: {error}") from error
+        value = parse_json(key, data)
         task = value.get("task") if isinstance(value, dict) else None
         fields = task.get("data") if isinstance(task, dict) else None
         if not isinstance(task, dict) or not isinstance(fields, dict):
@@ -183,11 +181,14 @@ class Annotations:
         series = fields.get("series") or series_of_url(str(fields.get(self.data_key, "")))
         if not series:
             raise InputError("not an annotation", where=key, why=NO_RECORDING)
-        record: Record = canonical(value, series, _email(value.get("completed_by"), {}))
+        record: Record = canonical(value, str(series), _email(value.get("completed_by"), {}))
+        if key != f"{self.prefix}{value['id']}":
+            why = f"it says that it is annotation {value['id']}, whose place is {self.prefix}{value['id']}"
+            raise InputError("not an annotation", where=key, why=why)
         return {
             "annotation": value["id"],
             "task": task.get("id"),
-            "shard": shard_name(series),
+            "shard": shard_name(record["series"]),
             "record": record,
         }
 
@@ -203,6 +204,23 @@ def _is_behind(record: Record, found: Mapping[str, Any]) -> bool:
     return bool(
         record["updated_at"] < found["updated_at"] or record["ground_truth"] != bool(found["ground_truth"])
     )
+
+
+def parse_json(key: str, data: bytes) -> Any:
+    """The JSON of an object. What no JSON can say, NaN and infinite numbers, is null, as a browser writes it.
+
+    Raises:
+        InputError: it is no JSON.
+    """
+    try:
+        return json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError("cannot be read", where=key, why=f"not JSON: {error}") from error
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _email(user: Any, users: Mapping[int, str]) -> str:

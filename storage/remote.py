@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from storage.annotations import Annotations
+from storage.annotations import Annotations, parse_json
 from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
-from storage.keys import SERIES, series_key, series_of
+from storage.keys import SERIES, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
-from storage.mirror import Mirror
+from storage.mirror import Mirror, Row
 from storage.state import State, parse
 
 
@@ -100,8 +100,22 @@ class Remote:
 
     def series(self) -> dict[str, str]:
         """ETag of every recording in the bucket, by series key."""
-        found = self.bucket.objects(SERIES)
-        return {series_of(item.key): item.etag for item in found if item.key.endswith(".csv")}
+        return self.recordings()[0]
+
+    def recordings(self) -> tuple[dict[str, str], list[Row]]:
+        """ETag of every recording in the bucket, by series key, and those that cannot be files, with the reason."""
+        found = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
+        refused = {}
+        for series in found:
+            parts = series.split(".csv/")
+            files = [name for n in range(1, len(parts)) if (name := ".csv/".join(parts[:n])) in found]
+            why = refusal(series) or (
+                f"{series_key(files[0])} is a recording, and no folder" if files else ""
+            )
+            if why:
+                refused[series] = why
+        aside = [Row(series_key(key), found[key], None, why) for key, why in refused.items()]
+        return {key: etag for key, etag in found.items() if key not in refused}, aside
 
     def put_task(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> None:
         """Write the object that Label Studio makes a task of."""
@@ -127,7 +141,7 @@ class Remote:
             InputError: it is no task.
         """
         try:
-            value = json.loads(data)
+            value = parse_json(key, data)
             fields = dict(value.get("data", value))
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError("not a task", where=key, why=f"not a JSON object: {error}") from error

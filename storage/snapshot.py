@@ -22,6 +22,7 @@ Record = dict[str, Any]
 
 PATH = Path("data/labels")
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
 VOLATILE = frozenset(
@@ -94,7 +95,10 @@ def dump_shard(records: Iterable[Record]) -> bytes:
 
 
 def _line(record: Record) -> bytes:
-    return ENCODER.encode(record).encode() + b"\n"
+    try:
+        return ENCODER.encode(record).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a character, which a browser may cut out of a text
+        return ESCAPING.encode(record).encode() + b"\n"
 
 
 def _place(record: Record) -> tuple[str, str]:

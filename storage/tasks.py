@@ -33,7 +33,7 @@ def parse(text: str, where: str) -> dict[str, dict[str, Any]]:
         InputError: a line is not a task; names the line.
     """
     tasks: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         try:
             value = json.loads(line)
             tasks[value["series"]] = dict(value["data"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from storage.git import LABELS
@@ -53,19 +53,32 @@ def look(remote: Remote, state: State, project: Mapping[str, Any], write: bool =
         project: what Label Studio says of the project.
         write: give recordings that have no task one.
     """
-    series = remote.series()
+    series, refused = remote.recordings()
     missing = _refresh_tasks(remote, series, write)
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
         for source in remote.studio.storages(state.project)[0]:
             remote.studio.sync_source(source["id"])
     remote.annotations.refresh()
     healed, _ = remote.annotations.reconcile(project)
-    return _found(remote, state, series, healed, new_tasks=bool(missing))
+    found = _found(remote, state, series, healed, new_tasks=bool(missing))
+    return replace(found, aside=[*found.aside, *refused])
 
 
-def look_at(remote: Remote, state: State, numbers: Iterable[int]) -> Theirs:
-    """Look at the annotations with these numbers and at no others; Label Studio is not asked."""
-    remote.annotations.read(numbers)
+def look_at(remote: Remote, state: State, numbers: Iterable[int]) -> Theirs | None:
+    """Look at the annotations with these numbers and at no others; Label Studio is not asked.
+
+    Returns:
+        None where that will not do: this clone does not know what the bucket held at the last sync, or an object
+        says nothing, which is not to say that its annotation is gone.
+    """
+    mirror, keys = remote.mirror, {f"{remote.annotations_prefix}{number}" for number in numbers}
+    if mirror.note(_labels_note(remote)) != state.etag:
+        return None
+    # An earlier sync may have had Label Studio write others, which nobody has looked at since.
+    keys.update(*mirror.moved(remote.annotations_prefix).values())
+    remote.annotations.read(keys)
+    if any(row.problem for row in mirror.at(keys)):
+        return None
     return _found(remote, state, None, 0, new_tasks=False)
 
 
@@ -167,7 +180,8 @@ def merge(
         our_bytes = shard_bytes(repository, ours.get(name))
         moved = found.moved.get(name, {})
         if known and was.get(name) == ours.get(name):
-            rows = remote.mirror.at(moved)
+            # What has moved to a series of another shard is there under the same key.
+            rows = [row for row in remote.mirror.at(moved) if row.value and row.value["shard"] == name]
             theirs, numbers = _shard(rows, state.ids)
             old = {state.ids.get(str(number), record) for number, record in moved.values()}
             our = find(our_bytes, theirs.keys() | old)

@@ -24,6 +24,7 @@ from storage.state import State
 BEAT = 3.0  # seconds between two words of somebody who is at it
 PATIENCE = 20.0  # seconds without a new word after which somebody is taken for gone
 POLL = 0.5
+GRACE = 2.0  # seconds that Label Studio has to end what a run of this clone had asked for when it was killed
 NOTE = "pushing"
 
 
@@ -39,6 +40,10 @@ def alone(project: Project) -> Iterator[None]:
 def wait(project: Project) -> State | None:
     """`sync.json`, once nobody is changing annotations in Label Studio any more."""
     state = project.remote.state()
+    if state is not None and state.pushing and state.pushing == project.mirror.note(NOTE):
+        console.print("the last sync of this clone was cut off; going on in its place")
+        time.sleep(GRACE)
+        state = project.remote.state()
     seen, since = "", time.monotonic()
     while state is not None and state.pushing and state.pushing != project.mirror.note(NOTE):
         if state.pushing != seen:

@@ -101,6 +101,8 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
         held: what to fill it with.
     """
     people = _People(remote)
+    for storage in remote.studio.storages(project)[0]:
+        remote.studio.let_source_end(storage["id"])  # a run that was cut off may have begun it
     missing = _without_task(remote, project, held)
     # A reading of the source storage takes all that it finds: what is to come with annotations must not lie there.
     remote.bucket.delete(remote.task_key(series) for series in missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ from storage.settings import Settings
 TITLE = 50  # letters that Label Studio allows
 # An export of all annotations runs inside the request, at about 100 a second.
 EXPORT = (3.0, 3600.0)
+AT_WORK = {"queued", "in_progress"}
+SILENCE = 20.0  # seconds; Label Studio gives a sign of life every five
+POLL = 0.3
 # What a project of another branch takes over: all that people set for labeling in the project's settings.
 SETTINGS = (
     "annotator_evaluation_enabled",
@@ -139,8 +143,22 @@ class Projects(Connection):
         facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
         self._call("POST", path, json=facts | {"project": project})
 
+    def let_source_end(self, storage: int) -> None:
+        """Wait until nobody reads the source storage: two that read it at once make every new task twice.
+
+        Whoever asked for it may have been killed; Label Studio goes on, and says so every few seconds.
+        """
+        said, since = None, time.monotonic()
+        while (facts := self._object("GET", f"/api/storages/s3/{storage}"))["status"] in AT_WORK:
+            if facts["meta"] != said:
+                said, since = facts["meta"], time.monotonic()
+            elif time.monotonic() - since > SILENCE:
+                return  # Label Studio itself was killed
+            time.sleep(POLL)
+
     def sync_source(self, storage: int) -> None:
         """Make tasks of the objects that are new in the source storage."""
+        self.let_source_end(storage)
         self._call("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
 
     def sync_target(self, storage: int) -> None:

@@ -15,13 +15,14 @@ import pytest
 
 from pipelines.branch import branch
 from pipelines.drop import drop, loss
+from pipelines.import_ import import_recordings
 from pipelines.switch import switch
 from pipelines.sync import sync
 from storage import labels, process
 from storage.errors import ConflictError
 from storage.project import Project
-from tests.conftest import Lab
-from tests.edits import Facts, committed, edit, facts, held, stored
+from tests.conftest import Lab, recording
+from tests.edits import SERIES, Facts, committed, edit, facts, held, stored
 from tests.killing import Ended, assert_clean, program
 from tests.test_branches import moved
 from tests.test_restore import fresh_clone
@@ -63,6 +64,19 @@ def some_history(lab: Lab) -> None:
     for _ in range(4):
         somebody_labels(lab, die)
         lab.sync()
+
+
+def many_series(lab: Lab) -> None:
+    """So many that filling a project takes a while."""
+    some_history(lab)
+    folder = lab.project.root.with_name("more recordings")
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"more {number:02}.csv").write_bytes(recording(rows=20, seed=number))
+    import_recordings(lab.project, str(folder))
+    for series in sorted(lab.tasks().keys() - set(SERIES)):
+        lab.annotate(series, (0.0, 0.1, "walk"))
+    lab.sync()
 
 
 def somebody_labels(lab: Lab, die: random.Random) -> Job:
@@ -140,9 +154,9 @@ SCENARIOS = {
     "labels come in": Scenario(somebody_labels),
     "labels go out": Scenario(older_labels, some_history),
     "rollback": Scenario(a_bad_day, some_history),
-    "branch": Scenario(an_idea, some_history),
+    "branch": Scenario(an_idea, many_series),
     "merge": Scenario(both_go_on, a_trial),
-    "restore": Scenario(label_studio_is_lost, some_history),
+    "restore": Scenario(label_studio_is_lost, many_series),
 }
 
 

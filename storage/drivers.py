@@ -184,9 +184,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         counts = history.count(found.incoming())
         return Merged(pointer(found), note=f"{history.signed(counts.regions) or 'no'} regions came in")
     other = labels.merge(repository, base, ours, theirs, Settlement("theirs", settled.named))
-    return Merged(
-        _marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts]
-    )
+    return Merged(_marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts])
 
 
 def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> Merged:
@@ -200,9 +198,7 @@ def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> 
         came = history.signed(history.signs(found.incoming))
         return Merged(pointer(found), note=f"{came or 'no'} recordings came in")
     other = three_way(base, ours, theirs, operator.eq, whole(Settlement("theirs", settled.named), "series"))
-    return Merged(
-        _marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts]
-    )
+    return Merged(_marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts])
 
 
 def _merge_lines(

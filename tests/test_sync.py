@@ -202,7 +202,9 @@ def test_what_both_sides_changed_is_a_conflict_and_nothing_is_written(lab: Lab) 
         lab.sync()
     assert caught.value.what == "1 conflict: changed on both sides"
     assert "/a in one (" in caught.value.where
-    assert caught.value.where.endswith("here walk 0.1 to 0.5; in Label Studio run 0.4 to 0.9; before run 0.1 to 0.9")
+    assert caught.value.where.endswith(
+        "here walk 0.1 to 0.5; in Label Studio run 0.4 to 0.9; before run 0.1 to 0.9"
+    )
     assert caught.value.why == "nothing was written"
     assert (lab.project.repository.head(), lab.project.bucket.get(lab.project.remote.state_key)) == (
         head,

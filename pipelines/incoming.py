@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines import basis
 from stages import params as parameters
 from stages.timeseries import splits
 from storage import history, label_config, labels, recordings, sets, shared_config, snapshot, tasks, theirs
@@ -13,6 +14,7 @@ from storage.git import LABELS, SERIES, parse_pointer
 from storage.merge import Merge, changes_between
 from storage.project import Project
 from storage.shared_config import ConfigMerge
+from storage.state import State
 from storage.theirs import Labels
 
 PATHS = (
@@ -34,21 +36,36 @@ class Sides:
     config: ConfigMerge | None
 
 
-def take(project: Project, sides: Sides) -> list[str]:
-    """Write what came in: shards, recordings, label config, and the tasks and sets that follow; returns warnings."""
+def take(project: Project, state: State, base: basis.Base, sides: Sides) -> tuple[list[str], basis.Base]:
+    """Write what came in: shards, recordings, label config, and the tasks and sets that follow.
+
+    Shards go into the DVC cache before they go into the work tree, so that whatever a killed run leaves there can be
+    told from what a person put there.
+
+    Returns:
+        Warnings, and what bucket and Label Studio hold that is in the label commit now: the base of the next sync
+        should this one not come to its end.
+    """
     repository, merged = project.repository, sides.labels
     if sides.config:
         shared_config.take(project, sides.config)
     if sides.series:
         recordings.take(project, sides.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
+    before = repository.pointer(LABELS)
+    ours = labels.store(repository, before, shards)
+    base = (basis.taken(project, before, merged) if merged.outgoing else ours, base[1])
+    basis.note(project, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
     warnings = _write_sets(project, sides.series, merged.labeled)
-    if shards or not repository.pointer(LABELS):
-        repository.point(LABELS, labels.store(repository, repository.pointer(LABELS), shards))
+    if shards or not before:
+        repository.point(LABELS, ours)
     if sides.series and (sides.series.incoming or not repository.pointer(SERIES)):
         repository.add(SERIES)
-    return warnings
+    if sides.series and not sides.series.outgoing:
+        base = (base[0], repository.pointer(SERIES))
+        basis.note(project, state, ours, base)
+    return warnings, base
 
 
 def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:

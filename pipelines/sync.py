@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipelines import incoming, lease
+from pipelines import basis, incoming, lease
 from pipelines.incoming import PATHS, Sides
 from pipelines.model import commit_model
 from pipelines.synced import Synced
@@ -78,8 +78,9 @@ def sync(project: Project, options: Options = Options()) -> Synced:
         ServiceError: bucket or Label Studio is away.
     """
     options.check()
-    worktree.refuse_missing(project, PATHS)
     with lease.alone(project):
+        worktree.refuse_merging(project)
+        worktree.refuse_missing(project, PATHS)
         for _ in range(ATTEMPTS - 1):
             try:
                 return _sync_once(project, _state(project), options)
@@ -108,22 +109,26 @@ def _sync_once(project: Project, state: State, options: Options) -> Synced:
     ours = (repository.pointer(LABELS), repository.pointer(SERIES))
     settled = found.quiet and (config is None or config.settled) and ours == (state.labels, state.series)
     settled = settled and not state.pushing and worktree.is_current(project, folders)
+    if not options.dry_run:
+        commit_model(project)
     if settled and not repository.changed(PATHS):
         if not options.dry_run:
+            basis.forget(project)
             theirs.agree(remote, state, found, ())
         return Synced(labels=ours[0], aside=_aside(found))
-    base = _base(project, state)
+    base = basis.find(project, state, found)
     merged = theirs.merge(repository, remote, base[0], state, found, options.settlement)
     series = None
     if found.series is not None:
         series = recordings.merge(project, base[1], found.series, options.settlement)
     sides = Sides(merged, series, config)
+    options.settlement.refuse_unknown()
     open_ = [*merged.conflicts, *(series.conflicts if series else ())]
     if options.dry_run:
         return _planned(sides, found, open_)
     conflicts.refuse(open_)
     worktree.restore(project, folders)
-    return _bring_together(project, state, found, sides, options)
+    return _bring_together(project, state, base, found, sides, options)
 
 
 def _look(project: Project, state: State, options: Options) -> tuple[Theirs, ConfigMerge | None]:
@@ -164,10 +169,13 @@ def _planned(sides: Sides, found: Theirs, open_: list[Conflict]) -> Synced:
     )
 
 
-def _bring_together(project: Project, state: State, found: Theirs, sides: Sides, options: Options) -> Synced:
+def _bring_together(
+    project: Project, state: State, base: basis.Base, found: Theirs, sides: Sides, options: Options
+) -> Synced:
     repository, merged = project.repository, sides.labels
-    commit_model(project)
-    warnings = incoming.take(project, sides) if options.pull else []
+    warnings: list[str] = []
+    if options.pull:
+        warnings, base = incoming.take(project, state, base, sides)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     changed = repository.changed(PATHS)
     commit, subject = incoming.commit(project, changed, hashes)
@@ -185,11 +193,15 @@ def _bring_together(project: Project, state: State, found: Theirs, sides: Sides,
                     project.studio, state.project, merged.outgoing, merged.numbers, ids, holder.beat
                 )
                 state = holder.state
-    new = _agreed(state, hashes, sides, options, ids)
+    new = _agreed(project, state, hashes, sides, options, ids)
     if new != state:
         new = lease.write(project, new)
     worktree.remember(project, _folders(found))
-    if (new.labels, new.series) == hashes and not _left(sides, options):
+    if _left(sides, options):
+        labels_ = basis.given(project, base[0], merged.outgoing) if options.push else base[0]
+        basis.note(project, new, hashes[0], (labels_, base[1]))
+    else:
+        basis.forget(project)
         theirs.agree(project.remote, new, found, _rewritten(merged, ids))
     return Synced(
         commit=commit,
@@ -204,13 +216,19 @@ def _bring_together(project: Project, state: State, found: Theirs, sides: Sides,
 
 
 def _agreed(
-    state: State, hashes: tuple[str, str], sides: Sides, options: Options, ids: dict[str, str]
+    project: Project,
+    state: State,
+    hashes: tuple[str, str],
+    sides: Sides,
+    options: Options,
+    ids: dict[str, str],
 ) -> State:
     """The state that is true now. Where one side still has to take something over, the base stays what it was."""
     new = replace(state, ids=ids, pushing="")
     if _left(sides, options):
         return new
-    new = new.follow(*hashes)
+    commit = next((found.commit for found in project.repository.synced_commits()), "")
+    new = new.follow(*hashes, commit)
     if sides.config and (sides.config.settled or (options.pull and options.push)):
         new = replace(new, label_config=sides.config.md5)
     return new
@@ -227,23 +245,3 @@ def _rewritten(merged: Labels, ids: dict[str, str]) -> list[int]:
     """Numbers of annotations whose objects Label Studio writes or deletes because of this sync."""
     made = [int(number) for number in ids if number not in merged.ids]
     return [*merged.numbers.values(), *made]
-
-
-def _base(project: Project, state: State) -> tuple[str, str]:
-    """Labels and series of the newest sync that this clone has in its history.
-
-    A clone that somebody else's sync has left behind lacks that label commit: for it everything since its own
-    last one is news. A clone that has it, and an older `data/labels.dvc` in its work tree, wants the old labels.
-    """
-    repository = project.repository
-    synced = ((state.labels, state.series), *state.history)
-    if synced[0] == (repository.pointer(LABELS), repository.pointer(SERIES)):
-        return synced[0]
-    # After a rollback the same state stands there twice; the newest is meant.
-    known = {pair: place for place, pair in reversed(list(enumerate(synced)))}
-    found = len(synced)
-    for commit in repository.synced_commits():
-        found = min(found, known.get((commit.labels, commit.series), found))
-        if found == 0:
-            break
-    return synced[found] if found < len(synced) else ("", "")

@@ -9,13 +9,14 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import get_ident
 
 from storage import process
 from storage.files import dir_listing, md5_bytes
 from storage.git import Git
 
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
-STORING = "store."  # begins the name of an object that is being written; the process id follows
+STORING = "store."  # begins the name of an object that is being written; process and thread follow
 PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
 
 
@@ -43,6 +44,12 @@ class Cache(Git):
             self._put(md5, files[name])
         return self._put_listing({**(kept or {}), **hashes})
 
+    def keep(self, data: bytes) -> str:
+        """Put one file into the local DVC cache; returns its hash."""
+        md5 = md5_bytes(data)
+        self._put(md5, data)
+        return md5
+
     def _put_listing(self, hashes: Mapping[str, str]) -> str:
         listing = dir_listing(hashes)
         md5 = md5_bytes(listing) + ".dir"
@@ -53,8 +60,8 @@ class Cache(Git):
         path = self._cached(md5)
         if path.exists():
             return
-        # Beside the cache, where DVC looks for no objects; the process id keeps two that store the same apart.
-        beside = self._tmp / f"{STORING}{os.getpid()}"
+        # Beside the cache, where DVC looks for no objects; process and thread keep two that store the same apart.
+        beside = self._tmp / f"{STORING}{os.getpid()}.{get_ident()}"
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)
         beside.write_bytes(data)

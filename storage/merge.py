@@ -55,14 +55,31 @@ class Settlement:
     Attributes:
         all: `ours` or `theirs` for every conflict not named; "" leaves those open.
         named: side by the conflict's name.
+        met: names of the conflicts that came up.
     """
 
     all: str = ""
     named: Mapping[str, str] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set, compare=False)
 
     def side(self, name: str) -> str:
         """`ours`, `theirs`, or "" where it is not settled."""
+        self.met.add(name)
         return self.named.get(name, self.all)
+
+    def refuse_unknown(self) -> None:
+        """Refuse names that nothing was asked by, once all has been merged.
+
+        Raises:
+            InputError: there is no such conflict.
+        """
+        unknown = sorted(self.named.keys() - self.met)
+        if unknown:
+            raise InputError(
+                f"there is no conflict {', '.join(map(repr, unknown))}",
+                why="nothing was written",
+                cure="the same command without --settle lists the conflicts",
+            )
 
     @classmethod
     def parse(cls, all_: str, words: list[str]) -> Settlement:

@@ -118,15 +118,13 @@ def _refuse_overtaken(studio: LabelStudio, number: int, change: Change[Record]) 
         )
 
 
-def adopt(
-    ours: Mapping[str, Record], theirs: Mapping[str, Record], owner: Callable[[], str]
-) -> dict[str, str]:
+def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], studio: LabelStudio) -> dict[str, str]:
     """Recognise annotations that were made again but not remembered, because the push was cut off.
 
     Args:
         ours: records by id.
         theirs: the same.
-        owner: the token's user, who makes the annotations of people whom Label Studio does not know.
+        studio: whose token makes the annotations of people whom Label Studio does not know.
 
     Returns:
         The record id that an unknown record of `theirs` should keep, by the id it has now.
@@ -137,8 +135,10 @@ def adopt(
     found = _pair(lost, new, lambda name: _content(ours[name]), lambda name: _content(theirs[name]))
     lost = [name for name in lost if name not in found.values()]
     made = [name for name in new if name not in found]
+    known = set(studio.users().values()) if lost and made else set()
+    lost = [name for name in lost if ours[name]["annotator"] not in known]
     if lost and made:
-        me = owner()
+        me = studio.whoami()
         mine = [name for name in made if theirs[name]["annotator"] == me]
         found |= _pair(
             lost, mine, lambda name: _content(ours[name], me), lambda name: _content(theirs[name], me)

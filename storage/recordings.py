@@ -11,7 +11,7 @@ from storage.errors import InputError
 from storage.files import write_bytes
 from storage.git import SERIES
 from storage.keys import series_key
-from storage.merge import OPEN, Merge, Settlement, three_way, whole
+from storage.merge import OPEN, Change, Merge, Settlement, three_way, whole
 from storage.progress import track
 from storage.project import Project
 
@@ -29,7 +29,12 @@ def merge(
     """
     repository = project.repository
     was, ours = (by_series(repository.folder(md5)) for md5 in (base, repository.pointer(SERIES)))
-    return three_way(was, ours, theirs, operator.eq, whole(settlement, "series"))
+    found = three_way(was, ours, theirs, operator.eq, whole(settlement, "series"))
+    # A recording is never deleted from the bucket, which all branches share: what lacks here comes back.
+    back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
+    merged = found.merged | {c.name: c.after for c in back if c.after is not None}
+    outgoing = [c for c in found.outgoing if c.after is not None]
+    return Merge(merged, [*found.incoming, *back], outgoing, found.conflicts)
 
 
 def by_series(folder: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +55,10 @@ def take(project: Project, series: Merge[str]) -> None:
     _clean(project, {paths[key] for key in series.merged}, {paths[key] for key in incoming})
 
     def fetch(key: str) -> None:
-        write_bytes(paths[key], project.bucket.get(series_key(key))[0])
+        data = project.bucket.get(series_key(key))[0]
+        # Into the cache first: what a killed run leaves in the work tree can then be told from a person's file.
+        project.repository.keep(data)
+        write_bytes(paths[key], data)
 
     wanted = [key for key, md5 in incoming.items() if md5 is not None]
     for _ in track(parallel(fetch, wanted), "fetching recordings", len(wanted)):
@@ -59,7 +67,7 @@ def take(project: Project, series: Merge[str]) -> None:
 
 def give(project: Project, series: Merge[str]) -> None:
     """Put into the bucket what the work tree has and the bucket lacks."""
-    wanted = [change.name for change in series.outgoing if change.after is not None]
+    wanted = [change.name for change in series.outgoing]
 
     def put(key: str) -> None:
         data = (project.root / SERIES / f"{key}.csv").read_bytes()

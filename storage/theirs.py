@@ -19,7 +19,7 @@ from storage.mirror import Row
 from storage.outgoing import adopt
 from storage.remote import Remote
 from storage.repository import Repository
-from storage.snapshot import find
+from storage.snapshot import edit, find
 from storage.state import State
 
 
@@ -151,10 +151,12 @@ class Labels(LabelMerge):
     Attributes:
         ids: record ids of annotations that were made again, by their number in Label Studio.
         numbers: number in Label Studio of the annotations that ours changed.
+        theirs: shards as the bucket has them, where ours has something that it lacks.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    theirs: dict[str, bytes] = field(default_factory=dict)
 
 
 def merge(
@@ -190,9 +192,12 @@ def merge(
             theirs, numbers = _shard(remote.mirror.of_shard(remote.annotations_prefix, name), state.ids)
             our = parse(our_bytes, name)
             base_records = parse(shard_bytes(repository, was.get(name)), name)
-        _keep_identity(remote, our, theirs, numbers, result.ids)
+        _keep_identity(remote, base_records | our, theirs, numbers, result.ids)
         before = len(result.outgoing)
         result.add(name, our_bytes, (base_records, our, theirs), settlement)
+        if len(result.outgoing) > before:
+            held = {record: theirs.get(record) for record in our.keys() | theirs.keys()}
+            result.theirs[name] = edit(our_bytes, held)
         result.numbers |= {c.name: numbers[c.name] for c in result.outgoing[before:] if c.name in numbers}
     return result
 
@@ -210,14 +215,14 @@ def _shard(rows: Iterable[Row], ids: Mapping[str, str]) -> tuple[Shard, dict[str
 
 
 def _keep_identity(
-    remote: Remote, our: Shard, theirs: Shard, numbers: dict[str, int], ids: dict[str, str]
+    remote: Remote, known: Shard, theirs: Shard, numbers: dict[str, int], ids: dict[str, str]
 ) -> None:
     """Recognise annotations that were made again, and give them back id and annotator."""
-    for name, keeps in adopt(our, theirs, remote.studio.whoami).items():
+    for name, keeps in adopt(known, theirs, remote.studio).items():
         record, number = theirs.pop(name), numbers.pop(name)
         theirs[keeps], numbers[keeps] = record | {"id": keeps}, number
         ids[str(number)] = keeps
-    for name in our.keys() & theirs.keys():
+    for name in known.keys() & theirs.keys():
         # Made again by whoever had the token where the annotator has left: still that person's annotation.
         if ids.get(str(numbers[name])) == name:
-            theirs[name] = theirs[name] | {"annotator": our[name]["annotator"]}
+            theirs[name] = theirs[name] | {"annotator": known[name]["annotator"]}

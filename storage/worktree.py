@@ -15,12 +15,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storage import git_locks
-from storage.errors import InputError
+from storage.errors import ConflictError, InputError
 from storage.git import LABELS, SERIES
 from storage.project import Project
 
 FOLDERS = (LABELS, SERIES)
-WRITING = "writing"  # what stands there while a sync writes: what is in the folders can be had again
+# What Labeltrail writes beside the folders; on its way to its place it is called `.part`.
+OURS = (
+    f"{LABELS}.dvc",
+    f"{SERIES}.dvc",
+    "data/tasks.jsonl",
+    "data/sets.csv",
+    "data/label_config.xml",
+    "dvc.lock",
+)
 HOOK = """#!/bin/sh
 # Written by labeltrail: data/ follows what git checks out.
 test ! -f data/labels.dvc || exec "{dvc}" checkout --quiet --allow-missing
@@ -29,9 +37,10 @@ test ! -f data/labels.dvc || exec "{dvc}" checkout --quiet --allow-missing
 
 def sweep(project: Project) -> None:
     """Delete what a run that was killed left half done: files on their way to their place, and git's locks."""
-    for folder in (project.root, project.root / "data"):
-        for path in folder.glob("*.part"):
-            path.unlink(missing_ok=True)
+    for name in OURS:
+        (project.root / f"{name}.part").unlink(missing_ok=True)
+    for path in (*(project.root / LABELS).glob("*.jsonl.part"), *(project.root / SERIES).rglob("*.csv.part")):
+        path.unlink(missing_ok=True)
     git_locks.free(git_locks.found(project.root), project.root)
 
 
@@ -47,23 +56,38 @@ def refuse_missing(project: Project, paths: Iterable[str]) -> None:
         )
 
 
+def refuse_merging(project: Project) -> None:
+    """In the middle of a git merge the work tree holds neither side's labels.
+
+    Raises:
+        ConflictError: git merges, or picks or reverts a commit.
+    """
+    git = project.root / project.repository.git("rev-parse", "--git-dir").strip()
+    going = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
+    if going:
+        word = going[0].removesuffix("_HEAD").lower().replace("_", "-")
+        raise ConflictError(
+            f"a git {word} is going on in this clone",
+            where=str(project.root),
+            why="nothing was written",
+            cure=f"finish it (git commit), or git {word} --abort; then the same command again",
+        )
+
+
 def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:
     """Whether no file changed since this clone last saw folders and pointers agree; reads no file."""
     return all(project.mirror.note(_note(name)) == _fingerprint(project, name) for name in folders)
 
 
 def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
-    """Put the folders right; what a sync that was cut off left in them is given up.
+    """Put the folders right, whatever git or a sync that was cut off left in them.
 
     Raises:
         InputError: they hold something that is in no label commit.
     """
     for name in folders:
-        if not is_current(project, [name]):
-            force = project.mirror.note(_note(name)) == WRITING
-            if project.repository.pointer(name):
-                project.repository.checkout(name, force=force)
-        project.mirror.set_note(_note(name), WRITING)
+        if not is_current(project, [name]) and project.repository.pointer(name):
+            project.repository.checkout(name)
 
 
 def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from storage.bucket import Bucket, parallel
-from storage.errors import InputError, NotFoundError
+from storage.errors import ConflictError, InputError, NotFoundError
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
@@ -36,6 +36,7 @@ CREATE TABLE moved (
 ) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+PATIENCE = 30.0  # seconds that another command may hold the file; it is written to for moments
 LAST = "\U0010ffff"  # sorts behind every key
 MARK = """
 INSERT OR IGNORE INTO moved
@@ -68,7 +69,10 @@ class Mirror:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = self._open(path)
+            with _busy_is_said():
+                self._db = self._open(path)
+        except sqlite3.OperationalError:
+            raise  # the file is well; it is the disk, or whoever may read it
         except sqlite3.DatabaseError:
             for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
                 path.with_name(path.name + part).unlink(missing_ok=True)
@@ -76,7 +80,7 @@ class Mirror:
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path)
+        db = sqlite3.connect(path, timeout=PATIENCE)
         # A write waits for no disk. What a crash of the machine takes of the newest is looked at again.
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -186,7 +190,7 @@ class Mirror:
         found = list(rows)
         values = ((r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in found)
         keys = [(row.key,) for row in found]
-        with self._db:
+        with self._changes():
             self._db.executemany(MARK, keys)  # what it was,
             insert = "INSERT OR REPLACE INTO object (key, etag, value, problem) VALUES (?, ?, ?, ?)"
             self._db.executemany(insert, values)
@@ -195,7 +199,7 @@ class Mirror:
     def forget(self, keys: Iterable[str]) -> None:
         """Forget rows, and remember that they moved."""
         found = [(key,) for key in keys]
-        with self._db:
+        with self._changes():
             self._db.executemany(MARK, found)
             self._db.executemany("DELETE FROM object WHERE key = ?", found)
 
@@ -211,7 +215,7 @@ class Mirror:
 
     def settle(self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[str]) -> None:
         """Forget what moved, but for the keys that are `still` on their way, and remember notes: all or none."""
-        with self._db:
+        with self._changes():
             self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
             self._db.executemany(MARK, ((key,) for key in still))
             self._db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", notes)
@@ -225,10 +229,36 @@ class Mirror:
 
     def set_note(self, name: str, value: str) -> None:
         """Remember a word."""
-        with self._db:
+        with self._changes():
             self._db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _changes(self) -> Iterator[None]:
+        """All or none of what is written within."""
+        with _busy_is_said(), self._db:
+            yield
 
     def close(self) -> None:
         """Let go of the file."""
         with suppress(sqlite3.Error):
             self._db.close()
+
+
+@contextmanager
+def _busy_is_said() -> Iterator[None]:
+    """Turn the error of a file that somebody else holds into one that a person can mend.
+
+    Raises:
+        ConflictError: another command holds it, for longer than any of ours should.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        raise ConflictError(
+            "another labeltrail command is at work in this clone",
+            where=str(PATH),
+            why=str(error),
+            cure="the same command again, once that one has ended",
+        ) from error

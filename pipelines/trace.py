@@ -14,6 +14,7 @@ from typing import Any
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
 from storage.git import LABELS, SERIES, parse_pointer
+from storage.labels import records
 from storage.lineage import Lineage, Model
 from storage.project import Project
 
@@ -117,7 +118,7 @@ def _published(project: Project) -> bool:
 
 def _annotation(project: Project, thing: str) -> Trace | None:
     labels = project.repository.pointer(LABELS)
-    for record in lineage.records(project.repository, labels):
+    for record in records(project.repository, labels):
         if thing in (record["id"], record["id"].partition("-")[0]):
             facts = {
                 "id": record["id"],
@@ -136,7 +137,7 @@ def _series(project: Project, thing: str) -> Trace | None:
     if f"{thing}.csv" not in recordings:
         return None
     row = sets.read(project.root / sets.PATH).get(thing)
-    found = lineage.records(project.repository, project.repository.pointer(LABELS))
+    found = records(project.repository, project.repository.pointer(LABELS))
     ids = [record["id"] for record in found if record["series"] == thing]
     facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
     models = [m for m in _models(project) if thing in m.annotations]

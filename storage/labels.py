@@ -22,6 +22,7 @@ Shard = dict[str, Record]
 def records(repository: Repository, labels: str) -> Iterator[Record]:
     """The records of a label snapshot, by shard, from the DVC cache or its remote."""
     shards = repository.folder(labels)
+    repository.require(shards.values())  # one by one they would take minutes from the remote
     for name, md5 in sorted(shards.items()):
         yield from snapshot.parse_shard(repository.read([md5])[md5], f"{LABELS}/{name}")
 

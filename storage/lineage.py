@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage import snapshot
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import NotFoundError
-from storage.git import LABELS, LabelCommit
+from storage.git import LabelCommit
+from storage.labels import records
 from storage.repository import Repository
 from storage.snapshot import Record
 
@@ -190,14 +190,6 @@ def trace(repository: Repository, model: Model) -> Lineage:
         annotations=dict(sorted(found.items())),
         recordings={key: recordings[key] for key in sorted(recordings)},
     )
-
-
-def records(repository: Repository, labels: str) -> Iterator[Record]:
-    """The records of a label snapshot, by shard, from the DVC cache or its remote."""
-    shards = repository.folder(labels)
-    data = repository.read(shards.values())
-    for name, md5 in shards.items():
-        yield from snapshot.parse_shard(data[md5], f"{LABELS}/{name}")
 
 
 def _model(files: dict[str, bytes], code: str) -> Model:

@@ -79,7 +79,7 @@ class Repository(Cache):
         from dvc.exceptions import DvcException
 
         for path in paths:
-            self._require(self.folder(self.pointer(path)).values())
+            self.require(self.folder(self.pointer(path)).values())
         try:
             with redirect_stdout(io.StringIO()):
                 self._dvc.checkout([str(self.root / f"{path}.dvc") for path in paths], force=force)
@@ -100,7 +100,7 @@ class Repository(Cache):
         """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
         md5 = md5 or self._put_listing({})
         files = self.folder(md5)
-        self._require(files.values())
+        self.require(files.values())
         size = sum(self._cached(found).stat().st_size for found in files.values())
         name = Path(path).name
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
@@ -180,10 +180,15 @@ class Repository(Cache):
             NotFoundError: neither has one of them; names the hash.
         """
         wanted = sorted(set(hashes))
-        self._require(wanted)
+        self.require(wanted)
         return {md5: self._cached(md5).read_bytes() for md5 in wanted}
 
-    def _require(self, hashes: Iterable[str]) -> None:
+    def require(self, hashes: Iterable[str]) -> None:
+        """Have all of these in the DVC cache, in one go.
+
+        Raises:
+            NotFoundError: neither cache nor remote has one of them; names the hash.
+        """
         missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
         if missing:
             self._fetch(missing)
@@ -216,7 +221,6 @@ class Repository(Cache):
                 f"{len(lost)} object(s) are neither in the DVC cache nor in its remote",
                 where=f"remote {REMOTE!r}: files/md5/{lost[0][:2]}/{lost[0][2:]}"
                 + (f" ({what})" if what else ""),
-                why="all other label commits and models still work" if what else "",
                 cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
             )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.line import Json, app, next_step, project_here, say
+from pipelines.commands.settling import Ours, Settle, Theirs, settlement
 
 
 @app.command()
@@ -18,12 +19,9 @@ def sync(
         bool, typer.Option("--push", help="Only bring the work tree's labels into Label Studio.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
-    ours: Annotated[bool, typer.Option("--ours", help="Settle conflicts: keep the work tree's.")] = False,
-    theirs: Annotated[bool, typer.Option("--theirs", help="Settle conflicts: take Label Studio's.")] = False,
-    settle: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=ours|theirs", help="Settle one conflict; may be repeated."),
-    ] = None,
+    ours: Ours = False,
+    theirs: Theirs = False,
+    settle: Settle = None,
     annotation: Annotated[
         list[int] | None,
         typer.Option(metavar="NUMBER", help="Look at this annotation of Label Studio only; may be repeated."),
@@ -39,15 +37,14 @@ def sync(
     """
     from pipelines.sync import Options
     from pipelines.sync import sync as bring_together
-    from storage.merge import OURS, THEIRS, Settlement
 
-    if (pull and push) or (ours and theirs):
-        raise typer.BadParameter("one of them, or neither", param_hint="--pull/--push, --ours/--theirs")
+    if pull and push:
+        raise typer.BadParameter("--pull and --push exclude each other")
     options = Options(
         pull=not push,
         push=not pull,
         dry_run=dry_run,
-        settlement=Settlement.parse(OURS if ours else THEIRS if theirs else "", settle or []),
+        settlement=settlement(ours, theirs, settle),
         annotations=tuple(annotation) if annotation else None,
     )
     done = bring_together(project_here(), options)

@@ -6,7 +6,7 @@ taken apart at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from storage import snapshot
@@ -68,21 +68,53 @@ class LabelMerge:
     conflicts: list[Conflict] = field(default_factory=list)
     labeled: set[str] = field(default_factory=set)
 
-    def add(self, name: str, ours: bytes, sides: tuple[Shard, Shard, Shard], settlement: Settlement) -> None:
-        """Merge one shard, or some of its records: base, ours and theirs."""
+    def add(
+        self,
+        name: str,
+        ours: bytes,
+        sides: tuple[Shard, Shard, Shard],
+        settlement: Settlement,
+        agreed: Shard | None = None,
+    ) -> None:
+        """Merge one shard, or some of its records.
+
+        Args:
+            name: of the shard.
+            ours: its bytes.
+            sides: base, ours and theirs.
+            settlement: how conflicts were settled.
+            agreed: what a sync that ours does not know of has written: taken to the byte where it says the same.
+        """
         merge = three_way(*sides, snapshot.same, combiner(settlement))
         self.conflicts += merge.conflicts
         self.outgoing += merge.outgoing
         for change in (*merge.incoming, *merge.outgoing):
             if change.after is not None and not change.after["was_cancelled"]:
                 self.labeled.add(change.after["series"])
-        if merge.incoming:
-            self.shards[name] = (ours, snapshot.edit(ours, {c.name: c.after for c in merge.incoming}))
+        incoming = {change.name: change.after for change in merge.incoming}
+        incoming |= _in_other_words(agreed or {}, merge.merged, incoming.keys(), sides)
+        if incoming:
+            self.shards[name] = (ours, snapshot.edit(ours, incoming))
 
     def incoming(self) -> Iterator[Change[Record]]:
         """What ours has to take over, by shard."""
         for before, after in self.shards.values():
             yield from between(before, after)
+
+
+def _in_other_words(
+    agreed: Shard, merged: Shard, incoming: Set[str], sides: tuple[Shard, Shard, Shard]
+) -> Shard:
+    """Records of `agreed` that say what the merged ones say in other bytes, where ours has none of its own."""
+    base, ours, _ = sides
+    return {
+        name: record
+        for name, record in agreed.items()
+        if name in merged
+        and (name in incoming or ours.get(name) == base.get(name))
+        and record != ours.get(name)
+        and snapshot.same(record, merged[name])
+    }
 
 
 def merge(

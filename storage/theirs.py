@@ -173,6 +173,7 @@ def merge(
         settlement: how conflicts were settled.
     """
     was, ours = repository.folder(base), repository.folder(repository.pointer(LABELS))
+    agreed = was if base == state.labels else repository.folder(state.labels)
     result = Labels(ids=dict(state.ids))
     known = found.known and base == state.labels
     names = set(differing(was, ours)) | {name for name in found.moved if name}
@@ -192,9 +193,12 @@ def merge(
             theirs, numbers = _shard(remote.mirror.of_shard(remote.annotations_prefix, name), state.ids)
             our = parse(our_bytes, name)
             base_records = parse(shard_bytes(repository, was.get(name)), name)
-        _keep_identity(remote, base_records | our, theirs, numbers, result.ids)
+        others: Shard = {}  # what a sync that is news to ours has written
+        if agreed.get(name) != was.get(name):
+            others = parse(shard_bytes(repository, agreed.get(name)), name)
+        _keep_identity(remote, base_records | others | our, theirs, numbers, result.ids)
         before = len(result.outgoing)
-        result.add(name, our_bytes, (base_records, our, theirs), settlement)
+        result.add(name, our_bytes, (base_records, our, theirs), settlement, others)
         if len(result.outgoing) > before:
             held = {record: theirs.get(record) for record in our.keys() | theirs.keys()}
             result.theirs[name] = edit(our_bytes, held)

@@ -1,0 +1,104 @@
+"""A stand-in for Label Studio that writes the same objects to the bucket, for tests of very many steps.
+
+It knows what sync asks for and no more. Its clock goes on by a second with every change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from storage.bucket import Bucket
+from storage.errors import NotFoundError
+from storage.labelstudio import Task
+from tests.conftest import CONFIG
+
+USERS = {1: "ann@example.com", 2: "ben@example.com"}
+PROJECT = 1
+
+
+class QuickStudio:
+    """One project with a task for each series; the target storage is the bucket's `main/annotations/`."""
+
+    url = "http://quick.example"
+
+    def __init__(self, bucket: Bucket, series: list[str]) -> None:
+        self.bucket, self.config = bucket, CONFIG
+        self.series = dict(enumerate(series, 1))
+        self.held: dict[int, dict[str, Any]] = {}
+        self.made = 0
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.touched = dict.fromkeys(self.series, self.now)
+
+    # -- what sync reads --------------------------------------------------------------------------
+
+    def project(self, number: int) -> dict[str, Any]:
+        skipped = sum(bool(a["was_cancelled"]) for a in self.held.values())
+        return {
+            "id": number,
+            "label_config": self.config,
+            "description": f"Labeltrail: {self.bucket.url('main')}",
+            "task_number": len(self.series),
+            "total_annotations_number": len(self.held) - skipped,
+            "skipped_annotations_number": skipped,
+        }
+
+    def storages(self, number: int) -> tuple[list[Any], list[Any]]:
+        return [], []
+
+    def drafts(self, number: int) -> list[Any]:
+        return []
+
+    def users(self) -> dict[int, str]:
+        return USERS
+
+    def whoami(self) -> str:
+        return USERS[1]
+
+    def tasks(self, number: int, since: datetime | None = None) -> Iterator[Task]:
+        for task, series in self.series.items():
+            if since is None or self.touched[task] > since:
+                ids = tuple(n for n, a in self.held.items() if a["task"] == task)
+                yield Task(task, {"series": series}, f"main/tasks/{series}.json", ids, self.touched[task])
+
+    def annotations(self, task: int) -> list[dict[str, Any]]:
+        return [self.annotation(n) for n, a in self.held.items() if a["task"] == task]
+
+    def annotation(self, number: int) -> Any:
+        found = self.held.get(number)
+        return found and json.loads(json.dumps(found))
+
+    # -- what people and sync change --------------------------------------------------------------
+
+    def annotate(self, task: int, result: list[Any], **fields: Any) -> int:
+        self.made += 1
+        facts = {"completed_by": 1, "was_cancelled": False, "ground_truth": False, "created_at": self._tick()}
+        self.held[self.made] = {"id": self.made, "task": task, **facts, **fields, "result": result}
+        self._save(self.made)
+        return self.made
+
+    def update_annotation(self, number: int, **fields: Any) -> None:
+        if number not in self.held:
+            raise NotFoundError("it is gone")
+        self.held[number] |= json.loads(json.dumps(fields))
+        self._save(number)
+
+    def delete_annotation(self, number: int) -> None:
+        self.touched[self.held.pop(number)["task"]] = datetime.fromisoformat(self._tick())
+        self.bucket.delete([f"main/annotations/{number}"])
+
+    def _save(self, number: int) -> None:
+        found = self.held[number]
+        found["updated_at"] = self._tick()
+        self.touched[found["task"]] = datetime.fromisoformat(found["updated_at"])
+        series = self.series[found["task"]]
+        data = {"series": series, "csv": self.bucket.url(f"series/{series}.csv")}
+        user = {"id": found["completed_by"], "email": USERS[found["completed_by"]]}
+        whole = found | {"completed_by": user, "task": {"id": found["task"], "data": data}}
+        self.bucket.put(f"main/annotations/{number}", json.dumps(whole).encode())
+
+    def _tick(self) -> str:
+        self.now += timedelta(seconds=1)
+        return self.now.isoformat()

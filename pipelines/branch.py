@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipelines.lease import exclusive
 from storage import branches, filling, label_config
 from storage.errors import ConflictError, InputError
 from storage.git import Git
@@ -64,6 +65,7 @@ class Branched:
         return text
 
 
+@exclusive
 def branch(project: Project, name: str, start: str = "") -> Branched:
     """Make a branch at the commit that is checked out, or at another one.
 

@@ -10,6 +10,7 @@ from storage import branches
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import NotFoundError
+from storage.git import prefix_of
 from storage.project import Project
 from storage.remote import Remote
 
@@ -61,7 +62,7 @@ def listing(project: Project) -> list[Facts]:
     """All branches, by name; those that only the bucket has last."""
     names = branches.names(project.repository)
     current = project.repository.git("branch", "--show-current").strip()
-    known = {branches.prefix_of(name) for name in names}
+    known = {prefix_of(name) for name in names}
     others = [folder for folder in branches.in_bucket(project.bucket) if folder not in known]
     found = [_facts(project, name, name == current) for name in sorted(names)]
     return found + [Facts(folder, here=False, url=_url(project, folder)) for folder in others]
@@ -79,7 +80,7 @@ def _facts(project: Project, name: str, checked_out: bool) -> Facts:
         annotations=_count(project, newest.labels) if newest else 0,
         metric=metric,
         score=score,
-        url=_url(project, branches.prefix_of(name)),
+        url=_url(project, prefix_of(name)),
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipelines.lease import exclusive
 from storage import branches
 from storage.errors import InputError, LabeltrailError, NotFoundError
-from storage.git import LABELS
+from storage.git import LABELS, Git, prefix_of
 from storage.history import plural
 from storage.label_config import PATH as CONFIG
 from storage.project import Project
@@ -58,33 +59,53 @@ def loss(project: Project, name: str) -> Loss:
     """What would be lost; changes nothing.
 
     Raises:
-        InputError: it is checked out.
+        InputError: it is checked out, or another branch lies in its place of the bucket.
         NotFoundError: neither git, the bucket nor Label Studio knows it.
     """
     repository = project.repository
-    if name == repository.git("branch", "--show-current").strip():
-        raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
+    _refuse(repository, name)
     commit = branches.names(repository).get(name)
-    remote = Remote(project.bucket, project.studio, project.mirror, branches.prefix_of(name), "")
+    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = remote.state()
     marked = remote.studio.marked(project.bucket.url(remote.prefix))
     objects = sum(1 for _ in project.bucket.objects(f"{remote.prefix}/"))
-    if branches.prefix_of(name) in branches.SHARED or not (commit or state or marked or objects):
+    if remote.prefix in branches.SHARED or not (commit or state or marked or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
     return Loss(
         name, tuple(marked), objects, _commits(project, name, commit), _unsynced(project, name, state)
     )
 
 
+@exclusive
 def drop(project: Project, found: Loss) -> None:
-    """Delete it: what could write into the bucket first, `sync.json` and the git branch last."""
-    remote = Remote(project.bucket, project.studio, project.mirror, branches.prefix_of(found.branch), "")
+    """Delete it: what could write into the bucket first, `sync.json` and the git branch last.
+
+    Raises:
+        InputError: as `loss`: somebody may have checked it out since.
+    """
+    _refuse(project.repository, found.branch)
+    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
     for number in found.projects:
         remote.studio.delete_project(number)
     for part in (remote.annotations_prefix, remote.tasks_prefix, f"{remote.prefix}/"):
         project.bucket.delete_prefix(part)
     if found.branch in branches.names(project.repository):
         project.repository.git("branch", "--quiet", "-D", found.branch)
+
+
+def _refuse(git: Git, name: str) -> None:
+    """Refuse to take what the branch that is checked out, or any other one, lives on."""
+    if name == git.git("branch", "--show-current").strip():
+        raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
+    others = branches.sharing(git, name)
+    if others:
+        here = name in branches.names(git)
+        raise InputError(
+            f"branch {name!r} has no place of its own in the bucket",
+            where=f"{prefix_of(name)}/",
+            why=f"branch {others[0]!r} lies there: its project and labels would go",
+            cure=f"git branch -D {name} gives up this git branch alone" if here else "labeltrail branches",
+        )
 
 
 def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One at a time: two syncs of one clone, and two clones that change annotations in Label Studio.
+"""One at a time: two commands in one clone, and two clones that change annotations in Label Studio.
 
 What a sync reads it may read while another one writes: `sync.json` is replaced only if it is still the one that was
 read, and whoever loses starts again. Changes in Label Studio cannot be taken back so easily; whoever makes them says
@@ -8,10 +8,14 @@ that was killed.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
 from storage import process, worktree
@@ -26,15 +30,45 @@ PATIENCE = 20.0  # seconds without a new word after which somebody is taken for 
 POLL = 0.5
 GRACE = 2.0  # seconds that Label Studio has to end what a run of this clone had asked for when it was killed
 NOTE = "pushing"
+WAITING = "another command is at work in this clone; waiting for it"
+HELD = threading.local()  # locks of this thread: a file lock does not know its owner again
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @contextmanager
 def alone(project: Project) -> Iterator[None]:
-    """One sync of a clone at a time; another one waits. What one that was killed left half done goes."""
-    path = project.root / ".labeltrail" / "lock"
-    with process.lock(path, lambda: console.print("another sync of this clone is going on; waiting for it")):
-        worktree.sweep(project)
+    """One command that changes a clone at a time; another one waits. What one that was killed left half done goes.
+
+    A thread that has the clone to itself may enter again: a merge calls sync. Which branch is checked out is read
+    anew after the wait.
+    """
+    path = (project.root / ".labeltrail" / "lock").resolve()
+    held: set[Path] = HELD.__dict__.setdefault("paths", set())
+    if path in held:
         yield
+        return
+    with process.lock(path, lambda: console.print(WAITING)):
+        held.add(path)
+        try:
+            project.forget_branch()
+            worktree.sweep(project)
+            yield
+        finally:
+            held.discard(path)
+
+
+def exclusive(
+    pipeline: Callable[Concatenate[Project, P], R],
+) -> Callable[Concatenate[Project, P], R]:
+    """Have a pipeline run with the clone to itself, from its first look to its last."""
+
+    @wraps(pipeline)
+    def run(project: Project, /, *words: P.args, **options: P.kwargs) -> R:
+        with alone(project):
+            return pipeline(project, *words, **options)
+
+    return run
 
 
 def wait(project: Project) -> State | None:

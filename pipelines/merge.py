@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.incoming import PATHS
+from pipelines.lease import exclusive
 from pipelines.sync import sync
 from storage import branches, drivers, dvc_lock, history, label_config, labels, merging, sets, worktree
 from storage.errors import ConflictError, InputError
@@ -35,6 +36,7 @@ class MergedBranch:
         branch: what was merged.
         commit: the merge commit; "" where there was nothing to merge.
         subject: its first line.
+        kept: subject of the label commit with what no sync had seen here; "" where that was nothing.
         pushed: annotations that were changed in Label Studio.
         left: annotations of the merged branch that no sync has brought in: they did not come along.
         warnings: what else a person should know.
@@ -43,6 +45,7 @@ class MergedBranch:
     branch: str
     commit: str
     subject: str
+    kept: str
     pushed: int
     left: int
     warnings: tuple[str, ...]
@@ -54,6 +57,8 @@ class MergedBranch:
     def lines(self) -> list[str]:
         """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
+        if self.kept:
+            text.append(f"not synced before, so first a label commit of its own: {self.kept}")
         if self.left:
             what = f"{plural(self.left, 'annotation')} of {self.branch} not synced yet, so not merged"
             text.append(f"warning: {what} (labeltrail switch {self.branch}; labeltrail sync)")
@@ -63,13 +68,14 @@ class MergedBranch:
         return text
 
 
+@exclusive
 def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedBranch:
-    """Merge a branch into the one that is checked out, then sync.
+    """Sync the branch that is checked out, merge another one into it, and sync the result.
 
     Raises:
         NotFoundError: there is no such branch.
         InputError: the work tree holds what is in no commit.
-        ConflictError: both changed the same; names each. Nothing was changed.
+        ConflictError: both branches, or this one and Label Studio, changed the same; names each. Nothing was merged.
     """
     repository = project.repository
     repository.branch()
@@ -78,15 +84,19 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
     if dirty:
         cure = f"labeltrail sync, or git commit, or: git checkout HEAD -- {' '.join(dirty)}"
         raise InputError("the work tree holds what is in no commit", where=", ".join(dirty), cure=cure)
+    kept = sync(project)  # a conflict with Label Studio ends it before anything is merged
+    project = Project(project.root)  # the label config may have come in
+    repository = project.repository
     worktree.restore(project)
     worktree.remember(project)
     commit, subject = _commit(repository, name, theirs, settlement)
     if commit:
-        repository.git("merge", "--quiet", "--ff-only", commit)
+        repository.move("merge", "--quiet", "--ff-only", commit)
     _follow(Project(project.root))
     left = _left(project, name)
     synced = sync(Project(project.root))
-    return MergedBranch(name, commit, subject, synced.pushed, left, tuple(synced.warnings))
+    pushed, warnings = kept.pushed + synced.pushed, (*kept.warnings, *synced.warnings)
+    return MergedBranch(name, commit, subject, kept.subject, pushed, left, warnings)
 
 
 def _commit(repository: Repository, name: str, theirs: str, settlement: Settlement) -> tuple[str, str]:
@@ -100,7 +110,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
         raise ConflictError(
             f"files beside the labels conflict between this branch and {name}",
             where=", ".join(others),
-            why="nothing was changed",
+            why="nothing was merged",
             cure=f"labeltrail git-setup; git merge {name}; mend them; git commit; labeltrail sync",
         )
     files, open_ = _files(repository, (base, ours, theirs), settlement)
@@ -109,7 +119,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
         raise ConflictError(
             f"{plural(len(open_), 'conflict')} between this branch and {name}",
             where="\n    ".join(open_),
-            why="nothing was changed",
+            why="nothing was merged",
             cure=f"{command} --ours, {command} --theirs, or one by one: "
             f"{command} --settle {open_[0].partition(' in ')[0]}=ours",
         )

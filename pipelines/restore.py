@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.incoming import PATHS
+from pipelines.lease import exclusive
 from pipelines.model import publish
 from pipelines.sync import sync
 from storage import (
@@ -26,7 +27,7 @@ from storage import (
 )
 from storage.errors import InputError, NotFoundError
 from storage.files import write_bytes
-from storage.git import LABELS, SERIES
+from storage.git import LABELS, SERIES, prefix_of
 from storage.history import plural
 from storage.merge import OPEN, Settlement
 from storage.project import Project
@@ -89,6 +90,7 @@ class Restored:
         return [*text, f"label in {self.url}"]
 
 
+@exclusive
 def restore(project: Project, revision: str = "", settlement: Settlement = OPEN) -> Restored:
     """Bring back recordings, tasks, annotations and predictions.
 
@@ -145,7 +147,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
 
 def _begin(project: Project, branch: str) -> None:
     """The other way round: bucket and Label Studio are there, and git's history is empty."""
-    remote = Remote(project.bucket, project.studio, project.mirror, branches.prefix_of(branch), "")
+    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(branch), "")
     state = remote.state()
     if state is not None and state.project:
         config = str(remote.project(state)["label_config"])

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.incoming import PATHS
-from pipelines.model import PREDICTIONS, publish
+from pipelines.lease import exclusive
+from pipelines.model import PREDICTIONS, commit_model, publish
 from storage import branches, dvc_lock, label_config, worktree
 from storage.errors import InputError
 from storage.git import LABELS, SERIES
@@ -47,14 +48,20 @@ class Switched:
         return text
 
 
+@exclusive
 def switch(project: Project, name: str) -> Switched:
     """Check out a branch: files of git, labels, recordings, and what else its `dvc.lock` names and is at hand.
 
+    The branch that is left keeps its model, in a commit of its own.
+
     Raises:
         NotFoundError: there is no such branch.
-        InputError: labels or settings of the work tree are in no commit.
+        InputError: labels or settings of the work tree are in no commit, or other files that git would overwrite.
+        ConflictError: a git merge is going on.
+        ServiceError: the DVC remote does not take the model of the branch that is left.
     """
     repository = project.repository
+    worktree.refuse_merging(project)
     branches.reachable(repository, name)
     dirty = repository.changed(PATHS)
     if dirty:
@@ -65,7 +72,8 @@ def switch(project: Project, name: str) -> Switched:
             cure="labeltrail sync keeps it; or give it up: git checkout HEAD -- " + " ".join(dirty),
         )
     worktree.restore(project)
-    repository.git("switch", "--quiet", name)
+    _keep_model(project)
+    repository.move("switch", "--quiet", name)
     moved = Project(project.root)
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     moved.repository.checkout(*kept)
@@ -79,6 +87,23 @@ def switch(project: Project, name: str) -> Switched:
         unpublished = _publish(project)
     url = f"{moved.studio.url}/projects/{state}/data" if state else ""
     return Switched(name, moved.repository.head(), url, tuple(lacks), unpublished)
+
+
+def _keep_model(project: Project) -> None:
+    """Commit a changed `dvc.lock` on the branch that is left: git would carry it into the other one.
+
+    Raises:
+        InputError: no branch is checked out, so that none would keep the commit.
+    """
+    repository = project.repository
+    if repository.changed([dvc_lock.PATH]) and not repository.git("branch", "--show-current").strip():
+        raise InputError(
+            "no branch would keep the model of the work tree",
+            where=dvc_lock.PATH,
+            why="no branch is checked out",
+            cure=f"git switch -c NAME keeps it; or give it up: git checkout HEAD -- {dvc_lock.PATH}",
+        )
+    commit_model(project)
 
 
 def _publish(project: Project) -> str:

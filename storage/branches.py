@@ -9,7 +9,7 @@ from storage import label_config, process
 from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
 from storage.filling import Content, Filled, fill
-from storage.git import Git
+from storage.git import Git, prefix_of
 from storage.labels import records
 from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
@@ -24,15 +24,21 @@ from storage.state import State
 SHARED = ("series", "dvc")
 
 
-def prefix_of(branch: str) -> str:
-    """The branch as the first part of keys in the bucket."""
-    return branch.replace("/", "--")
-
-
 def names(git: Git) -> dict[str, str]:
     """The commit of every local branch."""
     listing = git.git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
     return {name: commit for commit, _, name in (line.partition(" ") for line in listing.splitlines())}
+
+
+def remotes(git: Git) -> set[str]:
+    """Names of the branches that git remotes have, as far as this clone knows."""
+    return set(git.git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes").split())
+
+
+def sharing(git: Git, branch: str) -> list[str]:
+    """Other branches, here or known from a git remote, that lie in the same place of the bucket."""
+    known = {*names(git), *remotes(git)} - {branch}
+    return sorted(name for name in known if prefix_of(name) == prefix_of(branch))
 
 
 def require(git: Git, branch: str) -> str:
@@ -53,10 +59,8 @@ def reachable(git: Git, branch: str) -> None:
     Raises:
         NotFoundError: there is none of that name.
     """
-    if branch not in names(git):
-        remotes = git.git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes").split()
-        if branch not in remotes:
-            require(git, branch)
+    if branch not in remotes(git):
+        require(git, branch)
 
 
 def check_name(git: Git, branch: str) -> None:
@@ -76,16 +80,9 @@ def check_name(git: Git, branch: str) -> None:
     if prefix in SHARED:
         why = f"{prefix}/ in the bucket is shared by all branches"
         raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name")
-    listing = git.git(
-        "for-each-ref", "--format=%(refname:lstrip=2)%09%(refname:lstrip=3)", "refs/heads", "refs/remotes"
-    )
-    known = {name for line in listing.splitlines() for name in line.split("\t")}
-    for other in sorted(known - {branch}):
-        if prefix_of(other) == prefix:
-            why = f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
-            raise InputError(
-                f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name"
-            )
+    for other in sharing(git, branch):
+        why = f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
+        raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name")
 
 
 def in_bucket(bucket: Bucket) -> list[str]:

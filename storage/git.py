@@ -79,9 +79,29 @@ class Git:
             raise InputError("no branch is checked out", where=str(self.root), cure="git switch main")
         return name
 
-    def prefix(self) -> str:
-        """The branch as the first part of keys in the bucket: `/` becomes `--`."""
-        return self.branch().replace("/", "--")
+    def move(self, *arguments: str) -> None:
+        """Run the git command that moves HEAD and the work tree elsewhere.
+
+        Raises:
+            InputError: git refuses, for files of the work tree that are in no commit, say; nothing was moved.
+            ProgramError: git moved and failed then: a hook did.
+        """
+        before = self._place()
+        try:
+            self.git(*arguments)
+        except process.ProgramError as error:
+            if self._place() != before:
+                raise
+            raise InputError(
+                f"git refuses to {arguments[0]}",
+                where=str(self.root),
+                why=error.why,
+                cure="git commit, or git stash -u, what git names; then the same command again",
+            ) from error
+
+    def _place(self) -> str:
+        """Commit and branch that are checked out."""
+        return self.git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
 
     def head(self) -> str:
         """The commit that is checked out."""
@@ -219,6 +239,11 @@ class Git:
         """The first commit whose snapshot has this hash: the one that made these labels."""
         commits = [found.commit for found in self.label_commits() if found.labels == labels != ""]
         return commits[-1] if commits else None
+
+
+def prefix_of(branch: str) -> str:
+    """The branch as the first part of keys in the bucket."""
+    return branch.replace("/", "--")
 
 
 def parse_pointer(text: str | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from storage import label_config, settings
 from storage.bucket import Bucket
-from storage.git import find_root
+from storage.git import find_root, prefix_of
 from storage.label_config import LabelConfig
 from storage.labelstudio import LabelStudio
 from storage.mirror import PATH as MIRROR
@@ -64,8 +64,13 @@ class Project:
     @cached_property
     def remote(self) -> Remote:
         """Bucket and Label Studio as the remote work tree of the branch that is checked out."""
-        prefix = self.repository.prefix()
+        prefix = prefix_of(self.repository.branch())
         return Remote(self.bucket, self.studio, self.mirror, prefix, self.label_config.data_key)
+
+    def forget_branch(self) -> None:
+        """Have what depends on the branch that is checked out read anew: another command may have switched it."""
+        for name in ("remote", "label_config"):
+            self.__dict__.pop(name, None)
 
     def wire(self) -> None:
         """Make the bucket if it is not there, and point the DVC remote of this clone at it."""

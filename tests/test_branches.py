@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from pipelines import lease
 from pipelines.branch import branch
 from pipelines.branches import listing
 from pipelines.drop import drop, loss
 from pipelines.switch import switch
+from pipelines.sync import sync
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project
 from storage.remote import Remote
@@ -158,6 +161,82 @@ def test_switch_takes_nothing_along(lab: Lab) -> None:
     shard.write_bytes(b"{}")
     with pytest.raises(InputError, match="data/labels holds changes"):
         switch(lab.project, "knocks")
+
+
+def test_the_branch_that_is_left_keeps_its_model(lab: Lab) -> None:
+    labeled(lab)
+    branch(lab.project, "idea")
+    on = moved(lab, "idea")
+    path = on.project.root / "dvc.lock"
+    path.write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
+    back = moved(on, "main")
+    git = back.project.repository.git
+    assert git("log", "-1", "--format=%s", "idea").startswith("model: ")
+    assert (git("status", "--porcelain"), path.exists()) == ("", False)
+    git("switch", "--quiet", "--detach")
+    path.write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no branch would keep"):
+        switch(back.project, "idea")
+
+
+def test_what_git_refuses_is_said(lab: Lab) -> None:
+    labeled(lab)
+    git, readme = lab.project.repository.git, lab.project.root / "README.md"
+    branch(lab.project, "idea")
+    git("switch", "--quiet", "idea")
+    readme.write_text("theirs\n", encoding="utf-8")
+    git("commit", "--quiet", "-am", "theirs")
+    git("switch", "--quiet", "main")
+    readme.write_text("ours\n", encoding="utf-8")
+    with pytest.raises(InputError, match="git refuses to switch") as refused:
+        switch(lab.project, "idea")
+    assert "README.md" in refused.value.why
+    assert "git stash" in refused.value.cure
+    assert lab.project.repository.branch() == "main"
+
+
+def test_a_sync_that_waited_for_a_switch_acts_on_the_branch_that_is_there_then(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    labeled(lab)
+    branch(lab.project, "knocks")
+    before, root = main_bytes(lab), lab.project.root
+    another = Project(root)
+    with ThreadPoolExecutor(1) as terminal:
+        assert terminal.submit(lambda: another.remote.prefix).result() == "main"
+        with lease.alone(lab.project):
+            waiting = terminal.submit(sync, another)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+            on = moved(lab, "knocks")
+            on.annotate("two", (0.2, 0.3, "knock"))
+        assert waiting.result(60).subject == "labels: +1 in 1 series"
+    assert another.remote.prefix == "knocks"
+    assert main_bytes(on) == before
+    assert lease.WAITING in " ".join(capfd.readouterr().err.split())
+
+
+def test_a_branch_in_another_ones_place_is_not_dropped(lab: Lab) -> None:
+    labeled(lab)
+    branch(lab.project, "w/x")
+    on = moved(lab, "w/x")
+    git = on.project.repository.git
+    with pytest.raises(InputError, match="no place of its own"):
+        loss(on.project, "w--x")
+    back = moved(on, "main")
+    git("branch", "w--x")
+    for name in ("w--x", "w/x"):
+        with pytest.raises(InputError, match="no place of its own") as refused:
+            loss(back.project, name)
+        assert refused.value.cure.startswith(f"git branch -D {name}")
+    git("branch", "-D", "w--x")
+    lost = loss(back.project, "w/x")
+    moved(back, "w/x")
+    with pytest.raises(InputError, match="checked out"):
+        drop(back.project, lost)
+    git("switch", "--quiet", "--detach", "main")
+    drop(back.project, lost)
+    assert list(back.project.bucket.objects("w--x/")) == []
 
 
 def test_branches_are_listed_and_dropped(lab: Lab) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from pipelines.branch import branch
 from pipelines.merge import merge
+from pipelines.sync import Options, sync
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.merge import Settlement
+from storage.project import Project
 from tests.conftest import Lab, result
 from tests.test_branches import labeled, moved
 
@@ -78,6 +80,35 @@ def test_a_conflict_is_shown_and_settled(lab: Lab) -> None:
     merge(back.project, "knocks", Settlement.parse("", [f"{name}=theirs"]))
     assert values(back, "one")[0] == [(0.1, 0.7, "run"), (0.9, 0.9, "knock")]
     assert back.sync().commit == ""
+
+
+def test_what_is_labeled_here_is_synced_before_it_is_merged(lab: Lab) -> None:
+    labeled(lab)
+    branch(lab.project, "knocks")
+    on = moved(lab, "knocks")
+    on.annotate("two", (0.2, 0.3, "knock"))
+    on.sync()
+    back = moved(on, "main")
+    repository, then = back.project.repository, back.project.repository.head()
+    edit(back, "one", 0, (0.1, 0.6, "walk"), (0.9, 0.9, "knock"))
+    back.sync()
+    edit(back, "one", 0, (0.1, 0.7, "walk"), (0.9, 0.9, "knock"))
+    repository.git("checkout", then, "--", "data/labels.dvc")
+    repository.git("commit", "--quiet", "-m", "labels: back by hand")
+    head = repository.head()
+    with pytest.raises(ConflictError) as refused:
+        merge(back.project, "knocks")
+    assert "labeltrail sync" in refused.value.cure
+    assert repository.head() == head
+
+    sync(Project(back.project.root), Options(settlement=Settlement("theirs")))
+    edit(back, "one", 1, (0.1, 0.4, "run"))
+    done = merge(back.project, "knocks")
+    assert (done.kept, done.subject) == (
+        "labels: ~1 in 1 series",
+        "Merge knocks: labels: +1 in 1 series",
+    )
+    assert values(back, "one")[:2] == [[(0.1, 0.7, "walk"), (0.9, 0.9, "knock")], [(0.1, 0.4, "run")]]
 
 
 def test_what_cannot_be_merged_is_refused(lab: Lab) -> None:

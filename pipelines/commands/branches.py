@@ -116,7 +116,7 @@ def merge(
 ) -> None:
     """Merge another branch's labels into this one, region by region, and bring them into Label Studio.
 
-    Conflicts are listed, and nothing is changed until all are settled.
+    What is labeled here is synced first. Conflicts are listed, and nothing is merged until all are settled.
 
     Example: labeltrail merge knocks --settle 12-9f3c1a/x1=theirs
     """

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines import fitting
+from pipelines.lease import exclusive
 from pipelines.model import BestPlan, bring_back, commit_model, plan_best, write_lock
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from pipelines.wording import counts_json, stat_lines
 from storage import history, labels, lineage, sets
 from storage.dvc_lock import PATH as LOCK
-from storage.errors import NotFoundError
+from storage.errors import ConflictError, InputError, NotFoundError
 from storage.files import write_bytes
 from storage.git import LABELS
 from storage.history import LabelChanges, plural
 from storage.project import Project
-from storage.turning import Part, turn
+from storage.turning import Part, turn, unmatched
 
 PATHS = (f"{LABELS}.dvc", str(sets.PATH), LOCK)
 
@@ -130,12 +131,14 @@ def _model_lines(plan: BestPlan) -> list[str]:
     return [f"best model: {plan.best.lock.best[:8]}: {plan.reason}", f"dvc repro will run: {runs}"]
 
 
+@exclusive
 def rollback(project: Project, revision: str, part: Part | None = None, *, dry: bool = False) -> Rolled:
     """Go back to the labels of a revision, or to a part of them.
 
     Raises:
         NotFoundError: there is no such revision, or no label snapshot in it.
-        InputError: the labels that come back do not fit the label config or the recordings of today.
+        InputError: the labels that come back do not fit the label config or the recordings of today, or a choice
+            of the part is like no annotation.
         ConflictError, ServiceError: as `sync`.
     """
     part = part or Part()
@@ -160,6 +163,7 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
 def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     repository = project.repository
     now, then = repository.pointer(LABELS), repository.labels_at(to)
+    _refuse_unmatched(unmatched(repository, (now, then), part), to)
     wanted = turn(repository, now, then, part)
     changes = list(labels.changes(repository, now, wanted))
     fitting.refuse(project, to, changes)
@@ -178,6 +182,17 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
         sets=rows,
         best=plan_best(project, best, wanted, rows),
     )
+
+
+def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
+    """A choice that takes nothing is a typing error: rolled back would look like done."""
+    if choices:
+        raise InputError(
+            "no annotation is like " + ", ".join(f"--{option} {value!r}" for option, value in choices),
+            where=f"the labels of {to[:12]} and those of now",
+            why="nothing was rolled back",
+            cure=f"labeltrail diff {to[:12]} names series, annotators and labels",
+        )
 
 
 def _sets(project: Project, commit: str) -> bytes:
@@ -205,15 +220,26 @@ def _commit(project: Project, plan: RollbackPlan) -> tuple[str, str]:
     return repository.commit(changed, f"{subject}\n{trailers}"), subject
 
 
+@exclusive
 def undo(project: Project, *, dry: bool = False) -> Rolled:
     """Go back to the labels before the last label commit, which may be a rollback or an undo itself.
 
     Raises:
         NotFoundError: there is no label commit before the last one.
+        ConflictError: somebody has labeled since; rolled back, it would go as well.
     """
     last = project.repository.made("HEAD", "--first-parent")
     if last is None or not last.before:
         raise NotFoundError(
             "there is no label commit before the last one", where=str(project.root), cure="labeltrail log"
+        )
+    news = sync(project, Options(dry_run=True))
+    if news.subject.startswith("labels:"):
+        raise ConflictError(
+            "somebody has labeled since the last label commit",
+            where=news.subject,
+            why="it would be taken back as well; nothing was changed",
+            cure="labeltrail sync, then labeltrail undo takes that commit back; "
+            f"or labeltrail rollback {last.commit[:12]}^",
         )
     return rollback(project, f"{last.commit}^", dry=dry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -39,10 +39,33 @@ class Part:
         """Whether an annotation is one of those that go back, its labels apart."""
         return _among(record["series"], self.series) and _among(record["annotator"], self.annotators)
 
+    def choices(self) -> set[tuple[str, str]]:
+        """Every choice as option and value: `("series", "user01*")`."""
+        named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
+        return {(name, value) for name, values in named for value in values}
+
     def words(self) -> str:
         """As it stands in a commit's subject; "" for everything."""
         named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
         return "; ".join(f"{name} {', '.join(values)}" for name, values in named if values)
+
+
+def unmatched(repository: Repository, hashes: Iterable[str], part: Part) -> list[tuple[str, str]]:
+    """Choices that no annotation of these snapshots is like: typing errors; reads no more than it takes to know."""
+    left = part.choices()
+    shards = {md5: name for labels in hashes for name, md5 in repository.folder(labels).items()}
+    for md5, name in shards.items():
+        if not left:
+            break
+        for record in snapshots.parse(repository.read([md5])[md5], name).values():
+            left -= {choice for choice in left if _is_like(record, *choice)}
+    return sorted(left)
+
+
+def _is_like(record: Record, option: str, value: str) -> bool:
+    if option == "label":
+        return any(value in region_labels(item) for item in record["result"])
+    return fnmatchcase(record[option], value)
 
 
 def turn(repository: Repository, now: str, then: str, part: Part) -> str:

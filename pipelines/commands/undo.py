@@ -36,7 +36,10 @@ def rollback(
     part = Part(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
     done = go_back(project_here(), revision, part, dry=dry_run)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, f"labeltrail rollback {revision}" if dry_run else "labeltrail undo takes it back")
+    if dry_run:
+        next_step(as_json, "the same without --dry-run")
+    else:
+        next_step(as_json, "labeltrail undo takes it back" if done.commit else "labeltrail log")
 
 
 @app.command()
@@ -49,7 +52,10 @@ def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
 
     done = take_back(project_here(), dry=dry_run)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "labeltrail undo" if dry_run else "labeltrail undo again brings it back")
+    if dry_run:
+        next_step(as_json, "labeltrail undo")
+    else:
+        next_step(as_json, "labeltrail undo again brings it back" if done.commit else "labeltrail log")
 
 
 @app.command()

@@ -6,6 +6,7 @@ It knows what sync asks for and no more. Its clock goes on by a second with ever
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,11 +32,12 @@ class QuickStudio:
         self.made = 0
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.touched = dict.fromkeys(self.series, self.now)
+        self.alone = threading.RLock()
 
     # -- what sync reads --------------------------------------------------------------------------
 
     def project(self, number: int) -> dict[str, Any]:
-        skipped = sum(bool(a["was_cancelled"]) for a in self.held.values())
+        skipped = sum(bool(a["was_cancelled"]) for a in list(self.held.values()))
         return {
             "id": number,
             "label_config": self.config,
@@ -60,11 +62,11 @@ class QuickStudio:
     def tasks(self, number: int, since: datetime | None = None) -> Iterator[Task]:
         for task, series in self.series.items():
             if since is None or self.touched[task] > since:
-                ids = tuple(n for n, a in self.held.items() if a["task"] == task)
+                ids = tuple(n for n, a in list(self.held.items()) if a["task"] == task)
                 yield Task(task, {"series": series}, f"main/tasks/{series}.json", ids, self.touched[task])
 
     def annotations(self, task: int) -> list[dict[str, Any]]:
-        return [self.annotation(n) for n, a in self.held.items() if a["task"] == task]
+        return [self.annotation(n) for n, a in list(self.held.items()) if a["task"] == task]
 
     def annotation(self, number: int) -> Any:
         found = self.held.get(number)
@@ -73,21 +75,29 @@ class QuickStudio:
     # -- what people and sync change --------------------------------------------------------------
 
     def annotate(self, task: int, result: list[Any], **fields: Any) -> int:
-        self.made += 1
-        facts = {"completed_by": 1, "was_cancelled": False, "ground_truth": False, "created_at": self._tick()}
-        self.held[self.made] = {"id": self.made, "task": task, **facts, **fields, "result": result}
-        self._save(self.made)
-        return self.made
+        with self.alone:
+            self.made += 1
+            facts = {
+                "completed_by": 1,
+                "was_cancelled": False,
+                "ground_truth": False,
+                "created_at": self._tick(),
+            }
+            self.held[self.made] = {"id": self.made, "task": task, **facts, **fields, "result": result}
+            self._save(self.made)
+            return self.made
 
     def update_annotation(self, number: int, **fields: Any) -> None:
-        if number not in self.held:
-            raise NotFoundError("it is gone")
-        self.held[number] |= json.loads(json.dumps(fields))
-        self._save(number)
+        with self.alone:
+            if number not in self.held:
+                raise NotFoundError("it is gone")
+            self.held[number] |= json.loads(json.dumps(fields))
+            self._save(number)
 
     def delete_annotation(self, number: int) -> None:
-        self.touched[self.held.pop(number)["task"]] = datetime.fromisoformat(self._tick())
-        self.bucket.delete([f"main/annotations/{number}"])
+        with self.alone:
+            self.touched[self.held.pop(number)["task"]] = datetime.fromisoformat(self._tick())
+            self.bucket.delete([f"main/annotations/{number}"])
 
     def _save(self, number: int) -> None:
         found = self.held[number]

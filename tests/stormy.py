@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,8 +57,10 @@ def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
         write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": s3.url, "LABEL_STUDIO_URL": api.url})
         lab.project = Project(lab.project.root)
         lab.project.wire()
-        with (lab.project.root / ".dvc/config.local").open("a") as dvc:
-            dvc.write("    connect_timeout = 2\n    read_timeout = 2\n")
+        dvc = lab.project.root / ".dvc/config.local"
+        dvc.write_text(
+            re.sub(r"(_timeout) = \d+", r"\1 = 2", dvc.read_text(encoding="utf-8")), encoding="utf-8"
+        )
         stormy = Stormy(studio, bucket, s3, api)
         yield stormy
         stormy.weather(CALM)

@@ -14,9 +14,10 @@ from typing import Any
 
 from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
+from pipelines.model import commit_model
 from pipelines.sync import sync
 from storage import branches, drivers, dvc_lock, history, label_config, labels, merging, sets, worktree
-from storage.errors import ConflictError, InputError
+from storage.errors import ConflictError
 from storage.git import LABELS, SERIES, parse_pointer
 from storage.history import plural
 from storage.merge import OPEN, OURS, Settlement
@@ -36,7 +37,7 @@ class MergedBranch:
         branch: what was merged.
         commit: the merge commit; "" where there was nothing to merge.
         subject: its first line.
-        kept: subject of the label commit with what no sync had seen here; "" where that was nothing.
+        kept: subject of the commit with what was in none here before; "" where that was nothing.
         pushed: annotations that were changed in Label Studio.
         left: annotations of the merged branch that no sync has brought in: they did not come along.
         warnings: what else a person should know.
@@ -58,7 +59,7 @@ class MergedBranch:
         """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept:
-            text.append(f"not synced before, so first a label commit of its own: {self.kept}")
+            text.append(f"not synced before, so first a commit of its own: {self.kept}")
         if self.left:
             what = f"{plural(self.left, 'annotation')} of {self.branch} not synced yet, so not merged"
             text.append(f"warning: {what} (labeltrail switch {self.branch}; labeltrail sync)")
@@ -74,16 +75,13 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
 
     Raises:
         NotFoundError: there is no such branch.
-        InputError: the work tree holds what is in no commit.
+        InputError: git would overwrite files of the work tree that are in no commit.
         ConflictError: both branches, or this one and Label Studio, changed the same; names each. Nothing was merged.
     """
     repository = project.repository
     repository.branch()
     theirs = branches.require(repository, name)
-    dirty = repository.changed(OWN)
-    if dirty:
-        cure = f"labeltrail sync, or git commit, or: git checkout HEAD -- {' '.join(dirty)}"
-        raise InputError("the work tree holds what is in no commit", where=", ".join(dirty), cure=cure)
+    commit_model(project)
     kept = sync(project)  # a conflict with Label Studio ends it before anything is merged
     project = Project(project.root)  # the label config may have come in
     repository = project.repository

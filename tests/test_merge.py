@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines import incoming
 from pipelines.branch import branch
 from pipelines.merge import merge
 from pipelines.sync import Options, sync
@@ -129,5 +130,33 @@ def test_what_cannot_be_merged_is_refused(lab: Lab) -> None:
     assert repository.head() == head
     path = lab.project.root / "data/sets.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("train", "test"), encoding="utf-8")
-    with pytest.raises(InputError, match="in no commit"):
+    with pytest.raises(ConflictError, match="beside the labels"):
         merge(lab.project, "other")
+    assert repository.git("log", "-1", "--format=%s").strip() == "project: data/sets.csv", "as sync does"
+    repository.git("reset", "--quiet", "--hard", "HEAD~2")
+    (lab.project.root / "README.md").write_text("in no commit\n", encoding="utf-8")
+    with pytest.raises(InputError, match="git refuses to merge") as blocked:
+        merge(lab.project, "other")
+    assert "README.md" in blocked.value.why
+
+
+def test_a_merge_whose_first_sync_was_cut_off_goes_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    labeled(lab)
+    branch(lab.project, "knocks")
+    on = moved(lab, "knocks")
+    on.annotate("two", (0.2, 0.3, "knock"))
+    on.sync()
+    back = moved(on, "main")
+    back.annotate("one", (0.2, 0.3, "run"))
+
+    def cut(*_: object) -> tuple[str, str]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(incoming, "commit", cut)
+        with pytest.raises(KeyboardInterrupt):
+            merge(back.project, "knocks")
+    assert back.project.repository.changed(["data/labels.dvc"])
+    done = merge(Project(back.project.root), "knocks")
+    assert (done.kept, done.subject) == ("labels: +1 in 1 series", "Merge knocks: labels: +1 in 1 series")
+    assert back.sync().commit == ""

@@ -11,7 +11,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote, unquote_plus
 from urllib.request import urlopen
@@ -39,7 +39,7 @@ class Object:
     key: str
     etag: str
     size: int
-    modified: str = ""  # ISO 8601, by the server's clock
+    modified: str = field(default="", compare=False)  # ISO 8601, by the server's clock
 
 
 class Bucket:

@@ -60,8 +60,8 @@ def _agree(project: Project) -> None:
     repository = project.repository
     state = project.remote.state()
     assert state is not None
-    hashes = repository.pointer(LABELS), state.series
-    state = project.remote.write_state(replace(state.follow(*hashes), label_config=state.label_config))
+    entry = repository.pointer(LABELS), state.series, repository.resolve("HEAD")
+    state = project.remote.write_state(replace(state.follow(*entry), label_config=state.label_config))
     agree(project.remote, state, Theirs(True, {}, None, [], 0, True), ())
     worktree.remember(project)
 

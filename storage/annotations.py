@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from storage.snapshot import Record, canonical, shard_name
 GAP = timedelta(milliseconds=250)
 # Changes are asked for again from a little before the last look: they may become visible out of order.
 OVERLAP = timedelta(seconds=10)
+NO_TASK = "Label Studio has no such task"
 NO_RECORDING = "its task shows no recording of this bucket"
 
 
@@ -143,12 +144,18 @@ class Annotations:
                 if known is None or _is_behind(known.value["record"], found):
                     self._heal(task, found, users)
                     healed += 1
-        if everything:  # a deleted task takes its annotations along
-            for gone in self.mirror.tasks(self.prefix) - seen:
-                orphans += [row.key for row in self.mirror.of_task(self.prefix, gone)]
+        if everything:
+            orphans += self._of_deleted_tasks(self.mirror.tasks(self.prefix) - seen)
         self.bucket.delete(orphans)
         self.mirror.forget(orphans)
         return healed, len(orphans)
+
+    def _of_deleted_tasks(self, tasks: Iterable[int]) -> list[str]:
+        """Keys of what deleted tasks take along; what may be in no label commit is set aside instead, and named."""
+        new = {key for found in self.mirror.moved(self.prefix).values() for key in found}
+        rows = [row for task in tasks for row in self.mirror.of_task(self.prefix, task)]
+        self.mirror.put(replace(row, value=None, problem=NO_TASK) for row in rows if row.key in new)
+        return [row.key for row in rows if row.key not in new]
 
     def _heal(self, task: Task, annotation: dict[str, Any], users: dict[int, str]) -> None:
         """Write the object that Label Studio's target storage would have written."""
@@ -185,6 +192,8 @@ class Annotations:
         if key != f"{self.prefix}{value['id']}":
             why = f"it says that it is annotation {value['id']}, whose place is {self.prefix}{value['id']}"
             raise InputError("not an annotation", where=key, why=why)
+        if not isinstance(task.get("id"), int):
+            raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
         return {
             "annotation": value["id"],
             "task": task.get("id"),

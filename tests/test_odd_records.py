@@ -149,6 +149,24 @@ def test_an_object_that_can_no_longer_be_read_takes_no_label_away(lab: Lab) -> N
     assert held(lab, number)["result"] == result((0.1, 0.5, "walk"))
 
 
+def test_an_annotation_of_a_task_that_label_studio_does_not_have(lab: Lab) -> None:
+    number = lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    known = held(lab, number)
+    for other, task in ((8001, {"id": 8001}), (8002, {"id": None}), (8003, {"id": "two"})):
+        data = json.dumps(known | {"id": other, "task": known["task"] | task}).encode()
+        lab.project.bucket.put(key(lab, other), data)
+    for _ in range(2):
+        done = lab.sync()
+        assert (done.commit, dict(done.aside)) == ("", {
+            key(lab, 8001): "Label Studio has no such task",
+            key(lab, 8002): "it does not say which task it belongs to",
+            key(lab, 8003): "it does not say which task it belongs to",
+        })  # fmt: skip
+    assert held(lab, 8001)["result"] == result((0.1, 0.5, "walk")), "no label commit has it: it is left there"
+    assert len(records(lab)) == 1
+
+
 @pytest.mark.parametrize("ids", [False, True])
 def test_an_annotation_that_moves_to_another_series(lab: Lab, ids: bool) -> None:
     number = lab.annotate("one", (0.1, 0.5, "walk"))

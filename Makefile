@@ -22,8 +22,8 @@ down: $(UV) ## stop the servers of this clone and of demo/
 	@test ! -d .labeltrail || $(RUN) --no-dev labeltrail down
 	@test ! -d demo || (cd demo && $(RUN) --no-dev labeltrail down)
 
-test: $(UV) ## all tests but the slow ones
-	@$(RUN) pytest
+test: $(UV) ## all tests but the slow ones, three at a time: they wait for servers more than for processors
+	@$(RUN) pytest --numprocesses 3 --dist worksteal
 
 test-slow: $(UV) ## the slow tests
 	@$(RUN) pytest -m slow

@@ -193,6 +193,8 @@ def _bring_together(
                     project.studio, state.project, merged.outgoing, merged.numbers, ids, holder.beat
                 )
                 state = holder.state
+            gone = [merged.numbers[change.name] for change in merged.outgoing if change.after is None]
+            project.remote.annotations.drop(gone)
     new = _agreed(project, state, hashes, sides, options, ids)
     if new != state:
         new = lease.write(project, new)

@@ -68,6 +68,16 @@ class Annotations:
         """Get these objects, without a look at the others."""
         return self.mirror.read(self.bucket, keys, self._parse)
 
+    def key(self, number: int) -> str:
+        """The object of an annotation."""
+        return f"{self.prefix}{number}"
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Delete the objects of annotations that Label Studio has deleted, for it leaves one behind now and then."""
+        keys = [self.key(number) for number in numbers]
+        self.bucket.delete(keys)
+        self.mirror.forget(keys)
+
     def reconcile(self, project: Mapping[str, Any]) -> tuple[int, int]:
         """Find what the bucket missed, or kept too long, by asking Label Studio.
 
@@ -165,7 +175,7 @@ class Annotations:
             "completed_by": {"email": _email(annotation.get("completed_by"), users)},
             "task": {"id": task.id, "data": task.data | address},
         }
-        key = f"{self.prefix}{annotation['id']}"
+        key = self.key(annotation["id"])
         data = json.dumps(whole, ensure_ascii=False).encode()
         value = self._parse(key, data)
         etag = self.bucket.put(key, data, content_type="application/json")
@@ -189,8 +199,8 @@ class Annotations:
         if not series:
             raise InputError("not an annotation", where=key, why=NO_RECORDING)
         record: Record = canonical(value, str(series), _email(value.get("completed_by"), {}))
-        if key != f"{self.prefix}{value['id']}":
-            why = f"it says that it is annotation {value['id']}, whose place is {self.prefix}{value['id']}"
+        if key != self.key(value["id"]):
+            why = f"it says that it is annotation {value['id']}, whose place is {self.key(value['id'])}"
             raise InputError("not an annotation", where=key, why=why)
         if not isinstance(task.get("id"), int):
             raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")

@@ -7,8 +7,9 @@ sync that `sync.json` tells of, nothing else has to be compared.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,21 +65,29 @@ def look(remote: Remote, state: State, project: Mapping[str, Any], write: bool =
     return replace(found, aside=[*found.aside, *refused])
 
 
-def look_at(remote: Remote, state: State, numbers: Iterable[int]) -> Theirs | None:
-    """Look at the annotations with these numbers and at no others; Label Studio is not asked.
+def look_at(remote: Remote, state: State, numbers: Collection[int]) -> Theirs | None:
+    """Look at the annotations with these numbers and at no others.
+
+    Label Studio is asked only for those whose objects are as they were: it may have deleted the annotation and
+    not the object.
 
     Returns:
         None where that will not do: this clone does not know what the bucket held at the last sync, or an object
         says nothing, which is not to say that its annotation is gone.
     """
-    mirror, keys = remote.mirror, {f"{remote.annotations_prefix}{number}" for number in numbers}
+    mirror, annotations = remote.mirror, remote.annotations
     if mirror.note(_labels_note(remote)) != state.etag:
         return None
+    named = {annotations.key(number): number for number in numbers}
+    before = {row.key: row.etag for row in mirror.at(named)}
     # An earlier sync may have had Label Studio write others, which nobody has looked at since.
-    keys.update(*mirror.moved(remote.annotations_prefix).values())
-    remote.annotations.read(keys)
-    if any(row.problem for row in mirror.at(keys)):
+    keys = {*named, *itertools.chain(*mirror.moved(remote.annotations_prefix).values())}
+    annotations.read(keys)
+    rows = mirror.at(keys)
+    if any(row.problem for row in rows):
         return None
+    same = [named[row.key] for row in rows if row.key in named and before.get(row.key) == row.etag]
+    annotations.drop(number for number in same if remote.studio.annotation(number) is None)
     return _found(remote, state, None, 0, new_tasks=False)
 
 

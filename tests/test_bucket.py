@@ -1,4 +1,4 @@
-"""The bucket, on every S3 server at hand: MinIO always, versitygw where its program is."""
+"""The bucket, on MinIO, and with `make test-slow` on versitygw."""
 
 from __future__ import annotations
 

@@ -161,6 +161,18 @@ def test_a_known_annotation_is_synced_without_a_look_at_others(lab: Lab) -> None
     assert lab.sync().commit == ""
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_an_object_that_label_studio_leaves_behind_is_deleted(lab: Lab, named: bool) -> None:
+    number = lab.annotate("one", WALK)
+    lab.sync()
+    key = f"main/annotations/{number}"
+    data, _ = lab.project.bucket.get(key)
+    lab.project.studio.delete_annotation(number)
+    lab.project.bucket.put(key, data, content_type="application/json")
+    assert again(lab, annotations=(number,) if named else None).subject == "labels: -1 in 1 series"
+    assert list(lab.project.bucket.objects(key)) == []
+
+
 def test_what_is_saved_while_labels_are_pushed_is_not_written_over(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,8 +140,10 @@ def _run(
         MKL_NUM_THREADS=few,
         CUDA_VISIBLE_DEVICES="",
     )
-    words: list[process.Argument] = [python, peer_process.__file__, verb, checkout.resolve(), folder, few]
-    process.run(words, cwd=folder, env=environment)
+    program = Path(peer_process.__file__).absolute()
+    process.run(
+        [python.absolute(), program, verb, checkout.absolute(), folder, few], cwd=folder, env=environment
+    )
     result: dict[str, Any] = json.loads((folder / f"{verb}.json").read_text(encoding="utf-8"))
     return result
 

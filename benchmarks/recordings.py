@@ -50,12 +50,6 @@ def labels_of(recordings: Iterable[Recording]) -> list[str]:
     return sorted({region.label for recording in recordings for region in recording.regions})
 
 
-def channels_of(folder: Path) -> list[str]:
-    """Names of the channels, from the first recording."""
-    task = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))[0]
-    return list(pd.read_csv(folder / task["data"]["csv"], nrows=0).columns.drop("time"))
-
-
 def by_group(recordings: Iterable[Recording], folds: int) -> list[tuple[list[Recording], list[Recording]]]:
     """Training and test recordings of each fold: the people, numbered by name from 1, go round the folds.
 
@@ -92,5 +86,4 @@ def _region(times: NDArray[np.float64], value: dict[str, Any]) -> Region:
 
 def nearest(times: NDArray[np.float64], time: float) -> int:
     """The timepoint closest to a time; of two as close the earlier."""
-    after = min(max(int(np.searchsorted(times, time)), 1), len(times) - 1)
-    return after - 1 if time - times[after - 1] <= times[after] - time else after
+    return int(np.abs(times - time).argmin())

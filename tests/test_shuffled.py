@@ -106,5 +106,6 @@ def test_a_folder_is_read(tmp_path: Path):
 
 
 def test_a_time_goes_to_the_nearest_timepoint():
+    assert nearest(np.array([0.5]), 0.0) == 0
     times = np.array([0.0, 0.1, 0.2])
     assert [nearest(times, t) for t in (-1, 0.04, 0.06, 0.16, 9)] == [0, 0, 1, 2, 2]

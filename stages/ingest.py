@@ -2,17 +2,18 @@
 
 Each recording becomes a float32 array and its times, beside an index and a data-quality report. Labels are not
 read here, so a changed label never runs this again. A recording that must be refused is named in quality.json
-with its row and cure; the others go on.
+with its row and cure; the others go on. One of another sampling rate than most is refused or resampled, by param.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stages import params
 from stages.run import run
+from stages.timeseries import resampling
 from stages.timeseries.quality import describe
 from storage import arrays, label_config
 from storage import series as recordings
@@ -25,20 +26,19 @@ from storage.progress import track
 
 def main() -> None:
     """Recordings to arrays."""
-    config = label_config.load()
-    gap = params.load().ingest.gap
+    config, settings = label_config.load(), params.load().ingest
     files = sorted(p for p in recordings.PATH.rglob("*") if p.is_file() and p.name != ".gitignore")
     with fresh_folder(arrays.PATH) as folder:
         read = {
-            recordings.key_of(path): convert(path, config, gap, folder)
+            recordings.key_of(path): convert(path, config, settings.gap, folder)
             for path in track([p for p in files if p.suffix == ".csv"], "reading recordings")
         }
+        rate, others = settle_rates(read, settings, folder)
         accepted = {key: found for key, found in read.items() if found.entry}
         refused = {key: found.problems for key, found in read.items() if not found.entry}
         if not accepted:
             raise nothing_accepted(refused)
         entries = {key: found.entry for key, found in accepted.items() if found.entry}
-        rate, others = recordings.different_rates({key: e.sampling_rate for key, e in entries.items()})
         quality = {
             "series": {key: found.quality for key, found in accepted.items()},
             "refused": {key: [written(p) for p in problems] for key, problems in refused.items()},
@@ -49,8 +49,8 @@ def main() -> None:
     print(f"{len(entries)} recordings, {sum(entry.rows for entry in entries.values()):,} timepoints")
     for key, problems in refused.items():
         print(f"refused: {key}: {problems[0].what}; {problems[0].cure}")
-    for key, other in others.items():
-        print(f"warning: {key} has {other:g} timepoints per unit of time, most have {rate:g}")
+    for key in sorted(others.keys() & entries.keys()):
+        print(f"resampled: {key} has {others[key]:g} timepoints per unit of time, most have {rate:g}")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,43 @@ def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Conver
     quality = describe(series.values, series.times, config.channels, gap)
     quality["notes"] = [written(p) for p in problems]
     return Converted(arrays.Entry(len(series.values), md5(path), series.sampling_rate), quality, problems)
+
+
+def settle_rates(
+    read: dict[str, Converted], settings: params.Ingest, folder: Path
+) -> tuple[float | None, dict[str, float]]:
+    """Refuse or resample recordings of another rate: a network takes every timepoint for the same time.
+
+    Returns:
+        The rate of the project, and the rates of those recordings, as they were.
+    """
+    entries = {key: found.entry for key, found in read.items() if found.entry}
+    rate, others = recordings.different_rates({key: entry.sampling_rate for key, entry in entries.items()})
+    if rate is None:
+        return None, {}
+    for key, its in others.items():
+        if settings.rates == "resample":
+            entry = bring_to_rate(key, entries[key], rate, settings.gap, folder)
+            read[key] = replace(read[key], entry=entry)
+        else:
+            arrays.remove(folder, key)
+            read[key] = Converted(None, {}, [other_rate(its, rate)])
+    return rate, others
+
+
+def bring_to_rate(key: str, entry: arrays.Entry, rate: float, gap: float, folder: Path) -> arrays.Entry:
+    """Put a recording's arrays in the place of its first ones, at the project's rate."""
+    values, times = arrays.values(key, folder), arrays.times(key, folder)
+    onto = resampling.even_times(times, rate, gap)
+    blocks = resampling.resample(values, times, onto, rate, gap)
+    arrays.replace(folder, key, onto, resampling.nearest_times(times, onto), blocks)
+    return replace(entry, rows=len(onto), sampling_rate=rate)
+
+
+def other_rate(its: float, rate: float) -> Problem:
+    """Why a recording of another rate is refused."""
+    what = f"it has {its:g} timepoints per unit of time, most recordings have {rate:g}"
+    return Problem(None, what, "set ingest.rates to resample in params.yaml, or export it as the others are")
 
 
 def nothing_accepted(refused: dict[str, list[Problem]]) -> InputError:

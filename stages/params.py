@@ -53,12 +53,23 @@ class Ingest(Section):
     """Recordings to arrays."""
 
     gap: float = Field(
-        gt=1, description="sample intervals; a longer pause is reported as a gap in quality.json"
+        gt=1,
+        description="sample intervals; a longer pause is a gap: reported in quality.json, never resampled across",
+    )
+    rates: Literal["refuse", "resample"] = Field(
+        description="recordings of another sampling rate than most: refuse (left out and named), or resample "
+        "(brought to the rate of most; regions keep the times of the recording)"
     )
 
 
 class Window(Section):
     """Labels to targets and windows."""
+
+    disagreement: Literal["vote", "newest", "agree"] = Field(
+        description="what is taught where annotators differ and none is ground truth: vote (each annotator's newest "
+        "annotation has one vote at each timepoint, ties go to the newest), newest (the newest annotation alone), "
+        "agree (only timepoints on which all agree; the others teach nothing)"
+    )
 
     size: int = Field(
         ge=0,

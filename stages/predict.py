@@ -57,7 +57,7 @@ def predict_all(model: Segmenter, name: str, keys: list[str], config: LabelConfi
     """One prediction for each series."""
     for key in track(keys, "predicting"):
         found = model.segment(arrays.values(key))
-        yield to_prediction(key, name, found, arrays.times(key), config)
+        yield to_prediction(key, name, found, arrays.shown_times(key), config)
 
 
 def to_prediction(

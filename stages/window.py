@@ -32,7 +32,7 @@ def main() -> None:
     config, settings = label_config.load(), params.load().window
     ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
     targets = {
-        key: teach(key, records[key], config, settings.instant_tolerance)
+        key: teach(key, records[key], config, settings)
         for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
     }
     index = make_index(targets, ingested, rows, config, settings)
@@ -48,9 +48,10 @@ def main() -> None:
         print(line)
 
 
-def teach(key: str, records: list[snapshot.Record], config: LabelConfig, tolerance: int) -> Targets:
+def teach(key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Window) -> Targets:
     """Targets of one series; a timepoint without a number in some channel teaches nothing."""
-    targets = make_targets(records, arrays.times(key), config, tolerance)
+    times, tolerance = arrays.times(key), settings.instant_tolerance
+    targets = make_targets(records, times, config, tolerance, settings.disagreement)
     missing = np.isnan(arrays.values(key)).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1

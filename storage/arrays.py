@@ -5,6 +5,7 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,19 @@ from storage.files import read_json, write_json
 if TYPE_CHECKING:  # it brings pandas, which those who only read arrays need not wait for
     from storage.series import Series
 
+Times = NDArray[np.float64] | NDArray[np.int64]
+
 PATH = Path("data/arrays")
-VERSION = 1
+VERSION = 2
 CURE = "dvc repro ingest"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index says about one series: timepoints, MD5 of its CSV, Hz (None: one timepoint)."""
+    """What the index says about one series: timepoints, MD5 of its CSV, Hz (None: one timepoint).
+
+    Of a series that was brought to another sampling rate, timepoints and Hz are the new ones.
+    """
 
     rows: int
     md5: str
@@ -42,10 +48,47 @@ class Index:
 
 def save(folder: Path, key: str, series: Series) -> None:
     """Write the arrays of one series."""
-    place = folder / key
-    place.parent.mkdir(parents=True, exist_ok=True)
-    np.save(place.with_name(place.name + ".npy"), series.values, allow_pickle=False)
-    np.save(place.with_name(place.name + ".time.npy"), series.times, allow_pickle=False)
+    np.save(_place(folder, "values", key), series.values, allow_pickle=False)
+    np.save(_place(folder, "times", key), series.times, allow_pickle=False)
+
+
+def replace(
+    folder: Path, key: str, times: Times, shown: Times, blocks: Iterable[NDArray[np.float32]]
+) -> None:
+    """Write a series anew, at another sampling rate; values come in blocks, not all at once.
+
+    Args:
+        folder: data/arrays, or what will become it.
+        key: the series.
+        times: its new times.
+        shown: for each of them the nearest time of the recording.
+        blocks: values, (timepoints, channels) each.
+    """
+    path = _place(folder, "values", key)
+    shape = (len(times), values(key, folder).shape[1])
+    beside = path.with_name(path.name + ".part")
+    written = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float32, shape=shape)  # type: ignore[no-untyped-call]
+    start = 0
+    for block in blocks:
+        written[start : start + len(block)] = block
+        start += len(block)
+    written.flush()
+    beside.replace(path)
+    np.save(_place(folder, "times", key), times, allow_pickle=False)
+    np.save(_place(folder, "shown", key), shown, allow_pickle=False)
+
+
+def remove(folder: Path, key: str) -> None:
+    """Take the arrays of one series away again."""
+    for kind in ("values", "times"):
+        _place(folder, kind, key).unlink()
+
+
+def _place(folder: Path, kind: str, key: str) -> Path:
+    """A folder for each kind: beside each other, the times of `x` could be the values of `x.time`."""
+    path = folder / kind / f"{key}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def save_index(folder: Path, index: Index, quality: dict[str, Any]) -> None:
@@ -69,11 +112,23 @@ def read_index(path: Path = PATH) -> Index:
 
 def values(key: str, path: Path = PATH) -> NDArray[np.float32]:
     """Channels of one series, (timepoints, channels), mapped from the file, not read into memory."""
-    array: NDArray[np.float32] = np.load(path / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+    array: NDArray[np.float32] = np.load(path / "values" / f"{key}.npy", mmap_mode="r", allow_pickle=False)
     return array
 
 
-def times(key: str, path: Path = PATH) -> NDArray[np.float64] | NDArray[np.int64]:
+def times(key: str, path: Path = PATH) -> Times:
     """Times of one series, (timepoints,)."""
-    array: NDArray[np.float64] = np.load(path / f"{key}.time.npy", allow_pickle=False)
+    array: Times = np.load(path / "times" / f"{key}.npy", allow_pickle=False)
+    return array
+
+
+def shown_times(key: str, path: Path = PATH) -> Times:
+    """For each timepoint the nearest time of the recording, as people see it in Label Studio, (timepoints,).
+
+    The same as `times` but for a series that was brought to another sampling rate.
+    """
+    shown = path / "shown" / f"{key}.npy"
+    if not shown.exists():
+        return times(key, path)
+    array: Times = np.load(shown, allow_pickle=False)
     return array

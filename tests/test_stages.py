@@ -178,7 +178,7 @@ def test_quality_names_gaps_missing_numbers_and_dead_channels(folder: Path):
     write_bytes(Path("data/label_config.xml"), label_config.render(("x", "y"), ("A",), "time").encode())
     write_bytes(Path("data/series/a.csv"), b"time,x,y\n0,1,5\n1,,5\n2,3,5\n12,4,5\n")
     write_bytes(Path("data/series/b.csv"), b"time,x,y\n0,1,5\n0.5,2,5\n1,3,6\n")
-    write_params()
+    write_params(ingest={"rates": "resample"})
     ingest.main()
     quality = json.loads(Path("data/arrays/quality.json").read_text())
     assert quality["series"]["a"]["gaps"] == {"count": 1, "longest_after_row": 2, "longest_steps": 10.0}

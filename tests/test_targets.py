@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,31 @@ def test_the_majority_decides_each_timepoint():
     assert found.annotations == ("1", "2", "3")
 
 
+def test_the_newest_alone_by_param():
+    ballots = [record(region(0, 2, "A"), name=str(n), who=str(n), at=f"2026-01-0{n}") for n in (1, 2)] + [
+        record(region(3, 4, "B"), name="3", who="3", at="2026-01-03")
+    ]
+    found = make_targets(ballots, TIMES, CONFIG, 1, "newest")
+    assert found.values.tolist() == [0, 0, 0, 0, 0, 0, 2, 2, 2, 0]
+    assert found.annotations == ("3",)
+    truth = record(name="0", at="2025-01-01", ground_truth=True)
+    assert make_targets([*ballots, truth], TIMES, CONFIG, 1, "newest").annotations == ("0",)
+
+
+def test_only_what_all_agree_on_by_param():
+    ballots = [
+        record(region(0, 2, "A"), name="1", who="ann", at="2026-01-01"),
+        record(region(1, 3, "A"), name="2", who="bob", at="2026-01-02"),
+    ]
+    found = make_targets(ballots, TIMES, CONFIG, 1, "agree")
+    assert found.values.tolist() == [-1, -1, 1, 1, 1, -1, -1, 0, 0, 0]
+    assert found.regions == (Region(2, 4, "A"),)
+    assert found.notes == {"timepoint on which annotators disagree: not learnt from": 4}
+    alone = make_targets(ballots[:1], TIMES, CONFIG, 1, "agree")
+    assert alone.values.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert not alone.notes
+
+
 def test_voted_instants_are_instants_again():
     ballots = [
         record(region(2, 2, "I"), name="1", who="ann", at="2026-01-01"),
@@ -115,6 +141,34 @@ def test_a_region_without_an_end_ends_with_the_series(end: Any):
     assert found.notes == {"region without an end: ends with the series": 1}
 
 
+def test_a_time_in_another_form_is_left_out_and_never_taken_for_the_end():
+    stamped = replace(CONFIG, time_format="%H:%M:%S")
+    times = np.arange(10) * 10**9
+    found = make_targets(
+        [record(region("00:00:01", "2026-01-02 00:00:02", "A"), region("1.5", "00:00:02", "A"))],
+        times - 70 * 365 * 86400 * 10**9,
+        stamped,
+        1,
+    )
+    assert found.regions == ()
+    assert found.left_out == {
+        "region whose end is not in the timeFormat '%H:%M:%S'": 1,
+        "region whose start is not in the timeFormat '%H:%M:%S'": 1,
+    }
+
+
+def test_up_to_an_interval_outside_belongs_to_the_nearest_timepoint():
+    found = make_targets([record(region(4.9, 4.9, "I"), region(-0.2, -0.1, "A"))], TIMES, CONFIG, 1)
+    assert found.regions == (Region(0, 0, "A"), Region(9, 9, "I", instant=True))
+    assert make_targets([record(region(5.1, 5.1, "I"))], TIMES, CONFIG, 1).regions == ()
+
+
+def test_milliseconds_since_1970_are_exact():
+    assert parse_time(1767225600000.000001, "%Y") == 1767225600000 * 10**6
+    assert parse_time(1767225600001, "%Y") == 1767225600001 * 10**6
+    assert parse_time(1767225600000.25, "%Y") == 1767225600000250000
+
+
 def test_numbers_may_be_text():
     assert values(record(region("1", "1.5", "A", instant=False))) == [0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
 
@@ -136,7 +190,7 @@ def test_what_cannot_be_used_is_counted():
         "region without a label": 1,
         "region without a start": 1,
         "region outside the recording": 1,
-        "second label of a region": 1,
+        "second label 'B' of a region: a timepoint has one": 1,
     }
     assert found.notes == {"region that ends before it starts: turned round": 1}
     assert found.regions == (Region(4, 6, "A"),)

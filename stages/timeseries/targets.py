@@ -4,9 +4,12 @@ Targets are int16: 0 is background (time that nobody labeled in an annotated ser
 nothing (no annotation, or no number to learn from). The rules, in order:
 
 1. A skipped annotation says nothing; an empty one says that all is background.
-2. The newest ground-truth annotation wins alone. Otherwise the newest annotation of each annotator has one
-   vote at each timepoint; where votes tie, the newest annotation among them decides.
-3. An instant is the nearest timepoint, taught together with `tolerance` timepoints on both sides.
+2. The newest ground-truth annotation wins alone. Otherwise the param `disagreement` decides:
+   `vote`: the newest annotation of each annotator has one vote at each timepoint; where votes tie, the newest
+   annotation among them decides. `newest`: the newest annotation alone. `agree`: what the newest annotations of
+   all annotators agree on; the other timepoints say nothing.
+3. An instant is the nearest timepoint, taught together with `tolerance` timepoints on both sides. What lies up to
+   one interval outside the recording belongs to its first or last timepoint.
 4. Where regions of one annotation overlap, the shorter one is on top, so that nothing marked disappears.
 """
 
@@ -15,17 +18,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.timeseries.regions import classes_of, code_runs, paint
-from stages.timeseries.times import Times, parse_time, time_to_row
+from stages.timeseries.times import Times, is_blank, parse_time, time_to_row
 from storage.label_config import LabelConfig
 from storage.regions import Region
 
 Record = Mapping[str, Any]
+Disagreement = Literal["vote", "newest", "agree"]
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,25 @@ class Targets:
     notes: Counter[str]
 
 
-def make_targets(records: Sequence[Record], times: Times, config: LabelConfig, tolerance: int) -> Targets:
+def make_targets(
+    records: Sequence[Record],
+    times: Times,
+    config: LabelConfig,
+    tolerance: int,
+    disagreement: Disagreement = "vote",
+) -> Targets:
     """Targets of one series from all its label records."""
     left_out: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     left_out["skipped annotation"] = sum(bool(r.get("was_cancelled")) for r in records)
-    chosen = voters(records)
+    chosen = voters(records, disagreement)
     if not chosen:
         nothing = np.full(len(times), -1, np.int16)
         return Targets(nothing, (), (), +left_out, notes)
     ballots = [read_regions(record, times, config, left_out, notes) for record in chosen]
     codes = [paint(regions, len(times), config.labels, tolerance) for regions in ballots]
-    winner = vote(codes)
+    winner = common(codes) if disagreement == "agree" else vote(codes)
+    notes["timepoint on which annotators disagree: not learnt from"] = int((winner < 0).sum())
     # The newest annotation's own regions tell apart neighbours of one label, which the codes cannot.
     agreed = np.array_equal(winner, codes[0])
     regions = ballots[0] if agreed else code_runs(winner, config.labels, tolerance)
@@ -67,12 +78,12 @@ def make_targets(records: Sequence[Record], times: Times, config: LabelConfig, t
     return Targets(values, tuple(sorted(regions)), ids, +left_out, +notes)
 
 
-def voters(records: Sequence[Record]) -> list[Record]:
+def voters(records: Sequence[Record], disagreement: Disagreement) -> list[Record]:
     """The annotations that count, the newest first."""
     said = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
     truths = [r for r in said if r.get("ground_truth")]
-    if truths:
-        return truths[:1]
+    if truths or disagreement == "newest":
+        return (truths or said)[:1]
     newest: dict[str, Record] = {}
     for record in said:
         newest.setdefault(str(record.get("annotator", "")), record)
@@ -105,28 +116,58 @@ def _read_region(
     if not names:
         left_out["region without a label"] += 1
         return None
-    if len(names) > 1:
-        left_out["second label of a region"] += len(names) - 1
     if names[0] not in config.labels:
         left_out[f"region of label {names[0]!r}, which the label config lacks"] += 1
         return None
-    start = parse_time(value.get("start"), config.time_format)
-    end = parse_time(value.get("end"), config.time_format)
-    if start is None:
-        left_out["region without a start"] += 1
-        return None
+    for name in names[1:]:
+        left_out[f"second label {name!r} of a region: a timepoint has one"] += 1
     instant = bool(value.get("instant")) or value.get("start") == value.get("end")
-    if end is None:
-        notes["region without an end: ends with the series"] += not instant
-        end = start if instant else times[-1]
+    span = _read_span(value, instant, times, config.time_format, left_out, notes)
+    if span is None:
+        return None
+    start, end = span
     if end < start:
         notes["region that ends before it starts: turned round"] += 1
         start, end = end, start
-    if end < times[0] or start > times[-1]:
+    reach = min(times[-1] - times[-2], times[1] - times[0]) if len(times) > 1 else 0
+    if end < times[0] - reach or start > times[-1] + reach:
         left_out["region outside the recording"] += 1
         return None
     first, last = time_to_row(times, start), time_to_row(times, end)
     return Region(first, first if instant else last, names[0], instant)
+
+
+def _read_span(
+    value: Mapping[str, Any],
+    instant: bool,
+    times: Times,
+    time_format: str | None,
+    left_out: Counter[str],
+    notes: Counter[str],
+) -> tuple[float, float] | None:
+    """Start and end of a region as numbers; None where they do not say when it was."""
+    start, end = (parse_time(value.get(name), time_format) for name in ("start", "end"))
+    form = f"in the timeFormat {time_format!r}" if time_format else "a number"
+    for name, time in (("start", start), ("end", end)):
+        if time is None and not is_blank(value.get(name)):
+            left_out[f"region whose {name} is not {form}"] += 1
+            return None
+    if start is None:
+        left_out["region without a start"] += 1
+        return None
+    if end is None:
+        # Label Studio writes none where the very last timepoint was labeled.
+        notes["region without an end: ends with the series"] += not instant
+        end = start if instant else times[-1]
+    return start, end
+
+
+def common(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:
+    """What all ballots say; -1 where they differ."""
+    same = np.ones(len(ballots[0]), bool)
+    for ballot in ballots[1:]:
+        same &= ballot == ballots[0]
+    return np.where(same, ballots[0], np.int16(-1))
 
 
 def vote(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:
@@ -134,7 +175,7 @@ def vote(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:
     if len(ballots) < 3:
         return ballots[0]
     stack = np.stack(ballots)
-    counts = np.stack([(stack == ballot).sum(0) for ballot in stack])
+    counts = np.stack([(stack == ballot).sum(0, dtype=np.int16) for ballot in stack])
     # argmax takes the first of equals: the newest.
     elected: NDArray[np.int16] = np.take_along_axis(stack, counts.argmax(0)[None], 0)[0]
     return elected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,16 @@ from numpy.typing import NDArray
 
 from storage import times as stamps
 
+# What else Label Studio may write in the place of a time that it does not know.
+BLANK = {"", "null", "none", "invalid date"}
+
 Times = NDArray[np.float64] | NDArray[np.int64]
 
 
 def parse_time(value: Any, time_format: str | None) -> float | int | None:
-    """A `start` or `end` of a region as a number in the unit of the recording's times.
+    """A `start` or `end` of a region as a number in the unit of the recording's times; None: it is none.
 
-    Numbers may come as text. None: it is no time (null, NaN, or text in another form), as Label Studio
-    writes when the very last sample is labeled.
+    Numbers may come as text. With a `timeFormat`, Label Studio's editor may also hand over milliseconds since 1970.
     """
     if isinstance(value, str) and time_format:
         try:
@@ -30,8 +33,13 @@ def parse_time(value: Any, time_format: str | None) -> float | int | None:
         return None
     if not math.isfinite(number):
         return None
-    # With a timeFormat, Label Studio's editor may also hand over milliseconds since 1970.
-    return round(number * 1e6) if time_format else number
+    # Through its digits: a float of nanoseconds since 1970 is wrong by up to 128 of them.
+    return int(Decimal(str(value)) * 10**6) if time_format else number
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a `start` or `end` is missing, as Label Studio leaves it where the very last timepoint is labeled."""
+    return value is None or "nan" in str(value).lower() or str(value).strip().lower() in BLANK
 
 
 def time_to_row(times: Times, time: float) -> int:

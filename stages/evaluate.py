@@ -1,95 +1,228 @@
-"""Reads data/candidate, data/dataset and data/arrays; writes reports/evaluate.json, classes.csv, confusion.csv.
+"""Reads data/candidate, data/dataset and data/arrays; writes reports/evaluate.json, classes.csv, subjects.csv,
+confusion.csv, calibration.csv.
 
-Scores the candidate on the validation and the test set, per timepoint and per event. Nothing is chosen here, and
-nothing anywhere is chosen by what is written here about the test set but promotion itself.
+Scores the candidate on the validation and the test set, per timepoint and per event, per class and per group (the
+person, say), with how far each score may lie off and whether probabilities mean what they say. Nothing is chosen
+here, and nothing anywhere is chosen by what is written here about the test set but promotion itself.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages import params
-from stages.model.segmenter import Segmenter
+from stages.model.segmenter import Segmenter, misfit
 from stages.run import run
-from stages.timeseries.metrics import BACKGROUND, Scores
+from stages.timeseries import bootstrap, calibration
+from stages.timeseries.metrics import BACKGROUND, Judged, Scores, Tally, tally, total
 from storage import arrays, checkpoint, dataset, provenance
+from storage.errors import InputError
 from storage.files import write_bytes, write_json
+from storage.progress import track
 
 METRICS = Path("reports/evaluate.json")
 CLASSES = Path("reports/classes.csv")
+SUBJECTS = Path("reports/subjects.csv")
 CONFUSION = Path("reports/confusion.csv")
+CALIBRATION = Path("reports/calibration.csv")
 SETS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is said about one set: in all, by group, and the ends of 95 % intervals by score."""
+
+    scores: Scores
+    groups: dict[str, tuple[int, Scores]]
+    intervals: dict[str, tuple[float, float]]
 
 
 def main() -> None:
     """Candidate to scores."""
-    settings, index = params.load().evaluate, dataset.read_index()
-    model = Segmenter.from_checkpoint(checkpoint.read(provenance.CANDIDATE))
-    scores = {
-        name: model.score(load(index, name), settings.iou, settings.instant_tolerance)
+    rules, index = params.load().evaluate, dataset.read_index()
+    model = load(index)
+    results = {
+        name: judge({key: count(model, index, key, rules) for key in track(keys, f"scoring {name}")}, index)
         for name in SETS
-        if index.of(name)
+        if (keys := index.of(name))
     }
-    write_json(METRICS, {name: summary(found) for name, found in scores.items()})
-    write_bytes(CLASSES, table(CLASS_HEADER, class_rows(scores)))
-    write_bytes(CONFUSION, table(CONFUSION_HEADER, confusion_rows(scores, index.labels)))
-    for name, found in scores.items():
-        timepoint = f"balanced accuracy {found.timepoint['balanced_accuracy']:.3f}"
-        print(f"{name}: {timepoint}, event F1 {found.event['f1']:.3f} of {found.event['true']} events")
+    write(results, index.labels)
+    for name, result in results.items():
+        print(f"{name}: {in_words(result)}")
     for name in SETS:
-        if name not in scores:
+        if name not in results:
             print(f"warning: no {name} set: no scores for it")
 
 
-def load(index: dataset.Index, name: str) -> dict[str, Any]:
-    """Values, targets and true regions of each labeled series in a set."""
-    return {
-        key: (arrays.values(key), dataset.target(key), index.series[key].regions) for key in index.of(name)
+def load(index: dataset.Index) -> Segmenter:
+    """The candidate.
+
+    Raises:
+        InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
+    """
+    resting = checkpoint.read(provenance.CANDIDATE)
+    why = misfit(resting, index.channels, index.labels)
+    if why:
+        where = str(provenance.CANDIDATE)
+        raise InputError("the candidate does not fit the dataset", where=where, why=why, cure="dvc repro")
+    return Segmenter.from_checkpoint(resting)
+
+
+def count(model: Segmenter, index: dataset.Index, key: str, rules: params.Evaluate) -> Tally:
+    """Compare one series with the truth."""
+    found = model.segment(arrays.values(key))
+    judged = Judged(
+        dataset.target(key),
+        found.classes,
+        index.series[key].regions,
+        predicted=[region for region, _ in found.regions],
+        scores=[score for _, score in found.regions],
+        sampling_rate=index.sampling_rate,
+    )
+    return tally(judged, index.labels, rules.iou, rules.instant_tolerance)
+
+
+def judge(tallies: dict[str, Tally], index: dataset.Index) -> Result:
+    """Score the series of one set."""
+    group_of = {key: index.series[key].group for key in tallies}
+    mine = {
+        name: [tallies[key] for key in tallies if group_of[key] == name]
+        for name in sorted(set(group_of.values()))
     }
+    every = list(tallies.values())
+    return Result(
+        total(every, index.labels),
+        {name: (len(some), total(some, index.labels)) for name, some in mine.items()},
+        bootstrap.intervals(every, list(group_of.values())),
+    )
+
+
+def write(results: dict[str, Result], labels: tuple[str, ...]) -> None:
+    """A file for each table."""
+    write_json(METRICS, {name: summary(result) for name, result in results.items()})
+    for path, header, rows in (
+        (CLASSES, CLASS_HEADER, class_rows(results)),
+        (SUBJECTS, SUBJECT_HEADER, subject_rows(results)),
+        (CONFUSION, CONFUSION_HEADER, confusion_rows(results, labels)),
+        (CALIBRATION, CALIBRATION_HEADER, calibration_rows(results)),
+    ):
+        write_bytes(path, table(header, rows))
 
 
 CLASS_HEADER = (
     "set", "label", "timepoints", "precision", "recall", "f1",
-    "events", "events_predicted", "events_matched", "event_f1",
+    "events", "events_predicted", "events_matched", "event_f1", "split", "merged", "start_error", "end_error",
+)  # fmt: skip
+SUBJECT_HEADER = (
+    "set", "group", "series", "timepoints", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1",
+    "events", "events_predicted", "events_matched", "event_f1", "event_macro_f1", "split", "merged",
+    "start_error", "end_error",
 )  # fmt: skip
 CONFUSION_HEADER = ("set", "actual", "predicted", "timepoints", "share")
+CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "right")
 
 
-def summary(scores: Scores) -> dict[str, Any]:
+def summary(result: Result) -> dict[str, dict[str, float]]:
     """What `dvc metrics` shows: rounded, so that a difference in the table is a difference."""
+    scores, ends = result.scores, result.intervals
+    levels = {
+        "timepoint": scores.timepoint,
+        "event": scores.event,
+        "boundary": scores.boundary,
+        "boundary_time": scores.boundary_time,
+        "calibration": scores.calibration,
+        "interval_low": {name: low for name, (low, _) in ends.items()},
+        "interval_high": {name: high for name, (_, high) in ends.items()},
+    }
     return {
-        "timepoint": {name: round(value, 4) for name, value in scores.timepoint.items()},
-        "event": {name: round(value, 4) for name, value in scores.event.items()},
+        level: {name: round(value, 4) for name, value in found.items()}
+        for level, found in levels.items()
+        if found
     }
 
 
-def class_rows(scores: dict[str, Scores]) -> list[list[Any]]:
+def in_words(result: Result) -> str:
+    """One line about a set."""
+    scores = result.scores
+    parts = (
+        ("balanced accuracy", "balanced_accuracy", scores.timepoint["balanced_accuracy"]),
+        ("event F1", "event_f1", scores.event["f1"]),
+    )
+    texts = []
+    for title, name, value in parts:
+        low, high = result.intervals.get(name, (None, None))
+        texts.append(
+            f"{title} {value:.3f}" + (f" (95 %: {low:.3f} to {high:.3f})" if low is not None else "")
+        )
+    return f"{', '.join(texts)} of {scores.event['true']} events"
+
+
+def class_rows(results: dict[str, Result]) -> list[list[Any]]:
     """A row for each set and class."""
     return [
-        [name, *(round(v, 4) if isinstance(v, float) else v for v in vars(score).values())]
-        for name, found in scores.items()
-        for score in found.classes
+        [name, *vars(score).values()] for name, result in results.items() for score in result.scores.classes
     ]
 
 
-def confusion_rows(scores: dict[str, Scores], labels: tuple[str, ...]) -> list[list[Any]]:
+def subject_rows(results: dict[str, Result]) -> list[list[Any]]:
+    """A row for each set and group."""
+    return [
+        [
+            name,
+            group,
+            series,
+            int(scores.confusion.sum()),
+            *(scores.timepoint[key] for key in SUBJECT_HEADER[4:8]),
+            *(
+                scores.event[key]
+                for key in ("true", "predicted", "matched", "f1", "macro_f1", "split", "merged")
+            ),
+            *(scores.boundary.get(f"{edge}_mean") for edge in ("start", "end")),
+        ]
+        for name, result in results.items()
+        for group, (series, scores) in result.groups.items()
+    ]
+
+
+def confusion_rows(results: dict[str, Result], labels: tuple[str, ...]) -> list[list[Any]]:
     """A row for each set, true class and predicted class; `share` is of the true class."""
     names = [BACKGROUND, *labels]
     return [
-        [name, actual, predicted, int(n), round(float(n) / max(int(found.confusion[i].sum()), 1), 4)]
-        for name, found in scores.items()
-        for i, actual in enumerate(names)
-        for predicted, n in zip(names, found.confusion[i], strict=True)
+        [name, actual, predicted, int(n), float(n) / max(int(row.sum()), 1)]
+        for name, result in results.items()
+        for actual, row in zip(names, result.scores.confusion, strict=True)
+        for predicted, n in zip(names, row, strict=True)
+    ]
+
+
+def calibration_rows(results: dict[str, Result]) -> list[list[Any]]:
+    """A row for each set, level and bin that holds answers: their mean confidence and the share that is right."""
+    return [
+        [
+            name,
+            level,
+            k / calibration.BINS,
+            (k + 1) / calibration.BINS,
+            int(n),
+            float(sure / n),
+            float(right / n),
+        ]
+        for name, result in results.items()
+        for level, found in result.scores.bins.items()
+        for k, (n, sure, right) in enumerate(found)
+        if n
     ]
 
 
 def table(header: tuple[str, ...], rows: list[list[Any]]) -> bytes:
-    """A CSV."""
+    """A CSV; fractions to four digits, None is empty."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([header, *rounded])
     return text.getvalue().encode()
 
 

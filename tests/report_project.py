@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stages import evaluate, report
-from stages.timeseries.metrics import Judged, score
+from stages.timeseries.metrics import Judged, Tally, tally
 from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
 from storage import provenance as provenances
 from storage.checkpoint import Checkpoint
@@ -110,19 +110,25 @@ def lay_curve(name: str, values: list[float]) -> None:
 
 def lay_reports(labels: tuple[str, ...], model: str, found: tuple[Region, ...]) -> None:
     """Scores as evaluate writes them, and a verdict."""
-    index, judged = dataset.read_index(), {}
-    for key, entry in index.series.items():
-        target = dataset.target(key)
-        classes = np.zeros(len(target), np.int16)
-        for region in found:
-            classes[region.start : region.end + 1] = labels.index(region.label) + 1
-        judged.setdefault(entry.set, []).append(Judged(target, classes, entry.regions, found))
-    scores = {name: score(judged[name], labels, 0.5, 10) for name in evaluate.SETS if name in judged}
-    write_json(report.SCORES, {name: evaluate.summary(s) for name, s in scores.items()})
-    rows, matrix = evaluate.class_rows(scores), evaluate.confusion_rows(scores, labels)
-    write_bytes(report.CLASSES, evaluate.table(evaluate.CLASS_HEADER, rows))
-    write_bytes(report.CONFUSION, evaluate.table(evaluate.CONFUSION_HEADER, matrix))
+    index = dataset.read_index()
+    results = {
+        name: evaluate.judge({key: tally_of(index, key, found) for key in index.of(name)}, index)
+        for name in evaluate.SETS
+        if index.of(name)
+    }
+    evaluate.write(results, labels)
     lay_verdict("promoted", "there was no best model yet", 0.8, None, model, model)
+
+
+def tally_of(index: dataset.Index, key: str, found: tuple[Region, ...]) -> Tally:
+    """What a model that is 90 % sure of everything it finds adds to the scores."""
+    target = dataset.target(key)
+    classes = np.zeros(len(target), np.int16)
+    for region in found:
+        classes[region.start : region.end + 1] = index.labels.index(region.label) + 1
+    sure = np.full(len(target), 0.9, np.float32)
+    judged = Judged(target, classes, index.series[key].regions, found, [0.9] * len(found), sure, 50.0)
+    return tally(judged, index.labels, 0.5, 10)
 
 
 def lay_verdict(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.timeseries.metrics import Judged, match, overlap, score, timepoint_scores
+from stages.timeseries.matching import match, overlap, split
+from stages.timeseries.metrics import Judged, score, timepoint_scores
 from storage.regions import Region
 
 LABELS = ("A", "I")
+NOTHING = np.zeros(1, np.int16)
 
 
 def judged(target: list[int], classes: list[int], true: list[Region], predicted: list[Region]) -> Judged:
@@ -42,13 +44,79 @@ def test_events():
     assert found.event["f1"] == 0.5
     assert found.event["boundary_error"] == pytest.approx((2 + 0 + 2 + 2) / 4)
     assert found.event["fragmentation"] == 1
+    assert found.boundary == {"start_mean": 2, "start_median": 2, "end_mean": 1, "end_median": 1}
+    assert found.boundary_time == {}
     assert [(c.label, c.event_f1) for c in found.classes] == [("background", 0), ("A", 0.5), ("I", 0.5)]
 
 
 def test_each_event_is_matched_once_and_the_best_first():
     true = [Region(0, 9, "A")]
     halves = [Region(0, 5, "A"), Region(0, 8, "A")]
-    assert match(true, halves, 0.5, 0) == [(true[0], halves[1])]
+    assert match(true, halves, 0.5, 0) == [(0, 1)]
+
+
+def test_events_of_other_labels_are_not_taken_for_it():
+    true = [Region(0, 9, "A"), Region(5, 5, "I", True)]
+    assert match(true, [Region(5, 5, "A", True), Region(0, 9, "B"), Region(1, 9, "A")], 0.5, 2) == [(0, 2)]
+
+
+def test_boundaries_in_time_are_each_series_own():
+    fast = Judged(NOTHING, NOTHING, [Region(0, 99, "A")], [Region(10, 99, "A")], sampling_rate=50.0)
+    slow = Judged(NOTHING, NOTHING, [Region(0, 99, "A")], [Region(0, 94, "A")], sampling_rate=10.0)
+    found = score([fast, slow], LABELS, 0.5, 1)
+    assert found.boundary["start_mean"] == 5 and found.boundary["end_mean"] == 2.5
+    assert found.boundary_time == pytest.approx(
+        {"start_mean": 0.1, "start_median": 0.1, "end_mean": 0.25, "end_median": 0.25}
+    )
+    assert (found.classes[1].start_error, found.classes[2].start_error) == (5, None)
+
+
+def test_what_is_cut_to_pieces_and_what_is_run_together():
+    true = [Region(0, 99, "A"), Region(200, 219, "A"), Region(230, 249, "A")]
+    predicted = [Region(0, 39, "A"), Region(45, 99, "A"), Region(195, 255, "A"), Region(10, 12, "I")]
+    found = score([judged([0], [0], true, predicted)], LABELS, 0.5, 1)
+    assert (found.event["split"], found.event["merged"]) == (1, 1)
+    assert [(c.split, c.merged) for c in found.classes] == [(0, 0), (1, 1), (0, 0)]
+
+
+def test_a_neighbour_that_reaches_over_a_border_is_no_piece():
+    true = [Region(0, 49, "A"), Region(52, 99, "A")]
+    assert split(true, [Region(0, 45, "A"), Region(46, 99, "A")]) == []
+
+
+def test_many_events_are_matched_as_every_pair_would_be():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        true, predicted = some(rng), some(rng)
+        pairs = sorted(
+            (-value, i, j)
+            for i, a in enumerate(true)
+            for j, b in enumerate(predicted)
+            if a.label == b.label and (value := overlap(a, b)) >= 0.3
+        )
+        taken: set[tuple[str, int]] = set()
+        expected = []
+        for _, i, j in pairs:
+            if not taken & {("true", i), ("predicted", j)}:
+                taken |= {("true", i), ("predicted", j)}
+                expected.append((i, j))
+        assert match(true, predicted, 0.3, 0) == expected
+
+
+def some(rng: np.random.Generator) -> list[Region]:
+    starts = rng.integers(0, 200, 30)
+    return [Region(int(s), int(s + rng.integers(0, 30)), LABELS[int(rng.integers(2))]) for s in starts]
+
+
+def test_confidence_is_held_against_what_is_right():
+    classes = np.array([1, 1, 1, 1, 0], np.int16)
+    target = np.array([1, 1, 1, 0, -1], np.int16)
+    sure = np.array([0.95, 0.95, 0.95, 0.95, 0.2], np.float32)
+    true, predicted = [Region(0, 2, "A")], [Region(0, 2, "A"), Region(20, 29, "A")]
+    found = score([Judged(target, classes, true, predicted, [0.9, 0.4], sure)], LABELS, 0.5, 1)
+    assert found.calibration == pytest.approx({"timepoint": 0.95 - 0.75, "region": (0.1 + 0.4) / 2})
+    assert found.bins["timepoint"][9].tolist() == pytest.approx([4, 3.8, 3])
+    assert score([judged([0], [0], [], [])], LABELS, 0.5, 1).calibration == {}
 
 
 def test_overlap_is_inclusive():

@@ -4,6 +4,9 @@ Per timepoint: of each class how many timepoints were found (recall), how many o
 (precision), and their harmonic mean (F1). Per event: a true range counts as found when a predicted one of the same
 label overlaps it by at least `iou` (intersection over union), a true instant when a predicted one lies within
 `tolerance` timepoints. Each is matched at most once, the best pairs first.
+
+A series is counted once (`tally`); every score is a function of sums of such counts, so that a set, a person and a
+thousand draws of a bootstrap are scored by the same lines.
 """
 
 from __future__ import annotations
@@ -14,10 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.timeseries import calibration
+from stages.timeseries.calibration import Bins
+from stages.timeseries.matching import match, split
 from storage.regions import Region
 
 BACKGROUND = "background"
 Confusion = NDArray[np.int64]
+Counts = NDArray[np.integer] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,17 +35,49 @@ class Judged:
         target: int16 (timepoints,), -1 where nothing is known: left out.
         classes: int16 (timepoints,), predicted.
         true, predicted: regions.
+        scores: of the predicted regions, 0 to 1; empty: not to be judged.
+        confidence: (timepoints,), probability of the predicted class; None: not to be judged.
+        sampling_rate: timepoints per unit of time; None: not known.
     """
 
     target: NDArray[np.int16]
     classes: NDArray[np.int16]
     true: Sequence[Region]
     predicted: Sequence[Region]
+    scores: Sequence[float] = ()
+    confidence: NDArray[np.float32] | None = None
+    sampling_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one series adds to the scores of a set.
+
+    Attributes:
+        confusion: timepoints, (true class, predicted class).
+        events: (classes, 5): true, predicted, matched; true ones cut to pieces, predicted ones that run true ones
+            together.
+        errors: (matched, 3): class, and by how many timepoints start and end are off.
+        sampling_rate: timepoints per unit of time; None: not known.
+        timepoint_bins, region_bins: confidence against what is right.
+    """
+
+    confusion: Confusion
+    events: NDArray[np.int64]
+    errors: NDArray[np.int64]
+    sampling_rate: float | None
+    timepoint_bins: Bins
+    region_bins: Bins
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class; event scores are 0 for background, which has no events."""
+    """Scores of one class; event scores are 0 for background, which has no events.
+
+    Attributes:
+        split, merged: true events cut to pieces, predicted ones that run true ones together.
+        start_error, end_error: mean timepoints by which matched events are off; None: none was matched.
+    """
 
     label: str
     timepoints: int
@@ -49,6 +88,10 @@ class ClassScore:
     events_predicted: int
     events_matched: int
     event_f1: float
+    split: int
+    merged: int
+    start_error: float | None
+    end_error: float | None
 
 
 @dataclass(frozen=True)
@@ -58,38 +101,66 @@ class Scores:
     Attributes:
         timepoint: balanced_accuracy, accuracy, macro_precision, macro_recall, macro_f1, worst_f1.
         event: f1, precision, recall, macro_f1, true, predicted, matched, boundary_error (mean timepoints by
-            which starts and ends of matched events are off), fragmentation (predicted events for each true one).
+            which starts and ends of matched events are off), fragmentation (predicted events for each true one),
+            split (true events cut to pieces), merged (predicted events that run true ones together).
+        boundary, boundary_time: start_mean, start_median, end_mean, end_median by which matched events are off, in
+            timepoints and in the recordings' unit of time; empty where nothing was matched or no rate is known.
+        calibration: expected calibration error of timepoint and region, where there were confidences.
         classes: per class, background first.
         confusion: timepoints, (true class, predicted class).
+        bins: what the calibration comes from, by timepoint and region.
     """
 
     timepoint: dict[str, float]
     event: dict[str, float]
+    boundary: dict[str, float]
+    boundary_time: dict[str, float]
+    calibration: dict[str, float]
     classes: tuple[ClassScore, ...]
     confusion: Confusion
+    bins: dict[str, Bins]
 
 
 def score(judged: Iterable[Judged], labels: Sequence[str], iou: float, tolerance: int) -> Scores:
     """Score the series of one set together."""
-    classes = len(labels) + 1
-    confusion = np.zeros((classes, classes), np.int64)
-    events = np.zeros((classes, 3), np.int64)  # true, predicted, matched
-    errors: list[int] = []
-    for item in judged:
-        confusion += confuse(item.target, item.classes, classes)
-        for k, label in enumerate(labels, 1):
-            true = [r for r in item.true if r.label == label]
-            predicted = [r for r in item.predicted if r.label == label]
-            pairs = match(true, predicted, iou, tolerance)
-            events[k] += len(true), len(predicted), len(pairs)
-            for a, b in pairs:
-                errors += [abs(a.start - b.start), abs(a.end - b.end)]
-    return Scores(
-        timepoint_scores(confusion),
-        _event_scores(events, errors),
-        _class_scores(confusion, events, labels),
-        confusion,
+    return total([tally(item, labels, iou, tolerance) for item in judged], labels)
+
+
+def tally(judged: Judged, labels: Sequence[str], iou: float, tolerance: int) -> Tally:
+    """Count one series; a label that is not among `labels` is a KeyError."""
+    number = {label: k for k, label in enumerate(labels, 1)}
+    true, predicted = judged.true, judged.predicted
+    pairs = match(true, predicted, iou, tolerance)
+    matched = [true[i] for i, _ in pairs]
+    cut, run_together = (
+        [true[i] for i in split(true, predicted)],
+        [predicted[j] for j in split(predicted, true)],
     )
+    events = [
+        np.bincount(np.array([number[r.label] for r in regions], np.intp), minlength=len(labels) + 1)
+        for regions in (true, predicted, matched, cut, run_together)
+    ]
+    errors = [
+        (number[a.label], abs(a.start - b.start), abs(a.end - b.end))
+        for a, b in ((true[i], predicted[j]) for i, j in pairs)
+    ]
+    return Tally(
+        confuse(judged.target, judged.classes, len(labels) + 1),
+        np.stack(events, axis=1),
+        np.array(errors, np.int64).reshape(-1, 3),
+        judged.sampling_rate,
+        *_bins(judged, {j for _, j in pairs}),
+    )
+
+
+def _bins(judged: Judged, matched: set[int]) -> tuple[Bins, Bins]:
+    timepoints: Bins = np.zeros((calibration.BINS, 3))
+    if judged.confidence is not None:
+        known = judged.target >= 0
+        right = judged.target[known] == judged.classes[known]
+        timepoints = calibration.bins(judged.confidence[known], right)
+    hits = np.array([j in matched for j in range(len(judged.scores))], np.bool_)
+    return timepoints, calibration.bins(judged.scores, hits)
 
 
 def confuse(target: NDArray[np.int16], classes: NDArray[np.int16], n: int) -> Confusion:
@@ -99,99 +170,117 @@ def confuse(target: NDArray[np.int16], classes: NDArray[np.int16], n: int) -> Co
     return np.bincount(pairs, minlength=n * n).reshape(n, n)
 
 
-def _rates(confusion: Confusion) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Precision, recall and F1 of each class; 0 where a class was never found."""
-    hit, true, found = np.diag(confusion).astype(float), confusion.sum(1), confusion.sum(0)
-    return hit / np.maximum(found, 1), hit / np.maximum(true, 1), 2 * hit / np.maximum(true + found, 1)
+def total(tallies: Sequence[Tally], labels: Sequence[str]) -> Scores:
+    """Scores of all series together."""
+    n = len(labels) + 1
+    confusion = sum((t.confusion for t in tallies), np.zeros((n, n), np.int64))
+    events = sum((t.events for t in tallies), np.zeros((n, 5), np.int64))
+    errors = np.concatenate([np.zeros((0, 3), np.int64), *(t.errors for t in tallies)])
+    timed = [t.errors[:, 1:] / t.sampling_rate for t in tallies if t.sampling_rate]
+    none = np.zeros((calibration.BINS, 3))
+    bins = {
+        "timepoint": sum((t.timepoint_bins for t in tallies), none),
+        "region": sum((t.region_bins for t in tallies), none),
+    }
+    calibrated = {name: calibration.expected_error(found) for name, found in bins.items()}
+    return Scores(
+        timepoint_scores(confusion),
+        _event_scores(events, errors),
+        _boundary(errors[:, 1:]),
+        _boundary(np.concatenate([np.zeros((0, 2)), *timed])),
+        {name: value for name, value in calibrated.items() if value is not None},
+        tuple(_class_scores(confusion, events, errors, labels)),
+        confusion,
+        bins,
+    )
 
 
 def timepoint_scores(confusion: Confusion) -> dict[str, float]:
     """Means over the classes that truly occur; a class that is never predicted counts as 0 in all of them."""
-    precision, recall, f1 = _rates(confusion)
-    there = confusion.sum(1) > 0
-    seen = there | (confusion.sum(0) > 0)
-    if not there.any():
-        return dict.fromkeys(
-            ["balanced_accuracy", "accuracy", "macro_precision", "macro_recall", "macro_f1", "worst_f1"], 0.0
-        )
+    found = timepoint_means(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+    return {name: float(value) for name, value in found.items()}
+
+
+def timepoint_means(hit: Counts, true: Counts, found: Counts) -> dict[str, NDArray[np.float64]]:
+    """`timepoint_scores` of any number of sets at once: timepoints by class, each (..., classes)."""
+    precision, recall, f1 = _rates(hit, true, found)
+    there = true > 0
+    seen = there | (found > 0)
     return {
-        "balanced_accuracy": float(recall[there].mean()),
-        "accuracy": float(np.diag(confusion).sum() / confusion.sum()),
-        "macro_precision": float(precision[seen].mean()),
-        "macro_recall": float(recall[seen].mean()),
-        "macro_f1": float(f1[seen].mean()),
-        "worst_f1": float(f1[there].min()),
+        "balanced_accuracy": _mean(recall, there),
+        "accuracy": hit.sum(-1) / np.maximum(true.sum(-1), 1),
+        "macro_precision": _mean(precision, seen),
+        "macro_recall": _mean(recall, seen),
+        "macro_f1": _mean(f1, seen),
+        "worst_f1": np.where(there, f1, 1.0).min(-1) * there.any(-1),
     }
 
 
-def _event_scores(events: NDArray[np.int64], errors: list[int]) -> dict[str, float]:
-    true, predicted, matched = (int(n) for n in events.sum(0))
-    seen = events[(events[:, 0] + events[:, 1]) > 0]
+def event_means(true: Counts, predicted: Counts, matched: Counts) -> dict[str, NDArray[np.float64]]:
+    """F1, precision and recall of events by class, each (..., classes). Nothing to find, nothing found: right."""
+    seen = true + predicted > 0
+    all_true, all_predicted, all_matched = true.sum(-1), predicted.sum(-1), matched.sum(-1)
     return {
-        "f1": _f1(true, predicted, matched),
-        "precision": matched / max(predicted, 1),
-        "recall": matched / max(true, 1),
-        "macro_f1": float(np.mean([_f1(*row) for row in seen])) if len(seen) else 1.0,
+        "f1": np.where(seen.any(-1), _rates(all_matched, all_true, all_predicted)[2], 1.0),
+        "precision": all_matched / np.maximum(all_predicted, 1),
+        "recall": all_matched / np.maximum(all_true, 1),
+        "macro_f1": np.where(seen.any(-1), _mean(_rates(matched, true, predicted)[2], seen), 1.0),
+    }
+
+
+def _rates(hit: Counts, true: Counts, found: Counts) -> tuple[NDArray[np.float64], ...]:
+    """Precision, recall and F1; 0 where nothing was found."""
+    return hit / np.maximum(found, 1), hit / np.maximum(true, 1), 2 * hit / np.maximum(true + found, 1)
+
+
+def _mean(values: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = (values * where).sum(-1) / np.maximum(where.sum(-1), 1)
+    return mean
+
+
+def _event_scores(events: NDArray[np.int64], errors: NDArray[np.int64]) -> dict[str, float]:
+    true, predicted, matched, cut, merged = (int(n) for n in events.sum(0))
+    return {
+        **{name: float(value) for name, value in event_means(*events.T[:3]).items()},
         "true": true,
         "predicted": predicted,
         "matched": matched,
-        "boundary_error": float(np.mean(errors)) if errors else 0.0,
+        "boundary_error": float(errors[:, 1:].mean()) if len(errors) else 0.0,
         "fragmentation": predicted / max(true, 1),
+        "split": cut,
+        "merged": merged,
     }
 
 
-def _f1(true: int, predicted: int, matched: int) -> float:
-    """Nothing to find and nothing found is right."""
-    return 2 * float(matched) / float(true + predicted) if true + predicted else 1.0
+def _boundary(errors: NDArray[np.int64] | NDArray[np.float64]) -> dict[str, float]:
+    if not len(errors):
+        return {}
+    return {
+        f"{edge}_{name}": float(of(errors[:, column]))
+        for column, edge in enumerate(("start", "end"))
+        for name, of in (("mean", np.mean), ("median", np.median))
+    }
 
 
 def _class_scores(
-    confusion: Confusion, events: NDArray[np.int64], labels: Sequence[str]
-) -> tuple[ClassScore, ...]:
-    precision, recall, f1 = _rates(confusion)
-    return tuple(
-        ClassScore(
+    confusion: Confusion, events: NDArray[np.int64], errors: NDArray[np.int64], labels: Sequence[str]
+) -> Iterable[ClassScore]:
+    precision, recall, f1 = _rates(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+    for k, label in enumerate([BACKGROUND, *labels]):
+        off = _boundary(errors[errors[:, 0] == k, 1:])
+        true, predicted, matched, cut, merged = (int(n) for n in events[k])
+        yield ClassScore(
             label,
             timepoints=int(confusion[k].sum()),
             precision=float(precision[k]),
             recall=float(recall[k]),
             f1=float(f1[k]),
-            events=int(events[k, 0]),
-            events_predicted=int(events[k, 1]),
-            events_matched=int(events[k, 2]),
-            event_f1=_f1(*events[k]) if k else 0.0,
+            events=true,
+            events_predicted=predicted,
+            events_matched=matched,
+            event_f1=float(event_means(*events[k : k + 1, :3].T)["f1"]) if k else 0.0,
+            split=cut,
+            merged=merged,
+            start_error=off.get("start_mean"),
+            end_error=off.get("end_mean"),
         )
-        for k, label in enumerate([BACKGROUND, *labels])
-    )
-
-
-def match(
-    true: Sequence[Region], predicted: Sequence[Region], iou: float, tolerance: int
-) -> list[tuple[Region, Region]]:
-    """Pairs of true and predicted events of one label, each used once, the best pair first."""
-    pairs = []
-    for i, a in enumerate(true):
-        for j, b in enumerate(predicted):
-            value = _closeness(a, b, tolerance) if a.instant else overlap(a, b)
-            if value > 0 and (a.instant or value >= iou):
-                pairs.append((-value, i, j))
-    used_true: set[int] = set()
-    used_predicted: set[int] = set()
-    found = []
-    for _, i, j in sorted(pairs):
-        if i not in used_true and j not in used_predicted:
-            used_true.add(i)
-            used_predicted.add(j)
-            found.append((true[i], predicted[j]))
-    return found
-
-
-def overlap(a: Region, b: Region) -> float:
-    """Intersection over union, in timepoints."""
-    shared = min(a.end, b.end) - max(a.start, b.start) + 1
-    return shared / (a.rows + b.rows - shared) if shared > 0 else 0.0
-
-
-def _closeness(instant: Region, other: Region, tolerance: int) -> float:
-    """1 where the middle of `other` is on the instant, towards 0 at the tolerance, 0 or less beyond."""
-    return 1 - abs((other.start + other.end) / 2 - instant.start) / (tolerance + 1)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.timeseries.axes import Tick, number_ticks, time_ticks
-from stages.timeseries.metrics import Judged, match
+from stages.timeseries.matching import match
+from stages.timeseries.metrics import Judged
 from stages.timeseries.regions import runs
 from stages.timeseries.times import Times
 from stages.timeseries.traces import WIDTH, Scale, Stretch, Trace, Values, trace
@@ -97,15 +98,15 @@ def series_plot(
     first, end = rows or (0, len(recording.times))
     times, judged = recording.times[first:end], recording.judged
     scale, channels = Scale.of(times, first), recording.channels
-    same = [pair for label in recording.labels for pair in _matched(judged, label, iou, tolerance)]
+    same = match(judged.true, judged.predicted, iou, tolerance)
     height = 64.0 if len(channels) <= 6 else 40.0 if len(channels) <= 16 else 22.0
     return SeriesPlot(
         traces=tuple(
             trace(recording.values[first:end, i], scale, name, TRACES_Y + i * height, height, len(channels))
             for i, name in enumerate(channels)
         ),
-        true=_bars(judged.true, {id(a) for a, _ in same}, scale, recording),
-        predicted=_bars(judged.predicted, {id(b) for _, b in same}, scale, recording),
+        true=_bars(judged.true, {i for i, _ in same}, scale, recording),
+        predicted=_bars(judged.predicted, {j for _, j in same}, scale, recording),
         differences=_stretches(recording.wrong[first:end], scale),
         unknown=_stretches(judged.target[first:end] < 0, scale),
         ticks=_time_axis(times, scale),
@@ -129,16 +130,11 @@ def longest_difference(recording: Recording) -> tuple[int, int] | None:
     return (first, end) if rows > WIDTH and end - first <= rows / 2 else None
 
 
-def _matched(judged: Judged, label: str, iou: float, tolerance: int) -> list[tuple[Region, Region]]:
-    true = [r for r in judged.true if r.label == label]
-    return match(true, [r for r in judged.predicted if r.label == label], iou, tolerance)
-
-
 def _bars(regions: Sequence[Region], found: set[int], scale: Scale, recording: Recording) -> tuple[Bar, ...]:
     last = scale.first + len(scale.offsets) - 1
     bars = []
     # What is drawn later lies on top: instants, and of ranges the one that is inside the other.
-    for region in sorted(regions, key=lambda r: (r.instant, r.start, -r.end)):
+    for i, region in sorted(enumerate(regions), key=lambda p: (p[1].instant, p[1].start, -p[1].end)):
         if region.end < scale.first or region.start > last:
             continue
         place = scale.stretch(region.start, region.end)
@@ -147,7 +143,7 @@ def _bars(regions: Sequence[Region], found: set[int], scale: Scale, recording: R
         number = recording.labels.index(region.label) + 1
         text = _fitting(place.width, region.label, str(number))
         start, end = _written(recording.times, region.start), _written(recording.times, region.end)
-        missed = id(region) not in found
+        missed = i not in found
         bars.append(Bar(place.x, place.width, region.label, number, text, region.instant, missed, start, end))
     return tuple(bars)
 

@@ -1,0 +1,36 @@
+"""Do probabilities mean what they say? Of what a model is 80 % sure of, 80 % should be right.
+
+Answers are sorted into bins of equal width by their confidence. In each bin the mean confidence is compared with the
+share that is right; the expected calibration error is the mean difference, each bin weighing as much as it holds
+(Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015).
+With few answers chance alone keeps it above 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 10
+Bins = NDArray[np.float64]  # (BINS, 3): answers, sum of their confidences, answers that are right
+
+
+def bins(confidence: NDArray[np.floating] | Sequence[float], right: NDArray[np.bool_]) -> Bins:
+    """Sort answers into bins; those of several recordings can be added up.
+
+    Args:
+        confidence: (answers,), 0 to 1.
+        right: (answers,).
+    """
+    sure = np.asarray(confidence, np.float64)
+    place = np.clip((sure * BINS).astype(np.intp), 0, BINS - 1)
+    weights = (np.ones(len(sure)), sure, right.astype(np.float64))
+    return np.stack([np.bincount(place, weight, BINS) for weight in weights], axis=1)
+
+
+def expected_error(found: Bins) -> float | None:
+    """Expected calibration error, 0 (as sure as right) to 1; None where there were no answers."""
+    answers = float(found[:, 0].sum())
+    return float(np.abs(found[:, 1] - found[:, 2]).sum()) / answers if answers else None

@@ -6,6 +6,7 @@ written, which labels a region may carry. Format: https://labelstud.io/tags/time
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,30 @@ from pathlib import Path
 from storage.errors import InputError
 
 PATH = Path("data/label_config.xml")
+
+# Of d3-time-format's directives those from which a time follows, in a way that every language agrees on.
+DIRECTIVES = [
+    "Y",
+    "y",
+    "m",
+    "d",
+    "e",
+    "j",
+    "b",
+    "B",
+    "a",
+    "A",
+    "H",
+    "I",
+    "p",
+    "M",
+    "S",
+    "L",
+    "f",
+    "Z",
+    "z",
+    "%",
+]
 
 SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "auto": ",", "\\t": "\t"}
 
@@ -27,7 +52,7 @@ class LabelConfig:
         data_key: key of the task data that holds the recording (`$csv` is `csv`).
         inline: the task data holds the columns themselves (`valueType="json"`), not an address.
         time_column: column of times; None counts the rows 0..n-1.
-        time_format: strftime format of the times; None means numbers.
+        time_format: d3-time-format of the times; None means numbers.
         sep: column separator of the CSV.
         channels: columns, in the order of the config.
         labels: class names, in the order of the config.
@@ -49,7 +74,7 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
 
     Raises:
         InputError: not XML, no `<TimeSeries>` or more than one, no channel, no `<TimeSeriesLabels>`
-            for it or more than one, no label or the same label twice.
+            for it or more than one, no label or the same label twice, a timeFormat that no time follows from.
     """
     cure = "mend the label config, then run the command again"
     try:
@@ -81,6 +106,7 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     if not value.startswith("$"):
         raise InputError('<TimeSeries value="..."> must name a key of the task data', where=where, cure=cure)
     sep = tag.get("sep", ",")
+    _check_time_format(tag.get("timeFormat", ""), where)
     return LabelConfig(
         object_tag=name,
         control_tag=controls[0].get("name", ""),
@@ -91,6 +117,18 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         sep=SEPARATORS.get(sep, sep),
         channels=channels,
         labels=labels,
+    )
+
+
+def _check_time_format(time_format: str, where: str) -> None:
+    unknown = [m for m in re.findall(r"%[-_0]?(.?)", time_format) if m not in DIRECTIVES]
+    if not unknown or time_format in ("%s", "%Q"):
+        return
+    alone = f"%{unknown[0]} must stand alone" if unknown[0] in ("s", "Q") else ""
+    why = alone or f"%{unknown[0]} is none of %{' %'.join(DIRECTIVES)}, nor %s or %Q alone"
+    cure = "write the times of the recordings in another form and set timeFormat on <TimeSeries> to it"
+    raise InputError(
+        f"the timeFormat {time_format!r} does not say when it was", where=where, why=why, cure=cure
     )
 
 

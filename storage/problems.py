@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,6 +23,10 @@ from storage.label_config import LabelConfig
 # What counts as an empty cell, in any case; pandas' own list, so that both ways of reading agree.
 MISSING = {"", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>"}
 MISSING |= {"n/a", "na", "nan", "none", "null"}
+
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+# The browser reads the same file: it would show nothing there.
+POINT = "write {} and so on: Label Studio takes a point alone for the start of decimals"
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -151,6 +156,10 @@ def _note_cell(found: dict[str, tuple[Problem, int]], line: int, name: str, cell
     try:
         number = float(cell)
     except ValueError:
+        if DECIMAL_COMMA.fullmatch(cell):
+            what = f"{cell!r} in channel {name!r} has a decimal comma"
+            _note(found, "comma", Problem(line, what, POINT.format(cell.replace(",", "."))))
+            return
         what = f"{cell!r} in channel {name!r} is not a number"
         _note(
             found,
@@ -197,6 +206,9 @@ def _time_problem(config: LabelConfig, line: int, text: str) -> Problem | None:
             return Problem(line, f"the time {text!r} is infinite", "write the time, or delete the row")
         stamps.parse([text], config.time_format)
     except (ValueError, OverflowError):
+        if config.time_format is None and DECIMAL_COMMA.fullmatch(text):
+            cure = POINT.format(text.replace(",", "."))
+            return Problem(line, f"the time {text!r} has a decimal comma", cure)
         if config.time_format is None:
             what = f"the time {text!r} is not a number"
             return Problem(

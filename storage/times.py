@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 # d3 directives that strptime spells otherwise; %L is milliseconds, %e a day padded with a blank.
-STRPTIME = {"%L": "%f", "%e": "%d", "%Z": "%z"}
+STRPTIME = {"L": "%f", "e": "%d", "Z": "%z"}
 EPOCH = {"%s": 10**9, "%Q": 10**6}
+# One directive: what a number is padded with (- nothing, _ blanks, 0 zeros), and its letter.
+DIRECTIVE = re.compile(r"%([-_0]?)(.)")
+# A blank that stands for a zero: at the start, behind another blank, or inside a date or a time of day.
+PADDING = r"(?:^|(?<=[-/: ])) (?=\d)"
 # A zone stands behind a time of day; behind a date, "-2026" is a year.
 ZONE = re.compile(r":\d\d(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)$")
 
@@ -26,8 +30,11 @@ def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
 
     if time_format in EPOCH:
         return np.array([_epoch(t, EPOCH[time_format]) for t in texts], np.int64)
-    pattern = re.sub(r"%[LeZ]", lambda m: STRPTIME[m[0]], time_format)
-    stamps = pd.to_datetime(pd.Series(texts, dtype="str"), format=pattern, exact=True, utc=True)
+    pattern = DIRECTIVE.sub(lambda m: STRPTIME.get(m[2], f"%{m[2]}"), time_format)
+    written = pd.Series(texts, dtype="str")
+    if re.search("%_|%e", time_format):
+        written = written.str.replace(PADDING, "0", regex=True)
+    stamps = pd.to_datetime(written, format=pattern, exact=True, utc=True)
     return stamps.dt.tz_localize(None).dt.as_unit("ns").to_numpy().astype(np.int64)
 
 
@@ -40,14 +47,23 @@ def render(nanoseconds: int, time_format: str) -> str:
         return format(number.normalize(), "f")
     fraction = nanoseconds % 10**9
     digits = {
-        "%f": f"{fraction:09d}" if fraction % 1000 else f"{fraction // 1000:06d}",
-        "%L": f"{fraction // 10**6:03d}",
-        "%Z": "+0000",
-        "%z": "+0000",
-        "%e": str(pd.Timestamp(nanoseconds).day).rjust(2),
+        "f": f"{fraction:09d}" if fraction % 1000 else f"{fraction // 1000:06d}",
+        "L": f"{fraction // 10**6:03d}",
+        "Z": "+0000",
+        "z": "+0000",
     }
-    pattern = re.sub(r"%[fLZze]", lambda m: digits[m[0]], time_format)
-    return pd.Timestamp(nanoseconds - fraction).strftime(pattern)
+    second = pd.Timestamp(nanoseconds - fraction)
+
+    def field(match: re.Match[str]) -> str:
+        padding, letter = match.groups()
+        if letter == "e":
+            padding, letter = padding or "_", "d"
+        text = digits.get(letter) or second.strftime(f"%{letter}")
+        if padding in ("", "0") or not text.isdecimal():
+            return text
+        return (text.lstrip("0") or "0").rjust(len(text) if padding == "_" else 0)
+
+    return DIRECTIVE.sub(field, time_format)
 
 
 def _epoch(text: str, unit: int) -> int:

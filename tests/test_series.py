@@ -153,6 +153,28 @@ REFUSED = {
         CONFIG,
         [Problem(3, "'err' in channel 'x' is not a number (and 1 more row(s) like it)", NUMBER)],
     ),
+    "decimal comma in a channel": (
+        b"time;x;y\n0;1,5;2\n1;-,25;2\n",
+        replace(CONFIG, sep=";"),
+        [
+            Problem(
+                2,
+                "'1,5' in channel 'x' has a decimal comma (and 1 more row(s) like it)",
+                "write 1.5 and so on: Label Studio takes a point alone for the start of decimals",
+            )
+        ],
+    ),
+    "decimal comma in a time": (
+        b"time;x;y\n0;1;2\n0,02;1;2\n",
+        replace(CONFIG, sep=";"),
+        [
+            Problem(
+                3,
+                "the time '0,02' has a decimal comma",
+                "write 0.02 and so on: Label Studio takes a point alone for the start of decimals",
+            )
+        ],
+    ),
     "too many cells": (
         b"time,x,y\n0,1,2\n1,1,2,3\n",
         CONFIG,

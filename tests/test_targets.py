@@ -211,6 +211,13 @@ def test_nearest_timepoint_to_the_nanosecond():
         ("2026-01-02T03:04:05+0000", "%Y-%m-%dT%H:%M:%S%Z"),
         ("03:04 02-01-2026", "%H:%M %d-%m-%Y"),
         ("1767323045", "%s"),
+        ("2/1/2026, 3:04:05 AM", "%-d/%-m/%Y, %-I:%M:%S %p"),
+        ("12/11/2026, 12:04:05 PM", "%-d/%-m/%Y, %-I:%M:%S %p"),
+        ("2026-01- 2  3:04", "%Y-%m-%e %_H:%M"),
+        (" 3:04 on Jan 12, 2026", "%_H:%M on %b %d, %Y"),
+        ("2026-033 100%", "%Y-%j 100%%"),
+        ("Fri 02 January 26 03:04:00", "%a %d %B %y %H:%M:%S"),
+        ("2026-01-02T03:04:05.678+0000", "%Y-%m-%dT%H:%M:%S.%L%Z"),
         ("1767323045678", "%Q"),
     ],
 )
@@ -218,6 +225,19 @@ def test_a_time_goes_there_and_back(text: str, time_format: str):
     time = parse_time(text, time_format)
     assert isinstance(time, int)
     assert row_to_time(np.array([time]), 0, time_format) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "time_format", "utc"),
+    [
+        ("2026-01-02T03:04:05+02:00", "%Y-%m-%dT%H:%M:%S%Z", "2026-01-02 01:04:05"),
+        ("2026-01-02T03:04:05Z", "%Y-%m-%dT%H:%M:%S%Z", "2026-01-02 03:04:05"),
+        ("2026-01-02T03:04:05-0530", "%Y-%m-%dT%H:%M:%S%Z", "2026-01-02 08:34:05"),
+        ("02-1-2026", "%-d-%-m-%Y", "2026-01-02 00:00:00"),
+    ],
+)
+def test_zones_and_unpadded_numbers_are_read(text: str, time_format: str, utc: str):
+    assert parse_time(text, time_format) == int(np.datetime64(utc, "ns").astype(np.int64))
 
 
 def test_numbers_come_back_as_they_were():

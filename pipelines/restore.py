@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipelines import incoming
 from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import publish
@@ -45,6 +46,7 @@ class Restored:
     Attributes:
         url: the project in Label Studio.
         commit: the label commit whose labels it holds.
+        kept: subject of the commit with what was in none here before; "" where that was nothing.
         salvaged: the label commit with what only the bucket had; "" where that was nothing.
         anew: whether the project had to be made.
         tasks, annotations: how many it was filled with.
@@ -56,6 +58,7 @@ class Restored:
 
     url: str
     commit: str
+    kept: str
     salvaged: str
     anew: bool
     tasks: int
@@ -72,6 +75,8 @@ class Restored:
     def lines(self) -> list[str]:
         """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
+        if self.kept:
+            text.append(f"in no commit before, so first one of its own: {self.kept}")
         if self.salvaged:
             text.append(f"label commit {self.salvaged[:12]} holds what only the bucket had")
         held = f"{plural(self.tasks, 'task')}, {plural(self.annotations, 'annotation')}"
@@ -101,16 +106,13 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
 
     Raises:
         NotFoundError: there is no such revision, or it holds no labels, or DVC lacks them.
-        InputError: the work tree holds what is in no commit; or `revision` is another one and nothing is lost.
+        InputError: files of the project are gone; or `revision` is another one and nothing is lost.
         ConflictError: the commit and what only the bucket has differ in the same regions; nothing was written.
     """
     repository = project.repository
     branch = repository.branch()
     project.wire()
-    dirty = repository.changed(PATHS)
-    if dirty:
-        cure = f"git commit, or: git checkout HEAD -- {' '.join(dirty)}"
-        raise InputError("the work tree holds what is in no commit", where=", ".join(dirty), cure=cure)
+    kept = _keep(project)
     if not revision and not (project.root / label_config.PATH).exists():
         _begin(project, branch)
     commit = repository.resolve(revision or "HEAD")
@@ -134,6 +136,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     return Restored(
         url=f"{project.studio.url}/projects/{state.project if state else 0}/data",
         commit=repository.head(),
+        kept=kept,
         salvaged=salvaged,
         anew=filled is not None,
         tasks=len(held.tasks),
@@ -143,6 +146,21 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         lacks=tuple(lacks),
         warnings=tuple(synced.warnings),
     )
+
+
+def _keep(project: Project) -> str:
+    """Give what is in no commit one of its own, as a restore that was cut off leaves it; returns its subject."""
+    repository = project.repository
+    dirty = repository.changed(PATHS)
+    gone = [path for path in dirty if not (project.root / path).exists()]
+    if gone:
+        cure = f"git checkout HEAD -- {' '.join(gone)}"
+        raise InputError("files of the project are gone", where=", ".join(gone), cure=cure)
+    hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
+    subject = incoming.commit(project, dirty, hashes)[1]
+    if subject:
+        repository.push()
+    return subject
 
 
 def _begin(project: Project, branch: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,8 +14,9 @@ from pipelines.restore import restore
 from pipelines.sync import sync
 from storage import process, snapshot
 from storage import settings as project_settings
-from storage.errors import NotFoundError
+from storage.errors import InputError, NotFoundError
 from storage.project import Project
+from storage.repository import Repository
 from storage.settings import LABEL_STUDIO, Settings
 from tests.conftest import Lab
 from tests.test_branches import facts, labeled
@@ -95,6 +97,32 @@ def test_only_label_studio_is_new_and_the_bucket_has_more(lab: Lab, other: Setti
     assert len(list(project.bucket.objects("main/annotations/"))) == 6
     assert sync(Project(project.root)).commit == ""
     assert restore(Project(project.root)).anew is False
+
+
+def test_a_restore_that_was_cut_off_before_its_commit_goes_on(
+    lab: Lab, other: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labeled(lab)
+    lab.annotate("two", (0.2, 0.4, "walk"))  # in the bucket, in no label commit
+    project = fresh_clone(lab, tmp_path / "second", other)
+    with monkeypatch.context() as cut:
+        cut.setattr(Repository, "commit", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            restore(project)
+
+    done = restore(Project(project.root))
+
+    assert (done.kept, done.salvaged) == ("labels: +1 in 1 series", "")
+    assert len(list(project.bucket.objects("main/annotations/"))) == done.annotations == 6
+    assert sync(Project(project.root)).commit == ""
+
+
+def test_a_file_that_is_gone_is_named_and_nothing_is_restored(lab: Lab) -> None:
+    labeled(lab)
+    (lab.project.root / "data/labels.dvc").unlink()
+    with pytest.raises(InputError) as refused:
+        restore(Project(lab.project.root))
+    assert refused.value.cure == "git checkout HEAD -- data/labels.dvc"
 
 
 def test_an_older_label_commit_is_brought_back(lab: Lab, other: Settings, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ import numpy as np
 from stages import params
 from stages.run import run
 from stages.timeseries import windows
-from stages.timeseries.targets import Targets, make_targets
+from stages.timeseries.targets import make_targets
 from storage import arrays, dataset, label_config, sets, snapshot
 from storage.errors import InputError
-from storage.files import pointer_md5
+from storage.files import fresh_folder, pointer_md5
 from storage.label_config import LabelConfig
 from storage.progress import track
 from storage.regions import Region
@@ -27,40 +28,60 @@ LABELS = Path("data/labels")
 LEARNT = ("train", "validation", "test")
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What is kept of one series' targets once they are written.
+
+    Attributes:
+        regions, annotations, left_out, notes: as in `Targets`.
+        known: timepoints that teach something.
+    """
+
+    regions: tuple[Region, ...]
+    annotations: tuple[str, ...]
+    left_out: Counter[str]
+    notes: Counter[str]
+    known: int
+
+
 def main() -> None:
     """Labels to targets and windows."""
     config, settings = label_config.load(), params.load().window
     ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
-    targets = {
-        key: teach(key, records[key], config, settings)
-        for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
-    }
-    index = make_index(targets, ingested, rows, config, settings)
-    left_out = tell_left_out(targets, records.keys() - ingested.series.keys())
-    warnings = tell_warnings(targets, index, config)
-    if not index.of("train"):
-        raise nothing_to_learn(index)
-    finished = dataset.Index(**{**vars(index), "left_out": left_out, "warnings": warnings})
-    dataset.write({key: targets[key].values for key in targets}, finished)
+    with fresh_folder(dataset.PATH) as folder:
+        taught = {
+            key: teach(key, records[key], config, settings, folder)
+            for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
+        }
+        index = make_index(taught, ingested, rows, config, settings)
+        if not any(taught[key].known for key in index.of("train")):
+            raise nothing_to_learn(index)
+        left_out = tell_left_out(taught, records.keys() - ingested.series.keys())
+        warnings = tell_warnings(taught, index, config)
+        dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
-    print(f"{len(targets)} labeled series ({counts}), windows of {index.size} timepoints")
+    print(f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints")
     for line in (*left_out, *warnings):
         print(line)
 
 
-def teach(key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Window) -> Targets:
-    """Targets of one series; a timepoint without a number in some channel teaches nothing."""
+def teach(
+    key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Window, folder: Path
+) -> Taught:
+    """Write the targets of one series; a timepoint without a number in some channel teaches nothing."""
     times, tolerance = arrays.times(key), settings.instant_tolerance
     targets = make_targets(records, times, config, tolerance, settings.disagreement)
     missing = np.isnan(arrays.values(key)).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1
         targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
-    return targets
+    dataset.save_target(folder, key, targets.values)
+    known = int((targets.values >= 0).sum())
+    return Taught(targets.regions, targets.annotations, targets.left_out, targets.notes, known)
 
 
 def make_index(
-    targets: Mapping[str, Targets],
+    taught: Mapping[str, Taught],
     ingested: arrays.Index,
     rows: Mapping[str, sets.Row],
     config: LabelConfig,
@@ -69,7 +90,7 @@ def make_index(
     """Series, sets and windows. What follows from the data follows from the train set alone."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, sets.Row(key, "unassigned")), targets.get(key)
+        row, found = rows.get(key, sets.Row(key, "unassigned")), taught.get(key)
         said = (found.annotations, found.regions) if found else ((), ())
         series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
     train = [e for e in series.values() if e.set == "train" and e.annotations]
@@ -107,9 +128,9 @@ def mostly_instant(label: str, regions: list[Region]) -> bool:
     return sum(kinds) > len(kinds) / 2
 
 
-def tell_left_out(targets: Mapping[str, Targets], unknown: set[str]) -> tuple[str, ...]:
+def tell_left_out(taught: Mapping[str, Taught], unknown: set[str]) -> tuple[str, ...]:
     """What was not used, how often, and in which series."""
-    lines = _counted({key: found.left_out for key, found in targets.items()})
+    lines = _counted({key: found.left_out for key, found in taught.items()})
     if unknown:
         lines.append(
             f"{len(unknown)} labeled series without a usable recording: {', '.join(sorted(unknown))}"
@@ -117,22 +138,20 @@ def tell_left_out(targets: Mapping[str, Targets], unknown: set[str]) -> tuple[st
     return tuple(f"left out: {line}" for line in lines)
 
 
-def tell_warnings(
-    targets: Mapping[str, Targets], index: dataset.Index, config: LabelConfig
-) -> tuple[str, ...]:
+def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
     """What a person should know: mended regions, sets without a class, labels used both ways."""
-    lines = _counted({key: found.notes for key, found in targets.items()})
+    lines = _counted({key: found.notes for key, found in taught.items()})
     for name in LEARNT:
         keys = index.of(name)
         there = {region.label for key in keys for region in index.series[key].regions}
         lacking = [label for label in config.labels if label not in there]
         if not keys:
-            lines.append(f"the {name} set has no labeled series")
+            lines.append(
+                f"the {name} set has no labeled series; label one of somebody else, or write {name} in {sets.PATH}"
+            )
         elif lacking:
             lines.append(f"the {name} set does not contain labels from all classes: no {', '.join(lacking)}")
-    unassigned = [
-        key for key in targets if targets[key].annotations and index.series[key].set == "unassigned"
-    ]
+    unassigned = [key for key in taught if taught[key].annotations and index.series[key].set == "unassigned"]
     if unassigned:
         lines.append(f"{len(unassigned)} labeled series are in no set: {', '.join(unassigned)}")
     for label in config.labels:
@@ -164,6 +183,10 @@ def nothing_to_learn(index: dataset.Index) -> InputError:
         why = "no series has an annotation that is not skipped"
         cure = "label some series in Label Studio, then: labeltrail sync"
         return InputError("there is nothing to learn from", where=str(LABELS), why=why, cure=cure)
+    if index.of("train"):
+        why = "no timepoint of the train set has a number in every channel"
+        cure = f"take the channel that has none out of {label_config.PATH}, or label recordings that have it"
+        return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
     why = f"{len(labeled)} series are labeled, none of them is in the train set"
     cure = f"write `train` beside some of them in {sets.PATH}"
     return InputError("there is nothing to learn from", where=str(sets.PATH), why=why, cure=cure)

@@ -6,7 +6,6 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files import fresh_folder, read_json, write_json
+from storage.files import read_json, write_json
 from storage.regions import Region
 
 PATH = Path("data/dataset")
@@ -75,14 +74,16 @@ class Index:
         return [k for k, entry in self.series.items() if entry.set == name and entry.annotations]
 
 
-def write(targets: Mapping[str, NDArray[np.int16]], index: Index, path: Path = PATH) -> None:
-    """Write the whole folder anew."""
-    with fresh_folder(path) as folder:
-        for key, target in targets.items():
-            place = folder / f"{key}.target.npy"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            np.save(place, target, allow_pickle=False)
-        write_json(folder / "index.json", _to_json(index))
+def save_target(folder: Path, key: str, target: NDArray[np.int16]) -> None:
+    """Write the targets of one series."""
+    place = folder / f"{key}.target.npy"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    np.save(place, target, allow_pickle=False)
+
+
+def save_index(folder: Path, index: Index) -> None:
+    """Write `index.json`."""
+    write_json(folder / "index.json", _to_json(index))
 
 
 def _to_json(index: Index) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def lay_dataset(
     }
     hashes = {"labels": "1" * 32 + ".dir", "series": "2" * 32 + ".dir"}
     index = dataset.Index(channels, labels, (), 50.0, 10, 64, 64, entries, {}, (), (), hashes)
-    dataset.write(dict.fromkeys(set_of, target), index)
+    for key in set_of:
+        dataset.save_target(dataset.PATH, key, target)
+    dataset.save_index(dataset.PATH, index)
     fixed = {"annotator": "ann@example.com", "result": []}
     records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(set_of)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))

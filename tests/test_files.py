@@ -92,7 +92,8 @@ def test_a_dataset_reads_back(tmp_path: Path):
         ("x",), ("A", "B"), ("B",), 50.0, 3, 4, 4, {"s": entry}, {"train": (("s", 0), ("s", 4))}, ("l",), ("w",),
         {"labels": "", "series": ""},
     )  # fmt: skip
-    dataset.write({"s": np.arange(9, dtype=np.int16)}, index, tmp_path / "d")
+    dataset.save_target(tmp_path / "d", "s", np.arange(9, dtype=np.int16))
+    dataset.save_index(tmp_path / "d", index)
     assert dataset.read_index(tmp_path / "d") == index
     assert dataset.target("s", tmp_path / "d").tolist() == list(range(9))
     assert index.of("train") == ["s"]

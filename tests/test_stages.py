@@ -156,7 +156,7 @@ def test_what_was_left_out_is_named(folder: Path):
     assert index.warnings == (
         "warning: the train set does not contain labels from all classes: no B",
         "warning: the validation set does not contain labels from all classes: no B",
-        "warning: the test set has no labeled series",
+        "warning: the test set has no labeled series; label one of somebody else, or write test in data/sets.csv",
         "warning: 1 labeled series are in no set: c",
         "warning: A marks 1 instants and 2 ranges: taken as ranges",
     )

@@ -25,6 +25,7 @@ from stages.timeseries.curves import Chart, chart
 from stages.timeseries.metrics import Judged
 from stages.timeseries.plots import Recording, SeriesPlot, longest_difference, series_plot
 from stages.timeseries.regions import classes_of, paint
+from stages.timeseries.reliability import diagrams
 from stages.timeseries.tables import SeriesScore
 from storage import arrays, checkpoint, dataset, label_config, predictions, provenance, snapshot
 from storage.checkpoint import Checkpoint
@@ -37,7 +38,9 @@ PAGE = Path("reports/index.html")
 VERDICT = Path("reports/promote.json")
 SCORES = Path("reports/evaluate.json")
 CLASSES = Path("reports/classes.csv")
+SUBJECTS = Path("reports/subjects.csv")
 CONFUSION = Path("reports/confusion.csv")
+CALIBRATION = Path("reports/calibration.csv")
 CURVES = Path("reports/train/plots/metrics")
 QUALITY = arrays.PATH / "quality.json"
 HELD_OUT = ("test", "validation")
@@ -57,6 +60,8 @@ class Inputs:
     verdict: dict[str, Any] | None
     scores: dict[str, Any]
     classes: list[dict[str, str]]
+    subjects: list[dict[str, str]]
+    calibration: list[dict[str, str]]
     confusion: list[dict[str, str]]
     curves: dict[str, list[float]]
     quality: dict[str, Any] | None
@@ -116,6 +121,8 @@ def load() -> Inputs:
         verdict=read_json(VERDICT),
         scores=read_json(SCORES) or {},
         classes=read_csv(CLASSES),
+        subjects=read_csv(SUBJECTS),
+        calibration=read_csv(CALIBRATION),
         confusion=read_csv(CONFUSION),
         curves={
             p.relative_to(CURVES).with_suffix("").as_posix(): read_curve(p) for p in CURVES.rglob("*.tsv")
@@ -227,11 +234,24 @@ def render(found: Inputs, examples: Examples | None) -> str:
         hertz=found.index.sampling_rate if found.config.time_format else None,
         origin=counts.origin(found.index, found.annotators, found.provenance.annotations),
         classes=tables.class_rows(found.classes),
+        subjects=tables.subject_rows(found.subjects),
+        drawn={name: tables.drawn(groups) for name, groups in held_out(found.index).items()},
+        reliability=diagrams(found.calibration, calibration_errors(found.scores)),
         confusion=tables.confusions(found.confusion),
         charts=draw_training(found),
         quality=counts.quality(found.quality) if found.quality else None,
         examples=examples,
     )
+
+
+def held_out(index: dataset.Index) -> dict[str, list[str]]:
+    """Groups of the labeled series of each set that is scored."""
+    return {name: [index.series[key].group for key in index.of(name)] for name in HELD_OUT}
+
+
+def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Expected calibration error by set and level; none in a file of an older checkout."""
+    return {name: scores[name].get("calibration", {}) for name in HELD_OUT if name in scores}
 
 
 def ink(index: int) -> str:

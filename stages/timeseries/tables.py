@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from stages.timeseries import bootstrap
 from stages.timeseries.metrics import Judged
 from stages.timeseries.metrics import score as score_together
 
@@ -86,6 +87,10 @@ class ClassRow:
     low: float
     high: float
     few: bool
+    split: int
+    merged: int
+    start_error: float | None
+    end_error: float | None
 
 
 def class_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[ClassRow]]:
@@ -115,7 +120,15 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
         low=low,
         high=high,
         few=number > 0 and events < FEW,
+        split=int(row["split"]),
+        merged=int(row["merged"]),
+        start_error=_number(row["start_error"]),
+        end_error=_number(row["end_error"]),
     )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def interval(hits: int, n: int) -> tuple[float, float]:
@@ -129,6 +142,64 @@ def interval(hits: int, n: int) -> tuple[float, float]:
     middle = hits + Z * Z / 2
     reach = Z * math.sqrt(hits * (n - hits) / n + Z * Z / 4)
     return max((middle - reach) / (n + Z * Z), 0.0), min((middle + reach) / (n + Z * Z), 1.0)
+
+
+@dataclass(frozen=True)
+class SubjectRow:
+    """Scores of one group: the person, say. Errors are mean timepoints; None: nothing was found."""
+
+    group: str
+    series: int
+    events: int
+    found: int
+    extra: int
+    split: int
+    merged: int
+    start_error: float | None
+    end_error: float | None
+    balanced_accuracy: float
+    event_f1: float
+
+
+def subject_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[SubjectRow]]:
+    """The rows of reports/subjects.csv by set, the set that decides first; in a set the worst first."""
+    return {
+        name: sorted(mine, key=lambda s: (s.event_f1, s.balanced_accuracy, s.group))
+        for name in ("test", "validation")
+        if (mine := [_subject_row(row) for row in rows if row["set"] == name])
+    }
+
+
+def _subject_row(row: Mapping[str, str]) -> SubjectRow:
+    matched = int(row["events_matched"])
+    return SubjectRow(
+        row["group"],
+        series=int(row["series"]),
+        events=int(row["events"]),
+        found=matched,
+        extra=int(row["events_predicted"]) - matched,
+        split=int(row["split"]),
+        merged=int(row["merged"]),
+        start_error=_number(row["start_error"]),
+        end_error=_number(row["end_error"]),
+        balanced_accuracy=float(row["balanced_accuracy"]),
+        event_f1=float(row["event_f1"]),
+    )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the intervals of a set come from: how many groups or series were drawn anew."""
+
+    unit: str
+    number: int
+    groups: int
+
+
+def drawn(groups: Sequence[str]) -> Drawn:
+    """From the groups of the series of a set."""
+    unit, people = bootstrap.unit(groups), len(set(groups))
+    return Drawn(unit, people if unit == "group" else len(groups), people)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ and how unsure it is: what to label next is ordered by that.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from stages import params
 from stages.model.segmenter import Segmentation, Segmenter, misfit
 from stages.run import run
+from stages.timeseries.gaps import stretches, within
 from stages.timeseries.times import Times, row_to_time
 from storage import arrays, checkpoint, label_config, predictions, provenance, sets
 from storage.errors import InputError
@@ -21,13 +23,13 @@ from storage.progress import track
 
 def main() -> None:
     """Best to predictions."""
-    config, chosen = label_config.load(), params.load().predict.series
+    config, settings = label_config.load(), params.load()
     resting = checkpoint.read(provenance.BEST)
     check_fits(resting, config)
     name = provenance.read(provenance.BEST).model
-    keys = choose_series(chosen)
+    keys = choose_series(settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
-    count = predictions.write(predict_all(model, name, keys, config))
+    count = predictions.write(predict_all(model, name, keys, config, settings.ingest.gap))
     print(f"{count} series predicted by model {name[:8]}")
 
 
@@ -53,11 +55,15 @@ def choose_series(chosen: str) -> list[str]:
     return [key for key in keys if key not in rows or rows[key].set == "unassigned"]
 
 
-def predict_all(model: Segmenter, name: str, keys: list[str], config: LabelConfig) -> Iterator[Prediction]:
-    """One prediction for each series."""
+def predict_all(
+    model: Segmenter, name: str, keys: list[str], config: LabelConfig, gap: float
+) -> Iterator[Prediction]:
+    """One prediction for each series; its regions end at gaps."""
     for key in track(keys, "predicting"):
-        found = model.segment(arrays.values(key))
-        yield to_prediction(key, name, found, arrays.shown_times(key), config)
+        values = arrays.values(key)
+        found, known = model.segment(values), stretches(values, arrays.times(key), gap)
+        regions = tuple((part, score) for region, score in found.regions for part in within(region, known))
+        yield to_prediction(key, name, replace(found, regions=regions), arrays.shown_times(key), config)
 
 
 def to_prediction(

@@ -1,0 +1,78 @@
+"""Gaps and missing numbers: marked, filled in for the network, and never labeled by accident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import ingest, predict
+from stages.timeseries.gaps import stretches, within
+from storage import predictions
+from storage.files import write_bytes
+from storage.regions import Region
+from tests import learned_project
+from tests.learned_project import found_in, recording
+
+
+def bounds(values: np.ndarray, times: np.ndarray, gap: float = 3.0) -> list[tuple[int, int]]:
+    starts, ends = stretches(values.astype(np.float32), times, gap)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def test_a_recording_without_a_gap_is_one_stretch():
+    assert bounds(np.zeros((5, 2)), np.arange(5)) == [(0, 4)]
+    assert bounds(np.zeros((1, 2)), np.arange(1)) == [(0, 0)]
+
+
+def test_a_pause_parts_two_stretches():
+    assert bounds(np.zeros((6, 2)), np.array([0, 1, 2, 9, 12, 13])) == [(0, 2), (3, 5)]
+
+
+def test_a_hole_in_all_channels_is_in_no_stretch_and_a_short_one_or_a_dead_channel_is():
+    values = np.zeros((20, 2))
+    values[:, 1] = np.nan
+    values[3:6] = np.nan
+    values[10:14] = np.nan
+    assert bounds(values, np.arange(20)) == [(0, 9), (14, 19)]
+    assert bounds(np.full((5, 2), np.nan), np.arange(5)) == []
+
+
+def test_a_hole_beside_a_pause():
+    values = np.zeros((12, 1))
+    values[2:6] = np.nan
+    times = np.arange(12) + 100 * (np.arange(12) >= 6)
+    assert bounds(values, times) == [(0, 1), (6, 11)]
+
+
+@pytest.mark.parametrize(
+    ("region", "parts"),
+    [
+        (Region(1, 3, "A"), [Region(1, 3, "A")]),
+        (Region(5, 12, "A"), []),
+        (Region(3, 22, "A"), [Region(3, 4, "A"), Region(13, 19, "A"), Region(20, 22, "A")]),
+        (Region(4, 4, "A", True), [Region(4, 4, "A", True)]),
+        (Region(7, 7, "A", True), []),
+    ],
+)
+def test_a_region_is_cut_at_gaps(region: Region, parts: list[Region]):
+    assert within(region, (np.array([0, 13, 20]), np.array([4, 19, 30]))) == parts
+
+
+def test_predictions_end_where_the_recording_has_nothing_to_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(learned_project.lay(tmp_path))
+    values = recording([(100, 499, 0)], 600, 5)
+    values[250:350] = np.nan
+    lines = ["time,x,y", *(f"{i},{x},{y}".replace("nan", "") for i, (x, y) in enumerate(values))]
+    write_bytes(Path("data/series/hole.csv"), "\n".join(lines).encode())
+    rows = [f"{i + 9000 * (i >= 300)},{x},{y}" for i, (x, y) in enumerate(recording([(100, 499, 0)], 600, 6))]
+    write_bytes(Path("data/series/pause.csv"), ("time,x,y\n" + "\n".join(rows)).encode())
+    ingest.main()
+    predict.main()
+    (before, _, end), (after, start, _) = found_in("hole")
+    assert (before, end, after, start) == ("A", 249, "A", 350)
+    first, second = predictions.read("pause").regions
+    assert (first.end, second.start) == (299, 9300)

@@ -6,6 +6,7 @@ first line that has it, with how many more there are.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -23,6 +24,8 @@ from storage.label_config import LabelConfig
 # What counts as an empty cell, in any case; pandas' own list, so that both ways of reading agree.
 MISSING = {"", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>"}
 MISSING |= {"n/a", "na", "nan", "none", "null"}
+
+PIECE = 1 << 20  # bytes
 
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 # The browser reads the same file: it would show nothing there.
@@ -53,17 +56,28 @@ def text_problems(raw: bytes, config: LabelConfig) -> list[Problem]:
     if len(config.sep) != 1:
         cure = "set sep on <TimeSeries> in the label config to one character"
         return [Problem(None, f"columns cannot be parted by {config.sep!r}", cure)]
-    if not raw.strip():
+    if not raw or raw.isspace():
         return [Problem(None, "the file is empty", "export the recording again")]
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
+    wrong = _not_utf8(raw)
+    if wrong is not None:
+        row = raw.count(b"\n", 0, wrong) + 1
         return [Problem(row, "the file is not UTF-8 text", "save it as CSV in UTF-8")]
     if b"\0" in raw:
         row = raw.count(b"\n", 0, raw.index(b"\0")) + 1
         return [Problem(row, "the file holds a zero byte: it is not text", "save it as CSV in UTF-8")]
     return []
+
+
+def _not_utf8(raw: bytes) -> int | None:
+    """Where the first byte is that no UTF-8 text has; looked for piece by piece, to save memory."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(raw), PIECE):
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(raw[start : start + PIECE], final=start + PIECE >= len(raw))
+        except UnicodeDecodeError as error:
+            return start - pending + error.start
+    return None
 
 
 def header_problems(raw: bytes, config: LabelConfig, notes: list[Problem]) -> list[Problem]:

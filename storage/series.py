@@ -12,7 +12,7 @@ import glob
 import io
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,13 @@ from storage.problems import (
     value_notes,
 )
 
+Times = NDArray[np.float64] | NDArray[np.int64]
+
 PATH = Path("data/series")
 # Beyond this ratio two sampling rates are different, and not the jitter of one clock.
 RATE_TOLERANCE = 0.02
+# Rows that are read at once.
+CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Series:
     """
 
     values: NDArray[np.float32]
-    times: NDArray[np.float64] | NDArray[np.int64]
+    times: Times
 
     @property
     def sampling_rate(self) -> float | None:
@@ -57,7 +61,7 @@ class Series:
         return sampling_rate(self.times)
 
 
-def sampling_rate(times: NDArray[np.float64] | NDArray[np.int64]) -> float | None:
+def sampling_rate(times: Times) -> float | None:
     """Median timepoints per second, to six digits; None for a single timepoint."""
     if len(times) < 2:
         return None
@@ -146,31 +150,47 @@ def inspect(source: Path | bytes, config: LabelConfig) -> tuple[Series | None, l
 
 
 def _parse(raw: bytes, config: LabelConfig) -> Series | None:
-    """The numbers, or None where a cell is not what it should be."""
-    time = config.time_column
-    types = dict.fromkeys(config.channels, "float32")
-    if time:
-        types[time] = "str" if config.time_format else "float64"
+    """The numbers, or None where a cell is not what it should be.
+
+    Row by row into arrays of their final size, so that a long recording is not in memory twice.
+    """
+    most = raw.count(b"\n") + 1
+    values = np.empty((most, len(config.channels)), np.float32)
+    stamped = config.time_column and config.time_format
+    times: Times = np.empty(most, np.int64) if stamped else np.empty(most, np.float64)
+    rows, zones = 0, set()
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         # A row with more cells than the header is a warning in pandas, and a refusal here.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            frame = pd.read_csv(
-                io.BytesIO(raw),
-                sep=config.sep,
-                dtype=types,
-                index_col=False,
-                encoding="utf-8-sig",
-                na_values=[spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)],
-            )
-            values = frame[list(config.channels)].to_numpy(np.float32)
-            if time is None:
-                return Series(values, np.arange(len(values), dtype=np.float64))
-            if config.time_format is None:
-                return Series(values, frame[time].to_numpy(np.float64))
-            texts = frame[time].fillna("").tolist()
-            if "%z" in config.time_format.lower() and len(stamps.zones(texts)) > 1:
-                return None
-            return Series(values, stamps.parse(texts, config.time_format))
+            for frame in _frames(raw, config):
+                part = slice(rows, rows + len(frame))
+                values[part] = frame[list(config.channels)].to_numpy(np.float32)
+                if config.time_column is None:
+                    times[part] = np.arange(part.start, part.stop)
+                elif config.time_format is None:
+                    times[part] = frame[config.time_column].to_numpy(np.float64)
+                else:
+                    texts = frame[config.time_column].fillna("").tolist()
+                    times[part] = stamps.parse(texts, config.time_format)
+                    zones |= set(stamps.zones(texts)) if "%z" in config.time_format.lower() else set()
+                rows = part.stop
         except (ValueError, OverflowError, pd.errors.ParserWarning):
             return None
+    return Series(values[:rows], times[:rows]) if len(zones) < 2 else None
+
+
+def _frames(raw: bytes, config: LabelConfig) -> Iterator[pd.DataFrame]:
+    """The table, some rows at a time."""
+    types = dict.fromkeys(config.channels, "float32")
+    if config.time_column:
+        types[config.time_column] = "str" if config.time_format else "float64"
+    yield from pd.read_csv(
+        io.BytesIO(raw),
+        sep=config.sep,
+        dtype=types,
+        index_col=False,
+        encoding="utf-8-sig",
+        chunksize=CHUNK,
+        na_values=[spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)],
+    )

@@ -290,15 +290,3 @@ def test_different_sampling_rates():
     rates = {"a": 50.0, "b": 50.2, "c": 50.0, "d": 100.0, "e": None}
     assert series.different_rates(rates) == (50.0, {"d": 100.0})
     assert series.different_rates({"e": None}) == (None, {})
-
-
-def test_a_recording_of_22_mb_takes_about_a_second():
-    import time
-
-    line = b"%.2f,0.9181,-0.1125\n"
-    raw = b"time,x,y\n" + b"".join(line % (i / 50) for i in range(800_000))
-    started = time.process_time()
-    read, problems = series.inspect(raw, CONFIG)
-    assert read is not None
-    assert problems == []
-    assert time.process_time() - started < 2.0

@@ -22,7 +22,7 @@ def stretches(values: NDArray[np.float32], times: Times, gap: float) -> tuple[Bo
     """
     steps = np.diff(times)
     spoken = np.ones(len(times), np.intp)
-    silent: NDArray[np.int8] = np.isnan(values).all(1).astype(np.int8)
+    silent = np.asarray(np.isnan(values).all(1), np.int8)
     starts, ends, dead = runs(silent)
     for start, end in zip(starts[dead > 0], ends[dead > 0], strict=True):
         spoken[start : end + 1] = end + 1 - start <= gap

@@ -26,9 +26,7 @@ def describe(
         `gaps`: how many, and the timepoint before and the length (in steps) of the longest;
         `nan`: how many by channel; `constant`: channels that never change.
     """
-    missing = np.isnan(values)
-    low = np.where(missing, np.inf, values).min(0)
-    high = np.where(missing, -np.inf, values).max(0)
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
     steps = np.diff(times).astype(np.float64)
     lengths = steps / np.median(steps) if len(steps) else steps
     wide = np.flatnonzero(lengths > gap)
@@ -39,6 +37,7 @@ def describe(
             "longest_after_row": longest,
             "longest_steps": round(float(lengths[longest]), 1) if longest is not None else 0.0,
         },
-        "nan": {name: int(n) for name, n in zip(channels, missing.sum(0), strict=True) if n},
-        "constant": [name for name, same in zip(channels, low >= high, strict=True) if same],
+        "nan": {name: int(n) for name, n in zip(channels, np.isnan(values).sum(0), strict=True) if n},
+        # Of a channel without a number both are NaN: it does not change either.
+        "constant": [name for name, moves in zip(channels, low < high, strict=True) if not moves],
     }

@@ -250,8 +250,12 @@ def held_out(index: dataset.Index) -> dict[str, list[str]]:
 
 
 def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Expected calibration error by set and level; none in a file of an older checkout."""
-    return {name: scores[name].get("calibration", {}) for name in HELD_OUT if name in scores}
+    """Expected calibration error by set and level, timepoints first."""
+    return {
+        name: dict(sorted(scores[name].get("calibration", {}).items(), reverse=True))
+        for name in HELD_OUT
+        if name in scores
+    }
 
 
 def ink(index: int) -> str:

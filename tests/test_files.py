@@ -144,3 +144,14 @@ def test_a_prediction_reads_back(tmp_path: Path):
     assert predictions.write([made], tmp_path / "p") == 1
     assert predictions.keys(tmp_path / "p") == ["a/b"]
     assert predictions.read("a/b", tmp_path / "p") == made
+
+
+def test_no_series_lies_in_the_place_of_another(tmp_path: Path):
+    keys = ("x", "x.time", "x.target", "x/y", "values/x", "index.json")
+    for n, key in enumerate(keys):
+        arrays.save(tmp_path / "a", key, Series(np.full((2, 1), n, np.float32), np.array([n, n + 1.0])))
+        dataset.save_target(tmp_path / "d", key, np.full(2, n, np.int16))
+    for n, key in enumerate(keys):
+        assert arrays.values(key, tmp_path / "a").tolist() == [[n], [n]]
+        assert arrays.times(key, tmp_path / "a").tolist() == [n, n + 1]
+        assert dataset.target(key, tmp_path / "d").tolist() == [n, n]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from pathlib import Path
 
@@ -87,23 +85,11 @@ def test_a_dot_lies_where_sure_and_right_meet() -> None:
     assert (dot.x, dot.y, dot.radius, found.answers) == (128, 10, 9, 3)
 
 
-def test_what_evaluate_writes() -> None:
-    lay(set_of=TESTS, true=(Region(10, 19, "walk"), Region(50, 59, "sit")))
-    scores = json.loads(evaluate.METRICS.read_text())["test"]
-    assert scores["event"]["f1"] == round(2 / 3, 4) and scores["event"]["matched"] == 5
-    assert scores["boundary"] == {"start_mean": 2, "start_median": 2, "end_mean": 2, "end_median": 2}
-    assert scores["boundary_time"]["start_mean"] == 0.04
-    assert set(scores["interval_low"]) == set(scores["interval_high"])
-    assert set(scores["interval_low"]) == {
-        "balanced_accuracy", "macro_f1", "worst_f1", "event_f1", "event_macro_f1",
-    }  # fmt: skip
-    with evaluate.SUBJECTS.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["group"] for row in rows] == [f"person s{i}" for i in range(1, 6)]
-    assert rows[0]["events"] == "2" and rows[0]["event_f1"] == "0.6667" and rows[0]["end_error"] == "2.0"
-    with evaluate.CLASSES.open(newline="") as file:
-        sit = next(row for row in csv.DictReader(file) if row["label"] == "sit")
-    assert sit["start_error"] == "" and sit["events_matched"] == "0"
+def test_boundaries_are_in_seconds_where_the_times_are_stamps() -> None:
+    lay(time_format="%Y-%m-%d %H:%M:%S.%f")
+    assert "Start off by 2.0 median 2 0.04 s, median 0.04 s" in words(page())
+    lay()
+    assert "Start off by 2.0 median 2 in time: 0.04, median 0.04" in words(page())
 
 
 def test_groups_are_of_the_set() -> None:

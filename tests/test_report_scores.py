@@ -74,8 +74,8 @@ def test_how_far_to_trust_its_scores() -> None:
     """All that the model finds it is 90 % sure of; of the timepoints 96 % are right, of the events each."""
     lay()
     text = words(page())
-    assert "0.90 sure, 0.96 right: 100 timepoints" in text and "on average off by 0.060" in text
-    assert "0.90 sure, 1.00 right: 1 predicted events" in text and "on average off by 0.100" in text
+    assert "0.90 sure, 0.96 right; timepoints: 100" in text and "on average off by 0.060" in text
+    assert "0.90 sure, 1.00 right; predicted events: 1" in text and "on average off by 0.100" in text
 
 
 def test_a_dot_lies_where_sure_and_right_meet() -> None:
@@ -87,9 +87,9 @@ def test_a_dot_lies_where_sure_and_right_meet() -> None:
 
 def test_boundaries_are_in_seconds_where_the_times_are_stamps() -> None:
     lay(time_format="%Y-%m-%d %H:%M:%S.%f")
-    assert "Start off by 2.0 median 2 0.04 s, median 0.04 s" in words(page())
+    assert "Start off by 2.0 , median 2 0.04 s, median 0.04 s" in words(page())
     lay()
-    assert "Start off by 2.0 median 2 in time: 0.04, median 0.04" in words(page())
+    assert "Start off by 2.0 , median 2 in time: 0.04, median 0.04" in words(page())
 
 
 def test_groups_are_of_the_set() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 10
+PART = 1 << 20  # answers that are sorted at once: bounds memory
 Bins = NDArray[np.float64]  # (BINS, 3): answers, sum of their confidences, answers that are right
 
 
@@ -24,10 +25,13 @@ def bins(confidence: NDArray[np.floating] | Sequence[float], right: NDArray[np.b
         confidence: (answers,), 0 to 1.
         right: (answers,).
     """
-    sure = np.asarray(confidence, np.float64)
-    place = np.clip((sure * BINS).astype(np.intp), 0, BINS - 1)
-    weights = (np.ones(len(sure)), sure, right.astype(np.float64))
-    return np.stack([np.bincount(place, weight, BINS) for weight in weights], axis=1)
+    found = np.zeros((BINS, 3))
+    for start in range(0, len(right), PART):
+        sure = np.asarray(confidence[start : start + PART], np.float64)
+        place = np.clip((sure * BINS).astype(np.intp), 0, BINS - 1)
+        for column, weight in enumerate((None, sure, right[start : start + PART])):
+            found[:, column] += np.bincount(place, weight, BINS)
+    return found
 
 
 def expected_error(found: Bins) -> float | None:

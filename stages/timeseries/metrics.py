@@ -165,9 +165,13 @@ def _bins(judged: Judged, matched: set[int]) -> tuple[Bins, Bins]:
 
 def confuse(target: NDArray[np.int16], classes: NDArray[np.int16], n: int) -> Confusion:
     """Count timepoints by (true class, predicted class); targets of -1 are left out."""
-    known = target >= 0
-    pairs = target[known].astype(np.int64) * n + classes[known]
-    return np.bincount(pairs, minlength=n * n).reshape(n, n)
+    counts = np.zeros(n * n, np.int64)
+    for start in range(0, len(target), calibration.PART):
+        part = target[start : start + calibration.PART]
+        known = part >= 0
+        pairs = part[known].astype(np.int64) * n + classes[start : start + calibration.PART][known]
+        counts += np.bincount(pairs, minlength=n * n)
+    return counts.reshape(n, n)
 
 
 def total(tallies: Sequence[Tally], labels: Sequence[str]) -> Scores:

@@ -18,7 +18,7 @@ from stages.timeseries.quality import describe
 from storage import arrays, label_config
 from storage import series as recordings
 from storage.errors import InputError
-from storage.files import fresh_folder, md5
+from storage.files import fresh_folder
 from storage.label_config import LabelConfig
 from storage.problems import Problem
 from storage.progress import track
@@ -70,7 +70,7 @@ def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Conver
     arrays.save(folder, recordings.key_of(path), series)
     quality = describe(series.values, series.times, config.channels, gap)
     quality["notes"] = [written(p) for p in problems]
-    return Converted(arrays.Entry(len(series.values), md5(path), series.sampling_rate), quality, problems)
+    return Converted(arrays.Entry(len(series.values), series.sampling_rate), quality, problems)
 
 
 def settle_rates(

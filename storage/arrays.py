@@ -27,13 +27,12 @@ CURE = "dvc repro ingest"
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index says about one series: timepoints, MD5 of its CSV, Hz (None: one timepoint).
+    """What the index says about one series: timepoints, Hz (None: one timepoint).
 
     Of a series that was brought to another sampling rate, timepoints and Hz are the new ones.
     """
 
     rows: int
-    md5: str
     sampling_rate: float | None
 
 

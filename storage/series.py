@@ -8,6 +8,7 @@ editor shows them: the header is line 1.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import io
 import warnings
@@ -38,6 +39,7 @@ Times = NDArray[np.float64] | NDArray[np.int64]
 PATH = Path("data/series")
 # Beyond this ratio two sampling rates are different, and not the jitter of one clock.
 RATE_TOLERANCE = 0.02
+NA_VALUES = [spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)]
 # Rows that are read at once.
 CHUNK = 1 << 18
 
@@ -165,7 +167,8 @@ def _parse(raw: bytes, config: LabelConfig) -> Series | None:
         try:
             for frame in _frames(raw, config):
                 part = slice(rows, rows + len(frame))
-                values[part] = frame[list(config.channels)].to_numpy(np.float32)
+                for i, name in enumerate(config.channels):
+                    values[part, i] = frame[name].to_numpy(np.float32)
                 if config.time_column is None:
                     times[part] = np.arange(part.start, part.stop)
                 elif config.time_format is None:
@@ -185,12 +188,13 @@ def _frames(raw: bytes, config: LabelConfig) -> Iterator[pd.DataFrame]:
     types = dict.fromkeys(config.channels, "float32")
     if config.time_column:
         types[config.time_column] = "str" if config.time_format else "float64"
+    table = io.BytesIO(raw)
+    table.seek(len(codecs.BOM_UTF8) if raw.startswith(codecs.BOM_UTF8) else 0)
     yield from pd.read_csv(
-        io.BytesIO(raw),
+        table,
         sep=config.sep,
         dtype=types,
         index_col=False,
-        encoding="utf-8-sig",
         chunksize=CHUNK,
-        na_values=[spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)],
+        na_values=NA_VALUES,
     )

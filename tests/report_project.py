@@ -54,7 +54,7 @@ def lay(
     for name, recording in series.items():
         arrays.save(arrays.PATH, name, recording)
     told = {"series": dict.fromkeys(keys, facts), "refused": {}, "not_recordings": []}
-    index = arrays.Index(channels, 50.0, {k: arrays.Entry(rows, "0", 50.0) for k in keys})
+    index = arrays.Index(channels, 50.0, {k: arrays.Entry(rows, 50.0) for k in keys})
     arrays.save_index(arrays.PATH, index, {**told, "other_sampling_rates": {}, **quality})
     lay_dataset(labels, channels, rows, dict(zip(keys, set_of, strict=True)), true)
     model = lay_model(labels, channels)

@@ -78,7 +78,7 @@ def test_hashes_are_those_of_dvc(tmp_path: Path):
 
 def test_arrays_read_back(tmp_path: Path):
     series = Series(np.array([[1, np.nan]], np.float32), np.array([1767225600000000001]))
-    index = arrays.Index(("x", "y"), None, {"a/b.c": arrays.Entry(1, "m", None)})
+    index = arrays.Index(("x", "y"), None, {"a/b.c": arrays.Entry(1, None)})
     arrays.save(tmp_path, "a/b.c", series)
     arrays.save_index(tmp_path, index, {"series": {}})
     assert arrays.read_index(tmp_path) == index

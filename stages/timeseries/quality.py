@@ -26,7 +26,9 @@ def describe(
         `gaps`: how many, and the timepoint before and the length (in steps) of the longest;
         `nan`: how many by channel; `constant`: channels that never change.
     """
-    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+    # Channel by channel: over the rows of a table of three columns numpy takes ten times as long.
+    columns = [values[:, channel] for channel in range(len(channels))]
+    missing = [int(np.count_nonzero(np.isnan(column))) for column in columns]
     steps = np.diff(times).astype(np.float64)
     lengths = steps / np.median(steps) if len(steps) else steps
     wide = np.flatnonzero(lengths > gap)
@@ -37,7 +39,11 @@ def describe(
             "longest_after_row": longest,
             "longest_steps": round(float(lengths[longest]), 1) if longest is not None else 0.0,
         },
-        "nan": {name: int(n) for name, n in zip(channels, np.isnan(values).sum(0), strict=True) if n},
-        # Of a channel without a number both are NaN: it does not change either.
-        "constant": [name for name, moves in zip(channels, low < high, strict=True) if not moves],
+        "nan": {name: n for name, n in zip(channels, missing, strict=True) if n},
+        "constant": [name for name, column in zip(channels, columns, strict=True) if not _moves(column)],
     }
+
+
+def _moves(numbers: NDArray[np.float32]) -> bool:
+    """Whether they change; those that are all missing do not."""
+    return bool(np.fmin.reduce(numbers) < np.fmax.reduce(numbers))

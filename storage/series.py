@@ -59,16 +59,22 @@ class Series:
 
     @property
     def sampling_rate(self) -> float | None:
-        """Timepoints per second (per unit of time where times are numbers), by the median step."""
+        """Timepoints per second (per unit of time where times are numbers)."""
         return sampling_rate(self.times)
 
 
 def sampling_rate(times: Times) -> float | None:
-    """Median timepoints per second, to six digits; None for a single timepoint."""
+    """Timepoints per second, to six digits, by the mean of all steps that are no pause; None for one timepoint.
+
+    The median alone would not do: of 60 Hz written in whole milliseconds it is 17 ms, 2 % too long.
+    """
     if len(times) < 2:
         return None
     unit = 1e9 if times.dtype.kind == "i" else 1.0
-    return float(f"{unit / float(np.median(np.diff(times))):.6g}")
+    steps = np.diff(times)
+    median = np.median(steps)
+    usual = steps[(steps > 0.5 * median) & (steps < 1.5 * median)]
+    return float(f"{unit / float(usual.mean() if len(usual) else median):.6g}")
 
 
 def different_rates(rates: Mapping[str, float | None]) -> tuple[float | None, dict[str, float]]:

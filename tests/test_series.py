@@ -279,11 +279,19 @@ def test_nanoseconds_are_exact():
     assert read.times.tolist() == [1767225600000000001, 1767225600000000003]
 
 
-def test_sampling_rate_is_the_median_step():
+def test_a_pause_is_no_part_of_the_sampling_rate():
     read, _ = series.inspect(b"time,x,y\n0,1,2\n0.02,1,2\n0.04,1,2\n9,1,2\n", CONFIG)
     assert read is not None
     assert read.sampling_rate == 50
     assert series.sampling_rate(np.array([3.0])) is None
+
+
+@pytest.mark.parametrize("rate", [60, 64.5, 300])
+def test_rounded_stamps_are_no_other_sampling_rate(rate: float):
+    exact = np.arange(2000) / rate
+    rounded = series.sampling_rate(np.round(exact, 3))
+    stamps = series.sampling_rate((np.round(exact, 3) * 1e9).astype(np.int64))
+    assert series.different_rates({"a": series.sampling_rate(exact), "b": rounded, "c": stamps})[1] == {}
 
 
 def test_different_sampling_rates():

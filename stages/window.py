@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from stages import params
 from stages.run import run
 from stages.timeseries import windows
+from stages.timeseries.gaps import holes
 from stages.timeseries.targets import make_targets
 from storage import arrays, dataset, label_config, sets, snapshot
 from storage.errors import InputError
@@ -46,14 +45,14 @@ class Taught:
 
 def main() -> None:
     """Labels to targets and windows."""
-    config, settings = label_config.load(), params.load().window
+    config, settings = label_config.load(), params.load()
     ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
     with fresh_folder(dataset.PATH) as folder:
         taught = {
             key: teach(key, records[key], config, settings, folder)
             for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
         }
-        index = make_index(taught, ingested, rows, config, settings)
+        index = make_index(taught, ingested, rows, config, settings.window)
         if not any(taught[key].known for key in index.of("train")):
             raise nothing_to_learn(index)
         left_out = tell_left_out(taught, records.keys() - ingested.series.keys())
@@ -66,12 +65,12 @@ def main() -> None:
 
 
 def teach(
-    key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Window, folder: Path
+    key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Params, folder: Path
 ) -> Taught:
-    """Write the targets of one series; a timepoint without a number in some channel teaches nothing."""
-    times, tolerance = arrays.times(key), settings.instant_tolerance
-    targets = make_targets(records, times, config, tolerance, settings.disagreement)
-    missing = np.isnan(arrays.values(key)).any(1)
+    """Write the targets of one series; what lies in a hole of some channel teaches nothing."""
+    times, rule = arrays.times(key), settings.window
+    targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
+    missing = holes(arrays.values(key), settings.ingest.gap).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1
         targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
@@ -184,8 +183,8 @@ def nothing_to_learn(index: dataset.Index) -> InputError:
         cure = "label some series in Label Studio, then: labeltrail sync"
         return InputError("there is nothing to learn from", where=str(LABELS), why=why, cure=cure)
     if index.of("train"):
-        why = "no timepoint of the train set has a number in every channel"
-        cure = f"take the channel that has none out of {label_config.PATH}, or label recordings that have it"
+        why = "every timepoint of the train set lies in a hole of some channel"
+        cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
     why = f"{len(labeled)} series are labeled, none of them is in the train set"
     cure = f"write `train` beside some of them in {sets.PATH}"

@@ -266,7 +266,7 @@ def value_notes(raw: bytes, config: LabelConfig, values: NDArray[np.float32]) ->
         row, _ = np.argwhere(missing)[0]
         parts = [f"{n} in {name!r}" for name, n in zip(config.channels, missing.sum(0), strict=True) if n]
         what = f"{int(missing.sum())} cell(s) without a number: {', '.join(parts)}"
-        cure = "nothing: these timepoints are filled in for the model and not learnt from"
+        cure = "nothing: they are filled in for the model, and where there are many not learnt from"
         notes.append(Problem(_line(raw, config, int(row)), what, cure, fatal=False))
     if len(values) == 1:
         notes.append(Problem(2, "the recording has one row", "check that it was exported whole", fatal=False))

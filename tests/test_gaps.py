@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import ingest, predict
-from stages.timeseries.gaps import stretches, within
-from storage import predictions
+from stages import ingest, predict, window
+from stages.timeseries.gaps import holes, stretches, within
+from storage import dataset, predictions
 from storage.files import write_bytes
 from storage.regions import Region
 from tests import learned_project
 from tests.learned_project import found_in, recording
+from tests.stage_project import noise, small
 
 
 def bounds(values: np.ndarray, times: np.ndarray, gap: float = 3.0) -> list[tuple[int, int]]:
@@ -33,10 +34,32 @@ def test_a_pause_parts_two_stretches():
 def test_a_hole_in_all_channels_is_in_no_stretch_and_a_short_one_or_a_dead_channel_is():
     values = np.zeros((20, 2))
     values[:, 1] = np.nan
-    values[3:6] = np.nan
+    values[3:5] = np.nan
     values[10:14] = np.nan
     assert bounds(values, np.arange(20)) == [(0, 9), (14, 19)]
     assert bounds(np.full((5, 2), np.nan), np.arange(5)) == []
+
+
+def test_a_slow_channel_beside_a_fast_one_has_no_holes():
+    values = np.zeros((60, 2))
+    values[np.arange(60) % 10 > 0, 1] = np.nan
+    assert not holes(values.astype(np.float32), 3.0).any()
+    values[:31, 1] = np.nan
+    assert holes(values.astype(np.float32), 3.0)[:, 1].nonzero()[0].tolist() == list(range(40))
+    values[20:24, 0] = np.nan
+    assert holes(values.astype(np.float32), 3.0)[:, 0].nonzero()[0].tolist() == [20, 21, 22, 23]
+
+
+def test_a_slow_channel_is_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    values = noise(100)
+    values[np.arange(100) % 10 > 0, 1] = np.nan
+    values[42:45, 0] = np.nan
+    small({"a": values}, {"a": [(30, 59, "A")]})
+    ingest.main()
+    window.main()
+    assert np.flatnonzero(dataset.target("a") == -1).tolist() == [42, 43, 44]
+    assert (dataset.target("a") == 1).sum() == 27
 
 
 def test_a_hole_beside_a_pause():

@@ -229,7 +229,7 @@ NOTED = {
             Problem(
                 2,
                 "3 cell(s) without a number: 2 in 'x', 1 in 'y'",
-                "nothing: these timepoints are filled in for the model and not learnt from",
+                "nothing: they are filled in for the model, and where there are many not learnt from",
                 False,
             )
         ],

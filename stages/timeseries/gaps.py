@@ -1,4 +1,8 @@
-"""Where a recording has nothing to say: pauses, and holes in all of its channels."""
+"""Where a recording has nothing to say: pauses between timepoints, and holes in its channels.
+
+A channel may have a number only now and then because it is of a lower rate than the others: empty cells between them
+are no holes but its own interval, and a straight line fills them for the model.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,39 @@ from storage.regions import Region
 Bounds = NDArray[np.intp]
 
 
+def holes(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
+    """Where a channel has no number for more than `gap` of its own usual intervals, (timepoints, channels).
+
+    >>> holes(np.array([[1, 1], [np.nan, 2], [3, 3], [np.nan, np.nan], [np.nan, 5]]), 1.5)[:, 1].tolist()
+    [False, False, False, True, False]
+    """
+    found = np.zeros(values.shape, bool)
+    for channel in range(values.shape[1]):
+        missing = np.isnan(values[:, channel])
+        if missing.any():
+            found[:, channel] = _wide(missing, gap)
+    return found
+
+
+def _wide(missing: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
+    there = np.flatnonzero(~missing)
+    if not len(there):
+        return missing
+    # Before the first and behind the last number there may be holes too.
+    steps = np.diff(there, prepend=-1, append=len(missing))
+    usual = float(np.median(steps[1:-1])) if len(there) > 1 else 1.0
+    wide = np.repeat(steps > gap * usual, steps)[: len(missing)]
+    return missing & wide
+
+
 def stretches(values: NDArray[np.float32], times: Times, gap: float) -> tuple[Bounds, Bounds]:
     """First and last timepoint of each stretch of a recording that can be spoken of.
 
-    A stretch ends where the next timepoint is more than `gap` intervals away, and where no channel has a number for
-    more than `gap` timepoints: whatever a model says there, it says of what was filled in.
+    A stretch ends where the next timepoint is more than `gap` intervals away, and where all channels have a hole:
+    whatever a model says there, it says of what was filled in.
     """
     steps = np.diff(times)
-    spoken = np.ones(len(times), np.intp)
-    silent = np.asarray(np.isnan(values).all(1), np.int8)
-    starts, ends, dead = runs(silent)
-    for start, end in zip(starts[dead > 0], ends[dead > 0], strict=True):
-        spoken[start : end + 1] = end + 1 - start <= gap
+    spoken = np.asarray(~holes(values, gap).all(1), np.intp)
     # Neighbours of different number are in different stretches: count up at each pause.
     spoken[1:] *= 1 + np.cumsum(steps > gap * np.median(steps)) if len(steps) else 1
     starts, ends, numbers = runs(spoken)

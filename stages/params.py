@@ -54,7 +54,8 @@ class Ingest(Section):
 
     gap: float = Field(
         gt=1,
-        description="sample intervals; a longer pause is a gap: reported in quality.json, never resampled across",
+        description="sample intervals; a longer pause is a gap: reported in quality.json, never resampled across, "
+        "and no predicted region reaches over it; a channel without numbers for longer is not learnt from there",
     )
     rates: Literal["refuse", "resample"] = Field(
         description="recordings of another sampling rate than most: refuse (left out and named), or resample "

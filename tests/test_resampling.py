@@ -95,6 +95,16 @@ def test_a_lone_number_between_holes_is_kept():
         assert set(found[~np.isnan(found)].tolist()) <= {7.0}
 
 
+@pytest.mark.parametrize(("rate", "shift"), [(0.5, 0), (0.5, 1), (0.4, 0), (0.3, 2), (2.0, 1)])
+def test_no_number_of_a_slow_channel_is_lost(rate: float, shift: int):
+    values = np.full((200, 2), 1.0)
+    values[np.arange(200) % 10 != shift, 1] = np.nan
+    values[shift::10, 1] = np.arange(20)
+    _, found = onto_rate(values, np.arange(200.0), rate)
+    assert sorted(set(found[~np.isnan(found[:, 1]), 1].tolist())) == list(range(20))
+    assert not np.isnan(found[:, 0]).any()
+
+
 def test_nanoseconds_are_exact_and_do_not_drift():
     start = 1767225600000000001
     times = start + np.arange(0, 3_000_000_000, 10_000_000, dtype=np.int64)

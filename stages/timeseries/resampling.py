@@ -5,7 +5,8 @@ rate is lower, a timepoint is the mean of the signal over its own interval (a bo
 is faster than the new rate from folding into it); where it is higher, a straight line between its neighbours.
 
 Nothing is invented: the new timepoints start anew behind a pause of more than `gap` intervals, and one whose nearest
-old timepoint has no number has none either. Times stay those of the recording, to the nanosecond.
+old timepoint has no number has none either, unless a number of a slow channel, alone between empty cells, lies in its
+interval. Times stay those of the recording, to the nanosecond.
 """
 
 from __future__ import annotations
@@ -134,10 +135,21 @@ class Line:
             sums.append(area[i] + (height + self.slopes[i] * into / 2) * into)
             lengths.append(known[i] + into * self.whole[i])
         length = lengths[1] - lengths[0]
-        nearest = self._nearest(at)
-        there = (length > width * 1e-6) & np.isfinite(nearest)
+        there = (length > width * 1e-6) & np.isfinite(self._nearest(at))
         mean = (sums[1] - sums[0]) / np.where(there, length, 1.0) + level
-        return np.where(there, mean, nearest)
+        return np.where(there, mean, self._lone_mean(at, width))
+
+    def _lone_mean(self, at: Numbers, width: float) -> Numbers:
+        """Mean of numbers without a neighbour, as a channel of a lower rate has them; else the nearest number."""
+        lone = np.isfinite(self.numbers)
+        lone[1:] &= ~self.whole
+        lone[:-1] &= ~self.whole
+        counts = np.concatenate([[0], np.cumsum(lone)])
+        sums = np.concatenate([[0.0], np.cumsum(np.where(lone, self.numbers, 0.0))])
+        first, last = (np.searchsorted(self.times, edge) for edge in (at - width / 2, at + width / 2))
+        number = counts[last] - counts[first]
+        mean = (sums[last] - sums[first]) / np.maximum(number, 1)
+        return np.where(number > 0, mean, self._nearest(at))
 
     def _place(self, at: Numbers) -> tuple[NDArray[np.intp], Numbers]:
         """The interval in which a time lies, and how far in; before and behind all, at its end."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stages.timeseries.targets import make_targets
+from stages.timeseries.targets import common, make_targets, vote
 from stages.timeseries.times import parse_time, row_to_time, time_to_row
 from storage.label_config import LabelConfig
 from storage.regions import Region
@@ -242,3 +244,46 @@ def test_zones_and_unpadded_numbers_are_read(text: str, time_format: str, utc: s
 
 def test_numbers_come_back_as_they_were():
     assert row_to_time(np.array([0.0, 4.98]), 1, None) == 4.98
+
+
+TIME = st.one_of(
+    st.none(),
+    st.floats(-3, 9),
+    st.just(float("nan")),
+    st.sampled_from(["1", "2.5", "NaN", "", "soon", [], {}]),
+)
+ITEM = st.builds(
+    lambda start, end, labels, instant, kind, tag: {
+        "type": kind,
+        "from_name": tag,
+        "value": {"start": start, "end": end, "instant": instant, "timeserieslabels": labels},
+    },
+    TIME,
+    TIME,
+    st.lists(st.sampled_from(["A", "B", "I", "Z"]), max_size=2, unique=True),
+    st.sampled_from([True, False, None]),
+    st.sampled_from(["timeserieslabels"] * 5 + ["relation"]),
+    st.sampled_from(["label"] * 5 + ["other"]),
+)
+
+
+@given(st.lists(ITEM, max_size=6))
+def test_every_item_becomes_a_region_or_is_counted(items: list[dict[str, Any]]):
+    found = make_targets([record(*items)], TIMES, CONFIG, 1)
+    seconds = sum(n for what, n in found.left_out.items() if what.startswith("second label"))
+    twice = found.notes["region that is there twice"]
+    assert len(items) == len(found.regions) + sum(found.left_out.values()) - seconds + twice
+    assert set(found.values.tolist()) <= {0, 1, 2, 3}
+    assert all(0 <= r.start <= r.end <= 9 and (r.start == r.end or not r.instant) for r in found.regions)
+
+
+@given(st.lists(st.lists(st.sampled_from([0, 1, 2]), min_size=5, max_size=5), min_size=1, max_size=6))
+def test_a_vote_is_the_most_named_and_of_those_the_newest(ballots: list[list[int]]):
+    codes = [np.array(ballot, np.int16) for ballot in ballots]
+    for place, elected in enumerate(vote(codes).tolist()):
+        named = [ballot[place] for ballot in ballots]
+        most = max(named.count(code) for code in named)
+        assert elected == next(code for code in named if named.count(code) == most)
+    for place, agreed in enumerate(common(codes).tolist()):
+        named = {ballot[place] for ballot in ballots}
+        assert agreed == (named.pop() if len(named) == 1 else -1)

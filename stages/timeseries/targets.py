@@ -106,7 +106,9 @@ def read_regions(
         region = _read_region(item.get("value") or {}, times, config, left_out, notes)
         if region:
             regions.append(region)
-    return sorted(set(regions))
+    different = sorted(set(regions))
+    notes["region that is there twice"] += len(regions) - len(different)
+    return different
 
 
 def _read_region(

@@ -44,32 +44,35 @@ class Result:
 def main() -> None:
     """Candidate to scores."""
     rules, index = params.load().evaluate, dataset.read_index()
-    model = load(index)
+    resting = load(index)
+    model, known = Segmenter.from_checkpoint(resting), resting.training["learnt_from"]
     results = {
         name: judge({key: count(model, index, key, rules) for key in track(keys, f"scoring {name}")}, index)
         for name in SETS
-        if (keys := index.of(name))
+        if name not in known and (keys := index.of(name))
     }
     write(results, index.labels)
     for name, result in results.items():
         print(f"{name}: {in_words(result)}")
     for name in SETS:
-        if name not in results:
+        if name in known:
+            print(f"{name}: no scores, for the model has learnt from it")
+        elif name not in results:
             print(f"warning: no {name} set: no scores for it")
 
 
-def load(index: dataset.Index) -> Segmenter:
+def load(index: dataset.Index) -> checkpoint.Checkpoint:
     """The candidate.
 
     Raises:
         InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
     """
     resting = checkpoint.read(provenance.CANDIDATE)
-    why = misfit(resting, index.channels, index.labels)
+    why = misfit(resting, index.channels, index.labels, index.sampling_rate)
     if why:
         where = str(provenance.CANDIDATE)
         raise InputError("the candidate does not fit the dataset", where=where, why=why, cure="dvc repro")
-    return Segmenter.from_checkpoint(resting)
+    return resting
 
 
 def count(model: Segmenter, index: dataset.Index, key: str, rules: params.Evaluate) -> Tally:
@@ -81,6 +84,7 @@ def count(model: Segmenter, index: dataset.Index, key: str, rules: params.Evalua
         index.series[key].regions,
         predicted=[region for region, _ in found.regions],
         scores=[score for _, score in found.regions],
+        confidence=found.confidence,
         sampling_rate=index.sampling_rate,
     )
     return tally(judged, index.labels, rules.iou, rules.instant_tolerance)

@@ -109,7 +109,23 @@ class Train(Section):
     flip: float = Field(
         ge=0, le=1, description="chance that a channel of a window is turned upside down in training"
     )
+    shuffle: float | None = Field(
+        ge=0,
+        le=1,
+        description="chance that a recording is cut between its regions and learnt from in another order; "
+        "null: from the train set, near 0 where all recordings follow a protocol, near 1 where they do not",
+    )
+    refit: bool = Field(
+        description="choose everything by a trial of a third of the epochs, then learn from train and validation set "
+        "together; only where there is a test set, for else nothing would be held out"
+    )
+    draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
     seed: int = Field(ge=0, description="of weights, order and augmentation")
+
+    def plan(self) -> dict[str, Any]:
+        """The params that training goes by."""
+        epochs = -(-self.epochs // 4) if self.draft else self.epochs
+        return self.model_dump(exclude={"draft"}) | {"epochs": epochs}
 
 
 class Evaluate(Section):

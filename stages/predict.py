@@ -34,15 +34,15 @@ def main() -> None:
 
 
 def check_fits(model: checkpoint.Checkpoint, config: LabelConfig) -> None:
-    """A model must know the project's channels and labels before it may speak.
+    """A model must know the project's channels, labels and sampling rate before it may speak.
 
     Raises:
         InputError: it does not; its names for classes would be wrong.
     """
-    why = misfit(model, config.channels, config.labels)
+    why = misfit(model, config.channels, config.labels, arrays.read_index().sampling_rate)
     if why:
         raise InputError(
-            "the best model does not fit the label config", where="data/best", why=why, cure="dvc repro"
+            "the best model does not fit the project", where="data/best", why=why, cure="dvc repro"
         )
 
 

@@ -59,7 +59,7 @@ def judge(index: dataset.Index, settings: params.Params) -> Verdict:
     best = checkpoint.read(provenance.BEST)
     if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
         return Verdict("kept", "the candidate is the best model already", metric, value, value)
-    why = misfit(best, index.channels, index.labels)
+    why = misfit(best, index.channels, index.labels, index.sampling_rate)
     if why:
         return Verdict("promoted", f"the best model no longer fits: {why}", metric, value, None)
     if value is None:

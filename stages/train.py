@@ -6,21 +6,17 @@ probabilities become regions, and puts all of it to rest with its provenance.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from dvclive.live import Live
 
 from stages import params
-from stages.model.network import Shape
-from stages.model.preparation import Scaler
-from stages.model.segmenter import Segmenter, predict
-from stages.model.training import Epoch, Example, Fit, Plan, fit
+from stages.model.batches import Example, Plan
+from stages.model.learning import Learnt, Task, learn
+from stages.model.training import Epoch
 from stages.run import run
-from stages.timeseries import windows
-from stages.timeseries.decoding import Decoder, choose, typical_lengths
-from stages.timeseries.regions import runs
 from storage import arrays, checkpoint, dataset, label_config, provenance
 from storage.errors import InputError
 from storage.files import md5
@@ -33,13 +29,13 @@ def main() -> None:
     """Dataset to candidate."""
     settings, index = params.load(), dataset.read_index()
     train, validation = load(index, "train"), load(index, "validation")
-    scaler = Scaler.fit(example.values for example in train)
-    fitted = learn(train, validation, scaler, index, settings.train)
-    decoder, event_f1 = choose_decoder(fitted, scaler, index, train, validation, settings.evaluate)
-    model = Segmenter(
-        fitted.network, scaler, decoder, index.channels, index.labels, index.sampling_rate
-    ).to_checkpoint(tell(fitted, event_f1))
+    learnt = teach(train, validation, index, settings)
+    model = learnt.model.to_checkpoint(tell(learnt))
     checkpoint.write(model, origin(model, index, settings))
+    fitted = learnt.fit
+    if learnt.refit:
+        found = learnt.event_f1 or 0.0
+        print(f"by a trial of {len(learnt.trial.history)} epochs: event F1 {found:.3f} on the validation set")
     print(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validation:
         print("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
@@ -56,31 +52,22 @@ def load(index: dataset.Index, name: str) -> list[Example]:
     starts: dict[str, list[int]] = {key: [] for key in index.of(name)}
     for key, start in index.windows[name]:
         starts[key].append(start)
-    return [Example(arrays.values(key), dataset.target(key), tuple(starts[key])) for key in starts]
+    return [
+        Example(arrays.values(key), dataset.target(key), tuple(starts[key]), index.series[key].regions)
+        for key in starts
+    ]
 
 
-def learn(
-    train: list[Example],
-    validation: list[Example],
-    scaler: Scaler,
-    index: dataset.Index,
-    settings: params.Train,
-) -> Fit:
-    """Train the network; its curves go to reports/train."""
-    lengths = train_lengths(index)
-    shape = Shape(
-        channels=len(index.channels),
-        classes=len(index.labels) + 1,
-        step=windows.choose_step(lengths),
-        widths=windows.choose_widths(lengths),
-        hidden=settings.hidden_size,
-        dropout=settings.dropout,
-    )
-    plan = Plan(
-        size=index.size, stride=index.stride, **settings.model_dump(exclude={"hidden_size", "dropout"})
-    )
+def teach(
+    train: list[Example], validation: list[Example], index: dataset.Index, settings: params.Params
+) -> Learnt:
+    """Train; the curves go to reports/train."""
+    task = Task(index.channels, index.labels, index.instants, index.instant_tolerance, index.sampling_rate)
+    plan = Plan(size=index.size, stride=index.stride, **settings.train.plan())
+    plan = replace(plan, refit=plan.refit and bool(index.of("test")))
+    rules = settings.evaluate
     live: Any = Live(dir=str(CURVES), save_dvc_exp=False, report=None, dvcyaml=None)
-    with bar("training", settings.epochs) as advance:
+    with bar("training", plan.epochs) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
             live.log_metric("train/loss", round(epoch.loss, 6))
@@ -90,61 +77,24 @@ def learn(
             live.next_step()
             advance(description=f"training, loss {epoch.loss:.3f}")
 
-        fitted = fit(train, validation, scaler, shape, plan, on_epoch)
+        learnt = learn(train, validation, task, plan, rules.iou, rules.instant_tolerance, on_epoch)
     live.end()
-    return fitted
+    return learnt
 
 
-def train_lengths(index: dataset.Index) -> windows.Lengths:
-    """Timepoints that the regions of the train set are taught with, by label."""
-    regions = [region for key in index.of("train") for region in index.series[key].regions]
-    return windows.lengths(regions, index.instant_tolerance)
-
-
-def choose_decoder(
-    fitted: Fit,
-    scaler: Scaler,
-    index: dataset.Index,
-    train: list[Example],
-    validation: list[Example],
-    settings: params.Evaluate,
-) -> tuple[Decoder, float | None]:
-    """How probabilities become regions: chosen on the validation set where there is one."""
-    gaps = [length for example in train for length in background_lengths(example.target)]
-    step = fitted.network.shape.step
-    decoder = Decoder(
-        step=step,
-        labels=index.labels,
-        instants=index.instants,
-        tolerance=index.instant_tolerance,
-        typical=typical_lengths(train_lengths(index), gaps, index.labels, step),
-    )
-    if not validation:
-        return decoder, None
-    answers = [
-        (predict(fitted.network, scaler(example.values)), example.target, index.series[key].regions)
-        for key, example in zip(index.of("validation"), validation, strict=True)
-    ]
-    return choose(decoder, answers, settings.iou, settings.instant_tolerance)
-
-
-def background_lengths(target: np.ndarray[Any, np.dtype[np.int16]]) -> list[int]:
-    """Timepoints of each stretch of background."""
-    starts, ends, codes = runs(target)
-    return [int(n) for n in (ends - starts + 1)[codes == 0]]
-
-
-def tell(fitted: Fit, event_f1: float | None) -> dict[str, Any]:
-    """`training` of model.json."""
+def tell(learnt: Learnt) -> dict[str, Any]:
+    """`training` of model.json; figures of the validation set are those of the trial by which all was chosen."""
+    fitted, trial = learnt.fit, learnt.trial
     return {
         "epochs": len(fitted.history),
         "best_epoch": fitted.best.number,
         "stopped": fitted.stopped,
         "loss": fitted.best.loss,
+        "learnt_from": ["train", "validation"] if learnt.refit else ["train"],
         "validation": {
-            "balanced_accuracy": fitted.best.balanced_accuracy,
-            "worst_f1": fitted.best.worst_f1,
-            "event_f1": event_f1,
+            "balanced_accuracy": trial.best.balanced_accuracy,
+            "worst_f1": trial.best.worst_f1,
+            "event_f1": learnt.event_f1,
         },
     }
 
@@ -160,7 +110,11 @@ def origin(
         label_config=md5(label_config.PATH),
         dataset=md5(dataset.PATH),
         params={name: getattr(settings, name).model_dump() for name in ("ingest", "window", "train")},
-        annotations={key: list(index.series[key].annotations) for key in index.of("train")},
+        annotations={
+            key: list(index.series[key].annotations)
+            for name in model.training["learnt_from"]
+            for key in index.of(name)
+        },
     )
 
 

@@ -36,6 +36,7 @@ class Checkpoint:
         scaler: how values are brought to the range the network knows.
         network: shape of the network.
         postprocess: how probabilities become regions.
+        confidence: how sure it may be of what it says.
         training: how the training went.
         weights: the tensors, by name.
     """
@@ -47,6 +48,7 @@ class Checkpoint:
     scaler: dict[str, Any]
     network: dict[str, Any]
     postprocess: dict[str, Any]
+    confidence: dict[str, Any]
     training: dict[str, Any]
     weights: Mapping[str, torch.Tensor]
 

@@ -92,7 +92,7 @@ def lay_dataset(
 def lay_model(labels: tuple[str, ...], channels: tuple[str, ...]) -> str:
     """A candidate that is the best; returns its hash."""
     training = {"epochs": 3, "best_epoch": 2, "stopped": "patience", "loss": 0.5, "validation": {}}
-    model = Checkpoint("lstm", channels, labels, 50.0, {}, {}, {}, training, {"w": torch.zeros(1)})
+    model = Checkpoint("lstm", channels, labels, 50.0, {}, {}, {}, {}, training, {"w": torch.zeros(1)})
     made_with = {"train": {"epochs": 3, "class_weights": True}}
     told = Provenance(
         model.hash(), "1" * 32 + ".dir", "2" * 32 + ".dir", "3", "4.dir", made_with, {"s0": ["0-aaa"]}

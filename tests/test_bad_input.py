@@ -124,7 +124,7 @@ def test_a_label_renamed_since_training_stops_the_model_with_the_command_to_retr
     write_bytes(Path("data/label_config.xml"), config("A", "walking"))
     before, best = md5(predictions.PATH), md5(provenances.BEST)
     error = refusal(predict.main)
-    assert error.what == "the best model does not fit the label config"
+    assert error.what == "the best model does not fit the project"
     assert error.why == "its labels are A, B; the project's are A, walking"
     assert error.cure == "dvc repro"
     assert (md5(predictions.PATH), md5(provenances.BEST)) == (before, best)

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.timeseries import windows
-from stages.timeseries.decoding import Decoder, drop_short, moving_mean
+from stages.timeseries.decoding import Decoder, drop_short
 from stages.timeseries.regions import code_runs, paint, runs
+from stages.timeseries.segments import Grammar, moving_mean
 from storage.regions import Region
 
-PLAIN = Decoder(4, ("A", "B", "I"), ("I",), 3, (0, 40, 40, 7), smoothing=1, fraction=0.5)
+USUAL = Grammar.fit([np.repeat(np.array([0, 1, 2, 0, 3, 0], np.int16), (40, 40, 40, 40, 7, 40))] * 3, 4, 4)
+PLAIN = Decoder(4, ("A", "B", "I"), ("I",), 3, (0, 40, 40, 7), USUAL, evidence=0.0, smoothing=1, fraction=0.5)
+SEGMENTS = Decoder(4, ("A", "B", "I"), ("I",), 3, (0, 40, 40, 7), USUAL)
 
 
 def certain(classes: list[int], sure: float = 0.9) -> np.ndarray:
@@ -66,7 +69,8 @@ def test_the_score_is_the_mean_probability():
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 3), st.integers(0, 5))
 def test_regions_never_leave_the_recording_nor_overlap(classes: list[int], cut: int, least: int):
     rows = 4 * len(classes) - cut
-    regions = found(classes, rows, Decoder(4, ("A", "B", "I"), ("I",), 3, (least * 4,) * 4, 3, 0.7))
+    smooth = Decoder(4, ("A", "B", "I"), ("I",), 3, (least * 4,) * 4, USUAL, 0.0, 0.0, 3, 0.7)
+    regions = found(classes, rows, smooth if least else SEGMENTS)
     assert all(0 <= r.start <= r.end < rows for r in regions)
     ranges = [r for r in regions if not r.instant]
     assert all(a.end < b.start for a, b in pairwise(ranges))

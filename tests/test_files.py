@@ -101,7 +101,7 @@ def test_a_dataset_reads_back(tmp_path: Path):
 
 def a_model(weight: float = 1.0) -> checkpoint.Checkpoint:
     weights = {"b": torch.tensor([weight]), "a": torch.zeros(2, 2)}
-    return checkpoint.Checkpoint("lstm", ("x",), ("A",), 50.0, {}, {}, {}, {}, weights)
+    return checkpoint.Checkpoint("lstm", ("x",), ("A",), 50.0, {}, {}, {}, {}, {}, weights)
 
 
 def provenance(model: checkpoint.Checkpoint) -> provenances.Provenance:

@@ -9,26 +9,20 @@ import pytest
 import torch
 
 from stages.model import segmenter
+from stages.model.batches import Batches, Example, Plan, cuts, fractions, rarity
 from stages.model.network import STRIDES, Network, Shape
 from stages.model.preparation import Scaler, fill
 from stages.model.segmenter import predict
-from stages.model.training import (
-    Batches,
-    Epoch,
-    Example,
-    Plan,
-    check,
-    fit,
-    fractions,
-    rarity,
-    soft_cross_entropy,
-)
+from stages.model.training import Epoch, check, fit, soft_cross_entropy
 
 SHAPE = Shape(channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
 PLAN = Plan(
     size=64, stride=64, epochs=3, patience=9, enough_balanced_accuracy=1.0, enough_worst_f1=1.0, batch_size=4,
-    min_batches=4, learning_rate=0.01, weight_decay=0.01, class_weights=True, flip=0.1, seed=0,
+    min_batches=4, learning_rate=0.01, weight_decay=0.01, class_weights=True, flip=0.1, shuffle=0.5, seed=0,
+    refit=False, hidden_size=8, dropout=0.1,
 )  # fmt: skip
+
+AS_IT_IS = Scaler((0.0, 0.0), (1.0, 1.0))
 
 
 def example(rows: int = 200, seed: int = 0) -> Example:
@@ -53,24 +47,37 @@ def train(validation: list[Example], **changes: object):
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 def test_one_answer_for_each_step(step: int, steps: int):
     network = Network(replace(SHAPE, step=step)).eval()
-    assert network(torch.zeros(2, 2, steps * step)).shape == (2, 3, steps)
+    assert network(torch.zeros(2, 2, steps * step), torch.zeros(2, 2, steps)).shape == (2, 3, steps)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 2047, 2048, 2049, 5000])
 def test_every_recording_gets_probabilities(rows: int):
     network = Network(SHAPE).eval()
-    found = predict(network, np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32))
+    found = predict(network, AS_IT_IS, np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32))
     assert found.shape == (-(-rows // 4), 3)
     assert found.sum(1) == pytest.approx(np.ones(len(found)), abs=1e-5)
 
 
-def test_chunks_agree_with_the_whole(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("rows", [4, 2049, 6001])
+def test_the_answer_does_not_depend_on_how_much_is_looked_at_together(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+):
+    torch.manual_seed(0)
+    network = Network(SHAPE).eval()
+    values = np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32)
+    values[rows // 2 : rows // 2 + 9] = np.nan
+    together = predict(network, AS_IT_IS, values)
+    monkeypatch.setattr(segmenter, "BATCH", 1)
+    assert np.abs(predict(network, AS_IT_IS, values) - together).max() < 1e-6
+
+
+def test_windows_of_prediction_agree_with_the_whole(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     network = Network(SHAPE).eval()
     values = np.random.default_rng(0).normal(size=(6000, 2)).astype(np.float32)
-    chunked = predict(network, values)
+    chunked = predict(network, AS_IT_IS, values)
     monkeypatch.setattr(segmenter, "CHUNK", 10_000)
-    assert np.abs(predict(network, values) - chunked).max() < 0.01
+    assert np.abs(predict(network, AS_IT_IS, values) - chunked).max() < 0.01
 
 
 def test_training_learns_and_restores_the_best_epoch():
@@ -80,7 +87,7 @@ def test_training_learns_and_restores_the_best_epoch():
     assert found.best.worst_f1 is not None
     assert found.best.worst_f1 > 0.8
     scaler = Scaler.fit(example(seed=n).values for n in range(3))
-    again = check(found.network, [(scaler(e.values), e.target) for e in validation], 0, 0.0)
+    again = check(found.network, scaler, [(e.values, e.target) for e in validation], 0, 0.0)
     assert (again.balanced_accuracy, again.worst_f1) == (found.best.balanced_accuracy, found.best.worst_f1)
 
 
@@ -118,12 +125,29 @@ def test_windows_never_cross_two_series():
     batches = Batches(
         [low, high], scaler, SHAPE, replace(PLAN, flip=0, batch_size=1), np.random.default_rng(0)
     )
-    for values, target in batches:
+    for values, _, target in batches:
         there = set(values.unique().tolist())
         assert {-1.0, 1.0} - there  # one series and padding, never both
         for step in range(target.shape[-1]):
             inside = values[0, 0, step * 4 : step * 4 + 4]
             assert target[0, :, step].sum() == pytest.approx(float((inside != 0).float().mean()))
+
+
+def test_another_order_keeps_pieces_whole():
+    target = np.array([0, 0, 1, 1, 1, 0, 0, 2, 2, 3, 3, -1, -1, 0], np.int16)
+    assert cuts(target) == [0, 1, 6, 9, 12, 13, 14]
+    known = replace(example(), target=np.repeat(np.array([1, 0, 2, 1], np.int16), 50))
+    values = np.repeat(np.arange(200, dtype=np.float32)[:, None], 2, axis=1)
+    plan = replace(PLAN, shuffle=1.0, flip=0)
+    batches = Batches([replace(known, values=values)], AS_IT_IS, SHAPE, plan, np.random.default_rng(0))
+    next(iter(batches))
+    room = batches.size + batches.margin
+    rows = batches.values[0][0, room : room + 200]
+    assert sorted(rows.tolist()) == list(range(200))
+    assert rows.tolist() != list(range(200))
+    classes = batches.targets[0][:, room : room + 200].argmax(0).numpy()
+    assert np.array_equal(classes, known.target[rows.numpy().astype(int)])
+    assert (np.diff(rows.numpy()) != 1).sum() <= 4
 
 
 def test_scaling_by_hand():

@@ -172,7 +172,7 @@ def test_defect_11_a_project_without_a_model_answers_with_nothing(folder: Path):
 def test_defect_12_reordered_labels_are_noticed_before_a_model_speaks(own: Path):
     write_bytes(Path("data/label_config.xml"), label_config.render(("x", "y"), ("B", "A"), "time").encode())
     before = md5(predictions.PATH)
-    with pytest.raises(InputError, match="does not fit the label config"):
+    with pytest.raises(InputError, match="does not fit the project"):
         predict.main()
     assert md5(predictions.PATH) == before
 
@@ -188,7 +188,8 @@ def test_defect_13_a_model_in_training_answers_nobody(own: Path, monkeypatch: py
     monkeypatch.setattr(train.Live, "next_step", predict_meanwhile)
     write_params(train={"epochs": 2, "seed": 7})
     train.main()
-    assert seen == [before] * 2
+    assert len(seen) >= 2
+    assert set(seen) == {before}
 
 
 def test_defect_14_series_shorter_than_a_window_train_and_come_back_aligned(learned: Path, own: Path):

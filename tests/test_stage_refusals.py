@@ -136,7 +136,7 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
     small(series, regions, sets={"b": "test"})
     run_all()
     small(series, regions, sets={"b": "test"}, labels=("B", "A"))
-    with pytest.raises(InputError, match="does not fit the label config"):
+    with pytest.raises(InputError, match="does not fit the project"):
         predict.main()
     run_all()
     verdict = json.loads(promote.VERDICT.read_text())

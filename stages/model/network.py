@@ -1,10 +1,11 @@
 """The network: strided convolutions and fixed statistics over several widths, then a bidirectional LSTM.
 
     values (B, C, T) ──▶ convolutions, total stride `step` ──▶ (B, 64, T/step) ─┐
-                   └───▶ mean and log-variance over `widths` steps ─────────────┴─▶ BiLSTM ─▶ (B, K, T/step)
+                   └───▶ mean, log-variance, distance over `widths` steps ──────┴─▶ BiLSTM ─▶ (B, K, T/step)
 
 The LSTM walks over steps, not timepoints: 16 times fewer where regions are long, and no worse. The statistics give
-it what posture (mean) and vigour (variance) are, which it would otherwise have to learn from few recordings.
+it what posture (mean) and vigour (variance) are, which it would otherwise have to learn from few recordings; and how
+far the mean is from where it is when this recording moves (`preparation.level`), however the sensor is worn.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Shape:
     hidden: int
     dropout: float
 
+    @property
+    def lively(self) -> int:
+        """Timepoints over which it is judged whether a recording moves: most of a short region."""
+        return self.step * self.widths[min(1, len(self.widths) - 1)]
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Shape:
         """Read `network` of model.json."""
@@ -59,7 +65,7 @@ class Network(nn.Module):
         super().__init__()
         self.shape = shape
         first, second = STRIDES[shape.step]
-        features = 2 * len(shape.widths) * shape.channels
+        features = len(shape.widths) * (2 * shape.channels + 1)
         self.stem = nn.Sequential(
             nn.Conv1d(shape.channels + 1, STEM[0], KERNEL, first, padding=_padding(first)),
             nn.BatchNorm1d(STEM[0]),
@@ -69,13 +75,19 @@ class Network(nn.Module):
             nn.GELU(),
         )
         self.norm = nn.BatchNorm1d(features)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.lstm = nn.LSTM(STEM[1] + features, shape.hidden, batch_first=True, bidirectional=True)
         self.out = nn.Conv1d(2 * shape.hidden, shape.classes, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores before softmax, (B, K, T / step), of scaled values (B, C, T); T is a multiple of step."""
-        z = torch.cat([self.stem(torch.cat([x, self._motion(x)], 1)), self.norm(self._statistics(x))], 1)
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        """Scores before softmax, (B, K, T / step).
+
+        Args:
+            x: scaled values, (B, C, T); T is a multiple of step.
+            level: of the recording that each step is of, (B, C, T / step).
+        """
+        stem = self.stem(torch.cat([x, self._motion(x)], 1))
+        z = torch.cat([stem, self.norm(self._statistics(x, level))], 1)
         z = self.lstm(self.dropout(z).transpose(1, 2))[0].transpose(1, 2)
         scores: Tensor = self.out(self.dropout(z))
         return scores
@@ -87,14 +99,35 @@ class Network(nn.Module):
         change = (wide[..., 2 * lag :] - wide[..., : -2 * lag]).pow(2).sum(1, keepdim=True)
         return (change + 1e-4).log() * 0.3 + 0.5
 
-    def _statistics(self, x: Tensor) -> Tensor:
-        """Mean and log-variance around each step, over each width: (B, 2 * widths * C, T / step)."""
+    def _statistics(self, x: Tensor, level: Tensor) -> Tensor:
+        """Mean, log-variance and distance from the level around each step: (B, widths * (2 C + 1), T / step)."""
         mean, square = F.avg_pool1d(x, self.shape.step), F.avg_pool1d(x * x, self.shape.step)
         found = []
         for width in self.shape.widths:
             a, b = (_smooth(mean, width), _smooth(square, width)) if width > 1 else (mean, square)
-            found += [a, (b - a * a).clamp(min=1e-4).log() * 0.3 + 0.8]
+            away = ((a - level).pow(2).mean(1, keepdim=True) + 1e-4).sqrt()
+            found += [a, (b - a * a).clamp(min=1e-4).log() * 0.3 + 0.8, away]
         return torch.cat(found, 1)
+
+
+class Dropout(nn.Module):
+    """Dropout whose masks are slices, at random places, of one drawn before: drawing takes a tenth of training."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self._drawn = torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Hide a share of the features; the others grow in proportion."""
+        if not self.training or self.share == 0:
+            return x
+        n = x.numel()
+        if self._drawn.numel() < 3 * n or self._drawn.device != x.device:
+            kept = torch.empty(4 * n, device=x.device).bernoulli_(1 - self.share)
+            self._drawn = kept / max(1 - self.share, 1e-6)
+        start = int(torch.randint(self._drawn.numel() - n, (1,)))
+        return x * self._drawn[start : start + n].view(x.shape)
 
 
 def _padding(stride: int) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
+# Windows of a recording that are looked at together for its level.
+PART = 4096
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class Scaler:
 
     def __call__(self, values: Values) -> Values:
         """Scaled values, (timepoints, channels); holes are bridged by a straight line, a dead channel is 0."""
-        scaled = ((fill(values) - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+        return self.scale(fill(values))
+
+    def scale(self, filled: Values) -> Values:
+        """The same of a part of a recording whose holes are bridged."""
+        scaled = ((filled - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
         return np.where(np.isnan(scaled), np.float32(0), scaled)
 
 
@@ -73,3 +79,26 @@ def fill(values: Values) -> Values:
         hole = holes[:, channel]
         filled[hole, channel] = np.interp(rows[hole], rows[~hole], values[~hole, channel])
     return filled
+
+
+def level(filled: Values, scaler: Scaler, width: int) -> Values:
+    """Where the scaled channels of a recording are while it moves, (channels,): the median there.
+
+    A sensor is never worn twice in the same way. Where it is while its wearer moves tells how, and how far from there
+    it is tells what the wearer does when still.
+
+    Args:
+        filled: the recording, its holes bridged.
+        scaler: of the channels.
+        width: timepoints over which it is judged whether anything moves; the most lively third counts.
+    """
+    means, motion = [], []
+    for start in range(0, len(filled), PART * width):
+        part = scaler.scale(filled[start : start + PART * width])
+        n = max(len(part) // width, 1)
+        pieces = part[: n * width].reshape(n, -1, part.shape[1]).astype(np.float64)
+        means.append(pieces.mean(1))
+        motion.append(pieces.var(1).sum(1))
+    every, lively = np.concatenate(means), np.concatenate(motion)
+    found: Values = np.median(every[lively >= np.quantile(lively, 2 / 3)], 0).astype(np.float32)
+    return found

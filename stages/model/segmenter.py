@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.model.network import Network, Shape
-from stages.model.preparation import Scaler, Values
+from stages.model.preparation import Scaler, Values, fill, level
+from stages.timeseries.confidence import Confidence
 from stages.timeseries.decoding import Decoder, Probabilities
 from stages.timeseries.metrics import Judged, Scores, score
 from storage.checkpoint import Checkpoint
@@ -24,6 +26,8 @@ KIND = "lstm"
 # Steps the network sees at once in prediction, and steps that neighbouring stretches share.
 CHUNK, OVERLAP = 512, 128
 BATCH = 16
+# Sampling rates that are nearer than this are one rate, and the jitter of clocks.
+SAME_RATE = 0.02
 
 # One thread, always: sums are then taken in one order, so the bytes do not depend on the machine's cores; and an
 # LSTM this small only loses by more.
@@ -35,25 +39,28 @@ class Segmentation:
     """What a model says about one recording.
 
     Attributes:
-        regions: by start, each with the mean probability of its label.
+        regions: by start, each with the chance that it is there.
         classes: int16 (timepoints,), as the regions say it.
-        score: mean probability of the decided class, 0 to 1.
+        confidence: (timepoints,), chance that the class is right.
+        score: mean confidence, 0 to 1.
         uncertainty: mean entropy of the probabilities, 0 (sure) to 1 (no idea).
     """
 
     regions: tuple[tuple[Region, float], ...]
     classes: NDArray[np.int16]
+    confidence: NDArray[np.float32]
     score: float
     uncertainty: float
 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A network with all that it needs to be used: channels, labels, scaler, decoder."""
+    """A network with all that it needs to be used: channels, labels, scaler, decoder, calibration."""
 
     network: Network
     scaler: Scaler
     decoder: Decoder
+    confidence: Confidence
     channels: tuple[str, ...]
     labels: tuple[str, ...]
     sampling_rate: float | None
@@ -74,6 +81,7 @@ class Segmenter:
             network.eval(),
             Scaler.from_json(checkpoint.scaler),
             Decoder.from_json(checkpoint.postprocess, checkpoint.labels),
+            Confidence.from_json(checkpoint.confidence),
             checkpoint.channels,
             checkpoint.labels,
             checkpoint.sampling_rate,
@@ -89,19 +97,25 @@ class Segmenter:
             scaler=self.scaler.to_json(),
             network=self.network.shape.to_json(),
             postprocess=self.decoder.to_json(),
+            confidence=self.confidence.to_json(),
             training=training,
             weights={name: tensor.detach() for name, tensor in self.network.state_dict().items()},
         )
 
     def segment(self, values: Values) -> Segmentation:
         """Find the regions of one recording, values (timepoints, channels)."""
-        probabilities = predict(self.network, self.scaler(values))
-        regions = self.decoder.decode(probabilities, len(values))
-        classes = self.decoder.classes([region for region, _ in regions], len(values))
-        decided = classes[:: self.decoder.step]
+        probabilities = predict(self.network, self.scaler, values)
+        found = self.decoder.decode(probabilities, len(values))
+        classes = self.decoder.classes([region for region, _ in found], len(values))
+        sure = self.confidence.steps(probabilities, classes[:: self.decoder.step])
         entropy = -(probabilities * np.log(probabilities + 1e-9)).sum(1) / np.log(probabilities.shape[1])
-        certainty = probabilities[np.arange(len(decided)), decided]
-        return Segmentation(tuple(regions), classes, float(certainty.mean()), float(max(entropy.mean(), 0.0)))
+        return Segmentation(
+            tuple((region, self.confidence.region(score)) for region, score in found),
+            classes,
+            np.repeat(sure, self.decoder.step)[: len(values)],
+            float(sure.mean()),
+            float(max(entropy.mean(), 0.0)),
+        )
 
     def score(
         self,
@@ -117,25 +131,37 @@ class Segmenter:
         return score(judged, self.labels, iou, tolerance)
 
 
-def misfit(checkpoint: Checkpoint, channels: Sequence[str], labels: Sequence[str]) -> str:
-    """Why a model must not speak for recordings with these channels and labels; "" where it may."""
+def misfit(
+    checkpoint: Checkpoint, channels: Sequence[str], labels: Sequence[str], sampling_rate: float | None
+) -> str:
+    """Why a model must not speak for such recordings; "" where it may.
+
+    Args:
+        checkpoint: the model.
+        channels, labels: of the project.
+        sampling_rate: of most of its recordings; None where it is not known.
+    """
     for what, its, ours in (
         ("channels", checkpoint.channels, channels),
         ("labels", checkpoint.labels, labels),
     ):
         if tuple(its) != tuple(ours):
             return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
+    its_rate = checkpoint.sampling_rate
+    if its_rate and sampling_rate and not math.isclose(its_rate, sampling_rate, rel_tol=SAME_RATE):
+        return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
     return ""
 
 
 @torch.inference_mode()
-def predict(network: Network, scaled: Values) -> Probabilities:
+def predict(network: Network, scaler: Scaler, values: Values) -> Probabilities:
     """Class probabilities, (steps, classes), float32.
 
-    The recording is cut into overlapping chunks, so that memory does not grow with its length inside the
-    network; where chunks overlap their answers are averaged, each weighing less towards its ends.
+    The recording is cut into overlapping windows, always at the same places, so that memory does not grow with its
+    length, and the answer does not depend on how many are looked at together. Where windows overlap their answers
+    are averaged, each weighing less towards its ends.
     """
-    step, rows = network.shape.step, len(scaled)
+    step, rows = network.shape.step, len(values)
     steps = -(-rows // step)
     size = min(CHUNK, steps)
     starts = [*range(0, steps - size, CHUNK - OVERLAP), steps - size]
@@ -146,16 +172,20 @@ def predict(network: Network, scaled: Values) -> Probabilities:
         .clip(max=OVERLAP)[:, None]
         .astype(np.float32)
     )
+    filled = fill(values)
+    levels = torch.from_numpy(level(filled, scaler, network.shape.lively))[None, :, None]
     for i in range(0, len(starts), BATCH):
-        batch = torch.stack([_chunk(scaled, start * step, size * step) for start in starts[i : i + BATCH]])
-        answers = network(batch).softmax(1).transpose(1, 2).numpy()
+        windows = [filled[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
+        batch = torch.stack([_padded(scaler.scale(window), size * step) for window in windows])
+        answers = network(batch, levels.repeat(len(batch), 1, size)).softmax(1).transpose(1, 2).numpy()
         for start, answer in zip(starts[i : i + BATCH], answers, strict=True):
             total[start : start + size] += answer * ramp
             weights[start : start + size] += ramp
-    return total / weights
+    total /= weights
+    return total
 
 
-def _chunk(scaled: Values, start: int, size: int) -> Tensor:
-    """(C, size) from `start` on; zeros (the mean) beyond the end."""
-    part = torch.from_numpy(np.ascontiguousarray(scaled[start : start + size].T))
+def _padded(scaled: Values, size: int) -> Tensor:
+    """(C, size); zeros (the mean) beyond the end."""
+    part = torch.from_numpy(np.ascontiguousarray(scaled.T))
     return F.pad(part, (0, size - part.shape[1]))

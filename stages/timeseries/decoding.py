@@ -1,9 +1,10 @@
 """Class probabilities to regions.
 
-A network answers for steps of several timepoints. Its probabilities are smoothed over time, the likeliest class of
-each step is taken, stretches shorter than a region of that class can be are given to the likelier neighbour, and
-each boundary is moved, within its steps, to where the two classes are equally likely. How much to smooth and
-what is too short is chosen on the validation set (`choose`) and rests in the model.
+A network answers for steps of several timepoints. There are two ways from its probabilities to a class for each
+step: the likeliest sequence of whole segments (`segments`), or smoothing over time, after which stretches shorter
+than a region of that class can be are given to the likelier neighbour. Then each boundary is moved, within its
+steps, to where the two classes are equally likely. Which way, and how much the network counts against what is
+usual, is chosen on the validation set (`choose`) and rests in the model.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 
 from stages.timeseries.metrics import Judged, score
 from stages.timeseries.regions import classes_of, paint, runs
+from stages.timeseries.segments import Grammar, moving_mean, segment
 from storage.regions import Region
 
 Probabilities = NDArray[np.float32]
 # What is tried on the validation set, the most usual first: of equals the earlier wins, so a validation set that
 # is too easy to tell anything apart does not turn the decoder off.
+EVIDENCE, ORDER = (0.3, 0.6, 1.0), (1.0, 0.0)
 SMOOTHING = (3, 5, 1, 9, 15)
 FRACTIONS = (0.5, 0.3, 0.7, 0.0)
 
@@ -38,6 +41,9 @@ class Decoder:
         instants: labels whose regions are instants.
         tolerance: timepoints on both sides of an instant that were taught as it.
         typical: timepoints of a short region of each class in the train set, background first.
+        grammar: how long segments are and what follows what, in the train set.
+        evidence: how much the network counts against the grammar; 0: smoothing instead of segments.
+        order: how much it counts what follows what.
         smoothing: steps over which probabilities are averaged, odd.
         fraction: a stretch shorter than this fraction of `typical` is no region.
     """
@@ -47,6 +53,9 @@ class Decoder:
     instants: tuple[str, ...]
     tolerance: int
     typical: tuple[float, ...]
+    grammar: Grammar
+    evidence: float = EVIDENCE[0]
+    order: float = ORDER[0]
     smoothing: int = 3
     fraction: float = 0.5
 
@@ -54,11 +63,18 @@ class Decoder:
     def from_json(cls, value: Mapping[str, Any], labels: Sequence[str]) -> Decoder:
         """Read `postprocess` of model.json; the labels are written beside it."""
         tuples = {name: tuple(value[name]) for name in ("instants", "typical")}
-        return cls(**{**value, **tuples}, labels=tuple(labels))
+        grammar = Grammar.from_json(value["grammar"])
+        return cls(**{**value, **tuples, "grammar": grammar}, labels=tuple(labels))
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of `from_json`."""
-        return {k: v for k, v in self.__dict__.items() if k != "labels"}
+        fields = {k: v for k, v in self.__dict__.items() if k != "labels"}
+        return fields | {"grammar": vars(self.grammar)}
+
+    def choosing(self, other: Decoder) -> Decoder:
+        """This decoder, with what was chosen for another one."""
+        chosen = {name: getattr(other, name) for name in ("evidence", "order", "smoothing", "fraction")}
+        return replace(self, **chosen)
 
     def decode(self, probabilities: Probabilities, rows: int) -> list[tuple[Region, float]]:
         """Regions of one series, by start, each with the mean probability of its label.
@@ -67,9 +83,13 @@ class Decoder:
             probabilities: (steps, classes); step i stands for timepoints i * step and on.
             rows: timepoints of the series.
         """
-        smooth = moving_mean(probabilities, self.smoothing)
-        least = np.array(self.typical) * self.fraction / self.step
-        classes = drop_short(smooth.argmax(1), smooth, least)
+        if self.evidence:
+            smooth = probabilities
+            classes = segment(probabilities, self.grammar, self.evidence, self.order)
+        else:
+            smooth = moving_mean(probabilities, self.smoothing)
+            least = np.array(self.typical) * self.fraction / self.step
+            classes = drop_short(smooth.argmax(1), smooth, least)
         starts, ends, codes = runs(classes)
         edges = self._edges(smooth, starts, codes, rows)
         found = []
@@ -124,18 +144,6 @@ class Decoder:
     def classes(self, regions: Iterable[Region], rows: int) -> NDArray[np.int16]:
         """A class per timepoint, instants as wide as they were taught."""
         return classes_of(paint(list(regions), rows, self.labels, self.tolerance), self.labels)
-
-
-def moving_mean(values: Probabilities, width: int) -> Probabilities:
-    """Mean over `width` steps; at the ends over those that are there."""
-    if width == 1 or len(values) == 0:
-        return values
-    half = width // 2
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0, dtype=np.float64)])
-    low = np.maximum(np.arange(len(values)) - half, 0)
-    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
-    mean: Probabilities = ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
-    return mean
 
 
 def drop_short(
@@ -204,20 +212,23 @@ def choose(
     iou: float,
     tolerance: int,
 ) -> tuple[Decoder, float]:
-    """The smoothing and shortest length with the best event F1 on the validation set, and that F1.
+    """The way with the best event F1 and macro F1 on the validation set together, and that event F1.
 
     Args:
-        decoder: to start from; its labels and lengths stay.
+        decoder: to start from; its labels, lengths and grammar stay.
         answers: of each validation series the probabilities, the targets and the true regions.
     """
-    best, best_f1 = decoder, -1.0
-    for smoothing, fraction in product(SMOOTHING, FRACTIONS):
-        trial = replace(decoder, smoothing=smoothing, fraction=fraction)
+    ways: list[dict[str, float]] = [{"evidence": e, "order": o} for o, e in product(ORDER, EVIDENCE)]
+    ways += [{"evidence": 0.0, "smoothing": s, "fraction": f} for s, f in product(SMOOTHING, FRACTIONS)]
+    best, best_f1, highest = decoder, 0.0, -1.0
+    for way in ways:
+        trial = replace(decoder, **way)  # type: ignore[arg-type]
         judged = []
         for probabilities, target, true in answers:
             found = [region for region, _ in trial.decode(probabilities, len(target))]
             judged.append(Judged(target, trial.classes(found, len(target)), true, found))
-        f1 = score(judged, decoder.labels, iou, tolerance).event["f1"]
-        if f1 > best_f1 + 1e-9:
-            best, best_f1 = trial, f1
+        scores = score(judged, decoder.labels, iou, tolerance)
+        worth = scores.event["f1"] + scores.timepoint["macro_f1"]
+        if worth > highest + 1e-9:
+            best, best_f1, highest = trial, scores.event["f1"], worth
     return best, best_f1

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages.timeseries.simulation import simulate
 from storage.regions import Region
 
 
@@ -43,6 +44,12 @@ def load(folder: Path) -> list[Recording]:
     """All recordings of a folder, by key."""
     tasks = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
     return sorted((_recording(folder, task) for task in tasks), key=lambda recording: recording.key)
+
+
+def simulated() -> list[Recording]:
+    """Made-up recordings of ranges and instants in random order, by key."""
+    made = (Recording(r.series, r.subject, r.times, r.values, r.regions) for r in simulate())
+    return sorted(made, key=lambda recording: recording.key)
 
 
 def labels_of(recordings: Iterable[Recording]) -> list[str]:

@@ -3,6 +3,7 @@
     python -m benchmarks.segmenter FOLDER                     # five folds by person
     python -m benchmarks.segmenter FOLDER --shuffled          # the same, cut at region borders and shuffled
     python -m benchmarks.segmenter FOLDER --labeled 10        # learns from ten recordings, five draws a fold
+    python -m benchmarks.segmenter --simulated                # made-up recordings: ranges and instants in any order
     python -m benchmarks.segmenter FOLDER --peer CHECKOUT --peer-python PEER/.venv/bin/python
 
 FOLDER holds `tasks.json`, as Label Studio exports it, and the CSV files that it names. In each fold the people of
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peer import peer
-from benchmarks.recordings import Recording, by_group, labels_of, load
+from benchmarks.recordings import Recording, by_group, labels_of, load, simulated
 from benchmarks.shuffled import shuffle
 from stages import params
 from stages.model.batches import Example, Plan
@@ -61,12 +62,15 @@ class Fold:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table, or with `--json` every fold."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if bool(options.folder) == options.simulated:
+        parser.error("give a FOLDER, or --simulated")
     settings = params.load()
     changed = {"epochs": options.epochs} if options.epochs else {}
     train = settings.train.model_copy(update={**changed, "draft": options.draft, "seed": options.seed})
     settings = settings.model_copy(update={"train": train})
-    recordings = load(options.folder)
+    recordings = simulated() if options.simulated else load(options.folder)
     if options.shuffled:
         recordings = [shuffle(recording, 0) for recording in recordings]
     labels = labels_of(recordings)
@@ -95,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="tasks.json and CSV files")
+    parser.add_argument("folder", type=Path, nargs="?", help="tasks.json and CSV files")
+    parser.add_argument("--simulated", action="store_true", help="made-up recordings instead of a folder")
     parser.add_argument("--folds", type=int, default=5, help="of people (default 5)")
     parser.add_argument("--only", default="", help="folds to run, as in 0,2; all if left out")
     parser.add_argument(

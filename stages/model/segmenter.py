@@ -26,6 +26,8 @@ KIND = "lstm"
 # Steps the network sees at once in prediction, and steps that neighbouring stretches share.
 CHUNK, OVERLAP = 512, 128
 BATCH = 16
+# Steps whose entropy is taken at once: a recording may be long.
+BLOCK = 1 << 16
 # Sampling rates that are nearer than this are one rate, and the jitter of clocks.
 SAME_RATE = 0.02
 
@@ -108,13 +110,12 @@ class Segmenter:
         found = self.decoder.decode(probabilities, len(values))
         classes = self.decoder.classes([region for region, _ in found], len(values))
         sure = self.confidence.steps(probabilities, classes[:: self.decoder.step])
-        entropy = -(probabilities * np.log(probabilities + 1e-9)).sum(1) / np.log(probabilities.shape[1])
         return Segmentation(
             tuple((region, self.confidence.region(score)) for region, score in found),
             classes,
             np.repeat(sure, self.decoder.step)[: len(values)],
             float(sure.mean()),
-            float(max(entropy.mean(), 0.0)),
+            mean_entropy(probabilities),
         )
 
     def score(
@@ -129,6 +130,14 @@ class Segmenter:
             found = self.segment(values)
             judged.append(Judged(target, found.classes, true, [region for region, _ in found.regions]))
         return score(judged, self.labels, iou, tolerance)
+
+
+def mean_entropy(probabilities: Probabilities) -> float:
+    """Of rows (steps, classes), 0 (all sure) to 1 (all the same)."""
+    blocks = range(0, len(probabilities), BLOCK)
+    parts = (probabilities[start : start + BLOCK] for start in blocks)
+    whole = -sum(float((part * np.log(part + 1e-9)).sum(dtype=np.float64)) for part in parts)
+    return max(whole / len(probabilities) / float(np.log(probabilities.shape[1])), 0.0)
 
 
 def misfit(

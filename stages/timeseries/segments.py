@@ -29,6 +29,8 @@ UNSEEN = 0.05
 NARROWEST = 0.1
 # Steps of smoothing at which a change of the likeliest class is a place where a segment may begin or end.
 CANDIDATE_WIDTHS = (1, 5, 15, 41)
+# Steps that are averaged at once: a recording may be long.
+BLOCK = 1 << 16
 # Candidates that a segment may reach over; a longer one is found in pieces of one class, and put together.
 REACH = 400
 # Log-probability of one such piece after another: as of something that is hardly ever seen.
@@ -221,5 +223,8 @@ def moving_mean(values: Probabilities, width: int) -> Probabilities:
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0, dtype=np.float64)])
     low = np.maximum(np.arange(len(values)) - half, 0)
     high = np.minimum(np.arange(len(values)) + half + 1, len(values))
-    mean: Probabilities = ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
+    mean = np.empty(values.shape, np.float32)
+    for start in range(0, len(values), BLOCK):
+        part = slice(start, start + BLOCK)
+        mean[part] = (total[high[part]] - total[low[part]]) / (high[part] - low[part])[:, None]
     return mean

@@ -144,11 +144,11 @@ def _ours(
     began = time.process_time()
     said = [learnt.model.segment(recording.values) for recording in test]
     predicted = time.process_time() - began
-    rules_ = settings.evaluate
+    rules_, tolerance = settings.evaluate, settings.window.instant_tolerance
     tallies = tuple(
         tally(
             Judged(
-                _target(recording, labels),
+                _target(recording, labels, tolerance),
                 found.classes,
                 recording.regions,
                 [region for region, _ in found.regions],

@@ -78,7 +78,9 @@ class Window(Section):
         "batches; 0: several times a long region, as the train set has them",
     )
     instant_tolerance: int = Field(
-        ge=0, description="timepoints before and after an instant that are taught as that instant"
+        ge=0,
+        description="timepoints before and after an instant that are taught as that instant; fewer: finer, slower, "
+        "harder to learn",
     )
 
 
@@ -86,19 +88,35 @@ class Train(Section):
     """Dataset to candidate."""
 
     epochs: int = Field(ge=1, description="passes over the train set at most; the learning rate follows them")
-    patience: int = Field(ge=1, description="epochs without a gain on the validation set before it stops")
+    patience: int = Field(
+        ge=1,
+        description="epochs without a gain on the validation set before it stops; with refit those of the trial, so "
+        "above a third of epochs it has no effect",
+    )
     enough_balanced_accuracy: float = Field(
         gt=0,
         le=1,
-        description="with enough_worst_f1: stop as soon as the validation set reaches both, 0 to 1",
+        description="with enough_worst_f1: stop as soon as the validation set reaches both, 0 to 1; such a model is "
+        "taken as it is, without refit",
     )
     enough_worst_f1: float = Field(gt=0, le=1, description="F1 of the worst class that is enough, 0 to 1")
-    batch_size: int = Field(ge=1, description="windows for each step of the optimiser")
+    batch_size: int = Field(
+        ge=1, description="windows for each step of the optimiser; more: fewer and steadier steps"
+    )
     min_batches: int = Field(
         ge=1, description="batches an epoch at least; a small train set is passed several times"
     )
-    learning_rate: float = Field(gt=0, le=1, description="highest learning rate of the one-cycle schedule")
-    weight_decay: float = Field(ge=0, le=1, description="AdamW's pull of weights to zero")
+    learning_rate: float = Field(
+        gt=0,
+        le=1,
+        description="highest learning rate of the one-cycle schedule; too high: the loss jumps, too low: it needs "
+        "more epochs",
+    )
+    weight_decay: float = Field(
+        ge=0,
+        le=1,
+        description="AdamW's pull of weights to zero, as a fraction of the learning rate; against overfitting",
+    )
     hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each direction; more: slower, finer")
     dropout: float = Field(
         ge=0, lt=1, description="fraction of features hidden while it learns; against overfitting"
@@ -107,7 +125,10 @@ class Train(Section):
         description="rare classes count more in the loss (square root of their rarity)"
     )
     flip: float = Field(
-        ge=0, le=1, description="chance that a channel of a window is turned upside down in training"
+        ge=0,
+        le=1,
+        description="chance that a channel of a window is turned upside down, around its own 0, in training: for "
+        "sensors that may be worn the other way round",
     )
     shuffle: float | None = Field(
         ge=0,
@@ -120,7 +141,9 @@ class Train(Section):
         "together; only where there is a test set, for else nothing would be held out"
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
-    seed: int = Field(ge=0, description="of weights, order and augmentation")
+    seed: int = Field(
+        ge=0, description="of weights, order and augmentation; another one makes another model, about as good"
+    )
 
     def plan(self) -> dict[str, Any]:
         """The params that training goes by."""

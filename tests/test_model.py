@@ -11,7 +11,7 @@ import torch
 from stages.model import segmenter
 from stages.model.batches import Batches, Example, Plan, cuts, fractions, rarity
 from stages.model.network import STRIDES, Network, Shape
-from stages.model.preparation import Scaler, fill
+from stages.model.preparation import Scaler, fill, level
 from stages.model.segmenter import predict
 from stages.model.training import Epoch, check, fit, soft_cross_entropy
 
@@ -22,7 +22,7 @@ PLAN = Plan(
     refit=False, hidden_size=8, dropout=0.1,
 )  # fmt: skip
 
-AS_IT_IS = Scaler((0.0, 0.0), (1.0, 1.0))
+AS_IT_IS = Scaler((0.0, 0.0), (1.0, 1.0), (0, 0), 4)
 
 
 def example(rows: int = 200, seed: int = 0) -> Example:
@@ -38,7 +38,7 @@ def example(rows: int = 200, seed: int = 0) -> Example:
 def train(validation: list[Example], **changes: object):
     examples = [example(seed=n) for n in range(3)]
     seen: list[Epoch] = []
-    scaler = Scaler.fit(e.values for e in examples)
+    scaler = Scaler.fit([e.values for e in examples], 4)
     plan = replace(PLAN, **changes)  # type: ignore[arg-type]
     return fit(examples, validation, scaler, SHAPE, plan, seen.append), seen
 
@@ -86,7 +86,7 @@ def test_training_learns_and_restores_the_best_epoch():
     assert found.history == tuple(seen)
     assert found.best.worst_f1 is not None
     assert found.best.worst_f1 > 0.8
-    scaler = Scaler.fit(example(seed=n).values for n in range(3))
+    scaler = Scaler.fit([example(seed=n).values for n in range(3)], 4)
     again = check(found.network, scaler, [(e.values, e.target) for e in validation], 0, 0.0)
     assert (again.balanced_accuracy, again.worst_f1) == (found.best.balanced_accuracy, found.best.worst_f1)
 
@@ -121,9 +121,8 @@ def test_enough_stops_only_when_the_validation_set_has_every_class():
 def test_windows_never_cross_two_series():
     low = Example(np.full((100, 2), -1, np.float32), np.zeros(100, np.int16), (0, 36))
     high = Example(np.full((30, 2), 1, np.float32), np.ones(30, np.int16), (0,))
-    scaler = Scaler((0.0, 0.0), (1.0, 1.0))
     batches = Batches(
-        [low, high], scaler, SHAPE, replace(PLAN, flip=0, batch_size=1), np.random.default_rng(0)
+        [low, high], AS_IT_IS, SHAPE, replace(PLAN, flip=0, batch_size=1), np.random.default_rng(0)
     )
     for values, _, target in batches:
         there = set(values.unique().tolist())
@@ -152,20 +151,46 @@ def test_another_order_keeps_pieces_whole():
 
 def test_scaling_by_hand():
     values = np.array([[1, 5], [3, 5], [np.nan, 5]], np.float32)
-    scaler = Scaler.fit([values])
-    assert scaler == Scaler((2.0, 5.0), (1.0, 1.0))
+    scaler = Scaler.fit([values], 4)
+    assert scaler == Scaler((2.0, 5.0), (1.0, 1.0), (0, 0), 4)
     assert scaler(values).tolist() == [[-1, 0], [1, 0], [1, 0]]
+
+
+def test_a_channel_that_is_worn_the_other_way_round_is_turned():
+    def worn(seed: int, way: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        bumps = np.repeat(rng.random(40) < 0.2, 8) * 2.0
+        free = rng.normal(size=320)
+        return np.stack([way * (bumps - 0.5) + rng.normal(0, 0.01, 320), free], 1).astype(np.float32)
+
+    series = [worn(seed, 1) for seed in range(8)]
+    odd = worn(9, -1)
+    scaler = Scaler.fit([*series, odd], 8)
+    assert scaler.skew[0] == 1
+    assert np.array_equal(scaler.upright(odd)[:, 0], -odd[:, 0])
+    assert np.array_equal(scaler.upright(series[0]), series[0])
+    above = [values + np.array([9, 0], np.float32) for values in series]
+    assert Scaler.fit(above, 8).skew[0] == 0, "its 0 means something"
+    assert Scaler.fit(series[:4], 8).skew == (0, 0), "too few to tell"
+
+
+def test_the_level_is_where_a_recording_moves():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([np.full((600, 1), 5), 2 + rng.normal(size=(400, 1))]).astype(np.float32)
+    assert level(values, replace(AS_IT_IS, mean=(0.0,), deviation=(1.0,), skew=(0,)))[0] == pytest.approx(
+        2, abs=0.2
+    )
 
 
 def test_a_large_offset_costs_no_digits():
     values = np.array([[1e6], [1e6 + 1], [1e6 + 2]], np.float32)
-    assert Scaler.fit([values]).deviation[0] == pytest.approx(np.sqrt(2 / 3))
+    assert Scaler.fit([values], 4).deviation[0] == pytest.approx(np.sqrt(2 / 3))
 
 
 def test_holes_are_bridged_and_a_dead_channel_is_zero():
     values = np.array([[np.nan, np.nan], [1, np.nan], [np.nan, np.nan], [3, np.nan]], np.float32)
     assert fill(values)[:, 0].tolist() == [1, 1, 2, 3]
-    assert Scaler((0.0, 0.0), (1.0, 1.0))(values)[:, 1].tolist() == [0, 0, 0, 0]
+    assert AS_IT_IS(values)[:, 1].tolist() == [0, 0, 0, 0]
 
 
 def test_unknown_timepoints_have_no_fraction_and_no_loss():

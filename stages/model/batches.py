@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.model.network import Shape
-from stages.model.preparation import Scaler, Values, fill, level
+from stages.model.preparation import Scaler, Values, level
 from stages.timeseries.regions import runs
 from storage.regions import Region
 
@@ -77,7 +77,7 @@ class Batches:
         room = (self.size + self.margin, self.size + self.margin + shape.step)
         self.values = [F.pad(torch.from_numpy(scaler(e.values).T.copy()), room) for e in examples]
         self.targets = [F.pad(fractions(e.target, shape.classes), room) for e in examples]
-        self.levels = [torch.from_numpy(level(fill(e.values), scaler, shape.lively)) for e in examples]
+        self.levels = [torch.from_numpy(level(scaler.upright(e.values), scaler)) for e in examples]
         self.recorded = list(zip(self.values, self.targets, strict=True))
         self.cuts = [cuts(e.target) for e in examples]
         self.rows = [len(e.target) for e in examples]

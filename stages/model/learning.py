@@ -117,7 +117,6 @@ def _train(
 ) -> tuple[Segmenter, Fit]:
     """A network and what follows from the train set; nothing is chosen yet."""
     lengths = windows.lengths([r for e in train for r in e.regions], task.instant_tolerance)
-    scaler = Scaler.fit(example.values for example in train)
     classes = len(task.labels) + 1
     shape = Shape(
         channels=len(task.channels),
@@ -127,6 +126,7 @@ def _train(
         hidden=plan.hidden_size,
         dropout=plan.dropout,
     )
+    scaler = Scaler.fit([example.values for example in train], shape.lively)
     fitted = fit(train, validation, scaler, shape, plan, on_epoch)
     decoder = Decoder(
         step=shape.step,

@@ -1,8 +1,8 @@
-"""Values as a network likes them: without holes, each channel around 0 and about 1 wide."""
+"""Values as a network likes them: without holes, worn one way round, each channel around 0 and about 1 wide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,59 +12,80 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 # Windows of a recording that are looked at together for its level.
 PART = 4096
+# A channel tells which way round a sensor is worn where the skewness of its window means has the same sign in so many
+# recordings of the train set, is so far from 0 in the middle one, and there are so many of them.
+AGREED, SKEWED, ENOUGH = 0.75, 0.5, 5
+# From this skewness against all others on, a channel is taken for turned round.
+TURNED = 0.4
 
 
 @dataclass(frozen=True)
 class Scaler:
     """One mean and one standard deviation per channel, from the train set; never per recording.
 
-    A recording of its own scale would lose what tells a lying person from a standing one.
+    A recording of its own scale would lose what tells a lying person from a standing one. But a sensor is worn the
+    other way round now and then: channels that are skewed to one side in nearly all recordings are turned over in one
+    where they are skewed to the other.
+
+    Attributes:
+        mean, deviation: (channels,).
+        skew: (channels,), 1 or -1 where a channel tells which way round it is, else 0.
+        width: timepoints of the windows whose means are skewed.
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    skew: tuple[int, ...]
+    width: int
 
     @classmethod
-    def fit(cls, series: Iterable[Values]) -> Scaler:
+    def fit(cls, series: Sequence[Values], width: int) -> Scaler:
         """Mean and standard deviation of all timepoints; NaN counts for nothing, a constant channel keeps its size.
 
         Sums are taken around the first value seen, so that a large offset costs no digits.
         """
+        if not series:
+            raise ValueError("no series to fit a scaler to")
+        skew = _common_skew(series, width)
         origin, total, squares, count = None, 0.0, 0.0, 0
         for values in series:
-            known = np.asarray(values, np.float64)
+            known = np.asarray(values, np.float64) * _signs(values, skew, width)
             if origin is None:
                 origin = np.nan_to_num(np.nanmean(known, 0)) if len(known) else np.zeros(known.shape[1])
             known = known - origin
             total = total + np.nansum(known, 0)
             squares = squares + np.nansum(known * known, 0)
             count = count + (~np.isnan(known)).sum(0)
-        if origin is None:
-            raise ValueError("no series to fit a scaler to")
         shift = total / np.maximum(count, 1)
         variance = np.maximum(squares / np.maximum(count, 1) - shift**2, 0)
         mean = origin + shift
         # Below what float32 can tell apart a channel is constant: dividing by it would blow up rounding errors.
         constant = np.sqrt(variance) <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
         deviation = np.where(constant, 1.0, np.sqrt(variance))
-        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
+        return cls(tuple(mean.tolist()), tuple(deviation.tolist()), skew, width)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Scaler:
         """Read `scaler` of model.json."""
-        return cls(tuple(value["mean"]), tuple(value["deviation"]))
+        return cls(tuple(value["mean"]), tuple(value["deviation"]), tuple(value["skew"]), value["width"])
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of `from_json`."""
-        return {"mean": list(self.mean), "deviation": list(self.deviation)}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
     def __call__(self, values: Values) -> Values:
         """Scaled values, (timepoints, channels); holes are bridged by a straight line, a dead channel is 0."""
-        return self.scale(fill(values))
+        return self.scale(self.upright(values))
 
-    def scale(self, filled: Values) -> Values:
-        """The same of a part of a recording whose holes are bridged."""
-        scaled = ((filled - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+    def upright(self, values: Values) -> Values:
+        """A whole recording without holes, worn as the others are."""
+        filled = fill(values)
+        signs = _signs(filled, self.skew, self.width)
+        return filled if (signs > 0).all() else filled * signs
+
+    def scale(self, upright: Values) -> Values:
+        """The same of a part of a recording that is upright."""
+        scaled = ((upright - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
         return np.where(np.isnan(scaled), np.float32(0), scaled)
 
 
@@ -81,24 +102,68 @@ def fill(values: Values) -> Values:
     return filled
 
 
-def level(filled: Values, scaler: Scaler, width: int) -> Values:
+def level(upright: Values, scaler: Scaler) -> Values:
     """Where the scaled channels of a recording are while it moves, (channels,): the median there.
 
     A sensor is never worn twice in the same way. Where it is while its wearer moves tells how, and how far from there
-    it is tells what the wearer does when still.
+    it is tells what the wearer does when still. The most lively third of all windows counts.
 
     Args:
-        filled: the recording, its holes bridged.
+        upright: the recording as the scaler lays it out.
         scaler: of the channels.
-        width: timepoints over which it is judged whether anything moves; the most lively third counts.
     """
-    means, motion = [], []
-    for start in range(0, len(filled), PART * width):
-        part = scaler.scale(filled[start : start + PART * width])
+    means, motion = _window_moments(scaler.scale, upright, scaler.width)
+    lively = motion.sum(1)
+    found: Values = np.median(means[lively >= np.quantile(lively, 2 / 3)], 0).astype(np.float32)
+    return found
+
+
+def _window_moments(
+    scale: Callable[[Values], Values], values: Values, width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of each channel in windows of `width` timepoints, (windows, channels) each."""
+    means, variances = [], []
+    for start in range(0, len(values), PART * width):
+        part = scale(values[start : start + PART * width])
         n = max(len(part) // width, 1)
         pieces = part[: n * width].reshape(n, -1, part.shape[1]).astype(np.float64)
         means.append(pieces.mean(1))
-        motion.append(pieces.var(1).sum(1))
-    every, lively = np.concatenate(means), np.concatenate(motion)
-    found: Values = np.median(every[lively >= np.quantile(lively, 2 / 3)], 0).astype(np.float32)
+        variances.append(pieces.var(1))
+    return np.concatenate(means), np.concatenate(variances)
+
+
+def _common_skew(series: Sequence[Values], width: int) -> tuple[int, ...]:
+    """The sign of the skewness of each channel where recordings agree on one; 0 where they do not.
+
+    A channel whose mean has one sign in all recordings is never turned round: its 0 means something.
+    """
+    found = np.array([_skewness(fill(values), width) for values in series])
+    means = np.array([np.nan_to_num(_mean(values)) for values in series])
+    middle = np.median(found, 0)
+    agreed = (np.sign(found) == np.sign(middle)).mean(0) >= AGREED
+    both = (means.min(0) < 0) & (means.max(0) > 0)
+    tells = agreed & both & (np.abs(middle) > SKEWED) & (len(series) >= ENOUGH)
+    return tuple(int(sign) for sign in np.where(tells, np.sign(middle), 0))
+
+
+def _signs(values: Values, skew: Sequence[int], width: int) -> Values:
+    """-1 for the channels that are turned round, else 1."""
+    if not any(skew):
+        return np.ones(len(skew), np.float32)
+    turned = _skewness(fill(values), width) * np.array(skew) < -TURNED
+    return np.where(turned, np.float32(-1), np.float32(1))
+
+
+def _skewness(filled: Values, width: int) -> NDArray[np.float64]:
+    """Of the means of windows, (channels,); 0 of a channel without any number."""
+    means, _ = _window_moments(lambda part: part, filled, width)
+    off = means - means.mean(0)
+    found: NDArray[np.float64] = np.nan_to_num((off**3).mean(0) / ((off**2).mean(0) ** 1.5 + 1e-9))
     return found
+
+
+def _mean(values: Values) -> NDArray[np.float64]:
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(0, dtype=np.float64)
+    mean: NDArray[np.float64] = total / np.maximum(known.sum(0), 1)
+    return mean

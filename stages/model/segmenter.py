@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.model.network import Network, Shape
-from stages.model.preparation import Scaler, Values, fill, level
+from stages.model.preparation import Scaler, Values, level
 from stages.timeseries.confidence import Confidence
 from stages.timeseries.decoding import Decoder, Probabilities
 from stages.timeseries.metrics import Judged, Scores, score
@@ -181,10 +181,10 @@ def predict(network: Network, scaler: Scaler, values: Values) -> Probabilities:
         .clip(max=OVERLAP)[:, None]
         .astype(np.float32)
     )
-    filled = fill(values)
-    levels = torch.from_numpy(level(filled, scaler, network.shape.lively))[None, :, None]
+    upright = scaler.upright(values)
+    levels = torch.from_numpy(level(upright, scaler))[None, :, None]
     for i in range(0, len(starts), BATCH):
-        windows = [filled[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
+        windows = [upright[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
         batch = torch.stack([_padded(scaler.scale(window), size * step) for window in windows])
         answers = network(batch, levels.repeat(len(batch), 1, size)).softmax(1).transpose(1, 2).numpy()
         for start, answer in zip(starts[i : i + BATCH], answers, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,24 @@ def test_stages_name_single_params_and_never_a_section():
     assert named == every
 
 
-def test_every_param_says_what_it_is():
-    def fields(model: type[BaseModel]) -> list[str]:
-        lacking = []
-        for name, field in model.model_fields.items():
-            nested = field.annotation
-            if isinstance(nested, type) and issubclass(nested, BaseModel):
-                lacking += fields(nested)
-            elif not field.description:
-                lacking.append(name)
-        return lacking
+def described(model: type[BaseModel] = params.Params, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each param and what it is."""
+    for name, field in model.model_fields.items():
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            yield from described(nested, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field.description or ""
 
-    assert fields(params.Params) == []
+
+def test_every_param_says_what_it_is():
+    assert [name for name, description in described() if not description] == []
+
+
+def test_the_recipe_has_every_param_in_its_own_words():
+    table = (ROOT / "docs/recipes/tuning.md").read_text(encoding="utf-8").partition("## Every param")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{name}` | {description} |" for name, description in described()]
 
 
 def test_all_problems_at_once_in_words(tmp_path: Path):

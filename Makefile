@@ -3,10 +3,10 @@ CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltr
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels
+.PHONY: help demo clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(UV) ## run the whole loop in demo/: servers, labels, training, predictions (DATA=FOLDER for your own)
 	@test -d demo || git clone --quiet . demo
@@ -45,6 +45,10 @@ bench: $(UV) ## sync and dvc repro against the plain command line
 
 bench-labels: $(UV) ## what label commits cost at 10,000 annotations and at 1,000,000 (40 minutes)
 	@$(RUN) python -m benchmarks.labels
+
+bench-segmenter: $(UV) ## the segmenter in folds by person, DATA=FOLDER as recorded and shuffled (PEER=CHECKOUT beside it)
+	@$(RUN) python -m benchmarks.segmenter $(DATA) $(if $(PEER),--peer $(PEER) --peer-python $(PEER)/.venv/bin/python)
+	@$(RUN) python -m benchmarks.segmenter $(DATA) --shuffled
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv==0.13.8

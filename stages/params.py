@@ -91,7 +91,7 @@ class Train(Section):
     patience: int = Field(
         ge=1,
         description="epochs without a gain on the validation set before it stops; with refit those of the trial, so "
-        "above a third of epochs it has no effect",
+        "above a quarter of epochs it has no effect",
     )
     enough_balanced_accuracy: float = Field(
         gt=0,
@@ -137,8 +137,8 @@ class Train(Section):
         "null: from the train set, near 0 where all recordings follow a protocol, near 1 where they do not",
     )
     refit: bool = Field(
-        description="choose everything by a trial of a third of the epochs, then learn from train and validation set "
-        "together; only where there is a test set, for else nothing would be held out"
+        description="choose everything by a trial of a quarter of the epochs, then learn from train and validation "
+        "set together; only where there is a test set, for else nothing would be held out"
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
     seed: int = Field(

@@ -56,7 +56,12 @@ def judge(index: dataset.Index, settings: params.Params) -> Verdict:
     if not provenance.BEST.exists():
         refuse_lost_best()
         return Verdict("promoted", "there was no best model yet", metric, value, None)
-    best = checkpoint.read(provenance.BEST)
+    try:
+        best = checkpoint.read(provenance.BEST)
+    except checkpoint.OutdatedError as error:
+        return Verdict(
+            "promoted", f"the best model cannot be asked any more: {error.what}", metric, value, None
+        )
     if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
         return Verdict("kept", "the candidate is the best model already", metric, value, value)
     why = misfit(best, index.channels, index.labels, index.sampling_rate)

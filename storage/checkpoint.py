@@ -20,8 +20,12 @@ from storage.errors import InputError
 from storage.files import fresh_folder, md5, read_json, write_bytes
 from storage.provenance import CANDIDATE, Provenance
 
-VERSION = 1
+VERSION = 2
 FILES = ("model.json", "provenance.json", "weights.safetensors")
+
+
+class OutdatedError(InputError):
+    """A model of an older form, which this checkout cannot wake."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,12 @@ def read(path: Path) -> Checkpoint:
 
     Raises:
         InputError: there is none, it is newer than known, or its bytes are not those its provenance names.
+        OutdatedError: an older Labeltrail made it.
     """
     cure = provenances.cure(path)
     value = read_json(path / "model.json", VERSION, cure)
-    value.pop("version")
+    if value.pop("version") < VERSION:
+        raise OutdatedError(f"an older Labeltrail made {path}", where=str(path), cure=cure)
     value["channels"], value["labels"] = tuple(value["channels"]), tuple(value["labels"])
     weights = path / "weights.safetensors"
     if not weights.exists():

@@ -196,3 +196,16 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
 def test_the_rule_of_promotion(candidate: float, best: float, gain: float, verdict: str, reason: str):
     found = promote.compare("event_f1", candidate, best, gain)
     assert (found.verdict, found.reason) == (verdict, reason)
+
+
+def test_a_best_model_of_an_older_form_is_replaced(folder: Path, capsys: pytest.CaptureFixture[str]):
+    small({"a": noise(60)}, {"a": [(1, 9, "A")]})
+    run_all()
+    path = provenances.BEST / "model.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(value | {"version": 1}), encoding="utf-8")
+    with pytest.raises(InputError, match="an older Labeltrail made data/best"):
+        predict.main()
+    promote.main()
+    assert "promoted: the best model cannot be asked any more" in capsys.readouterr().out
+    predict.main()

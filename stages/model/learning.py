@@ -24,7 +24,7 @@ from stages.timeseries.regions import runs
 from stages.timeseries.segments import Grammar, freedom
 
 # The trial has this fraction of the epochs.
-TRIAL = 3
+TRIAL = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def learn(
 ) -> Learnt:
     """Train a network and choose how its probabilities become regions.
 
-    With `plan.refit`, a trial of a third of the epochs is held against the validation set, and all is chosen by it.
+    With `plan.refit`, a trial of a quarter of the epochs is held against the validation set, and all is chosen by it.
     Unless the trial is enough already, the model then learns from train and validation set together: with few people
     labeled, each of them counts.
 

@@ -23,7 +23,7 @@ class PredictedRegion:
     Attributes:
         start, end: times in the form that the label config asks for; equal for an instant.
         start_row, end_row: the same as timepoints, both inclusive.
-        score: mean probability of its label over its timepoints, 0 to 1.
+        score: chance that it is there, 0 to 1, as the validation set taught the model to say it.
     """
 
     start: float | str
@@ -42,7 +42,7 @@ class Prediction:
     Attributes:
         series: series key.
         model: hash of the model.
-        score: mean probability of what was decided, over all timepoints, 0 to 1.
+        score: mean chance, over all timepoints, that what was decided is right, 0 to 1.
         uncertainty: mean entropy of the class probabilities, 0 (sure) to 1 (no idea).
         regions: by start; empty where all is background.
     """

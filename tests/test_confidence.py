@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.timeseries.calibration import bins, expected_error
 from stages.timeseries.confidence import Confidence
@@ -44,3 +46,23 @@ def test_scores_of_regions_are_how_often_they_are_there() -> None:
 def test_few_regions_that_were_all_right_do_not_make_certainty() -> None:
     found = Confidence().fit_regions([0.8, 0.9], [True, True])
     assert 0.7 < found.region(0.8) < 0.99
+
+
+@pytest.mark.parametrize(("score", "regions"), [(0.9, 5), (0.97, 20), (0.9999, 1000)])
+def test_regions_that_were_sure_and_wrong_turn_no_score_round(score: float, regions: int) -> None:
+    found = Confidence().fit_regions([score] * regions, [False] * regions)
+    assert found.slope == 0
+    assert found.region(0.2) == found.region(score) < 0.4
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40), st.integers(1, 50))
+def test_a_surer_region_is_never_the_less_likely(answers: list[tuple[float, bool]], times: int) -> None:
+    scores, there = [score for score, _ in answers] * times, [right for _, right in answers] * times
+    found = Confidence().fit_regions(scores, there)
+    chances = [found.region(score) for score in (0.0, 0.2, 0.5, 0.9, 1.0)]
+    assert chances[0] >= 0
+    assert chances == sorted(chances)
+    assert chances[-1] <= 1
+    if scores and all(0.02 < score < 0.98 for score in scores) and 0 < sum(there) < len(there):
+        mean = sum(found.region(score) for score in scores) / len(scores)
+        assert mean == pytest.approx(sum(there) / len(there), abs=4 * (1 + abs(found.offset)) / len(scores))

@@ -68,21 +68,45 @@ class Confidence:
         return replace(self, temperature=round(float(min(TEMPERATURES, key=loss)), 6))
 
     def fit_regions(self, scores: Sequence[float], there: Sequence[bool]) -> Confidence:
-        """The curve with the highest likelihood of which regions are there, by Newton's method."""
+        """The curve with the highest likelihood of which regions are there; it never falls.
+
+        Where surer regions are there less often, a score says nothing: all are then as likely as the usual one.
+        """
         x = np.stack([[_log_odds(score) for score in scores], np.ones(len(scores))], 1).reshape(-1, 2)
-        y, weights, start = np.array(there, float), np.array([1.0, 0.0]), np.array([1.0, 0.0])
-        for _ in range(NEWTON):
-            chance = 1 / (1 + np.exp(-(x @ weights)))
-            slope = x.T @ (chance - y) + PRIOR * (weights - start)
-            curve = x.T @ (x * (chance * (1 - chance))[:, None]) + PRIOR * np.eye(2)
-            weights = weights - np.linalg.solve(curve, slope)
-        return replace(self, slope=round(float(weights[0]), 6), offset=round(float(weights[1]), 6))
+        y = np.array(there, float)
+        slope, offset = _likeliest(x, y, np.array([1.0, 0.0]))
+        if slope < 0:
+            slope, offset = 0.0, *_likeliest(x[:, 1:], y, np.zeros(1))
+        return replace(self, slope=round(float(slope), 6), offset=round(float(offset), 6))
 
 
 def _tempered(probabilities: Floats, temperature: float) -> NDArray[np.float32]:
     powers = np.maximum(probabilities, 1e-9) ** (1 / temperature)
     tempered: NDArray[np.float32] = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
     return tempered
+
+
+def _likeliest(x: Floats, y: Floats, start: Floats) -> Floats:
+    """Weights of a logistic curve, held to `start`, by Newton's method.
+
+    A step that overshoots is halved: where regions are sure and wrong the curve is flat, and whole steps leap to and
+    fro for ever.
+    """
+
+    def loss(weights: Floats) -> float:
+        odds, off = x @ weights, weights - start
+        return float((np.logaddexp(0, odds) - y * odds).sum() + PRIOR / 2 * (off @ off))
+
+    weights = start
+    for _ in range(NEWTON):
+        chance = np.exp(-np.logaddexp(0, -(x @ weights)))
+        slope = x.T @ (chance - y) + PRIOR * (weights - start)
+        curve = x.T @ (x * (chance * (1 - chance))[:, None]) + PRIOR * np.eye(len(start))
+        step, known = np.linalg.solve(curve, slope), loss(weights)
+        while loss(weights - step) > known + 1e-9 * (1 + abs(known)):
+            step = step / 2
+        weights = weights - step
+    return weights
 
 
 def _log_odds(score: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,13 @@ def certain(classes: list[int], sure: float = 0.9) -> np.ndarray:
     return np.array([[sure if k == c else rest for k in range(4)] for c in classes], np.float32)
 
 
+def never(probabilities: np.ndarray, code: int) -> np.ndarray:
+    """The same without any chance of one class."""
+    held = probabilities.copy()
+    held[:, code] = 0
+    return held
+
+
 def found(classes: list[int], rows: int | None = None, decoder: Decoder = PLAIN) -> list[Region]:
     return [region for region, _ in decoder.decode(certain(classes), rows or 4 * len(classes))]
 
@@ -44,6 +52,14 @@ def test_a_blip_is_no_region_and_a_dip_does_not_split_one():
 
 def test_an_instant_is_one_timepoint_in_the_middle_of_its_probability():
     assert found([0] * 5 + [3, 3, 3] + [0] * 5) == [Region(26, 26, "I", instant=True)]
+
+
+def test_an_instant_without_any_chance_has_a_place_all_the_same():
+    always = np.concatenate([np.repeat(k, n) for k, n in ((1, 80), (3, 8), (2, 80))]).astype(np.int16)
+    decoder = replace(SEGMENTS, grammar=Grammar.fit([always] * 50, 4, 4), evidence=0.05)
+    classes = decoder.decode(never(certain([1] * 20 + [0] * 2 + [2] * 20), 3), 168)
+    assert [(r.label, r.instant) for r, _ in classes] == [("A", False), ("I", True), ("B", False)]
+    assert 80 <= classes[1][0].start < 88
 
 
 def test_an_instant_inside_a_range_does_not_end_it():

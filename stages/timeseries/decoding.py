@@ -29,6 +29,8 @@ Probabilities = NDArray[np.float32]
 EVIDENCE, ORDER = (0.3, 0.6, 1.0), (1.0, 0.0)
 SMOOTHING = (3, 5, 1, 9, 15)
 FRACTIONS = (0.5, 0.3, 0.7, 0.0)
+# Too small to move the middle of anything that has a chance.
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ class Decoder:
         label = self.labels[code - 1]
         if label not in self.instants:
             return Region(start, end, label)
-        weight = chances.astype(np.float64)
+        # A class that only the order of segments asks for may have no chance at all, and then has no middle.
+        weight = chances.astype(np.float64) + TINY
         centre = first + (weight * np.arange(len(weight))).sum() / weight.sum()
         peak = min(max(round(centre * self.step + (self.step - 1) / 2), start), end)
         return Region(peak, peak, label, instant=True)

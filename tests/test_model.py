@@ -14,6 +14,7 @@ from stages.model.network import STRIDES, Network, Shape
 from stages.model.preparation import Scaler, fill, level
 from stages.model.segmenter import predict
 from stages.model.training import Epoch, check, fit, soft_cross_entropy
+from storage.errors import InputError
 
 SHAPE = Shape(channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
 PLAN = Plan(
@@ -109,6 +110,22 @@ def test_patience():
     assert (len(seen), found.stopped) == (3, "patience")
 
 
+def test_a_loss_that_is_no_number_stops_training_with_the_reason():
+    with pytest.raises(InputError) as caught:
+        train([], learning_rate=1e38)
+    assert "epoch 1" in caught.value.where
+    assert "1e+38" in caught.value.why
+    assert "train.learning_rate" in caught.value.cure
+
+
+@pytest.mark.parametrize("rows", [1, 3, 200])
+def test_one_window_of_one_step_is_learnt_from(rows: int):
+    scaler = Scaler.fit([example().values], 4)
+    plan = replace(PLAN, size=1, stride=1, batch_size=1)
+    found = fit([replace(example(rows), starts=(0,))], [], scaler, SHAPE, plan, lambda _: None)
+    assert np.isfinite(found.best.loss)
+
+
 def test_enough_stops_only_when_the_validation_set_has_every_class():
     low = {"epochs": 4, "enough_balanced_accuracy": 0.01, "enough_worst_f1": 0.0001, "min_batches": 12}
     whole, _ = train([example(seed=9)], **low)
@@ -116,6 +133,17 @@ def test_enough_stops_only_when_the_validation_set_has_every_class():
     half = example(seed=9)
     found, _ = train([replace(half, target=np.where(half.target == 2, 0, half.target))], **low)
     assert found.stopped == "schedule"
+
+
+def test_a_channel_whose_0_is_far_away_is_never_turned_over():
+    values = np.random.default_rng(0).normal((1000, 1), 1, (200, 2)).astype(np.float32)
+    scaler = Scaler.fit([values], 4)
+    plan = replace(PLAN, flip=1.0, shuffle=0)
+    batches = Batches([replace(example(), values=values)], scaler, SHAPE, plan, np.random.default_rng(0))
+    batch, levels, _ = next(iter(batches))
+    assert float(batch[:, 0].abs().max()) < 10
+    assert float(batch[:, 1].mean()) < -1
+    assert float(levels[:, 0].abs().max()) < 10
 
 
 def test_windows_never_cross_two_series():
@@ -185,6 +213,22 @@ def test_the_level_is_where_a_recording_moves():
 def test_a_large_offset_costs_no_digits():
     values = np.array([[1e6], [1e6 + 1], [1e6 + 2]], np.float32)
     assert Scaler.fit([values], 4).deviation[0] == pytest.approx(np.sqrt(2 / 3))
+
+
+@pytest.mark.parametrize("far", [1e20, 3.4e38, -3.4e38])
+def test_a_number_that_stands_for_none_does_not_silence_a_recording(far: float):
+    torch.manual_seed(0)
+    values = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    values[200, 1] = far
+    found = predict(Network(SHAPE).eval(), AS_IT_IS, values)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_dead_channel_is_scaled_without_a_word():
+    dead, live = np.full((3, 1), np.nan, np.float32), np.array([[1], [2], [3]], np.float32)
+    assert Scaler.fit([dead, dead], 4).mean == (0.0,)
+    assert Scaler.fit([dead, live], 4).mean == (2.0,)
 
 
 def test_holes_are_bridged_and_a_dead_channel_is_zero():

@@ -21,6 +21,8 @@ from storage.regions import Region
 RARITY_POWER, RARITY_LIMIT = 0.5, 50.0
 # Chance that the part of a window behind a random cut comes from its neighbour in the batch.
 SPLICE = 0.3
+# Deviations that a channel's mean may lie from its 0 for that to mean something: no air pressure is ever turned over.
+TURNS = 20.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Batches:
         self, examples: Sequence[Example], scaler: Scaler, shape: Shape, plan: Plan, rng: np.random.Generator
     ) -> None:
         self.plan, self.rng, self.step = plan, rng, shape.step
-        self.size = -(-plan.size // shape.step) * shape.step
+        # Batch norm needs two steps of each channel, also where a batch is a single window.
+        self.size = max(-(-plan.size // shape.step), 2 if plan.batch_size == 1 else 1) * shape.step
         self.margin = self.size // 8
         # Room for a window that starts before the series, or ends behind it.
         room = (self.size + self.margin, self.size + self.margin + shape.step)
@@ -87,6 +90,7 @@ class Batches:
         # Where 0 lies in scaled values: turning a channel upside down turns it around its own 0.
         offset = np.array(scaler.mean) / np.array(scaler.deviation)
         self.zero = torch.tensor(offset, dtype=torch.float32)[None, :, None]
+        self.turns = np.abs(offset) < TURNS
 
     def __len__(self) -> int:
         return max(-(-len(self.windows) // self.plan.batch_size), self.plan.min_batches)
@@ -132,7 +136,7 @@ class Batches:
     def _augment(self, values: Tensor, levels: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Turn some channels upside down (a sensor worn the other way round); splice some windows."""
         if self.plan.flip:
-            turned = self.rng.random(values.shape[:2]) < self.plan.flip
+            turned = (self.rng.random(values.shape[:2]) < self.plan.flip) & self.turns
             sign = torch.from_numpy(1 - 2 * turned.astype(np.float32))[..., None]
             values = (values + self.zero) * sign - self.zero
             levels = (levels + self.zero) * sign - self.zero

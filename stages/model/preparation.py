@@ -17,6 +17,9 @@ PART = 4096
 AGREED, SKEWED, ENOUGH = 0.75, 0.5, 5
 # From this skewness against all others on, a channel is taken for turned round.
 TURNED = 0.4
+# Deviations from the mean beyond which a value is only far away: the square of a number that a logger writes where it
+# has none, 3.4e38 say, is infinite, and would make all that the network says of the recording NaN.
+FARTHEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Scaler:
         for values in series:
             known = np.asarray(values, np.float64) * _signs(values, skew, width)
             if origin is None:
-                origin = np.nan_to_num(np.nanmean(known, 0)) if len(known) else np.zeros(known.shape[1])
+                origin = np.nansum(known, 0) / np.maximum((~np.isnan(known)).sum(0), 1)
             known = known - origin
             total = total + np.nansum(known, 0)
             squares = squares + np.nansum(known * known, 0)
@@ -85,7 +88,8 @@ class Scaler:
 
     def scale(self, upright: Values) -> Values:
         """The same of a part of a recording that is upright."""
-        scaled = ((upright - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+        scaled = (upright - np.array(self.mean)) / np.array(self.deviation)
+        scaled = np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)
         return np.where(np.isnan(scaled), np.float32(0), scaled)
 
 

@@ -8,6 +8,7 @@ accuracy, and F1 of the worst class, where a class that is never predicted count
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from stages.model.network import Network, Shape
 from stages.model.preparation import Scaler, Values
 from stages.model.segmenter import predict
 from stages.timeseries.metrics import confuse, timepoint_scores
+from storage.errors import InputError
 
 WARM_UP = 0.2
 # The score of a class that nobody taught, before softmax.
@@ -66,7 +68,11 @@ def fit(
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
 ) -> Fit:
-    """Train a network. The same examples, shape and plan give the same weights, to the last bit."""
+    """Train a network. The same examples, shape and plan give the same weights, to the last bit.
+
+    Raises:
+        InputError: the loss is no finite number any more.
+    """
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
@@ -92,11 +98,12 @@ def fit(
             loss = soft_cross_entropy(network(values, level), target, batches.class_weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            steepness = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            losses.append(loss.item())
+            refuse_nan(losses[-1], steepness.item(), number, plan)
             optimizer.step()
             schedule.step()
             update_average(average, network, schedule.last_epoch)
-            losses.append(loss.item())
         epoch = check(average.eval(), scaler, checks, number, float(np.mean(losses)))
         on_epoch(epoch)
         if watch.see(epoch, average):
@@ -104,6 +111,23 @@ def fit(
     average.load_state_dict(watch.weights)
     silence(average, set(range(shape.classes)) - classes_in(train))
     return Fit(average.eval(), tuple(watch.history), watch.best, watch.stopped)
+
+
+def refuse_nan(loss: float, steepness: float, epoch: int, plan: Plan) -> None:
+    """Stop before a number that is none reaches a weight: from there on the model would be nothing but NaN.
+
+    Raises:
+        InputError: the loss, or the length of its gradient, is NaN or infinite.
+    """
+    if math.isfinite(loss) and math.isfinite(steepness):
+        return
+    what = "loss" if not math.isfinite(loss) else "gradient of the loss"
+    raise InputError(
+        f"training was stopped: the {what} is not a finite number",
+        where=f"epoch {epoch}, stage train",
+        why=f"the weights have grown beyond bounds, at a learning rate of {plan.learning_rate:g} at most",
+        cure="a lower train.learning_rate in params.yaml, then: dvc repro",
+    )
 
 
 class Watch:

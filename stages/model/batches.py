@@ -89,8 +89,8 @@ class Batches:
         self.class_weights = rarity(counts) if plan.class_weights else torch.ones(shape.classes)
         # Where 0 lies in scaled values: turning a channel upside down turns it around its own 0.
         offset = np.array(scaler.mean) / np.array(scaler.deviation)
-        self.zero = torch.tensor(offset, dtype=torch.float32)[None, :, None]
         self.turns = np.abs(offset) < TURNS
+        self.zero = torch.tensor(np.where(self.turns, offset, 0), dtype=torch.float32)[None, :, None]
 
     def __len__(self) -> int:
         return max(-(-len(self.windows) // self.plan.batch_size), self.plan.min_batches)

@@ -159,10 +159,16 @@ def _signs(values: Values, skew: Sequence[int], width: int) -> Values:
 
 
 def _skewness(filled: Values, width: int) -> NDArray[np.float64]:
-    """Of the means of windows, (channels,); 0 of a channel without any number."""
+    """Of the means of windows, (channels,); 0 of a channel without any number, and of one that never changes.
+
+    The unit of a channel does not matter: micrometres are as skewed as metres.
+    """
     means, _ = _window_moments(lambda part: part, filled, width)
-    off = means - means.mean(0)
-    found: NDArray[np.float64] = np.nan_to_num((off**3).mean(0) / ((off**2).mean(0) ** 1.5 + 1e-9))
+    middle = means.mean(0)
+    off = means - middle
+    spread = np.sqrt((off**2).mean(0))
+    flat = spread <= 1e-7 * np.maximum(np.abs(middle), 1e-30)
+    found: NDArray[np.float64] = np.nan_to_num(((off / np.where(flat, np.inf, spread)) ** 3).mean(0))
     return found
 
 

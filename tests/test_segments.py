@@ -85,3 +85,13 @@ def test_a_protocol_is_not_free_and_chance_is() -> None:
     rng = np.random.default_rng(0)
     assert freedom(rng.choice(list("abc"), 40).tolist() for _ in range(20)) > 0.95
     assert freedom(["a", ""]) == 1.0
+
+
+@pytest.mark.parametrize("steps", [1, 6, 7, 8, 200])
+def test_a_long_recording_is_taken_in_parts_with_the_same_result(steps: int, monkeypatch: pytest.MonkeyPatch):
+    sure = np.repeat(np.random.default_rng(3).dirichlet([0.3] * 3, 20), 10, 0)[:steps].astype(np.float32)
+    whole = segment(sure, USUAL, 0.3, 1.0), segments.moving_mean(sure, 5)
+    monkeypatch.setattr(segments, "BLOCK", 7)
+    parts = segment(sure, USUAL, 0.3, 1.0), segments.moving_mean(sure, 5)
+    assert np.array_equal(whole[0], parts[0])
+    assert np.array_equal(whole[1], parts[1])

@@ -153,9 +153,7 @@ def segment(
         order: how much it counts what follows what: 1, or 0 for recordings in any order.
     """
     cuts = _candidates(probabilities)
-    likely = np.log(np.maximum(probabilities, 1e-9)).astype(np.float64)
-    total = evidence * np.concatenate([np.zeros((1, likely.shape[1])), np.cumsum(likely, 0)])[cuts]
-    begin, began, before = _search(cuts, total, grammar, order)
+    begin, began, before = _search(cuts, evidence * _totals(probabilities, cuts), grammar, order)
     classes = np.zeros(len(probabilities), np.intp)
     place, code = len(cuts) - 1, int(begin[-1].argmax())
     while place > 0:
@@ -163,6 +161,19 @@ def segment(
         classes[cuts[start] : cuts[place]] = code
         place, code = start, int(before[start, code])
     return classes
+
+
+def _totals(probabilities: Probabilities, cuts: NDArray[np.intp]) -> Floats:
+    """Log-probabilities of each class, summed up to each candidate: (candidates, classes)."""
+    found, carried = np.zeros((len(cuts), probabilities.shape[1])), np.zeros(probabilities.shape[1])
+    for start in range(0, len(probabilities), BLOCK):
+        likely = np.log(np.maximum(probabilities[start : start + BLOCK], 1e-9)).astype(np.float64)
+        first, last = np.searchsorted(cuts, (start, start + len(likely)), "right")
+        likely[0] += carried
+        summed = np.cumsum(likely, 0)
+        found[first:last] = summed[cuts[first:last] - start - 1]
+        carried = summed[-1]
+    return found
 
 
 def _search(
@@ -182,7 +193,7 @@ def _search(
     began, before = np.zeros((n, classes), np.intp), np.zeros((n, classes), np.intp)
     every = np.arange(classes)
     longest = max(int(cuts[j] - cuts[max(0, j - REACH)]) for j in range(1, n))
-    inside = grammar.lengths(np.arange(longest + 1))
+    inside = grammar.lengths(np.arange(min(longest + 1, BLOCK)))
     cut_off = grammar.lengths(cuts, cut_off=True)
     for j in range(1, n):
         low = max(0, j - REACH)
@@ -191,7 +202,7 @@ def _search(
         if j == n - 1:
             worth += grammar.lengths(reach, cut_off=True)
         else:
-            worth += inside[reach]
+            worth += inside[reach] if reach[0] < len(inside) else grammar.lengths(reach)
             if low == 0:
                 worth[0] = begin[0] - total[0] + cut_off[j]
         best = worth.argmax(0)
@@ -220,11 +231,11 @@ def moving_mean(values: Probabilities, width: int) -> Probabilities:
     if width == 1 or len(values) == 0:
         return values
     half = width // 2
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0, dtype=np.float64)])
-    low = np.maximum(np.arange(len(values)) - half, 0)
-    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    total = np.zeros((len(values) + 1, values.shape[1]))
+    np.cumsum(values, 0, dtype=np.float64, out=total[1:])
     mean = np.empty(values.shape, np.float32)
     for start in range(0, len(values), BLOCK):
-        part = slice(start, start + BLOCK)
-        mean[part] = (total[high[part]] - total[low[part]]) / (high[part] - low[part])[:, None]
+        places = np.arange(start, min(start + BLOCK, len(values)))
+        low, high = np.maximum(places - half, 0), np.minimum(places + half + 1, len(values))
+        mean[places[0] : places[-1] + 1] = (total[high] - total[low]) / (high - low)[:, None]
     return mean

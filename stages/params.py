@@ -54,6 +54,7 @@ class Ingest(Section):
 
     gap: float = Field(
         gt=1,
+        lt=1e9,
         description="sample intervals; a longer pause is a gap: reported in quality.json, never resampled across, "
         "and no predicted region reaches over it; a channel without numbers for longer is not learnt from there",
     )
@@ -142,7 +143,9 @@ class Train(Section):
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
     seed: int = Field(
-        ge=0, description="of weights, order and augmentation; another one makes another model, about as good"
+        ge=0,
+        lt=2**32,
+        description="of weights, order and augmentation; another one makes another model, about as good",
     )
 
     def plan(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def test_the_recipe_has_every_param_in_its_own_words():
     table = (ROOT / "docs/recipes/tuning.md").read_text(encoding="utf-8").partition("## Every param")[2]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     assert rows == [f"| `{name}` | {description} |" for name, description in described()]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "bound"),
+    [
+        ("ingest", "gap", float("inf"), "less than 1e+09"),
+        ("train", "seed", 2**70, "less than 4.29497e+09"),
+        ("train", "learning_rate", float("nan"), "at most 1"),
+    ],
+)
+def test_numbers_that_no_file_or_generator_takes(
+    tmp_path: Path, section: str, name: str, value: float, bound: str
+):
+    given = yaml.safe_load((ROOT / "params.yaml").read_text())
+    given[section][name] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(given))
+    with pytest.raises(InputError, match=re.escape(f"{section}.{name} is {value!r}: it must be {bound}; ")):
+        params.load(path)
 
 
 def test_all_problems_at_once_in_words(tmp_path: Path):

@@ -17,8 +17,8 @@ PART = 4096
 AGREED, SKEWED, ENOUGH = 0.75, 0.5, 5
 # From this skewness against all others on, a channel is taken for turned round.
 TURNED = 0.4
-# Deviations from the mean beyond which a value is only far away: the square of a number that a logger writes where it
-# has none, 3.4e38 say, is infinite, and would make all that the network says of the recording NaN.
+# Deviations from the mean beyond which a value is no number but what a logger writes where it has none, 3.4e38 say:
+# its square is infinite, and would make all that the network says of the recording NaN.
 FARTHEST = 1e6
 
 
@@ -87,10 +87,9 @@ class Scaler:
         return filled if (signs > 0).all() else filled * signs
 
     def scale(self, upright: Values) -> Values:
-        """The same of a part of a recording that is upright."""
+        """The same of a part of a recording that is upright; where there is no number, 0: the mean."""
         scaled = (upright - np.array(self.mean)) / np.array(self.deviation)
-        scaled = np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)
-        return np.where(np.isnan(scaled), np.float32(0), scaled)
+        return np.where(np.abs(scaled) <= FARTHEST, scaled, 0).astype(np.float32)
 
 
 def fill(values: Values) -> Values:

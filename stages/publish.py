@@ -34,7 +34,7 @@ def main() -> None:
     """Send what is new, remove what is old, count, and write the receipt."""
     project = Project.here()
     origin = provenance.read(BEST)
-    kind = str(read_json(BEST / "model.json", 1, "dvc repro promote")["kind"])
+    kind = str(read_json(BEST / "model.json", provenance.MODEL_VERSION, "dvc repro promote")["kind"])
     version = model_version(project, kind, origin.labels, origin.model)
     found = [predictions.read(key) for key in predictions.keys()]  # noqa: SIM118 -- a module, no dict
     checked = {p.series: check(p, project.label_config) for p in found}

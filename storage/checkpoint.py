@@ -20,7 +20,7 @@ from storage.errors import InputError
 from storage.files import fresh_folder, md5, read_json, write_bytes
 from storage.provenance import CANDIDATE, Provenance
 
-VERSION = 2
+VERSION = provenances.MODEL_VERSION
 FILES = ("model.json", "provenance.json", "weights.safetensors")
 
 

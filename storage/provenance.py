@@ -17,6 +17,8 @@ CANDIDATE = Path("data/candidate")
 BEST = Path("data/best")
 LOCK = Path("dvc.lock")
 VERSION = 1
+# Of model.json, which storage/checkpoint.py writes: here, for who reads it without torch.
+MODEL_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,8 @@ def test_trace_leads_from_a_prediction_to_the_labels_and_back(project: Project) 
     assert model["label_commit"] == {"commit": commit.commit, "subject": commit.subject}
     assert model["code_commit"] == project.repository.head()
     rows = (project.root / "data/sets.csv").read_text(encoding="utf-8").split()
-    taught = sum(row.endswith(",train") for row in rows)
-    assert model["annotators"] == {project.studio.whoami(): taught}, "those of the train set"
+    taught = sum(row.endswith((",train", ",validation")) for row in rows)
+    assert model["annotators"] == {project.studio.whoami(): taught}, "those of train and validation set"
     assert len(model["series"]) == 8
     assert model["params"]["train"]["epochs"] == 2
     for thing, kind in (

@@ -18,8 +18,12 @@ PLACES = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/**/*.lock")
 
 
 def named(words: str) -> list[Path]:
-    """The lock files that git names where it refuses to work, in whatever language."""
-    return [path for path in map(Path, NAMED.findall(words)) if path.exists()]
+    """The lock files that git names where it refuses to work, in whatever language.
+
+    They lie in its folder. Other files are called so too: `dvc.lock`, which git names where a commit lacks it.
+    """
+    paths = map(Path, NAMED.findall(words))
+    return [path for path in paths if path.is_absolute() and ".git" in path.parts and path.exists()]
 
 
 def found(root: Path) -> list[Path]:

@@ -55,3 +55,13 @@ def test_a_lock_that_goes_is_waited_for(clone: Git, monkeypatch: pytest.MonkeyPa
     with subprocess.Popen(["sh", "-c", f"sleep 0.5; rm '{lock}'"]):
         (clone.root / "a.txt").write_text("a", encoding="utf-8")
         assert clone.git("add", "a.txt") == ""
+
+
+def test_a_file_of_the_project_that_is_called_lock_is_nobodys_lock(
+    clone: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(clone.root)
+    for path in (clone.root / "dvc.lock", clone.root / "index.lock"):
+        path.write_text("ours", encoding="utf-8")
+        assert clone.show("HEAD", path.name) is None, "git names it where a commit lacks it"
+        assert path.read_text(encoding="utf-8") == "ours"

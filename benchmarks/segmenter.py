@@ -33,6 +33,7 @@ from stages.model.learning import Learnt, Task, learn
 from stages.timeseries import bootstrap, splits, windows
 from stages.timeseries.metrics import Judged, Tally, tally, total
 from stages.timeseries.regions import classes_of, paint
+from stages.window import mostly_instant
 from storage.progress import console
 from storage.series import sampling_rate
 
@@ -141,27 +142,15 @@ def _ours(
     began = time.process_time()
     learnt = _learn([(r, sets[r.key]) for r in recordings], labels, settings)
     trained = time.process_time() - began
+    tolerance, rules_ = settings.window.instant_tolerance, settings.evaluate
+    targets = [_target(recording, labels, tolerance) for recording in test]
     began = time.process_time()
-    said = [learnt.model.segment(recording.values) for recording in test]
+    judged = [
+        learnt.model.judge(recording.values, target, recording.regions)
+        for recording, target in zip(test, targets, strict=True)
+    ]
     predicted = time.process_time() - began
-    rules_, tolerance = settings.evaluate, settings.window.instant_tolerance
-    tallies = tuple(
-        tally(
-            Judged(
-                _target(recording, labels, tolerance),
-                found.classes,
-                recording.regions,
-                [region for region, _ in found.regions],
-                [score for _, score in found.regions],
-                found.confidence,
-                sampling_rate(recording.times),
-            ),
-            labels,
-            rules_.iou,
-            rules_.instant_tolerance,
-        )
-        for recording, found in zip(test, said, strict=True)
-    )
+    tallies = tuple(tally(item, labels, rules_.iou, rules_.instant_tolerance) for item in judged)
     decoder, trial = learnt.model.decoder, learnt.trial
     facts = {
         "train": sum(name == "train" for name in sets.values()),
@@ -189,11 +178,7 @@ def _learn(
         target = _target(recording, labels, tolerance)
         examples[name].append(Example(recording.values, target, starts, tuple(recording.regions)))
     regions = [region for recording in train for region in recording.regions]
-    instants = tuple(
-        label
-        for label in labels
-        if np.mean([r.instant for r in regions if r.label == label] or [False]) > 0.5
-    )
+    instants = tuple(label for label in labels if mostly_instant(label, regions))
     channels = tuple(str(number) for number in range(train[0].values.shape[1]))
     task = Task(channels, tuple(labels), instants, tolerance, sampling_rate(train[0].times))
     plan = Plan(size=size, stride=size, **settings.train.plan())

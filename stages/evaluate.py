@@ -18,7 +18,7 @@ from stages import params
 from stages.model.segmenter import Segmenter, misfit
 from stages.run import run
 from stages.timeseries import bootstrap, calibration
-from stages.timeseries.metrics import BACKGROUND, Judged, Scores, Tally, tally, total
+from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
 from storage import arrays, checkpoint, dataset, provenance
 from storage.errors import InputError
 from storage.files import write_bytes, write_json
@@ -77,16 +77,7 @@ def load(index: dataset.Index) -> checkpoint.Checkpoint:
 
 def count(model: Segmenter, index: dataset.Index, key: str, rules: params.Evaluate) -> Tally:
     """Compare one series with the truth."""
-    found = model.segment(arrays.values(key))
-    judged = Judged(
-        dataset.target(key),
-        found.classes,
-        index.series[key].regions,
-        predicted=[region for region, _ in found.regions],
-        scores=[score for _, score in found.regions],
-        confidence=found.confidence,
-        sampling_rate=index.sampling_rate,
-    )
+    judged = model.judge(arrays.values(key), dataset.target(key), index.series[key].regions)
     return tally(judged, index.labels, rules.iou, rules.instant_tolerance)
 
 

@@ -14,7 +14,7 @@ from dvclive.live import Live
 
 from stages import params
 from stages.model.batches import Example, Plan
-from stages.model.learning import TRIAL, Learnt, Task, learn
+from stages.model.learning import Learnt, Task, learn, trial_epochs
 from stages.model.training import Epoch
 from stages.run import run
 from storage import arrays, checkpoint, dataset, label_config, provenance
@@ -67,7 +67,7 @@ def teach(
     plan = replace(plan, refit=plan.refit and bool(index.of("test")))
     rules = settings.evaluate
     live: Any = Live(dir=str(CURVES), save_dvc_exp=False, report=None, dvcyaml=None)
-    trial = -(-plan.epochs // TRIAL) if plan.refit and validation else 0
+    trial = trial_epochs(plan) if plan.refit and validation else 0
     with bar("training", trial + plan.epochs) as advance:
 
         def on_epoch(epoch: Epoch) -> None:

@@ -78,9 +78,10 @@ class Batches:
         self.margin = self.size // 8
         # Room for a window that starts before the series, or ends behind it.
         room = (self.size + self.margin, self.size + self.margin + shape.step)
-        self.values = [F.pad(torch.from_numpy(scaler(e.values).T.copy()), room) for e in examples]
+        upright = [scaler.upright(e.values) for e in examples]
+        self.values = [F.pad(torch.from_numpy(scaler.scale(v).T.copy()), room) for v in upright]
         self.targets = [F.pad(fractions(e.target, shape.classes), room) for e in examples]
-        self.levels = [torch.from_numpy(level(scaler.upright(e.values), scaler)) for e in examples]
+        self.levels = [torch.from_numpy(level(v, scaler)) for v in upright]
         self.recorded = list(zip(self.values, self.targets, strict=True))
         self.cuts = [cuts(e.target) for e in examples]
         self.rows = [len(e.target) for e in examples]
@@ -108,10 +109,10 @@ class Batches:
         """Cut some series between their regions and put them together in another order."""
         room = self.size + self.margin
         for i, (values, target) in enumerate(self.recorded):
-            order = torch.arange(values.shape[1])
             if self.rng.random() < (self.plan.shuffle or 0):
                 pieces = [torch.arange(a + room, b + room) for a, b in pairwise(self.cuts[i])]
                 rows = torch.cat([pieces[k] for k in self.rng.permutation(len(pieces))])
+                order = torch.arange(values.shape[1])
                 order[room : room + self.rows[i]] = rows
                 self.values[i], self.targets[i] = values[:, order], target[:, order]
             else:

@@ -93,7 +93,7 @@ def learn(
     if plan.shuffle is None:
         plan = replace(plan, shuffle=freedom([r.label for r in sorted(e.regions)] for e in train))
     refit = plan.refit and bool(validation)
-    first = replace(plan, epochs=-(-plan.epochs // TRIAL)) if refit else plan
+    first = replace(plan, epochs=trial_epochs(plan)) if refit else plan
     model, trial = _train(train, validation, task, first, on_epoch)
     if not validation:
         return Learnt(model, trial, trial, None)
@@ -106,6 +106,11 @@ def learn(
     whole, fitted = _train([*train, *validation], [], task, plan, on_epoch)
     decoder = whole.decoder.choosing(decoder)
     return Learnt(replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1)
+
+
+def trial_epochs(plan: Plan) -> int:
+    """Epochs of the trial, where there is one."""
+    return -(-plan.epochs // TRIAL)
 
 
 def _train(
@@ -153,13 +158,10 @@ def calibrate(
     scores: list[float] = []
     there: list[bool] = []
     for probabilities, example in zip(found, validation, strict=True):
-        regions = decoder.decode(probabilities, len(example.target))
-        for label in decoder.labels:
-            true = [r for r in example.regions if r.label == label]
-            said = [(r, score) for r, score in regions if r.label == label]
-            matched = {place for _, place in match(true, [r for r, _ in said], iou, tolerance)}
-            scores += [score for _, score in said]
-            there += [place in matched for place in range(len(said))]
+        said = decoder.decode(probabilities, len(example.target))
+        matched = {place for _, place in match(example.regions, [r for r, _ in said], iou, tolerance)}
+        scores += [score for _, score in said]
+        there += [place in matched for place in range(len(said))]
     steps = [(p, middles(e.target, decoder.step, len(p))) for p, e in zip(found, validation, strict=True)]
     return Confidence().fit_steps(steps).fit_regions(scores, there)
 

@@ -49,12 +49,13 @@ class Scaler:
         """
         if not series:
             raise ValueError("no series to fit a scaler to")
-        skew = _common_skew(series, width)
+        skewness = [_skewness(fill(values), width) for values in series]
+        skew = _common_skew(skewness, [_mean(values) for values in series])
         origin, total, squares, count = None, 0.0, 0.0, 0
-        for values in series:
-            known = np.asarray(values, np.float64) * _signs(values, skew, width)
+        for values, its in zip(series, skewness, strict=True):
+            known = np.asarray(values, np.float64) * _signs(its, skew)
             if origin is None:
-                origin = np.nansum(known, 0) / np.maximum((~np.isnan(known)).sum(0), 1)
+                origin = _mean(known)
             known = known - origin
             total = total + np.nansum(known, 0)
             squares = squares + np.nansum(known * known, 0)
@@ -83,7 +84,9 @@ class Scaler:
     def upright(self, values: Values) -> Values:
         """A whole recording without holes, worn as the others are."""
         filled = fill(values)
-        signs = _signs(filled, self.skew, self.width)
+        if not any(self.skew):
+            return filled
+        signs = _signs(_skewness(filled, self.width), self.skew)
         return filled if (signs > 0).all() else filled * signs
 
     def scale(self, upright: Values) -> Values:
@@ -135,25 +138,24 @@ def _window_moments(
     return np.concatenate(means), np.concatenate(variances)
 
 
-def _common_skew(series: Sequence[Values], width: int) -> tuple[int, ...]:
+def _common_skew(
+    skewness: Sequence[NDArray[np.float64]], means: Sequence[NDArray[np.float64]]
+) -> tuple[int, ...]:
     """The sign of the skewness of each channel where recordings agree on one; 0 where they do not.
 
     A channel whose mean has one sign in all recordings is never turned round: its 0 means something.
     """
-    found = np.array([_skewness(fill(values), width) for values in series])
-    means = np.array([np.nan_to_num(_mean(values)) for values in series])
+    found, levels = np.array(skewness), np.array(means)
     middle = np.median(found, 0)
     agreed = (np.sign(found) == np.sign(middle)).mean(0) >= AGREED
-    both = (means.min(0) < 0) & (means.max(0) > 0)
-    tells = agreed & both & (np.abs(middle) > SKEWED) & (len(series) >= ENOUGH)
+    both = (levels.min(0) < 0) & (levels.max(0) > 0)
+    tells = agreed & both & (np.abs(middle) > SKEWED) & (len(found) >= ENOUGH)
     return tuple(int(sign) for sign in np.where(tells, np.sign(middle), 0))
 
 
-def _signs(values: Values, skew: Sequence[int], width: int) -> Values:
+def _signs(skewness: NDArray[np.float64], skew: Sequence[int]) -> Values:
     """-1 for the channels that are turned round, else 1."""
-    if not any(skew):
-        return np.ones(len(skew), np.float32)
-    turned = _skewness(fill(values), width) * np.array(skew) < -TURNED
+    turned = skewness * np.array(skew) < -TURNED
     return np.where(turned, np.float32(-1), np.float32(1))
 
 
@@ -171,7 +173,7 @@ def _skewness(filled: Values, width: int) -> NDArray[np.float64]:
     return found
 
 
-def _mean(values: Values) -> NDArray[np.float64]:
+def _mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(0, dtype=np.float64)
     mean: NDArray[np.float64] = total / np.maximum(known.sum(0), 1)

@@ -125,11 +125,20 @@ class Segmenter:
         tolerance: int,
     ) -> Scores:
         """Compare with the truth: values, targets and true regions by series key."""
-        judged = []
-        for values, target, true in series.values():
-            found = self.segment(values)
-            judged.append(Judged(target, found.classes, true, [region for region, _ in found.regions]))
-        return score(judged, self.labels, iou, tolerance)
+        return score((self.judge(*given) for given in series.values()), self.labels, iou, tolerance)
+
+    def judge(self, values: Values, target: NDArray[np.int16], true: Sequence[Region]) -> Judged:
+        """Set what this model says of one recording against the truth."""
+        found = self.segment(values)
+        return Judged(
+            target,
+            found.classes,
+            true,
+            predicted=[region for region, _ in found.regions],
+            scores=[score for _, score in found.regions],
+            confidence=found.confidence,
+            sampling_rate=self.sampling_rate,
+        )
 
 
 def mean_entropy(probabilities: Probabilities) -> float:

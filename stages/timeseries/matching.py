@@ -15,8 +15,8 @@ Regions = Sequence[Region]
 def match(true: Regions, predicted: Regions, iou: float, tolerance: int) -> list[tuple[int, int]]:
     """Places of true and predicted events that are the same one, each used once, the best pair first.
 
-    They have one label; a range is found by an overlap (intersection over union) of at least `iou`, an instant by
-    an event whose middle lies within `tolerance` timepoints.
+    Both of a pair have one label; a range is found by an overlap (intersection over union) of at least `iou`, an
+    instant by an event whose middle lies within `tolerance` timepoints.
     """
     pairs = []
     for i, j in _meeting(true, predicted, tolerance):

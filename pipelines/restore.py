@@ -152,10 +152,7 @@ def _keep(project: Project) -> str:
     """Give what is in no commit one of its own, as a restore that was cut off leaves it; returns its subject."""
     repository = project.repository
     dirty = repository.changed(PATHS)
-    gone = [path for path in dirty if not (project.root / path).exists()]
-    if gone:
-        cure = f"git checkout HEAD -- {' '.join(gone)}"
-        raise InputError("files of the project are gone", where=", ".join(gone), cure=cure)
+    worktree.refuse_missing(project, dirty)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     subject = incoming.commit(project, dirty, hashes)[1]
     if subject:

@@ -103,7 +103,7 @@ def agree(remote: Remote, state: State, theirs: Theirs, still: Iterable[int]) ->
     notes = [(_labels_note(remote), state.etag)]
     if theirs.series is not None:
         notes.append((_series_note(remote), _digest(theirs.series)))
-    moved = [f"{remote.annotations_prefix}{number}" for number in still]
+    moved = [remote.annotations.key(number) for number in still]
     remote.mirror.settle(remote.annotations_prefix, notes, moved)
     remote.mirror.settle(remote.tasks_prefix, (), ())
 

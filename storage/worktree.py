@@ -51,7 +51,7 @@ def refuse_missing(project: Project, paths: Iterable[str]) -> None:
         raise InputError(
             f"{', '.join(gone)} of the last commit is gone",
             where=str(project.root),
-            why="sync does not take that for a wish to delete what it holds; nothing was written",
+            why="that is not taken for a wish to delete what it holds; nothing was written",
             cure=f"git checkout HEAD -- {' '.join(gone)}",
         )
 

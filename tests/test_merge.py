@@ -29,6 +29,16 @@ def values(lab: Lab, series: str) -> list[list[tuple[float, float, str]]]:
     return [[(v["start"], v["end"], v["timeserieslabels"][0]) for v in regions] for regions in facts]
 
 
+def back_from_knocks(lab: Lab) -> Lab:
+    """On main again, with a branch `knocks` on which one annotation was added and synced."""
+    labeled(lab)
+    branch(lab.project, "knocks")
+    on = moved(lab, "knocks")
+    on.annotate("two", (0.2, 0.3, "knock"))
+    on.sync()
+    return moved(on, "main")
+
+
 def test_both_branches_changes_come_together(lab: Lab) -> None:
     labeled(lab)
     branch(lab.project, "knocks")
@@ -84,12 +94,7 @@ def test_a_conflict_is_shown_and_settled(lab: Lab) -> None:
 
 
 def test_what_is_labeled_here_is_synced_before_it_is_merged(lab: Lab) -> None:
-    labeled(lab)
-    branch(lab.project, "knocks")
-    on = moved(lab, "knocks")
-    on.annotate("two", (0.2, 0.3, "knock"))
-    on.sync()
-    back = moved(on, "main")
+    back = back_from_knocks(lab)
     repository, then = back.project.repository, back.project.repository.head()
     edit(back, "one", 0, (0.1, 0.6, "walk"), (0.9, 0.9, "knock"))
     back.sync()
@@ -141,12 +146,7 @@ def test_what_cannot_be_merged_is_refused(lab: Lab) -> None:
 
 
 def test_a_merge_whose_first_sync_was_cut_off_goes_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    labeled(lab)
-    branch(lab.project, "knocks")
-    on = moved(lab, "knocks")
-    on.annotate("two", (0.2, 0.3, "knock"))
-    on.sync()
-    back = moved(on, "main")
+    back = back_from_knocks(lab)
     back.annotate("one", (0.2, 0.3, "run"))
 
     def cut(*_: object) -> tuple[str, str]:

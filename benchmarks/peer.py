@@ -49,11 +49,13 @@ class Cost:
 
     Attributes:
         seconds: CPU seconds of all threads.
+        clock: seconds that passed.
         memory: bytes at the most.
         grown: of these, what came on top of imports.
     """
 
     seconds: float
+    clock: float
     memory: int
     grown: int
 
@@ -191,4 +193,5 @@ def _regions(recording: Recording, result: list[dict[str, Any]]) -> tuple[Region
 
 
 def _cost(written: dict[str, Any]) -> Cost:
-    return Cost(written["seconds"], written["memory"], written["memory"] - written["memory_before"])
+    grown = written["memory"] - written["memory_before"]
+    return Cost(written["seconds"], written["clock"], written["memory"], grown)

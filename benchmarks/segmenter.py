@@ -3,12 +3,14 @@
     python -m benchmarks.segmenter FOLDER                     # five folds by person
     python -m benchmarks.segmenter FOLDER --shuffled          # the same, cut at region borders and shuffled
     python -m benchmarks.segmenter FOLDER --labeled 10        # learns from ten recordings, five draws a fold
+    python -m benchmarks.segmenter FOLDER --param draft=true  # with another value of a param of `train`
     python -m benchmarks.segmenter --simulated                # made-up recordings: ranges and instants in any order
     python -m benchmarks.segmenter FOLDER --peer CHECKOUT --peer-python PEER/.venv/bin/python
 
 FOLDER holds `tasks.json`, as Label Studio exports it, and the CSV files that it names. In each fold the people of
 one fifth are the test set; of the others the usual rule of `params.yaml` (`sets`) makes train and validation set.
-Everything is learnt and chosen there, by the params of this checkout. CPU seconds are of one thread.
+Everything is learnt and chosen there, by the params of this checkout. CPU seconds are of one thread
+unless `--threads` says otherwise; seconds are those on the clock, which is what counts with `--param device=cuda`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from statistics import stdev
 from typing import Any
 
 import numpy as np
+import torch
+import yaml
 
 from benchmarks.peer import peer
 from benchmarks.recordings import Recording, by_group, labels_of, load, simulated
@@ -48,6 +52,7 @@ class Fold:
         name: which.
         tallies, groups: of each test recording.
         train_seconds, predict_seconds: CPU time; prediction with decoding, of arrays in memory.
+        clock: seconds of training on the clock.
         timepoints: predicted.
         facts: what else is worth knowing.
     """
@@ -57,6 +62,7 @@ class Fold:
     groups: tuple[str, ...]
     train_seconds: float
     predict_seconds: float
+    clock: float
     timepoints: int
     facts: dict[str, Any]
 
@@ -68,9 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if bool(options.folder) == options.simulated:
         parser.error("give a FOLDER, or --simulated")
     settings = params.load()
-    changed = {"epochs": options.epochs} if options.epochs else {}
-    train = settings.train.model_copy(update={**changed, "draft": options.draft, "seed": options.seed})
+    changed = {name: yaml.safe_load(value) for name, _, value in (p.partition("=") for p in options.param)}
+    train = params.Train.model_validate(settings.train.model_dump() | changed)
     settings = settings.model_copy(update={"train": train})
+    torch.set_num_threads(options.threads)
     recordings = simulated() if options.simulated else load(options.folder)
     if options.shuffled:
         recordings = [shuffle(recording, 0) for recording in recordings]
@@ -109,9 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--labeled", type=int, default=0, help="recordings to learn from; 0: all")
     parser.add_argument("--draws", type=int, default=5, help="draws of so many recordings (default 5)")
-    parser.add_argument("--epochs", type=int, default=0, help="instead of those of params.yaml")
-    parser.add_argument("--draft", action="store_true", help="train.draft")
-    parser.add_argument("--seed", type=int, default=0, help="of training")
+    parser.add_argument("--param", action="append", default=[], help="of the train section, as in epochs=20")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default 1, as everywhere else)")
     parser.add_argument("--peer", type=Path, help="a checkout of the nearest public tool: benchmarks/peer.py")
     parser.add_argument("--peer-python", type=Path, default=Path("python3"), help="with what it needs")
     parser.add_argument("--json", action="store_true", help="every fold, for programs")
@@ -139,9 +145,9 @@ def _ours(
     groups = {recording.key: recording.group for recording in recordings}
     rules = settings.sets.shares.model_dump() | {"test": 0.0}
     sets = splits.assign({}, groups, set(groups), rules, settings.sets.seed)
-    began = time.process_time()
+    began, at = time.process_time(), time.perf_counter()
     learnt = _learn([(r, sets[r.key]) for r in recordings], labels, settings)
-    trained = time.process_time() - began
+    trained, clock = time.process_time() - began, time.perf_counter() - at
     tolerance, rules_ = settings.window.instant_tolerance, settings.evaluate
     targets = [_target(recording, labels, tolerance) for recording in test]
     began = time.process_time()
@@ -161,7 +167,7 @@ def _ours(
         "temperature": learnt.model.confidence.temperature,
     }
     rows = sum(len(recording.values) for recording in test)
-    return Fold(name, tallies, tuple(r.group for r in test), trained, predicted, rows, facts)
+    return Fold(name, tallies, tuple(r.group for r in test), trained, predicted, clock, rows, facts)
 
 
 def _learn(
@@ -199,7 +205,7 @@ def _peer(
     settings: params.Params,
 ) -> Fold:
     """The same of the peer."""
-    run = peer(options.peer, options.peer_python, recordings, test, labels)
+    run = peer(options.peer, options.peer_python, recordings, test, labels, options.threads)
     rules = settings.evaluate
     tallies = tuple(
         tally(
@@ -213,7 +219,8 @@ def _peer(
     rows = sum(len(recording.values) for recording in test)
     facts = {"epochs": run.epochs, "memory": run.predict.memory}
     groups = tuple(r.group for r in test)
-    return Fold(name, tallies, groups, run.train.seconds, run.predict.seconds, rows, facts)
+    costs = (run.train.seconds, run.predict.seconds, run.train.clock)
+    return Fold(name, tallies, groups, *costs, rows, facts)
 
 
 def _scores(tallies: Sequence[Tally], labels: Sequence[str]) -> dict[str, float]:
@@ -228,7 +235,9 @@ def _scores(tallies: Sequence[Tally], labels: Sequence[str]) -> dict[str, float]
 def _say(fold: Fold, labels: Sequence[str]) -> None:
     figures = " / ".join(f"{value:.3f}" for value in _scores(fold.tallies, labels).values())
     console.print(
-        f"{fold.name}: {figures}, {fold.train_seconds:.1f} CPU s, {fold.facts}", markup=False, highlight=False
+        f"{fold.name}: {figures}, {fold.train_seconds:.1f} CPU s, {fold.clock:.1f} s, {fold.facts}",
+        markup=False,
+        highlight=False,
     )
 
 
@@ -250,6 +259,7 @@ def _summary(folds: Sequence[Fold], labels: Sequence[str]) -> dict[str, Any]:
             c.label: {"f1": round(c.f1, 4), "event_f1": round(c.event_f1, 4)} for c in scores.classes
         },
         "train_cpu_seconds": round(sum(f.train_seconds for f in folds) / len(folds), 1),
+        "train_seconds": round(sum(f.clock for f in folds) / len(folds), 1),
         "timepoints_per_cpu_second": round(
             sum(f.timepoints for f in folds) / sum(f.predict_seconds for f in folds)
         ),

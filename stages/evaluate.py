@@ -18,6 +18,7 @@ from stages import params
 from stages.model.segmenter import Segmenter, misfit
 from stages.run import run
 from stages.timeseries import bootstrap, calibration
+from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
 from storage import arrays, checkpoint, dataset, provenance
 from storage.errors import InputError
@@ -43,11 +44,13 @@ class Result:
 
 def main() -> None:
     """Candidate to scores."""
-    rules, index = params.load().evaluate, dataset.read_index()
+    settings, index = params.load(), dataset.read_index()
     resting = load(index)
     model, known = Segmenter.from_checkpoint(resting), resting.training["learnt_from"]
     results = {
-        name: judge({key: count(model, index, key, rules) for key in track(keys, f"scoring {name}")}, index)
+        name: judge(
+            {key: count(model, index, key, settings) for key in track(keys, f"scoring {name}")}, index
+        )
         for name in SETS
         if name not in known and (keys := index.of(name))
     }
@@ -75,9 +78,11 @@ def load(index: dataset.Index) -> checkpoint.Checkpoint:
     return resting
 
 
-def count(model: Segmenter, index: dataset.Index, key: str, rules: params.Evaluate) -> Tally:
+def count(model: Segmenter, index: dataset.Index, key: str, settings: params.Params) -> Tally:
     """Compare one series with the truth."""
-    judged = model.judge(arrays.values(key), dataset.target(key), index.series[key].regions)
+    values, rules = arrays.values(key), settings.evaluate
+    known = stretches(values, arrays.times(key), settings.ingest.gap)
+    judged = model.judge(values, dataset.target(key), index.series[key].regions, known)
     return tally(judged, index.labels, rules.iou, rules.instant_tolerance)
 
 

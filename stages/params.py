@@ -118,6 +118,10 @@ class Train(Section):
         le=1,
         description="AdamW's pull of weights to zero, as a fraction of the learning rate; against overfitting",
     )
+    front_end: bool = Field(
+        description="convolutions and statistics before the LSTM; false: a plain LSTM on scaled values, faster and "
+        "much worse"
+    )
     hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each direction; more: slower, finer")
     dropout: float = Field(
         ge=0, lt=1, description="fraction of features hidden while it learns; against overfitting"
@@ -131,6 +135,12 @@ class Train(Section):
         description="chance that a channel of a window is turned upside down, around its own 0, in training: for "
         "sensors that may be worn the other way round",
     )
+    splice: float = Field(
+        ge=0,
+        le=1,
+        description="chance that what lies behind a random cut in the windows of a batch comes from their neighbours "
+        "in the batch: of other recordings",
+    )
     shuffle: float | None = Field(
         ge=0,
         le=1,
@@ -142,6 +152,9 @@ class Train(Section):
         "set together; only where there is a test set, for else nothing would be held out"
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
+    device: Literal["cpu", "cuda"] = Field(
+        description="what trains: cpu, or cuda (a GPU; its weights differ from those of a CPU in the last digits)"
+    )
     seed: int = Field(
         ge=0,
         lt=2**32,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from stages import params
 from stages.model.segmenter import Segmentation, Segmenter, misfit
 from stages.run import run
-from stages.timeseries.gaps import stretches, within
+from stages.timeseries.gaps import cut, stretches
 from stages.timeseries.times import Times, row_to_time
 from storage import arrays, checkpoint, label_config, predictions, provenance, sets
 from storage.errors import InputError
@@ -62,7 +62,7 @@ def predict_all(
     for key in track(keys, "predicting"):
         values = arrays.values(key)
         found, known = model.segment(values), stretches(values, arrays.times(key), gap)
-        regions = tuple((part, score) for region, score in found.regions for part in within(region, known))
+        regions = tuple(cut(found.regions, known))
         yield to_prediction(key, name, replace(found, regions=regions), arrays.shown_times(key), config)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from stages import params
 from stages.model.segmenter import Segmenter, misfit
 from stages.run import run
+from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import Scores
 from storage import arrays, checkpoint, dataset, provenance
 from storage.errors import InputError
@@ -51,7 +52,7 @@ def judge(index: dataset.Index, settings: params.Params) -> Verdict:
     """Score both where both can be scored."""
     metric = settings.promote.metric
     candidate = checkpoint.read(provenance.CANDIDATE)
-    test = load(index)
+    test = load(index, settings.ingest.gap)
     value = measure(candidate, test, settings) if test else None
     if not provenance.BEST.exists():
         refuse_lost_best()
@@ -113,11 +114,14 @@ def pick(scores: Scores, settings: params.Params) -> float:
     return round(every[settings.promote.metric], 6)
 
 
-def load(index: dataset.Index) -> dict[str, Any]:
-    """Values, targets and true regions of each labeled test series."""
-    return {
-        key: (arrays.values(key), dataset.target(key), index.series[key].regions) for key in index.of("test")
-    }
+def load(index: dataset.Index, gap: float) -> dict[str, Any]:
+    """Of each labeled test series what `Segmenter.judge` takes."""
+    found = {}
+    for key in index.of("test"):
+        values = arrays.values(key)
+        known = stretches(values, arrays.times(key), gap)
+        found[key] = (values, dataset.target(key), index.series[key].regions, known)
+    return found
 
 
 if __name__ == "__main__":

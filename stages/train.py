@@ -17,6 +17,7 @@ from stages.model.batches import Example, Plan
 from stages.model.learning import Learnt, Task, learn, trial_epochs
 from stages.model.training import Epoch
 from stages.run import run
+from stages.timeseries.gaps import stretches
 from storage import arrays, checkpoint, dataset, label_config, provenance
 from storage.errors import InputError
 from storage.files import md5
@@ -28,7 +29,7 @@ CURVES = Path("reports/train")
 def main() -> None:
     """Dataset to candidate."""
     settings, index = params.load(), dataset.read_index()
-    train, validation = load(index, "train"), load(index, "validation")
+    train, validation = (load(index, name, settings.ingest.gap) for name in ("train", "validation"))
     learnt = teach(train, validation, index, settings)
     model = learnt.model.to_checkpoint(tell(learnt))
     checkpoint.write(model, origin(model, index, settings))
@@ -41,7 +42,7 @@ def main() -> None:
         print("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
 
 
-def load(index: dataset.Index, name: str) -> list[Example]:
+def load(index: dataset.Index, name: str, gap: float) -> list[Example]:
     """The labeled series of a set.
 
     Raises:
@@ -52,10 +53,13 @@ def load(index: dataset.Index, name: str) -> list[Example]:
     starts: dict[str, list[int]] = {key: [] for key in index.of(name)}
     for key, start in index.windows[name]:
         starts[key].append(start)
-    return [
-        Example(arrays.values(key), dataset.target(key), tuple(starts[key]), index.series[key].regions)
-        for key in starts
-    ]
+    found = []
+    for key in starts:
+        values = arrays.values(key)
+        known = stretches(values, arrays.times(key), gap)
+        regions = index.series[key].regions
+        found.append(Example(values, dataset.target(key), tuple(starts[key]), regions, known))
+    return found
 
 
 def teach(
@@ -91,6 +95,7 @@ def tell(learnt: Learnt) -> dict[str, Any]:
         "best_epoch": fitted.best.number,
         "stopped": fitted.stopped,
         "loss": fitted.best.loss,
+        "shuffle": learnt.shuffle,
         "learnt_from": ["train", "validation"] if learnt.refit else ["train"],
         "validation": {
             "balanced_accuracy": trial.best.balanced_accuracy,

@@ -14,7 +14,7 @@ from pathlib import Path
 from stages import params
 from stages.run import run
 from stages.timeseries import windows
-from stages.timeseries.gaps import holes
+from stages.timeseries.gaps import holes, stretches, within
 from stages.timeseries.targets import make_targets
 from storage import arrays, dataset, label_config, sets, snapshot
 from storage.errors import InputError
@@ -67,16 +67,18 @@ def main() -> None:
 def teach(
     key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Params, folder: Path
 ) -> Taught:
-    """Write the targets of one series; what lies in a hole of some channel teaches nothing."""
-    times, rule = arrays.times(key), settings.window
+    """Write the targets of one series; what lies in a hole of some channel teaches nothing. Regions end at gaps."""
+    values, times, rule = arrays.values(key), arrays.times(key), settings.window
     targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
-    missing = holes(arrays.values(key), settings.ingest.gap).any(1)
+    missing = holes(values, settings.ingest.gap).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1
         targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
     dataset.save_target(folder, key, targets.values)
     known = int((targets.values >= 0).sum())
-    return Taught(targets.regions, targets.annotations, targets.left_out, targets.notes, known)
+    spoken = stretches(values, times, settings.ingest.gap)
+    regions = tuple(part for region in targets.regions for part in within(region, spoken))
+    return Taught(regions, targets.annotations, targets.left_out, targets.notes, known)
 
 
 def make_index(

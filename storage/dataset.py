@@ -30,7 +30,7 @@ class Entry:
         set: train, validation, test or unassigned.
         group: whom it is of.
         annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
-        regions: the true regions, by start.
+        regions: the true regions, by start; one over a gap is there in parts, as what is predicted.
     """
 
     rows: int

@@ -18,7 +18,7 @@ BEST = Path("data/best")
 LOCK = Path("dvc.lock")
 VERSION = 1
 # Of model.json, which storage/checkpoint.py writes: here, for who reads it without torch.
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,11 @@ def stage_environment() -> dict[str, str]:
     return {**os.environ, "PATH": path}
 
 
+def same_cublas_results() -> None:
+    """Make CUDA's linear algebra give the same bits each time; torch asks for it, and it must be said before."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 def server_environment(**extra: str) -> dict[str, str]:
     """The variables of a server that this clone starts: a bare shell and what the server itself needs."""
     return {**{name: os.environ[name] for name in BASE if name in os.environ}, **extra}

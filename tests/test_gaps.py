@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages import ingest, predict, window
+from stages import evaluate, ingest, predict, window
 from stages.timeseries.gaps import holes, stretches, within
 from storage import dataset, predictions
 from storage.files import write_bytes
 from storage.regions import Region
 from tests import learned_project
 from tests.learned_project import found_in, recording
-from tests.stage_project import noise, small
+from tests.stage_project import noise, record, small
 
 
 def bounds(values: np.ndarray, times: np.ndarray, gap: float = 3.0) -> list[tuple[int, int]]:
@@ -99,3 +100,20 @@ def test_predictions_end_where_the_recording_has_nothing_to_say(
     assert (before, end, after, start) == ("A", 249, "A", 350)
     first, second = predictions.read("pause").regions
     assert (first.end, second.start) == (299, 9300)
+
+
+def test_a_region_over_a_gap_is_scored_in_parts_as_it_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(learned_project.lay(tmp_path))
+    values = recording([(100, 499, 0)], 600, 5)
+    rows = [f"{i + 9000 * (i >= 300)},{x},{y}" for i, (x, y) in enumerate(values)]
+    write_bytes(Path("data/series/t.csv"), ("time,x,y\n" + "\n".join(rows)).encode())
+    learned_project.relabel(record("a", [(40, 75, "A")]), record("t", [(100, 9499, "A")]))
+    ingest.main()
+    window.main()
+    true = dataset.read_index().series["t"].regions
+    assert [(region.start, region.end) for region in true] == [(100, 299), (300, 499)]
+    evaluate.main()
+    event = json.loads(evaluate.METRICS.read_bytes())["test"]["event"]
+    assert (event["true"], event["predicted"], event["matched"]) == (2, 2, 2)

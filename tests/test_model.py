@@ -16,11 +16,11 @@ from stages.model.segmenter import predict
 from stages.model.training import Epoch, check, fit, soft_cross_entropy
 from storage.errors import InputError
 
-SHAPE = Shape(channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
+SHAPE = Shape(front_end=True, channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
 PLAN = Plan(
     size=64, stride=64, epochs=3, patience=9, enough_balanced_accuracy=1.0, enough_worst_f1=1.0, batch_size=4,
-    min_batches=4, learning_rate=0.01, weight_decay=0.01, class_weights=True, flip=0.1, shuffle=0.5, seed=0,
-    refit=False, hidden_size=8, dropout=0.1,
+    min_batches=4, learning_rate=0.01, weight_decay=0.01, class_weights=True, flip=0.1, splice=0.3,
+    shuffle=0.5, seed=0, refit=False, front_end=True, hidden_size=8, dropout=0.1, device="cpu",
 )  # fmt: skip
 
 AS_IT_IS = Scaler((0.0, 0.0), (1.0, 1.0), (0, 0), 4)
@@ -41,13 +41,15 @@ def train(validation: list[Example], **changes: object):
     seen: list[Epoch] = []
     scaler = Scaler.fit([e.values for e in examples], 4)
     plan = replace(PLAN, **changes)  # type: ignore[arg-type]
-    return fit(examples, validation, scaler, SHAPE, plan, seen.append), seen
+    shape = replace(SHAPE, front_end=plan.front_end)
+    return fit(examples, validation, scaler, shape, plan, seen.append), seen
 
 
+@pytest.mark.parametrize("front_end", [True, False])
 @pytest.mark.parametrize("step", STRIDES)
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
-def test_one_answer_for_each_step(step: int, steps: int):
-    network = Network(replace(SHAPE, step=step)).eval()
+def test_one_answer_for_each_step(step: int, steps: int, front_end: bool):
+    network = Network(replace(SHAPE, step=step, front_end=front_end)).eval()
     assert network(torch.zeros(2, 2, steps * step), torch.zeros(2, 2, steps)).shape == (2, 3, steps)
 
 
@@ -96,6 +98,22 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
     first, second, other = (train([], seed=seed)[0].network.state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_plain_lstm_sees_the_values_of_each_step_and_learns_from_them():
+    network = Network(replace(SHAPE, front_end=False))
+    assert network.lstm.input_size == SHAPE.channels * SHAPE.step
+    frames = network.front_end(torch.arange(16.0).reshape(1, 2, 8), torch.zeros(1, 2, 2))
+    assert frames[0, :, 1].tolist() == [4, 5, 6, 7, 12, 13, 14, 15]
+    fitted, _ = train([example(seed=9)], epochs=20, front_end=False)
+    assert fitted.best.balanced_accuracy and fitted.best.balanced_accuracy > 0.8
+
+
+def test_without_a_gpu_training_on_one_is_refused_with_the_param(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no GPU") as refused:
+        train([], device="cuda")
+    assert "train.device: cpu" in str(refused.value.cure)
 
 
 def test_without_a_validation_set_the_whole_schedule_is_run():

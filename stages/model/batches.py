@@ -14,25 +14,33 @@ from torch import Tensor
 
 from stages.model.network import Shape
 from stages.model.preparation import Scaler, Values, level
+from stages.timeseries.gaps import Stretches
 from stages.timeseries.regions import runs
 from storage.regions import Region
 
 # Weights of a class grow with its rarity to this power, from a rarity clipped here.
 RARITY_POWER, RARITY_LIMIT = 0.5, 50.0
-# Chance that the part of a window behind a random cut comes from its neighbour in the batch.
-SPLICE = 0.3
 # Deviations that a channel's mean may lie from its 0 for that to mean something: no air pressure is ever turned over.
 TURNS = 20.0
 
 
 @dataclass(frozen=True)
 class Example:
-    """One labeled series: values as recorded, targets, where its windows start, and its true regions."""
+    """One labeled series.
+
+    Attributes:
+        values: as recorded, (timepoints, channels).
+        target: (timepoints,).
+        starts: of its windows.
+        regions: the true ones, which end at gaps.
+        known: where it can be spoken of; None: everywhere.
+    """
 
     values: Values
     target: NDArray[np.int16]
     starts: tuple[int, ...]
     regions: tuple[Region, ...] = ()
+    known: Stretches | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class Plan:
 
     `shuffle` is the chance that a recording is learnt from in another order of its regions; None: as freely as
     they follow each other in the train set. `refit`: learn from the validation set too, once all is chosen there.
+    `front_end`: as of `Shape`. `device`: `cpu` or `cuda`.
     """
 
     size: int
@@ -55,10 +64,13 @@ class Plan:
     weight_decay: float
     class_weights: bool
     flip: float
+    splice: float
     shuffle: float | None
     refit: bool
+    front_end: bool
     hidden_size: int
     dropout: float
+    device: str
     seed: int
 
 
@@ -142,7 +154,7 @@ class Batches:
             values = (values + self.zero) * sign - self.zero
             levels = (levels + self.zero) * sign - self.zero
         steps = target.shape[-1]
-        if steps >= 8 and len(values) > 1 and self.rng.random() < SPLICE:
+        if steps >= 8 and len(values) > 1 and self.rng.random() < self.plan.splice:
             cut = int(self.rng.integers(steps // 8, 7 * steps // 8))
             values = torch.cat(
                 [values[..., : cut * self.step], values.roll(1, 0)[..., cut * self.step :]], -1

@@ -19,6 +19,7 @@ from stages.model.training import Epoch, Fit, fit
 from stages.timeseries import windows
 from stages.timeseries.confidence import Confidence
 from stages.timeseries.decoding import Decoder, choose, typical_lengths
+from stages.timeseries.gaps import cut
 from stages.timeseries.matching import match
 from stages.timeseries.regions import runs
 from stages.timeseries.segments import Grammar, freedom
@@ -55,12 +56,14 @@ class Learnt:
         fit: the training whose network it has.
         trial: the training by which everything was chosen on the validation set; the same one without `refit`.
         event_f1: on the validation set, after `trial`; None without one.
+        shuffle: chance that a recording was learnt from in another order: the param, or what followed from the data.
     """
 
     model: Segmenter
     fit: Fit
     trial: Fit
     event_f1: float | None
+    shuffle: float
 
     @property
     def refit(self) -> bool:
@@ -90,22 +93,26 @@ def learn(
         iou, tolerance: from when a range, and an instant, counts as found.
         on_epoch: called after each epoch.
     """
-    if plan.shuffle is None:
-        plan = replace(plan, shuffle=freedom([r.label for r in sorted(e.regions)] for e in train))
+    shuffle = plan.shuffle
+    if shuffle is None:
+        shuffle = freedom([r.label for r in sorted(e.regions)] for e in train)
+        plan = replace(plan, shuffle=shuffle)
     refit = plan.refit and bool(validation)
     first = replace(plan, epochs=trial_epochs(plan)) if refit else plan
     model, trial = _train(train, validation, task, first, on_epoch)
     if not validation:
-        return Learnt(model, trial, trial, None)
+        return Learnt(model, trial, trial, None, shuffle)
     found = [predict(model.network, model.scaler, e.values) for e in validation]
-    answers = [(p, e.target, e.regions) for p, e in zip(found, validation, strict=True)]
+    answers = [(p, e.target, e.regions, e.known) for p, e in zip(found, validation, strict=True)]
     decoder, event_f1 = choose(model.decoder, answers, iou, tolerance)
     model = replace(model, decoder=decoder, confidence=calibrate(decoder, found, validation, iou, tolerance))
     if not refit or trial.stopped == "enough":
-        return Learnt(model, trial, trial, event_f1)
+        return Learnt(model, trial, trial, event_f1, shuffle)
     whole, fitted = _train([*train, *validation], [], task, plan, on_epoch)
     decoder = whole.decoder.choosing(decoder)
-    return Learnt(replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1)
+    return Learnt(
+        replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1, shuffle
+    )
 
 
 def trial_epochs(plan: Plan) -> int:
@@ -124,6 +131,7 @@ def _train(
     lengths = windows.lengths([r for e in train for r in e.regions], task.instant_tolerance)
     classes = len(task.labels) + 1
     shape = Shape(
+        front_end=plan.front_end,
         channels=len(task.channels),
         classes=classes,
         step=windows.choose_step(lengths),
@@ -158,7 +166,7 @@ def calibrate(
     scores: list[float] = []
     there: list[bool] = []
     for probabilities, example in zip(found, validation, strict=True):
-        said = decoder.decode(probabilities, len(example.target))
+        said = cut(decoder.decode(probabilities, len(example.target)), example.known)
         matched = {place for _, place in match(example.regions, [r for r, _ in said], iou, tolerance)}
         scores += [score for _, score in said]
         there += [place in matched for place in range(len(said))]

@@ -28,6 +28,7 @@ class Shape:
     """All that the weights do not say about a network.
 
     Attributes:
+        front_end: whether convolutions and statistics stand before the LSTM; else it sees the values of each step.
         channels: of the input.
         classes: background and the labels.
         step: timepoints for each answer: 1, 2, 4, 8 or 16.
@@ -36,6 +37,7 @@ class Shape:
         dropout: fraction of features hidden in training.
     """
 
+    front_end: bool
     channels: int
     classes: int
     step: int
@@ -64,19 +66,9 @@ class Network(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        first, second = STRIDES[shape.step]
-        features = len(shape.widths) * (2 * shape.channels + 1)
-        self.stem = nn.Sequential(
-            nn.Conv1d(shape.channels + 1, STEM[0], KERNEL, first, padding=_padding(first)),
-            nn.BatchNorm1d(STEM[0]),
-            nn.GELU(),
-            nn.Conv1d(STEM[0], STEM[1], KERNEL, second, padding=_padding(second)),
-            nn.BatchNorm1d(STEM[1]),
-            nn.GELU(),
-        )
-        self.norm = nn.BatchNorm1d(features)
+        self.front_end = FrontEnd(shape) if shape.front_end else Frames(shape)
         self.dropout = Dropout(shape.dropout)
-        self.lstm = nn.LSTM(STEM[1] + features, shape.hidden, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(self.front_end.features, shape.hidden, batch_first=True, bidirectional=True)
         self.out = nn.Conv1d(2 * shape.hidden, shape.classes, 1)
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
@@ -86,11 +78,49 @@ class Network(nn.Module):
             x: scaled values, (B, C, T); T is a multiple of step.
             level: of the recording that each step is of, (B, C, T / step).
         """
-        stem = self.stem(torch.cat([x, self._motion(x)], 1))
-        z = torch.cat([stem, self.norm(self._statistics(x, level))], 1)
-        z = self.lstm(self.dropout(z).transpose(1, 2))[0].transpose(1, 2)
+        z = self.dropout(self.front_end(x, level))
+        z = self.lstm(z.transpose(1, 2))[0].transpose(1, 2)
         scores: Tensor = self.out(self.dropout(z))
         return scores
+
+
+class Frames(nn.Module):
+    """No front end: the scaled values of each step side by side, for a plain LSTM."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.step, self.features = shape.step, shape.channels * shape.step
+
+    def forward(self, x: Tensor, _level: Tensor) -> Tensor:
+        """(B, C * step, T / step), of `x` as `Network` takes it."""
+        batch, channels, rows = x.shape
+        frames = x.reshape(batch, channels, rows // self.step, self.step)
+        return frames.transpose(2, 3).reshape(batch, self.features, -1)
+
+
+class FrontEnd(nn.Module):
+    """Convolutions, and beside them fixed statistics: (B, features, T / step)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        first, second = STRIDES[shape.step]
+        statistics = len(shape.widths) * (2 * shape.channels + 1)
+        self.features = STEM[1] + statistics
+        self.stem = nn.Sequential(
+            nn.Conv1d(shape.channels + 1, STEM[0], KERNEL, first, padding=_padding(first)),
+            nn.BatchNorm1d(STEM[0]),
+            nn.GELU(),
+            nn.Conv1d(STEM[0], STEM[1], KERNEL, second, padding=_padding(second)),
+            nn.BatchNorm1d(STEM[1]),
+            nn.GELU(),
+        )
+        self.norm = nn.BatchNorm1d(statistics)
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        """Features of each step, of `x` and `level` as `Network` takes them."""
+        stem = self.stem(torch.cat([x, self._motion(x)], 1))
+        return torch.cat([stem, self.norm(self._statistics(x, level))], 1)
 
     def _motion(self, x: Tensor) -> Tensor:
         """How fast the values change, the same however the sensor is turned: (B, 1, T)."""

@@ -17,6 +17,7 @@ from stages.model.network import Network, Shape
 from stages.model.preparation import Scaler, Values, level
 from stages.timeseries.confidence import Confidence
 from stages.timeseries.decoding import Decoder, Probabilities
+from stages.timeseries.gaps import Stretches, cut
 from stages.timeseries.metrics import Judged, Scores, score
 from storage.checkpoint import Checkpoint
 from storage.errors import InputError
@@ -120,22 +121,29 @@ class Segmenter:
 
     def score(
         self,
-        series: Mapping[str, tuple[Values, NDArray[np.int16], Sequence[Region]]],
+        series: Mapping[str, tuple[Values, NDArray[np.int16], Sequence[Region], Stretches]],
         iou: float,
         tolerance: int,
     ) -> Scores:
-        """Compare with the truth: values, targets and true regions by series key."""
+        """Compare with the truth: values, targets, true regions and where it can be spoken of, by series key."""
         return score((self.judge(*given) for given in series.values()), self.labels, iou, tolerance)
 
-    def judge(self, values: Values, target: NDArray[np.int16], true: Sequence[Region]) -> Judged:
-        """Set what this model says of one recording against the truth."""
+    def judge(
+        self,
+        values: Values,
+        target: NDArray[np.int16],
+        true: Sequence[Region],
+        known: Stretches | None = None,
+    ) -> Judged:
+        """Set what this model says of one recording, where it can be spoken of, against the truth."""
         found = self.segment(values)
+        said = cut(found.regions, known)
         return Judged(
             target,
             found.classes,
             true,
-            predicted=[region for region, _ in found.regions],
-            scores=[score for _, score in found.regions],
+            predicted=[region for region, _ in said],
+            scores=[score for _, score in said],
             confidence=found.confidence,
             sampling_rate=self.sampling_rate,
         )
@@ -190,12 +198,15 @@ def predict(network: Network, scaler: Scaler, values: Values) -> Probabilities:
         .clip(max=OVERLAP)[:, None]
         .astype(np.float32)
     )
+    device = network.out.weight.device
     upright = scaler.upright(values)
     levels = torch.from_numpy(level(upright, scaler))[None, :, None]
     for i in range(0, len(starts), BATCH):
         windows = [upright[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
         batch = torch.stack([_padded(scaler.scale(window), size * step) for window in windows])
-        answers = network(batch, levels.repeat(len(batch), 1, size)).softmax(1).transpose(1, 2).numpy()
+        level_of_each = levels.repeat(len(batch), 1, size)
+        scores = network(batch.to(device), level_of_each.to(device))
+        answers = scores.softmax(1).transpose(1, 2).cpu().numpy()
         for start, answer in zip(starts[i : i + BATCH], answers, strict=True):
             total[start : start + size] += answer * ramp
             weights[start : start + size] += ramp

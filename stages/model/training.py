@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stages.model import devices
 from stages.model.batches import Batches, Example, Plan
 from stages.model.network import Network, Shape
 from stages.model.preparation import Scaler, Values
@@ -71,15 +72,16 @@ def fit(
     """Train a network. The same examples, shape and plan give the same weights, to the last bit.
 
     Raises:
-        InputError: the loss is no finite number any more.
+        InputError: the loss is no finite number any more, or there is no such device.
     """
-    torch.use_deterministic_algorithms(True)
+    device = devices.ready(plan.device)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
 
     batches = Batches(train, scaler, shape, plan, rng)
+    class_weights = batches.class_weights.to(device)
     checks = [(e.values, e.target) for e in validation]
-    network = Network(shape)
+    network = Network(shape).to(device)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
@@ -94,8 +96,9 @@ def fit(
     for number in range(1, plan.epochs + 1):
         network.train()
         losses = []
-        for values, level, target in batches:
-            loss = soft_cross_entropy(network(values, level), target, batches.class_weights)
+        for batch in batches:
+            values, level, target = (part.to(device) for part in batch)
+            loss = soft_cross_entropy(network(values, level), target, class_weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             steepness = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -110,7 +113,7 @@ def fit(
             break
     average.load_state_dict(watch.weights)
     silence(average, set(range(shape.classes)) - classes_in(train))
-    return Fit(average.eval(), tuple(watch.history), watch.best, watch.stopped)
+    return Fit(average.eval().cpu(), tuple(watch.history), watch.best, watch.stopped)
 
 
 def refuse_nan(loss: float, steepness: float, epoch: int, plan: Plan) -> None:

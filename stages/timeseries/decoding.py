@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.timeseries.gaps import Stretches, cut
 from stages.timeseries.metrics import Judged, score
 from stages.timeseries.regions import classes_of, paint, runs
 from stages.timeseries.segments import Grammar, moving_mean, segment
@@ -211,7 +212,7 @@ def typical_lengths(
 
 def choose(
     decoder: Decoder,
-    answers: Sequence[tuple[Probabilities, NDArray[np.int16], Sequence[Region]]],
+    answers: Sequence[tuple[Probabilities, NDArray[np.int16], Sequence[Region], Stretches | None]],
     iou: float,
     tolerance: int,
 ) -> tuple[Decoder, float]:
@@ -219,7 +220,8 @@ def choose(
 
     Args:
         decoder: to start from; its labels, lengths and grammar stay.
-        answers: of each validation series the probabilities, the targets and the true regions.
+        answers: of each validation series the probabilities, the targets, the true regions, and where it can be
+            spoken of.
     """
     ways: list[dict[str, float]] = [{"evidence": e, "order": o} for o, e in product(ORDER, EVIDENCE)]
     ways += [{"evidence": 0.0, "smoothing": s, "fraction": f} for s, f in product(SMOOTHING, FRACTIONS)]
@@ -227,8 +229,9 @@ def choose(
     for way in ways:
         trial = replace(decoder, **way)  # type: ignore[arg-type]
         judged = []
-        for probabilities, target, true in answers:
-            found = [region for region, _ in trial.decode(probabilities, len(target))]
+        for probabilities, target, true, known in answers:
+            said = cut(trial.decode(probabilities, len(target)), known)
+            found = [region for region, _ in said]
             judged.append(Judged(target, trial.classes(found, len(target)), true, found))
         scores = score(judged, decoder.labels, iou, tolerance)
         worth = scores.event["f1"] + scores.timepoint["macro_f1"]

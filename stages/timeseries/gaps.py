@@ -6,6 +6,7 @@ are no holes but its own interval, and a straight line fills them for the model.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,8 @@ from stages.timeseries.regions import runs
 from stages.timeseries.times import Times
 from storage.regions import Region
 
-Bounds = NDArray[np.intp]
+# First and last timepoint of each stretch of a recording that can be spoken of.
+Stretches = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def holes(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
@@ -43,7 +45,7 @@ def _wide(missing: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
     return missing & wide
 
 
-def stretches(values: NDArray[np.float32], times: Times, gap: float) -> tuple[Bounds, Bounds]:
+def stretches(values: NDArray[np.float32], times: Times, gap: float) -> Stretches:
     """First and last timepoint of each stretch of a recording that can be spoken of.
 
     A stretch ends where the next timepoint is more than `gap` intervals away, and where all channels have a hole:
@@ -57,7 +59,7 @@ def stretches(values: NDArray[np.float32], times: Times, gap: float) -> tuple[Bo
     return starts[numbers > 0], ends[numbers > 0]
 
 
-def within(region: Region, known: tuple[Bounds, Bounds]) -> list[Region]:
+def within(region: Region, known: Stretches) -> list[Region]:
     """The parts of a region that lie in stretches, as of `stretches`."""
     starts, ends = known
     first, last = np.searchsorted(ends, region.start), np.searchsorted(starts, region.end, "right")
@@ -65,3 +67,10 @@ def within(region: Region, known: tuple[Bounds, Bounds]) -> list[Region]:
         replace(region, start=max(region.start, int(start)), end=min(region.end, int(end)))
         for start, end in zip(starts[first:last], ends[first:last], strict=True)
     ]
+
+
+def cut(found: Iterable[tuple[Region, float]], known: Stretches | None) -> list[tuple[Region, float]]:
+    """Found regions with their scores, ended at gaps: each part has the score of the whole; None: no gaps."""
+    if known is None:
+        return list(found)
+    return [(part, score) for region, score in found for part in within(region, known)]

@@ -1,0 +1,30 @@
+"""What a network learns on. One thread on a CPU, or a GPU; either way the same bytes from the same inputs."""
+
+from __future__ import annotations
+
+import torch
+
+from storage.errors import InputError
+from storage.settings import same_cublas_results
+
+
+def ready(name: str) -> torch.device:
+    """A device on which only operations with one result are allowed.
+
+    Args:
+        name: `cpu` or `cuda`.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "cuda":
+        same_cublas_results()
+        if not torch.cuda.is_available():
+            raise InputError(
+                "there is no GPU to train on",
+                where="params.yaml, train.device",
+                why="torch finds no CUDA device",
+                cure="train.device: cpu in params.yaml, then dvc repro",
+            )
+    torch.use_deterministic_algorithms(True)
+    return torch.device(name)

@@ -1,7 +1,8 @@
 """The project's label config: Label Studio's XML, kept in git as `data/label_config.xml`.
 
 Read here once and used everywhere: which columns of a recording are channels, how its times are
-written, which labels a region may carry. Format: https://labelstud.io/tags/timeseries
+written, what people are asked (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole recording is:
+`<Choices>`), and which answers there are. Format: https://labelstud.io/tags/timeseries
 """
 
 from __future__ import annotations
@@ -10,54 +11,39 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from storage.errors import InputError
 
 PATH = Path("data/label_config.xml")
 
+# What is asked of a recording: where things are in it, or what the whole of it is.
+Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
+
 # Of d3-time-format's directives those from which a time follows, in a way that every language agrees on.
-DIRECTIVES = [
-    "Y",
-    "y",
-    "m",
-    "d",
-    "e",
-    "j",
-    "b",
-    "B",
-    "a",
-    "A",
-    "H",
-    "I",
-    "p",
-    "M",
-    "S",
-    "L",
-    "f",
-    "Z",
-    "z",
-    "%",
-]
+DIRECTIVES = tuple("YymdejbBaAHIpMSLfZz%")
 
 SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "auto": ",", "\\t": "\t"}
 
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """What a label config says about recordings and regions.
+    """What a label config says about recordings and what is said of them.
 
     Attributes:
-        object_tag: name of the `<TimeSeries>` tag; regions carry it as `to_name`.
-        control_tag: name of the `<TimeSeriesLabels>` tag; regions carry it as `from_name`.
+        task: what is asked; it follows from the control tag, and from how many choices there are and may be made.
+        object_tag: name of the `<TimeSeries>` tag; regions and choices carry it as `to_name`.
+        control_tag: name of the `<TimeSeriesLabels>` or `<Choices>` tag; regions and choices carry it as `from_name`.
         data_key: key of the task data that holds the recording (`$csv` is `csv`).
         inline: the task data holds the columns themselves (`valueType="json"`), not an address.
         time_column: column of times; None counts the rows 0..n-1.
         time_format: d3-time-format of the times; None means numbers.
         sep: column separator of the CSV.
         channels: columns, in the order of the config.
-        labels: class names, in the order of the config.
+        labels: class names, in the order of the config; of a choice with an alias that.
     """
 
+    task: Task
     object_tag: str
     control_tag: str
     data_key: str
@@ -73,8 +59,9 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     """Read a label config.
 
     Raises:
-        InputError: not XML, no `<TimeSeries>` or more than one, no channel, no `<TimeSeriesLabels>`
-            for it or more than one, no label or the same label twice, a timeFormat that no time follows from.
+        InputError: not XML, no `<TimeSeries>` or more than one, no channel, neither one `<TimeSeriesLabels>` nor
+            one `<Choices>` for it, no label or the same label twice, choices below choices, a timeFormat that no
+            time follows from.
     """
     cure = "mend the label config, then run the command again"
     try:
@@ -87,13 +74,10 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         raise InputError("a label config needs one <TimeSeries>", where=where, why=why, cure=cure)
     tag = series[0]
     name = tag.get("name", "")
-    controls = [c for c in root.findall(".//TimeSeriesLabels") if name in c.get("toName", "").split(",")]
-    if len(controls) != 1:
-        why = f"it has {len(controls)} for <TimeSeries name={name!r}>"
-        raise InputError("a label config needs one <TimeSeriesLabels>", where=where, why=why, cure=cure)
+    control = _control(root, name, where, cure)
     # <MultiChannel> only groups channels in one plot: the channels inside it are channels like others.
     channels = tuple(c.get("column", "") for c in tag.iter("Channel"))
-    labels = tuple(c.get("value", "") for c in controls[0].iter("Label"))
+    labels = _labels(control)
     for what, values in (("channel", channels), ("label", labels)):
         if not values or "" in values:
             raise InputError(f"the label config has no {what}, or one without a name", where=where, cure=cure)
@@ -108,8 +92,9 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     sep = tag.get("sep", ",")
     _check_time_format(tag.get("timeFormat", ""), where)
     return LabelConfig(
+        task=_task(control, labels),
         object_tag=name,
-        control_tag=controls[0].get("name", ""),
+        control_tag=control.get("name", ""),
         data_key=value[1:],
         inline=tag.get("valueType", "url").lower() == "json",
         time_column=tag.get("timeColumn") or None,
@@ -118,6 +103,40 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         channels=channels,
         labels=labels,
     )
+
+
+def _control(root: ET.Element, series: str, where: str, cure: str) -> ET.Element:
+    """The tag that asks about the recording: regions, or where nobody asks for them, choices for the whole."""
+
+    def of(kind: str) -> list[ET.Element]:
+        return [tag for tag in root.findall(f".//{kind}") if series in tag.get("toName", "").split(",")]
+
+    regions = of("TimeSeriesLabels")
+    # Choices that are made for each region describe regions.
+    choices = [tag for tag in of("Choices") if tag.get("perRegion", "").lower() != "true"]
+    if len(regions) == 1 or (not regions and len(choices) == 1):
+        found = (regions or choices)[0]
+        if any(choice.find("Choice") is not None for choice in found.iter("Choice")):
+            raise InputError("choices below choices are no classes", where=where, cure=cure)
+        return found
+    why = f"it has {len(regions)} of the first and {len(choices)} of the second"
+    what = "a label config needs one <TimeSeriesLabels>, or one <Choices> for whole recordings"
+    raise InputError(what, where=where, why=why, cure=cure)
+
+
+def _labels(control: ET.Element) -> tuple[str, ...]:
+    """What may be answered, as it stands in annotations."""
+    if control.tag == "Choices":
+        return tuple(c.get("alias") or c.get("value") or "" for c in control.iter("Choice"))
+    return tuple(c.get("value", "") for c in control.iter("Label"))
+
+
+def _task(control: ET.Element, labels: tuple[str, ...]) -> Task:
+    if control.tag != "Choices":
+        return "segmentation"
+    if control.get("choice", "single").startswith("multiple"):
+        return "multilabel"
+    return "binary" if len(labels) == 2 else "multiclass"
 
 
 def _check_time_format(time_format: str, where: str) -> None:
@@ -164,12 +183,19 @@ def render(
     *,
     control_tag: str = "label",
     object_tag: str = "ts",
+    task: Task = "segmentation",
 ) -> str:
     """A label config for recordings with these columns; the task data key is `csv`."""
     view = ET.Element("View")
-    control = ET.SubElement(view, "TimeSeriesLabels", name=control_tag, toName=object_tag)
+    asked = "TimeSeriesLabels" if task == "segmentation" else "Choices"
+    control = ET.SubElement(view, asked, name=control_tag, toName=object_tag)
+    if task != "segmentation":
+        control.set("choice", "multiple" if task == "multilabel" else "single")
     for i, label in enumerate(labels):
-        ET.SubElement(control, "Label", value=label, background=colour(i))
+        if task == "segmentation":
+            ET.SubElement(control, "Label", value=label, background=colour(i))
+        else:
+            ET.SubElement(control, "Choice", value=label)
     series = ET.SubElement(view, "TimeSeries", name=object_tag, value="$csv", valueType="url")
     if time_column:
         series.set("timeColumn", time_column)

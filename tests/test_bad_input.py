@@ -60,17 +60,27 @@ def refusal(stage: Callable[[], None]) -> InputError:
 CONTROL = '<TimeSeriesLabels name="{}" toName="ts"><Label value="A"/></TimeSeriesLabels>'
 SERIES = '<TimeSeries name="ts" value="$csv" {}><Channel column="x"/></TimeSeries>'
 KNOWN = "%Y %y %m %d %e %j %b %B %a %A %H %I %p %M %S %L %f %Z %z %%"
+CHOICES = '<Choices name="{}" toName="ts"><Choice value="A"/></Choices>'
+PER_REGION = CHOICES.replace("toName", 'perRegion="true" toName')
+NO_TASK = "a label config needs one <TimeSeriesLabels>, or one <Choices> for whole recordings"
 TWICE = CONTROL.replace("<Label ", '<Label value="A"/><Label ')
 
 
 @pytest.mark.parametrize(
     ("xml", "what", "why"),
     [
-        (SERIES, "a label config needs one <TimeSeriesLabels>", "it has 0 for <TimeSeries name='ts'>"),
+        (SERIES, NO_TASK, "it has 0 of the first and 0 of the second"),
         (
             SERIES + CONTROL + CONTROL,
-            "a label config needs one <TimeSeriesLabels>",
-            "it has 2 for <TimeSeries name='ts'>",
+            NO_TASK,
+            "it has 2 of the first and 0 of the second",
+        ),
+        (SERIES + CHOICES + CHOICES, NO_TASK, "it has 0 of the first and 2 of the second"),
+        (SERIES + PER_REGION, NO_TASK, "it has 0 of the first and 0 of the second"),
+        (
+            SERIES + CHOICES.replace("/>", '><Choice value="B"/></Choice>'),
+            "choices below choices are no classes",
+            "",
         ),
         (SERIES + SERIES + CONTROL, "a label config needs one <TimeSeries>", "it has 2 <TimeSeries> tags"),
         (CONTROL, "a label config needs one <TimeSeries>", "it has 0 <TimeSeries> tags"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.timeseries import windows
-from stages.timeseries.decoding import Decoder, drop_short
+from stages.timeseries.decoding import EVIDENCE, ORDER, Decoder, choose, drop_short
 from stages.timeseries.regions import code_runs, paint, runs
 from stages.timeseries.segments import Grammar, moving_mean
 from storage.regions import Region
@@ -145,3 +145,19 @@ def test_a_window_is_never_longer_than_the_longest_series():
 def test_widths_are_odd_and_follow_the_regions():
     assert windows.choose_widths({"A": [132] * 2, "B": [627] * 10}) == (1, 5, 25)
     assert windows.choose_widths({"A": [1]}) == windows.choose_widths({}) == (1,)
+
+
+def test_another_way_than_the_usual_one_has_to_be_better_by_more_than_luck():
+    usual = np.repeat(np.tile([0, 1, 0, 2], 5), 20).astype(np.int16)
+    grammar = Grammar.fit([usual], 3, 1)
+    decoder = Decoder(1, ("A", "B"), (), 0, (20.0, 20.0, 20.0), grammar)
+    # Two regions shorter than the grammar thinks they can be, among regions as it knows them.
+    target = np.concatenate([np.repeat([0, 1] * 2, 4), usual]).astype(np.int16)
+    probabilities = (np.eye(3, dtype=np.float32) * 0.4 + 0.2)[target]
+    true = tuple(code_runs(target, ("A", "B"), 0))
+    answer = (probabilities, target, true, None)
+    few, _ = choose(decoder, [answer], 0.5, 0)
+    many, found = choose(decoder, [answer] * 100, 0.5, 0)
+    assert (few.evidence, few.order) == (EVIDENCE[0], ORDER[0])
+    assert (many.evidence, many.order) != (EVIDENCE[0], ORDER[0])
+    assert found > 0.9

@@ -1,0 +1,282 @@
+"""Whole series in one CSV: a row a series, `y*` columns for what it is, `x*` columns for its values.
+
+Columns go by the number at the end of their name, wherever they stand: `x_10` after `x_9`. A good file goes through
+pandas' C parser; only where that, or a look at the numbers, finds something off are the rows gone through again
+(storage/table_rows.py), to name them. Rows are lines of the file, the header is line 1. Layout: docs/series-table.md.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from storage.errors import InputError
+from storage.files import write_bytes
+from storage.table_rows import bad_cells, named, refuse_rows
+
+Task = Literal["binary", "multiclass", "multilabel"]
+
+BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
+# Where so few rows are not one-hot, and nobody said what the task is, they are more likely wrong than multilabel.
+FEW = 0.1
+
+
+@dataclass(frozen=True)
+class SeriesTable:
+    """Series of one length, and what they are.
+
+    Attributes:
+        labels: names of the y columns, by number; as they stand where not all have a number of their own.
+        columns: names of the x columns, by number.
+        values: float32 (series, timepoints), finite.
+        targets: (series, labels), True where the series is that; None where there is no y column.
+        task: binary (one y column), multiclass (one label a series) or multilabel; None without y columns.
+    """
+
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: NDArray[np.float32]
+    targets: NDArray[np.bool_] | None
+    task: Task | None
+
+    def counts(self) -> dict[str, int]:
+        """How many series have each label."""
+        if self.targets is None:
+            return {}
+        return dict(zip(self.labels, self.targets.sum(0).tolist(), strict=True))
+
+
+def read(
+    path: Path,
+    *,
+    task: Task | None = None,
+    labels: tuple[str, ...] | None = None,
+    columns: tuple[str, ...] | None = None,
+    answered: bool = True,
+) -> SeriesTable:
+    """Read a file; arguments as of `parse`.
+
+    Raises:
+        InputError: it is not there, or `parse` refuses it.
+    """
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        why = "it is a folder" if path.is_dir() else "there is no such file"
+        cure = "name a CSV file with y* and x* columns"
+        raise InputError(f"{path} cannot be read", where=str(path), why=why, cure=cure) from error
+    return parse(raw, str(path), task=task, labels=labels, columns=columns, answered=answered)
+
+
+def parse(
+    raw: bytes,
+    where: str,
+    *,
+    task: Task | None = None,
+    labels: tuple[str, ...] | None = None,
+    columns: tuple[str, ...] | None = None,
+    answered: bool = True,
+) -> SeriesTable:
+    """The table in the bytes of a CSV file.
+
+    Args:
+        raw: UTF-8.
+        where: what errors call it.
+        task: what is asked; None: as the y columns have it.
+        labels, columns: names that the y and x columns must have, in the order in which they are wanted; None: any.
+        answered: y columns must be there; otherwise they may.
+
+    Raises:
+        InputError: it is no such table; names columns and rows, the first few and how many in all.
+    """
+    header = _header(raw, where)
+    xs = _match(_x_columns(header, where), columns, "x", where)
+    found = [name for name in header if name.startswith("y")]
+    if not found and answered:
+        what, cure = (
+            f"{where} has no y columns",
+            "a y column for each label, with a 1 where the series has it",
+        )
+        raise InputError(what, where=f"{where}:1", why="nobody could learn from it", cure=cure)
+    ys = _match(_by_number(found) or tuple(found), labels, "y", where) if found else ()
+    numbers = _numbers(raw, header, where)
+    place = {name: number for number, name in enumerate(header)}
+    values = np.ascontiguousarray(numbers[:, [place[name] for name in xs]])
+    if not ys:
+        return SeriesTable((), xs, values, None, None)
+    targets = numbers[:, [place[name] for name in ys]] == 1
+    return SeriesTable(ys, xs, values, targets, _task(targets, ys, task, where))
+
+
+def refuse_one_class(table: SeriesTable, where: str) -> None:
+    """A model of one class would say that class of everything.
+
+    Raises:
+        InputError: all rows are of one class; with several labels to a series there is nothing to refuse.
+    """
+    if table.targets is None or table.task == "multilabel" or len(np.unique(table.targets, axis=0)) > 1:
+        return
+    held = [name for name, count in table.counts().items() if count]
+    only = f"{held[0]} is 1" if held else f"{table.labels[0]} is 0"
+    raise InputError(
+        f"{where} has one class only: {only} in all of its {len(table.values)} rows",
+        where=where,
+        why="there is nothing to tell apart",
+        cure="add series of another class",
+    )
+
+
+def predictions(
+    labels: Sequence[str], decided: NDArray[np.bool_], probabilities: NDArray[np.float32]
+) -> bytes:
+    """Answers as CSV: `y*` as 0 or 1, then `p*`, a row a series in the order in which they came.
+
+    A probability is written with the fewest digits that read back as the same float32: equal bits, equal text.
+    """
+    columns = (*labels, *("p" + label.removeprefix("y") for label in labels))
+    said = decided.astype(np.uint8).astype(str)
+    chances = probabilities.astype(np.float32).astype(str)
+    rows = np.concatenate([said, chances], axis=1).tolist()
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return text.getvalue().encode()
+
+
+def write_predictions(
+    path: Path, labels: Sequence[str], decided: NDArray[np.bool_], probabilities: NDArray[np.float32]
+) -> None:
+    """Put `predictions` at `path`."""
+    write_bytes(path, predictions(labels, decided, probabilities))
+
+
+def _header(raw: bytes, where: str) -> list[str]:
+    """Names of the columns: all of them x* or y*, none twice."""
+    cure = "save it as CSV in UTF-8, with the names of the columns in line 1"
+    if not raw.strip():
+        raise InputError(f"{where} is empty", where=where, cure=cure)
+    try:
+        text = io.StringIO(raw.decode("utf-8-sig"), newline="")
+        header = [name.strip() for name in next(csv.reader(text))]
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{where} is not UTF-8 text", where=f"{where}:{line}", cure=cure) from error
+    except csv.Error as error:
+        raise InputError(f"{where} is no CSV", where=f"{where}:1", why=str(error), cure=cure) from error
+    if len(header) < 2 and (sep := next((s for s in ";\t|" if s in "".join(header)), None)):
+        what, why = f"{where} has one column", f"its cells are parted by {sep!r}"
+        raise InputError(what, where=f"{where}:1", why=why, cure="part them by commas")
+    others = [
+        name or f"(column {i} has no name)"
+        for i, name in enumerate(header, 1)
+        if name[:1] not in "xy" or not name
+    ]
+    if others:
+        why = "line 1 holds no names" if others == header else "a column is y* or x*"
+        cure = "take them out, or name them so; line 1 names the columns"
+        raise InputError(
+            f"{where} has columns of another kind: {named(others)}", where=f"{where}:1", why=why, cure=cure
+        )
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        what = f"{where} has columns twice: {named(twice)}"
+        raise InputError(what, where=f"{where}:1", cure="keep one of each")
+    return header
+
+
+def _x_columns(header: Sequence[str], where: str) -> tuple[str, ...]:
+    found = [name for name in header if name.startswith("x")]
+    if not found:
+        cure = "an x column for each timepoint: x_1, x_2, ..."
+        raise InputError(
+            f"{where} has no x columns", where=f"{where}:1", why="there are no values", cure=cure
+        )
+    ordered = _by_number(found)
+    if ordered or len(found) == 1:
+        return ordered or tuple(found)
+    bare = [name for name in found if _number(name) is None]
+    taken = Counter(_number(name) for name in found)
+    same = [name for name in found if taken[_number(name)] > 1]
+    why = f"no number in {named(bare)}" if bare else f"the same number in {named(same)}"
+    cure = "number them by timepoint, one channel to a file: x_1, x_2, ..."
+    raise InputError(f"the x columns of {where} have no order", where=f"{where}:1", why=why, cure=cure)
+
+
+def _by_number(names: Sequence[str]) -> tuple[str, ...]:
+    """Names by the number at their end; () where one has none, or two have the same."""
+    numbers = {number: name for name in names if (number := _number(name)) is not None}
+    return tuple(numbers[number] for number in sorted(numbers)) if len(numbers) == len(names) else ()
+
+
+def _number(name: str) -> int | None:
+    found = re.search(r"[0-9]+$", name)
+    return int(found[0]) if found else None
+
+
+def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, where: str) -> tuple[str, ...]:
+    """The names in the order in which they are wanted."""
+    if wanted is None or set(found) == set(wanted):
+        return found if wanted is None else wanted
+    missing, extra = ([n for n in a if n not in set(b)] for a, b in ((wanted, found), (found, wanted)))
+    parts = [f"{word} {named(names)}" for word, names in (("without", missing), ("with", extra)) if names]
+    raise InputError(
+        f"the {kind} columns of {where} are not those of the training: {', '.join(parts)}",
+        where=f"{where}:1",
+        why=f"there are {len(found)}; the training had {len(wanted)}, {wanted[0]} to {wanted[-1]}",
+        cure=f"give the file the columns of the training, or train on files like {where}",
+    )
+
+
+def _numbers(raw: bytes, header: Sequence[str], where: str) -> NDArray[np.float32]:
+    """All cells, (rows, columns): finite, and 0 or 1 in the y columns."""
+    numbers = None
+    body = raw.rstrip()
+    if not BLANK_LINE.search(body):
+        table = io.BytesIO(raw.removeprefix(codecs.BOM_UTF8))
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            # A row with more cells than the header is a warning in pandas, and a refusal here.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            try:
+                numbers = pd.read_csv(table, dtype=np.float32, index_col=False).to_numpy(np.float32)
+            except (ValueError, OverflowError, pd.errors.ParserWarning):
+                numbers = None
+    answers = [place for place, name in enumerate(header) if name.startswith("y")]
+    if numbers is None or not np.isfinite(numbers).all() or not np.isin(numbers[:, answers], (0, 1)).all():
+        raise bad_cells(raw, header, where)
+    if not len(numbers):
+        what, cure = f"{where} has a header and no rows", "a row for each series"
+        raise InputError(what, where=where, cure=cure)
+    return numbers
+
+
+def _task(targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | None, where: str) -> Task:
+    """What is asked, if the rows are like that."""
+    many = targets.shape[1] > 1
+    if (asked == "binary" and many) or (asked == "multiclass" and not many):
+        what = f"{where} has {targets.shape[1]} y column{'s' if many else ''}, so its task is not {asked}"
+        why = "binary is one column of 0 and 1, multiclass one column for each class"
+        raise InputError(
+            what, where=f"{where}:1", why=why, cure=f"--task {'multiclass' if many else 'binary'}"
+        )
+    if not many:
+        return asked or "binary"
+    wrong = np.flatnonzero(targets.sum(1) != 1)
+    if not len(wrong):
+        return asked or "multiclass"
+    if asked == "multiclass" or (asked is None and len(wrong) <= FEW * len(targets)):
+        rows = [
+            (row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"]) for row in wrong.tolist()
+        ]
+        raise refuse_rows(where, len(targets), {"one-hot": rows})
+    return "multilabel"

@@ -85,6 +85,48 @@ class Window(Section):
     )
 
 
+class Classifier(Section):
+    """Whole series to classes, where the label config asks for choices: an LSTM-FCN."""
+
+    num_layers: int = Field(ge=1, le=16, description="LSTM layers")
+    hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each layer")
+    dropout: float = Field(
+        ge=0, lt=1, description="fraction of LSTM features hidden while it learns, after each layer"
+    )
+    filters_1: int = Field(ge=1, le=4096, description="shapes that the first convolution looks for")
+    filters_2: int = Field(ge=1, le=4096, description="those of the second")
+    filters_3: int = Field(
+        ge=1, le=4096, description="those of the third; their means over time are what it knows"
+    )
+    kernel_size_1: int = Field(ge=1, description="timepoints that the first convolution sees at once")
+    kernel_size_2: int = Field(ge=1, description="those of the second")
+    kernel_size_3: int = Field(ge=1, description="those of the third")
+    lr: float = Field(
+        gt=0,
+        le=1,
+        description="highest learning rate of the one-cycle schedule; too high: the loss jumps, too low: it needs "
+        "more steps",
+    )
+    weight_decay: float = Field(
+        ge=0, le=1, description="AdamW's pull of weights to zero, as a fraction of the learning rate"
+    )
+    batch_size: int = Field(ge=2, description="series for each step of the optimiser")
+    epochs: int | None = Field(ge=1, description="passes over the train set; null: as many as `steps` are")
+    steps: int = Field(
+        ge=1, description="steps of the optimiser where `epochs` is null: a budget, whatever the data"
+    )
+    label_smoothing: float = Field(
+        ge=0, lt=1, description="share of a target that is given to the other classes; against being too sure"
+    )
+    class_weights: bool = Field(
+        description="rare classes count more in the loss (square root of their rarity)"
+    )
+    scaling: Literal["series", "train"] = Field(
+        description="series: each series by its own mean and deviation; train: all by those of the train set, for "
+        "classes that are told by the level"
+    )
+
+
 class Train(Section):
     """Dataset to candidate."""
 
@@ -120,7 +162,7 @@ class Train(Section):
     )
     front_end: bool = Field(
         description="convolutions and statistics before the LSTM; false: a plain LSTM on scaled values, faster and "
-        "much worse"
+        "less exact"
     )
     hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each direction; more: slower, finer")
     dropout: float = Field(
@@ -161,10 +203,16 @@ class Train(Section):
         description="of weights, order and augmentation; another one makes another model, about as good",
     )
 
+    classifier: Classifier
+
     def plan(self) -> dict[str, Any]:
-        """The params that training goes by."""
+        """The params that training a segmenter goes by."""
         epochs = -(-self.epochs // 4) if self.draft else self.epochs
-        return self.model_dump(exclude={"draft"}) | {"epochs": epochs}
+        return self.model_dump(exclude={"draft", "classifier"}) | {"epochs": epochs}
+
+    def classifier_plan(self) -> dict[str, Any]:
+        """The params that training a classifier goes by."""
+        return self.classifier.model_dump() | {"device": self.device, "seed": self.seed}
 
 
 class Evaluate(Section):

@@ -7,6 +7,10 @@ import torch
 from storage.errors import InputError
 from storage.settings import same_cublas_results
 
+# One thread, always: sums are then taken in one order, so the bytes do not depend on the machine's cores; and
+# networks this small only lose by more.
+torch.set_num_threads(1)
+
 
 def ready(name: str) -> torch.device:
     """A device on which only operations with one result are allowed.

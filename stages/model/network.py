@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stages.model import devices  # noqa: F401 -- one thread
+
 STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (4, 2), 16: (4, 4)}
 KERNEL = 9
 STEM = (32, 64)

@@ -32,10 +32,6 @@ BLOCK = 1 << 16
 # Sampling rates that are nearer than this are one rate, and the jitter of clocks.
 SAME_RATE = 0.02
 
-# One thread, always: sums are then taken in one order, so the bytes do not depend on the machine's cores; and an
-# LSTM this small only loses by more.
-torch.set_num_threads(1)
-
 
 @dataclass(frozen=True)
 class Segmentation:

@@ -1,0 +1,248 @@
+"""Training a classifier, from top to bottom: equal batches, loss, one-cycle schedule, averaged weights.
+
+Which weights are kept: the average over the last quarter of all steps, with batch norm's statistics taken anew from
+the train set, for those of single batches belong to no average. With a validation set, an epoch that was more
+accurate there by more than luck is kept instead.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from stages.model import devices
+from stages.model.classifier import Classifier, Question, Scaling
+from stages.model.judging import PART, Judge, Labeled
+from stages.model.lstm_fcn import LstmFcn, Shape
+from storage.errors import InputError
+
+WARM_UP = 0.25
+# Share of the steps, at the end, over which weights are averaged.
+AVERAGED = 0.25
+# An epoch is more accurate than the average where it is by so much over the root of the number of series.
+LUCK = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train; what each field means and does is said in `stages/params.py` (Classifier)."""
+
+    num_layers: int
+    hidden_size: int
+    dropout: float
+    filters_1: int
+    filters_2: int
+    filters_3: int
+    kernel_size_1: int
+    kernel_size_2: int
+    kernel_size_3: int
+    lr: float
+    weight_decay: float
+    batch_size: int
+    epochs: int | None
+    steps: int
+    label_smoothing: float
+    class_weights: bool
+    scaling: Literal["series", "train"]
+    device: str
+    seed: int
+
+    def shape(self, channels: int, length: int, classes: int) -> Shape:
+        """The network for such series."""
+        return Shape(
+            channels=channels,
+            length=length,
+            classes=classes,
+            layers=self.num_layers,
+            hidden=self.hidden_size,
+            dropout=self.dropout,
+            filters=(self.filters_1, self.filters_2, self.filters_3),
+            kernels=(self.kernel_size_1, self.kernel_size_2, self.kernel_size_3),
+        )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to: on the train set while it learnt, after it on the validation set, if there is one."""
+
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What came of training.
+
+    Attributes:
+        model: the model.
+        history: all epochs.
+        kept: `average`, or `epoch`: whose weights these are.
+        result: number of the last epoch, or of the one that is kept; loss and accuracy of the kept weights.
+    """
+
+    model: Classifier
+    history: tuple[Epoch, ...]
+    kept: Literal["average", "epoch"]
+    result: Epoch
+
+
+def learn(
+    train: Labeled,
+    validation: Labeled | None,
+    question: Question,
+    plan: Plan,
+    start: Classifier | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> Taught:
+    """Train a network. The same series, question and plan give the same weights, to the last bit.
+
+    Args:
+        train, validation: labeled series; from the second nothing is learnt.
+        question: what is asked of them.
+        plan: how.
+        start: a model whose weights and scaling are the beginning.
+        on_epoch: called after each epoch.
+
+    Raises:
+        InputError: `start` is another network or knows another question, the loss is no number, or there is no
+            such device.
+    """
+    device = devices.ready(plan.device)
+    torch.manual_seed(plan.seed)
+    rng = np.random.default_rng(plan.seed)
+
+    _, channels, length = train.values.shape
+    network = LstmFcn(plan.shape(channels, length, len(question.labels)))
+    scaling = Scaling.fit(train.values, plan.scaling)
+    if start:
+        refuse_other(start, network.shape, question)
+        network.load_state_dict(start.network.state_dict())
+        scaling = start.scaling
+    network.to(device)
+    rules = (scaling, question, plan.label_smoothing, plan.class_weights, device)
+    known, unseen = Judge(train, *rules), Judge(validation, *rules) if validation else None
+
+    batches = max(-(-len(train.values) // plan.batch_size), 1)
+    epochs = plan.epochs or max(round(plan.steps / batches), 1)
+    optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.lr, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.lr, max(epochs * batches + 1, round(2 / WARM_UP)), pct_start=WARM_UP
+    )
+    average = AveragedModel(network)
+    history: list[Epoch] = []
+    best: tuple[Epoch, LstmFcn] | None = None
+    for number in range(1, epochs + 1):
+        network.train()
+        total, right = 0.0, 0
+        for rows in _shuffled(len(train.values), batches, rng):
+            scores = network(known.inputs[rows])
+            loss = known.loss(scores, rows)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+            right += known.right(scores.detach(), rows)
+            if schedule.last_epoch > (1 - AVERAGED) * epochs * batches:
+                average.update_parameters(network)
+        refuse_nan(total, number, plan)
+        epoch = Epoch(number, total / len(train.values), right / len(train.values))
+        if unseen:
+            epoch = Epoch(number, epoch.loss, epoch.accuracy, *unseen.scores(network))
+            if not best or (epoch.validation_accuracy or 0) > (best[0].validation_accuracy or 0):
+                best = epoch, copy.deepcopy(network)
+        history.append(epoch)
+        on_epoch(epoch)
+
+    network.load_state_dict(average.module.state_dict())
+    take_statistics(network, known.inputs)
+    result = Epoch(epochs, *known.scores(network), *(unseen.scores(network) if unseen else ()))
+    kept: Literal["average", "epoch"] = "average"
+    if best and unseen and _better(best[0], result, len(unseen.inputs)):
+        kept, network = "epoch", best[1]
+        result = Epoch(best[0].number, *known.scores(network), *unseen.scores(network))
+    return Taught(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
+
+
+def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
+    gain = (epoch.validation_accuracy or 0) - (average.validation_accuracy or 0)
+    return gain > LUCK / math.sqrt(series)
+
+
+def refuse_other(start: Classifier, shape: Shape, question: Question) -> None:
+    """A model can only be gone on with where it fits.
+
+    Raises:
+        InputError: another network, other labels, channels, columns or task; names all that differs.
+    """
+    pairs = [(name, vars(start.network.shape)[name], value) for name, value in vars(shape).items()]
+    pairs += [(name, vars(start.question)[name], value) for name, value in vars(question).items()]
+    differs = [
+        (name, its, ours) for name, its, ours in pairs if its != ours and name not in ("dropout", "classes")
+    ]
+    if differs:
+        raise InputError(
+            "training cannot go on from this model",
+            where="model.json",
+            why="; ".join(
+                f"its {name} is {_short(its)}, here it is {_short(ours)}" for name, its, ours in differs
+            ),
+            cure="train anew without it, or give data and params that fit it",
+        )
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def refuse_nan(loss: float, epoch: int, plan: Plan) -> None:
+    """Stop where the weights have become nothing but NaN.
+
+    Raises:
+        InputError: the loss is NaN or infinite.
+    """
+    if not math.isfinite(loss):
+        raise InputError(
+            "training was stopped: the loss is not a finite number",
+            where=f"epoch {epoch}",
+            why=f"the weights have grown beyond bounds, at a learning rate of {plan.lr:g} at most",
+            cure="a lower lr",
+        )
+
+
+def _shuffled(count: int, batches: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    """All rows in another order, in batches that differ by one at most; none of them is of a single series."""
+    order = rng.permutation(count)
+    for rows in np.array_split(order, max(min(batches, count // 2), 1)):
+        yield torch.from_numpy(rows)
+
+
+def _groups(network: LstmFcn, decay: float) -> list[dict[str, object]]:
+    """Weights are pulled to zero; biases and batch norms are not."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim == 1]
+    return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+@torch.no_grad()
+def take_statistics(network: LstmFcn, inputs: Tensor) -> None:
+    """Batch norm's mean and variance from the series themselves, in as many parts as they need, equally."""
+    for norm in network.norms:
+        norm.reset_running_stats()  # type: ignore[operator]
+        norm.momentum = None  # type: ignore[assignment]
+    network.train()
+    for rows in np.array_split(np.arange(len(inputs)), -(-len(inputs) // PART)):
+        network(inputs[torch.from_numpy(rows)])
+    network.eval()

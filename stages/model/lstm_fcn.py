@@ -1,0 +1,94 @@
+"""The LSTM-FCN of Karim et al., "LSTM Fully Convolutional Networks for Time Series Classification" (2018).
+
+    values (B, C, T) ──▶ LSTM over C steps of T features each ("dimension shuffle") ──▶ dropout ──────┐
+                   └───▶ three times convolution, batch norm, ReLU ──▶ mean over time ────────────────┴─▶ (B, K)
+
+The LSTM takes a whole series for the features of one step, so it is short whatever the length; the convolutions see
+shapes wherever they are. https://ieeexplore.ieee.org/document/8141873
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stages.model import devices  # noqa: F401 -- one thread
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that the weights do not say about a network.
+
+    Attributes:
+        channels, length: of a series; the network takes no other.
+        classes: answers.
+        layers, hidden: of the LSTM, and units in each.
+        dropout: fraction of the LSTM's features hidden in training, after each layer.
+        filters, kernels: of the three convolutions; kernels in timepoints.
+    """
+
+    channels: int
+    length: int
+    classes: int
+    layers: int
+    hidden: int
+    dropout: float
+    filters: tuple[int, int, int]
+    kernels: tuple[int, int, int]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Shape:
+        """Read `network` of model.json."""
+        return cls(**{**value, "filters": tuple(value["filters"]), "kernels": tuple(value["kernels"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """The inverse of `from_json`."""
+        return asdict(self)
+
+
+class LstmFcn(nn.Module):
+    """Series to class scores."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        between = shape.dropout if shape.layers > 1 else 0.0
+        self.lstm = nn.LSTM(shape.length, shape.hidden, shape.layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(shape.dropout)
+        widths = (shape.channels, *shape.filters)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(before, after, kernel, bias=False)
+            for before, after, kernel in zip(widths, shape.filters, shape.kernels, strict=False)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(filters) for filters in shape.filters)
+        self.out = nn.Linear(shape.hidden + shape.filters[-1], shape.classes)
+        self._start()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores before softmax (or sigmoid), (B, classes), of scaled values (B, channels, length)."""
+        remembered = self.dropout(self.lstm(x)[0][:, -1])
+        for convolution, norm, kernel in zip(self.convolutions, self.norms, self.shape.kernels, strict=True):
+            x = F.relu(norm(convolution(F.pad(x, ((kernel - 1) // 2, kernel // 2)))))
+        scores: Tensor = self.out(torch.cat([remembered, x.mean(2)], 1))
+        return scores
+
+    def _start(self) -> None:
+        """As in the paper's Keras: He for convolutions, Xavier for what goes into gates, orthogonal between steps."""
+        for convolution in self.convolutions:
+            nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")  # type: ignore[arg-type]
+        for name, weight in self.lstm.named_parameters():
+            for gate, part in enumerate(weight.chunk(4)):
+                if name.startswith("weight_ih"):
+                    nn.init.xavier_uniform_(part)
+                elif name.startswith("weight_hh"):
+                    nn.init.orthogonal_(part)
+                else:
+                    # The forget gate starts open, by one of its two biases.
+                    nn.init.constant_(part, float(gate == 1 and name.startswith("bias_ih")))
+        nn.init.xavier_uniform_(self.out.weight)
+        nn.init.zeros_(self.out.bias)

@@ -28,7 +28,7 @@ from storage.table_rows import bad_cells, named, refuse_rows
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
-BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
+BLANK_LINE = re.compile(rb"\n[ \t]*[\r\n]|\r[ \t]*\r")
 # Where so few rows are not one-hot, and nobody said what the task is, they are more likely wrong than multilabel.
 FEW = 0.1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 from storage.errors import InputError
@@ -22,6 +23,8 @@ KINDS = {
         "one 1 in each row, or --task multilabel where several may hold",
     ),
 }
+# Narrower than Python, to which 1_000 and digits of other scripts are numbers too.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 # Line of the file, and columns or what else says where in it.
 Row = tuple[int, Sequence[str]]
 
@@ -75,7 +78,7 @@ def _faults(header: Sequence[str], cells: Sequence[str]) -> dict[str, list[str]]
         return {"length": [f"{len(cells)} cells, not {len(header)}"]}
     found: dict[str, list[str]] = {}
     for name, cell in zip(header, cells, strict=True):
-        kind = _fault(name, cell.strip())
+        kind = _fault(name, cell.strip(" \t"))
         if kind:
             found.setdefault(kind, []).append(name)
     return found
@@ -84,13 +87,11 @@ def _faults(header: Sequence[str], cells: Sequence[str]) -> dict[str, list[str]]
 def _fault(name: str, cell: str) -> str:
     if cell.lower() in MISSING:
         return "missing"
-    try:
-        number = float(cell)
-    except ValueError:
-        return "number"
-    if "_" in cell:  # 1_000 is a number to Python alone
+    if cell.lower().lstrip("+-") in ("inf", "infinity"):
+        return "infinite"
+    if not NUMBER.fullmatch(cell):
         return "number"
     # float32 is what models are fed: beyond it, a number is infinite as well.
-    if not abs(number) <= FLOAT32_MAX:
+    if abs(float(cell)) > FLOAT32_MAX:
         return "infinite"
-    return "answer" if name.startswith("y") and number not in (0, 1) else ""
+    return "answer" if name.startswith("y") and float(cell) not in (0, 1) else ""

@@ -117,6 +117,8 @@ ROWS = {
     "no answer": (4, ",0,7,8", "1 with a missing value: line 4 (y_1)"),
     "word": (21, "1,0,7,oops", "1 with a cell that is no number: line 21 (x_2)"),
     "python number": (21, "1,0,7,1_000", "1 with a cell that is no number: line 21 (x_2)"),
+    "other digits": (21, "1,0,7,\u0663", "1 with a cell that is no number: line 21 (x_2)"),
+    "hard blank": (21, "1,0,\u00a07,8", "1 with a cell that is no number: line 21 (x_1)"),
     "infinite": (2, "1,0,inf,8", "1 with a number that is infinite in float32: line 2 (x_1)"),
     "too large": (2, "1,0,7,-1e39", "1 with a number that is infinite in float32: line 2 (x_2)"),
     "two": (2, "2,0,7,8", "1 with a label that is neither 0 nor 1: line 2 (y_1)"),
@@ -135,6 +137,13 @@ def test_a_bad_row_is_named(kind: str) -> None:
     error = refusal("\n".join(lines))
     assert error.what == f"1 of the 20 rows of t.csv cannot be taken:\n  - {words}"
     assert error.where == f"t.csv:{line}"
+
+
+@pytest.mark.parametrize("blank", ["\n", " \n", "\r\n", "\r"])
+def test_a_blank_line_is_no_series_to_be_skipped(blank: str) -> None:
+    error = refusal(f"x_1\n1\n{blank}3\n", answered=False)
+    assert error.what.startswith("1 of the 3 rows of t.csv cannot be taken")
+    assert error.where == "t.csv:3"
 
 
 def test_many_bad_rows_are_counted_and_the_first_few_named() -> None:

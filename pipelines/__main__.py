@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pipelines.commands import (  # noqa: F401 -- they register their commands, in this order
     branches,
+    classify,
     history,
     labels,
     project,
@@ -41,13 +42,14 @@ def main() -> None:
 
 def help_texts(width: int = 100) -> Iterator[tuple[str, str]]:
     """Name and `--help` of the program and of each command, in order: what docs/cli.md is made of."""
-    group = cast(typer.core.TyperGroup, typer.main.get_command(app))
-    for name, command in [("", group), *group.commands.items()]:
-        called = f"labeltrail {name}".strip()
-        context = command.context_class(
-            command, info_name=called, terminal_width=width, max_content_width=width
-        )
-        yield called, command.get_help(context)
+    yield from _helps("labeltrail", typer.main.get_command(app), width)
+
+
+def _helps(called: str, command: Any, width: int) -> Iterator[tuple[str, str]]:
+    context = command.context_class(command, info_name=called, terminal_width=width, max_content_width=width)
+    yield called, command.get_help(context)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _helps(f"{called} {name}", below, width)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""Commands for whole series in CSV files: they need no project, git or Label Studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipelines.commands.line import Json, app, next_step, say
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(group, name="classify")
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="Instead of that in params.yaml; may be repeated."),
+]
+
+
+@group.callback()
+def about() -> None:
+    """Tell what whole series are, from CSV files: train a model, let it answer. Works in any folder.
+
+    Example: labeltrail classify train train.csv --model model
+    """
+
+
+@group.command()
+def train(
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TRAIN.CSV", help="CSV, a row a series: y* columns (0 or 1) and x* columns."),
+    ],
+    model: Annotated[Path, typer.Option(help="Folder for the model; one that is there is replaced.")],
+    valid: Annotated[
+        Path | None, typer.Option(help="Series that are not learnt from: how well does it go?")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="MODEL", help="Folder of a model to go on from.")
+    ] = None,
+    task: Annotated[
+        Literal["binary", "multiclass", "multilabel"] | None,
+        typer.Option(help="What the y columns say; if left out, as they have it."),
+    ] = None,
+    param: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Train an LSTM-FCN on the series of a CSV file.
+
+    All series have one length and no gaps. Params are those of `train.classifier` in the params.yaml of the current
+    folder, else Labeltrail's own.
+
+    Example: labeltrail classify train train.csv --valid valid.csv --model model --param epochs=50
+    """
+    from pipelines.classify import train as teach
+
+    done = teach(table, model, valid=valid, start=start, task=task, overrides=param or ())
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, f"labeltrail classify predict {model} X.csv --output OUT.csv")
+
+
+@group.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="X.CSV", help="CSV, a row a series: the x* columns of the training.")
+    ],
+    output: Annotated[Path, typer.Option(help="CSV for the answers: y* (0 or 1) and p* (probabilities).")],
+    as_json: Json = False,
+) -> None:
+    """Let a model say what the series of a CSV file are, in the order of its rows.
+
+    A series is answered alike alone and among others, to the last bit. Where the file has y* columns, it is said how
+    often they agree.
+
+    Example: labeltrail classify predict model x.csv --output answers.csv
+    """
+    from pipelines.classify import predict as answer
+
+    done = answer(model, table, output)
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, f"labeltrail classify train TRAIN.csv --from {model} --model FOLDER goes on from it")

@@ -1,0 +1,49 @@
+"""A folder that somebody names for a classifier: made anew by training, woken for answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.model.classifier import Classifier
+from storage import checkpoint
+from storage.errors import InputError, NotFoundError
+from storage.table_rows import named
+
+TRAIN = "labeltrail classify train TRAIN.csv --model FOLDER"
+
+
+def wake(folder: Path) -> Classifier:
+    """The classifier in a folder.
+
+    Raises:
+        NotFoundError: there is none.
+        InputError: it is damaged, too new or too old, or no classifier.
+    """
+    if not (folder / "model.json").exists():
+        raise NotFoundError(f"there is no model in {folder}", where=str(folder / "model.json"), cure=TRAIN)
+    try:
+        return Classifier.from_checkpoint(checkpoint.read(folder))
+    except InputError as error:
+        cure = f"name the folder of another classifier, or make one: {TRAIN}"
+        raise InputError(error.what, where=str(folder), why=error.why, cure=cure) from error
+
+
+def room(folder: Path) -> Path:
+    """Where a model is to rest: the folder is made anew, so nothing else may be in it.
+
+    Raises:
+        InputError: it is a file, holds other things than a model, or the command runs in it.
+    """
+    place = folder.resolve()
+    why = ""
+    if place.is_dir():
+        others = sorted(entry.name for entry in place.iterdir() if entry.name not in checkpoint.FILES)
+        why = f"it holds other things than a model: {named(others)}" if others else ""
+    elif place.exists():
+        why = "it is a file"
+    if Path.cwd().is_relative_to(place):
+        why = why or "it is the current folder"
+    if why:
+        cure = "--model with the name of a new folder"
+        raise InputError("the model cannot be put there", where=str(folder), why=why, cure=cure)
+    return place

@@ -34,8 +34,13 @@ def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None
 
 
 def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
-    used = {label for record in coming for item in record["result"] for label in history.region_labels(item)}
-    unknown = sorted(used - set(project.label_config.labels))
+    config = project.label_config
+    used = {label for record in coming for item in record["result"] for label in history.item_labels(item)}
+    # Choices for whole recordings may also stand beside regions, in a tag of their own.
+    whole = (item for record in coming for item in history.whole_choices(record))
+    chosen = (item for item in whole if item.get("from_name") == config.control_tag)
+    used |= {label for item in chosen for label in history.item_labels(item, whole=True)}
+    unknown = sorted(used - set(config.labels))
     if unknown:
         raise InputError(
             f"the label config has no {', '.join(map(repr, unknown))}, which the labels of {to[:12]} use",

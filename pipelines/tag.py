@@ -78,9 +78,10 @@ def _message(repository: Repository, md5: str) -> str:
     """What there is in the whole snapshot, in the words of a label commit's message."""
     every = (Change(record["id"], None, record) for record in labels.records(repository, md5))
     counts = history.count(every)
-    regions = history.plural(counts.regions["+"], "region")
     annotations = history.plural(counts.annotations["+"], "annotation")
-    subject = f"labels: {regions} in {annotations} of {history.plural(len(counts.series), 'series')}"
+    subject = (
+        f"labels: {counts.regions['+']} in {annotations} of {history.plural(len(counts.series), 'series')}"
+    )
     trailers = [f"Label: {name} {found['+']}" for name, found in sorted(counts.labels.items())]
     trailers += [f"Annotator: {name} {found['+']}" for name, found in sorted(counts.annotators.items())]
     return "\n".join([subject, "", *trailers])

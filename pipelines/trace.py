@@ -14,6 +14,7 @@ from typing import Any
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
 from storage.git import LABELS, SERIES, parse_pointer
+from storage.history import record_text
 from storage.labels import records
 from storage.lineage import Lineage, Model
 from storage.project import Project
@@ -180,7 +181,7 @@ def _lines(found: Lineage) -> list[str]:
         "    annotators     " + ", ".join(f"{name} ({count})" for name, count in found.annotators.items()),
     ]
     learnt = [
-        f"    annotation     {r['id']}  {key}  {r['annotator']}  {len(r['result'])} regions"
+        f"    annotation     {r['id']}  {key}  {r['annotator']}  {record_text(r)}"
         for key, records in found.annotations.items()
         for r in records
     ]

@@ -24,7 +24,7 @@ WIDEST = 56  # of what changed, before who and where; a longer one moves its own
 
 
 def difference_lines(differences: Iterable[Difference]) -> list[str]:
-    """A heading for each series, and under it a line for each region or annotation that changed.
+    """A heading for each series, and under it a line for each region, choice or annotation that changed.
 
     Args:
         differences: sorted by series.
@@ -45,16 +45,16 @@ def stat_lines(counts: LabelChanges) -> list[str]:
     text: list[str] = []
     for title, part in parts:
         text += [title] if title and part else []
-        text += [f"  {name:<{width}}  {signed(part[name]) or 'no region'}" for name in sorted(part)]
+        text += [f"  {name:<{width}}  {signed(part[name]) or 'no label'}" for name in sorted(part)]
     return [*text, total_line(counts)]
 
 
 def total_line(counts: LabelChanges) -> str:
-    """The sum: `+1 ~2 regions in 3 annotations of 2 series`."""
-    noun = "region" if counts.regions.total() == 1 else "regions"
-    regions = f"{signed(counts.regions)} {noun}" if counts.regions else "no region"
+    """The sum: `+1 ~2 labels in 3 annotations of 2 series`."""
+    noun = "label" if counts.regions.total() == 1 else "labels"
+    found = f"{signed(counts.regions)} {noun}" if counts.regions else "no label"
     annotations = plural(counts.annotations.total(), "annotation")
-    return f"{regions} in {annotations} of {plural(len(counts.series), 'series')}"
+    return f"{found} in {annotations} of {plural(len(counts.series), 'series')}"
 
 
 def counts_line(counts: LabelChanges) -> str:

@@ -52,11 +52,12 @@ def value(found: Any) -> str:
     if found is None:
         return "nothing"
     if isinstance(found, dict) and "result" in found:
-        return history.plural(len(found["result"]), "region")
+        return history.record_text(found)
     if isinstance(found, dict) and "value" in found:
-        facts = found["value"]
-        labels = ", ".join(history.region_labels(found)) or found.get("type", "")
-        return f"{labels} {facts.get('start')} to {facts.get('end')}" if "start" in facts else labels
+        if "start" not in history.region_value(found):
+            return history.beside_text(found)
+        start, end = history.times(found)
+        return f"{', '.join(history.item_labels(found)) or found.get('type', '')} {start} to {end}"
     return json.dumps(found, ensure_ascii=False)
 
 

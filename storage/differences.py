@@ -1,4 +1,4 @@
-"""What two versions of an annotation differ in, region by region, and which of it somebody wants to see.
+"""What two versions of an annotation differ in, by region and by choice, and which of it somebody wants to see.
 
 A difference is whole: applied to the version before, it gives the version after, times and parents apart.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from storage.history import region_labels, region_value, times
+from storage.history import item_labels, record_labels, region_value, times
 from storage.merge import Change
-from storage.record_merge import NOT_FIELDS, Item, item_name, items
+from storage.record_merge import NOT_FIELDS, Item, item_name, items, marked, of_whole
 from storage.snapshot import Record
 
 # What a flag of an annotation is called when it is set, and when it is taken back.
@@ -27,13 +27,16 @@ class ItemChange:
     """One item of an annotation's `result` that differs: a region, a choice, a relation.
 
     Attributes:
-        name: its region's id; `x1:choices` for what stands beside a region.
+        name: its region's id; `x1:choices` for what stands beside a region, `label:choices` for what was chosen for
+            the whole recording under the control tag `label`.
         before, after: the item; None where it is not there.
+        whole: it is a choice for the whole recording, and what was chosen are its labels.
     """
 
     name: str
     before: Item | None
     after: Item | None
+    whole: bool = False
 
     @property
     def sign(self) -> str:
@@ -47,13 +50,15 @@ class ItemChange:
             return ["added" if self.before is None else "removed"]
         old, new = self.before, self.after
         found = ["moved"] if times(old) != times(new) else []
-        found += ["relabeled"] if region_labels(old) != region_labels(new) else []
-        return found if _rest(old) == _rest(new) and found else [*found, "changed"]
+        found += ["relabeled"] if item_labels(old, self.whole) != item_labels(new, self.whole) else []
+        return found if _rest(old, self.whole) == _rest(new, self.whole) and found else [*found, "changed"]
 
     @property
     def labels(self) -> set[str]:
         """Labels on it, before or after."""
-        return {label for item in (self.before, self.after) if item for label in region_labels(item)}
+        return {
+            label for item in (self.before, self.after) if item for label in item_labels(item, self.whole)
+        }
 
     def to_json(self) -> dict[str, Any]:
         """As in docs/formats.md."""
@@ -142,7 +147,7 @@ class Wanted:
                 yield change
 
     def differences(self, changes: Iterable[Change[Record]]) -> list[Difference]:
-        """The same as differences, by series; with a label, only their regions of that label."""
+        """The same as differences, by series; with a label, only what has, or had, that label."""
         return sorted(self._differences(changes), key=lambda found: (found.series, found.id))
 
     def _differences(self, changes: Iterable[Change[Record]]) -> Iterator[Difference]:
@@ -158,9 +163,11 @@ class Wanted:
 def difference(before: Record | None, after: Record | None) -> Difference:
     """What differs between two versions of one annotation; one of them may be None, not both."""
     old, new = before or {}, after or {}
-    was, now = items(old.get("result", ())), items(new.get("result", ()))
+    results = old.get("result", []), new.get("result", [])
+    regions = marked(*results)
+    was, now = (items(result, regions) for result in results)
     changed = tuple(
-        ItemChange(item_name(key), was.get(key), now.get(key))
+        ItemChange(item_name(key), was.get(key), now.get(key), of_whole(was.get(key) or now[key], regions))
         for key in [*was, *(key for key in now if key not in was)]
         if was.get(key) != now.get(key)
     )
@@ -170,10 +177,12 @@ def difference(before: Record | None, after: Record | None) -> Difference:
     return Difference(known["id"], known["series"], known["annotator"], changed, fields, before, after)
 
 
-def _rest(item: Item) -> dict[str, Any]:
-    """What is neither its times nor its labels."""
+def _rest(item: Item, whole: bool) -> dict[str, Any]:
+    """What is neither its times nor its labels, nor the id of what is told by its control tag."""
     value = region_value(item)
-    return {**item, "value": {n: value[n] for n in value.keys() - {"start", "end", "timeserieslabels"}}}
+    labels = "choices" if whole else "timeserieslabels"
+    rest = {**item, "value": {n: value[n] for n in value.keys() - {"start", "end", labels}}}
+    return rest | {"id": ""} if whole else rest
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -181,5 +190,4 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _all_labels(change: Change[Record]) -> set[str]:
-    sides = [side for side in (change.before, change.after) if side]
-    return {label for side in sides for item in side["result"] for label in region_labels(item)}
+    return {label for side in (change.before, change.after) if side for label in record_labels(side)}

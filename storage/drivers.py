@@ -182,7 +182,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
     found = labels.merge(repository, base, ours, theirs, settled)
     if not found.conflicts:
         counts = history.count(found.incoming())
-        return Merged(pointer(found), note=f"{history.signed(counts.regions) or 'no'} regions came in")
+        return Merged(pointer(found), note=f"{history.signed(counts.regions) or 'no'} labels came in")
     other = labels.merge(repository, base, ours, theirs, Settlement("theirs", settled.named))
     return Merged(_marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts])
 

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from storage.errors import InputError
-from storage.label_config import LabelConfig, render
+from storage.label_config import LabelConfig, Task, render
+from storage.record_merge import marked, of_whole
 
 # Label Studio puts a hash before the name of an uploaded file.
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")
@@ -121,42 +122,80 @@ def _common(a: str, b: str) -> int:
 def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
     """A label config for an export: its labels and tag names, and the columns of a recording.
 
+    It asks for regions where there are any, else what the whole recording is: for several answers where somebody
+    gave several.
+
     Raises:
-        InputError: the export has no labeled region, or the recording no column but the time.
+        InputError: the export has no label, or choices of more than one control tag, or the recording has no column
+            but the time.
     """
-    items = [
-        item for task in tasks for a in task.annotations for item in a.get("result") or () if _is_region(item)
-    ]
-    labels = tuple(sorted({label for item in items for label in item["value"]["timeserieslabels"]}))
+    results = [a.get("result") or [] for task in tasks for a in task.annotations]
+    items = [item for result in results for item in result if _is_region(item)]
+    task: Task = "segmentation"
+    if not items:
+        items = [item for result in results for item in _choices(result)]
+        task = "multilabel" if any(len(_labels(item)) > 1 for item in items) else "multiclass"
+    cure = "labeltrail import PATH --labels EXPORT.json --label-config FILE"
+    labels = tuple(sorted({label for item in items for label in _labels(item)}))
     if not labels:
-        cure = "labeltrail import PATH --labels EXPORT.json --label-config FILE"
-        raise InputError("no label config can be made from this export: it has no labeled region", cure=cure)
+        raise InputError("no label config can be made from this export: it has no label", cure=cure)
+    tags = sorted({str(item.get("from_name")) for item in items})
+    if task != "segmentation" and len(tags) > 1:
+        why = f"whole recordings have choices of {', '.join(tags)}, and one tag is learnt"
+        raise InputError("no label config can be made from this export", why=why, cure=cure)
     time = header[0] if header and header[0].lower() in TIME_NAMES else None
     channels = tuple(name for name in header if name != time)
     if not channels:
         raise InputError(
             "no label config can be made: the recording has no channel", cure="add --label-config FILE"
         )
-    return render(channels, labels, time, control_tag=items[0]["from_name"], object_tag=items[0]["to_name"])
+    names = {"control_tag": items[0]["from_name"], "object_tag": items[0]["to_name"]}
+    return render(channels, labels, time, task=task, **names)
 
 
 def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """Why an annotation does not fit a label config; empty where it does."""
-    found = []
-    for item in annotation.get("result") or ():
-        if not _is_region(item):
-            continue
-        if item.get("from_name") != config.control_tag or item.get("to_name") != config.object_tag:
-            names = f"{item.get('from_name')!r} on {item.get('to_name')!r}"
-            found.append(f"region {item.get('id')}: no tag {names} in the label config")
-        strange = sorted(set(item["value"]["timeserieslabels"]) - set(config.labels))
-        if strange:
-            found.append(
-                f"region {item.get('id')}: no label {', '.join(map(repr, strange))} in the label config"
-            )
-        if not {"start", "end"} <= item["value"].keys():
-            found.append(f"region {item.get('id')}: without start or end")
+    result = annotation.get("result") or []
+    regions = [item for item in result if _is_region(item)]
+    if config.task == "segmentation":
+        # Choices beside regions are nothing that is learnt.
+        incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
+        found = [text for item in regions for text in _misfits(item, "region", config)]
+        return found + [f"region {item.get('id')}: without start or end" for item in incomplete]
+    found = [f"region {item.get('id')}: the label config asks for choices" for item in regions]
+    for item in _choices(result):
+        found += _misfits(item, "choice", config)
+        if len(_labels(item)) > 1 and config.task != "multilabel":
+            found.append(f"choice {item.get('id')}: several, where the label config asks for one")
     return found
+
+
+def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
+    """What the label config lacks for a region or a choice."""
+    found = []
+    if item.get("from_name") != config.control_tag or item.get("to_name") != config.object_tag:
+        names = f"{item.get('from_name')!r} on {item.get('to_name')!r}"
+        found.append(f"{kind} {item.get('id')}: no tag {names} in the label config")
+    strange = sorted(set(_labels(item)) - set(config.labels))
+    if strange:
+        what = "label" if kind == "region" else "choice"
+        found.append(
+            f"{kind} {item.get('id')}: no {what} {', '.join(map(repr, strange))} in the label config"
+        )
+    return found
+
+
+def _labels(item: dict[str, Any]) -> list[str]:
+    """What a region or a choice says."""
+    value = item["value"]
+    return [str(label) for label in value.get("timeserieslabels", value.get("choices"))]
+
+
+def _choices(result: Iterable[Any]) -> list[dict[str, Any]]:
+    """The choices of a result that are for the whole recording."""
+    items = [item for item in result if isinstance(item, dict)]
+    regions = marked(items)
+    return [i for i in items if of_whole(i, regions) and isinstance(i["value"].get("choices"), list)]
 
 
 def _is_region(item: Any) -> bool:

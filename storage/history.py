@@ -1,7 +1,8 @@
 """Label changes in words: what a label commit's subject and trailers say.
 
-A region that has another id is another region; the same id with another value was changed. An annotation
-can also change as a whole: skipped, made ground truth, submitted empty.
+A region that has another id is another region; the same id with another value was changed. Where the whole
+recording is asked about, each value that was chosen counts as a region does. An annotation can also change as a
+whole: skipped, made ground truth, submitted empty.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from storage.merge import Change
-from storage.record_merge import Item
+from storage.record_merge import Item, marked, of_whole
 from storage.snapshot import Record
 
 SIGNS = "+~-"
@@ -25,10 +26,10 @@ class LabelChanges:
     """Counts of one label commit.
 
     Attributes:
-        regions: by sign (`+` added, `~` changed, `-` removed).
+        regions: by sign (`+` added, `~` changed, `-` removed); and values chosen for whole recordings.
         labels: the same, by label.
         annotators: the same, by annotator.
-        annotations: annotations that changed in any way, also without a region (skipped, empty, starred).
+        annotations: annotations that changed in any way, also without a label (skipped, empty, starred).
         series: the regions by the key of their series; also where an annotation changed and no region did.
     """
 
@@ -45,14 +46,14 @@ def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
 
 
 def count(changes: Iterable[Change[Record]], label: str = "") -> LabelChanges:
-    """Count regions and annotations that changed; with a `label`, only regions that have or had it."""
+    """Count labels and annotations that changed; with a `label`, only regions and choices that have or had it."""
     total = LabelChanges()
     for change in changes:
         record = change.after or change.before or {}
         found = [
-            (sign, region_labels(new or old or {}))
-            for sign, old, new in region_changes(change.before, change.after)
-            if not label or label in {*region_labels(old or {}), *region_labels(new or {})}
+            (sign, old if sign == "-" else new)
+            for sign, old, new in label_changes(change.before, change.after)
+            if not label or label in {*old, *new}
         ]
         if label and not found:
             continue
@@ -67,24 +68,52 @@ def count(changes: Iterable[Change[Record]], label: str = "") -> LabelChanges:
     return total
 
 
-def region_changes(
-    before: Record | None, after: Record | None
-) -> Iterator[tuple[str, Item | None, Item | None]]:
-    """Regions that count in one version of a record and not, or otherwise, in the other: sign, old, new."""
+def label_changes(before: Record | None, after: Record | None) -> Iterator[tuple[str, list[str], list[str]]]:
+    """What is said in one version of a record and not, or otherwise, in the other: sign, labels before and after."""
     old, new = _regions(before), _regions(after)
     for name in sorted(old.keys() | new.keys()):
-        if name not in old:
-            yield "+", None, new[name]
-        elif name not in new:
-            yield "-", old[name], None
-        elif old[name] != new[name]:
-            yield "~", old[name], new[name]
+        was, now = old.get(name), new.get(name)
+        if was != now:
+            sign = "+" if was is None else "-" if now is None else "~"
+            yield sign, item_labels(was or {}), item_labels(now or {})
+    chosen = _choices(before), _choices(after)
+    for tag in sorted(chosen[0].keys() | chosen[1].keys()):
+        yield from _choice_changes(*(side.get(tag, set()) for side in chosen))
 
 
-def region_labels(item: Item) -> list[str]:
-    """The labels on a region; none on what stands beside it."""
-    found = region_value(item).get("timeserieslabels")
+def _choice_changes(old: set[str], new: set[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """One value for another is a change; where several may be chosen each comes or goes by itself."""
+    if len(old) == len(new) == 1 and old != new:
+        yield "~", list(old), list(new)
+        return
+    yield from (("-", [value], []) for value in sorted(old - new))
+    yield from (("+", [], [value]) for value in sorted(new - old))
+
+
+def item_labels(item: Item, whole: bool = False) -> list[str]:
+    """The labels on a region, or what was chosen for the `whole` recording; none on what stands beside a region."""
+    found = region_value(item).get("choices" if whole else "timeserieslabels")
     return [str(label) for label in found] if isinstance(found, list) else []
+
+
+def record_labels(record: Record) -> list[str]:
+    """All labels in an annotation, also one that stands there twice: on its regions, then for the whole recording."""
+    chosen = [label for item in whole_choices(record) for label in item_labels(item, whole=True)]
+    return [label for item in record["result"] for label in item_labels(item)] + chosen
+
+
+def whole_choices(record: Record) -> list[Item]:
+    """The choices of an annotation that are for the whole recording, in any control tag; also of a skipped one."""
+    regions = marked(record["result"])
+    return [item for item in record["result"] if of_whole(item, regions)]
+
+
+def record_text(record: Record) -> str:
+    """An annotation in a few words: `3 regions`, and what was chosen for the whole recording."""
+    whole = whole_choices(record)
+    others = len(record["result"]) - len(whole)
+    text = [plural(others, "region")] if others or not whole else []
+    return ", ".join(text + [label for item in whole for label in item_labels(item, whole=True)])
 
 
 def region_value(item: Item) -> dict[str, Any]:
@@ -108,7 +137,7 @@ def item_text(item: Item) -> str:
 
 def label_text(item: Item) -> str:
     """The labels on a region."""
-    return ", ".join(region_labels(item)) or "(no label)"
+    return ", ".join(item_labels(item)) or "(no label)"
 
 
 def span_text(item: Item) -> str:
@@ -129,9 +158,19 @@ def beside_text(item: Item) -> str:
 def _regions(record: Record | None) -> dict[str, Item]:
     if record is None or record.get("was_cancelled"):
         return {}
-    # Relations and choices stand beside the regions and have no label.
+    # Relations, texts and choices on regions stand beside them and have no label.
     found = [item for item in record["result"] if item.get("type") == "timeserieslabels"]
     return {str(item.get("id", index)): item for index, item in enumerate(found)}
+
+
+def _choices(record: Record | None) -> dict[str, set[str]]:
+    """What was chosen for the whole recording, by control tag."""
+    if record is None or record.get("was_cancelled"):
+        return {}
+    found: dict[str, set[str]] = defaultdict(set)
+    for item in whole_choices(record):
+        found[str(item.get("from_name"))].update(item_labels(item, whole=True))
+    return found
 
 
 def signed(counts: Counter[str]) -> str:
@@ -157,7 +196,7 @@ def message(labels: LabelChanges, series: Counter[str], others: Iterable[str]) -
         parts.append(f"labels: {signed(labels.regions)} in {plural(len(labels.series), 'series')}")
     elif labels.annotations:
         total = plural(labels.annotations.total(), "annotation")
-        parts.append(f"labels: {total} without a region changed in {plural(len(labels.series), 'series')}")
+        parts.append(f"labels: {total} without a label changed in {plural(len(labels.series), 'series')}")
     if series:
         parts.append(f"series: {signed(series)}")
     if not parts:

@@ -1,4 +1,4 @@
-"""Three-way merge of one annotation, region by region.
+"""Three-way merge of one annotation, by region, and by control tag where the whole recording is asked about.
 
 Two people who each move another region of the same annotation are no conflict; two who move the same one are. The
 merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from storage.merge import OPEN, OURS, THEIRS, Combine, Conflict, Settlement
@@ -77,7 +78,8 @@ class _Pick:
         return self._one(f"{self.our['id']}.{name}", name, *values)
 
     def result(self) -> list[Item]:
-        was, our, their = (items(side.get("result", ())) for side in (self.was, self.our, self.their))
+        results = [side.get("result", []) for side in (self.was, self.our, self.their)]
+        was, our, their = (items(result, marked(*results)) for result in results)
         contested = self._contested(was, our, their)
         given_up = {name for name, side in contested.items() if not side}
         merged = {}
@@ -86,8 +88,7 @@ class _Pick:
             if kind != "relation" and first in contested:
                 item = contested[first].get(key)
             else:
-                name = f"{self.our['id']}/{item_name(key)}"
-                item = self._one(name, f"region {item_name(key)}", was.get(key), our.get(key), their.get(key))
+                item = self._item(key, was.get(key), our.get(key), their.get(key))
             if item is not None and not (kind == "relation" and given_up & {first, second}):
                 merged[key] = item
         self.conflicts.sort(key=lambda conflict: conflict.name)
@@ -103,13 +104,29 @@ class _Pick:
         found = {}
         for name in sorted(before.keys() & (here.keys() ^ there.keys())):
             group, kept = before[name], here.get(name) or there[name]
-            if kept == group and not _related(name, was, our if name in here else their):
+            if _all_said(kept) == _all_said(group) and not _related(
+                name, was, our if name in here else their
+            ):
                 continue
             keys = sorted(group.keys() | kept.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
             shown = next((key for key in keys if group.get(key) != kept.get(key)), keys[0])
             values = (side.get(name, {}).get(shown) for side in (before, here, there))
             side = self._settle(f"{self.our['id']}/{item_name(keys[0])}", f"region {name}", *values)
             found[name] = (there if side == THEIRS else here).get(name, {})
+        return found
+
+    def _item(
+        self, key: tuple[str, ...], was: Item | None, our: Item | None, their: Item | None
+    ) -> Item | None:
+        """An item that stands for itself. A choice that is made anew has another id and may say what it said."""
+        if our != their and was not in (our, their):
+            before, here, there = map(_said, (was, our, their))
+            if our and their and here == there:
+                return min(our, their, key=lambda side: str(side.get("id")))
+            if before in (here, there):
+                return our if before == there else their
+        name = item_name(key)
+        found: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
         return found
 
     def _one(self, name: str, what: str, was: Any, our: Any, their: Any) -> Any:
@@ -136,20 +153,58 @@ def _by_region(found: Items) -> dict[str, Items]:
     return dict(groups)
 
 
+def _said(item: Item | None) -> Item | None:
+    """An item without its id, which what was chosen for the whole recording loses when it is chosen again."""
+    return item and {**item, "id": ""}
+
+
+def _all_said(group: Items) -> dict[tuple[str, ...], Item | None]:
+    return {key: _said(item) for key, item in group.items()}
+
+
 def _related(name: str, was: Items, now: Items) -> bool:
     """Whether a relation of this region is new or changed."""
     return any(key[0] == "relation" and name in key[1:3] and was.get(key) != now[key] for key in now)
 
 
-def items(result: list[Item]) -> Items:
-    """The items of a result by what they are: choices and texts on a region have its id, relations have none."""
+def marked(*results: list[Item]) -> frozenset[str]:
+    """Ids of the regions in these versions of a result."""
+    return frozenset(
+        str(item.get("id")) for result in results for item in result if item.get("type") == "timeserieslabels"
+    )
+
+
+def of_whole(item: Item, regions: Collection[str]) -> bool:
+    """Whether it is a choice for the whole recording: it has no times, and no region beside it has its id."""
+    value = item.get("value")
+    timeless = isinstance(value, dict) and "start" not in value
+    return timeless and item.get("type") == "choices" and str(item.get("id")) not in regions
+
+
+def place(item: Item, regions: Collection[str]) -> str:
+    """What an item is said of: the id of its region, or the control tag that asks about the whole recording.
+
+    An annotation answers such a tag once, and Label Studio gives an answer that was taken back and made anew
+    another id.
+    """
+    tag = item.get("from_name") if of_whole(item, regions) else None
+    return str(tag or item.get("id"))
+
+
+def items(result: list[Item], regions: Collection[str] | None = None) -> Items:
+    """The items of a result by what they are: choices and texts on a region have its id, relations have none.
+
+    Args:
+        regions: ids of all regions in the versions that are compared; by default those of this one.
+    """
+    regions = marked(result) if regions is None else regions
     found: Items = {}
     for item in result:
         if item.get("type") == "relation":
             ends = (str(item.get("from_id")), str(item.get("to_id")))
             key: tuple[str, ...] = ("relation", *ends)
         else:
-            key = (str(item.get("type")), str(item.get("id")), str(item.get("from_name")))
+            key = (str(item.get("type")), place(item, regions), str(item.get("from_name")))
         again = 0
         while (*key, str(again)) in found:
             again += 1
@@ -158,7 +213,8 @@ def items(result: list[Item]) -> Items:
 
 
 def item_name(key: tuple[str, ...]) -> str:
-    """What an item is called in conflicts and differences: its region's id, and what it is beside a region."""
+    """What an item is called in conflicts and differences: its region's id, and what it is beside a region; a choice
+    for the whole recording by its control tag, as in `label:choices`."""
     kind, first, second, again = key
     name = f"{first}-{second}" if kind == "relation" else first
     kinds = "" if kind == "timeserieslabels" else f":{kind}"

@@ -9,9 +9,9 @@ from typing import Any
 
 from storage import labels as snapshots
 from storage import snapshot
-from storage.history import region_labels
+from storage.history import item_labels, record_labels
 from storage.merge import Change
-from storage.record_merge import Item
+from storage.record_merge import Item, marked, of_whole, place
 from storage.repository import Repository
 from storage.snapshot import Record
 
@@ -23,7 +23,7 @@ class Part:
     Attributes:
         series: keys, or patterns such as `user01*`.
         annotators: e-mail addresses, or patterns.
-        labels: regions that have, or had, one of these labels.
+        labels: regions, or choices for the whole recording, that have, or had, one of these labels.
     """
 
     series: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ def unmatched(repository: Repository, hashes: Iterable[str], part: Part) -> list
 
 def _is_like(record: Record, option: str, value: str) -> bool:
     if option == "label":
-        return any(value in region_labels(item) for item in record["result"])
+        return value in record_labels(record)
     return fnmatchcase(record[option], value)
 
 
@@ -95,44 +95,45 @@ def _edits(new: bytes, old: bytes, part: Part) -> Iterator[tuple[str, Record | N
 def turned(change: Change[Record], part: Part) -> Record | None:
     """What one annotation becomes, of `before`, which it is now, and `after`, which it was.
 
-    An annotation that was not there then goes where no region is left on it: empty, it would say "nothing here".
+    An annotation that was not there then goes where no label is left on it: empty, it would say "nothing here".
     """
     now, then = change.before, change.after
     if not part.takes(now or then or {}):
         return now
     if not part.labels:
         return then
-    touched = {str(item.get("id")) for side in (now, then) for item in _items(side) if _labeled(item, part)}
-    result = _result(_items(now), _items(then), touched)
+    result = _result(_items(now), _items(then), part)
     if result == _items(now):
         return now
-    if not any(region_labels(item) for item in result) and (now is None or then is None):
-        return None
     record: dict[str, Any] = {**(now or then or {}), "result": result}
+    if not record_labels(record) and (now is None or then is None):
+        return None
     return then if then is not None and snapshot.same(record, then) else record
 
 
-def _result(now: list[Item], then: list[Item], touched: set[str]) -> list[Item]:
-    """Items of now, those that are touched as they were then, in place; relations to what is gone go too."""
+def _result(now: list[Item], then: list[Item], part: Part) -> list[Item]:
+    """Items of now, those of the part as they were then, in place; relations to what is gone go too."""
+    regions = marked(now, then)
+    touched = {
+        place(item, regions)
+        for item in (*now, *then)
+        if set(item_labels(item, of_whole(item, regions))) & set(part.labels)
+    }
     old: dict[str, list[Item]] = {}
     for item in then:
-        if str(item.get("id")) in touched:
-            old.setdefault(str(item.get("id")), []).append(item)
+        if place(item, regions) in touched:
+            old.setdefault(place(item, regions), []).append(item)
     result: list[Item] = []
     for item in now:
-        name = str(item.get("id"))
+        name = place(item, regions)
         result += old.pop(name, []) if name in touched else [item]
     result += [item for items in old.values() for item in items]
-    gone = touched - {str(item.get("id")) for item in result}
+    gone = touched - {place(item, regions) for item in result}
     return [item for item in result if not gone & {str(item.get("from_id")), str(item.get("to_id"))}]
 
 
 def _items(record: Record | None) -> list[Item]:
     return list(record["result"]) if record else []
-
-
-def _labeled(item: Item, part: Part) -> bool:
-    return bool(set(region_labels(item)) & set(part.labels))
 
 
 def _among(value: str, patterns: tuple[str, ...]) -> bool:

@@ -93,7 +93,7 @@ def test_git_merges_labels_by_region(past: Past) -> None:
     )
     past.label([record("one", 1, (0.1, 0.5, "walk"), (0.9, 0.9, "run"))])
     status, said = past.merge_walks()
-    assert (status, "data/labels.dvc: +1 ~1 regions came in" in said) == (0, True)
+    assert (status, "data/labels.dvc: +1 ~1 labels came in" in said) == (0, True)
     assert held(past) == {"one": [(0.1, 0.7, "walk"), (0.9, 0.9, "run")], "three": [(5, 6, "run")]}
     assert not (past.root / "data/labels").exists()
     there = past.repository.labels_at("HEAD")
@@ -215,7 +215,7 @@ def test_a_merge_reads_the_shards_that_differ(past: Past, monkeypatch: pytest.Mo
     merged = drivers.merge_files(
         past.repository, *(path.with_name(name) for name in ("base", "ours", "theirs")), "data/labels.dvc"
     )
-    assert (merged.open, merged.note) == ([], "~1 regions came in")
+    assert (merged.open, merged.note) == ([], "~1 labels came in")
     assert len([md5 for md5 in read if not md5.endswith(".dir")]) == 6
 
 

@@ -149,7 +149,7 @@ def test_show_names_every_region(past: Past) -> None:
         "two",
         "  * annotation deleted                   ben@example.com  2-373870",
         "  - run  1 .. 2                          ben@example.com  2-373870/a",
-        "~2 -1 regions in 3 annotations of 3 series",
+        "~2 -1 labels in 3 annotations of 3 series",
     ]
 
 
@@ -183,16 +183,16 @@ def test_diff_of_the_work_tree(past: Past) -> None:
         "  * no longer skipped  ann@example.com  1-4c63c0",
         "three",
         "  * ground truth       ann@example.com  3-f67da9",
-        "+2 regions in 2 annotations of 2 series",
+        "+2 labels in 2 annotations of 2 series",
     ]
-    assert diff(past.repository, "HEAD~1").lines()[-1] == "no region in 1 annotation of 1 series"
+    assert diff(past.repository, "HEAD~1").lines()[-1] == "no label in 1 annotation of 1 series"
 
 
 def test_diff_counted_and_filtered(past: Past) -> None:
     found = diff(past.repository, "HEAD~2", "HEAD~1")
     assert found.lines(stat=True) == [
         "  one              ~2",
-        "  three            no region",
+        "  three            no label",
         "  two              -1",
         "by label",
         "  run              ~1 -1",
@@ -200,13 +200,13 @@ def test_diff_counted_and_filtered(past: Past) -> None:
         "by annotator",
         "  ann@example.com  ~2",
         "  ben@example.com  -1",
-        "~2 -1 regions in 3 annotations of 3 series",
+        "~2 -1 labels in 3 annotations of 3 series",
     ]
     by_label = diff(past.repository, "HEAD~2..HEAD~1", wanted=Wanted(label="knock"))
     assert by_label.lines() == [
         "one",
         "  ~ knock -> run  at 0.9  ann@example.com  1-4c63c0/b",
-        "~1 region in 1 annotation of 1 series",
+        "~1 label in 1 annotation of 1 series",
     ]
     by_person = diff(past.repository, "HEAD~2", "HEAD~1", Wanted(annotator="ben@*"))
     assert [found.series for found in by_person.differences] == ["two"]
@@ -252,11 +252,11 @@ def test_test_scores_stand_side_by_side(past: Past) -> None:
 
 def test_tags_name_labels(past: Past) -> None:
     made = tag(past.repository, "before-ben", "HEAD~2")
-    assert made.counts == "labels: 3 regions in 2 annotations of 2 series"
+    assert made.counts == "labels: 3 in 2 annotations of 2 series"
     past.git("tag", "plain", "HEAD")
     past.git("tag", "too-old", "HEAD~3")
     assert [(each.name, each.counts or each.subject) for each in tags(past.repository)] == [
-        ("before-ben", "labels: 3 regions in 2 annotations of 2 series"),
+        ("before-ben", "labels: 3 in 2 annotations of 2 series"),
         ("plain", "labels: -2 in 1 series"),
     ]
     body = past.git("tag", "--list", "--format=%(contents:body)", "before-ben").split("\n")

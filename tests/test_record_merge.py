@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.merge import OPEN, Conflict, Settlement
-from storage.record_merge import items, merge_records
+from storage.record_merge import items, marked, merge_records
 from storage.snapshot import Record, same
 
 Item = dict[str, Any]
@@ -64,7 +64,11 @@ def merged(base: list[Item], ours: list[Item], theirs: list[Item]) -> tuple[list
 
 A, B, C = region("a"), region("b", 3), region("c", 5)
 A2, A3, B2 = region("a", 1.5), region("a", 1.7, "run"), region("b", 3.5)
-WORD, WORDS = choice("q", "good"), choice("q", "bad")
+WORD, WORDS, MAYBE = (choice("q", word) for word in ("good", "bad", "maybe"))
+AGAIN, ANEW = (
+    choice("r", "good"),
+    choice("r", "maybe"),
+)  # taken back in Label Studio, and chosen again or otherwise
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,18 @@ WORD, WORDS = choice("q", "good"), choice("q", "bad")
         pytest.param([A, B], [B, A], [A, B], [B, A], [], id="put in another order by one"),
         pytest.param([A, B], [B, A], [A2, B], [B, A2], [], id="reordered here, moved there"),
         pytest.param([A, WORD], [A2, WORD], [A, WORDS], [A2, WORDS], [], id="a region and a choice"),
-        pytest.param([A, WORD], [A, WORDS], [A], [A, WORDS], ["7-abcdef/q:choices"], id="a choice"),
+        pytest.param([A, WORD], [A, WORDS], [A], [A, WORDS], ["7-abcdef/quality:choices"], id="a choice"),
+        pytest.param([WORD], [WORD], [WORDS], [WORDS], [], id="a choice, on one side"),
+        pytest.param([WORD], [WORDS], [MAYBE], [WORDS], ["7-abcdef/quality:choices"], id="a choice, on both"),
+        pytest.param([], [WORD], [ANEW], [WORD], ["7-abcdef/quality:choices"], id="chosen on both"),
+        pytest.param([WORD], [ANEW], [WORDS], [ANEW], ["7-abcdef/quality:choices"], id="chosen anew, and another"),
+        pytest.param([WORD], [AGAIN], [WORDS], [WORDS], [], id="taken back and chosen again, and another"),
+        pytest.param([WORD], [ANEW], [ANEW | {"id": "p"}], [ANEW | {"id": "p"}], [], id="the same on both, anew"),
+        pytest.param([WORD], [AGAIN], [], [], [], id="chosen again, and taken back"),
+        pytest.param(
+            [WORD], [WORDS], [WORD, choice("m", "gay", "mood")], [WORDS, choice("m", "gay", "mood")],
+            [], id="two tags",
+        ),
         pytest.param(
             [A, text("n", "x")], [A, text("n", "x", "y")], [A, text("n", "z")],
             [A, text("n", "x", "y")], ["7-abcdef/n:textarea"], id="a text",
@@ -237,8 +252,8 @@ def test_what_one_side_changed_alone_is_taken(base: Record, a: Record) -> None:
 def test_nothing_is_lost(base: Record, a: Record, b: Record) -> None:
     found, conflicts = merge_records(base, a, b)
     assert found is not None
-    was, ours, theirs = (items(side["result"]) for side in (base, a, b))
-    there = items(found["result"])
+    regions = marked(*(side["result"] for side in (base, a, b)))
+    was, ours, theirs, there = (items(side["result"], regions) for side in (base, a, b, found))
     open_ = {conflict.name for conflict in conflicts}
     for key in was.keys() | ours.keys() | theirs.keys():
         one, other = (ours, theirs) if theirs.get(key) == was.get(key) else (theirs, ours)

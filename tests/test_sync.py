@@ -51,7 +51,7 @@ def test_labels_become_label_commits_in_words(lab: Lab) -> None:
     lab.project.studio.delete_annotation(first)
     assert lab.sync().subject == "labels: -2 in 1 series"
     lab.annotate("three")
-    assert lab.sync().subject == "labels: 1 annotation without a region changed in 1 series"
+    assert lab.sync().subject == "labels: 1 annotation without a label changed in 1 series"
     lab.annotate("one", was_cancelled=True)
     lab.sync()
     records = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from storage.differences import Wanted
 
 Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
-Label = Annotated[str, typer.Option("--label", help="Only regions that have or had this label.")]
+Label = Annotated[str, typer.Option("--label", help="Only what has, or had, this label.")]
 Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of this person, or a pattern.")]
 
 
@@ -53,7 +53,7 @@ def show(
     revision: Annotated[str, typer.Argument(help="Any git revision; its labels are meant.")] = "HEAD",
     as_json: Json = False,
 ) -> None:
-    """Show one label commit: who made it, its region changes, the best model beside it.
+    """Show one label commit: who made it, its label changes, the best model beside it.
 
     Example: labeltrail show HEAD~1
     """
@@ -69,7 +69,7 @@ def show(
 def diff(
     before: Annotated[str, typer.Argument(metavar="[A]", help="A revision; without it HEAD.")] = "",
     after: Annotated[str, typer.Argument(metavar="[B]", help="Another; without it the work tree.")] = "",
-    stat: Annotated[bool, typer.Option("--stat", help="Counts instead of regions.")] = False,
+    stat: Annotated[bool, typer.Option("--stat", help="Counts only.")] = False,
     series: Series = "",
     label: Label = "",
     annotator: Annotator = "",

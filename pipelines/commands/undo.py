@@ -19,7 +19,7 @@ def rollback(
         Several, typer.Option(help="Only these series: a key or a pattern; may be repeated.")
     ] = None,
     annotator: Annotated[Several, typer.Option(help="Only annotations of this person, or a pattern.")] = None,
-    label: Annotated[Several, typer.Option(help="Only regions that have, or had, this label.")] = None,
+    label: Annotated[Several, typer.Option(help="Only what has, or had, this label.")] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:

@@ -188,7 +188,7 @@ def teach(
         raise ValueError("a table without y columns teaches nothing")
     plan = Plan(**settings.classifier_plan())
     question = Question(table.task, table.labels, (CHANNEL,), table.columns)
-    with bar("training") as advance:
+    with bar("training", plan.epochs) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
             advance(description=f"training, loss {epoch.loss:.3f}")

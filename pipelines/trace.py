@@ -19,7 +19,7 @@ from storage.labels import records
 from storage.lineage import Lineage, Model
 from storage.project import Project
 
-VERSION = re.compile(r"^[a-z]+-[0-9a-f]{7}-([0-9a-f]{8})$")
+VERSION = re.compile(r"^[a-z-]+-[0-9a-f]{7}-([0-9a-f]{8})$")
 HASH = re.compile(r"^[0-9a-f]{6,32}$")
 SHOWN = 12  # lines of a long list in the text; `--json` has all
 
@@ -92,7 +92,7 @@ def _prediction(project: Project, thing: str) -> Trace | None:
         "series": task.data.get("series"),
         "model version": found["model_version"],
         "score": found["score"],
-        "regions": len(found["result"]),
+        "says": record_text(found),
     }
     matched = VERSION.match(str(found["model_version"]))
     models = [m for m in _models(project) if matched and m.hash.startswith(matched[1])]
@@ -125,7 +125,7 @@ def _annotation(project: Project, thing: str) -> Trace | None:
                 "id": record["id"],
                 "series": record["series"],
                 "annotator": record["annotator"],
-                "regions": len(record["result"]),
+                "says": record_text(record),
                 "updated_at": record.get("updated_at"),
             }
             users = [m for m in _models(project) if record["id"] in m.annotations.get(record["series"], ())]

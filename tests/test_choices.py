@@ -15,6 +15,7 @@ from pipelines.rollback import rollback
 from pipelines.show import show
 from pipelines.sync import Options, sync
 from pipelines.tag import tag
+from pipelines.trace import trace
 from storage import conflicts, export, history, label_config
 from storage.differences import Wanted, difference
 from storage.errors import ConflictError, InputError
@@ -210,6 +211,7 @@ def test_choices_become_label_commits_and_go_back(beats: Lab) -> None:
     who = studio.whoami()
     body = beats.project.repository.git("show", "--no-patch", "--format=%b", first.commit).split("\n")
     assert body[:3] == ["Annotations: +1", "Label: normal +1", f"Annotator: {who} +1"]
+    assert trace(beats.project, record_id(beats)).facts["says"] == "normal"
 
     studio.update_annotation(made, result=[choice("abnormal", name="r")])
     second = beats.sync()

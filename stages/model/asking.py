@@ -1,0 +1,71 @@
+"""Asks a classifier about whole recordings, those it can be asked about; the others are named with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.model.classifier import Classifier
+
+# Recordings that are in memory at once.
+PART = 256
+
+Recording = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a model says of recordings.
+
+    Attributes:
+        keys: of the series it was asked about, in their order.
+        probabilities, decided: (series, classes): chance of each class, and whether the model says it.
+        unfit: of each series it cannot be asked about the reason.
+    """
+
+    keys: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    decided: NDArray[np.bool_]
+    unfit: dict[str, str]
+
+
+def ask(model: Classifier, recordings: Iterable[tuple[str, Recording]]) -> Asked:
+    """Ask about each recording as if it were alone.
+
+    Args:
+        model: the classifier.
+        recordings: series key and values (timepoints, channels); they are read as they are needed.
+    """
+    keys: list[str] = []
+    unfit: dict[str, str] = {}
+    found: list[NDArray[np.float32]] = [np.empty((0, len(model.question.labels)), np.float32)]
+    fit = _fitting(model, recordings, unfit)
+    while part := list(islice(fit, PART)):
+        keys += [key for key, _ in part]
+        found.append(model.probabilities(np.stack([values.T for _, values in part])))
+    probabilities = np.concatenate(found)
+    return Asked(tuple(keys), probabilities, model.decide(probabilities), unfit)
+
+
+def _fitting(
+    model: Classifier, recordings: Iterable[tuple[str, Recording]], unfit: dict[str, str]
+) -> Iterator[tuple[str, Recording]]:
+    """Those that can be asked about; the reasons of the others go to `unfit`."""
+    for key, values in recordings:
+        why = why_unfit(values, model.length)
+        if why:
+            unfit[key] = why
+        else:
+            yield key, values
+
+
+def why_unfit(values: Recording, length: int) -> str:
+    """Why a model of series of `length` timepoints cannot be asked about this one; "" where it can."""
+    if len(values) != length:
+        return f"it has {len(values):,} timepoints, the model takes {length:,}"
+    missing = int(np.count_nonzero(np.isnan(values)))
+    return f"it lacks {missing:,} number{'s' * (missing > 1)}" if missing else ""

@@ -1,0 +1,95 @@
+"""How well chances put the series that are something before those that are not: ROC and precision-recall curves.
+
+Series are taken by their chance, the highest first; those of the same chance come together, for nothing tells them
+apart. After each step the curves have a point: of the series that are none of it the share that was taken and of
+those that are it the share that was (ROC; Fawcett, An introduction to ROC analysis, 2006), and of those taken the
+share that is right (precision-recall). The area under ROC is 0.5 for chances that say nothing; average precision
+is the mean precision over the steps of recall, without interpolation, and for such chances the share of the class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+POINTS = 200  # of a curve, at most
+Numbers = NDArray[np.float64]
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What has been taken after each step, (draws, steps), in how often series count: right ones and wrong ones."""
+
+    right: Numbers
+    wrong: Numbers
+
+
+def steps(truth: NDArray[np.bool_], chances: NDArray[np.floating], weights: Numbers) -> Steps:
+    """Take series by their chance.
+
+    Args:
+        truth, chances: (series,), of one class.
+        weights: (draws, series), how often each series counts in each draw.
+    """
+    order = np.argsort(-chances, kind="stable")
+    taken, is_it = chances[order], truth[order]
+    last = np.flatnonzero(np.append(taken[1:] != taken[:-1], True))
+    right, wrong = (np.cumsum(weights[:, order] * mask, axis=1)[:, last] for mask in (is_it, ~is_it))
+    return Steps(right, wrong)
+
+
+def roc_areas(taken: Steps) -> Numbers:
+    """Area under ROC of each draw, (draws,); NaN where all series are of one kind."""
+    right, wrong = (_from_zero(part) for part in (taken.right, taken.wrong))
+    area = (np.diff(wrong) * (right[:, 1:] + right[:, :-1]) / 2).sum(1)
+    return _divide(area, right[:, -1] * wrong[:, -1])
+
+
+def average_precisions(taken: Steps) -> Numbers:
+    """Average precision of each draw, (draws,); NaN where all series are of one kind."""
+    gained = np.diff(_from_zero(taken.right))
+    precision = taken.right / np.maximum(taken.right + taken.wrong, 1)
+    return _divide((gained * precision).sum(1), taken.right[:, -1] * (taken.wrong[:, -1] > 0))
+
+
+def roc_points(truth: NDArray[np.bool_], chances: NDArray[np.floating]) -> Points:
+    """(share of the others that is taken, share of the class that is taken), from (0, 0) to (1, 1).
+
+    None where all series are of one kind.
+    """
+    taken = steps(truth, chances, np.ones((1, len(truth))))
+    right, wrong = _from_zero(taken.right)[0], _from_zero(taken.wrong)[0]
+    if not right[-1] or not wrong[-1]:
+        return ()
+    return _thinned(wrong / wrong[-1], right / right[-1])
+
+
+def precision_points(truth: NDArray[np.bool_], chances: NDArray[np.floating]) -> Points:
+    """(recall, precision) after each step; none where no series is of the class."""
+    taken = steps(truth, chances, np.ones((1, len(truth))))
+    right, wrong = taken.right[0], taken.wrong[0]
+    if not right[-1]:
+        return ()
+    return _thinned(right / right[-1], right / (right + wrong))
+
+
+def _from_zero(counts: Numbers) -> Numbers:
+    return np.concatenate([np.zeros((len(counts), 1)), counts], axis=1)
+
+
+def _divide(values: Numbers, by: Numbers) -> Numbers:
+    shares: Numbers = np.divide(values, by, out=np.full(len(values), np.nan), where=by > 0)
+    return shares
+
+
+def _thinned(x: Numbers, y: Numbers) -> Points:
+    """Points to four digits: without those that lie on a line with their neighbours, then the most even ones."""
+    turns = np.ones(len(x), np.bool_)
+    turns[1:-1] = (x[1:-1] - x[:-2]) * (y[2:] - y[1:-1]) != (x[2:] - x[1:-1]) * (y[1:-1] - y[:-2])
+    kept = np.flatnonzero(turns)
+    if len(kept) > POINTS:
+        kept = kept[np.linspace(0, len(kept) - 1, POINTS).round().astype(np.intp)]
+    return tuple((round(float(a), 4), round(float(b), 4)) for a, b in zip(x[kept], y[kept], strict=True))

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from stages import params
-from stages.model.segmenter import Segmenter, misfit
+from stages.model.misfit import misfit
+from stages.model.segmenter import Segmenter
 from stages.run import run
 from stages.timeseries import bootstrap, calibration
 from stages.timeseries.gaps import stretches
@@ -227,4 +228,4 @@ def table(header: tuple[str, ...], rows: list[list[Any]]) -> bytes:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, whole="stages.classification.evaluate")

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from storage import params_file
 
 PATH = Path("params.yaml")
-Metric = Literal["event_f1", "event_macro_f1", "balanced_accuracy", "macro_f1", "worst_f1"]
+Metric = Literal[
+    "event_f1", "event_macro_f1", "balanced_accuracy", "macro_f1", "worst_f1", "accuracy", "roc_auc"
+]
 
 
 class Section(BaseModel):
@@ -111,8 +113,10 @@ class Classifier(Section):
     )
     batch_size: int = Field(ge=2, description="series for each step of the optimiser")
     epochs: int | None = Field(ge=1, description="passes over the train set; null: as many as `steps` are")
-    steps: int = Field(
-        ge=1, description="steps of the optimiser where `epochs` is null: a budget, whatever the data"
+    steps: int | None = Field(
+        ge=1,
+        description="steps of the optimiser where epochs is null; null: as many as a minute of one core allows, "
+        "3,000 at most",
     )
     label_smoothing: float = Field(
         ge=0, lt=1, description="share of a target that is given to the other classes; against being too sure"
@@ -226,7 +230,10 @@ class Evaluate(Section):
 class Promote(Section):
     """Candidate to best."""
 
-    metric: Metric = Field(description="score on the test set by which candidate and best are compared")
+    metric: Metric | None = Field(
+        description="score on the test set by which candidate and best are compared; null: event_f1 of regions, "
+        "macro_f1 of whole series"
+    )
     min_gain: float = Field(
         ge=0, lt=1, description="the candidate must be better by this much; 0: as good is enough"
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stages import params
-from stages.model.segmenter import Segmentation, Segmenter, misfit
+from stages.model.misfit import misfit
+from stages.model.segmenter import Segmentation, Segmenter
 from stages.run import run
 from stages.timeseries.gaps import cut, stretches
 from stages.timeseries.times import Times, row_to_time
@@ -27,7 +28,7 @@ def main() -> None:
     resting = checkpoint.read(provenance.BEST)
     check_fits(resting, config)
     name = provenance.read(provenance.BEST).model
-    keys = choose_series(settings.predict.series)
+    keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
     count = predictions.write(predict_all(model, name, keys, config, settings.ingest.gap))
     print(f"{count} series predicted by model {name[:8]}")
@@ -44,15 +45,6 @@ def check_fits(model: checkpoint.Checkpoint, config: LabelConfig) -> None:
         raise InputError(
             "the best model does not fit the project", where="data/best", why=why, cure="dvc repro"
         )
-
-
-def choose_series(chosen: str) -> list[str]:
-    """Keys of the series to predict."""
-    keys = sorted(arrays.read_index().series)
-    if chosen == "all":
-        return keys
-    rows = sets.read()
-    return [key for key in keys if key not in rows or rows[key].set == "unassigned"]
 
 
 def predict_all(
@@ -86,4 +78,4 @@ def to_prediction(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, whole="stages.classification.predict")

@@ -27,7 +27,7 @@ from storage.provenance import BEST
 
 RECEIPT = Path("data/receipt.json")
 VERSION = 1
-OURS = re.compile(r"^[a-z]+-[0-9a-f]{7}-[0-9a-f]{8}$")
+OURS = re.compile(r"^[a-z-]+-[0-9a-f]{7}-[0-9a-f]{8}$")
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
         "version": VERSION,
         "model": origin.model,
         "labels": origin.labels,
-        "predictions": {p.series: len(p.regions) for p in found},
+        "predictions": {p.series: len(p.regions) + len(p.choices) for p in found},
     }
     write_json(RECEIPT, receipt)
     where = f"{project.studio.url}/projects/{number}/data"
@@ -98,7 +98,37 @@ def check(prediction: Prediction, config: LabelConfig) -> list[dict[str, Any]]:
                 "value": value | {"timeserieslabels": [region.label]},
             }
         )
-    return result
+    return result + check_choices(prediction, config)
+
+
+def check_choices(prediction: Prediction, config: LabelConfig) -> list[dict[str, Any]]:
+    """What a whole series is taken for as one item of `result`; its score is that of the least sure choice.
+
+    Raises:
+        InputError: a choice that the label config lacks.
+    """
+    if not prediction.choices:
+        return []
+    names = [choice.label for choice in prediction.choices]
+    strange = [name for name in names if name not in config.labels]
+    if strange:
+        where, why = (
+            f"{predictions.PATH}/{prediction.series}.json",
+            f"{strange} not in {', '.join(config.labels)}",
+        )
+        raise InputError(
+            "a predicted choice is not in the label config", where=where, why=why, cure="dvc repro"
+        )
+    return [
+        {
+            "id": "c0",
+            "from_name": config.control_tag,
+            "to_name": config.object_tag,
+            "type": "choices",
+            "score": min(choice.score for choice in prediction.choices),
+            "value": {"choices": names},
+        }
+    ]
 
 
 def _project_number(project: Project) -> int:

@@ -266,4 +266,4 @@ def ink(index: int) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, whole="stages.classification.report")

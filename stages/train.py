@@ -16,11 +16,11 @@ from stages import params
 from stages.model.batches import Example, Plan
 from stages.model.learning import Learnt, Task, learn, trial_epochs
 from stages.model.training import Epoch
+from stages.origin import of_candidate
 from stages.run import run
 from stages.timeseries.gaps import stretches
-from storage import arrays, checkpoint, dataset, label_config, provenance
+from storage import arrays, checkpoint, dataset
 from storage.errors import InputError
-from storage.files import md5
 from storage.progress import bar
 
 CURVES = Path("reports/train")
@@ -32,7 +32,7 @@ def main() -> None:
     train, validation = (load(index, name, settings.ingest.gap) for name in ("train", "validation"))
     learnt = teach(train, validation, index, settings)
     model = learnt.model.to_checkpoint(tell(learnt))
-    checkpoint.write(model, origin(model, index, settings))
+    checkpoint.write(model, of_candidate(model, index, settings))
     fitted = learnt.fit
     if learnt.refit:
         found = learnt.event_f1 or 0.0
@@ -105,24 +105,5 @@ def tell(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def origin(
-    model: checkpoint.Checkpoint, index: dataset.Index, settings: params.Params
-) -> provenance.Provenance:
-    """Where the candidate comes from."""
-    return provenance.Provenance(
-        model=model.hash(),
-        labels=index.provenance["labels"],
-        series=index.provenance["series"],
-        label_config=md5(label_config.PATH),
-        dataset=md5(dataset.PATH),
-        params={name: getattr(settings, name).model_dump() for name in ("ingest", "window", "train")},
-        annotations={
-            key: list(index.series[key].annotations)
-            for name in model.training["learnt_from"]
-            for key in index.of(name)
-        },
-    )
-
-
 if __name__ == "__main__":
-    run(main)
+    run(main, whole="stages.classification.train")

@@ -194,4 +194,4 @@ def nothing_to_learn(index: dataset.Index) -> InputError:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, whole="stages.classification.window")

@@ -17,7 +17,7 @@ from storage.files import read_json, write_json
 from storage.regions import Region
 
 PATH = Path("data/dataset")
-VERSION = 1
+VERSION = 2
 CURE = "dvc repro window"
 
 
@@ -31,13 +31,15 @@ class Entry:
         group: whom it is of.
         annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
         regions: the true regions, by start; one over a gap is there in parts, as what is predicted.
+        choices: what the whole series is, where the label config asks that.
     """
 
     rows: int
     set: str
     group: str
     annotations: tuple[str, ...]
-    regions: tuple[Region, ...]
+    regions: tuple[Region, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,11 @@ class Index:
     """`index.json`.
 
     Attributes:
-        labels: class names; target k is `labels[k - 1]`, target 0 is background.
+        labels: class names; of timepoints target k is `labels[k - 1]`, target 0 is background.
         instants: the labels that stand for instants; all others stand for ranges.
         instant_tolerance: timepoints before and after an instant that are taught as that instant.
-        size: timepoints in a window. A series may be shorter: the rest is padding.
+        size: timepoints in a window. A series may be shorter: the rest is padding. Where whole series are classified,
+            a window is a series, and all have this length.
         stride: timepoints from one window of a series to the next.
         windows: by set, (series key, start), in order.
         left_out: what was not used, and why, in words.
@@ -94,6 +97,7 @@ def _to_json(index: Index) -> dict[str, Any]:
             "group": entry.group,
             "annotations": entry.annotations,
             "regions": [region.to_json() for region in entry.regions],
+            "choices": entry.choices,
         }
         for key, entry in index.series.items()
     }
@@ -127,6 +131,7 @@ def read_index(path: Path = PATH) -> Index:
             entry["group"],
             tuple(entry["annotations"]),
             tuple(Region.from_json(region) for region in entry["regions"]),
+            tuple(entry["choices"]),
         )
         for key, entry in value["series"].items()
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from storage.files import fresh_folder, read_json, write_json
 
 PATH = Path("data/predictions")
-VERSION = 1
+VERSION = 2
 CURE = "dvc repro predict"
 
 
@@ -36,15 +36,24 @@ class PredictedRegion:
 
 
 @dataclass(frozen=True)
+class PredictedChoice:
+    """What a model takes a whole series for, and the chance that it is, 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What one model says about one series.
 
     Attributes:
         series: series key.
         model: hash of the model.
-        score: mean chance, over all timepoints, that what was decided is right, 0 to 1.
+        score: mean chance, over all timepoints (or choices), that what was decided is right, 0 to 1.
         uncertainty: mean entropy of the class probabilities, 0 (sure) to 1 (no idea).
         regions: by start; empty where all is background.
+        choices: in the order of the label config; empty where regions are asked for, or nothing is so.
     """
 
     series: str
@@ -52,6 +61,7 @@ class Prediction:
     score: float
     uncertainty: float
     regions: tuple[PredictedRegion, ...]
+    choices: tuple[PredictedChoice, ...] = ()
 
 
 def write(predictions: Iterable[Prediction], path: Path = PATH) -> int:
@@ -78,4 +88,5 @@ def read(key: str, path: Path = PATH) -> Prediction:
     value = read_json(path / f"{key}.json", VERSION, CURE)
     value.pop("version")
     value["regions"] = tuple(PredictedRegion(**region) for region in value["regions"])
+    value["choices"] = tuple(PredictedChoice(**choice) for choice in value["choices"])
     return Prediction(**value)

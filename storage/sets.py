@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,3 +116,11 @@ def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
         name = then[series].set if series in then else row.set
         rows[series] = replace(row, set=homes.get(row.group, name) if name != UNASSIGNED else name)
     return rows
+
+
+def of_interest(keys: Iterable[str], chosen: str) -> list[str]:
+    """The series that are predicted: `all`, or those that are `unassigned`."""
+    if chosen == "all":
+        return list(keys)
+    rows = read()
+    return [key for key in keys if key not in rows or rows[key].set == "unassigned"]

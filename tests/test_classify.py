@@ -287,11 +287,11 @@ def test_the_commands_in_a_folder_that_is_no_project(
 @pytest.mark.skipif(not FG.exists(), reason="the shared data is not there")
 def test_the_published_sample(tmp_path: Path) -> None:
     params = ("epochs=5", "batch-size=64", "hidden-size=8", "filters-1=4", "filters-2=4", "filters-3=4")
-    kernels = ("kernel-size-1=3", "kernel-size-2=3", "kernel-size-3=3", "lr=.02")
+    kernels = ("kernel-size-1=3", "kernel-size-2=3", "kernel-size-3=3")
     classify.train(FG / "train.csv", tmp_path / "m", valid=FG / "valid.csv", overrides=(*params, *kernels))
     classify.predict(tmp_path / "m", FG / "test_data.csv", tmp_path / "out.csv")
     answers = np.genfromtxt(tmp_path / "out.csv", delimiter=",", skip_header=1)
     truth = np.genfromtxt(FG / "test_labels.csv", delimiter=",", skip_header=1)
     theirs = rows(FG / "batch_predictions.csv")[0]
     assert rows(tmp_path / "out.csv")[0] == theirs
-    assert (answers[:, :3] == truth).all(1).mean() > 0.96
+    assert (answers[:, :3] == truth).all(1).mean() > 0.98

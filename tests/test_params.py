@@ -99,7 +99,8 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
         "enough_worst_f1, batch_size, min_batches, learning_rate, weight_decay, front_end, hidden_size, "
         "dropout, class_weights, flip, splice, shuffle, refit, draft, device, seed, classifier",
         "  - evaluate is missing: Candidate to scores.",
-        "  - promote.metric is missing: score on the test set by which candidate and best are compared",
+        "  - promote.metric is missing: score on the test set by which candidate and best are compared; null: "
+        "event_f1 of regions, macro_f1 of whole series",
         "  - predict.series is 'some': it must be 'all' or 'unassigned'; which series: all, or only those "
         "without a set",
     ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stages import ingest, predict, promote, train, window
+from stages import gate, ingest, predict, promote, train, window
 from stages.run import run
 from storage import checkpoint, label_config, predictions
 from storage import provenance as provenances
@@ -139,7 +141,7 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
     with pytest.raises(InputError, match="does not fit the project"):
         predict.main()
     run_all()
-    verdict = json.loads(promote.VERDICT.read_text())
+    verdict = json.loads(gate.VERDICT.read_text())
     assert verdict["reason"] == "the best model no longer fits: its labels are A, B; the project's are B, A"
     assert checkpoint.read(provenances.BEST).labels == ("B", "A")
 
@@ -151,18 +153,23 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     write_params(train={**QUICK["train"], "seed": 1})
     train.main()
     marks = {checkpoint.model_hash(provenances.CANDIDATE): 0.4, checkpoint.model_hash(provenances.BEST): 0.5}
-    monkeypatch.setattr(promote, "measure", lambda model, *_: marks[model.hash()])
+    rules = promote.rules
+
+    def marked(*given: Any) -> gate.Rules:
+        return replace(rules(*given), measure=lambda model: marks[model.hash()])
+
+    monkeypatch.setattr(promote, "rules", marked)
     promote.main()
-    verdict = json.loads(promote.VERDICT.read_text())
+    verdict = json.loads(gate.VERDICT.read_text())
     assert verdict["verdict"] == "kept"
     assert verdict["reason"] == "on the test set its event_f1 of 0.4000 is worse than the best model's 0.5000"
     assert md5(Path("before")) == md5(provenances.BEST)
     marks[checkpoint.model_hash(provenances.CANDIDATE)] = 0.6
     promote.main()
-    assert json.loads(promote.VERDICT.read_text())["verdict"] == "promoted"
+    assert json.loads(gate.VERDICT.read_text())["verdict"] == "promoted"
     assert md5(provenances.CANDIDATE) == md5(provenances.BEST)
     promote.main()
-    assert json.loads(promote.VERDICT.read_text())["reason"] == "the candidate is the best model already"
+    assert json.loads(gate.VERDICT.read_text())["reason"] == "the candidate is the best model already"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +201,7 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     ],
 )
 def test_the_rule_of_promotion(candidate: float, best: float, gain: float, verdict: str, reason: str):
-    found = promote.compare("event_f1", candidate, best, gain)
+    found = gate.compare("event_f1", candidate, best, gain)
     assert (found.verdict, found.reason) == (verdict, reason)
 
 

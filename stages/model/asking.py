@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.model.classifier import Classifier
+from stages.timeseries.choice_metrics import Answers
+from stages.timeseries.choices import why_unfit
+from storage.dataset import Index
 
 # Recordings that are in memory at once.
 PART = 256
@@ -63,9 +66,8 @@ def _fitting(
             yield key, values
 
 
-def why_unfit(values: Recording, length: int) -> str:
-    """Why a model of series of `length` timepoints cannot be asked about this one; "" where it can."""
-    if len(values) != length:
-        return f"it has {len(values):,} timepoints, the model takes {length:,}"
-    missing = int(np.count_nonzero(np.isnan(values)))
-    return f"it lacks {missing:,} number{'s' * (missing > 1)}" if missing else ""
+def compare(model: Classifier, asked: Asked, index: Index) -> Answers:
+    """What the model said beside what is true, of series that are labeled."""
+    rows = [[label in index.series[key].choices for label in index.labels] for key in asked.keys]
+    truth = np.array(rows, np.bool_).reshape(-1, len(index.labels))
+    return Answers(model.question.task, index.labels, truth, asked.decided, asked.probabilities)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +28,6 @@ CHUNK, OVERLAP = 512, 128
 BATCH = 16
 # Steps whose entropy is taken at once: a recording may be long.
 BLOCK = 1 << 16
-# Sampling rates that are nearer than this are one rate, and the jitter of clocks.
-SAME_RATE = 0.02
 
 
 @dataclass(frozen=True)
@@ -151,28 +148,6 @@ def mean_entropy(probabilities: Probabilities) -> float:
     parts = (probabilities[start : start + BLOCK] for start in blocks)
     whole = -sum(float((part * np.log(part + 1e-9)).sum(dtype=np.float64)) for part in parts)
     return max(whole / len(probabilities) / float(np.log(probabilities.shape[1])), 0.0)
-
-
-def misfit(
-    checkpoint: Checkpoint, channels: Sequence[str], labels: Sequence[str], sampling_rate: float | None
-) -> str:
-    """Why a model must not speak for such recordings; "" where it may.
-
-    Args:
-        checkpoint: the model.
-        channels, labels: of the project.
-        sampling_rate: of most of its recordings; None where it is not known.
-    """
-    for what, its, ours in (
-        ("channels", checkpoint.channels, channels),
-        ("labels", checkpoint.labels, labels),
-    ):
-        if tuple(its) != tuple(ours):
-            return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
-    its_rate = checkpoint.sampling_rate
-    if its_rate and sampling_rate and not math.isclose(its_rate, sampling_rate, rel_tol=SAME_RATE):
-        return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
-    return ""
 
 
 @torch.inference_mode()

@@ -1,0 +1,73 @@
+"""Reads data/best, data/arrays, the label config and data/sets.csv; writes data/predictions.
+
+The best model says what it takes every series for, labeled or not, with the chance that it is, and how unsure it is:
+what to label next is ordered by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import params
+from stages.model.asking import Asked, ask
+from stages.model.classifier import Classifier
+from stages.model.misfit import misfit
+from stages.timeseries.choice_metrics import Answers
+from storage import arrays, checkpoint, label_config, predictions, provenance, sets
+from storage.errors import InputError
+from storage.label_config import LabelConfig
+from storage.predictions import PredictedChoice, Prediction
+from storage.progress import track
+
+
+def main() -> None:
+    """Best to predictions."""
+    config, settings = label_config.load(), params.load()
+    resting = checkpoint.read(provenance.BEST)
+    check_fits(resting, config)
+    model = Classifier.from_checkpoint(resting)
+    name = provenance.read(provenance.BEST).model
+    keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
+    asked = ask(model, ((key, arrays.values(key)) for key in track(keys, "predicting")))
+    count = predictions.write(predictions_of(model, name, asked))
+    print(f"{count} series predicted by model {name[:8]}")
+    for key, why in asked.unfit.items():
+        print(f"warning: {key} is not predicted: {why}")
+
+
+def check_fits(model: checkpoint.Checkpoint, config: LabelConfig) -> None:
+    """A model must know the project's channels, labels and sampling rate before it may speak.
+
+    Raises:
+        InputError: it does not; its names for classes would be wrong.
+    """
+    why = misfit(model, config.channels, config.labels, arrays.read_index().sampling_rate)
+    if why:
+        raise InputError(
+            "the best model does not fit the project", where="data/best", why=why, cure="dvc repro"
+        )
+
+
+def predictions_of(model: Classifier, name: str, asked: Asked) -> Iterator[Prediction]:
+    """One prediction for each series; scores to four digits: of each choice, and of all that is said together."""
+    labels = model.question.labels
+    nothing = np.zeros_like(asked.decided)
+    sure = Answers(model.question.task, labels, nothing, asked.decided, asked.probabilities).confidence
+    for row, key in enumerate(asked.keys):
+        chances, said = asked.probabilities[row], asked.decided[row]
+        choices = tuple(
+            PredictedChoice(labels[k], round(float(chances[k]), 4)) for k in np.flatnonzero(said).tolist()
+        )
+        unsure = uncertainty(chances, model.question.independent)
+        yield Prediction(key, name, round(float(sure[row]), 4), round(unsure, 4), (), choices)
+
+
+def uncertainty(chances: NDArray[np.float32], independent: bool) -> float:
+    """Entropy of an answer (classes,), 0 (sure) to 1 (no idea); of independent classes the mean of theirs."""
+    p = np.clip(chances.astype(np.float64), 1e-9, 1 - 1e-9)
+    if independent:
+        return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean())
+    return float(-(p * np.log(p)).sum() / np.log(len(p)))

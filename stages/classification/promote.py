@@ -1,0 +1,40 @@
+"""Reads data/candidate, data/dataset, data/arrays and the previous data/best; writes data/best, reports/promote.json.
+
+The gate is `stages/gate.py`; here is what it measures: how many labeled test series are taken for what they are.
+"""
+
+from __future__ import annotations
+
+from stages import gate, params
+from stages.classification.recordings import labeled
+from stages.model.classifier import Classifier
+from stages.model.misfit import misfit
+from stages.timeseries.choice_metrics import Answers, score
+from storage import dataset
+from storage.checkpoint import Checkpoint
+
+# What promotion goes by where params.yaml leaves it open.
+METRIC = "macro_f1"
+
+
+def main() -> None:
+    """Candidate to best."""
+    settings, index = params.load(), dataset.read_index()
+    metric = settings.promote.metric or METRIC
+    test = labeled(index, "test")
+
+    def measure(resting: Checkpoint) -> float | None:
+        if test is None:
+            return None
+        model = Classifier.from_checkpoint(resting)
+        found = model.probabilities(test.values)
+        answers = Answers(model.question.task, index.labels, test.targets, model.decide(found), found)
+        return gate.pick(metric, score(answers).series)
+
+    def unlike(best: Checkpoint) -> str:
+        length = best.network["length"]
+        other = f"it takes series of {length} timepoints; the project's have {index.size}"
+        why = misfit(best, index.channels, index.labels, index.sampling_rate)
+        return why or ("" if length == index.size else other)
+
+    gate.conclude(gate.Rules(metric, settings.promote.min_gain, measure, unlike))

@@ -1,0 +1,91 @@
+"""Reads data/dataset, data/arrays and the label config; writes data/candidate and reports/train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dvclive.live import Live
+
+from stages import params
+from stages.classification.recordings import labeled
+from stages.model.classifier import Question
+from stages.model.classifying import Epoch, Plan, Taught, epochs_of, learn
+from stages.model.judging import Labeled
+from stages.origin import of_candidate
+from storage import checkpoint, dataset, label_config
+from storage.errors import InputError
+from storage.progress import bar
+
+CURVES = Path("reports/train")
+
+
+def main() -> None:
+    """Dataset to candidate."""
+    settings, index = params.load(), dataset.read_index()
+    train, validation = labeled(index, "train"), labeled(index, "validation")
+    if train is None or len(train.values) < 2:
+        cure = "label more series of the train set, then: labeltrail sync; dvc repro"
+        raise InputError(
+            "a classifier needs two labeled series to learn from", where=str(dataset.PATH), cure=cure
+        )
+    question = Question(
+        label_config.load().task, index.labels, index.channels, sampling_rate=index.sampling_rate
+    )
+    taught = teach(train, validation, question, Plan(**settings.train.classifier_plan()))
+    model = taught.model.to_checkpoint(tell(taught))
+    checkpoint.write(model, of_candidate(model, index, settings))
+    print(in_words(taught))
+    if not validation:
+        print("warning: no validation set: nothing says how well it does on series it does not know")
+
+
+def teach(train: Labeled, validation: Labeled | None, question: Question, plan: Plan) -> Taught:
+    """Train; the curves go to reports/train."""
+    live: Any = Live(dir=str(CURVES), save_dvc_exp=False, report=None, dvcyaml=None)
+    with bar("training", epochs_of(plan, train)) as advance:
+
+        def on_epoch(epoch: Epoch) -> None:
+            for name, value in figures(epoch).items():
+                live.log_metric(name, round(value, 6))
+            live.next_step()
+            advance(description=f"training, loss {epoch.loss:.3f}")
+
+        taught = learn(train, validation, question, plan, on_epoch=on_epoch)
+    live.end()
+    return taught
+
+
+def figures(epoch: Epoch) -> dict[str, float]:
+    """What is drawn of an epoch, by name of the curve."""
+    found = {"train/loss": epoch.loss, "train/accuracy": epoch.accuracy}
+    if epoch.validation_loss is not None:
+        found["validation/loss"] = epoch.validation_loss
+        found["validation/accuracy"] = epoch.validation_accuracy or 0.0
+    return found
+
+
+def tell(taught: Taught) -> dict[str, Any]:
+    """`training` of model.json."""
+    result = taught.result
+    return {
+        "epochs": len(taught.history),
+        "best_epoch": result.number,
+        "kept": taught.kept,
+        "loss": result.loss,
+        "accuracy": result.accuracy,
+        "learnt_from": ["train"],
+        "validation": {"loss": result.validation_loss, "accuracy": result.validation_accuracy},
+    }
+
+
+def in_words(taught: Taught) -> str:
+    """One line about what was learnt."""
+    result = taught.result
+    whose = f"the average of the last of {len(taught.history)} epochs"
+    if taught.kept == "epoch":
+        whose = f"epoch {result.number} of {len(taught.history)}"
+    line = f"{whose}: train loss {result.loss:.3f}, accuracy {result.accuracy:.3f}"
+    if result.validation_loss is not None:
+        line += f"; validation loss {result.validation_loss:.3f}, accuracy {result.validation_accuracy:.3f}"
+    return line

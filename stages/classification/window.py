@@ -1,0 +1,139 @@
+"""Reads data/arrays, data/labels, the label config and data/sets.csv; writes data/dataset.
+
+Every labeled series gets what the whole of it is; a window is a series. The network takes series of one length and
+without holes: others are left out by name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from stages import params
+from stages.timeseries.choices import Said, what_it_is, why_unfit
+from storage import arrays, dataset, label_config, sets, snapshot
+from storage.errors import InputError
+from storage.files import fresh_folder, pointer_md5
+from storage.label_config import LabelConfig
+
+LABELS = Path("data/labels")
+LEARNT = ("train", "validation", "test")
+
+
+def main() -> None:
+    """Labels to classes of whole series."""
+    config, rule = label_config.load(), params.load().window.disagreement
+    ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
+    keys = sorted(records.keys() & ingested.series.keys())
+    length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
+    said: dict[str, Said] = {}
+    unfit: dict[str, str] = {}
+    for key in keys:
+        found = what_it_is(records[key], config, rule)
+        why = why_unfit(arrays.values(key), length) if found.annotations else ""
+        if why:
+            unfit[key] = why
+            found = replace(found, choices=(), annotations=())
+        said[key] = found
+    index = make_index(said, ingested, rows, config, length)
+    if not index.of("train"):
+        raise nothing_to_learn(index)
+    left_out = tell_left_out(said, unfit, records.keys() - ingested.series.keys())
+    warnings = tell_warnings(index, config)
+    with fresh_folder(dataset.PATH) as folder:
+        dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
+    counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
+    print(
+        f"{sum(bool(s.annotations) for s in said.values())} labeled series ({counts}) of {length} timepoints"
+    )
+    for line in (*left_out, *warnings):
+        print(line)
+
+
+def usual_length(rows: Mapping[str, int]) -> int:
+    """Timepoints of most series; of lengths that are as frequent the larger."""
+    counts = Counter(rows.values())
+    return max(counts, key=lambda length: (counts[length], length), default=0)
+
+
+def make_index(
+    said: Mapping[str, Said],
+    ingested: arrays.Index,
+    rows: Mapping[str, sets.Row],
+    config: LabelConfig,
+    length: int,
+) -> dataset.Index:
+    """Series and sets."""
+    series = {}
+    for key, entry in sorted(ingested.series.items()):
+        row, found = rows.get(key, sets.Row(key, "unassigned")), said.get(key)
+        answers = (found.annotations, (), found.choices) if found else ((), (), ())
+        series[key] = dataset.Entry(entry.rows, row.set, row.group, *answers)
+    labeled = {name: [k for k, e in series.items() if e.set == name and e.annotations] for name in LEARNT}
+    return dataset.Index(
+        channels=ingested.channels,
+        labels=config.labels,
+        instants=(),
+        sampling_rate=ingested.sampling_rate,
+        instant_tolerance=0,
+        size=length,
+        stride=length,
+        series=series,
+        windows={name: tuple((key, 0) for key in keys) for name, keys in labeled.items()},
+        left_out=(),
+        warnings=(),
+        provenance={
+            "labels": pointer_md5(LABELS.with_suffix(".dvc")),
+            "series": pointer_md5(Path("data/series.dvc")),
+        },
+    )
+
+
+def tell_left_out(said: Mapping[str, Said], unfit: Mapping[str, str], unknown: set[str]) -> tuple[str, ...]:
+    """What was not used, how often, and in which series."""
+    places: dict[str, list[str]] = {}
+    for key, found in sorted(said.items()):
+        for what in found.left_out:
+            places.setdefault(what, []).append(key)
+    lines = [
+        f"{sum(said[key].left_out[what] for key in keys)} x {what}: {', '.join(keys)}"
+        for what, keys in sorted(places.items())
+    ]
+    lines += [f"labeled series {key}: {why}" for key, why in unfit.items()]
+    if unknown:
+        lines.append(
+            f"{len(unknown)} labeled series without a usable recording: {', '.join(sorted(unknown))}"
+        )
+    return tuple(f"left out: {line}" for line in lines)
+
+
+def tell_warnings(index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
+    """What a person should know: sets without series or without a class, labeled series without a set."""
+    lines = []
+    for name in LEARNT:
+        keys = index.of(name)
+        lacking = [n for n in config.labels if not any(n in index.series[key].choices for key in keys)]
+        if not keys:
+            lines.append(
+                f"the {name} set has no labeled series; label one of somebody else, or write {name} in {sets.PATH}"
+            )
+        elif lacking:
+            lines.append(f"the {name} set does not contain all classes: no {', '.join(lacking)}")
+    unassigned = index.of("unassigned")
+    if unassigned:
+        lines.append(f"{len(unassigned)} labeled series are in no set: {', '.join(unassigned)}")
+    return tuple(f"warning: {line}" for line in lines)
+
+
+def nothing_to_learn(index: dataset.Index) -> InputError:
+    """Training cannot start; says what there is and what is missing."""
+    labeled = [key for key, entry in index.series.items() if entry.annotations]
+    if not labeled:
+        why = "no series has a choice that can be used"
+        cure = "label some series in Label Studio, then: labeltrail sync"
+        return InputError("there is nothing to learn from", where=str(LABELS), why=why, cure=cure)
+    why = f"{len(labeled)} series are labeled, none of them is in the train set"
+    cure = f"write `train` beside some of them in {sets.PATH}"
+    return InputError("there is nothing to learn from", where=str(sets.PATH), why=why, cure=cure)

@@ -1,0 +1,125 @@
+"""The gate: whether the candidate becomes the best model.
+
+Candidate and best are scored on the same, current test set: a score the best got on older labels says nothing now.
+A tie goes to the candidate, for it knows the newer labels. The best is a copy of the candidate, byte for byte, or
+stays untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage import checkpoint, provenance
+from storage.checkpoint import Checkpoint
+from storage.errors import InputError
+from storage.files import write_json
+
+VERDICT = Path("reports/promote.json")
+PLACES = {"candidate": provenance.CANDIDATE, "best": provenance.BEST}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the candidate, why, and the two scores (None where there was nothing to score)."""
+
+    verdict: str
+    reason: str
+    metric: str
+    candidate: float | None
+    best: float | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the gate goes by.
+
+    Attributes:
+        metric: its name.
+        min_gain: by which the candidate must be better; 0: as good is enough.
+        measure: the metric of a model on the test set; None where there is none.
+        misfit: why a model does not fit the project any more; "" where it does.
+    """
+
+    metric: str
+    min_gain: float
+    measure: Callable[[Checkpoint], float | None]
+    misfit: Callable[[Checkpoint], str]
+
+
+def conclude(rules: Rules) -> None:
+    """Judge, act on it, and write down what came of it."""
+    verdict = judge(rules)
+    if verdict.verdict == "promoted":
+        checkpoint.copy(provenance.CANDIDATE, provenance.BEST)
+    hashes = {f"{name}_model": provenance.read(path).model for name, path in PLACES.items()}
+    write_json(VERDICT, {**vars(verdict), **hashes})
+    print(f"{verdict.verdict}: {verdict.reason}")
+
+
+def judge(rules: Rules) -> Verdict:
+    """Score both where both can be scored."""
+    metric, candidate = rules.metric, checkpoint.read(provenance.CANDIDATE)
+    value = rules.measure(candidate)
+    if not provenance.BEST.exists():
+        refuse_lost_best()
+        return Verdict("promoted", "there was no best model yet", metric, value, None)
+    try:
+        best = checkpoint.read(provenance.BEST)
+    except checkpoint.OutdatedError as error:
+        return Verdict(
+            "promoted", f"the best model cannot be asked any more: {error.what}", metric, value, None
+        )
+    if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
+        return Verdict("kept", "the candidate is the best model already", metric, value, value)
+    other = best.kind != candidate.kind
+    why = f"it is of kind {best.kind}, not {candidate.kind}" if other else rules.misfit(best)
+    if why:
+        return Verdict("promoted", f"the best model no longer fits: {why}", metric, value, None)
+    if value is None:
+        return Verdict(
+            "promoted", "there is no test set to compare on: the newer model is taken", metric, None, None
+        )
+    return compare(metric, value, rules.measure(best) or 0.0, rules.min_gain)
+
+
+def refuse_lost_best() -> None:
+    """Without the best model that this commit names, any candidate would win unseen.
+
+    Raises:
+        InputError: `dvc.lock` names one, and it is not in the work tree, as in a clone that did not pull.
+    """
+    lock = provenance.LOCK
+    if lock.exists() and provenance.locked_best(lock.read_text(encoding="utf-8")):
+        raise InputError(
+            "the best model is not in the work tree, so the candidate cannot be compared with it",
+            where=str(provenance.BEST),
+            why=f"{lock} names one",
+            cure=f"dvc pull {provenance.BEST}, then dvc repro",
+        )
+
+
+def compare(metric: str, candidate: float, best: float, min_gain: float) -> Verdict:
+    """The rule: as good as the best and at least `min_gain` better. Scores are compared to six digits."""
+    candidate, best = round(candidate, 6), round(best, 6)
+    wins = candidate >= best + min_gain - 1e-9
+    relation = "better than" if candidate > best else "as good as" if candidate == best else "worse than"
+    reason = f"on the test set its {metric} of {candidate:.4f} is {relation} the best model's {best:.4f}"
+    if min_gain and candidate >= best:
+        reason += f", {'by enough' if wins else 'but not by enough'} (min_gain {min_gain:g})"
+    return Verdict("promoted" if wins else "kept", reason, metric, candidate, best)
+
+
+def pick(metric: str, scores: Mapping[str, float]) -> float:
+    """The score that promotion goes by.
+
+    Raises:
+        InputError: models of this kind have no such score.
+    """
+    if metric not in scores:
+        known = ", ".join(sorted(scores))
+        why = f"models of this label config have {known}"
+        cure = "one of them, or null, as promote.metric in params.yaml, then dvc repro"
+        raise InputError(f"there is no score {metric} to promote by", where="params.yaml", why=why, cure=cure)
+    return round(scores[metric], 6)

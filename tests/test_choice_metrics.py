@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stages.timeseries import choice_metrics, ranking
 from stages.timeseries.choice_metrics import Answers
@@ -22,8 +22,8 @@ def answers(task: Task, truth: ArrayLike, chances: ArrayLike) -> Answers:
     return Answers(task, tuple("abcdefg"[: p.shape[1]]), true, said, p)
 
 
-def one_of(classes: list[int], k: int) -> ArrayLike:
-    return np.arange(k) == np.array(classes)[:, None]
+def one_of(classes: list[int], k: int) -> NDArray[np.bool_]:
+    return np.asarray(np.arange(k) == np.array(classes)[:, None])
 
 
 THREE = answers(
@@ -138,9 +138,7 @@ def test_a_weight_is_as_often_as_that(task: Task) -> None:
     truth = rng.random((40, k)) < 0.4 if task == "multilabel" else one_of(list(rng.integers(0, k, 40)), k)
     every = answers(task, truth, rng.random((40, k)))
     taken = rng.integers(0, 40, 40)
-    some = Answers(
-        every.task, every.labels, every.truth[taken], every.decided[taken], every.probabilities[taken]
-    )
+    some = every.take(list(taken))
     drawn = choice_metrics._means(every, np.bincount(taken, minlength=40)[None].astype(np.float64))
     again = choice_metrics.score(some).series
     assert {name: float(v[0]) for name, v in drawn.items()} == pytest.approx(
@@ -151,7 +149,7 @@ def test_a_weight_is_as_often_as_that(task: Task) -> None:
 def test_intervals_hold_the_score_and_are_drawn_by_group() -> None:
     rng = np.random.default_rng(2)
     truth = one_of(list(rng.integers(0, 2, 60)), 2)
-    some = answers("binary", truth, 0.6 * np.asarray(truth) + rng.random((60, 2)))
+    some = answers("binary", truth, 0.6 * truth + rng.random((60, 2)))
     groups = [f"p{i % 6}" for i in range(60)]
     found, scores = choice_metrics.intervals(some, groups), choice_metrics.score(some).series
     assert set(found) == set(scores) - {"count"}

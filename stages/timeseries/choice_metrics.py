@@ -10,7 +10,7 @@ and where there is a single class, each class is a question of its own, yes or n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,16 @@ class Answers:
     truth: NDArray[np.bool_]
     decided: NDArray[np.bool_]
     probabilities: NDArray[np.floating]
+
+    def take(self, rows: Sequence[int]) -> Answers:
+        """Those about some of the series."""
+        some = list(rows)
+        return replace(
+            self,
+            truth=self.truth[some],
+            decided=self.decided[some],
+            probabilities=self.probabilities[some],
+        )
 
     @property
     def independent(self) -> bool:

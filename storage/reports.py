@@ -1,0 +1,55 @@
+"""`reports/`: what stages say about a model, for people, `dvc metrics` and the page.
+
+Layout and examples: docs/formats.md and docs/formats-choices.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from storage.files import write_bytes
+
+PAGE = Path("reports/index.html")
+VERDICT = Path("reports/promote.json")
+SCORES = Path("reports/evaluate.json")
+CLASSES = Path("reports/classes.csv")
+SUBJECTS = Path("reports/subjects.csv")
+CONFUSION = Path("reports/confusion.csv")
+CALIBRATION = Path("reports/calibration.csv")
+CURVES = Path("reports/train/plots/metrics")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table; fractions to four digits, None is empty."""
+    text = io.StringIO()
+    rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([header, *rounded])
+    write_bytes(path, text.getvalue().encode())
+
+
+def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
+    """Rows by column name; none where the file is not there."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def read_json(path: Path) -> Any:
+    """What a stage wrote; None where it has not run."""
+    return json.loads(path.read_bytes()) if path.exists() else None
+
+
+def read_curves() -> dict[str, list[float]]:
+    """What was measured in each epoch of the training, by name; a file's column is named after it."""
+    return {
+        path.relative_to(CURVES).with_suffix("").as_posix(): [
+            float(row[path.stem]) for row in read_csv(path, "\t")
+        ]
+        for path in CURVES.rglob("*.tsv")
+    }

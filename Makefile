@@ -3,7 +3,7 @@ CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltr
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter
+.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,15 +12,20 @@ demo: $(UV) ## run the whole loop in demo/: servers, labels, training, predictio
 	@test -d demo || git clone --quiet . demo
 	@cd demo && $(RUN) --no-dev labeltrail demo $(if $(DATA),--data $(abspath $(DATA)))
 
-clean-demo: down ## stop the demo's servers and delete demo/, its labels included
-	@rm -rf demo
+demo-classify: $(UV) ## the same in demo-classify/ with whole recordings to be classified: heart beats
+	@test -d demo-classify || git clone --quiet . demo-classify
+	@cd demo-classify && $(RUN) --no-dev labeltrail demo --classify
+
+clean-demo: down ## stop the demos' servers and delete demo/ and demo-classify/, their labels included
+	@rm -rf demo demo-classify
 
 up: $(UV) ## start MinIO and Label Studio of this clone
 	@$(RUN) --no-dev labeltrail up
 
-down: $(UV) ## stop the servers of this clone and of demo/
+down: $(UV) ## stop the servers of this clone and of its demos
 	@test ! -d .labeltrail || $(RUN) --no-dev labeltrail down
 	@test ! -d demo || (cd demo && $(RUN) --no-dev labeltrail down)
+	@test ! -d demo-classify || (cd demo-classify && $(RUN) --no-dev labeltrail down)
 
 test: $(UV) ## all tests but the slow ones, three at a time: they wait for servers more than for processors
 	@$(RUN) pytest --numprocesses 3 --dist worksteal

@@ -1,26 +1,25 @@
 """`labeltrail demo`: the main job from nothing, in this clone, by the commands that a person would type.
 
 Servers up, recordings in, labeled by two people through Label Studio's API, synced, trained, published. The
-recordings are simulated, or those of a folder of one's own. Each step is skipped where it has been done, so a
-demo that was cut off goes on where it stopped.
+recordings are simulated (people at work, or heart beats to be classified), or those of a folder of one's own. Each
+step is skipped where it has been done, so a demo that was cut off goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import services
+from pipelines import demo_data, services
+from pipelines.demo_data import Simulated
 from pipelines.import_ import import_recordings
 from pipelines.model import commit_model
 from pipelines.sync import sync
-from stages.timeseries import simulation
-from stages.timeseries.simulation import Recording
 from storage import drivers, label_config, lineage, settings, worktree
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
@@ -30,9 +29,6 @@ from storage.project import Project
 from storage.settings import LABEL_STUDIO
 
 FOLDER = Path(".labeltrail/demo")
-RECORDINGS, SUBJECTS = 24, 8
-LABELED = 6  # of the subjects; the recordings of the others are the model's, which has never met them
-REVIEWED = 6  # of the labeled recordings, the second person labels too
 SECOND = "ben@labeltrail.example"
 
 
@@ -61,13 +57,12 @@ class Demo:
     def lines(self, root: Path) -> list[str]:
         """For the person who waited: what there is now, where to look, what to type next."""
         test = self.scores.get("test") or self.scores.get("validation") or {}
-        points, events = test.get("timepoint", {}), test.get("event", {})
+        again = "make demo-classify" if "series" in test else "make demo"
         return [
             "",
             "  ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items()),
             f"model         {self.version}, made by label commit {self.commit[:12]}",
-            f"test scores   balanced accuracy {points.get('balanced_accuracy', 0):.3f}, "
-            f"event F1 {events.get('f1', 0):.3f} of {events.get('true', 0)} events",
+            f"test scores   {_in_words(test)}",
             f"look          {self.url}",
             f"              user and password: LABEL_STUDIO_USERNAME, LABEL_STUDIO_PASSWORD in {root / '.env'}",
             f"              {root / 'reports/index.html'}",
@@ -75,21 +70,33 @@ class Demo:
             "              change a label in Label Studio, then: labeltrail sync; dvc repro",
             f"              labeltrail trace {self.version}",
             "              labeltrail log says who changed what; labeltrail rollback REV, labeltrail branch NAME",
-            "              labeltrail down stops the servers; make demo starts them again",
+            f"              labeltrail down stops the servers; {again} starts them again",
         ]
 
 
-def demo(project: Project, data: Path | None) -> Demo:
+def _in_words(test: Mapping[str, Any]) -> str:
+    if whole := test.get("series"):
+        accuracy, f1 = whole.get("accuracy", 0), whole.get("macro_f1", 0)
+        return f"accuracy {accuracy:.3f}, macro F1 {f1:.3f} of {whole.get('count', 0)} recordings"
+    points, events = test.get("timepoint", {}), test.get("event", {})
+    return (
+        f"balanced accuracy {points.get('balanced_accuracy', 0):.3f}, "
+        f"event F1 {events.get('f1', 0):.3f} of {events.get('true', 0)} events"
+    )
+
+
+def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
     """Run the whole loop once.
 
     Args:
         project: this clone.
         data: a folder with `series/*.csv` and `tasks.json`; None: simulated recordings.
+        classify: simulated heart beats, one label each, in the place of people at work.
 
     Raises:
         InputError: the folder is not such a folder, or this clone was made for other data.
     """
-    source = _source(project, data)
+    source = _source(project, data, classify)
     done = Demo()
     with _step(done, "servers"):
         services.up(project.root)
@@ -97,12 +104,12 @@ def demo(project: Project, data: Path | None) -> Demo:
         worktree.follow_git(project)
         drivers.configure(project.repository)
     if data is None:
-        recordings = simulation.simulate(RECORDINGS, SUBJECTS)
+        simulated = demo_data.simulate(classify)
         with _step(done, "recordings"):
-            folder = _write(project, recordings)
+            folder = _write(project, simulated)
             imported = import_recordings(project, str(folder / "series"), folder / "tasks.json")
         with _step(done, "labels by two people"):
-            _label(project, recordings)
+            _label(project, simulated)
     else:
         with _step(done, "recordings and labels"):
             imported = import_recordings(project, str(data / "series"), data / "tasks.json")
@@ -128,9 +135,14 @@ def _step(done: Demo, name: str) -> Iterator[None]:
     done.seconds[name] = round(time.monotonic() - start, 1)
 
 
-def _source(project: Project, data: Path | None) -> dict[str, Any]:
+def _source(project: Project, data: Path | None, classify: bool) -> dict[str, Any]:
     """Remember which data this demo is of; two kinds in one project would fit no label config."""
-    source = {"version": 1, "data": str(data.resolve()) if data else "simulated"}
+    if data and classify:
+        why = "what is asked of recordings of one's own follows from their labels"
+        cure = f"labeltrail demo --data {data}"
+        raise InputError("--classify goes with no --data", where=str(data), why=why, cure=cure)
+    simulated = "simulated beats" if classify else "simulated"
+    source = {"version": 1, "data": str(data.resolve()) if data else simulated}
     path = project.root / FOLDER / "demo.json"
     if data and not ((data / "series").is_dir() and (data / "tasks.json").is_file()):
         why = "it needs a folder series/ with CSV files, and tasks.json, a Label Studio export"
@@ -152,39 +164,37 @@ def _source(project: Project, data: Path | None) -> dict[str, Any]:
 # -- simulated recordings and people --------------------------------------------------------------
 
 
-def _write(project: Project, recordings: Sequence[Recording]) -> Path:
+def _write(project: Project, simulated: Simulated) -> Path:
     """Write recordings, tasks and label config as a person would have them; returns the folder."""
     folder = project.root / FOLDER
-    for recording in recordings:
+    for recording in simulated.recordings:
         write_bytes(folder / f"series/{recording.series}.csv", recording.to_csv())
-    tasks = [{"data": {"csv": f"series/{r.series}.csv", "subject": r.subject}} for r in recordings]
+    tasks = [{"data": {"csv": f"series/{r.series}.csv", "subject": r.subject}} for r in simulated.recordings]
     write_bytes(folder / "tasks.json", json.dumps(tasks, indent=1).encode())
     config = project.root / label_config.PATH
     if not config.exists():
-        text = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
-        write_bytes(config, text.encode())
+        write_bytes(config, simulated.label_config.encode())
     return folder
 
 
-def _label(project: Project, recordings: Sequence[Recording]) -> None:
+def _label(project: Project, simulated: Simulated) -> None:
     """Two people label a part of the recordings, each with an account, through Label Studio's API."""
     state = project.remote.state()
     if state is None:
         return
     tasks = {str(task.data.get("series")): task for task in project.studio.tasks(state.project)}
-    people = sorted({r.subject for r in recordings})[:LABELED]
-    labeled = [r for r in recordings if r.subject in people]
     work = [
-        (project.studio, tasks[r.series], r, r.regions) for r in labeled if not tasks[r.series].annotations
+        (project.studio, tasks[series], result)
+        for series, result in simulated.first.items()
+        if not tasks[series].annotations
     ]
     second = _second_annotator(project)
     if second:
-        for number, r in enumerate(labeled[:REVIEWED]):
-            if len(tasks[r.series].annotations) < 2:
-                seen = tuple(simulation.disagree(r.regions, len(r.times), number))
-                work.append((second, tasks[r.series], r, seen))
-    for studio, task, recording, regions in track(work, "labeling", len(work)):
-        studio.annotate(task.id, recording.result(regions), lead_time=float(len(regions) * 4))
+        for series, result in simulated.second.items():
+            if len(tasks[series].annotations) < 2:
+                work.append((second, tasks[series], result))
+    for studio, task, result in track(work, "labeling", len(work)):
+        studio.annotate(task.id, result, lead_time=float(len(result) * 4))
 
 
 def _second_annotator(project: Project) -> LabelStudio | None:

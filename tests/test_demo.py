@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.demo import demo
+from pipelines import demo_data
+from pipelines.demo import FOLDER, Demo, demo
 from pipelines.import_ import import_recordings
-from stages.timeseries import simulation
+from pipelines.sync import sync
+from stages.timeseries import beats, simulation
+from storage import snapshot
 from storage.errors import InputError
+from storage.files import write_json
 from storage.project import Project
 from tests.conftest import recording, result
 from tests.test_loop import small
@@ -67,11 +71,11 @@ def test_two_people_label_simulated_recordings_through_label_studio(
 
     monkeypatch.setattr(module.settings, "is_external", lambda *_: False)
     monkeypatch.setattr(module, "SECOND", f"ben-{empty.bucket.name}@labeltrail.example")
-    recordings = simulation.simulate(4, 2, seed=3)
-    folder = module._write(empty, recordings)
+    simulated = demo_data.workshop(simulation.simulate(4, 2, seed=3))
+    folder = module._write(empty, simulated)
     import_recordings(empty, str(folder / "series"), folder / "tasks.json")
     for _ in range(2):  # the second time there is nothing left to do
-        module._label(empty, recordings)
+        module._label(empty, simulated)
     state = empty.remote.state()
     assert state is not None
     people = {
@@ -81,3 +85,42 @@ def test_two_people_label_simulated_recordings_through_label_studio(
     assert [len(set(found)) for found in people.values()] == [2, 2, 2, 2]
     subjects = {str(task.data["subject"]) for task in empty.studio.tasks(state.project)}
     assert subjects == {"subject01", "subject02"}
+
+
+def test_two_people_say_what_each_heart_beat_is(
+    empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines import demo as module
+
+    monkeypatch.setattr(module.settings, "is_external", lambda *_: False)
+    monkeypatch.setattr(module, "SECOND", f"ben-{empty.bucket.name}@labeltrail.example")
+    simulated = demo_data.hearts(beats.simulate(6, 3))
+    folder = module._write(empty, simulated)
+    import_recordings(empty, str(folder / "series"), folder / "tasks.json")
+    module._label(empty, simulated)
+    sync(empty)
+    assert empty.label_config.task == "multiclass"
+    records = [r for shard in snapshot.read(empty.root / snapshot.PATH).values() for r in shard]
+    said = {r["series"]: r["result"][0]["value"] for r in records if r["annotator"] != module.SECOND}
+    assert said == {beat.series: {"choices": [beat.label]} for beat in beats.simulate(6, 3)}
+    assert len(records) == 12
+
+
+def test_regions_or_choices_but_not_both_in_one_demo(empty: Project, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--classify goes with no --data") as caught:
+        demo(empty, tmp_path, classify=True)
+    assert caught.value.cure == f"labeltrail demo --data {tmp_path}"
+    write_json(empty.root / FOLDER / "demo.json", {"version": 1, "data": "simulated"})
+    with pytest.raises(InputError, match="this demo was made with other data"):
+        demo(empty, None, classify=True)
+
+
+def test_the_last_words_are_about_what_was_asked(tmp_path: Path) -> None:
+    regions = {"timepoint": {"balanced_accuracy": 0.9}, "event": {"f1": 0.8, "true": 80}}
+    said = "\n".join(Demo(scores={"test": regions}).lines(tmp_path))
+    assert "test scores   balanced accuracy 0.900, event F1 0.800 of 80 events\n" in said
+    assert "servers; make demo starts them again" in said
+    choices = {"series": {"accuracy": 0.95, "macro_f1": 0.9412, "count": 20}}
+    said = "\n".join(Demo(scores={"test": choices}).lines(tmp_path))
+    assert "test scores   accuracy 0.950, macro F1 0.941 of 20 recordings\n" in said
+    assert "servers; make demo-classify starts them again" in said

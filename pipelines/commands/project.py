@@ -113,6 +113,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Folder with series/*.csv and tasks.json; else simulated recordings.")
     ] = None,
+    classify: Annotated[
+        bool, typer.Option("--classify", help="Simulated heart beats, one label each, instead of regions.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole loop once in this clone: servers, recordings, labels, training, predictions.
@@ -122,7 +125,7 @@ def demo(
     from pipelines.demo import demo as show
 
     project = project_here()
-    done = show(project, data)
+    done = show(project, data, classify)
     say(as_json, done.to_json(), done.lines(project.root))
 
 

@@ -8,10 +8,7 @@ here, and nothing anywhere is chosen by what is written here about the test set 
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stages import params
@@ -21,16 +18,11 @@ from stages.run import run
 from stages.timeseries import bootstrap, calibration
 from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
-from storage import arrays, checkpoint, dataset, provenance
+from storage import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
-from storage.files import write_bytes, write_json
+from storage.files import write_json
 from storage.progress import track
 
-METRICS = Path("reports/evaluate.json")
-CLASSES = Path("reports/classes.csv")
-SUBJECTS = Path("reports/subjects.csv")
-CONFUSION = Path("reports/confusion.csv")
-CALIBRATION = Path("reports/calibration.csv")
 SETS = ("validation", "test")
 
 
@@ -104,14 +96,11 @@ def judge(tallies: dict[str, Tally], index: dataset.Index) -> Result:
 
 def write(results: dict[str, Result], labels: tuple[str, ...]) -> None:
     """A file for each table."""
-    write_json(METRICS, {name: summary(result) for name, result in results.items()})
-    for path, header, rows in (
-        (CLASSES, CLASS_HEADER, class_rows(results)),
-        (SUBJECTS, SUBJECT_HEADER, subject_rows(results)),
-        (CONFUSION, CONFUSION_HEADER, confusion_rows(results, labels)),
-        (CALIBRATION, CALIBRATION_HEADER, calibration_rows(results)),
-    ):
-        write_bytes(path, table(header, rows))
+    write_json(reports.SCORES, {name: summary(result) for name, result in results.items()})
+    reports.write_csv(reports.CLASSES, CLASS_HEADER, class_rows(results))
+    reports.write_csv(reports.SUBJECTS, SUBJECT_HEADER, subject_rows(results))
+    reports.write_csv(reports.CONFUSION, CONFUSION_HEADER, confusion_rows(results, labels))
+    reports.write_csv(reports.CALIBRATION, CALIBRATION_HEADER, calibration_rows(results))
 
 
 CLASS_HEADER = (
@@ -217,14 +206,6 @@ def calibration_rows(results: dict[str, Result]) -> list[list[Any]]:
         for k, (n, sure, right) in enumerate(found)
         if n
     ]
-
-
-def table(header: tuple[str, ...], rows: list[list[Any]]) -> bytes:
-    """A CSV; fractions to four digits, None is empty."""
-    text = io.StringIO()
-    rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
-    csv.writer(text, lineterminator="\n").writerows([header, *rounded])
-    return text.getvalue().encode()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages import evaluate, report
+from stages import evaluate
 from stages.timeseries.metrics import Judged, Tally, tally
-from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
+from storage import arrays, checkpoint, dataset, label_config, predictions, reports, snapshot
 from storage import provenance as provenances
 from storage.checkpoint import Checkpoint
 from storage.files import write_bytes, write_json
@@ -107,7 +107,7 @@ def lay_model(labels: tuple[str, ...], channels: tuple[str, ...]) -> str:
 def lay_curve(name: str, values: list[float]) -> None:
     column = name.rpartition("/")[2]
     lines = [f"step\t{column}", *(f"{i}\t{v}" for i, v in enumerate(values))]
-    write_bytes(report.CURVES / f"{name}.tsv", "\n".join(lines).encode())
+    write_bytes(reports.CURVES / f"{name}.tsv", "\n".join(lines).encode())
 
 
 def lay_reports(labels: tuple[str, ...], model: str, found: tuple[Region, ...]) -> None:
@@ -137,4 +137,4 @@ def lay_verdict(
     verdict: str, reason: str, candidate: float | None, best: float | None, a: str, b: str
 ) -> None:
     value = {"verdict": verdict, "reason": reason, "candidate": candidate, "best": best}
-    write_json(report.VERDICT, {**value, "metric": "event_f1", "candidate_model": a, "best_model": b})
+    write_json(reports.VERDICT, {**value, "metric": "event_f1", "candidate_model": a, "best_model": b})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages import evaluate
-from storage import dataset
+from storage import dataset, reports
 from storage.errors import InputError
 from storage.regions import Region
 from tests.report_project import lay, lay_model, tally_of
@@ -25,7 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_evaluate_writes() -> None:
     lay(set_of=TESTS, true=(Region(10, 19, "walk"), Region(50, 59, "sit")))
-    scores = json.loads(evaluate.METRICS.read_text())["test"]
+    scores = json.loads(reports.SCORES.read_text())["test"]
     assert scores["event"]["f1"] == round(2 / 3, 4) and scores["event"]["matched"] == 5
     assert scores["boundary"] == {"start_mean": 2, "start_median": 2, "end_mean": 2, "end_median": 2}
     assert scores["boundary_time"]["start_mean"] == 0.04
@@ -33,11 +33,11 @@ def test_what_evaluate_writes() -> None:
     assert set(scores["interval_low"]) == {
         "balanced_accuracy", "macro_f1", "worst_f1", "event_f1", "event_macro_f1",
     }  # fmt: skip
-    with evaluate.SUBJECTS.open(newline="") as file:
+    with reports.SUBJECTS.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["group"] for row in rows] == [f"person s{i}" for i in range(1, 6)]
     assert rows[0]["events"] == "2" and rows[0]["event_f1"] == "0.6667" and rows[0]["end_error"] == "2.0"
-    with evaluate.CLASSES.open(newline="") as file:
+    with reports.CLASSES.open(newline="") as file:
         sit = next(row for row in csv.DictReader(file) if row["label"] == "sit")
     assert sit["start_error"] == "" and sit["events_matched"] == "0"
 

@@ -10,7 +10,7 @@ import pytest
 
 from stages import evaluate, ingest, predict, window
 from stages.timeseries.gaps import holes, stretches, within
-from storage import dataset, predictions
+from storage import dataset, predictions, reports
 from storage.files import write_bytes
 from storage.regions import Region
 from tests import learned_project
@@ -115,5 +115,5 @@ def test_a_region_over_a_gap_is_scored_in_parts_as_it_is_predicted(
     true = dataset.read_index().series["t"].regions
     assert [(region.start, region.end) for region in true] == [(100, 299), (300, 499)]
     evaluate.main()
-    event = json.loads(evaluate.METRICS.read_bytes())["test"]["event"]
+    event = json.loads(reports.SCORES.read_bytes())["test"]["event"]
     assert (event["true"], event["predicted"], event["matched"]) == (2, 2, 2)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from stages import evaluate, report
+from stages.page import held_out
 from stages.timeseries.reliability import diagrams
 from stages.timeseries.tables import Drawn, drawn, subject_rows
-from storage import dataset
+from storage import dataset, reports
 from storage.regions import Region
 from tests.report_project import lay
 
@@ -25,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def page() -> str:
     report.main()
-    return report.PAGE.read_text(encoding="utf-8")
+    return reports.PAGE.read_text(encoding="utf-8")
 
 
 def words(text: str) -> str:
@@ -94,7 +95,7 @@ def test_boundaries_are_in_seconds_where_the_times_are_stamps() -> None:
 
 def test_groups_are_of_the_set() -> None:
     lay(set_of=("train", "validation", "test", "test"))
-    assert report.held_out(dataset.read_index()) == {
+    assert held_out(dataset.read_index()) == {
         "test": ["person s2", "person s3"],
         "validation": ["person s1"],
     }

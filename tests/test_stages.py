@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import evaluate, gate, ingest, window
-from storage import arrays, checkpoint, dataset, label_config, predictions, snapshot
+from stages import gate, ingest, window
+from storage import arrays, checkpoint, dataset, label_config, predictions, reports, snapshot
 from storage import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
@@ -60,7 +60,7 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
         for region in found.regions:
             assert (region.start, region.end) == (times[region.start_row], times[region.end_row])
             assert region.instant == (region.label == "knock")
-    scores = json.loads(evaluate.METRICS.read_text())
+    scores = json.loads(reports.SCORES.read_text())
     assert set(scores) == {"test"}  # the model has learnt from the validation set, once all was chosen there
     assert json.loads(gate.VERDICT.read_text())["verdict"] == "promoted"
     assert "promoted: there was no best model yet" in capsys.readouterr().out

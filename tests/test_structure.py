@@ -24,7 +24,7 @@ TOP = {
 PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
 LONG = {"LICENSE", "uv.lock", "dvc.lock", "docs/cli.md"}  # generated, or not ours to shorten
 LINES = 300
-NOT_STAGES = {"__init__", "gate", "origin", "params", "run"}
+NOT_STAGES = {"__init__", "gate", "origin", "page", "params", "run"}
 
 TRACKED = process.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT

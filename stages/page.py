@@ -1,0 +1,139 @@
+"""What every report is made of, whatever was asked of the recordings: all there is to know of a model, on one page.
+
+Dataset and candidate must be there; what else is missing is named on the page with the command that makes it. Markup
+and style are in report_page.html and report.css, which Jinja fills and escapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages import params
+from stages.timeseries import counts, tables
+from stages.timeseries.curves import Chart
+from storage import arrays, checkpoint, dataset, label_config, provenance, reports, snapshot
+from storage.checkpoint import Checkpoint
+from storage.files import write_bytes
+from storage.label_config import LabelConfig
+from storage.provenance import Provenance
+
+QUALITY = arrays.PATH / "quality.json"
+HELD_OUT = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the page is made of; None or empty: the stage that writes it has not run."""
+
+    config: LabelConfig
+    params: params.Params
+    index: dataset.Index
+    model: Checkpoint
+    provenance: Provenance
+    best: str | None
+    annotators: dict[str, str]
+    verdict: dict[str, Any] | None
+    scores: dict[str, Any]
+    classes: list[dict[str, str]]
+    subjects: list[dict[str, str]]
+    calibration: list[dict[str, str]]
+    confusion: list[dict[str, str]]
+    curves: dict[str, list[float]]
+    quality: dict[str, Any] | None
+
+
+def load() -> Inputs:
+    """Read what there is.
+
+    Raises:
+        InputError: there is no dataset, candidate, label config or params yet.
+    """
+    best = provenance.BEST.exists()
+    return Inputs(
+        config=label_config.load(),
+        params=params.load(),
+        index=dataset.read_index(),
+        model=checkpoint.read(provenance.CANDIDATE),
+        provenance=provenance.read(provenance.CANDIDATE),
+        best=provenance.read(provenance.BEST).model if best else None,
+        annotators={
+            record["id"]: str(record.get("annotator", ""))
+            for records in snapshot.read().values()
+            for record in records
+        },
+        verdict=reports.read_json(reports.VERDICT),
+        scores=reports.read_json(reports.SCORES) or {},
+        classes=reports.read_csv(reports.CLASSES),
+        subjects=reports.read_csv(reports.SUBJECTS),
+        calibration=reports.read_csv(reports.CALIBRATION),
+        confusion=reports.read_csv(reports.CONFUSION),
+        curves=reports.read_curves(),
+        quality=reports.read_json(QUALITY),
+    )
+
+
+def held_out(index: dataset.Index) -> dict[str, list[str]]:
+    """Groups of the labeled series of each set that is scored."""
+    return {name: [index.series[key].group for key in index.of(name)] for name in HELD_OUT}
+
+
+def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Expected calibration error by set and level, timepoints first."""
+    return {
+        name: dict(sorted(scores[name].get("calibration", {}).items(), reverse=True))
+        for name in HELD_OUT
+        if name in scores
+    }
+
+
+def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> None:
+    """Put the page in its place.
+
+    Args:
+        template: below `stages/`.
+        found: what the page is made of.
+        charts: of the training.
+        values: what only this template asks for.
+    """
+    text = render(
+        template,
+        found=found,
+        # Where times are plain numbers, only the project knows their unit.
+        hertz=found.index.sampling_rate if found.config.time_format else None,
+        origin=counts.origin(found.index, found.annotators, found.provenance.annotations),
+        drawn={name: tables.drawn(groups) for name, groups in held_out(found.index).items()},
+        quality=counts.quality(found.quality) if found.quality else None,
+        charts=charts,
+        **values,
+    )
+    write_bytes(reports.PAGE, text.encode())
+    print(f"{reports.PAGE}: {len(text.encode()) / 1024:,.0f} KiB")
+
+
+def render(template: str, **values: Any) -> str:
+    """Values to HTML: the same values, the same text; a value that is not there is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": "{:,}".format,
+        "share": tables.share,
+        "colour": label_config.colour,
+        "ink": ink,
+    }
+    return environment.get_template(template).render(values)
+
+
+def ink(index: int) -> str:
+    """Black or white, whichever is read more easily on the colour of the class with this index."""
+    red, green, blue = (int(label_config.colour(index)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    return "#fff" if light < 0.18 else "#111"

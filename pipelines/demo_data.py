@@ -63,8 +63,10 @@ def workshop(recordings: Sequence[Recording]) -> Simulated:
 def hearts(recordings: Sequence[Beat]) -> Simulated:
     """Heart beats: what is the whole of a recording."""
     labeled = _of_people(recordings, HEARTS_LABELED)
+    config = label_config.render(beats.CHANNELS, beats.LABELS, "time", task="multiclass")
     return Simulated(
-        label_config.render(beats.CHANNELS, beats.LABELS, "time", task="multiclass"),
+        # Who says what a whole recording is wants to see the whole of it, not the first quarter.
+        config.replace("<TimeSeries ", '<TimeSeries overviewWidth="100%" '),
         recordings,
         {b.series: b.result(b.label) for b in labeled},
         {

@@ -56,7 +56,7 @@ BEATS = {
         "T": Wave(0.29, 0.055, -0.22),
     },
     "paced": {
-        "spike": Wave(-0.080, 0.004, 0.55),
+        "spike": Wave(-0.080, 0.004, 0.45),
         "R": Wave(0.0, 0.029, 0.95),
         "S": Wave(0.082, 0.034, -0.36),
         "T": Wave(0.29, 0.055, -0.20),
@@ -154,7 +154,7 @@ def _heart(habits: Rng) -> Heart:
         slow=habits.uniform(1.0, 1.9),
         heights={name: habits.uniform(0.6, 1.4) for name in ("P", "Q", "R", "S", "T", "spike")},
         breath=habits.uniform(0.05, 0.25),
-        noise=habits.uniform(0.02, 0.05),
+        noise=habits.uniform(0.03, 0.07),
     )
 
 

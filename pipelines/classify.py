@@ -17,7 +17,7 @@ from pipelines.model_folder import TRAIN, room, wake
 from pipelines.overriding import BESIDE, choose
 from stages import params
 from stages.model.classifier import Classifier, Question
-from stages.model.classifying import Epoch, Plan, Taught, learn
+from stages.model.classifying import Epoch, Plan, Taught, epochs_of, learn
 from stages.model.judging import Labeled
 from storage import checkpoint, series_table
 from storage.errors import InputError
@@ -188,12 +188,13 @@ def teach(
         raise ValueError("a table without y columns teaches nothing")
     plan = Plan(**settings.classifier_plan())
     question = Question(table.task, table.labels, (CHANNEL,), table.columns)
-    with bar("training", plan.epochs) as advance:
+    known = labeled(table)
+    with bar("training", epochs_of(plan, known)) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
             advance(description=f"training, loss {epoch.loss:.3f}")
 
-        return learn(labeled(table), labeled(valid) if valid else None, question, plan, earlier, on_epoch)
+        return learn(known, labeled(valid) if valid else None, question, plan, earlier, on_epoch)
 
 
 def labeled(table: SeriesTable) -> Labeled:

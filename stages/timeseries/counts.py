@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.dataset import Index
+from storage.dataset import Entry, Index
 
 SETS = ("train", "validation", "test", "unassigned")
 
 
 @dataclass(frozen=True)
 class SetRow:
-    """What is in one set; `labeled` of its series have an annotation."""
+    """What is in one set; `labeled` of its series have an annotation. `regions` are choices where those are asked."""
 
     name: str
     series: int
@@ -27,7 +27,7 @@ class SetRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """Regions of one label by set."""
+    """Regions of one label by set; where the label config asks what whole series are, series."""
 
     label: str
     number: int
@@ -86,16 +86,19 @@ def _set_row(index: Index, name: str) -> SetRow:
         groups=len({entry.group for entry in entries}),
         annotations=sum(len(entry.annotations) for entry in entries),
         timepoints=sum(entry.rows for entry in entries),
-        regions=sum(len(entry.regions) for entry in entries),
+        regions=sum(len(_said(entry)) for entry in entries),
     )
 
 
 def _label_row(index: Index, label: str, number: int) -> LabelRow:
     regions = {
-        name: sum(r.label == label for e in index.series.values() if e.set == name for r in e.regions)
-        for name in SETS
+        name: sum(_said(e).count(label) for e in index.series.values() if e.set == name) for name in SETS
     }
     return LabelRow(label, number, regions, sum(regions.values()))
+
+
+def _said(entry: Entry) -> list[str]:
+    return [*(region.label for region in entry.regions), *entry.choices]
 
 
 @dataclass(frozen=True)

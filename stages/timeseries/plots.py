@@ -109,7 +109,7 @@ def series_plot(
         predicted=_bars(judged.predicted, {j for _, j in same}, scale, recording),
         differences=_stretches(recording.wrong[first:end], scale),
         unknown=_stretches(judged.target[first:end] < 0, scale),
-        ticks=_time_axis(times, scale),
+        ticks=time_axis(times, scale, 10),
         bottom=TRACES_Y + len(channels) * height,
     )
 
@@ -172,10 +172,11 @@ def _stretches(mask: NDArray[np.bool_], scale: Scale) -> tuple[Stretch, ...]:
     )
 
 
-def _time_axis(times: Times, scale: Scale) -> tuple[Tick, ...]:
+def time_axis(times: Times, scale: Scale, most: int) -> tuple[Tick, ...]:
+    """Ticks of the recording's own times in x, `most` of them or fewer."""
     if times.dtype.kind == "i":
-        ticks = time_ticks(int(times[0]), int(times[-1]), 9)
+        ticks = time_ticks(int(times[0]), int(times[-1]), most - 1)
         return tuple(Tick(round(float(scale.x(tick.value)), 2), tick.text) for tick in ticks)
     first = float(times[0])
-    ticks = number_ticks(first, float(times[-1]), 10)
+    ticks = number_ticks(first, float(times[-1]), most)
     return tuple(Tick(round(float(scale.x(tick.value - first)), 2), tick.text) for tick in ticks)

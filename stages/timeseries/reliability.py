@@ -66,20 +66,22 @@ def _diagram(level: str, error: float, rows: Sequence[Mapping[str, str]]) -> Rel
         error,
         dots,
         "M" + "L".join(f"{dot.x} {dot.y}" for dot in dots) if dots else "",
-        tuple(Tick(_x(tick.value), tick.text) for tick in ticks),
-        tuple(Tick(_y(tick.value), tick.text) for tick in ticks),
+        tuple(Tick(x_of(tick.value), tick.text) for tick in ticks),
+        tuple(Tick(y_of(tick.value), tick.text) for tick in ticks),
     )
 
 
 def _dot(row: Mapping[str, str], answers: int) -> Dot:
     n, sure, right = int(row["answers"]), float(row["confidence"]), float(row["right"])
     radius = max(LARGEST * math.sqrt(n / answers), SMALLEST)
-    return Dot(_x(sure), _y(right), round(radius, 1), n, sure, right)
+    return Dot(x_of(sure), y_of(right), round(radius, 1), n, sure, right)
 
 
-def _x(share: float) -> float:
+def x_of(share: float) -> float:
+    """Of a share, 0 at the left and 1 at the right of the square."""
     return round(LEFT + share * SIDE, 1)
 
 
-def _y(share: float) -> float:
+def y_of(share: float) -> float:
+    """Of a share, 0 at the bottom and 1 at the top of the square."""
     return round(TOP + (1 - share) * SIDE, 1)

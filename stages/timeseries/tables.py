@@ -204,11 +204,11 @@ def drawn(groups: Sequence[str]) -> Drawn:
 
 @dataclass(frozen=True)
 class Cell:
-    """Timepoints of one true class (row) that were given one class (column)."""
+    """How many timepoints, or series, of one true class (row) were given one class (column)."""
 
     actual: str
     predicted: str
-    timepoints: int
+    number: int
     share: float
 
 
@@ -222,31 +222,32 @@ class Confusion:
     absent: tuple[str, ...]
 
 
-def confusions(rows: Sequence[Mapping[str, str]]) -> dict[str, Confusion]:
-    """The rows of reports/confusion.csv by set, the set that decides first."""
+def confusions(rows: Sequence[Mapping[str, str]], counted: str = "timepoints") -> dict[str, Confusion]:
+    """The rows of reports/confusion.csv by set, the set that decides first; `counted` is the column of numbers."""
     return {
-        name: _confusion(name, mine)
+        name: _confusion(name, mine, counted)
         for name in ("test", "validation")
         if (mine := [row for row in rows if row["set"] == name])
     }
 
 
-def _confusion(name: str, rows: Sequence[Mapping[str, str]]) -> Confusion:
+def _confusion(name: str, rows: Sequence[Mapping[str, str]], counted: str) -> Confusion:
     n = math.isqrt(len(rows))
     # By place, not by name: nothing forbids a label that is called background.
-    matrix = [_row_of_cells(rows[i * n : (i + 1) * n]) for i in range(n)]
-    there = [k for k in range(n) if any(matrix[k][j].timepoints or matrix[j][k].timepoints for j in range(n))]
+    matrix = [_row_of_cells(rows[i * n : (i + 1) * n], counted) for i in range(n)]
+    there = [k for k in range(n) if any(matrix[k][j].number or matrix[j][k].number for j in range(n))]
     names = [row[0].actual for row in matrix]
+    first = 1 if counted == "timepoints" else 0  # of timepoints the first class is background, and no label
     return Confusion(
         name,
         tuple((k, names[k]) for k in there),
         tuple(tuple(matrix[i][j] for j in there) for i in there),
-        tuple(names[k] for k in range(1, n) if k not in there),
+        tuple(names[k] for k in range(first, n) if k not in there),
     )
 
 
-def _row_of_cells(rows: Sequence[Mapping[str, str]]) -> list[Cell]:
-    counts = [int(row["timepoints"]) for row in rows]
+def _row_of_cells(rows: Sequence[Mapping[str, str]], counted: str) -> list[Cell]:
+    counts = [int(row[counted]) for row in rows]
     total = max(sum(counts), 1)
     return [Cell(r["actual"], r["predicted"], n, n / total) for r, n in zip(rows, counts, strict=True)]
 

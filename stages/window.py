@@ -13,18 +13,16 @@ from pathlib import Path
 
 from stages import params
 from stages.run import run
-from stages.timeseries import windows
+from stages.timeseries import lacking, windows
 from stages.timeseries.gaps import holes, stretches, within
 from stages.timeseries.targets import make_targets
 from storage import arrays, dataset, label_config, sets, snapshot
+from storage.dataset import LABELS, LEARNT
 from storage.errors import InputError
-from storage.files import fresh_folder, pointer_md5
+from storage.files import fresh_folder
 from storage.label_config import LabelConfig
 from storage.progress import track
 from storage.regions import Region
-
-LABELS = Path("data/labels")
-LEARNT = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -110,10 +108,7 @@ def make_index(
         windows={name: place_windows(series, name, size) for name in LEARNT},
         left_out=(),
         warnings=(),
-        provenance={
-            "labels": pointer_md5(LABELS.with_suffix(".dvc")),
-            "series": pointer_md5(Path("data/series.dvc")),
-        },
+        provenance=dataset.sources(),
     )
 
 
@@ -141,20 +136,7 @@ def tell_left_out(taught: Mapping[str, Taught], unknown: set[str]) -> tuple[str,
 
 def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
     """What a person should know: mended regions, sets without a class, labels used both ways."""
-    lines = _counted({key: found.notes for key, found in taught.items()})
-    for name in LEARNT:
-        keys = index.of(name)
-        there = {region.label for key in keys for region in index.series[key].regions}
-        lacking = [label for label in config.labels if label not in there]
-        if not keys:
-            lines.append(
-                f"the {name} set has no labeled series; label one of somebody else, or write {name} in {sets.PATH}"
-            )
-        elif lacking:
-            lines.append(f"the {name} set does not contain labels from all classes: no {', '.join(lacking)}")
-    unassigned = [key for key in taught if taught[key].annotations and index.series[key].set == "unassigned"]
-    if unassigned:
-        lines.append(f"{len(unassigned)} labeled series are in no set: {', '.join(unassigned)}")
+    lines = _counted({key: found.notes for key, found in taught.items()}) + lacking.warnings(index)
     for label in config.labels:
         kinds = [r.instant for e in index.series.values() for r in e.regions if r.label == label]
         if len(set(kinds)) == 2:

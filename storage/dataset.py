@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files import read_json, write_json
+from storage.files import pointer_md5, read_json, write_json
 from storage.regions import Region
 
 PATH = Path("data/dataset")
+LABELS, RECORDINGS = Path("data/labels"), Path("data/series")
+# The sets that a model is made and judged with.
+LEARNT = ("train", "validation", "test")
 VERSION = 2
 CURE = "dvc repro window"
 
@@ -40,6 +43,11 @@ class Entry:
     annotations: tuple[str, ...]
     regions: tuple[Region, ...] = ()
     choices: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Classes that occur."""
+        return frozenset([*self.choices, *(region.label for region in self.regions)])
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,14 @@ class Index:
     def of(self, name: str) -> list[str]:
         """Keys of the labeled series in a set, sorted."""
         return [k for k, entry in self.series.items() if entry.set == name and entry.annotations]
+
+
+def sources() -> dict[str, str]:
+    """Hashes of data/labels and data/series, as DVC has them: `provenance` of the index."""
+    return {
+        name: pointer_md5(path.with_suffix(".dvc"))
+        for name, path in (("labels", LABELS), ("series", RECORDINGS))
+    }
 
 
 def save_target(folder: Path, key: str, target: NDArray[np.int16]) -> None:

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from stages import params
+from stages.timeseries import lacking
 from stages.timeseries.choices import Said, what_it_is, why_unfit
 from storage import arrays, dataset, label_config, sets, snapshot
+from storage.dataset import LABELS, LEARNT
 from storage.errors import InputError
-from storage.files import fresh_folder, pointer_md5
+from storage.files import fresh_folder
 from storage.label_config import LabelConfig
-
-LABELS = Path("data/labels")
-LEARNT = ("train", "validation", "test")
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
     if not index.of("train"):
         raise nothing_to_learn(index)
     left_out = tell_left_out(said, unfit, records.keys() - ingested.series.keys())
-    warnings = tell_warnings(index, config)
+    warnings = tuple(f"warning: {line}" for line in lacking.warnings(index))
     with fresh_folder(dataset.PATH) as folder:
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
@@ -84,10 +82,7 @@ def make_index(
         windows={name: tuple((key, 0) for key in keys) for name, keys in labeled.items()},
         left_out=(),
         warnings=(),
-        provenance={
-            "labels": pointer_md5(LABELS.with_suffix(".dvc")),
-            "series": pointer_md5(Path("data/series.dvc")),
-        },
+        provenance=dataset.sources(),
     )
 
 
@@ -107,24 +102,6 @@ def tell_left_out(said: Mapping[str, Said], unfit: Mapping[str, str], unknown: s
             f"{len(unknown)} labeled series without a usable recording: {', '.join(sorted(unknown))}"
         )
     return tuple(f"left out: {line}" for line in lines)
-
-
-def tell_warnings(index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
-    """What a person should know: sets without series or without a class, labeled series without a set."""
-    lines = []
-    for name in LEARNT:
-        keys = index.of(name)
-        lacking = [n for n in config.labels if not any(n in index.series[key].choices for key in keys)]
-        if not keys:
-            lines.append(
-                f"the {name} set has no labeled series; label one of somebody else, or write {name} in {sets.PATH}"
-            )
-        elif lacking:
-            lines.append(f"the {name} set does not contain all classes: no {', '.join(lacking)}")
-    unassigned = index.of("unassigned")
-    if unassigned:
-        lines.append(f"{len(unassigned)} labeled series are in no set: {', '.join(unassigned)}")
-    return tuple(f"warning: {line}" for line in lines)
 
 
 def nothing_to_learn(index: dataset.Index) -> InputError:

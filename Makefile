@@ -3,7 +3,7 @@ CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltr
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter
+.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter bench-classifier
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-labels: $(UV) ## what label commits cost at 10,000 annotations and at 1,00
 bench-segmenter: $(UV) ## the segmenter in folds by person, DATA=FOLDER as recorded and shuffled (PEER=CHECKOUT beside it)
 	@$(RUN) python -m benchmarks.segmenter $(DATA) $(if $(PEER),--peer $(PEER) --peer-python $(PEER)/.venv/bin/python)
 	@$(RUN) python -m benchmarks.segmenter $(DATA) --shuffled
+
+bench-classifier: $(UV) ## the classifier of whole series on the sets in DATA=FOLDER, beside tsai in an environment of its own
+	@peer=$$($(RUN) python -m benchmarks.tsai_peer) && $(RUN) python -m benchmarks.classifier $(DATA) --curve --peer $$peer
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv==0.13.8

@@ -6,7 +6,7 @@ RUN := $(UV) run --frozen --quiet
 .PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter bench-classifier
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(UV) ## run the whole loop in demo/: servers, labels, training, predictions (DATA=FOLDER for your own)
 	@test -d demo || git clone --quiet . demo

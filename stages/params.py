@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stages.classification.params import Classifier as Classifier
+from stages.classification.params import Ranges as Ranges
+from stages.classification.params import Tuning as Tuning
 from storage import params_file
 
 PATH = Path("params.yaml")
@@ -83,50 +86,6 @@ class Window(Section):
         ge=0,
         description="timepoints before and after an instant that are taught as that instant; fewer: finer, slower, "
         "harder to learn",
-    )
-
-
-class Classifier(Section):
-    """Whole series to classes, where the label config asks for choices: an LSTM-FCN."""
-
-    num_layers: int = Field(ge=1, le=16, description="LSTM layers")
-    hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each layer")
-    dropout: float = Field(
-        ge=0, lt=1, description="fraction of LSTM features hidden while it learns, after each layer"
-    )
-    filters_1: int = Field(ge=1, le=4096, description="shapes that the first convolution looks for")
-    filters_2: int = Field(ge=1, le=4096, description="those of the second")
-    filters_3: int = Field(
-        ge=1, le=4096, description="those of the third; their means over time are what it knows"
-    )
-    kernel_size_1: int = Field(ge=1, description="timepoints that the first convolution sees at once")
-    kernel_size_2: int = Field(ge=1, description="those of the second")
-    kernel_size_3: int = Field(ge=1, description="those of the third")
-    lr: float = Field(
-        gt=0,
-        le=1,
-        description="highest learning rate of the one-cycle schedule; too high: the loss jumps, too low: it needs "
-        "more steps",
-    )
-    weight_decay: float = Field(
-        ge=0, le=1, description="AdamW's pull of weights to zero, as a fraction of the learning rate"
-    )
-    batch_size: int = Field(ge=2, description="series for each step of the optimiser")
-    epochs: int | None = Field(ge=1, description="passes over the train set; null: as many as `steps` are")
-    steps: int | None = Field(
-        ge=1,
-        description="steps of the optimiser where epochs is null; null: as many as a minute of one core allows, "
-        "3,000 at most",
-    )
-    label_smoothing: float = Field(
-        ge=0, lt=1, description="share of a target that is given to the other classes; against being too sure"
-    )
-    class_weights: bool = Field(
-        description="rare classes count more in the loss (square root of their rarity)"
-    )
-    scaling: Literal["series", "train"] = Field(
-        description="series: each series by its own mean and deviation; train: all by those of the train set, for "
-        "classes that are told by the level"
     )
 
 
@@ -265,6 +224,7 @@ class Params(Section):
     predict: Predict
     publish: Publish
     report: Report
+    tuning: Tuning
 
 
 def load(path: Path = PATH) -> Params:

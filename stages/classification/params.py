@@ -1,0 +1,149 @@
+"""Sections of `params.yaml` for classifying whole series: the classifier's own, and how `labeltrail classify tune`
+looks for better ones."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+
+class Given(BaseModel):
+    """Frozen, and an unknown key is refused, as everywhere in `stages/params.py`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Classifier(Given):
+    """Whole series to classes, where the label config asks for choices: an LSTM-FCN."""
+
+    num_layers: int = Field(ge=1, le=16, description="LSTM layers")
+    hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each layer")
+    dropout: float = Field(
+        ge=0, lt=1, description="fraction of LSTM features hidden while it learns, after each layer"
+    )
+    filters_1: int = Field(ge=1, le=4096, description="shapes that the first convolution looks for")
+    filters_2: int = Field(ge=1, le=4096, description="those of the second")
+    filters_3: int = Field(
+        ge=1, le=4096, description="those of the third; their means over time are what it knows"
+    )
+    kernel_size_1: int = Field(ge=1, description="timepoints that the first convolution sees at once")
+    kernel_size_2: int = Field(ge=1, description="those of the second")
+    kernel_size_3: int = Field(ge=1, description="those of the third")
+    lr: float = Field(
+        gt=0,
+        le=1,
+        description="highest learning rate of the one-cycle schedule; too high: the loss jumps, too low: it needs "
+        "more steps",
+    )
+    weight_decay: float = Field(
+        ge=0, le=1, description="AdamW's pull of weights to zero, as a fraction of the learning rate"
+    )
+    batch_size: int = Field(ge=2, description="series for each step of the optimiser")
+    epochs: int | None = Field(ge=1, description="passes over the train set; null: as many as `steps` are")
+    steps: int | None = Field(
+        ge=1,
+        description="steps of the optimiser where epochs is null; null: as many as a minute of one core allows, "
+        "3,000 at most",
+    )
+    label_smoothing: float = Field(
+        ge=0, lt=1, description="share of a target that is given to the other classes; against being too sure"
+    )
+    class_weights: bool = Field(
+        description="rare classes count more in the loss (square root of their rarity)"
+    )
+    scaling: Literal["series", "train"] = Field(
+        description="series: each series by its own mean and deviation; train: all by those of the train set, for "
+        "classes that are told by the level"
+    )
+
+
+def _several(value: Any) -> Any:
+    """A value that stands alone is a range of one."""
+    return (value,) if isinstance(value, bool | int | float | str) else value
+
+
+Wholes = Annotated[tuple[int, ...], BeforeValidator(_several)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_several)]
+Flags = Annotated[tuple[bool, ...], BeforeValidator(_several)]
+Scalings = Annotated[tuple[Literal["series", "train"], ...], BeforeValidator(_several)]
+
+
+class Ranges(Given):
+    """What each param of the classifier may be: [lowest, highest], or a list of choices; one value fixes it."""
+
+    num_layers: Wholes = Field(description="range of LSTM layers")
+    hidden_size: Wholes = Field(description="range of LSTM units in each layer, on a log scale")
+    dropout: Numbers = Field(description="range of the fraction of LSTM features hidden while it learns")
+    filters_1: Wholes = Field(description="range of the first convolution's shapes, on a log scale")
+    filters_2: Wholes = Field(description="range of the second's, on a log scale")
+    filters_3: Wholes = Field(description="range of the third's, on a log scale")
+    kernel_size_1: Wholes = Field(description="range of timepoints that the first convolution sees at once")
+    kernel_size_2: Wholes = Field(description="range of those of the second")
+    kernel_size_3: Wholes = Field(description="range of those of the third")
+    lr: Numbers = Field(description="range of the highest learning rate, on a log scale")
+    weight_decay: Numbers = Field(
+        description="range of the pull of weights to zero, on a log scale where the lowest is above 0"
+    )
+    batch_size: Wholes = Field(description="range of series for each step, on a log scale")
+    epochs: Wholes | None = Field(
+        description="range of passes over the train set, on a log scale; null: not tuned, each trial takes "
+        "`tuning.steps`"
+    )
+    steps: Wholes | None = Field(
+        description="range of steps of the optimiser, on a log scale, instead of epochs; null: not tuned"
+    )
+    label_smoothing: Numbers = Field(
+        description="range of the share of a target that is given to other classes; with more than one value trials "
+        "are not pruned"
+    )
+    class_weights: Flags = Field(
+        description="choices: do rare classes count more; with both trials are not pruned"
+    )
+    scaling: Scalings = Field(description="choices: series, train, or both")
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Ranges:
+        if self.epochs and self.steps:
+            raise ValueError("epochs and steps cannot both have a range: one of them is null")
+        for name, values in self.given().items():
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{name} needs one value or several that differ")
+            if not isinstance(values[0], bool | str) and list(values) != sorted(values)[:2]:
+                raise ValueError(f"{name} is [lowest, highest], or one value")
+        return self
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Ranges:
+        """Both ends of each range are what the classifier takes."""
+        for end in (0, -1):
+            ends = {name: values[end] if values else None for name, values in self}
+            try:
+                Classifier.model_validate(ends)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                rule = problem["msg"].removeprefix("Input ")
+                raise ValueError(f"{problem['loc'][0]} may not be {problem['input']!r}: it {rule}") from error
+        return self
+
+    def given(self) -> dict[str, tuple[Any, ...]]:
+        """The ranges by name, without those that are null."""
+        return {name: values for name, values in self if values is not None}
+
+
+class Tuning(Given):
+    """How `labeltrail classify tune` looks for params of a classifier."""
+
+    trials: int = Field(ge=1, le=10_000, description="how often params are drawn and tried")
+    folds: int = Field(
+        ge=2,
+        le=100,
+        description="parts of the train set, each judged by a model of the others, where no validation set is given; "
+        "fewer where the rarest class has fewer series",
+    )
+    steps: int | None = Field(
+        ge=1,
+        description="steps of the optimiser for each model of a trial, where neither epochs nor steps has a range; "
+        "null: as many as `train.classifier` says",
+    )
+    ranges: Ranges

@@ -27,6 +27,10 @@ MISSING |= {"n/a", "na", "nan", "none", "null"}
 
 PIECE = 1 << 20  # bytes
 
+# From here on a number is what a logger writes where it has none (1e20, 3.4e38): the deviation of its channel would
+# be so large that everything else is 0.
+FAR = 1e15
+
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 # The browser reads the same file: it would show nothing there.
 POINT = "write {} and so on: Label Studio takes a point alone for the start of decimals"
@@ -267,6 +271,11 @@ def value_notes(raw: bytes, config: LabelConfig, values: NDArray[np.float32]) ->
         parts = [f"{n} in {name!r}" for name, n in zip(config.channels, missing.sum(0), strict=True) if n]
         what = f"{int(missing.sum())} cell(s) without a number: {', '.join(parts)}"
         cure = "nothing: they are filled in for the model, and where there are many not learnt from"
+        notes.append(Problem(_line(raw, config, int(row)), what, cure, fatal=False))
+    if max(np.fmax.reduce(values, None), -np.fmin.reduce(values, None)) >= FAR:
+        row, channel = np.argwhere(np.abs(values) >= FAR)[0]
+        what = f"{values[row, channel]:g} in {config.channels[channel]!r} is no measurement, and hides all others"
+        cure = "leave cells empty where there is no number"
         notes.append(Problem(_line(raw, config, int(row)), what, cure, fatal=False))
     if len(values) == 1:
         notes.append(Problem(2, "the recording has one row", "check that it was exported whole", fatal=False))

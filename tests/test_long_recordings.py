@@ -16,7 +16,7 @@ from storage.files import write_bytes
 from storage.label_config import LabelConfig
 from tests.stage_project import noise, small
 
-CONFIG = LabelConfig("ts", "label", "csv", False, "time", None, ",", ("x", "y"), ("A",))
+CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", ("x", "y"), ("A",))
 STAMPED = replace(CONFIG, time_format="%Y-%m-%d %H:%M:%S.%f")
 
 

@@ -27,7 +27,7 @@ from tests import learned_project
 from tests.learned_project import annotations_changed, found_in, recording, relabel, shards
 from tests.stage_project import noise, record, run_all, small, write_params
 
-CONFIG = LabelConfig("ts", "label", "csv", False, "time", None, ",", ("x",), ("A", "B"))
+CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", ("x",), ("A", "B"))
 TIMES = np.arange(10.0)
 
 

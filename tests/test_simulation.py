@@ -10,7 +10,7 @@ from stages.timeseries.simulation import CHANNELS, INSTANTS, LABELS, RATE, disag
 from storage import series
 from storage.label_config import LabelConfig
 
-CONFIG = LabelConfig("ts", "label", "csv", False, "time", None, ",", CHANNELS, LABELS)
+CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", CHANNELS, LABELS)
 
 
 def test_the_demo_has_what_it_promises():

@@ -15,7 +15,7 @@ from stages.timeseries.times import parse_time, row_to_time, time_to_row
 from storage.label_config import LabelConfig
 from storage.regions import Region
 
-CONFIG = LabelConfig("ts", "label", "csv", False, "time", None, ",", ("x",), ("A", "B", "I"))
+CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", ("x",), ("A", "B", "I"))
 TIMES = np.arange(10) * 0.5  # 0, 0.5, ... 4.5
 
 

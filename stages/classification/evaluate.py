@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.model.asking import Asked, ask, compare
+from stages.classification import candidate
+from stages.model.asking import Asked, compare
 from stages.model.classifier import Classifier
-from stages.model.misfit import misfit
 from stages.timeseries import calibration, choice_metrics
 from stages.timeseries.choice_metrics import Answers, Scores
-from storage import arrays, checkpoint, dataset, provenance, reports
-from storage.errors import InputError
+from storage import checkpoint, dataset, provenance, reports
 from storage.files import write_json
-from storage.progress import track
 
 SETS = ("validation", "test")
 
@@ -35,34 +33,16 @@ class Result:
 
 def main() -> None:
     """Candidate to scores."""
-    index = dataset.read_index()
-    resting = load(index)
-    model, known = Classifier.from_checkpoint(resting), resting.training["learnt_from"]
-    asked = {
-        name: ask(model, ((key, arrays.values(key)) for key in track(keys, f"scoring {name}")))
-        for name in SETS
-        if name not in known and (keys := index.of(name))
-    }
+    index, resting = dataset.read_index(), checkpoint.read(provenance.CANDIDATE)
+    model, known = candidate.wake(resting, index), resting.training["learnt_from"]
+    scored = [name for name in SETS if name not in known and index.of(name)]
+    asked = {name: candidate.answer(model, index, name) for name in scored}
     results = {name: judge(model, found, index) for name, found in asked.items() if found.keys}
     write(results)
     for name, result in results.items():
         print(f"{name}: {in_words(result)}")
     for line in warnings(asked, known):
         print(line)
-
-
-def load(index: dataset.Index) -> checkpoint.Checkpoint:
-    """The candidate.
-
-    Raises:
-        InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
-    """
-    resting = checkpoint.read(provenance.CANDIDATE)
-    why = misfit(resting, index.channels, index.labels, index.sampling_rate)
-    if why:
-        where = str(provenance.CANDIDATE)
-        raise InputError("the candidate does not fit the dataset", where=where, why=why, cure="dvc repro")
-    return resting
 
 
 def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:
@@ -105,7 +85,7 @@ def write(results: dict[str, Result]) -> None:
 
 
 CLASS_HEADER = (
-    "set", "label", "series", "predicted", "precision", "recall", "f1", "roc_auc", "average_precision",
+    "set", "label", "series", "predicted", "right", "precision", "recall", "f1", "roc_auc", "average_precision",
 )  # fmt: skip
 SUBJECT_HEADER = (
     "set", "group", "series", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1", "log_loss",

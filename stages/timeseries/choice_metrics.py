@@ -85,13 +85,14 @@ class ClassScore:
     """Scores of one class against all that is not it.
 
     Attributes:
-        series, predicted: that are it, that are said to be.
+        series, predicted, right: that are it, that are said to be, and both.
         roc_auc, average_precision: of its chance; None: no series of the set is it, or every one.
     """
 
     label: str
     series: int
     predicted: int
+    right: int
     precision: float
     recall: float
     f1: float
@@ -221,6 +222,7 @@ def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
         answers.labels[k],
         series=true,
         predicted=found,
+        right=hit,
         precision=hit / max(found, 1),
         recall=hit / max(true, 1),
         f1=2 * hit / max(true + found, 1),

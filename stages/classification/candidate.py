@@ -1,0 +1,29 @@
+"""The candidate, awake, and what it says of the labeled series of a set."""
+
+from __future__ import annotations
+
+from stages.model.asking import Asked, ask
+from stages.model.classifier import Classifier
+from stages.model.misfit import misfit
+from storage import arrays, dataset, provenance
+from storage.checkpoint import Checkpoint
+from storage.errors import InputError
+from storage.progress import track
+
+
+def wake(resting: Checkpoint, index: dataset.Index) -> Classifier:
+    """The candidate as a model that can be asked.
+
+    Raises:
+        InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
+    """
+    why = misfit(resting, index.channels, index.labels, index.sampling_rate)
+    if why:
+        where = str(provenance.CANDIDATE)
+        raise InputError("the candidate does not fit the dataset", where=where, why=why, cure="dvc repro")
+    return Classifier.from_checkpoint(resting)
+
+
+def answer(model: Classifier, index: dataset.Index, name: str) -> Asked:
+    """Ask about each labeled series of a set."""
+    return ask(model, ((key, arrays.values(key)) for key in track(index.of(name), f"asking about {name}")))

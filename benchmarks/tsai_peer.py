@@ -37,9 +37,8 @@ from storage import process, settings, uv
 from storage.progress import console
 
 VERSION = "1.0.1"
-# fastai, fastcore and pyts of the days when it came out, for with later ones its imports fail, as they do without
-# jupyter_core, which it does not name. All else is pinned
-# by the day.
+# Its imports fail with the fastai, fastcore and pyts of later days, and without jupyter_core, which it does not name.
+# All else is pinned by the day.
 REQUIREMENTS = (
     f"tsai=={VERSION}", "fastai==2.8.7", "fastcore==1.13.2", "pyts==0.13.0", "jupyter_core", "torch==2.15.0",
     "--exclude-newer", "2026-11-20",

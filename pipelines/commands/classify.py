@@ -81,3 +81,40 @@ def predict(
     done = answer(model, table, output)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, f"labeltrail classify train TRAIN.csv --from {model} --model FOLDER goes on from it")
+
+
+@group.command()
+def tune(
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TRAIN.CSV", help="CSV, a row a series: y* columns (0 or 1) and x* columns."),
+    ],
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="Series to judge by; if left out, each part of TRAIN.CSV is judged by the others."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all, those of an earlier run included.")
+    ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="File of the trials; if left out, study.json beside the model or here."),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="PARAMS.YAML", help="File to write the best params into.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder for a model trained by the best params.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for better params of the LSTM-FCN for the series of a CSV file.
+
+    Ranges, steps of a trial and the seed are in the params.yaml of the current folder (`tuning`), else Labeltrail's
+    own. A tuning that was cut off goes on where it was when the command is run again. Keep the test set away from it.
+
+    Example: labeltrail classify tune train.csv --valid valid.csv --trials 30 --write params.yaml
+    """
+    from pipelines.tune import tune as look
+
+    done = look(table, valid=valid, trials=trials, study=study, write=write, model=model)
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, done.next_command(table))

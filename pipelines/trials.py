@@ -1,0 +1,213 @@
+"""One trial of a tuning: draw params, learn by them, judge on series that were not learnt from.
+
+What is drawn follows from the trials before and from a seed of its own for each trial, so that a tuning that was cut
+off and goes on tries what it would have tried in one go. Figures are rounded before they are tried: the params that
+are written down are the ones that were judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState, create_trial
+
+from stages import params
+from stages.model.classifier import Classifier, Question
+from stages.model.classifying import Epoch, Plan, epochs_of, learn
+from stages.model.judging import Labeled
+from storage.errors import InputError
+from storage.study import Trial
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+# A model of a trial is looked at so often on its way, at equal shares of its epochs. It may be pruned from look WARM
+# on, once FIRST trials are complete. RANDOM trials are drawn without regard to those before.
+LOOKS, WARM, FIRST, RANDOM = 10, 3, 4, 8
+DIGITS = 3
+LOG = (
+    "hidden_size",
+    "filters_1",
+    "filters_2",
+    "filters_3",
+    "lr",
+    "weight_decay",
+    "batch_size",
+    "epochs",
+    "steps",
+)
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+# Chances are held away from 0 by so much: one sure mistake among few series is not to be the whole loss.
+LEAST = 1e-4
+
+Space = dict[str, BaseDistribution]
+Part = tuple[Labeled, Labeled]
+
+
+def space_of(ranges: params.Ranges) -> Space:
+    """What each param may be, as Optuna has it."""
+    return {name: _distribution(name, values) for name, values in ranges.given().items()}
+
+
+def _distribution(name: str, values: Sequence[Any]) -> BaseDistribution:
+    low, high = values[0], values[-1]
+    if isinstance(low, bool | str):
+        return CategoricalDistribution(values)
+    log = name in LOG and low > 0
+    if isinstance(low, int):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(low, high, log=log)
+
+
+def draw(
+    space: Space, done: Sequence[Trial], usual: Mapping[str, Any], seed: int, prune: bool
+) -> tuple[optuna.Trial, dict[str, Any]]:
+    """The next trial, and its params.
+
+    Args:
+        space: what may be drawn.
+        done: the trials before.
+        usual: the params as they are: what is tried first, as far as the space holds them.
+        seed: of the tuning.
+        prune: give up trials that do worse than most at the same share of their way.
+    """
+    own = int(np.random.SeedSequence([seed, len(done)]).generate_state(1)[0])
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM),
+        pruner=optuna.pruners.MedianPruner(FIRST, WARM) if prune else optuna.pruners.NopPruner(),
+    )
+    study.add_trials([_past(trial, space) for trial in done])
+    trial = study.ask(space)
+    if not done:
+        return trial, {name: _nearest(usual[name], space[name]) for name in space}
+    return trial, {name: _tidy(value, space[name]) for name, value in trial.params.items()}
+
+
+def _past(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
+    return create_trial(
+        state=STATES[trial.state],
+        value=trial.loss,
+        params={name: trial.params[name] for name in space},
+        distributions=space,
+        intermediate_values=dict(trial.curve),
+    )
+
+
+def _nearest(value: Any, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return value if value in distribution.choices else distribution.choices[0]
+    if not isinstance(distribution, IntDistribution | FloatDistribution):
+        raise TypeError(distribution)
+    return distribution.low if value is None else min(max(value, distribution.low), distribution.high)
+
+
+def _tidy(value: Any, distribution: BaseDistribution) -> Any:
+    return _nearest(float(f"{value:.{DIGITS}g}"), distribution) if isinstance(value, float) else value
+
+
+@dataclass
+class Watch:
+    """How a trial goes: looked at on its way, given up where it does worse than most.
+
+    Attributes:
+        trial: Optuna's.
+        curve: mean loss over the parts so far, by look.
+        losses, accuracies: of the parts that are done.
+    """
+
+    trial: optuna.Trial
+    curve: dict[int, float] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+
+    def look(self, epoch: Epoch, epochs: int) -> None:
+        """After an epoch.
+
+        Raises:
+            TrialPruned: it is not worth going on.
+        """
+        share = LOOKS * epoch.number // epochs
+        step = len(self.losses) * LOOKS + share
+        loss = epoch.validation_loss
+        if not share or step in self.curve or loss is None or not math.isfinite(loss):
+            return
+        self.curve[step] = (sum(self.losses) + loss) / (len(self.losses) + 1)
+        self.trial.report(self.curve[step], step)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def attempt(trial: optuna.Trial, number: int, plan: Plan, parts: Sequence[Part], question: Question) -> Trial:
+    """Learn by a plan and judge it, on each part.
+
+    Args:
+        trial: Optuna's, which is told how it goes.
+        number: of the trial.
+        plan: how to learn.
+        parts: series to learn from and series to judge by.
+        question: what is asked of them.
+    """
+    watch = Watch(trial)
+    try:
+        for known, held in parts:
+            judge_part(watch, plan, known, held, question)
+    except optuna.TrialPruned:
+        return Trial(number, "pruned", asdict(plan), None, None, watch.curve, "")
+    except InputError as error:
+        why = "; ".join(text for text in (error.what, error.where, error.why) if text)
+        return Trial(number, "failed", asdict(plan), None, None, watch.curve, why)
+    loss, accuracy = float(np.mean(watch.losses)), float(np.mean(watch.accuracies))
+    return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "")
+
+
+def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, question: Question) -> None:
+    """Learn from one part, judge by the other."""
+    epochs = epochs_of(plan, known)
+    taught = learn(known, held, question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs))
+    loss, accuracy = score(taught.model, held)
+    watch.losses.append(loss)
+    watch.accuracies.append(accuracy)
+
+
+def score(model: Classifier, held: Labeled) -> tuple[float, float]:
+    """Cross-entropy and accuracy; plain, so that trials of other class weights or smoothing compare.
+
+    Raises:
+        InputError: the model answers with NaN.
+    """
+    chances = model.probabilities(held.values)
+    if not np.isfinite(chances).all():
+        raise InputError("the model's answers are no numbers", cure="a lower lr")
+    right = float((model.decide(chances) == held.targets).all(1).mean())
+    return _cross_entropy(chances, held.targets, model.question.independent), right
+
+
+def _cross_entropy(chances: NDArray[np.float32], truth: NDArray[np.bool_], independent: bool) -> float:
+    wide = chances.astype(np.float64).clip(LEAST, 1 - LEAST)
+    if independent:
+        return float(-np.log(np.where(truth, wide, 1 - wide)).mean())
+    return float(-np.log(wide[truth]).mean())
+
+
+def folds(targets: NDArray[np.bool_], count: int, seed: int) -> list[NDArray[np.int64]]:
+    """Rows of each fold: each class is dealt out evenly, in a seeded order.
+
+    Args:
+        targets: (series, classes); where several hold, each combination is a class of its own.
+        count: how many folds.
+        seed: of the order.
+    """
+    kinds = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.random.default_rng(seed).permutation(len(targets))
+    dealt = order[np.argsort(kinds[order], kind="stable")]
+    return [np.sort(dealt[i::count]) for i in range(count)]

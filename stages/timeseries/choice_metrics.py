@@ -22,7 +22,7 @@ from storage.label_config import Task
 
 # A chance of 0 of what is true has no finite loss: it counts as the least that a float32 tells from 1.
 LEAST = float(np.finfo(np.float32).eps)
-PART = 1 << 22  # numbers that are weighed at once: bounds memory
+PART = 1 << 18  # numbers that are weighed at once: bounds memory
 Numbers = NDArray[np.float64]
 
 
@@ -154,7 +154,7 @@ def intervals(answers: Answers, groups: Sequence[str]) -> dict[str, tuple[float,
     units, place = np.unique(np.asarray(names), return_inverse=True)
     rng = np.random.default_rng(bootstrap.SEED)
     times = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), bootstrap.DRAWS)
-    parts = -(-times.shape[0] * len(groups) // PART)
+    parts = min(-(-len(times) * len(groups) // PART), len(times))
     drawn = [_means(answers, part[:, place].astype(np.float64)) for part in np.array_split(times, parts)]
     ends = 50 * (1 - bootstrap.LEVEL), 50 * (1 + bootstrap.LEVEL)
     values = {name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]}
@@ -174,16 +174,22 @@ def _means(answers: Answers, weights: Numbers) -> dict[str, Numbers]:
     balanced = means["balanced_accuracy"]
     if answers.independent:
         balanced = _yes_and_no(hit, true, found, number[:, None])
-    ranks = [ranking.steps(answers.truth[:, k], answers.probabilities[:, k], weights) for k in answers.asked]
+    areas, precisions = zip(*(_ranked(answers, k, weights) for k in answers.asked), strict=True)
     return {
         "accuracy": (weights * answers.right).sum(1) / number,
         "balanced_accuracy": balanced,
         "macro_f1": means["macro_f1"],
         "worst_f1": means["worst_f1"],
         "log_loss": (weights * _losses(answers)).sum(1) / number,
-        "roc_auc": _known_mean([ranking.roc_areas(taken) for taken in ranks]),
-        "average_precision": _known_mean([ranking.average_precisions(taken) for taken in ranks]),
+        "roc_auc": _known_mean(areas),
+        "average_precision": _known_mean(precisions),
     }
+
+
+def _ranked(answers: Answers, k: int, weights: Numbers) -> tuple[Numbers, Numbers]:
+    """Area under ROC and average precision of one class, (draws,); NaN where all series of a draw are of one kind."""
+    taken = ranking.steps(answers.truth[:, k], answers.probabilities[:, k], weights)
+    return ranking.roc_areas(taken), ranking.average_precisions(taken)
 
 
 def _yes_and_no(hit: Numbers, true: Numbers, found: Numbers, number: Numbers) -> Numbers:
@@ -216,7 +222,7 @@ def _losses(answers: Answers) -> Numbers:
 def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
     truth, decided = answers.truth[:, k], answers.decided[:, k]
     hit, true, found = int((truth & decided).sum()), int(truth.sum()), int(decided.sum())
-    taken = ranking.steps(truth, answers.probabilities[:, k], once)
+    area, precise = (float(found[0]) for found in _ranked(answers, k, once))
     told = 0 < true < len(truth)
     return ClassScore(
         answers.labels[k],
@@ -226,8 +232,8 @@ def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
         precision=hit / max(found, 1),
         recall=hit / max(true, 1),
         f1=2 * hit / max(true + found, 1),
-        roc_auc=float(ranking.roc_areas(taken)[0]) if told else None,
-        average_precision=float(ranking.average_precisions(taken)[0]) if told else None,
+        roc_auc=area if told else None,
+        average_precision=precise if told else None,
     )
 
 

@@ -37,8 +37,9 @@ def steps(truth: NDArray[np.bool_], chances: NDArray[np.floating], weights: Numb
     order = np.argsort(-chances, kind="stable")
     taken, is_it = chances[order], truth[order]
     last = np.flatnonzero(np.append(taken[1:] != taken[:-1], True))
-    right, wrong = (np.cumsum(weights[:, order] * mask, axis=1)[:, last] for mask in (is_it, ~is_it))
-    return Steps(right, wrong)
+    counted = weights[:, order]
+    every, right = (np.cumsum(part, axis=1)[:, last] for part in (counted, counted * is_it))
+    return Steps(right, every - right)
 
 
 def roc_areas(taken: Steps) -> Numbers:

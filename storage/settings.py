@@ -83,6 +83,15 @@ class Settings(BaseModel):
     label_studio_password: SecretStr = Field(SecretStr(""), alias="LABEL_STUDIO_PASSWORD")
 
 
+class Workers(BaseModel):
+    """How many processes train a model, and the Ray cluster that they are on if not on this machine."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    count: int = Field(1, alias="LABELTRAIL_WORKERS", ge=1)
+    ray_address: str = Field("", alias="LABELTRAIL_RAY_ADDRESS")
+
+
 def load(root: Path) -> Settings:
     """The settings of the project at `root`.
 
@@ -193,6 +202,27 @@ def stage_environment() -> dict[str, str]:
 def same_cublas_results() -> None:
     """Make CUDA's linear algebra give the same bits each time; torch asks for it, and it must be said before."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def talk_on_loopback() -> None:
+    """Let processes that train together be heard on this machine only; gloo asks for it, and takes names alone."""
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+
+
+def workers() -> Workers:
+    """Who trains. Only the environment says so: models are trained outside of projects too.
+
+    Raises:
+        InputError: the number is none.
+    """
+    try:
+        return Workers.model_validate({name: value for name, value in os.environ.items() if value})
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].lower()
+        cure = "the number of processes that train one model, 1 or more"
+        raise InputError(
+            "the workers cannot be counted", where="LABELTRAIL_WORKERS", why=why, cure=cure
+        ) from None
 
 
 def server_environment(**extra: str) -> dict[str, str]:

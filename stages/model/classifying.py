@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ from stages.model import devices
 from stages.model.classifier import Classifier, Question, Scaling
 from stages.model.judging import PART, Judge, Labeled
 from stages.model.lstm_fcn import LstmFcn, Shape
+from stages.model.parallel import Team
+from stages.model.workers import together
 from storage.errors import InputError
 
 WARM_UP = 0.25
@@ -119,11 +122,28 @@ def learn(
         start: a model whose weights and scaling are the beginning.
         on_epoch: called after each epoch.
 
+    Where the settings say so, several processes do it, with the same results but for rounding.
+
     Raises:
         InputError: `start` is another network or knows another question, the loss is no number, or there is no
             such device.
     """
-    device = devices.ready(plan.device)
+    job = partial(learn_as, train, validation, question, plan, start)
+    # Nobody is left without a series.
+    return together(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
+
+
+def learn_as(
+    train: Labeled,
+    validation: Labeled | None,
+    question: Question,
+    plan: Plan,
+    start: Classifier | None,
+    team: Team,
+    on_epoch: Callable[[Epoch], None],
+) -> Taught:
+    """Train a network as one of a team; the result is the same for all of it. See `learn`."""
+    device = devices.ready(plan.device, team.place)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
 
@@ -147,37 +167,46 @@ def learn(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=WARM_UP)
     average = AveragedModel(network)
     history: list[Epoch] = []
-    best: tuple[Epoch, LstmFcn] | None = None
+    best: tuple[Epoch, dict[str, Tensor]] | None = None
+    learner = team.spread(network)
     for number in range(1, epochs + 1):
         network.train()
-        total, right = 0.0, 0
-        for rows in _shuffled(len(train.values), batches, rng):
-            scores = network(known.inputs[rows])
+        total, right = 0.0, 0.0
+        for batch in _shuffled(len(train.values), batches, rng):
+            rows = team.share(batch)
+            scores = learner(known.inputs[rows])
             loss = known.loss(scores, rows)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            team.weigh(loss, rows).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
             right += known.right(scores.detach(), rows)
             if schedule.last_epoch > (1 - AVERAGED) * epochs * batches:
                 average.update_parameters(network)
+        total, right = team.sum(total, right)
         refuse_nan(total, number, plan)
         epoch = Epoch(number, total / len(train.values), right / len(train.values))
         if unseen:
-            epoch = Epoch(number, epoch.loss, epoch.accuracy, *unseen.scores(network))
+            epoch = Epoch(number, epoch.loss, epoch.accuracy, *unseen.scores(network, team))
             if not best or (epoch.validation_accuracy or 0) > (best[0].validation_accuracy or 0):
-                best = epoch, copy.deepcopy(network)
+                best = epoch, copy.deepcopy(network.state_dict())
         history.append(epoch)
         on_epoch(epoch)
 
+    team.gather(network)
     network.load_state_dict(average.module.state_dict())
-    take_statistics(network, known.inputs)
-    result = Epoch(epochs, *known.scores(network), *(unseen.scores(network) if unseen else ()))
+    network.take_statistics(known.inputs, PART)
+
+    def judged(number: int) -> Epoch:
+        return Epoch(number, *known.scores(network, team), *(unseen.scores(network, team) if unseen else ()))
+
+    result = judged(epochs)
     kept: Literal["average", "epoch"] = "average"
     if best and unseen and _better(best[0], result, len(unseen.inputs)):
-        kept, network = "epoch", best[1]
-        result = Epoch(best[0].number, *known.scores(network), *unseen.scores(network))
+        kept = "epoch"
+        network.load_state_dict(best[1])
+        result = judged(best[0].number)
     return Taught(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
 
 
@@ -269,15 +298,3 @@ def _groups(network: LstmFcn, plan: Plan) -> list[dict[str, object]]:
             {"params": [p for p in parameters if p.ndim == 1], "lr": rate, "weight_decay": 0.0},
         ]
     return [group for group in groups if group["params"]]
-
-
-@torch.no_grad()
-def take_statistics(network: LstmFcn, inputs: Tensor) -> None:
-    """Batch norm's mean and variance from the series themselves, in as many parts as they need, equally."""
-    for norm in network.norms:
-        norm.reset_running_stats()  # type: ignore[operator]
-        norm.momentum = None  # type: ignore[assignment]
-    network.train()
-    for rows in np.array_split(np.arange(len(inputs)), -(-len(inputs) // PART)):
-        network(inputs[torch.from_numpy(rows)])
-    network.eval()

@@ -12,11 +12,12 @@ from storage.settings import same_cublas_results
 torch.set_num_threads(1)
 
 
-def ready(name: str) -> torch.device:
+def ready(name: str, place: int = 0) -> torch.device:
     """A device on which only operations with one result are allowed.
 
     Args:
         name: `cpu` or `cuda`.
+        place: of several GPUs, which.
 
     Raises:
         InputError: there is no such device.
@@ -30,5 +31,6 @@ def ready(name: str) -> torch.device:
                 why="torch finds no CUDA device",
                 cure="train.device: cpu in params.yaml, then dvc repro",
             )
+        torch.cuda.set_device(place)
     torch.use_deterministic_algorithms(True)
     return torch.device(name)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stages.model.classifier import Question, Scaling, Values
 from stages.model.lstm_fcn import LstmFcn
+from stages.model.parallel import Team
 
 # Series that are judged at once.
 PART = 512
@@ -59,15 +60,16 @@ class Judge:
         return int((scores.argmax(1) == truth.int().argmax(1)).sum())
 
     @torch.no_grad()
-    def scores(self, network: LstmFcn) -> tuple[float, float]:
-        """Loss and accuracy of a network on the whole set."""
+    def scores(self, network: LstmFcn, team: Team) -> tuple[float, float]:
+        """Loss and accuracy of a network on the whole set; each of the team judges some of its parts."""
         network.eval()
-        total, right = 0.0, 0
-        for start in range(0, len(self.inputs), PART):
+        total, right = 0.0, 0.0
+        for start in range(team.rank * PART, len(self.inputs), team.world * PART):
             rows = slice(start, start + PART)
             found = network(self.inputs[rows])
             total += self.loss(found, rows).item() * len(found)
             right += self.right(found, rows)
+        total, right = team.sum(total, right)
         return total / len(self.inputs), right / len(self.inputs)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,6 +86,22 @@ class LstmFcn(nn.Module):
             z = F.relu(norm(convolution(F.pad(z, ((kernel - 1) // 2, kernel // 2)))), inplace=True)
         scores: Tensor = self.out(torch.cat([remembered, z.mean((2, 3))], 1))
         return scores
+
+    @torch.no_grad()
+    def take_statistics(self, inputs: Tensor, most: int) -> None:
+        """Batch norm's mean and variance from the series themselves, in as many parts as they need, equally.
+
+        Args:
+            inputs: scaled values (series, channels, length).
+            most: series in a part.
+        """
+        for norm in self.norms:
+            norm.reset_running_stats()  # type: ignore[operator]
+            norm.momentum = None  # type: ignore[assignment]
+        self.train()
+        for part in np.array_split(np.arange(len(inputs)), -(-len(inputs) // most)):
+            self(inputs[torch.from_numpy(part)])
+        self.eval()
 
     def _start(self) -> None:
         """As in the paper's Keras: He for convolutions, Xavier for what goes into gates, orthogonal between steps."""

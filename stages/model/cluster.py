@@ -1,0 +1,105 @@
+"""The same job as in stages/model/workers.py, on the machines of a Ray cluster.
+
+Each machine needs the environment of this one (`uv sync --extra ray`); the code of this clone is sent to them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import stages
+import storage
+from stages.model.parallel import Team
+from stages.model.workers import PATIENCE
+from storage.errors import LabeltrailError, SetupError
+
+E = TypeVar("E")
+R = TypeVar("R")
+Tell = Callable[[E], None]
+
+
+def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int, address: str) -> R:
+    """Do a job in Ray Train's workers; see `together`.
+
+    Args:
+        job, tell, device: as there.
+        world: workers.
+        address: of the cluster as `ray.init` takes it; `local` starts one on this machine.
+
+    Raises:
+        SetupError: Ray is not installed, or its cluster cannot be reached.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise SetupError(
+            "Ray is not installed", where="LABELTRAIL_RAY_ADDRESS", cure="uv sync --extra ray"
+        ) from error
+    try:
+        ray.init(address, log_to_driver=False, runtime_env={"py_modules": [stages, storage]})
+    except ConnectionError as error:
+        raise SetupError(
+            "the Ray cluster does not answer",
+            where=f"LABELTRAIL_RAY_ADDRESS={address}",
+            why=str(error),
+            cure="ray start --head, or an address of a cluster that runs",
+        ) from error
+    try:
+        return _train(job, tell, device, world)
+    finally:
+        ray.shutdown()
+
+
+def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int) -> R:
+    """Run the workers beside this thread, which hears what rank 0 tells. An empty tuple is the end of news."""
+    from ray import train
+    from ray.util.queue import Queue
+
+    news = Queue()
+
+    def work() -> R:
+        here = train.get_context()
+        team = Team(here.get_world_rank(), here.get_world_size(), here.get_local_rank())
+        return job(team, (lambda value: news.put((value,))) if team.rank == 0 else lambda _: None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _trainer(work, device, world, folder)
+        # In this thread Ray would take Ctrl-C for its own, for good.
+        training = ThreadPoolExecutor(1).submit(trainer.fit)
+        training.add_done_callback(lambda _: news.put(()))
+        while value := news.get():
+            tell(*value)
+        try:
+            result: R = training.result().return_value
+        except train.WorkerGroupError as error:
+            raise cause(error) from error
+    return result
+
+
+def _trainer(work: Callable[[], R], device: str, world: int, folder: str) -> Any:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    backend = "nccl" if device == "cuda" else "gloo"
+    return TorchTrainer(
+        work,
+        torch_config=TorchConfig(backend, timeout_s=round(PATIENCE)),
+        scaling_config=ScalingConfig(num_workers=world, use_gpu=device == "cuda"),
+        run_config=RunConfig(name="labeltrail", storage_path=folder),
+    )
+
+
+def cause(error: Any) -> Exception:
+    """Of what went wrong in the workers, what a person can act on, if that is among it."""
+    failures: dict[int, Exception] = error.worker_failures
+    for failure in failures.values():
+        found: BaseException | None = failure
+        while found:
+            if isinstance(found, LabeltrailError):
+                return found
+            found = found.__cause__
+    rank, failure = next(iter(failures.items()))
+    return RuntimeError(f"worker {rank} failed:\n{failure}")

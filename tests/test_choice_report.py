@@ -20,7 +20,7 @@ from stages.model.classifier import Classifier
 from stages.timeseries import choice_plots, ranking
 from storage import arrays, checkpoint, dataset, provenance, reports, snapshot
 from storage.errors import InputError
-from tests.classified_project import ROWS, lay
+from tests.classified_project import ROOT, ROWS, lay
 from tests.test_choice_metrics import THREE, answers, one_of
 from tests.test_report import check_tags
 
@@ -237,3 +237,9 @@ def test_a_curve_goes_through_the_corners_of_its_square() -> None:
     assert precise.lines[0].path.startswith("M40.0 10.0L216.0 10.0")
     assert roc.lines[0].label == "b" and ranking.POINTS == 200
     assert choice_plots.squares(THREE) == []
+
+
+def test_the_paper_on_formats_has_these_columns() -> None:
+    text = (ROOT / "docs/formats-choices.md").read_text(encoding="utf-8")
+    names = ("CLASS_HEADER", "SUBJECT_HEADER", "CONFUSION_HEADER", "CALIBRATION_HEADER")
+    assert [name for name in names if f"`{','.join(getattr(evaluate, name))}`" not in text] == []

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines import demo_data
 from pipelines.demo import FOLDER, Demo, demo
@@ -104,6 +105,25 @@ def test_two_people_say_what_each_heart_beat_is(
     said = {r["series"]: r["result"][0]["value"] for r in records if r["annotator"] != module.SECOND}
     assert said == {beat.series: {"choices": [beat.label]} for beat in beats.simulate(6, 3)}
     assert len(records) == 12
+
+
+def test_heart_beats_from_nothing_to_predictions(empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"BEATS": 40, "HEARTS": 4, "HEARTS_LABELED": 3}.items():
+        monkeypatch.setattr(demo_data, name, value)
+    params = yaml.safe_load((empty.root / "params.yaml").read_text(encoding="utf-8"))
+    params["train"]["classifier"] |= {"steps": 200}
+    (empty.root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    done = demo(empty, None, classify=True)
+    assert set(done.seconds) == {"servers", "recordings", "labels by two people", "sync", "dvc repro"}
+    assert done.scores["test"]["series"]["count"] == 10
+    assert done.version.startswith(f"lstm-fcn-{done.commit[:7]}-")
+    state = empty.remote.state()
+    assert state is not None
+    found = empty.studio.predictions(state.project)
+    assert len(found) == 40
+    said = [item["value"]["choices"] for p in found for item in p["result"]]
+    assert len(said) == 40
+    assert {label for choices in said for label in choices} <= set(beats.LABELS)
 
 
 def test_regions_or_choices_but_not_both_in_one_demo(empty: Project, tmp_path: Path) -> None:

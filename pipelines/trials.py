@@ -88,9 +88,10 @@ def draw(
     )
     study.add_trials([_past(trial, space) for trial in done])
     trial = study.ask(space)
+    drawn = {name: _tidy(value, space[name]) for name, value in trial.params.items()}
     if not done:
-        return trial, {name: _nearest(usual[name], space[name]) for name in space}
-    return trial, {name: _tidy(value, space[name]) for name, value in trial.params.items()}
+        drawn |= {name: _nearest(usual[name], space[name]) for name in space if usual[name] is not None}
+    return trial, drawn
 
 
 def _past(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
@@ -108,7 +109,7 @@ def _nearest(value: Any, distribution: BaseDistribution) -> Any:
         return value if value in distribution.choices else distribution.choices[0]
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         raise TypeError(distribution)
-    return distribution.low if value is None else min(max(value, distribution.low), distribution.high)
+    return min(max(value, distribution.low), distribution.high)
 
 
 def _tidy(value: Any, distribution: BaseDistribution) -> Any:

@@ -37,7 +37,7 @@ def put(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
         first, end = node.start_mark.index, node.end_mark.index
         space = "" if edited[first - 1 : first].isspace() else " "
         edited = edited[:first] + space + _scalar(value) + edited[end:]
-    if yaml.safe_load(edited) != wanted:
+    if not _says(edited, wanted):
         listed = "; ".join(f"{name}: {_scalar(value)}" for name, value in values.items())
         raise InputError(
             f"{path} cannot be changed by a program",
@@ -46,6 +46,13 @@ def put(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
             cure=f"write these into it: {listed}",
         )
     write_bytes(path, edited.encode())
+
+
+def _says(text: str, wanted: Any) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == wanted)
+    except yaml.YAMLError:
+        return False
 
 
 def _entries(node: Any, section: Sequence[str]) -> dict[str, Any]:

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-import numpy as np
-
 from stages.timeseries.axes import number_ticks
 
 WIDTH, HEIGHT = 760, 340  # user units: CSS pixels
 LEFT, RIGHT, TOP, BOTTOM = 60, 16, 44, 40
-# What lies above so many medians is drawn at the upper edge, so that one bad trial does not hide the others.
-MEDIANS = 2.5
+# A loss below is drawn here: the axis is a log scale, for the losses of good and bad params lie decades apart.
+LEAST = 1e-4
 COLOURS = {"complete": "#1f5fbf", "pruned": "#9aa3ad", "failed": "#c0392b"}
 STYLE = (
     "text{font:12px sans-serif;fill:#333}.grid{stroke:#e3e6ea}.best{fill:none;stroke:#e08a00;stroke-width:2}"
+)
+WORDS = (("complete", "● complete"), ("pruned", "○ pruned"), ("failed", "✕ failed"))
+LEGEND = (
+    f'<text x="{LEFT}" y="18" xml:space="preserve">validation loss   '
+    + "".join(f'<tspan fill="{COLOURS[state]}">{text}</tspan>   ' for state, text in WORDS)
+    + '<tspan fill="#e08a00">━ best so far</tspan></text>'
 )
 
 
@@ -41,18 +45,23 @@ class Axes:
 
     @classmethod
     def of(cls, marks: Sequence[Mark]) -> Axes:
-        """Axes that hold all marks, but for losses far beyond the usual."""
-        losses = [mark.loss for mark in marks if mark.loss is not None and math.isfinite(mark.loss)] or [1.0]
-        high = min(max(losses), MEDIANS * float(np.median(losses)))
-        margin = 0.05 * (high - min(losses)) or 0.1
-        return cls(max(marks[-1].number, 2), max(min(losses) - margin, 0.0), high + margin)
+        """Axes that hold all marks."""
+        losses = [max(mark.loss, LEAST) for mark in marks if mark.loss is not None] or [1.0]
+        return cls(max(marks[-1].number, 2), min(losses) / 1.15, max(losses) * 1.15)
 
     def x(self, number: float) -> float:
         return round(LEFT + (number - 1) / (self.last - 1) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, loss: float) -> float:
-        share = (min(loss, self.high) - self.low) / (self.high - self.low)
+        share = math.log(max(loss, LEAST) / self.low) / math.log(self.high / self.low)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+    def losses(self) -> list[float]:
+        """Round losses for the axis: 1, 2 and 5 times powers of ten, or the powers alone where that is many."""
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        factors = (1, 2, 5) if len(decades) <= 4 else (1,)
+        found = [float(f"{factor}e{decade}") for decade in decades for factor in factors]
+        return [loss for loss in found if self.low <= loss <= self.high]
 
 
 def draw(marks: Sequence[Mark]) -> str:
@@ -65,7 +74,7 @@ def draw(marks: Sequence[Mark]) -> str:
         *_grid(axes),
         *_best(marks, axes),
         *(_mark(mark, axes) for mark in marks),
-        *_legend(any(mark.loss is not None and mark.loss > axes.high for mark in marks)),
+        LEGEND,
         "</svg>",
     ]
     return "\n".join(body) + "\n"
@@ -73,10 +82,10 @@ def draw(marks: Sequence[Mark]) -> str:
 
 def _grid(axes: Axes) -> list[str]:
     lines = []
-    for tick in number_ticks(axes.low, axes.high, 6):
-        y = axes.y(tick.value)
+    for loss in axes.losses():
+        y = axes.y(loss)
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        lines.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{tick.text}</text>')
+        lines.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{loss:g}</text>')
     for tick in number_ticks(1, axes.last, 10):
         if tick.value == round(tick.value):
             place = f'x="{axes.x(tick.value)}" y="{HEIGHT - BOTTOM + 18}"'
@@ -98,7 +107,7 @@ def _best(marks: Sequence[Mark], axes: Axes) -> list[str]:
 
 def _mark(mark: Mark, axes: Axes) -> str:
     """A dot, a ring for one that was pruned, a cross at the upper edge for one that failed."""
-    loss = mark.loss if mark.loss is not None and math.isfinite(mark.loss) else axes.high
+    loss = axes.high if mark.loss is None else mark.loss
     x, y, colour = axes.x(mark.number), axes.y(loss), COLOURS[mark.state]
     words = f"<title>{escape(mark.words)}</title>"
     if mark.state == "failed":
@@ -106,14 +115,3 @@ def _mark(mark: Mark, axes: Axes) -> str:
         return f'<path d="{shape}" stroke="{colour}" stroke-width="2">{words}</path>'
     fill = colour if mark.state == "complete" else "#fff"
     return f'<circle cx="{x}" cy="{y}" r="4" fill="{fill}" stroke="{colour}">{words}</circle>'
-
-
-def _legend(cut: bool) -> list[str]:
-    """What the marks mean."""
-    words = (("complete", "● complete"), ("pruned", "○ pruned"), ("failed", "✕ failed"))
-    spans = "".join(f'<tspan fill="{COLOURS[state]}">{text}</tspan>   ' for state, text in words)
-    note = "; losses far above are drawn at the upper edge" if cut else ""
-    return [
-        f'<text x="{LEFT}" y="18" xml:space="preserve">validation loss   {spans}'
-        f'<tspan fill="#e08a00">━ best so far</tspan>{note}</text>'
-    ]

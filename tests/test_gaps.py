@@ -117,3 +117,13 @@ def test_a_region_over_a_gap_is_scored_in_parts_as_it_is_predicted(
     evaluate.main()
     event = json.loads(reports.SCORES.read_bytes())["test"]["event"]
     assert (event["true"], event["predicted"], event["matched"]) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("far", ["1e20", "-3.4e38"])
+def test_a_number_that_no_sensor_measures_is_named(tmp_path: Path, far: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"time,x,y\n0,1,\n1,2,{far}\n2,3,5\n")
+    config = label_config.parse(label_config.render(("x", "y"), ("A",), "time"))
+    missing, strange = series.check(path, config)
+    assert (missing.row, strange.row, strange.fatal) == (2, 3, False)
+    assert strange.what == f"{np.float32(far):g} in 'y' is no measurement, and hides all others"

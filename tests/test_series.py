@@ -298,13 +298,3 @@ def test_different_sampling_rates():
     rates = {"a": 50.0, "b": 50.2, "c": 50.0, "d": 100.0, "e": None}
     assert series.different_rates(rates) == (50.0, {"d": 100.0})
     assert series.different_rates({"e": None}) == (None, {})
-
-
-@pytest.mark.parametrize("far", ["1e20", "-3.4e38"])
-def test_a_number_that_no_sensor_measures_is_named(tmp_path: Path, far: str) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text(f"time,x,y\n0,1,\n1,2,{far}\n2,3,5\n")
-    config = CONFIG
-    missing, strange = series.check(path, config)
-    assert (missing.row, strange.row, strange.fatal) == (2, 3, False)
-    assert strange.what == f"{np.float32(far):g} in 'y' is no measurement, and hides all others"

@@ -227,12 +227,12 @@ def _tables(found: Mapping[str, Any]) -> Iterator[list[str]]:
         ]
     if speeds := found["speeds"]:
         yield [
-            "| training, CPU ms an epoch | ours | tsai | tsai / ours | its network alone | / ours |",
+            "| training, CPU ms an epoch | ours | tsai | tsai / ours | its network alone | its network / ours |",
             "|---|---|---|---|---|---|",
             *(_epoch_line(name, ways) for name, ways in speeds.items()),
         ]
         yield [
-            "| answers a CPU second | ours | tsai | ours / tsai | its network alone | ours / |",
+            "| answers a CPU second | ours | tsai | ours / tsai | its network alone | ours / its network |",
             "|---|---|---|---|---|---|",
             *(_answers_line(name, ways, size) for name, ways in speeds.items() for size in (BATCH, USUAL)),
         ]

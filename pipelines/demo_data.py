@@ -65,8 +65,7 @@ def hearts(recordings: Sequence[Beat]) -> Simulated:
     labeled = _of_people(recordings, HEARTS_LABELED)
     config = label_config.render(beats.CHANNELS, beats.LABELS, "time", task="multiclass")
     return Simulated(
-        # Who says what a whole recording is wants to see the whole of it, not the first quarter.
-        config.replace("<TimeSeries ", '<TimeSeries overviewWidth="100%" '),
+        config,
         recordings,
         {b.series: b.result(b.label) for b in labeled},
         {

@@ -199,6 +199,9 @@ def render(
     series = ET.SubElement(view, "TimeSeries", name=object_tag, value="$csv", valueType="url")
     if time_column:
         series.set("timeColumn", time_column)
+    if task != "segmentation":
+        # Who judges the whole wants to see the whole; Label Studio begins with the first quarter.
+        series.set("overviewWidth", "100%")
     plot = ET.SubElement(series, "MultiChannel", height="320")
     for i, channel in enumerate(channels):
         ET.SubElement(plot, "Channel", column=channel, legend=channel, strokeColor=colour(i))

@@ -10,7 +10,7 @@ import pytest
 
 from stages import evaluate, ingest, predict, window
 from stages.timeseries.gaps import holes, stretches, within
-from storage import dataset, predictions, reports
+from storage import dataset, label_config, predictions, reports, series
 from storage.files import write_bytes
 from storage.regions import Region
 from tests import learned_project

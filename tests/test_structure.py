@@ -22,7 +22,7 @@ TOP = {
     "dvc.yaml", "params.yaml", "pipelines", "pyproject.toml", "stages", "storage", "tests", "uv.lock",
 }  # fmt: skip
 PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
-LONG = {"LICENSE", "uv.lock", "dvc.lock", "docs/cli.md"}  # generated, or not ours to shorten
+LONG = {"LICENSE", "uv.lock", "dvc.lock", "dvc.yaml", "docs/cli.md"}  # generated, or not ours to shorten
 LINES = 300
 NOT_STAGES = {"__init__", "gate", "origin", "page", "params", "run"}
 

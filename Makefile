@@ -3,7 +3,7 @@ CACHE := $(or $(LABELTRAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/labeltr
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill check docs bench bench-labels bench-segmenter bench-classifier
+.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill test-ray check docs bench bench-labels bench-segmenter bench-classifier
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-faults: $(UV) ## sync through storms of failing servers, for minutes
 
 test-kill: $(UV) ## kill -9 at 40 random moments of each of six commands, and run them again (an hour)
 	@$(RUN) pytest tests/test_kill.py --kills 40
+
+test-ray: $(UV) ## install the extra `ray`, and train on a cluster of two workers on this machine
+	@$(RUN) --extra ray pytest -m ray
 
 check: $(UV) ## formatting, lint, types, walls
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports

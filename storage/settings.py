@@ -209,6 +209,12 @@ def talk_on_loopback() -> None:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
 
 
+def keep_ray_to_itself() -> None:
+    """Let Ray report to nobody, and not start its workers by `uv run` anew where that has started this process."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+
 def workers() -> Workers:
     """Who trains. Only the environment says so: models are trained outside of projects too.
 

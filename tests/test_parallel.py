@@ -15,6 +15,7 @@ from torch import distributed
 
 from stages.model.classifier import Question
 from stages.model.classifying import Epoch, Plan, Taught, learn
+from stages.model.cluster import refuse_small
 from stages.model.judging import Labeled
 from stages.model.parallel import Team
 from stages.model.workers import in_processes, together
@@ -83,6 +84,13 @@ def test_an_error_of_a_ray_worker_is_raised_here(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="rank 1 does not like it") as caught:
         together(partial(with_rank_one, refuse), print, "cpu", 2)
     assert caught.value.cure == "another"
+
+
+@pytest.mark.parametrize(("device", "has"), [("cpu", {"CPU": 1.0}), ("cuda", {"CPU": 64.0})])
+def test_ray_does_not_wait_for_machines_that_may_never_come(device: str, has: dict[str, float]) -> None:
+    refuse_small({**has, "CPU": 64.0, "GPU": 64.0}, device, 2)
+    with pytest.raises(InputError, match=r"2 workers need 2 [CG]PUs"):
+        refuse_small(has, device, 2)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")

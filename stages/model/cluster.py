@@ -8,17 +8,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
-import stages
-import storage
 from stages.model.parallel import Team
 from stages.model.workers import PATIENCE
-from storage.errors import LabeltrailError, SetupError
+from storage import settings
+from storage.errors import InputError, LabeltrailError, SetupError
 
 E = TypeVar("E")
 R = TypeVar("R")
 Tell = Callable[[E], None]
+# What workers run: the packages that are at work here.
+CODE = [str(Path(__file__).parents[2] / name) for name in ("stages", "storage")]
 
 
 def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int, address: str) -> R:
@@ -30,8 +32,10 @@ def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
         address: of the cluster as `ray.init` takes it; `local` starts one on this machine.
 
     Raises:
+        InputError: the cluster is too small.
         SetupError: Ray is not installed, or its cluster cannot be reached.
     """
+    settings.keep_ray_to_itself()
     try:
         import ray
     except ImportError as error:
@@ -39,7 +43,7 @@ def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
             "Ray is not installed", where="LABELTRAIL_RAY_ADDRESS", cure="uv sync --extra ray"
         ) from error
     try:
-        ray.init(address, log_to_driver=False, runtime_env={"py_modules": [stages, storage]})
+        ray.init(address, log_to_driver=False, runtime_env={"py_modules": CODE})
     except ConnectionError as error:
         raise SetupError(
             "the Ray cluster does not answer",
@@ -48,9 +52,26 @@ def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
             cure="ray start --head, or an address of a cluster that runs",
         ) from error
     try:
+        refuse_small(ray.cluster_resources(), device, world)
         return _train(job, tell, device, world)
     finally:
         ray.shutdown()
+
+
+def refuse_small(resources: dict[str, float], device: str, world: int) -> None:
+    """Ray would wait for more machines, for ever.
+
+    Raises:
+        InputError: the cluster has less processors, or GPUs, than there are workers.
+    """
+    kind = "GPU" if device == "cuda" else "CPU"
+    if (found := int(resources.get(kind, 0))) < world:
+        raise InputError(
+            f"{world} workers need {world} {kind}s",
+            where="LABELTRAIL_WORKERS",
+            why=f"the Ray cluster has {found}",
+            cure="fewer LABELTRAIL_WORKERS, or more machines in the cluster",
+        )
 
 
 def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int) -> R:

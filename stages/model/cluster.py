@@ -76,6 +76,7 @@ def refuse_small(resources: dict[str, float], device: str, world: int) -> None:
 
 def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int) -> R:
     """Run the workers beside this thread, which hears what rank 0 tells. An empty tuple is the end of news."""
+    import ray
     from ray import train
     from ray.util.queue import Queue
 
@@ -90,7 +91,7 @@ def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
         trainer = _trainer(work, device, world, folder)
         # In this thread Ray would take Ctrl-C for its own, for good.
         training = ThreadPoolExecutor(1).submit(trainer.fit)
-        training.add_done_callback(lambda _: news.put(()))
+        training.add_done_callback(lambda _: ray.is_initialized() and news.put(()))
         while value := news.get():
             tell(*value)
         try:

@@ -33,7 +33,7 @@ from storage.study import Trial
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 # A model of a trial is looked at so often on its way, at equal shares of its epochs. It may be pruned from look WARM
 # on, once FIRST trials are complete. RANDOM trials are drawn without regard to those before.
-LOOKS, WARM, FIRST, RANDOM = 10, 3, 4, 8
+LOOKS, WARM, FIRST, RANDOM = 10, 6, 6, 8
 DIGITS = 3
 LOG = (
     "hidden_size",

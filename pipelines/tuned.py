@@ -49,9 +49,11 @@ class Tuned:
         """What to type next, where `path` is what was learnt from."""
         if self.model:
             return f"labeltrail classify predict {self.model.folder} X.csv --output OUT.csv"
-        if self.written:
-            return f"labeltrail classify train {path} --model FOLDER in the folder of {self.written}, or dvc repro"
-        return f"labeltrail classify train {path} --model FOLDER {self.flags}"
+        if self.written and (self.written.parent / "dvc.yaml").exists():
+            return "dvc repro"
+        return (
+            f"labeltrail classify train {path} --model FOLDER {'' if self.written else self.flags}".rstrip()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""

@@ -38,7 +38,7 @@ def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
     space = trials.space_of(params.load().tuning.ranges)
     values = {name: found[0] for name, found in params.load().tuning.ranges.given().items()}
     curve = dict.fromkeys(range(1, 11), 0.5)
-    done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 6)]
+    done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
     def looked(prune: bool) -> trials.Watch:
         watch = trials.Watch(trials.draw(space, done, values, 0, prune)[0])

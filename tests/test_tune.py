@@ -109,7 +109,7 @@ def test_pruned_trials_have_no_score_and_are_never_best(place: Path) -> None:
     project(place, trials=14, steps=30, **ranged(lr=[1e-6, 0.05]))
     done = run()
     states = [tried.state for tried in done.study.trials]
-    assert states[:4] == ["complete"] * 4
+    assert states[:6] == ["complete"] * 6
     assert "pruned" in states
     for tried in done.study.trials:
         assert (tried.loss is None) == (tried.state == "pruned")
@@ -160,6 +160,9 @@ def test_the_best_params_are_taken_by_dvc_repro_and_nothing_else_changes(place: 
     assert f"    lr:   {done.chosen['lr']}   # as published" in after
     assert "--param" not in "\n".join(done.lines())
     assert found.classifier.steps == 12
+    assert done.next_command(Path("train.csv")) == "labeltrail classify train train.csv --model FOLDER"
+    (place / "dvc.yaml").touch()
+    assert done.next_command(Path("train.csv")) == "dvc repro"
     # Written params are those that are tried first; a study goes on though they have changed.
     assert len(run(trials=6).study.trials) == 6
 

@@ -27,7 +27,8 @@ from benchmarks.tsai_peer import USUAL, Speed, peer
 from pipelines.classify import CHANNEL, labeled
 from pipelines.overriding import choose
 from stages.model.classifier import BATCH, Classifier, Question
-from stages.model.classifying import Plan, batches_of, epochs_of, learn
+from stages.model.classifier_plan import Plan, batches_of, epochs_of
+from stages.model.classifying import learn
 from stages.model.judging import Labeled
 from storage import series_table
 from storage.progress import console

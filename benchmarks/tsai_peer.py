@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks import tsai_peer_process
 from stages.model.classifier import BATCH
-from stages.model.classifying import Plan
+from stages.model.classifier_plan import Plan
 from stages.model.judging import Labeled
 from storage import process, settings, uv
 from storage.progress import console

@@ -17,7 +17,8 @@ from pipelines.model_folder import TRAIN, room, wake
 from pipelines.overriding import BESIDE, choose
 from stages import params
 from stages.model.classifier import Classifier, Question
-from stages.model.classifying import Epoch, Plan, Taught, epochs_of, learn
+from stages.model.classifier_plan import Plan, epochs_of
+from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from storage import checkpoint, series_table
 from storage.errors import InputError

@@ -25,7 +25,8 @@ from optuna.trial import TrialState, create_trial
 
 from stages import params
 from stages.model.classifier import Classifier, Question
-from stages.model.classifying import Epoch, Plan, epochs_of, learn
+from stages.model.classifier_plan import Plan, epochs_of
+from stages.model.classifying import Epoch, learn
 from stages.model.judging import Labeled
 from storage.errors import InputError
 from storage.study import Trial
@@ -70,7 +71,7 @@ def _distribution(name: str, values: Sequence[Any]) -> BaseDistribution:
 
 
 def draw(
-    space: Space, done: Sequence[Trial], usual: Mapping[str, Any], seed: int, prune: bool
+    space: Space, done: Sequence[Trial], usual: Mapping[str, Any], seed: int
 ) -> tuple[optuna.Trial, dict[str, Any]]:
     """The next trial, and its params.
 
@@ -79,12 +80,11 @@ def draw(
         done: the trials before.
         usual: the params as they are: what is tried first, as far as the space holds them.
         seed: of the tuning.
-        prune: give up trials that do worse than most at the same share of their way.
     """
     own = int(np.random.SeedSequence([seed, len(done)]).generate_state(1)[0])
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM),
-        pruner=optuna.pruners.MedianPruner(FIRST, WARM) if prune else optuna.pruners.NopPruner(),
+        pruner=optuna.pruners.MedianPruner(FIRST, WARM),
     )
     study.add_trials([_past(trial, space) for trial in done])
     trial = study.ask(space)

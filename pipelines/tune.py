@@ -21,7 +21,7 @@ from pipelines.tuned import SECTION, Tuned, flags_of, plot_of
 from stages import params
 from stages.model import devices
 from stages.model.classifier import Question
-from stages.model.classifying import Plan
+from stages.model.classifier_plan import Plan
 from stages.model.judging import Labeled
 from stages.timeseries import trial_plot
 from storage import params_edit, series_table
@@ -159,12 +159,10 @@ def search(
     question = Question(table.task, table.labels, (classify.CHANNEL,), table.columns)
     ranges, seed = settings.tuning.ranges, settings.train.seed
     space, usual = space_of(ranges), settings.train.classifier_plan()
-    # Losses on the way are of what is learnt by: by other smoothing or weights they do not compare.
-    prune = len(ranges.label_smoothing) == len(ranges.class_weights) == 1
     with bar("tuning", trials) as advance:
         advance(len(study.trials))
         for number in range(len(study.trials) + 1, trials + 1):
-            trial, drawn = draw(space, study.trials, usual, seed, prune)
+            trial, drawn = draw(space, study.trials, usual, seed)
             plan = Plan(**(base_plan(settings) | drawn))
             study = replace(study, trials=(*study.trials, attempt(trial, number, plan, parts, question)))
             studies.write(study, place)

@@ -8,7 +8,8 @@ import numpy as np
 import yaml
 
 from stages.model.classifier import Question
-from stages.model.classifying import Plan, learn
+from stages.model.classifier_plan import Plan
+from stages.model.classifying import learn
 from stages.model.judging import Labeled
 from stages.params import Params
 from stages.timeseries.beats import CHANNELS, LABELS, LENGTH, RATE, Beat, disagree, simulate

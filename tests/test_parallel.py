@@ -14,7 +14,8 @@ import torch
 from torch import distributed
 
 from stages.model.classifier import Question
-from stages.model.classifying import Epoch, Plan, Taught, learn
+from stages.model.classifier_plan import Plan
+from stages.model.classifying import Epoch, Taught, learn
 from stages.model.cluster import refuse_small
 from stages.model.judging import Labeled
 from stages.model.parallel import Team

@@ -40,15 +40,15 @@ def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
     curve = dict.fromkeys(range(1, 11), 0.5)
     done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
-    def looked(prune: bool) -> trials.Watch:
-        watch = trials.Watch(trials.draw(space, done, values, 0, prune)[0])
+    def looked(loss: float) -> trials.Watch:
+        watch = trials.Watch(trials.draw(space, done, values, 0)[0])
         for number in range(1, 11):
-            watch.look(Epoch(number, 0.1, 1.0, 0.9, 0.5), 10)
+            watch.look(Epoch(number, 0.1, 1.0, loss, 0.5), 10)
         return watch
 
-    assert list(looked(False).curve) == list(range(1, 11))
+    assert list(looked(0.4).curve) == list(range(1, 11))
     with pytest.raises(optuna.TrialPruned):
-        looked(True)
+        looked(0.9)
 
 
 def test_folds_deal_out_each_class_evenly() -> None:

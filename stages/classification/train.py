@@ -10,7 +10,8 @@ from dvclive.live import Live
 from stages import params
 from stages.classification.recordings import labeled
 from stages.model.classifier import Question
-from stages.model.classifying import Epoch, Plan, Taught, epochs_of, learn
+from stages.model.classifier_plan import Plan, epochs_of
+from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from stages.origin import of_candidate
 from storage import checkpoint, dataset, label_config

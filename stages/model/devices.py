@@ -33,4 +33,6 @@ def ready(name: str, place: int = 0) -> torch.device:
             )
         torch.cuda.set_device(place)
     torch.use_deterministic_algorithms(True)
+    # Filling memory that is about to be written is for finding who reads it before: a tenth of training.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)

@@ -210,12 +210,7 @@ def tell(taught: Taught, valid: Path | None, start: Path | None) -> dict[str, An
     result = taught.result
     held = {"loss": result.validation_loss, "accuracy": result.validation_accuracy}
     return {
-        "epochs": len(taught.history),
-        "best_epoch": result.number,
-        "kept": taught.kept,
-        "loss": result.loss,
-        "accuracy": result.accuracy,
-        "learnt_from": ["train"],
+        **taught.told(),
         "from": checkpoint.model_hash(start) if start else "",
         "validation": {**held, "dataset": md5(valid)} if valid else None,
     }

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages import params
-from stages.model.misfit import misfit
+from stages.model.misfit import refuse
 from stages.model.segmenter import Segmenter
 from stages.run import run
 from stages.timeseries import bootstrap, calibration
 from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
 from storage import arrays, checkpoint, dataset, provenance, reports
-from storage.errors import InputError
 from storage.files import write_json
 from storage.progress import track
 
@@ -64,10 +63,7 @@ def load(index: dataset.Index) -> checkpoint.Checkpoint:
         InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
     """
     resting = checkpoint.read(provenance.CANDIDATE)
-    why = misfit(resting, index.channels, index.labels, index.sampling_rate)
-    if why:
-        where = str(provenance.CANDIDATE)
-        raise InputError("the candidate does not fit the dataset", where=where, why=why, cure="dvc repro")
+    refuse(resting, provenance.CANDIDATE, "dataset", index.channels, index.labels, index.sampling_rate)
     return resting
 
 
@@ -118,21 +114,15 @@ CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "r
 
 def summary(result: Result) -> dict[str, dict[str, float]]:
     """What `dvc metrics` shows: rounded, so that a difference in the table is a difference."""
-    scores, ends = result.scores, result.intervals
+    scores = result.scores
     levels = {
         "timepoint": scores.timepoint,
         "event": scores.event,
         "boundary": scores.boundary,
         "boundary_time": scores.boundary_time,
         "calibration": scores.calibration,
-        "interval_low": {name: low for name, (low, _) in ends.items()},
-        "interval_high": {name: high for name, (_, high) in ends.items()},
     }
-    return {
-        level: {name: round(value, 4) for name, value in found.items()}
-        for level, found in levels.items()
-        if found
-    }
+    return reports.rounded(levels, result.intervals)
 
 
 def in_words(result: Result) -> str:
@@ -192,19 +182,10 @@ def confusion_rows(results: dict[str, Result], labels: tuple[str, ...]) -> list[
 def calibration_rows(results: dict[str, Result]) -> list[list[Any]]:
     """A row for each set, level and bin that holds answers: their mean confidence and the share that is right."""
     return [
-        [
-            name,
-            level,
-            k / calibration.BINS,
-            (k + 1) / calibration.BINS,
-            int(n),
-            float(sure / n),
-            float(right / n),
-        ]
+        [name, level, *row]
         for name, result in results.items()
         for level, found in result.scores.bins.items()
-        for k, (n, sure, right) in enumerate(found)
-        if n
+        for row in calibration.rows(found)
     ]
 
 

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stages import params
-from stages.model.misfit import misfit
+from stages.model.misfit import refuse
 from stages.model.segmenter import Segmentation, Segmenter
 from stages.run import run
 from stages.timeseries.gaps import cut, stretches
 from stages.timeseries.times import Times, row_to_time
 from storage import arrays, checkpoint, label_config, predictions, provenance, sets
-from storage.errors import InputError
 from storage.label_config import LabelConfig
 from storage.predictions import PredictedRegion, Prediction
 from storage.progress import track
@@ -26,25 +25,13 @@ def main() -> None:
     """Best to predictions."""
     config, settings = label_config.load(), params.load()
     resting = checkpoint.read(provenance.BEST)
-    check_fits(resting, config)
+    rate = arrays.read_index().sampling_rate
+    refuse(resting, provenance.BEST, "project", config.channels, config.labels, rate)
     name = provenance.read(provenance.BEST).model
     keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
     count = predictions.write(predict_all(model, name, keys, config, settings.ingest.gap))
     print(f"{count} series predicted by model {name[:8]}")
-
-
-def check_fits(model: checkpoint.Checkpoint, config: LabelConfig) -> None:
-    """A model must know the project's channels, labels and sampling rate before it may speak.
-
-    Raises:
-        InputError: it does not; its names for classes would be wrong.
-    """
-    why = misfit(model, config.channels, config.labels, arrays.read_index().sampling_rate)
-    if why:
-        raise InputError(
-            "the best model does not fit the project", where="data/best", why=why, cure="dvc repro"
-        )
 
 
 def predict_all(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,21 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) 
     rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
     csv.writer(text, lineterminator="\n").writerows([header, *rounded])
     write_bytes(path, text.getvalue().encode())
+
+
+def rounded(
+    levels: Mapping[str, Mapping[str, float]], intervals: Mapping[str, tuple[float, float]]
+) -> dict[str, dict[str, float]]:
+    """The scores of a set as `SCORES` has them: to four digits, with the ends of intervals; empty levels left out."""
+    ends = {
+        "interval_low": {name: low for name, (low, _) in intervals.items()},
+        "interval_high": {name: high for name, (_, high) in intervals.items()},
+    }
+    return {
+        level: {name: round(value, 4) for name, value in found.items()}
+        for level, found in {**levels, **ends}.items()
+        if found
+    }
 
 
 def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from stages.model.asking import Asked, ask
 from stages.model.classifier import Classifier
-from stages.model.misfit import misfit
+from stages.model.misfit import refuse
 from storage import arrays, dataset, provenance
 from storage.checkpoint import Checkpoint
-from storage.errors import InputError
 from storage.progress import track
 
 
@@ -17,10 +16,7 @@ def wake(resting: Checkpoint, index: dataset.Index) -> Classifier:
     Raises:
         InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
     """
-    why = misfit(resting, index.channels, index.labels, index.sampling_rate)
-    if why:
-        where = str(provenance.CANDIDATE)
-        raise InputError("the candidate does not fit the dataset", where=where, why=why, cure="dvc repro")
+    refuse(resting, provenance.CANDIDATE, "dataset", index.channels, index.labels, index.sampling_rate)
     return Classifier.from_checkpoint(resting)
 
 

@@ -96,18 +96,12 @@ CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "r
 
 def summary(result: Result) -> dict[str, dict[str, float]]:
     """What `dvc metrics` shows: rounded, so that a difference in the table is a difference."""
-    error, ends = result.scores.calibration, result.intervals
+    error = result.scores.calibration
     levels = {
         "series": result.scores.series,
         "calibration": {"series": error} if error is not None else {},
-        "interval_low": {name: low for name, (low, _) in ends.items()},
-        "interval_high": {name: high for name, (_, high) in ends.items()},
     }
-    return {
-        level: {name: round(value, 4) for name, value in found.items()}
-        for level, found in levels.items()
-        if found
-    }
+    return reports.rounded(levels, result.intervals)
 
 
 def in_words(result: Result) -> str:
@@ -158,10 +152,8 @@ def confusion_rows(results: dict[str, Result]) -> list[list[Any]]:
 
 def calibration_rows(results: dict[str, Result]) -> list[list[Any]]:
     """A row for each set and bin that holds answers: their mean confidence and the share that is right."""
-    width = 1 / calibration.BINS
     return [
-        [name, "series", k * width, (k + 1) * width, int(n), float(sure / n), float(right / n)]
+        [name, "series", *row]
         for name, result in results.items()
-        for k, (n, sure, right) in enumerate(result.scores.bins)
-        if n
+        for row in calibration.rows(result.scores.bins)
     ]

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from stages import params
 from stages.model.asking import Asked, ask
 from stages.model.classifier import Classifier
-from stages.model.misfit import misfit
-from stages.timeseries.choice_metrics import Answers
+from stages.model.misfit import refuse
+from stages.timeseries.choice_metrics import confidence
 from storage import arrays, checkpoint, label_config, predictions, provenance, sets
-from storage.errors import InputError
-from storage.label_config import LabelConfig
 from storage.predictions import PredictedChoice, Prediction
 from storage.progress import track
 
@@ -27,7 +25,8 @@ def main() -> None:
     """Best to predictions."""
     config, settings = label_config.load(), params.load()
     resting = checkpoint.read(provenance.BEST)
-    check_fits(resting, config)
+    rate = arrays.read_index().sampling_rate
+    refuse(resting, provenance.BEST, "project", config.channels, config.labels, rate)
     model = Classifier.from_checkpoint(resting)
     name = provenance.read(provenance.BEST).model
     keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
@@ -38,24 +37,10 @@ def main() -> None:
         print(f"warning: {key} is not predicted: {why}")
 
 
-def check_fits(model: checkpoint.Checkpoint, config: LabelConfig) -> None:
-    """A model must know the project's channels, labels and sampling rate before it may speak.
-
-    Raises:
-        InputError: it does not; its names for classes would be wrong.
-    """
-    why = misfit(model, config.channels, config.labels, arrays.read_index().sampling_rate)
-    if why:
-        raise InputError(
-            "the best model does not fit the project", where="data/best", why=why, cure="dvc repro"
-        )
-
-
 def predictions_of(model: Classifier, name: str, asked: Asked) -> Iterator[Prediction]:
     """One prediction for each series; scores to four digits: of each choice, and of all that is said together."""
     labels = model.question.labels
-    nothing = np.zeros_like(asked.decided)
-    sure = Answers(model.question.task, labels, nothing, asked.decided, asked.probabilities).confidence
+    sure = confidence(asked.decided, asked.probabilities, model.question.independent)
     for row, key in enumerate(asked.keys):
         chances, said = asked.probabilities[row], asked.decided[row]
         choices = tuple(

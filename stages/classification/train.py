@@ -68,16 +68,8 @@ def figures(epoch: Epoch) -> dict[str, float]:
 
 def tell(taught: Taught) -> dict[str, Any]:
     """`training` of model.json."""
-    result = taught.result
-    return {
-        "epochs": len(taught.history),
-        "best_epoch": result.number,
-        "kept": taught.kept,
-        "loss": result.loss,
-        "accuracy": result.accuracy,
-        "learnt_from": ["train"],
-        "validation": {"loss": result.validation_loss, "accuracy": result.validation_accuracy},
-    }
+    held = {"loss": taught.result.validation_loss, "accuracy": taught.result.validation_accuracy}
+    return {**taught.told(), "validation": held}
 
 
 def in_words(taught: Taught) -> str:

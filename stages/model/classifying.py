@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,6 +61,17 @@ class Taught:
     history: tuple[Epoch, ...]
     kept: Literal["average", "epoch"]
     result: Epoch
+
+    def told(self) -> dict[str, Any]:
+        """`training` of model.json, as far as it is the same whatever was learnt from."""
+        return {
+            "epochs": len(self.history),
+            "best_epoch": self.result.number,
+            "kept": self.kept,
+            "loss": self.result.loss,
+            "accuracy": self.result.accuracy,
+            "learnt_from": ["train"],
+        }
 
 
 def learn(

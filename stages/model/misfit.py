@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from storage.checkpoint import Checkpoint
+from storage.errors import InputError
+from storage.provenance import BEST
 
 # Sampling rates that are nearer than this are one rate, and the jitter of clocks.
 SAME_RATE = 0.02
@@ -31,3 +34,28 @@ def misfit(
     if its_rate and sampling_rate and not math.isclose(its_rate, sampling_rate, rel_tol=SAME_RATE):
         return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
     return ""
+
+
+def refuse(
+    model: Checkpoint,
+    where: Path,
+    against: str,
+    channels: Sequence[str],
+    labels: Sequence[str],
+    sampling_rate: float | None,
+) -> None:
+    """A model whose classes or channels mean others must not speak.
+
+    Args:
+        model: `data/best` or `data/candidate`, as `where` says.
+        against: whose the channels, labels and sampling rate are: the project's, the dataset's.
+
+    Raises:
+        InputError: it does not fit.
+    """
+    why = misfit(model, channels, labels, sampling_rate)
+    if why:
+        name = "best model" if where == BEST else "candidate"
+        raise InputError(
+            f"the {name} does not fit the {against}", where=str(where), why=why, cure="dvc repro"
+        )

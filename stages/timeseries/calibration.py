@@ -34,6 +34,15 @@ def bins(confidence: NDArray[np.floating] | Sequence[float], right: NDArray[np.b
     return found
 
 
+def rows(found: Bins) -> list[tuple[float, float, int, float, float]]:
+    """Of each bin that holds answers: its ends, how many, their mean confidence and the share that is right."""
+    return [
+        (k / BINS, (k + 1) / BINS, int(n), float(sure / n), float(right / n))
+        for k, (n, sure, right) in enumerate(found)
+        if n
+    ]
+
+
 def expected_error(found: Bins) -> float | None:
     """Expected calibration error, 0 (as sure as right) to 1; None where there were no answers."""
     answers = float(found[:, 0].sum())

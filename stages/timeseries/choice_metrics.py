@@ -66,18 +66,29 @@ class Answers:
     @property
     def confidence(self) -> Numbers:
         """(series,): chance that all that is said of a series is right; of several answers as if independent."""
-        return np.asarray(self._sure.prod(1) if self.independent else self._sure.max(1))
+        return confidence(self.decided, self.probabilities, self.independent)
 
     @property
     def _sure(self) -> Numbers:
         """(series, classes): chance of what was said of each class; where only one is said, of that one."""
-        wide = self.probabilities.astype(np.float64)
-        return np.where(self.decided, wide, 1 - wide if self.independent else 0.0)
+        return sure(self.decided, self.probabilities, self.independent)
 
     @property
     def asked(self) -> list[int]:
         """Classes for which curves are a whole story: of two that exclude each other, the second."""
         return [1] if self.task == "binary" and len(self.labels) == 2 else list(range(len(self.labels)))
+
+
+def sure(decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool) -> Numbers:
+    """(series, classes): chance of what was said of each class; where only one is said, of that one."""
+    wide = probabilities.astype(np.float64)
+    return np.where(decided, wide, 1 - wide if independent else 0.0)
+
+
+def confidence(decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool) -> Numbers:
+    """(series,): chance that all that is said of a series is right; of several answers as if independent."""
+    each = sure(decided, probabilities, independent)
+    return np.asarray(each.prod(1) if independent else each.max(1))
 
 
 @dataclass(frozen=True)

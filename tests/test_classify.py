@@ -16,7 +16,6 @@ from storage import checkpoint, provenance
 from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.files import md5
 
-FG = Path(__file__).parents[2] / "shared/datasets/lstm-fcn-sagemaker"
 SMALL = ("epochs=8", "hidden-size=4", "filters-1=8", "filters-2=8", "filters-3=8", "lr=.02", "dropout=.2")
 LENGTH = 20
 SHAPES = (
@@ -282,16 +281,3 @@ def test_the_commands_in_a_folder_that_is_no_project(
     code, text = called(capsys, monkeypatch, "predict", "m", "no.csv", "--output", "out2.csv", "--json")
     assert (code, json.loads(text)["error"]["why"]) == (InputError.exit_code, "there is no such file")
     assert not (tmp_path / "out2.csv").exists()
-
-
-@pytest.mark.skipif(not FG.exists(), reason="the shared data is not there")
-def test_the_published_sample(tmp_path: Path) -> None:
-    params = ("epochs=5", "batch-size=64", "hidden-size=8", "filters-1=4", "filters-2=4", "filters-3=4")
-    kernels = ("kernel-size-1=3", "kernel-size-2=3", "kernel-size-3=3")
-    classify.train(FG / "train.csv", tmp_path / "m", valid=FG / "valid.csv", overrides=(*params, *kernels))
-    classify.predict(tmp_path / "m", FG / "test_data.csv", tmp_path / "out.csv")
-    answers = np.genfromtxt(tmp_path / "out.csv", delimiter=",", skip_header=1)
-    truth = np.genfromtxt(FG / "test_labels.csv", delimiter=",", skip_header=1)
-    theirs = rows(FG / "batch_predictions.csv")[0]
-    assert rows(tmp_path / "out.csv")[0] == theirs
-    assert (answers[:, :3] == truth).all(1).mean() > 0.98

@@ -284,8 +284,13 @@ def shared() -> list[Path]:
     )
 
 
-@pytest.mark.parametrize("path", shared(), ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_the_shared_files(path: Path) -> None:
+@pytest.mark.parametrize("path", [Path(), *shared()], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_shared_files(path: Path, tmp_path: Path) -> None:
+    """Files of this form: one made up, so that there is one always, and those that are shared."""
+    if path == Path():
+        path = tmp_path / "made.csv"
+        rows_of = [f"{k % 2},{1 - k % 2},{k / 7!r},{k * 1e3!r},{-k}" for k in range(12)]
+        path.write_text("\n".join(["y_1,y_2,x_1,x_2,x_3", *rows_of]) + "\n", encoding="utf-8")
     table = series_table.read(path)
     rows = np.genfromtxt(path, delimiter=",", names=True)
     assert table.task == "multiclass"

@@ -17,6 +17,7 @@ from pipelines.commands import (  # noqa: F401 -- they register their commands, 
     classify,
     history,
     labels,
+    model,
     project,
     undo,
 )

@@ -177,7 +177,7 @@ def train(
     taught = teach(table, unseen, settings, earlier)
     about = tell(taught, valid, start)
     model = taught.model.to_checkpoint(about)
-    checkpoint.write(model, origin(model, path, settings), place)
+    checkpoint.write(model, origin(model, path, settings, start), place)
     return Trained(folder, model.hash(), table, taught, settings.classifier_plan())
 
 
@@ -216,8 +216,10 @@ def tell(taught: Taught, valid: Path | None, start: Path | None) -> dict[str, An
     }
 
 
-def origin(model: checkpoint.Checkpoint, path: Path, settings: params.Train) -> Provenance:
-    """Where the model comes from: the file, by its bytes, and the params."""
+def origin(
+    model: checkpoint.Checkpoint, path: Path, settings: params.Train, start: Path | None
+) -> Provenance:
+    """Where the model comes from: the file, by its bytes, the params, and the model it began with."""
     values = settings.model_dump(include={"classifier", *BESIDE})
     return Provenance(
         model=model.hash(),
@@ -227,6 +229,7 @@ def origin(model: checkpoint.Checkpoint, path: Path, settings: params.Train) -> 
         dataset=md5(path),
         params={"train": values},
         annotations={},
+        start=checkpoint.model_hash(start) if start else "",
     )
 
 

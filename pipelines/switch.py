@@ -78,6 +78,7 @@ def switch(project: Project, name: str) -> Switched:
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     moved.repository.checkout(*kept)
     worktree.remember(moved)
+    worktree.restore_start(moved)
     lock = project.root / dvc_lock.PATH
     named = dvc_lock.Lock.parse(lock.read_text(encoding="utf-8")).outputs() if lock.exists() else {}
     lacks = moved.repository.bring(named)

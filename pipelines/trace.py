@@ -6,7 +6,6 @@ revision), a series key, or the id of an annotation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +18,6 @@ from storage.labels import records
 from storage.lineage import Lineage, Model
 from storage.project import Project
 
-VERSION = re.compile(r"^[a-z-]+-[0-9a-f]{7}-([0-9a-f]{8})$")
-HASH = re.compile(r"^[0-9a-f]{6,32}$")
 SHOWN = 12  # lines of a long list in the text; `--json` has all
 
 
@@ -94,22 +91,21 @@ def _prediction(project: Project, thing: str) -> Trace | None:
         "score": found["score"],
         "says": record_text(found),
     }
-    matched = VERSION.match(str(found["model_version"]))
-    models = [m for m in _models(project) if matched and m.hash.startswith(matched[1])]
+    models = lineage.called(project.repository, str(found["model_version"]))
     return Trace(thing, "prediction", facts, _follow(project, models))
 
 
 def _model(project: Project, thing: str) -> Trace | None:
-    matched = VERSION.match(thing)
-    start = matched[1] if matched else thing if HASH.match(thing) else ""
-    models = [m for m in _models(project) if start and m.hash.startswith(start)]
+    models = lineage.called(project.repository, thing)
     if not models:
         return None
     current = (
         files.read_json(project.root / "data/receipt.json", 1, "dvc repro") if _published(project) else {}
     )
     published = current.get("model") == models[0].hash
-    facts = {"predictions": current["predictions"]} if published else {}
+    facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
+    later = [m.hash for m in _models(project) if m.start == models[0].hash]
+    facts |= {"start of": later} if later else {}
     return Trace(thing, "model", facts, _follow(project, models))
 
 
@@ -128,7 +124,9 @@ def _annotation(project: Project, thing: str) -> Trace | None:
                 "says": record_text(record),
                 "updated_at": record.get("updated_at"),
             }
-            users = [m for m in _models(project) if record["id"] in m.annotations.get(record["series"], ())]
+            users = [m for m in _models(project) if m.knows(record)]
+            by_way = [m.hash for m in users if record["id"] not in m.annotations.get(record["series"], ())]
+            facts |= {"by way of their start": by_way} if by_way else {}
             return Trace(thing, "annotation", facts, _follow(project, users))
     return None
 
@@ -141,7 +139,7 @@ def _series(project: Project, thing: str) -> Trace | None:
     found = records(project.repository, project.repository.pointer(LABELS))
     ids = [record["id"] for record in found if record["series"] == thing]
     facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
-    models = [m for m in _models(project) if thing in m.annotations]
+    models = [m for m in _models(project) if thing in m.annotations or thing in m.earlier]
     return Trace(thing, "series", facts, _follow(project, models))
 
 
@@ -178,6 +176,7 @@ def _lines(found: Lineage) -> list[str]:
         f"    label commit   {commit}",
         f"    labels         {model.labels}",
         f"    code commit    {model.code[:12] or 'dvc.lock is not committed yet (git commit dvc.lock)'}",
+        *([f"    started from   {model.start}"] if model.start else []),
         "    annotators     " + ", ".join(f"{name} ({count})" for name, count in found.annotators.items()),
     ]
     learnt = [

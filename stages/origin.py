@@ -10,7 +10,13 @@ from storage.files import md5
 def of_candidate(
     model: checkpoint.Checkpoint, index: dataset.Index, settings: params.Params
 ) -> provenance.Provenance:
-    """Its provenance: labels, recordings, params, and the annotations that it learnt from."""
+    """Its provenance: labels, recordings, params, the annotations that it learnt from, and what it began with."""
+    annotations = {
+        key: list(index.series[key].annotations)
+        for name in model.training["learnt_from"]
+        for key in index.of(name)
+    }
+    start = provenance.read(provenance.START) if settings.train.start else None
     return provenance.Provenance(
         model=model.hash(),
         labels=index.provenance["labels"],
@@ -18,9 +24,13 @@ def of_candidate(
         label_config=md5(label_config.PATH),
         dataset=md5(dataset.PATH),
         params={name: getattr(settings, name).model_dump() for name in ("ingest", "window", "train")},
-        annotations={
-            key: list(index.series[key].annotations)
-            for name in model.training["learnt_from"]
-            for key in index.of(name)
-        },
+        annotations=annotations,
+        start=start.model if start else "",
+        earlier=_besides(start, annotations) if start else {},
     )
+
+
+def _besides(start: provenance.Provenance, annotations: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What the model it began with knows of, and it did not learn from itself."""
+    found = {key: sorted(ids - {*annotations.get(key, ())}) for key, ids in start.known().items()}
+    return {key: ids for key, ids in found.items() if ids}

@@ -159,6 +159,11 @@ class Train(Section):
     device: Literal["cpu", "cuda"] = Field(
         description="what trains: cpu, or cuda (a GPU; its weights differ from those of a CPU in the last digits)"
     )
+    start: str | None = Field(
+        pattern="^[0-9a-f]{32}$",
+        description="hash of the model in data/start, whose weights and scaling are the beginning, for whole series "
+        "only; `labeltrail start-from` puts both there; null: from scratch",
+    )
     seed: int = Field(
         ge=0,
         lt=2**32,
@@ -170,7 +175,7 @@ class Train(Section):
     def plan(self) -> dict[str, Any]:
         """The params that training a segmenter goes by."""
         epochs = -(-self.epochs // 4) if self.draft else self.epochs
-        return self.model_dump(exclude={"draft", "classifier"}) | {"epochs": epochs}
+        return self.model_dump(exclude={"draft", "start", "classifier"}) | {"epochs": epochs}
 
     def classifier_plan(self) -> dict[str, Any]:
         """The params that training a classifier goes by."""

@@ -19,7 +19,7 @@ from stages.model.training import Epoch
 from stages.origin import of_candidate
 from stages.run import run
 from stages.timeseries.gaps import stretches
-from storage import arrays, checkpoint, dataset
+from storage import arrays, checkpoint, dataset, provenance
 from storage.errors import InputError
 from storage.progress import bar
 
@@ -29,6 +29,7 @@ CURVES = Path("reports/train")
 def main() -> None:
     """Dataset to candidate."""
     settings, index = params.load(), dataset.read_index()
+    refuse_start(settings.train)
     train, validation = (load(index, name, settings.ingest.gap) for name in ("train", "validation"))
     learnt = teach(train, validation, index, settings)
     model = learnt.model.to_checkpoint(tell(learnt))
@@ -40,6 +41,21 @@ def main() -> None:
     print(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validation:
         print("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
+
+
+def refuse_start(settings: params.Train) -> None:
+    """A network of regions is trained from scratch.
+
+    Raises:
+        InputError: the params name a model to start from.
+    """
+    if settings.start:
+        raise InputError(
+            "a model of regions cannot go on from an earlier one",
+            where="params.yaml: train.start",
+            why="how its answers become regions is chosen on a validation set, from which the earlier one has learnt",
+            cure=f"{provenance.SCRATCH}, then dvc repro",
+        )
 
 
 def load(index: dataset.Index, name: str, gap: float) -> list[Example]:

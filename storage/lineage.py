@@ -7,6 +7,7 @@ model, the model's provenance names its labels by their hash, and the label comm
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import NotFoundError
+from storage.files import md5
 from storage.git import LabelCommit
 from storage.labels import records
 from storage.repository import Repository
@@ -21,6 +23,8 @@ from storage.snapshot import Record
 
 BEST = "data/best"
 FILES = ("provenance.json", "model.json")
+VERSION = re.compile(r"^[a-z-]+-[0-9a-f]{7}-([0-9a-f]{8})$")
+HASH = re.compile(r"^[0-9a-f]{6,32}$")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Model:
         series: hash of the folder of recordings.
         params: by section.
         annotations: record ids by series.
+        start: hash of the model it was started from; "" of one that was trained from scratch.
+        earlier: ids of the records that it knows from that model alone, by series.
+        folder: DVC's hash of its folder.
         code: first commit whose `dvc.lock` names it; "" while that is not committed.
     """
 
@@ -43,7 +50,14 @@ class Model:
     series: str
     params: dict[str, Any]
     annotations: dict[str, list[str]]
+    start: str
+    earlier: dict[str, list[str]]
+    folder: str
     code: str
+
+    def knows(self, record: Record) -> bool:
+        """Whether an annotation has a share in its weights."""
+        return any(record["id"] in ids.get(record["series"], ()) for ids in (self.annotations, self.earlier))
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,7 @@ class Lineage:
             "label_commit": self.commit and {"commit": self.commit.commit, "subject": self.commit.subject},
             "labels": self.model.labels,
             "code_commit": self.model.code or None,
+            "start": self.model.start or None,
             "params": self.model.params,
             "annotators": self.annotators,
             "annotations": [
@@ -96,14 +111,21 @@ def models(repository: Repository) -> list[Model]:
             data = repository.read([listing[name] for name in FILES])
         except NotFoundError:
             continue  # its bytes were given up by `dvc gc`; the others can still be traced
-        model = _model({name: data[listing[name]] for name in FILES}, commit)
+        model = _model({name: data[listing[name]] for name in FILES}, folder, commit)
         found.setdefault(model.hash, model)
     best = repository.root / BEST
     if all((best / name).is_file() for name in FILES):
-        model = _model({name: (best / name).read_bytes() for name in FILES}, "")
+        model = _model({name: (best / name).read_bytes() for name in FILES}, md5(best), "")
         if model.hash not in found:
             return [model, *found.values()]
     return list(found.values())
+
+
+def called(repository: Repository, name: str) -> list[Model]:
+    """The models that a model version, a hash or the beginning of one may mean, newest first."""
+    matched = VERSION.match(name)
+    start = matched[1] if matched else name if HASH.match(name) else ""
+    return [model for model in models(repository) if start and model.hash.startswith(start)]
 
 
 @dataclass(frozen=True)
@@ -192,7 +214,8 @@ def trace(repository: Repository, model: Model) -> Lineage:
     )
 
 
-def _model(files: dict[str, bytes], code: str) -> Model:
+def _model(files: dict[str, bytes], folder: str, code: str) -> Model:
     provenance, model = (json.loads(files[name]) for name in FILES)
     facts = {name: provenance[name] for name in ("labels", "series", "params", "annotations")}
-    return Model(hash=provenance["model"], kind=model["kind"], code=code, **facts)
+    facts |= {"start": provenance.get("start", ""), "earlier": provenance.get("earlier", {})}
+    return Model(hash=provenance["model"], kind=model["kind"], folder=folder, code=code, **facts)

@@ -5,7 +5,7 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ from storage.files import read_json, write_json
 
 CANDIDATE = Path("data/candidate")
 BEST = Path("data/best")
+START = Path("data/start")
+# Trains from scratch again.
+SCRATCH = "labeltrail start-from --none"
 LOCK = Path("dvc.lock")
-VERSION = 1
+VERSION = 2
 # Of model.json, which storage/checkpoint.py writes: here, for who reads it without torch.
 MODEL_VERSION = 3
 
@@ -33,6 +36,8 @@ class Provenance:
         dataset: MD5 of data/dataset, as in dvc.lock.
         params: the params that made it, by section.
         annotations: ids of the label records it learnt from, by series.
+        start: hash of the model whose weights were the beginning; "" of one that was trained from scratch.
+        earlier: ids of further records, which that model has learnt from, or those before it, by series.
     """
 
     model: str
@@ -42,6 +47,13 @@ class Provenance:
     dataset: str
     params: dict[str, Any]
     annotations: dict[str, list[str]]
+    start: str = ""
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+
+    def known(self) -> dict[str, set[str]]:
+        """Ids of all records that have a share in the weights, by series."""
+        both = self.annotations.keys() | self.earlier.keys()
+        return {key: {*self.annotations.get(key, ()), *self.earlier.get(key, ())} for key in both}
 
 
 def write(provenance: Provenance, folder: Path) -> None:
@@ -62,6 +74,10 @@ def read(folder: Path) -> Provenance:
 
 def cure(folder: Path) -> str:
     """The command that makes the model in `folder`."""
+    if folder.name == START.name:
+        return (
+            f"dvc checkout --force {START}.dvc; or another: labeltrail start-from MODEL; or none: {SCRATCH}"
+        )
     return f"dvc repro {'promote' if folder.name == BEST.name else 'train'}"
 
 

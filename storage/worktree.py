@@ -1,4 +1,4 @@
-"""`data/labels` and `data/series` as their pointers in git say: git moves the pointers, not the folders.
+"""`data/labels`, `data/series` and `data/start` as their pointers in git say: git moves those, not the folders.
 
 After a `git switch` the folders still hold the other branch's bytes, and DVC would take them for a change. So sync
 puts them right before it writes, and a hook does it right after git. Bytes that are in no label commit are never
@@ -18,8 +18,10 @@ from storage import git_locks
 from storage.errors import ConflictError, InputError
 from storage.git import LABELS, SERIES
 from storage.project import Project
+from storage.provenance import START
 
 FOLDERS = (LABELS, SERIES)
+BEGINNING = START.as_posix()
 # What Labeltrail writes beside the folders; on its way to its place it is called `.part`.
 OURS = (
     f"{LABELS}.dvc",
@@ -88,6 +90,21 @@ def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
     for name in folders:
         if not is_current(project, [name]) and project.repository.pointer(name):
             project.repository.checkout(name)
+    restore_start(project)
+
+
+def restore_start(project: Project) -> None:
+    """Put `data/start` right where its bytes can be had; where they cannot, training says so, and labels go on.
+
+    Nobody writes there but `labeltrail start-from`, which has the bytes in the DVC cache first.
+    """
+    pointer = project.repository.pointer(BEGINNING)
+    if (
+        pointer
+        and not is_current(project, [BEGINNING])
+        and not project.repository.bring({BEGINNING: pointer})
+    ):
+        remember(project, [BEGINNING])
 
 
 def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:

@@ -1,4 +1,6 @@
-"""Reads data/dataset, data/arrays and the label config; writes data/candidate and reports/train."""
+"""Reads data/dataset, data/arrays, the label config, and data/start where the params name a model to start from;
+writes data/candidate and reports/train.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ from typing import Any
 from dvclive.live import Live
 
 from stages import params
+from stages.classification import start
 from stages.classification.recordings import labeled
-from stages.model.classifier import Question
+from stages.model.classifier import Classifier, Question
 from stages.model.classifier_plan import Plan, epochs_of
 from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
@@ -33,15 +36,19 @@ def main() -> None:
     question = Question(
         label_config.load().task, index.labels, index.channels, sampling_rate=index.sampling_rate
     )
-    taught = teach(train, validation, question, Plan(**settings.train.classifier_plan()))
-    model = taught.model.to_checkpoint(tell(taught))
+    plan = Plan(**settings.train.classifier_plan())
+    begun = start.load(settings.train.start, index, question, plan)
+    taught = teach(train, validation, question, plan, begun)
+    model = taught.model.to_checkpoint(tell(taught, settings.train.start))
     checkpoint.write(model, of_candidate(model, index, settings))
     print(in_words(taught))
     if not validation:
         print("warning: no validation set: nothing says how well it does on series it does not know")
 
 
-def teach(train: Labeled, validation: Labeled | None, question: Question, plan: Plan) -> Taught:
+def teach(
+    train: Labeled, validation: Labeled | None, question: Question, plan: Plan, begun: Classifier | None
+) -> Taught:
     """Train; the curves go to reports/train."""
     live: Any = Live(dir=str(CURVES), save_dvc_exp=False, report=None, dvcyaml=None)
     with bar("training", epochs_of(plan, train)) as advance:
@@ -52,7 +59,7 @@ def teach(train: Labeled, validation: Labeled | None, question: Question, plan: 
             live.next_step()
             advance(description=f"training, loss {epoch.loss:.3f}")
 
-        taught = learn(train, validation, question, plan, on_epoch=on_epoch)
+        taught = learn(train, validation, question, plan, begun, on_epoch)
     live.end()
     return taught
 
@@ -66,10 +73,10 @@ def figures(epoch: Epoch) -> dict[str, float]:
     return found
 
 
-def tell(taught: Taught) -> dict[str, Any]:
+def tell(taught: Taught, begun: str | None) -> dict[str, Any]:
     """`training` of model.json."""
     held = {"loss": taught.result.validation_loss, "accuracy": taught.result.validation_accuracy}
-    return {**taught.told(), "validation": held}
+    return {**taught.told(), "from": begun or "", "validation": held}
 
 
 def in_words(taught: Taught) -> str:

@@ -24,6 +24,7 @@ from stages.model.classifier import Classifier, Question, Scaling
 from stages.model.classifier_plan import Plan, batches_of, epochs_of, parameter_groups, rise
 from stages.model.judging import PART, Judge, Labeled
 from stages.model.lstm_fcn import LstmFcn, Shape
+from stages.model.misfit import same_rate
 from stages.model.parallel import Team
 from stages.model.workers import together
 from storage.errors import InputError
@@ -120,7 +121,7 @@ def learn_as(
     network = LstmFcn(plan.shape(channels, length, len(question.labels)))
     scaling = Scaling.fit(train.values, plan.scaling)
     if start:
-        refuse_other(start, network.shape, question)
+        refuse_other(start, network.shape, question, plan.scaling)
         network.load_state_dict(start.network.state_dict())
         scaling = start.scaling
     network.to(device)
@@ -183,17 +184,19 @@ def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
     return gain > LUCK / math.sqrt(series)
 
 
-def refuse_other(start: Classifier, shape: Shape, question: Question) -> None:
+def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: str) -> None:
     """A model can only be gone on with where it fits.
 
     Raises:
-        InputError: another network, other labels, channels, columns or task; names all that differs.
+        InputError: another network or scaling, other labels, channels, columns or task; names all that differs.
     """
     pairs = [(name, vars(start.network.shape)[name], value) for name, value in vars(shape).items()]
     pairs += [(name, vars(start.question)[name], value) for name, value in vars(question).items()]
-    differs = [
-        (name, its, ours) for name, its, ours in pairs if its != ours and name not in ("dropout", "classes")
-    ]
+    pairs.append(("scaling", start.scaling.by, scaling))
+    free = {"dropout", "classes"}
+    if same_rate(start.question.sampling_rate, question.sampling_rate):
+        free.add("sampling_rate")
+    differs = [(name, its, ours) for name, its, ours in pairs if its != ours and name not in free]
     if differs:
         raise InputError(
             "training cannot go on from this model",

@@ -31,9 +31,14 @@ def misfit(
         if tuple(its) != tuple(ours):
             return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
     its_rate = checkpoint.sampling_rate
-    if its_rate and sampling_rate and not math.isclose(its_rate, sampling_rate, rel_tol=SAME_RATE):
+    if its_rate and sampling_rate and not same_rate(its_rate, sampling_rate):
         return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
     return ""
+
+
+def same_rate(its: float | None, ours: float | None) -> bool:
+    """Whether two sampling rates may be one, as far as they are known."""
+    return not its or not ours or math.isclose(its, ours, rel_tol=SAME_RATE)
 
 
 def refuse(

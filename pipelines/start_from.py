@@ -1,0 +1,157 @@
+"""`labeltrail start-from MODEL`: training goes on from an earlier model.
+
+The model is pinned, never "what is best now": its hash goes into params.yaml, its bytes to `data/start`, whose
+pointer goes into git beside it. So the same commit still gives the same model, on any clone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages import params
+from stages.model.classifier import KIND
+from storage import checkpoint, lineage, params_edit, worktree
+from storage.dvc_lock import PATH as LOCK
+from storage.dvc_lock import Lock
+from storage.errors import InputError, NotFoundError
+from storage.project import Project
+from storage.provenance import SCRATCH, START
+
+PATHS = (str(params.PATH), f"{START}.dvc")
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Started:
+    """What training begins with from now on.
+
+    Attributes:
+        model: hash of the model; "" for none.
+        labels: hash of the labels that it learnt from; "" where it learnt from a table, or for none.
+        before: hash of the model until now; "" for none.
+        changed: files of git that have to be committed.
+    """
+
+    model: str
+    labels: str
+    before: str
+    changed: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        hashes = {"start": self.model, "labels": self.labels, "before": self.before}
+        return {**{name: value or None for name, value in hashes.items()}, "changed": list(self.changed)}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        now = f"from model {self.model}, which is in {START}" if self.model else "from scratch"
+        if self.model == self.before:
+            return [f"training starts {now}, as before"]
+        return [
+            f"training starts {now}",
+            f"until now: {f'from model {self.before}' if self.before else 'from scratch'}",
+        ]
+
+
+def start_from(project: Project, name: str) -> Started:
+    """Put a model into `data/start` and name it in params.yaml.
+
+    Args:
+        project: the clone.
+        name: `best`; a folder with a model; a model version or hash; or a git revision, whose labels' best is meant.
+
+    Raises:
+        NotFoundError: it is none of these, or neither DVC's cache nor its remote has the model any more.
+        InputError: the project trains no such models, or its labels are others; nothing is written.
+    """
+    before = _settings(project).start
+    folder = _find(project, name)
+    model, origin = _read(project, folder)
+    _refuse_misfit(project, name, model)
+    params_edit.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
+    project.repository.point(str(START), folder)
+    worktree.restore_start(project)
+    changed = tuple(project.repository.changed(PATHS))
+    return Started(origin["model"], origin["labels"], before or "", changed)
+
+
+def scratch(project: Project) -> Started:
+    """Train from scratch again; the model stays in git's history and in DVC."""
+    before = _settings(project).start
+    params_edit.put(project.root / params.PATH, ["train"], {"start": None})
+    (project.root / f"{START}.dvc").unlink(missing_ok=True)
+    shutil.rmtree(project.root / START, ignore_errors=True)
+    gone = project.repository.missing([f"{START}.dvc"])
+    return Started("", "", before or "", (*project.repository.changed([str(params.PATH)]), *gone))
+
+
+def _settings(project: Project) -> params.Train:
+    return params.load(project.root / params.PATH).train
+
+
+def _find(project: Project, name: str) -> str:
+    """DVC's hash of the folder of a model; one that DVC does not know is put into its cache."""
+    repository = project.repository
+    if name == BEST:
+        path = project.root / LOCK
+        best = Lock.parse(path.read_text(encoding="utf-8")).best if path.exists() else ""
+        if not best:
+            raise NotFoundError("there is no best model yet", where=str(path), cure="dvc repro")
+        return best
+    if (Path(name) / "model.json").is_file():
+        checkpoint.read(Path(name))  # whole, and of a form that this checkout knows
+        return repository.store({file: (Path(name) / file).read_bytes() for file in checkpoint.FILES})
+    found = lineage.called(repository, name)
+    return found[0].folder if found else _of_revision(project, name)
+
+
+def _of_revision(project: Project, name: str) -> str:
+    """The best model of the labels of a revision: that of its own `dvc.lock` where the stages ran on them."""
+    repository = project.repository
+    try:
+        commit = repository.resolve(name)
+    except NotFoundError as error:
+        what = f"there is no model {name!r} here"
+        why = "it is not `best`, no folder with a model, no model that was best on this branch, and no git revision"
+        raise NotFoundError(what, why=why, cure="labeltrail trace HEAD names models") from error
+    labels = repository.labels_at(commit)
+    lock = Lock.parse(repository.show(commit, LOCK) or "")
+    if lock.best and lock.labels == labels:
+        return lock.best
+    best = lineage.best_of(repository, labels, ["HEAD", commit]) if labels else None
+    if best is None:
+        raise NotFoundError(f"no model was made of the labels of {name}", where=commit, cure="labeltrail log")
+    return best.lock.best
+
+
+def _read(project: Project, folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`model.json` and `provenance.json` of a model in DVC's cache or remote."""
+    listing = project.repository.folder(folder)
+    data = project.repository.read(listing.values())
+    model, origin = (json.loads(data[listing[name]]) for name in ("model.json", "provenance.json"))
+    return model, origin
+
+
+def _refuse_misfit(project: Project, name: str, model: dict[str, Any]) -> None:
+    """What can be told before the next training; that looks at shape, channels and length too.
+
+    Raises:
+        InputError: the project's models are of another kind, or their labels are others.
+    """
+    config = project.label_config
+    why = ""
+    if config.task == "segmentation":
+        why = "the label config asks for regions; only models of whole recordings (<Choices>) go on from earlier ones"
+    elif model["kind"] != KIND:
+        why = f"it is of kind {model['kind']!r}; whole recordings are classified by {KIND!r}"
+    elif tuple(model["labels"]) != tuple(config.labels):
+        why = f"its labels are {', '.join(model['labels'])}; the project's are {', '.join(config.labels)}"
+    if why:
+        cure = f"another model; or none: {SCRATCH}"
+        raise InputError(
+            f"training cannot start from {name}", where=f"model {model['kind']}", why=why, cure=cure
+        )

@@ -1,0 +1,66 @@
+"""The model that training goes on from: `data/start`, pinned by its hash in params.yaml.
+
+`data/start` is no dependency in dvc.yaml, for most projects have none. The param is: it names the model's bytes, so
+that the same params still give the same model.
+"""
+
+from __future__ import annotations
+
+from stages.model.classifier import Classifier, Question
+from stages.model.classifier_plan import Plan
+from stages.model.classifying import refuse_other
+from storage import checkpoint, dataset
+from storage.errors import InputError
+from storage.provenance import SCRATCH, START, Provenance, read
+
+SHOWN = 5
+
+
+def load(wanted: str | None, index: dataset.Index, question: Question, plan: Plan) -> Classifier | None:
+    """Wake the model that `train.start` names; None where it names none.
+
+    Raises:
+        InputError: it is not there, or is another one; it has another shape, scaling, labels or channels than will be
+            trained; or it has learnt from what is held out now.
+    """
+    if wanted is None:
+        return None
+    if not START.exists():
+        cure = f"dvc pull {START}.dvc; or labeltrail start-from {wanted[:8]}; or none: {SCRATCH}"
+        raise _refusal("is not in the work tree", f"train.start in params.yaml is {wanted}", cure)
+    resting, origin = checkpoint.read(START), read(START)
+    if origin.model != wanted:
+        why = f"train.start in params.yaml is {wanted}, {START} holds {origin.model}"
+        cure = f"dvc checkout {START}.dvc; or labeltrail start-from {wanted[:8]}; or none: {SCRATCH}"
+        raise _refusal("is another one than the params name", why, cure)
+    try:
+        found = Classifier.from_checkpoint(resting)
+        shape = plan.shape(len(question.channels), index.size, len(question.labels))
+        refuse_other(found, shape, question, plan.scaling)
+    except InputError as error:
+        cure = f"labeltrail start-from another, or give params.yaml what it has; or none: {SCRATCH}"
+        raise _refusal("does not fit", error.why, cure) from error
+    _refuse_known(origin, index)
+    return found
+
+
+def _refuse_known(origin: Provenance, index: dataset.Index) -> None:
+    """A series whose labels have a share in the weights is not held out any more."""
+    known = origin.known()
+    told = {
+        key: name
+        for name in ("validation", "test")
+        for key in index.of(name)
+        if known.get(key, set()) & {*index.series[key].annotations}
+    }
+    if told:
+        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        listed = ", ".join(f"{key} ({name})" for key, name in list(told.items())[:SHOWN])
+        cure = f"labeltrail start-from another; or none: {SCRATCH}; or train as their set in data/sets.csv"
+        raise _refusal("has learnt from what is held out now", f"it knows {listed}{more}", cure)
+
+
+def _refusal(what: str, why: str, cure: str) -> InputError:
+    return InputError(
+        f"the model to start from {what}", where=str(START), why=why, cure=f"{cure}; then dvc repro"
+    )

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from storage import process, sets, settings
+from storage import process, provenance, sets, settings
 from storage.dvc_lock import PARAMS, Lock, outdated
 from storage.dvc_lock import PATH as LOCK
 from storage.files import md5, md5_bytes, write_bytes
 from storage.git import LABELS
 from storage.lineage import LabelBest
 from storage.project import Project
-from storage.provenance import BEST
 
 VERDICT = "reports/promote.json"
 PREDICTIONS = "data/predictions"
@@ -80,7 +79,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
             "no model was made of these labels: dvc repro trains one, and the gate decides whether it is best",
         )
     lost = repository.lost(found.lock.outputs())
-    if BEST.as_posix() in lost:
+    if provenance.BEST.as_posix() in lost:
         return BestPlan(
             None,
             f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote: dvc repro trains it again, "
@@ -120,6 +119,22 @@ def bring_back(project: Project, plan: BestPlan) -> str:
     if PREDICTIONS not in outputs or PREDICTIONS in lost:
         return ""
     return publish(project)
+
+
+def outlived(project: Project, commit: str) -> list[str]:
+    """A warning where training starts from a model of labels that a commit does not know: they would live on in it."""
+    folder = project.root / provenance.START
+    params = yaml.safe_load((project.root / PARAMS).read_text(encoding="utf-8"))
+    start = (params.get("train") or {}).get("start")
+    if not start or not folder.is_dir():
+        return []
+    labels = provenance.read(folder).labels
+    if not labels or labels in {found.labels for found in project.repository.label_commits(commit)}:
+        return []
+    return [
+        f"training still starts from model {start[:8]}, which learnt from labels that {commit[:12]} does not have; "
+        f"{provenance.SCRATCH}, or labeltrail start-from {commit[:12]}, ends that"
+    ]
 
 
 def publish(project: Project) -> str:

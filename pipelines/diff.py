@@ -84,7 +84,9 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
     wanted = wanted or Wanted()
     hashes = sides[0].labels, sides[1].labels
     found = list(wanted.changes(labels.changes(repository, *hashes)))
-    return Diff(*sides, wanted.differences(found), history.count(found, wanted.label))
+    config = labels.asked(repository, sides[1].commit)
+    counts = history.count(found, wanted.label, config)
+    return Diff(*sides, wanted.differences(found, config), counts)
 
 
 def side(repository: Repository, revision: str) -> Side:

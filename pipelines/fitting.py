@@ -35,11 +35,7 @@ def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None
 
 def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
     config = project.label_config
-    used = {label for record in coming for item in record["result"] for label in history.item_labels(item)}
-    # Choices for whole recordings may also stand beside regions, in a tag of their own.
-    whole = (item for record in coming for item in history.whole_choices(record))
-    chosen = (item for item in whole if item.get("from_name") == config.control_tag)
-    used |= {label for item in chosen for label in history.item_labels(item, whole=True)}
+    used = {label for record in coming for label in history.record_labels(record, config)}
     unknown = sorted(used - set(config.labels))
     if unknown:
         raise InputError(

@@ -18,6 +18,7 @@ from storage.differences import Wanted
 from storage.errors import LabeltrailError
 from storage.git import LabelCommit
 from storage.history import LabelChanges
+from storage.label_config import LabelConfig
 from storage.repository import Repository
 
 SERIES_SHOWN = 5
@@ -79,10 +80,11 @@ def log(
     for end in filter(None, DOTS.split(revision)):
         repository.resolve(end)
     tags = repository.tags()
+    config = labels.asked(repository, DOTS.split(revision)[-1] or "HEAD")
     found = (
         entry
         for commit in repository.label_commits(revision, *narrowed)
-        if (entry := _entry(repository, commit, tuple(tags.get(commit.commit, ())), wanted))
+        if (entry := _entry(repository, commit, tuple(tags.get(commit.commit, ())), wanted, config))
     )
     return islice(found, most)
 
@@ -102,14 +104,18 @@ def commit_json(commit: LabelCommit) -> dict[str, Any]:
 
 
 def _entry(
-    repository: Repository, commit: LabelCommit, tags: tuple[str, ...], wanted: Wanted
+    repository: Repository,
+    commit: LabelCommit,
+    tags: tuple[str, ...],
+    wanted: Wanted,
+    config: LabelConfig | None,
 ) -> Entry | None:
     told = history.parse_message(commit.body) if wanted.everything else None
     if told:
         return Entry(commit, tags, told)
     try:
         changes = wanted.changes(labels.changes(repository, commit.before, commit.labels))
-        counts = history.count(changes, wanted.label)
+        counts = history.count(changes, wanted.label, config)
     except LabeltrailError as error:  # named, not left out: it may be one that is looked for
         return Entry(commit, tags, None, error.what)
     return Entry(commit, tags, counts) if counts.annotations or wanted.everything else None

@@ -198,7 +198,8 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     was = {record["id"]: record for record in labels.records(repository, base)}
     found = branches.theirs(remote, was, state.ids if state else {})
     theirs = repository.store(snapshot.dump((was | found).values()))
-    merged = labels.merge(repository, base, ours, theirs, settlement)
+    config = labels.asked(repository)
+    merged = labels.merge(repository, base, ours, theirs, settlement, config)
     conflicts.refuse(merged.conflicts, "labeltrail restore", "the bucket")
     if not merged.shards:
         return ""
@@ -206,7 +207,7 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     repository.point(LABELS, after)
     repository.checkout(LABELS, force=True)
     worktree.remember(project)
-    counts = history.count(merged.incoming())
+    counts = history.count(merged.incoming(), config=config)
     commit = repository.commit([f"{LABELS}.dvc"], history.message(counts, Counter(), ()))
     repository.push()
     return commit

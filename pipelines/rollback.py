@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines import fitting
 from pipelines.lease import exclusive
-from pipelines.model import BestPlan, bring_back, commit_model, plan_best, write_lock
+from pipelines.model import BestPlan, bring_back, commit_model, outlived, plan_best, write_lock
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from pipelines.wording import counts_json, stat_lines
@@ -148,8 +148,9 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
         raise NotFoundError(
             f"there is no label snapshot in {revision}", where=to, why=why, cure="labeltrail log"
         )
+    old = outlived(project, to)
     if dry:
-        return Rolled(_plan(project, to, part), sync(project, Options(dry_run=True)), dry=True)
+        return Rolled(_plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True)
     commit_model(project)
     kept = sync(project)
     project = Project(project.root)  # the label config may have come in
@@ -157,14 +158,15 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
     commit, subject = _commit(project, plan)
     done = sync(project)
     published = bring_back(project, plan.best)
-    return Rolled(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings])
+    return Rolled(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
 
 
 def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     repository = project.repository
     now, then = repository.pointer(LABELS), repository.labels_at(to)
-    _refuse_unmatched(unmatched(repository, (now, then), part), to)
-    wanted = turn(repository, now, then, part)
+    config = labels.asked(repository)
+    _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
+    wanted = turn(repository, now, then, part, config)
     changes = list(labels.changes(repository, now, wanted))
     fitting.refuse(project, to, changes)
     best = lineage.best_of(repository, wanted, ["HEAD", to])
@@ -178,7 +180,7 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
         part=part,
         labels=wanted,
         pointer=(repository.show(to, f"{LABELS}.dvc") or "").encode() if wanted == then else b"",
-        changes=history.count(changes),
+        changes=history.count(changes, config=config),
         sets=rows,
         best=plan_best(project, best, wanted, rows),
     )

@@ -96,9 +96,10 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")
     changes = list(labels.changes(repository, found.before, found.labels))
     tags = tuple(repository.tags().get(found.commit, ()))
-    differences = Wanted().differences(changes)
+    config = labels.asked(repository, found.commit)
+    differences = Wanted().differences(changes, config)
     best = _best(repository, found.labels, commit)
-    return Shown(revision, found, tags, differences, history.count(changes), best)
+    return Shown(revision, found, tags, differences, history.count(changes, config=config), best)
 
 
 def _best(repository: Repository, md5: str, commit: str) -> Best | None:

@@ -17,6 +17,7 @@ from storage import (
     conflicts,
     history,
     label_config,
+    labels,
     outgoing,
     recordings,
     shared_config,
@@ -26,6 +27,7 @@ from storage import (
 from storage.conflicts import OvertakenError
 from storage.errors import InputError, NotFoundError
 from storage.git import LABELS, SERIES
+from storage.label_config import LabelConfig
 from storage.merge import OPEN, Conflict, Settlement
 from storage.project import Project
 from storage.shared_config import ConfigMerge
@@ -125,7 +127,7 @@ def _sync_once(project: Project, state: State, options: Options) -> Synced:
     options.settlement.refuse_unknown()
     open_ = [*merged.conflicts, *(series.conflicts if series else ())]
     if options.dry_run:
-        return _planned(sides, found, open_)
+        return _planned(sides, found, open_, labels.asked(repository))
     conflicts.refuse(open_)
     worktree.restore(project, folders)
     return _bring_together(project, state, base, found, sides, options)
@@ -151,9 +153,9 @@ def _aside(found: Theirs) -> list[tuple[str, str]]:
     return [(row.key, row.problem) for row in found.aside]
 
 
-def _planned(sides: Sides, found: Theirs, open_: list[Conflict]) -> Synced:
+def _planned(sides: Sides, found: Theirs, open_: list[Conflict], asked: LabelConfig | None) -> Synced:
     """What a sync would do."""
-    changes = history.count(sides.labels.incoming())
+    changes = history.count(sides.labels.incoming(), config=asked)
     series = history.signs(sides.series.incoming) if sides.series else history.signs(())
     others = [str(label_config.PATH)] if sides.config and not sides.config.here else []
     subject = ""

@@ -53,7 +53,9 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
         what = f"{revision} has no labels: there is nothing to name"
         raise InputError(what, where=commit, cure="labeltrail log shows the label commits")
     try:
-        repository.git("tag", "--annotate", "--message", _message(repository, md5), "--", name, commit)
+        repository.git(
+            "tag", "--annotate", "--message", _message(repository, md5, commit), "--", name, commit
+        )
     except ProgramError as error:
         cure = f"another name, or: git tag --delete {name}, then the command again"
         raise InputError(f"git does not take the tag {name!r}", why=error.why, cure=cure) from error
@@ -74,10 +76,10 @@ def tags(repository: Repository) -> list[Tag]:
     return found
 
 
-def _message(repository: Repository, md5: str) -> str:
+def _message(repository: Repository, md5: str, commit: str) -> str:
     """What there is in the whole snapshot, in the words of a label commit's message."""
     every = (Change(record["id"], None, record) for record in labels.records(repository, md5))
-    counts = history.count(every)
+    counts = history.count(every, config=labels.asked(repository, commit))
     annotations = history.plural(counts.annotations["+"], "annotation")
     subject = (
         f"labels: {counts.regions['+']} in {annotations} of {history.plural(len(counts.series), 'series')}"

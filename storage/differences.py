@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from storage.history import item_labels, record_labels, region_value, times
+from storage.history import empty_text, is_answer, item_labels, record_labels, region_value, times
+from storage.label_config import LabelConfig
 from storage.merge import Change
-from storage.record_merge import NOT_FIELDS, Item, item_name, items, marked, of_whole
+from storage.record_merge import NOT_FIELDS, Item, item_name, items, marked
 from storage.snapshot import Record
 
 # What a flag of an annotation is called when it is set, and when it is taken back.
@@ -30,7 +31,7 @@ class ItemChange:
         name: its region's id; `x1:choices` for what stands beside a region, `label:choices` for what was chosen for
             the whole recording under the control tag `label`.
         before, after: the item; None where it is not there.
-        whole: it is a choice for the whole recording, and what was chosen are its labels.
+        whole: it is a choice for the whole recording, which is what the task asks about: what was chosen are labels.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Difference:
         id: of the record.
         items: what differs in its `result`.
         fields: other fields that differ, times and parents apart: name to the value before and after.
+        empty: what it says now that there is no label in it; "" where there is one, or there was none before.
         before, after: the whole records; None where it is not there.
     """
 
@@ -81,6 +83,7 @@ class Difference:
     annotator: str
     items: tuple[ItemChange, ...]
     fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    empty: str = ""
     before: Record | None = None
     after: Record | None = None
 
@@ -97,8 +100,7 @@ class Difference:
         for name, (on, off) in FLAGS.items():
             if after and bool(before.get(name)) != bool(after.get(name)):
                 words.append(on if after.get(name) else off)
-        if after and not after["result"] and not after.get("was_cancelled") and before.get("result") != []:
-            words.append("empty: nothing here")
+        words += [self.empty] if self.empty else []
         if self.sign == "~":
             words += [f"{name} changed" for name in sorted(self.fields.keys() - FLAGS.keys())]
             words += ["order of regions changed"] if not self.items and not self.fields else []
@@ -146,35 +148,42 @@ class Wanted:
             ):
                 yield change
 
-    def differences(self, changes: Iterable[Change[Record]]) -> list[Difference]:
+    def differences(
+        self, changes: Iterable[Change[Record]], config: LabelConfig | None = None
+    ) -> list[Difference]:
         """The same as differences, by series; with a label, only what has, or had, that label."""
-        return sorted(self._differences(changes), key=lambda found: (found.series, found.id))
+        return sorted(self._differences(changes, config), key=lambda found: (found.series, found.id))
 
-    def _differences(self, changes: Iterable[Change[Record]]) -> Iterator[Difference]:
+    def _differences(
+        self, changes: Iterable[Change[Record]], config: LabelConfig | None
+    ) -> Iterator[Difference]:
         for change in self.changes(changes):
-            found = difference(change.before, change.after)
+            found = difference(change.before, change.after, config)
             if self.label:
                 found = replace(found, items=tuple(i for i in found.items if self.label in i.labels))
-                if not found.items and not (found.fields and self.label in _all_labels(change)):
+                if not found.items and not (found.fields and self.label in _all_labels(change, config)):
                     continue
             yield found
 
 
-def difference(before: Record | None, after: Record | None) -> Difference:
+def difference(before: Record | None, after: Record | None, config: LabelConfig | None = None) -> Difference:
     """What differs between two versions of one annotation; one of them may be None, not both."""
     old, new = before or {}, after or {}
     results = old.get("result", []), new.get("result", [])
     regions = marked(*results)
     was, now = (items(result, regions) for result in results)
     changed = tuple(
-        ItemChange(item_name(key), was.get(key), now.get(key), of_whole(was.get(key) or now[key], regions))
+        ItemChange(
+            item_name(key), was.get(key), now.get(key), is_answer(was.get(key) or now[key], regions, config)
+        )
         for key in [*was, *(key for key in now if key not in was)]
         if was.get(key) != now.get(key)
     )
     names = sorted((old.keys() | new.keys()) - NOT_FIELDS)
     fields = {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
     known = new or old
-    return Difference(known["id"], known["series"], known["annotator"], changed, fields, before, after)
+    empty = "" if not after or (before and empty_text(before, config)) else empty_text(after, config)
+    return Difference(known["id"], known["series"], known["annotator"], changed, fields, empty, before, after)
 
 
 def _rest(item: Item, whole: bool) -> dict[str, Any]:
@@ -189,5 +198,5 @@ def _matches(name: str, pattern: str) -> bool:
     return not pattern or name == pattern or fnmatchcase(name, pattern)
 
 
-def _all_labels(change: Change[Record]) -> set[str]:
-    return {label for side in (change.before, change.after) if side for label in record_labels(side)}
+def _all_labels(change: Change[Record], config: LabelConfig | None) -> set[str]:
+    return {label for side in (change.before, change.after) if side for label in record_labels(side, config)}

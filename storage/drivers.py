@@ -19,6 +19,7 @@ from pathlib import Path
 from storage import conflicts, history, labels, sets, tasks
 from storage.errors import InputError, LabeltrailError
 from storage.git import LABELS, SERIES, find_root, parse_pointer
+from storage.label_config import LabelConfig
 from storage.merge import Merge, Settlement, three_way, whole
 from storage.process import ProgramError
 from storage.record_merge import item_name, items
@@ -106,10 +107,12 @@ def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
         yield "too many labels to write them all out: labeltrail diff reads the shards that differ\n"
         yield from (f"{name}  {each}\n" for name, each in sorted(shards.items()))
     else:
-        yield from sorted(line for r in labels.records(repository, md5) for line in record_lines(r))
+        config = labels.asked(repository)
+        records = labels.records(repository, md5)
+        yield from sorted(line for record in records for line in record_lines(record, config))
 
 
-def record_lines(record: Record) -> Iterator[str]:
+def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[str]:
     """A line for the annotation where it is more than its regions, and one for each item of its result."""
     who = f"{record['series']}  {record['annotator']}  {record['id']}"
     facts = [
@@ -117,7 +120,8 @@ def record_lines(record: Record) -> Iterator[str]:
         for name, word in (("was_cancelled", "skipped"), ("ground_truth", "ground truth"))
         if record[name]
     ]
-    facts += [] if record["result"] or record["was_cancelled"] else ["empty: nothing here"]
+    empty = history.empty_text(record, config)
+    facts += [empty] if empty else []
     if facts:
         yield f"{who}  * {', '.join(facts)}\n"
     for key, item in items(record["result"]).items():
@@ -179,11 +183,12 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         shards = {name: after for name, (_, after) in found.shards.items()}
         return point(repository, texts[1], labels.store(repository, ours, shards))
 
-    found = labels.merge(repository, base, ours, theirs, settled)
+    config = labels.asked(repository, "HEAD")
+    found = labels.merge(repository, base, ours, theirs, settled, config)
     if not found.conflicts:
-        counts = history.count(found.incoming())
+        counts = history.count(found.incoming(), config=config)
         return Merged(pointer(found), note=f"{history.signed(counts.regions) or 'no'} labels came in")
-    other = labels.merge(repository, base, ours, theirs, Settlement("theirs", settled.named))
+    other = labels.merge(repository, base, ours, theirs, Settlement("theirs", settled.named), config)
     return Merged(_marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts])
 
 

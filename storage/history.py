@@ -3,16 +3,20 @@
 A region that has another id is another region; the same id with another value was changed. Where the whole
 recording is asked about, each value that was chosen counts as a region does. An annotation can also change as a
 whole: skipped, made ground truth, submitted empty.
+
+What a project asks its label config says: choices that stand beside regions, in another control tag, are kept and
+shown and are no labels. Where no label config is to be had (`config` is None), all choices of whole recordings count.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from storage.label_config import LabelConfig
 from storage.merge import Change
 from storage.record_merge import Item, marked, of_whole
 from storage.snapshot import Record
@@ -45,14 +49,16 @@ def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
     return Counter("+" if c.before is None else "-" if c.after is None else "~" for c in changes)
 
 
-def count(changes: Iterable[Change[Record]], label: str = "") -> LabelChanges:
+def count(
+    changes: Iterable[Change[Record]], label: str = "", config: LabelConfig | None = None
+) -> LabelChanges:
     """Count labels and annotations that changed; with a `label`, only regions and choices that have or had it."""
     total = LabelChanges()
     for change in changes:
         record = change.after or change.before or {}
         found = [
             (sign, old if sign == "-" else new)
-            for sign, old, new in label_changes(change.before, change.after)
+            for sign, old, new in label_changes(change.before, change.after, config)
             if not label or label in {*old, *new}
         ]
         if label and not found:
@@ -68,7 +74,9 @@ def count(changes: Iterable[Change[Record]], label: str = "") -> LabelChanges:
     return total
 
 
-def label_changes(before: Record | None, after: Record | None) -> Iterator[tuple[str, list[str], list[str]]]:
+def label_changes(
+    before: Record | None, after: Record | None, config: LabelConfig | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
     """What is said in one version of a record and not, or otherwise, in the other: sign, labels before and after."""
     old, new = _regions(before), _regions(after)
     for name in sorted(old.keys() | new.keys()):
@@ -76,7 +84,7 @@ def label_changes(before: Record | None, after: Record | None) -> Iterator[tuple
         if was != now:
             sign = "+" if was is None else "-" if now is None else "~"
             yield sign, item_labels(was or {}), item_labels(now or {})
-    chosen = _choices(before), _choices(after)
+    chosen = _choices(before, config), _choices(after, config)
     for tag in sorted(chosen[0].keys() | chosen[1].keys()):
         yield from _choice_changes(*(side.get(tag, set()) for side in chosen))
 
@@ -96,16 +104,38 @@ def item_labels(item: Item, whole: bool = False) -> list[str]:
     return [str(label) for label in found] if isinstance(found, list) else []
 
 
-def record_labels(record: Record) -> list[str]:
+def record_labels(record: Record, config: LabelConfig | None = None) -> list[str]:
     """All labels in an annotation, also one that stands there twice: on its regions, then for the whole recording."""
-    chosen = [label for item in whole_choices(record) for label in item_labels(item, whole=True)]
+    chosen = [label for item in whole_choices(record, config) for label in item_labels(item, whole=True)]
     return [label for item in record["result"] for label in item_labels(item)] + chosen
 
 
-def whole_choices(record: Record) -> list[Item]:
-    """The choices of an annotation that are for the whole recording, in any control tag; also of a skipped one."""
+def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Item]:
+    """The choices of an annotation that are for the whole recording, also of a skipped one: those that are labels of
+    the task, without a label config those of any control tag."""
     regions = marked(record["result"])
-    return [item for item in record["result"] if of_whole(item, regions)]
+    return [item for item in record["result"] if is_answer(item, regions, config)]
+
+
+def is_answer(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
+    """Whether what was chosen are labels of the task: it is for the whole recording, which is what is asked about."""
+    if config is not None and (config.task == "segmentation" or item.get("from_name") != config.control_tag):
+        return False
+    return of_whole(item, regions)
+
+
+def empty_text(record: Record, config: LabelConfig | None = None) -> str:
+    """What an annotation says in which there is no label; "" where there is one, or it was skipped."""
+    if record.get("was_cancelled"):
+        return ""
+    if config is None:
+        return "" if record["result"] else "empty: nothing here"
+    if config.task == "segmentation":
+        marks = any(item.get("type") == "timeserieslabels" for item in record["result"])
+        return "" if marks else "empty: nothing here"
+    if any(item_labels(item, whole=True) for item in whole_choices(record, config)):
+        return ""
+    return "empty: none of the labels" if config.task == "multilabel" else "no choice: teaches nothing"
 
 
 def record_text(record: Record) -> str:
@@ -163,12 +193,12 @@ def _regions(record: Record | None) -> dict[str, Item]:
     return {str(item.get("id", index)): item for index, item in enumerate(found)}
 
 
-def _choices(record: Record | None) -> dict[str, set[str]]:
+def _choices(record: Record | None, config: LabelConfig | None) -> dict[str, set[str]]:
     """What was chosen for the whole recording, by control tag."""
     if record is None or record.get("was_cancelled"):
         return {}
     found: dict[str, set[str]] = defaultdict(set)
-    for item in whole_choices(record):
+    for item in whole_choices(record, config):
         found[str(item.get("from_name"))].update(item_labels(item, whole=True))
     return found
 

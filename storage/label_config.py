@@ -41,6 +41,7 @@ class LabelConfig:
         sep: column separator of the CSV.
         channels: columns, in the order of the config.
         labels: class names, in the order of the config; of a choice with an alias that.
+        several: names of all `<Choices>` tags, the control tag or beside it, that take any number of choices.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class LabelConfig:
     sep: str
     channels: tuple[str, ...]
     labels: tuple[str, ...]
+    several: frozenset[str] = frozenset()
 
 
 def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
@@ -102,6 +104,7 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         sep=SEPARATORS.get(sep, sep),
         channels=channels,
         labels=labels,
+        several=frozenset(tag.get("name", "") for tag in root.iter("Choices") if _takes_several(tag)),
     )
 
 
@@ -134,9 +137,13 @@ def _labels(control: ET.Element) -> tuple[str, ...]:
 def _task(control: ET.Element, labels: tuple[str, ...]) -> Task:
     if control.tag != "Choices":
         return "segmentation"
-    if control.get("choice", "single").startswith("multiple"):
+    if _takes_several(control):
         return "multilabel"
     return "binary" if len(labels) == 2 else "multiclass"
+
+
+def _takes_several(choices: ET.Element) -> bool:
+    return choices.get("choice", "single").startswith("multiple")
 
 
 def _check_time_format(time_format: str, where: str) -> None:

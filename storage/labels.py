@@ -9,14 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
-from storage import snapshot
+from storage import label_config, snapshot
+from storage.errors import InputError
 from storage.git import LABELS
+from storage.label_config import LabelConfig
 from storage.merge import OPEN, Change, Conflict, Settlement, three_way
 from storage.record_merge import combiner
 from storage.repository import Repository
 from storage.snapshot import Record
 
 Shard = dict[str, Record]
+
+
+def asked(repository: Repository, revision: str = "") -> LabelConfig | None:
+    """What a revision asks of recordings ("" is the work tree); None where no label config says it.
+
+    It decides what counts as a label and how choices merge, never whether history can be read: without one every
+    choice counts, and merges whole.
+    """
+    path = repository.root / label_config.PATH
+    if revision:
+        text = repository.show(revision, label_config.PATH.as_posix())
+    else:
+        text = path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        return label_config.parse(text) if text else None
+    except InputError:
+        return None
 
 
 def records(repository: Repository, labels: str) -> Iterator[Record]:
@@ -75,6 +94,7 @@ class LabelMerge:
         sides: tuple[Shard, Shard, Shard],
         settlement: Settlement,
         agreed: Shard | None = None,
+        config: LabelConfig | None = None,
     ) -> None:
         """Merge one shard, or some of its records.
 
@@ -84,8 +104,9 @@ class LabelMerge:
             sides: base, ours and theirs.
             settlement: how conflicts were settled.
             agreed: what a sync that ours does not know of has written: taken to the byte where it says the same.
+            config: of which choices there may be any number.
         """
-        merge = three_way(*sides, snapshot.same, combiner(settlement))
+        merge = three_way(*sides, snapshot.same, combiner(settlement, config))
         self.conflicts += merge.conflicts
         self.outgoing += merge.outgoing
         for change in (*merge.incoming, *merge.outgoing):
@@ -118,14 +139,20 @@ def _in_other_words(
 
 
 def merge(
-    repository: Repository, base: str, ours: str, theirs: str, settlement: Settlement = OPEN
+    repository: Repository,
+    base: str,
+    ours: str,
+    theirs: str,
+    settlement: Settlement = OPEN,
+    config: LabelConfig | None = None,
 ) -> LabelMerge:
     """Three-way merge of snapshots, by region; `base`, `ours` and `theirs` are their hashes."""
     folders = [repository.folder(md5) for md5 in (base, ours, theirs)]
     result = LabelMerge()
     for name in differing(*folders[1:]):
         was, our, their = (shard_bytes(repository, folder.get(name)) for folder in folders)
-        result.add(name, our, (parse(was, name), parse(our, name), parse(their, name)), settlement)
+        sides = (parse(was, name), parse(our, name), parse(their, name))
+        result.add(name, our, sides, settlement, config=config)
     return result
 
 

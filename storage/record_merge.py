@@ -1,7 +1,8 @@
 """Three-way merge of one annotation, by region, and by control tag where the whole recording is asked about.
 
-Two people who each move another region of the same annotation are no conflict; two who move the same one are. The
-merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
+Two people who each move another region of the same annotation are no conflict; two who move the same one are. Where
+any number of choices may be made, each is merged by itself. The merge is symmetric: which side is called ours decides
+nothing but how a conflict is settled.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
+from storage import choice_merge
+from storage.label_config import LabelConfig
 from storage.merge import OPEN, OURS, THEIRS, Combine, Conflict, Settlement
 from storage.snapshot import BESIDE, Record, same
 
@@ -20,19 +23,23 @@ Items = dict[tuple[str, ...], Item]
 NOT_FIELDS = BESIDE | {"result"}
 
 
-def combiner(settlement: Settlement = OPEN) -> Combine[Record]:
-    """What `three_way` needs to merge records."""
+def combiner(settlement: Settlement = OPEN, config: LabelConfig | None = None) -> Combine[Record]:
+    """What `three_way` needs to merge records; without a label config no choices are taken to be several."""
 
     def combine(
         _name: str, was: Record | None, our: Record | None, their: Record | None
     ) -> tuple[Record | None, list[Conflict]]:
-        return merge_records(was, our, their, settlement)
+        return merge_records(was, our, their, settlement, config)
 
     return combine
 
 
 def merge_records(
-    was: Record | None, our: Record | None, their: Record | None, settlement: Settlement = OPEN
+    was: Record | None,
+    our: Record | None,
+    their: Record | None,
+    settlement: Settlement = OPEN,
+    config: LabelConfig | None = None,
 ) -> tuple[Record | None, list[Conflict]]:
     """Merge two versions of an annotation that differ from each other and from their base.
 
@@ -41,7 +48,7 @@ def merge_records(
     """
     if our is None or their is None:
         return _whole(was, our, their, settlement)
-    pick = _Pick(was or {}, our, their, settlement)
+    pick = _Pick(was or {}, our, their, settlement, config)
     record = {
         name: value
         for name in sorted((our.keys() | their.keys()) - NOT_FIELDS)
@@ -69,8 +76,17 @@ def _whole(
 class _Pick:
     """Takes what changed from either side, and collects what both changed."""
 
-    def __init__(self, was: Record, our: Record, their: Record, settlement: Settlement) -> None:
+    def __init__(
+        self,
+        was: Record,
+        our: Record,
+        their: Record,
+        settlement: Settlement,
+        config: LabelConfig | None,
+    ) -> None:
         self.was, self.our, self.their, self.settlement = was, our, their, settlement
+        self.several = config.several if config else frozenset()
+        self.labels = config.labels if config else ()
         self.conflicts: list[Conflict] = []
 
     def field(self, name: str) -> Any:
@@ -100,7 +116,7 @@ class _Pick:
         What is said of a region stands or falls with it, so it is one conflict and settled as one; returns what is
         taken, by region id.
         """
-        before, here, there = (_by_region(side) for side in (was, our, their))
+        before, here, there = (_by_region(side, self.several) for side in (was, our, their))
         found = {}
         for name in sorted(before.keys() & (here.keys() ^ there.keys())):
             group, kept = before[name], here.get(name) or there[name]
@@ -125,6 +141,8 @@ class _Pick:
                 return min(our, their, key=lambda side: str(side.get("id")))
             if before in (here, there):
                 return our if before == there else their
+            if key[0] == "choices" and key[2] in self.several and choice_merge.agree(was, our, their):
+                return choice_merge.unite(was, our, their, self.labels)
         name = item_name(key)
         found: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
         return found
@@ -145,10 +163,12 @@ class _Pick:
         return side
 
 
-def _by_region(found: Items) -> dict[str, Items]:
+def _by_region(found: Items, several: Collection[str]) -> dict[str, Items]:
+    """Items by the region that they are said of; none that any number of choices may answer: those unite."""
     groups: dict[str, Items] = defaultdict(dict)
     for key, item in found.items():
-        if key[0] != "relation":
+        alone = key[0] == "choices" and key[1] == key[2] and key[2] in several
+        if key[0] != "relation" and not alone:
             groups[key[1]][key] = item
     return dict(groups)
 

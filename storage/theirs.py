@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from storage.git import LABELS
-from storage.labels import LabelMerge, Shard, differing, parse, shard_bytes
+from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
 from storage.merge import Settlement
 from storage.mirror import Row
 from storage.outgoing import adopt
@@ -183,7 +183,7 @@ def merge(
     """
     was, ours = repository.folder(base), repository.folder(repository.pointer(LABELS))
     agreed = was if base == state.labels else repository.folder(state.labels)
-    result = Labels(ids=dict(state.ids))
+    result, config = Labels(ids=dict(state.ids)), asked(repository)
     known = found.known and base == state.labels
     names = set(differing(was, ours)) | {name for name in found.moved if name}
     if not known:
@@ -207,7 +207,7 @@ def merge(
             others = parse(shard_bytes(repository, agreed.get(name)), name)
         _keep_identity(remote, base_records | others | our, theirs, numbers, result.ids)
         before = len(result.outgoing)
-        result.add(name, our_bytes, (base_records, our, theirs), settlement, others)
+        result.add(name, our_bytes, (base_records, our, theirs), settlement, others, config)
         if len(result.outgoing) > before:
             held = {record: theirs.get(record) for record in our.keys() | theirs.keys()}
             result.theirs[name] = edit(our_bytes, held)

@@ -9,9 +9,10 @@ from typing import Any
 
 from storage import labels as snapshots
 from storage import snapshot
-from storage.history import item_labels, record_labels
+from storage.history import is_answer, item_labels, record_labels
+from storage.label_config import LabelConfig
 from storage.merge import Change
-from storage.record_merge import Item, marked, of_whole, place
+from storage.record_merge import Item, marked, place
 from storage.repository import Repository
 from storage.snapshot import Record
 
@@ -50,7 +51,9 @@ class Part:
         return "; ".join(f"{name} {', '.join(values)}" for name, values in named if values)
 
 
-def unmatched(repository: Repository, hashes: Iterable[str], part: Part) -> list[tuple[str, str]]:
+def unmatched(
+    repository: Repository, hashes: Iterable[str], part: Part, config: LabelConfig | None
+) -> list[tuple[str, str]]:
     """Choices that no annotation of these snapshots is like: typing errors; reads no more than it takes to know."""
     left = part.choices()
     shards = {md5: name for labels in hashes for name, md5 in repository.folder(labels).items()}
@@ -58,17 +61,17 @@ def unmatched(repository: Repository, hashes: Iterable[str], part: Part) -> list
         if not left:
             break
         for record in snapshots.parse(repository.read([md5])[md5], name).values():
-            left -= {choice for choice in left if _is_like(record, *choice)}
+            left -= {choice for choice in left if _is_like(record, *choice, config)}
     return sorted(left)
 
 
-def _is_like(record: Record, option: str, value: str) -> bool:
+def _is_like(record: Record, option: str, value: str, config: LabelConfig | None) -> bool:
     if option == "label":
-        return value in record_labels(record)
+        return value in record_labels(record, config)
     return fnmatchcase(record[option], value)
 
 
-def turn(repository: Repository, now: str, then: str, part: Part) -> str:
+def turn(repository: Repository, now: str, then: str, part: Part, config: LabelConfig | None) -> str:
     """Hash of the snapshot that `now` becomes when a part of it goes back to `then`; it is in the DVC cache after.
 
     Reads and writes only the shards that differ.
@@ -79,20 +82,22 @@ def turn(repository: Repository, now: str, then: str, part: Part) -> str:
     shards: dict[str, bytes] = {}
     for name in snapshots.differing(*folders):
         new, old = (repository.read([f[name]])[f[name]] if name in f else b"" for f in folders)
-        edits = dict(_edits(new, old, part))
+        edits = dict(_edits(new, old, part, config))
         if edits:
             shards[name] = snapshot.edit(new, edits)
     return snapshots.store(repository, now, shards) if shards else now
 
 
-def _edits(new: bytes, old: bytes, part: Part) -> Iterator[tuple[str, Record | None]]:
+def _edits(
+    new: bytes, old: bytes, part: Part, config: LabelConfig | None
+) -> Iterator[tuple[str, Record | None]]:
     for change in snapshots.between(new, old):
-        back = turned(change, part)
+        back = turned(change, part, config)
         if back is not change.before:
             yield change.name, back
 
 
-def turned(change: Change[Record], part: Part) -> Record | None:
+def turned(change: Change[Record], part: Part, config: LabelConfig | None = None) -> Record | None:
     """What one annotation becomes, of `before`, which it is now, and `after`, which it was.
 
     An annotation that was not there then goes where no label is left on it: empty, it would say "nothing here".
@@ -102,22 +107,22 @@ def turned(change: Change[Record], part: Part) -> Record | None:
         return now
     if not part.labels:
         return then
-    result = _result(_items(now), _items(then), part)
+    result = _result(_items(now), _items(then), part, config)
     if result == _items(now):
         return now
     record: dict[str, Any] = {**(now or then or {}), "result": result}
-    if not record_labels(record) and (now is None or then is None):
+    if not record_labels(record, config) and (now is None or then is None):
         return None
     return then if then is not None and snapshot.same(record, then) else record
 
 
-def _result(now: list[Item], then: list[Item], part: Part) -> list[Item]:
+def _result(now: list[Item], then: list[Item], part: Part, config: LabelConfig | None) -> list[Item]:
     """Items of now, those of the part as they were then, in place; relations to what is gone go too."""
     regions = marked(now, then)
     touched = {
         place(item, regions)
         for item in (*now, *then)
-        if set(item_labels(item, of_whole(item, regions))) & set(part.labels)
+        if set(item_labels(item, is_answer(item, regions, config))) & set(part.labels)
     }
     old: dict[str, list[Item]] = {}
     for item in then:

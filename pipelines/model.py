@@ -122,7 +122,7 @@ def bring_back(project: Project, plan: BestPlan) -> str:
 
 
 def outlived(project: Project, commit: str) -> list[str]:
-    """A warning where training starts from a model of labels that a commit does not know: they would live on in it."""
+    """A warning where training starts from a model of labels that a commit does not have: they live on in it."""
     folder = project.root / provenance.START
     params = yaml.safe_load((project.root / PARAMS).read_text(encoding="utf-8"))
     start = (params.get("train") or {}).get("start")

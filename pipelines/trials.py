@@ -23,10 +23,11 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
+from pipelines.tune_material import Material
 from stages import params
-from stages.model.classifier import Classifier, Question
+from stages.model.classifier import Classifier
 from stages.model.classifier_plan import Plan, epochs_of
-from stages.model.classifying import Epoch, learn
+from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from storage.errors import InputError
 from storage.study import Trial
@@ -52,7 +53,6 @@ STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed"
 LEAST = 1e-4
 
 Space = dict[str, BaseDistribution]
-Part = tuple[Labeled, Labeled]
 
 
 def space_of(ranges: params.Ranges) -> Space:
@@ -148,36 +148,37 @@ class Watch:
             raise optuna.TrialPruned
 
 
-def attempt(trial: optuna.Trial, number: int, plan: Plan, parts: Sequence[Part], question: Question) -> Trial:
+def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) -> Trial:
     """Learn by a plan and judge it, on each part.
 
     Args:
         trial: Optuna's, which is told how it goes.
         number: of the trial.
         plan: how to learn.
-        parts: series to learn from and series to judge by.
-        question: what is asked of them.
+        material: what to learn from and to judge by.
     """
     watch = Watch(trial)
     try:
-        for known, held in parts:
-            judge_part(watch, plan, known, held, question)
+        for known, held in material.parts:
+            taught = judge_part(watch, plan, known, held, material)
     except optuna.TrialPruned:
         return Trial(number, "pruned", asdict(plan), None, None, watch.curve, "")
     except InputError as error:
         why = "; ".join(text for text in (error.what, error.where, error.why) if text)
         return Trial(number, "failed", asdict(plan), None, None, watch.curve, why)
     loss, accuracy = float(np.mean(watch.losses)), float(np.mean(watch.accuracies))
-    return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "")
+    made = material.model_hash(taught)
+    return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "", made)
 
 
-def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, question: Question) -> None:
+def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, material: Material) -> Taught:
     """Learn from one part, judge by the other."""
     epochs = epochs_of(plan, known)
-    taught = learn(known, held, question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs))
+    taught = learn(known, held, material.question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs))
     loss, accuracy = score(taught.model, held)
     watch.losses.append(loss)
     watch.accuracies.append(accuracy)
+    return taught
 
 
 def score(model: Classifier, held: Labeled) -> tuple[float, float]:
@@ -198,17 +199,3 @@ def _cross_entropy(chances: NDArray[np.float32], truth: NDArray[np.bool_], indep
     if independent:
         return float(-np.log(np.where(truth, wide, 1 - wide)).mean())
     return float(-np.log(wide[truth]).mean())
-
-
-def folds(targets: NDArray[np.bool_], count: int, seed: int) -> list[NDArray[np.int64]]:
-    """Rows of each fold: each class is dealt out evenly, in a seeded order.
-
-    Args:
-        targets: (series, classes); where several hold, each combination is a class of its own.
-        count: how many folds.
-        seed: of the order.
-    """
-    kinds = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
-    order = np.random.default_rng(seed).permutation(len(targets))
-    dealt = order[np.argsort(kinds[order], kind="stable")]
-    return [np.sort(dealt[i::count]) for i in range(count)]

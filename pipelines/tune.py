@@ -1,40 +1,37 @@
-"""Better params for a classifier of series in a CSV file: trials, each judged on series that it has not learnt from.
+"""Better params for a classifier of whole series: trials, each judged on series that it has not learnt from.
 
-Those are a validation set, or else each part of the train set in turn; a test set is never asked for. What was tried
-rests in a study (storage/study.py), which a tuning that was cut off goes on with.
+The series are those of a CSV file, or of the project that the command runs in. What is judged by is a validation set,
+or else each part of the train set in turn; a test set is never asked for. What was tried rests in a study
+(storage/study.py), which a tuning that was cut off goes on with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipelines import classify
 from pipelines.model_folder import room
 from pipelines.overriding import CHECKOUT
-from pipelines.trials import Part, Space, attempt, draw, folds, space_of
+from pipelines.trials import Space, attempt, draw, space_of
+from pipelines.tune_material import Material, of_table
+from pipelines.tune_project import of_project
 from pipelines.tuned import SECTION, Tuned, flags_of, plot_of
 from stages import params
 from stages.model import devices
-from stages.model.classifier import Question
 from stages.model.classifier_plan import Plan
-from stages.model.judging import Labeled
 from stages.timeseries import trial_plot
-from storage import params_edit, series_table
+from storage import params_edit
 from storage import study as studies
 from storage.errors import InputError
-from storage.files import md5, write_bytes
+from storage.files import write_bytes
 from storage.progress import bar
-from storage.series_table import SeriesTable
 from storage.study import Study, Trial
 
 
 def tune(
-    path: Path,
+    path: Path | None = None,
     *,
     valid: Path | None = None,
     trials: int | None = None,
@@ -45,46 +42,56 @@ def tune(
     """Try params within the ranges of `tuning`, and say which were best.
 
     Args:
-        path: CSV to learn from.
-        valid: CSV to judge by; None: each part of the first in turn.
+        path: CSV to learn from; None: the project's train set.
+        valid: CSV to judge by; None: each part of the first in turn. A project has its own validation set.
         trials: how many there are in the end, those of an earlier run included; None: as params say.
-        study: file that holds the trials; None: `study.json` beside the model, else in the current folder.
+        study: file that holds the trials; None: `study.json` beside the model, else in the current folder; of a
+            project one in data/tuning that is named by its data.
         write: params.yaml that gets the best params.
-        model: folder for a model that is trained by them.
+        model: folder for a model that is trained by them; a project's is made by `dvc repro`.
 
     Raises:
-        InputError: a file, a place or a param will not do, the study is another one's, or no trial came to its end.
+        InputError: the data, a place or a param will not do, the study is another one's, or no trial came to its end.
     """
-    place = where(study, write, model)
+    check(path, valid, study, write, model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
     devices.ready(settings.train.device)
-    table = series_table.read(path)
-    series_table.refuse_one_class(table, str(path))
-    parts, judged = parts_of(table, path, valid, settings)
+    material = of_table(path, valid, settings) if path else of_project(settings)
     space = space_of(settings.tuning.ranges)
-    before = studies.read(place, about(path, valid, settings, space, len(parts)))
-    after = search(before, place, table, parts, settings, trials or settings.tuning.trials)
+    shared = about(material, settings, space)
+    place = study or (beside(model) if path else studies.place_of(shared))
+    before = studies.read(place, shared)
+    after = search(before, place, material, settings, trials or settings.tuning.trials)
     best = best_of(after, place)
     chosen = {name: best.params[name] for name in space}
     if "steps" in space:
         chosen["epochs"] = None
     if write:
         params_edit.put(write, SECTION, chosen)
-    trained = classify.train(path, model, valid=valid, overrides=flags_of(chosen)) if model else None
+    trained = classify.train(path, model, valid=valid, overrides=flags_of(chosen)) if path and model else None
     plot(after, place)
-    return Tuned(table, judged, after, len(before.trials), best, chosen, place, write, trained)
+    return Tuned(material, after, len(before.trials), best, chosen, place, write, trained)
 
 
-def where(study: Path | None, write: Path | None, model: Path | None) -> Path:
-    """Where the study rests; everything that is to be written can be, before hours are spent.
+def check(
+    path: Path | None, valid: Path | None, study: Path | None, write: Path | None, model: Path | None
+) -> None:
+    """Everything that is to be written can be, before hours are spent.
 
     Raises:
         InputError: it cannot.
     """
+    if not path and (valid or model):
+        raise InputError(
+            f"{'--model' if model else '--valid'} belongs to a table of series, and none was named",
+            why="without TRAIN.csv a project is tuned: its validation set is in data/sets.csv, its model is made by "
+            "dvc repro",
+            cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
+        )
     if write:
         params.load(write)
     folder = room(model) if model else None
-    place = study or (model.parent if model else Path()) / "study.json"
+    place = study or beside(model)
     if place.suffix != ".json" or place.is_dir() or (folder and place.resolve().is_relative_to(folder)):
         why = "it lies in the model's folder" if place.suffix == ".json" else "it is no .json file"
         raise InputError(
@@ -93,18 +100,18 @@ def where(study: Path | None, write: Path | None, model: Path | None) -> Path:
             why="it is a folder" if place.is_dir() else why,
             cure="--study study.json",
         )
-    return place
 
 
-def about(
-    path: Path, valid: Path | None, settings: params.Params, space: Space, parts: int
-) -> dict[str, Any]:
+def beside(model: Path | None) -> Path:
+    """Where the study of a table rests when nobody says."""
+    return (model.parent if model else Path()) / "study.json"
+
+
+def about(material: Material, settings: params.Params, space: Space) -> dict[str, Any]:
     """What all trials have in common: data, ranges, and params that are not tuned."""
     fixed = base_plan(settings)
     return {
-        "train": md5(path),
-        "valid": md5(valid) if valid else "",
-        "folds": 0 if valid else parts,
+        **material.data,
         "ranges": {name: list(values) for name, values in settings.tuning.ranges.given().items()},
         "params": {name: value for name, value in fixed.items() if name not in space},
     }
@@ -118,53 +125,15 @@ def base_plan(settings: params.Params) -> dict[str, Any]:
     return plan
 
 
-def parts_of(
-    table: SeriesTable, path: Path, valid: Path | None, settings: params.Params
-) -> tuple[list[Part], str]:
-    """Series to learn from and series to judge by, once or for each fold; and how that is called.
-
-    Raises:
-        InputError: the validation set does not fit, or a class has too few series for folds.
-    """
-    known = classify.labeled(table)
-    if valid:
-        held = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
-        return [(known, classify.labeled(held))], f"the {len(held.values)} series of {valid}"
-    kinds, counts = np.unique(known.targets, axis=0, return_counts=True)
-    rarest = int(counts.min()) if table.task != "multilabel" else len(known.values) // 2
-    count = min(settings.tuning.folds, rarest)
-    if count < 2:
-        held_by = kinds[counts.argmin()]
-        name = next((label for label, has in zip(table.labels, held_by, strict=True) if has), table.labels[0])
-        raise InputError(
-            f"{path} has too few series to be judged by themselves",
-            where=str(path),
-            why=f"a class ({name}) has one series, which cannot be learnt from and judged by",
-            cure="--valid with a file to judge by, or more series of that class",
-        )
-    found = []
-    for rows in folds(known.targets, count, settings.train.seed):
-        rest = np.setdiff1d(np.arange(len(known.values)), rows)
-        found.append(tuple(Labeled(known.values[part], known.targets[part]) for part in (rest, rows)))
-    fewer = f" (the rarest class has {rarest} series)" if count < settings.tuning.folds else ""
-    return [(a, b) for a, b in found], f"{count} folds{fewer}"
-
-
-def search(
-    study: Study, place: Path, table: SeriesTable, parts: Sequence[Part], settings: params.Params, trials: int
-) -> Study:
+def search(study: Study, place: Path, material: Material, settings: params.Params, trials: int) -> Study:
     """Go on with a study until it has so many trials; it is written after each of them."""
-    if table.task is None:
-        raise ValueError("a table without y columns teaches nothing")
-    question = Question(table.task, table.labels, (classify.CHANNEL,), table.columns)
-    ranges, seed = settings.tuning.ranges, settings.train.seed
-    space, usual = space_of(ranges), settings.train.classifier_plan()
+    space, usual = space_of(settings.tuning.ranges), settings.train.classifier_plan()
     with bar("tuning", trials) as advance:
         advance(len(study.trials))
         for number in range(len(study.trials) + 1, trials + 1):
-            trial, drawn = draw(space, study.trials, usual, seed)
+            trial, drawn = draw(space, study.trials, usual, settings.train.seed)
             plan = Plan(**(base_plan(settings) | drawn))
-            study = replace(study, trials=(*study.trials, attempt(trial, number, plan, parts, question)))
+            study = replace(study, trials=(*study.trials, attempt(trial, number, plan, material)))
             studies.write(study, place)
             plot(study, place)
             best = study.best

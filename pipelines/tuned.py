@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import Trained
+from pipelines.tune_lineage import labels_of
+from pipelines.tune_material import Material
+from stages import params
 from stages.timeseries.trial_plot import COLOURS
-from storage.series_table import SeriesTable
-from storage.study import Study, Trial
+from storage.study import Study, Trial, place_of
 
 SECTION = ("train", "classifier")
 
@@ -21,8 +23,7 @@ class Tuned:
     """What came of a tuning.
 
     Attributes:
-        table: what was learnt from.
-        judged: by what, in words.
+        material: what was learnt from and judged by.
         study: the trials; `earlier` of them were there before.
         best: the one of the lowest loss, and of its params those that were tuned.
         place: the file of the study; the plot is beside it.
@@ -30,8 +31,7 @@ class Tuned:
         model: what was trained by them.
     """
 
-    table: SeriesTable
-    judged: str
+    material: Material
     study: Study
     earlier: int
     best: Trial
@@ -45,15 +45,23 @@ class Tuned:
         """The best params for the command line."""
         return " ".join(f"--param {flag}" for flag in flags_of(self.chosen))
 
-    def next_command(self, path: Path) -> str:
-        """What to type next, where `path` is what was learnt from."""
+    def _learnt_from(self) -> list[str]:
+        labels = self.study.about.get("labels")
+        return [f"learnt from {labels_of(Path.cwd(), labels)}"] if labels else []
+
+    def next_command(self) -> str:
+        """What to type next."""
+        path = self.material.path
         if self.model:
             return f"labeltrail classify predict {self.model.folder} X.csv --output OUT.csv"
-        if self.written and (self.written.parent / "dvc.yaml").exists():
+        if self.written and (path is None or (self.written.parent / "dvc.yaml").exists()):
             return "dvc repro"
-        return (
-            f"labeltrail classify train {path} --model FOLDER {'' if self.written else self.flags}".rstrip()
-        )
+        if path is None:
+            study = "" if self.place == place_of(self.study.about) else f" --study {self.place}"
+            trials = f"--trials {len(self.study.trials)}{study}"
+            return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
+        flags = "" if self.written else self.flags
+        return f"labeltrail classify train {path} --model FOLDER {flags}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -76,14 +84,17 @@ class Tuned:
 
     def lines(self) -> list[str]:
         """For people: the trials, best first, and what came of them."""
-        rows, columns = self.table.values.shape
+        known, asked = self.material.known, self.material.question
+        rows, _, columns = known.values.shape
         counts = Counter[str](trial.state for trial in self.study.trials)
         states = ", ".join(f"{counts[state]} {state}" for state in COLOURS)
         before = f"; {self.earlier} were there before" if self.earlier else ""
         failed = Counter(trial.why for trial in self.study.trials if trial.why)
         done = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
         return [
-            f"{self.table.task}: {rows} series of {columns} timepoints; judged by {self.judged}",
+            f"{asked.task}: {rows} series of {columns} timepoints; judged by {self.material.judged}",
+            *self._learnt_from(),
+            *self.material.notes,
             f"{len(self.study.trials)} trials: {states}{before}",
             *table_of(self.study.ranking, list(self.chosen)),
             *(f"failed, {count} times: {why}" for why, count in sorted(failed.items())),

@@ -2,20 +2,24 @@
 
 It is written anew after each trial, so that a tuning that was cut off goes on behind its last one. A file of our own
 and none of Optuna's storages: those hold clock times and ids of processes, and the same tuning makes the same bytes.
-Layout: docs/recipes/tuning-classifier.md.
+A project has one for each dataset, ranges and fixed params, named by them: git keeps it with the labels that it is
+of, and none ever takes another's place. Layout: docs/recipes/tuning-classifier.md.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from storage.errors import InputError
-from storage.files import read_json, write_json
+from storage.errors import InputError, NotFoundError
+from storage.files import md5_bytes, read_json, write_json
 
+FOLDER = Path("data/tuning")
+CURE = "--study with the name of a new file"
 VERSION = 1
 
 
@@ -31,6 +35,8 @@ class Trial:
         accuracy: share of those series of which everything that is said is right; None likewise.
         curve: loss by step of the way through the trial, as far as it went.
         why: of a failure.
+        model: hash of the model that it made; "" where it made none that learnt from the whole train set: it was
+            judged by folds, pruned, or failed.
     """
 
     number: int
@@ -40,6 +46,7 @@ class Trial:
     accuracy: float | None
     curve: Mapping[int, float]
     why: str
+    model: str = ""
 
     @property
     def end(self) -> float | None:
@@ -93,22 +100,47 @@ def read(path: Path, about: Mapping[str, Any]) -> Study:
     """
     if not path.exists():
         return Study(about, ())
-    cure = "--study with the name of a new file"
-    value = read_json(path, VERSION, cure)
-    if not isinstance(value.get("about"), dict) or not isinstance(value.get("trials"), list):
-        raise InputError(f"{path} is no study of a tuning", where=str(path), cure=cure)
-    differs = [
-        name for name in sorted({*about, *value["about"]}) if value["about"].get(name) != about.get(name)
-    ]
+    study = load(path)
+    differs = [name for name in sorted({*about, *study.about}) if study.about.get(name) != about.get(name)]
     if differs:
         raise InputError(
             "this study cannot be gone on with",
             where=str(path),
             why=f"it has other {', '.join(differs)}",
-            cure=f"{cure}, or give it what it began with",
+            cure=f"{CURE}, or give it what it began with",
         )
-    trials = [Trial(**{**trial, "curve": dict(trial["curve"])}) for trial in value["trials"]]
-    return Study(value["about"], tuple(trials))
+    return study
+
+
+def load(path: Path) -> Study:
+    """The study at `path`, whatever it is of.
+
+    Raises:
+        NotFoundError: nothing is there.
+        InputError: the file is no study.
+    """
+    if not path.exists():
+        others = ", ".join(map(str, sorted(path.parent.glob("*.json"))))
+        why = f"there are: {others}" if others else "nothing was tuned yet"
+        cure = "--study with one of them" if others else "labeltrail classify tune"
+        raise NotFoundError("there is no study of a tuning", where=str(path), why=why, cure=cure)
+    value = read_json(path, VERSION, CURE)
+    try:
+        trials = [Trial(**{**trial, "curve": dict(trial["curve"])}) for trial in value["trials"]]
+        return Study(dict(value["about"]), tuple(trials))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no study of a tuning", where=str(path), cure=CURE) from error
+
+
+def place_of(about: Mapping[str, Any]) -> Path:
+    """Where the study of a project rests: a name that follows from what all its trials have in common."""
+    return FOLDER / f"{md5_bytes(json.dumps(about, sort_keys=True).encode())[:8]}.json"
+
+
+def of_project(root: Path) -> Iterator[tuple[Path, Study]]:
+    """The studies of a project, by the name of their files, which are told as seen from its top."""
+    for path in sorted((root / FOLDER).glob("*.json")):
+        yield path.relative_to(root), load(path)
 
 
 def write(study: Study, path: Path) -> None:

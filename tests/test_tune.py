@@ -153,9 +153,9 @@ def test_the_best_params_are_taken_by_dvc_repro_and_nothing_else_changes(place: 
     assert f"    lr:   {done.chosen['lr']}   # as published" in after
     assert "--param" not in "\n".join(done.lines())
     assert found.classifier.steps == 12
-    assert done.next_command(Path("train.csv")) == "labeltrail classify train train.csv --model FOLDER"
+    assert done.next_command() == "labeltrail classify train train.csv --model FOLDER"
     (place / "dvc.yaml").touch()
-    assert done.next_command(Path("train.csv")) == "dvc repro"
+    assert done.next_command() == "dvc repro"
     # Written params are those that are tried first; a study goes on though they have changed.
     assert len(run(trials=6).study.trials) == 6
 
@@ -169,7 +169,7 @@ def test_the_best_model_is_one_of_classify_train(place: Path) -> None:
     flags = done.flags.replace("--param ", "").split()
     again = classify.train(Path("train.csv"), Path("m2"), valid=Path("valid.csv"), overrides=flags)
     assert again.model == done.model.model
-    assert done.next_command(Path("train.csv")).startswith("labeltrail classify predict m X.csv")
+    assert done.next_command().startswith("labeltrail classify predict m X.csv")
 
 
 def test_no_series_is_judged_by_what_has_learnt_from_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_folds_of_a_rare_class(place: Path) -> None:
     values, kinds = series(30)
     two = np.flatnonzero((kinds != 2) | (np.arange(30) < 6))
     table(place / "few.csv", values[two], one_hot(kinds)[two])
-    assert tune(Path("few.csv"), trials=1).judged == "2 folds (the rarest class has 2 series)"
+    assert tune(Path("few.csv"), trials=1).material.judged == "2 folds (the rarest class has 2 series)"
     one = two[np.isin(two, [5], invert=True)]
     table(place / "one.csv", values[one], one_hot(kinds)[one])
     error = refused(tune, Path("one.csv"), study=Path("one.json"))

@@ -1,4 +1,4 @@
-"""Commands for whole series in CSV files: they need no project, git or Label Studio."""
+"""Commands for whole series: those in CSV files need no project, git or Label Studio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Overrides = Annotated[
 
 @group.callback()
 def about() -> None:
-    """Tell what whole series are, from CSV files: train a model, let it answer. Works in any folder.
+    """Tell what whole series are: train a model on a CSV file, let it answer; tune it, or that of a project.
 
     Example: labeltrail classify train train.csv --model model
     """
@@ -86,9 +86,12 @@ def predict(
 @group.command()
 def tune(
     table: Annotated[
-        Path,
-        typer.Argument(metavar="TRAIN.CSV", help="CSV, a row a series: y* columns (0 or 1) and x* columns."),
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[TRAIN.CSV]",
+            help="CSV, a row a series: y* columns (0 or 1) and x* columns. If left out, the project's train set.",
+        ),
+    ] = None,
     valid: Annotated[
         Path | None,
         typer.Option(help="Series to judge by; if left out, each part of TRAIN.CSV is judged by the others."),
@@ -98,7 +101,10 @@ def tune(
     ] = None,
     study: Annotated[
         Path | None,
-        typer.Option(help="File of the trials; if left out, study.json beside the model or here."),
+        typer.Option(
+            help="File of the trials; if left out, study.json beside the model or here; of a project, one in "
+            "data/tuning."
+        ),
     ] = None,
     write: Annotated[
         Path | None, typer.Option(metavar="PARAMS.YAML", help="File to write the best params into.")
@@ -106,15 +112,55 @@ def tune(
     model: Annotated[Path | None, typer.Option(help="Folder for a model trained by the best params.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Look for better params of the LSTM-FCN for the series of a CSV file.
+    """Look for better params of the LSTM-FCN, for the series of a CSV file or of this project.
 
-    Ranges, steps of a trial and the seed are in the params.yaml of the current folder (`tuning`), else Labeltrail's
-    own. A tuning that was cut off goes on where it was when the command is run again. Keep the test set away from it.
+    Without TRAIN.CSV it learns from the train set of data/dataset and judges by its validation set, or where that is
+    empty by parts of the train set. Ranges, steps of a trial and the seed are in the params.yaml of the current
+    folder (`tuning`), else Labeltrail's own. A tuning that was cut off goes on where it was when the command is run
+    again. Keep the test set of a table away from it; that of a project is never read.
 
-    Example: labeltrail classify tune train.csv --valid valid.csv --trials 30 --write params.yaml
+    Example: labeltrail classify tune --trials 30 --write params.yaml
     """
     from pipelines.tune import tune as look
 
     done = look(table, valid=valid, trials=trials, study=study, write=write, model=model)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, done.next_command(table))
+    next_step(as_json, done.next_command())
+
+
+@group.command()
+def trial(
+    number: Annotated[
+        int, typer.Argument(metavar="NUMBER", help="Of the trial, as the table of `tune` has it.")
+    ],
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[TRAIN.CSV]", help="CSV that it learnt from. If left out, the project's train set."
+        ),
+    ] = None,
+    valid: Annotated[Path | None, typer.Option(help="CSV that it was judged by.")] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="File of the trials; if left out, the one that `tune` would go on with."),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PARAMS.YAML", help="File to write all its params into, steps and seed among them."
+        ),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder for its model.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Have one trial of a tuning again: which labels it learnt from, its params, its model.
+
+    After --write, `dvc repro` makes that model and no other; --model makes it beside the project's own.
+
+    Example: labeltrail classify trial 16 --write params.yaml
+    """
+    from pipelines.trial import again
+
+    done = again(number, table, valid=valid, study=study, write=write, model=model)
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, done.next_command())

@@ -1,0 +1,214 @@
+"""`labeltrail classify trial NUMBER`: one trial of a tuning again, as params or as the model that it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines import classify
+from pipelines.model_folder import room
+from pipelines.overriding import BESIDE, CHECKOUT
+from pipelines.trials import space_of
+from pipelines.tune import about, beside
+from pipelines.tune_lineage import labels_of
+from pipelines.tune_project import make, of_project
+from pipelines.tuned import SECTION, flags_of
+from stages import params
+from storage import dataset, label_config, params_edit
+from storage import study as studies
+from storage.errors import InputError, NotFoundError
+from storage.files import md5
+from storage.git import Git, find_root
+from storage.study import Study, Trial
+
+
+@dataclass(frozen=True)
+class Again:
+    """A trial, and what was made of it.
+
+    Attributes:
+        place: file of the study.
+        study: the study.
+        trial: the trial.
+        path: the table that was named; None: a project's dataset.
+        differs: what of the data is not as the trial had it.
+        written: the file that has its params now.
+        folder, model: where a model was made by them, and its hash.
+    """
+
+    place: Path
+    study: Study
+    trial: Trial
+    path: Path | None
+    differs: tuple[str, ...]
+    written: Path | None
+    folder: Path | None
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        about = {name: value for name, value in self.study.about.items() if name != "annotations"}
+        return {
+            "study": str(self.place),
+            "about": about,
+            "trial": self.study.to_json()["trials"][self.trial.number - 1],
+            "differs": list(self.differs),
+            "written": str(self.written) if self.written else None,
+            "folder": str(self.folder) if self.folder else None,
+            "model": self.model or None,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        trial, data = self.trial, self.study.about
+        scores = [f"{name} {value:.4f}" for name, value in self._scores() if value is not None]
+        which = ", ".join([f"trial {trial.number} of {self.place}: {trial.state}", *scores])
+        learnt = f"it learnt from series of MD5 {data.get('train')}"
+        if "labels" in data:
+            learnt = f"it learnt from {labels_of(Path.cwd(), str(data['labels']))}"
+        now = f"its params are in {self.written}: train"
+        return [
+            which,
+            *([f"why: {trial.why}"] if trial.why else []),
+            learnt,
+            *([self._warning()] if self.differs and self.written else []),
+            now
+            if self.written
+            else f"its params: {' '.join(f'--param {f}' for f in flags_of(trial.params))}",
+            *([f"model {self.model[:8]} is in {self.folder}: {self._same()}"] if self.folder else []),
+        ]
+
+    def _scores(self) -> tuple[tuple[str, float | None], ...]:
+        return ("loss", self.trial.loss), ("accuracy", self.trial.accuracy)
+
+    def _warning(self) -> str:
+        return (
+            f"warning: here is other {', '.join(self.differs)}: training by these params makes another model"
+        )
+
+    def _same(self) -> str:
+        if not self.trial.model:
+            return "the trial itself made none that learnt from the whole train set"
+        if self.model == self.trial.model:
+            return "that of the trial, to the last byte"
+        return f"not {self.trial.model[:8]} as the trial made it: code, libraries or number of workers are others"
+
+    def next_command(self) -> str:
+        """What to type next."""
+        project = "labels" in self.study.about
+        if self.folder:
+            if project:
+                return f"labeltrail trace {self.trial.model[:8] or f'{self.place}:{self.trial.number}'}"
+            return f"labeltrail classify predict {self.folder} X.csv --output OUT.csv"
+        if self.written:
+            return (
+                "dvc repro"
+                if project
+                else f"labeltrail classify train {self.path or 'TRAIN.csv'} --model FOLDER"
+            )
+        table = "" if project else f" {self.path or 'TRAIN.csv'}"
+        return f"labeltrail classify trial {self.trial.number}{table} --study {self.place} --model FOLDER"
+
+
+def again(
+    number: int,
+    path: Path | None = None,
+    *,
+    valid: Path | None = None,
+    study: Path | None = None,
+    write: Path | None = None,
+    model: Path | None = None,
+) -> Again:
+    """Look at a trial; write all its params into params.yaml, or make its model.
+
+    Args:
+        number: of the trial.
+        path, valid: CSV files that it learnt from and was judged by; None: the project's sets.
+        study: file that holds it; None: that which `tune` would go on with.
+        write: params.yaml that gets all params the trial learnt by, steps and seed among them.
+        model: folder for its model.
+
+    Raises:
+        NotFoundError: there is no such study or trial.
+        InputError: the data are not those of the trial, or a place will not do.
+    """
+    if write:
+        params.load(write)
+    if model:
+        room(model)
+    settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
+    place = study or where(path, settings)
+    found = studies.load(place)
+    trial = numbered(found, number, place)
+    now = at_hand(found, path, valid)
+    differs = tuple(name for name in sorted(now) if now[name] != found.about.get(name))
+    made = ""
+    if model:
+        if differs or not now:
+            raise other_data(trial, found, place, differs)
+        made = remake(trial, settings, path, valid, model)
+    if write:
+        put(write, trial)
+    return Again(place, found, trial, path, differs, write, model, made)
+
+
+def where(path: Path | None, settings: params.Params) -> Path:
+    """Where the study rests that `tune` would go on with."""
+    if path or not label_config.PATH.exists():
+        return beside(None)
+    space = space_of(settings.tuning.ranges)
+    return studies.place_of(about(of_project(settings), settings, space))
+
+
+def numbered(study: Study, number: int, place: Path) -> Trial:
+    """The trial of that number.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for trial in study.trials:
+        if trial.number == number:
+            return trial
+    why = f"it has {len(study.trials)} trials"
+    cure = "one of those numbers, or --study with another file"
+    raise NotFoundError(f"there is no trial {number}", where=str(place), why=why, cure=cure)
+
+
+def at_hand(study: Study, path: Path | None, valid: Path | None) -> dict[str, str]:
+    """Hashes of the data there is now, as a study names its own; empty where a table was not named."""
+    if "labels" in study.about:
+        own = {"label_config": md5(label_config.PATH), "dataset": md5(dataset.PATH)}
+        return dataset.sources() | own
+    return {"train": md5(path), "valid": md5(valid) if valid else ""} if path else {}
+
+
+def other_data(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]) -> InputError:
+    """The model of a trial is made of its own data only; says how to have them."""
+    why = f"here is other {', '.join(differs)}" if differs else "it learnt from a table, and none was named"
+    cure = f"labeltrail classify trial {trial.number} TRAIN.csv --study {place}, with the files of the study"
+    if "labels" in study.about:
+        root = find_root(Path.cwd())
+        commits = Git(root).git("log", "--format=%h", "--", str(place)).split()
+        commit = commits[0] if commits else "COMMIT"
+        why += f"; it learnt from {labels_of(root, str(study.about['labels']))}"
+        cure = f"git switch --detach {commit}; dvc checkout data/labels.dvc data/series.dvc; dvc repro window"
+    return InputError("the model of this trial cannot be made here", where=str(place), why=why, cure=cure)
+
+
+def remake(trial: Trial, settings: params.Params, path: Path | None, valid: Path | None, folder: Path) -> str:
+    """Train by all params of a trial; hash of the model."""
+    if path:
+        return classify.train(path, folder, valid=valid, overrides=flags_of(trial.params)).model
+    return make(of_project(settings), trial, settings, folder)
+
+
+def put(path: Path, trial: Trial) -> None:
+    """Write the params of a trial into params.yaml: those that differ, so that spelling and comments stay."""
+    train = params.load(path).train
+    values = {name: trial.params[name] for name in params.Classifier.model_fields}
+    changed = {name: value for name, value in values.items() if getattr(train.classifier, name) != value}
+    params_edit.put(path, SECTION, changed)
+    beside_it = {name: trial.params[name] for name in BESIDE} | {"start": None}
+    changed = {name: value for name, value in beside_it.items() if getattr(train, name) != value}
+    params_edit.put(path, SECTION[:1], changed)

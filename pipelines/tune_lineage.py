@@ -1,0 +1,82 @@
+"""From a trial of a tuning to the labels that it learnt from, and from a model back to the trial.
+
+Nothing is stored for it beside the studies: a trial is found by the hash of its model or by its params, its label
+commit by the hash of the labels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storage import study as studies
+from storage.git import Git
+from storage.lineage import Model
+from storage.study import Study, Trial
+
+Found = tuple[Path, Study, Trial]
+
+
+def called(root: Path, name: str) -> Found | None:
+    """The trial of a project that is meant by a model hash or the beginning of one, or by `STUDY.json:NUMBER`."""
+    path, colon, number = name.rpartition(":")
+    for place, study in studies.of_project(root):
+        for trial in study.trials:
+            named = colon and Path(path).name == place.name and number == str(trial.number)
+            if named or (not colon and trial.model and len(name) > 5 and trial.model.startswith(name)):
+                return place, study, trial
+    return None
+
+
+def of_model(root: Path, model: Model) -> str:
+    """The trial that a model is that of, or whose params it has, in words; "" where it is of none."""
+    given = model.params.get("train", {}).get("classifier", {})
+    by_params = ""
+    for place, study in studies.of_project(root):
+        for trial in study.ranking:
+            if trial.model == model.hash:
+                return f"trial {trial.number} of {place}"
+            tuned = study.about["ranges"]
+            if not by_params and all(trial.params[name] == given.get(name) for name in tuned):
+                by_params = f"params of trial {trial.number} of {place}"
+    return by_params
+
+
+def as_model(git: Git, found: Found) -> Model:
+    """The model of a trial, as lineage knows those that were best: its code is of the commit that first has it."""
+    place, study, trial = found
+    commits = git.git("log", "--format=%H", f"-S{trial.model}", "--", place.as_posix()).split()
+    return Model(
+        hash=trial.model,
+        kind="lstm-fcn",
+        labels=study.about["labels"],
+        series=study.about["series"],
+        params={"train": dict(trial.params)},
+        annotations=study.about["annotations"],
+        start="",
+        earlier={},
+        folder="",
+        code=commits[-1] if commits else "",
+    )
+
+
+def facts_of(git: Git, found: Found) -> dict[str, Any]:
+    """What is known of a trial by itself."""
+    place, study, trial = found
+    scores = {"loss": trial.loss, "accuracy": trial.accuracy}
+    return {
+        "trial": f"{trial.number} of {place}, {trial.state}",
+        **{name: value for name, value in scores.items() if value is not None},
+        "learnt from": labels_of(git.root, str(study.about["labels"])),
+        "params": ", ".join(f"{name}={value}" for name, value in sorted(trial.params.items())),
+    }
+
+
+def labels_of(root: Path, labels: str) -> str:
+    """A label snapshot and the label commit that made it, in words."""
+    if not labels:
+        return "labels that DVC does not track"
+    commit = next((c for c in reversed(list(Git(root).label_commits())) if c.labels == labels), None)
+    if commit is None:
+        return f"labels {labels[:8]}, which are in no label commit of this branch"
+    return f"labels {labels[:8]}, label commit {commit.commit[:12]}  {commit.subject}"

@@ -1,0 +1,92 @@
+"""What a tuning learns from and judges by: series of a table; those of a project are in pipelines/tune_project.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines import classify
+from pipelines.tune_folds import FewError, Part, in_turn
+from stages import params
+from stages.model.classifier import Question
+from stages.model.classifying import Taught
+from stages.model.judging import Labeled
+from storage import series_table
+from storage.errors import InputError
+from storage.files import md5
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a tuning learns from and judges by.
+
+    Attributes:
+        question: what is asked of the series.
+        known: the train set.
+        held: the validation set; None: each part of the train set judges what has learnt from the others.
+        parts: series to learn from and series to judge by, once or for each fold.
+        judged: by what, in words.
+        data: which data that is, by its hashes; by it a study knows its own.
+        tell: `training` of model.json, where the whole train set was learnt from.
+        notes: what a person should know before going by the result.
+        path: the table; None: a project's dataset.
+    """
+
+    question: Question
+    known: Labeled
+    held: Labeled | None
+    parts: tuple[Part, ...]
+    judged: str
+    data: Mapping[str, Any]
+    tell: Callable[[Taught], dict[str, Any]]
+    notes: tuple[str, ...] = ()
+    path: Path | None = None
+
+    def model_hash(self, taught: Taught) -> str:
+        """Of the model that training alone makes by the same params; "" where a fold was learnt from."""
+        return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
+
+
+def of_table(path: Path, valid: Path | None, settings: params.Params) -> Material:
+    """Series of a CSV file, judged by those of another or by its own parts.
+
+    Raises:
+        InputError: a file will not do, or a class has too few series for folds.
+    """
+    table = series_table.read(path)
+    series_table.refuse_one_class(table, str(path))
+    if table.task is None:
+        raise ValueError("a table without y columns teaches nothing")
+    question = Question(table.task, table.labels, (classify.CHANNEL,), table.columns)
+    known, held = classify.labeled(table), None
+    if valid:
+        unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
+        held = classify.labeled(unseen)
+        parts: tuple[Part, ...] = ((known, held),)
+        judged = f"the {len(held.values)} series of {valid}"
+    else:
+        parts, judged = _parts(known, question, path, settings)
+    data = {"train": md5(path), "valid": md5(valid) if valid else "", "folds": 0 if valid else len(parts)}
+
+    def tell(taught: Taught) -> dict[str, Any]:
+        return classify.tell(taught, valid, None)
+
+    return Material(question, known, held, parts, judged, data, tell, path=path)
+
+
+def _parts(
+    known: Labeled, question: Question, path: Path, settings: params.Params
+) -> tuple[tuple[Part, ...], str]:
+    rows = [str(row) for row in range(len(known.values))]
+    try:
+        several = question.task == "multilabel"
+        return in_turn(known, rows, question.labels, settings.tuning.folds, settings.train.seed, several)
+    except FewError as few:
+        raise InputError(
+            f"{path} has too few series to be judged by themselves",
+            where=str(path),
+            why=f"a class ({few.label}) has one series, which cannot be learnt from and judged by",
+            cure="--valid with a file to judge by, or more series of that class",
+        ) from few

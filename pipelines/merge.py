@@ -124,7 +124,8 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
     before, after = (
         parse_pointer(text) for text in (repository.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
     )
-    counts = history.count(labels.changes(repository, before, after))
+    found = labels.changes(repository, before, after)
+    counts = history.count(found, config=labels.asked(repository, ours))
     subject, _, trailers = history.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
     subject = f"Merge {name}: {subject}" if counts.annotations else f"Merge {name}"
     made = merging.with_files(repository, tree, files)
@@ -180,6 +181,7 @@ def _follow(project: Project) -> None:
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     repository.checkout(*kept)
     worktree.remember(project)
+    worktree.restore_start(project)
     path = project.root / dvc_lock.PATH
     if path.exists():
         repository.bring(dvc_lock.Lock.parse(path.read_text(encoding="utf-8")).outputs())

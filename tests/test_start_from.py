@@ -1,4 +1,4 @@
-"""Training that goes on from an earlier model: pinned, traced, the same on any clone, refused where it does not fit."""
+"""Training stage: going on from an earlier model, the same bytes each time, and refused where it does not fit."""
 
 from __future__ import annotations
 

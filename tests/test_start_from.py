@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from pipelines.__main__ import app
+from stages import params
+from stages import train as regions
 from stages.classification import train
 from storage import checkpoint, dataset, provenance
 from storage.errors import InputError
 from storage.files import md5
+from storage.lineage import Model
 from storage.provenance import CANDIDATE, START
 from tests.choice_project import lay, run_all
 from tests.test_classification import RECORDS, SERIES, SETS
@@ -139,3 +144,26 @@ def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
     assert origin.earlier == {"slow4": ["1-slow4"]}
     assert "slow4" not in origin.annotations
     assert origin.known()["slow4"] == {"1-slow4"}
+
+
+def test_a_model_of_regions_starts_from_scratch() -> None:
+    given = params.load(ROOT / "params.yaml").train
+    regions.refuse_start(given)
+    with pytest.raises(InputError, match="a model of regions cannot go on") as refused:
+        regions.refuse_start(given.model_copy(update={"start": "0" * 32}))
+    assert refused.value.cure == "labeltrail start-from --none, then dvc repro"
+
+
+def test_an_annotation_that_only_the_start_has_learnt_from_has_a_share() -> None:
+    ids = {"annotations": {"one": ["1-a"]}, "earlier": {"one": ["2-b"], "two": ["3-c"]}}
+    model = Model("m", "lstm-fcn", "", "", {}, ids["annotations"], "s", ids["earlier"], "", "")
+    known = {"1-a": "one", "2-b": "one", "3-c": "two"}
+    assert all(model.knows({"id": name, "series": series}) for name, series in known.items())
+    assert not model.knows({"id": "3-c", "series": "one"})
+
+
+@pytest.mark.parametrize("words", [[], ["best", "--none"]])
+def test_a_model_or_none(words: list[str]) -> None:
+    answer = CliRunner().invoke(app, ["start-from", *words])
+    assert answer.exit_code == 2
+    assert "name a model, or give --none" in answer.output

@@ -1,7 +1,7 @@
 """`labeltrail trace THING`: where it came from, and what came of it.
 
-THING is the number of a prediction in Label Studio, a model version or model hash, a label commit (any git
-revision), a series key, or the id of an annotation.
+THING is the number of a prediction in Label Studio, a model version or model hash, a trial of a tuning (the hash of
+its model, or STUDY.json:NUMBER), a label commit (any git revision), a series key, or the id of an annotation.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines import tune_lineage
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
 from storage.git import LABELS, SERIES, parse_pointer
@@ -27,7 +28,7 @@ class Trace:
 
     Attributes:
         thing: what was asked for.
-        kind: prediction, model, label commit, series or annotation.
+        kind: prediction, model, trial, label commit, series or annotation.
         facts: what is known of the thing itself.
         models: the models that it came from or that came of it, newest first.
     """
@@ -57,11 +58,12 @@ def trace(project: Project, thing: str) -> Trace:
     """Find out what `thing` is and follow it both ways.
 
     Raises:
-        NotFoundError: it is none of the five.
+        NotFoundError: it is none of the six.
     """
     ways: tuple[Callable[[Project, str], Trace | None], ...] = (
         _prediction,
         _model,
+        _trial,
         _annotation,
         _series,
         _label_commit,
@@ -72,7 +74,7 @@ def trace(project: Project, thing: str) -> Trace:
             return found
     raise NotFoundError(
         f"nothing here is called {thing!r}",
-        why="it is no prediction's number, model, label commit, series or annotation of this project",
+        why="it is no prediction's number, model, trial, label commit, series or annotation of this project",
         cure="labeltrail trace HEAD",
     )
 
@@ -106,7 +108,18 @@ def _model(project: Project, thing: str) -> Trace | None:
     facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
     later = [m.hash for m in _models(project) if m.start == models[0].hash]
     facts |= {"start of": later} if later else {}
+    tuned = tune_lineage.of_model(project.root, models[0])
+    facts |= {"tuned": tuned} if tuned else {}
     return Trace(thing, "model", facts, _follow(project, models))
+
+
+def _trial(project: Project, thing: str) -> Trace | None:
+    found = tune_lineage.called(project.root, thing)
+    if not found:
+        return None
+    facts, made = tune_lineage.facts_of(project.repository, found), found[2].model
+    models = lineage.called(project.repository, made) or [tune_lineage.as_model(project.repository, found)]
+    return Trace(thing, "trial", facts, _follow(project, models if made else []))
 
 
 def _published(project: Project) -> bool:
@@ -175,7 +188,7 @@ def _lines(found: Lineage) -> list[str]:
         f"    shown as       {found.version}",
         f"    label commit   {commit}",
         f"    labels         {model.labels}",
-        f"    code commit    {model.code[:12] or 'dvc.lock is not committed yet (git commit dvc.lock)'}",
+        f"    code commit    {model.code[:12] or 'none yet: what made it is not committed (git commit)'}",
         *([f"    started from   {model.start}"] if model.start else []),
         "    annotators     " + ", ".join(f"{name} ({count})" for name, count in found.annotators.items()),
     ]

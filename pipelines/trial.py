@@ -92,7 +92,8 @@ class Again:
             return "the trial itself made none that learnt from the whole train set"
         if self.model == self.trial.model:
             return "that of the trial, to the last byte"
-        return f"not {self.trial.model[:8]} as the trial made it: code, libraries or number of workers are others"
+        why = "code, libraries, processor or number of workers are others"
+        return f"not {self.trial.model[:8]} as the trial made it: {why}"
 
     def next_command(self) -> str:
         """What to type next."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from storage import study as studies
 from storage.git import Git
-from storage.lineage import Model
+from storage.lineage import HASH, VERSION, Model
 from storage.study import Study, Trial
 
 Found = tuple[Path, Study, Trial]
@@ -19,11 +19,13 @@ Found = tuple[Path, Study, Trial]
 
 def called(root: Path, name: str) -> Found | None:
     """The trial of a project that is meant by a model hash or the beginning of one, or by `STUDY.json:NUMBER`."""
-    path, colon, number = name.rpartition(":")
+    versioned = VERSION.match(name)
+    start = versioned[1] if versioned else name if HASH.match(name) else ""
+    path, _, number = name.rpartition(":")
     for place, study in studies.of_project(root):
         for trial in study.trials:
-            named = colon and Path(path).name == place.name and number == str(trial.number)
-            if named or (not colon and trial.model and len(name) > 5 and trial.model.startswith(name)):
+            named = Path(path).name == place.name and number == str(trial.number)
+            if named or (start and trial.model.startswith(start)):
                 return place, study, trial
     return None
 

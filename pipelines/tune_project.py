@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.model_folder import room
+from pipelines.overriding import BESIDE
 from pipelines.tune_folds import FewError, Part, in_turn
 from pipelines.tune_material import Material
 from stages import params
@@ -176,7 +177,7 @@ def make(material: Material, tried: Trial, settings: params.Params, folder: Path
         taught = learn(material.known, material.held, material.question, plan, on_epoch=lambda _: advance())
     model = taught.model.to_checkpoint(material.tell(taught))
     own = {name: tried.params[name] for name in params.Classifier.model_fields}
-    fixed = {"device": plan.device, "seed": plan.seed, "start": None}
+    fixed = {name: tried.params[name] for name in BESIDE} | {"start": None}
     train = params.Train.model_validate(settings.train.model_dump() | fixed | {"classifier": own})
     by = settings.model_copy(update={"train": train})
     checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)

@@ -19,7 +19,7 @@ from storage.errors import InputError, NotFoundError
 from storage.files import md5_bytes, read_json, write_json
 
 FOLDER = Path("data/tuning")
-CURE = "--study with the name of a new file"
+CURE = "--study with the name of another file"
 VERSION = 1
 
 
@@ -138,9 +138,11 @@ def place_of(about: Mapping[str, Any]) -> Path:
 
 
 def of_project(root: Path) -> Iterator[tuple[Path, Study]]:
-    """The studies of a project, by the name of their files, which are told as seen from its top."""
+    """The studies of a project's own data, by the name of their files, which are told as seen from its top."""
     for path in sorted((root / FOLDER).glob("*.json")):
-        yield path.relative_to(root), load(path)
+        study = load(path)
+        if "labels" in study.about:
+            yield path.relative_to(root), study
 
 
 def write(study: Study, path: Path) -> None:

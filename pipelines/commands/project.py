@@ -131,13 +131,13 @@ def demo(
 
 @app.command()
 def trace(
-    thing: Annotated[str, typer.Argument(help="Prediction, model, label commit, series or annotation.")],
+    thing: Annotated[str, typer.Argument(help="Prediction, model, trial, label commit, series or annotation.")],
     as_json: Json = False,
 ) -> None:
     """Say where a thing came from and what came of it.
 
-    A prediction is named by its number in Label Studio, a model by its hash or model version, a label commit
-    by any git revision.
+    A prediction is named by its number in Label Studio, a model by its hash or model version, a trial of a tuning by
+    the hash of its model or as STUDY.json:NUMBER, a label commit by any git revision.
 
     Example: labeltrail trace HEAD
     """

@@ -23,10 +23,10 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from benchmarks.tsai_peer import USUAL, Speed, peer
+from benchmarks.tsai_peer import Speed, peer
 from pipelines.classify import CHANNEL, labeled
 from pipelines.overriding import choose
-from stages.model.classifier import BATCH, Classifier, Question
+from stages.model.classifier import Classifier, Question
 from stages.model.classifier_plan import Plan, batches_of, epochs_of
 from stages.model.classifying import learn
 from stages.model.judging import Labeled
@@ -209,7 +209,7 @@ def _our_speed(series: Series, plan: Plan, epochs: int, asked: int) -> Speed:
     for _ in range(asked):
         model.probabilities(series.test.values)
     rate = asked * len(series.test.values) / (time.process_time() - began)
-    return Speed(seconds / epochs, {str(BATCH): rate})
+    return Speed(seconds / epochs, rate)
 
 
 def _tables(found: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -235,7 +235,7 @@ def _tables(found: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [
             "| answers a CPU second | ours | tsai | ours / tsai | its network alone | ours / its network |",
             "|---|---|---|---|---|---|",
-            *(_answers_line(name, ways, size) for name, ways in speeds.items() for size in (BATCH, USUAL)),
+            *(_answers_line(name, ways) for name, ways in speeds.items()),
         ]
 
 
@@ -258,13 +258,10 @@ def _epoch_line(name: str, ways: Mapping[str, Sequence[Mapping[str, Any]]]) -> s
     return f"| {name} | {ours:.0f} | {tsai:.0f} | {tsai / ours:.1f} | {network:.0f} | {network / ours:.1f} |"
 
 
-def _answers_line(name: str, ways: Mapping[str, Sequence[Mapping[str, Any]]], size: int) -> str:
-    """The peer is asked in batches of this size; ours always has its own."""
-    ours = median(speed["answers"][str(BATCH)] for speed in ways["ours"])
-    tsai, network = (median(s["answers"][str(size)] for s in ways[w]) for w in ("tsai", "network"))
-    what = f"{name}, the peer by {size}"
+def _answers_line(name: str, ways: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    ours, tsai, network = (median(s["answers"] for s in ways[w]) for w in ("ours", "tsai", "network"))
     return (
-        f"| {what} | {ours:,.0f} | {tsai:,.0f} | {ours / tsai:.1f} | {network:,.0f} | {ours / network:.1f} |"
+        f"| {name} | {ours:,.0f} | {tsai:,.0f} | {ours / tsai:.1f} | {network:,.0f} | {ours / network:.1f} |"
     )
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks import tsai_peer_process
-from stages.model.classifier import BATCH
 from stages.model.classifier_plan import Plan
 from stages.model.judging import Labeled
 from storage import process, settings, uv
@@ -53,11 +51,11 @@ class Speed:
 
     Attributes:
         epoch: CPU seconds of training for an epoch.
-        answers: series answered in a CPU second, by the number that are answered at once.
+        answers: series answered in a CPU second.
     """
 
     epoch: float
-    answers: Mapping[str, float]
+    answers: float
 
 
 def prepare(cache: Path) -> Path:
@@ -127,7 +125,7 @@ def _job(plan: Plan, train: Labeled) -> dict[str, Any]:
         "kernels": list(shape.kernels),
         "batch": plan.batch_size,
         "lr": plan.lr,
-        "ask": [BATCH, USUAL],
+        "ask": USUAL,
     }
 
 

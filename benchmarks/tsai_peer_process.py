@@ -4,7 +4,7 @@
 
 FOLDER holds `train.npy` and `test.npy`, float32 (series, channels, timepoints), `classes.npy`, the class of each
 series of the train set by its number, and `job.json`: hidden_size, layers, dropout, filters, kernels, batch, epochs,
-lr and ask, the batch sizes in which it is asked. What each cost goes to `speeds.json`. Imports neither Labeltrail nor
+lr and ask, the batch size in which it is asked. What each cost goes to `speeds.json`. Imports neither Labeltrail nor
 anything that the peer does not need. benchmarks/tsai_peer.py says what is measured, and why.
 """
 
@@ -113,13 +113,11 @@ def scaled(values: Any) -> Any:
 def measured(
     job: dict[str, Any], series: int, fit: Callable[[int], Any], ask: Callable[[int], Any]
 ) -> dict[str, Any]:
-    """CPU seconds of an epoch, and answers per CPU second by batch size; the first time of each is not counted."""
+    """CPU seconds of an epoch, and answers per CPU second; the first time of each is not counted."""
     fit(1)
     epoch = seconds(lambda: fit(job["epochs"])) / job["epochs"]
-    answers = {}
-    for size in job["ask"]:
-        ask(size)
-        answers[str(size)] = series * job["asked"] / seconds(partial(again, ask, size, job["asked"]))
+    ask(job["ask"])
+    answers = series * job["asked"] / seconds(partial(again, ask, job["ask"], job["asked"]))
     return {"epoch": epoch, "answers": answers}
 
 

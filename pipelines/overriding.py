@@ -18,7 +18,7 @@ from storage.errors import InputError
 # For folders that have no params.yaml of their own.
 CHECKOUT = Path(__file__).parents[1] / params.PATH
 # Params beside the classifier's own that it is trained by too.
-BESIDE = ("device", "seed")
+BESIDE = ("device", "precision", "seed")
 SPELLINGS = {"learning_rate": "lr"}
 
 

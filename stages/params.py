@@ -164,6 +164,10 @@ class Train(Section):
         description="hash of the model in data/start, whose weights and scaling are the beginning, for whole series "
         "only; `labeltrail start-from` puts both there; null: from scratch",
     )
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        description="what the convolutions of a classifier multiply: float32, or bfloat16 (numbers of half the size, "
+        "half the time, as accurate in the end); null: bfloat16 where the processor has instructions for it"
+    )
     seed: int = Field(
         ge=0,
         lt=2**32,
@@ -175,11 +179,15 @@ class Train(Section):
     def plan(self) -> dict[str, Any]:
         """The params that training a segmenter goes by."""
         epochs = -(-self.epochs // 4) if self.draft else self.epochs
-        return self.model_dump(exclude={"draft", "start", "classifier"}) | {"epochs": epochs}
+        return self.model_dump(exclude={"draft", "start", "precision", "classifier"}) | {"epochs": epochs}
 
     def classifier_plan(self) -> dict[str, Any]:
         """The params that training a classifier goes by."""
-        return self.classifier.model_dump() | {"device": self.device, "seed": self.seed}
+        return self.classifier.model_dump() | {
+            "device": self.device,
+            "precision": self.precision,
+            "seed": self.seed,
+        }
 
 
 class Evaluate(Section):

@@ -26,7 +26,7 @@ PLAN = {
     "num_layers": 2, "hidden_size": 8, "dropout": 0.5, "filters_1": 8, "filters_2": 12, "filters_3": 8,
     "kernel_size_1": 8, "kernel_size_2": 5, "kernel_size_3": 3, "lr": 0.003, "weight_decay": 0.01,
     "batch_size": 7, "epochs": 6, "steps": None, "label_smoothing": 0.1, "class_weights": True,
-    "scaling": "series", "device": "cpu", "seed": 0,
+    "scaling": "series", "device": "cpu", "precision": "float32", "seed": 0,
 }  # fmt: skip
 WORKERS, RAY = "LABELTRAIL_WORKERS", "LABELTRAIL_RAY_ADDRESS"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +17,8 @@ from storage.errors import InputError
 from storage.label_config import Task
 
 KIND = "lstm-fcn"
-# Series that are predicted together, always so many: what a series is answered then does not depend on which, or how
-# many, stand beside it, to the last bit.
-BATCH = 8
+# Series that are predicted together are as many as come to so many multiplications, within bounds.
+BLOCK, FEWEST, MOST = 1e9, 8, 128
 # A series that is constant keeps its size: below this share of the usual deviation nothing is amplified.
 FLOOR = 1e-3
 
@@ -105,22 +105,33 @@ class Classifier:
         """Timepoints of a series."""
         return self.network.shape.length
 
+    @property
+    def block(self) -> int:
+        """Series that are predicted together, always so many: what a series is answered then does not depend on
+        which, or how many, stand beside it, to the last bit."""
+        shape = self.network.shape
+        return min(max(round(BLOCK / (shape.work * shape.length)), FEWEST), MOST)
+
+    @cached_property
+    def _answering(self) -> LstmFcn:
+        return self.network.folded()
+
     def probabilities(self, values: Values) -> NDArray[np.float32]:
         """Chance of each class, (series, classes), of values (series, channels, length).
 
         Each series is answered as if it were alone.
         """
         found = np.empty((len(values), len(self.question.labels)), np.float32)
-        for start in range(0, len(values), BATCH):
-            part = values[start : start + BATCH]
-            batch = np.zeros((BATCH, *values.shape[1:]), np.float32)
+        for start in range(0, len(values), self.block):
+            part = values[start : start + self.block]
+            batch = np.zeros((self.block, *values.shape[1:]), np.float32)
             batch[: len(part)] = self.scaling(part)
-            found[start : start + BATCH] = self._answers(torch.from_numpy(batch))[: len(part)]
+            found[start : start + self.block] = self._answers(torch.from_numpy(batch))[: len(part)]
         return found
 
     @torch.inference_mode()
     def _answers(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        scores = self.network(batch)
+        scores = self._answering(batch)
         chances = scores.sigmoid() if self.question.independent else scores.softmax(1)
         answers: NDArray[np.float32] = chances.numpy()
         return answers

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from stages.model import devices
+from stages.model.devices import Precision
 from stages.model.judging import Labeled
 from stages.model.lstm_fcn import LstmFcn, Shape
 
@@ -37,6 +39,7 @@ class Plan:
     class_weights: bool
     scaling: Literal["series", "train"]
     device: str
+    precision: Precision | None
     seed: int
 
     def shape(self, channels: int, length: int, classes: int) -> Shape:
@@ -50,6 +53,7 @@ class Plan:
             dropout=self.dropout,
             filters=(self.filters_1, self.filters_2, self.filters_3),
             kernels=(self.kernel_size_1, self.kernel_size_2, self.kernel_size_3),
+            precision=devices.precision(self.precision, self.device),
         )
 
 

@@ -193,7 +193,7 @@ def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: s
     pairs = [(name, vars(start.network.shape)[name], value) for name, value in vars(shape).items()]
     pairs += [(name, vars(start.question)[name], value) for name, value in vars(question).items()]
     pairs.append(("scaling", start.scaling.by, scaling))
-    free = {"dropout", "classes"}
+    free = {"dropout", "classes", "precision"}
     if same_rate(start.question.sampling_rate, question.sampling_rate):
         free.add("sampling_rate")
     differs = [(name, its, ours) for name, its, ours in pairs if its != ours and name not in free]

@@ -109,7 +109,7 @@ class SharedNorm(nn.BatchNorm2d):
         factor = self.weight * (variance + self.eps).rsqrt().float()
         shift = self.bias - mean.float() * factor
         normal: Tensor = x * factor[:, None, None] + shift[:, None, None]
-        return normal
+        return normal.to(x.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         """The running statistics, as torch's own has them."""

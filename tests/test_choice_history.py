@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipelines.log import log
 from pipelines.show import show
 from pipelines.tag import tag
 from stages.timeseries.choices import what_it_is
-from storage import drivers, history, label_config
+from storage import drivers, history, label_config, labels
 from storage.differences import Wanted, difference
 from storage.merge import Change
 from storage.project import Project
@@ -108,6 +109,25 @@ def test_the_words_are_what_the_stages_do() -> None:
     assert what_it_is(empty, SINGLE).annotations == ()
     for config in (SINGLE, SEVERAL):
         assert difference(None, beat(1, NORMAL), config).words == ["new annotation"]
+
+
+# -- branches --------------------------------------------------------------------------------------
+
+
+def test_git_merges_choices_of_several(tmp_path: Path) -> None:
+    past = Past(tmp_path / "past")
+    drivers.configure(past.repository)
+    shutil.copy(Path(__file__).parent.parent / ".gitattributes", past.root)
+    past.write()
+    (past.root / "data/label_config.xml").write_text(SEVERAL_XML, encoding="utf-8")
+    past.label([beat(1, NORMAL)])
+    past.git("branch", "walks")
+    past.on_walks([beat(1, choice("normal", "noise", name="r"))])
+    past.label([beat(1, choice("abnormal"))])
+    status, said = past.merge_walks()
+    assert (status, "+1 labels came in" in said) == (0, True)
+    (merged,) = labels.records(past.repository, past.repository.labels_at("HEAD"))
+    assert merged["result"] == [choice("abnormal", "noise")]
 
 
 # -- on real servers -------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ from tests.quick_studio import PROJECT, QuickStudio
 from tests.test_record_merge import choice, region, relation
 
 SERIES = ["one", "two", "three"]
+FLAWS = '<Choices name="flaws" toName="ts" choice="multiple"><Choice value="x"/></Choices></View>'
+FLAWED = CONFIG.replace("</View>", FLAWS)
 Item = dict[str, Any]
 
 
@@ -86,6 +88,17 @@ class World:
                 items.pop(place)
             elif "value" in items[place] and "start" in items[place]["value"]:
                 items[place]["value"]["start"] = b / 10
+            self.studio.update_annotation(number, result=items)
+            self.dirty.add(number)
+
+    def flaw(self, a: int, b: int) -> None:
+        """One of any number of choices comes or goes."""
+        for number in self._pick(a):
+            items: list[Item] = self.studio.annotation(number)["result"]
+            there = sorted({*_flaws(items)} ^ {"xyz"[b % 3]})
+            items = [item for item in items if item.get("from_name") != "flaws"]
+            if there:
+                items.append(choice("qr"[b % 2], "", "flaws") | {"value": {"choices": there}})
             self.studio.update_annotation(number, result=items)
             self.dirty.add(number)
 
@@ -150,9 +163,11 @@ class World:
             if number not in self.agreed:
                 assert after.get(number) == annotation, "new in Label Studio, and gone by a sync"
             elif edits:
-                old = self.agreed[number]["result"]
+                old, new = self.agreed[number]["result"], after[number]["result"]
                 for item in annotation["result"]:
-                    assert item in old or item in after[number]["result"], "edited, and undone by a sync"
+                    chosen = item.get("from_name") == "flaws"
+                    kept = chosen and {*_flaws([item])} - {*_flaws(old)} <= {*_flaws(new)}
+                    assert kept or item in old or item in new, "edited, and undone by a sync"
 
     def _same_on_both_sides(self, place: int, held: dict[int, Item]) -> None:
         project = self.project(place)
@@ -195,12 +210,16 @@ class World:
             projects[0].repository.read(projects[0].repository.folder(md5).values())
 
 
+def _flaws(items: list[Item]) -> list[str]:
+    return [label for item in items if item.get("from_name") == "flaws" for label in item["value"]["choices"]]
+
+
 def _facts(value: Item, series: str) -> tuple[Any, ...]:
     result = json.dumps(value["result"], sort_keys=True)
     return series, result, bool(value["ground_truth"]), bool(value["was_cancelled"])
 
 
-LABELED = ("new", "edit", "edit", "edit", "star", "delete")
+LABELED = ("new", "edit", "edit", "edit", "flaw", "flaw", "star", "delete")
 OTHERS = ("back", "merge", "forget", "sync", "sync", "sync", "sync", "sync")
 number = st.integers(0, 40)
 step = st.tuples(st.sampled_from(LABELED + OTHERS), number, number)
@@ -227,10 +246,12 @@ def quick_world(servers: Settings, folder: Path) -> Iterator[World]:
     for place, series in enumerate(SERIES):
         projects[0].bucket.put(f"series/{series}.csv", recording(rows=3, seed=place))
     for project in projects:
-        write_bytes(project.root / label_config.PATH, CONFIG.encode())
+        write_bytes(project.root / label_config.PATH, FLAWED.encode())
         drivers.configure(project.repository)
     projects[0].remote.write_state(State(PROJECT))
-    yield World(QuickStudio(projects[0].bucket, SERIES), PROJECT, [root / name for name in names])
+    studio = QuickStudio(projects[0].bucket, SERIES)
+    studio.config = FLAWED
+    yield World(studio, PROJECT, [root / name for name in names])
     shutil.rmtree(root)
 
 

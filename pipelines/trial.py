@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pipelines.trials import space_of
 from pipelines.tune import about, beside
 from pipelines.tune_lineage import labels_of
 from pipelines.tune_project import make, of_project
-from pipelines.tuned import SECTION, flags_of
+from pipelines.tuned import SECTION, flags_of, text
 from stages import params
 from storage import dataset, label_config, params_edit
 from storage import study as studies
@@ -34,6 +35,7 @@ class Again:
         path: the table that was named; None: a project's dataset.
         differs: what of the data is not as the trial had it.
         written: the file that has its params now.
+        before: what stood there for params that the tuning did not tune, by name.
         folder, model: where a model was made by them, and its hash.
     """
 
@@ -43,6 +45,7 @@ class Again:
     path: Path | None
     differs: tuple[str, ...]
     written: Path | None
+    before: Mapping[str, Any]
     folder: Path | None
     model: str
 
@@ -67,7 +70,7 @@ class Again:
         learnt = f"it learnt from series of MD5 {data.get('train')}"
         if "labels" in data:
             learnt = f"it learnt from {labels_of(Path.cwd(), str(data['labels']))}"
-        now = f"its params are in {self.written}: train"
+        now = f"its params are in {self.written}: train{self._besides()}"
         return [
             which,
             *([f"why: {trial.why}"] if trial.why else []),
@@ -94,6 +97,13 @@ class Again:
             return "that of the trial, to the last byte"
         why = "code, libraries, processor or number of workers are others"
         return f"not {self.trial.model[:8]} as the trial made it: {why}"
+
+    def _besides(self) -> str:
+        kept = [
+            f"{name} {text(self.trial.params.get(name))} (was {text(was)})"
+            for name, was in self.before.items()
+        ]
+        return f"; besides what was tuned {', '.join(kept)}" if kept else ""
 
     def next_command(self) -> str:
         """What to type next."""
@@ -149,9 +159,9 @@ def again(
         if differs or not now:
             raise other_data(trial, found, place, differs)
         made = remake(trial, settings, path, valid, model)
-    if write:
-        put(write, trial)
-    return Again(place, found, trial, path, differs, write, model, made)
+    replaced = put(write, trial) if write else {}
+    before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
+    return Again(place, found, trial, path, differs, write, before, model, made)
 
 
 def where(path: Path | None, settings: params.Params) -> Path:
@@ -204,12 +214,19 @@ def remake(trial: Trial, settings: params.Params, path: Path | None, valid: Path
     return make(of_project(settings), trial, settings, folder)
 
 
-def put(path: Path, trial: Trial) -> None:
-    """Write the params of a trial into params.yaml: those that differ, so that spelling and comments stay."""
+def put(path: Path, trial: Trial) -> dict[str, Any]:
+    """Write the params of a trial into params.yaml: those that differ, so that spelling and comments stay.
+
+    Returns:
+        what stood in their places.
+    """
     train = params.load(path).train
     values = {name: trial.params[name] for name in params.Classifier.model_fields}
-    changed = {name: value for name, value in values.items() if getattr(train.classifier, name) != value}
-    params_edit.put(path, SECTION, changed)
     beside_it = {name: trial.params[name] for name in BESIDE} | {"start": None}
-    changed = {name: value for name, value in beside_it.items() if getattr(train, name) != value}
-    params_edit.put(path, SECTION[:1], changed)
+    replaced: dict[str, Any] = {}
+    for section, place, wanted in ((train.classifier, SECTION, values), (train, SECTION[:1], beside_it)):
+        found = {name: getattr(section, name) for name in wanted}
+        differ = [name for name in wanted if wanted[name] != found[name]]
+        params_edit.put(path, place, {name: wanted[name] for name in differ})
+        replaced |= {name: found[name] for name in differ}
+    return replaced

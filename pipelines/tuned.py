@@ -110,7 +110,7 @@ def table_of(trials: Sequence[Trial], names: Sequence[str]) -> list[str]:
     cells = [["trial", "state", "loss", "accuracy", *differ]]
     for trial in trials:
         scores = ["" if score is None else f"{score:.4f}" for score in (trial.loss, trial.accuracy)]
-        values = [_text(trial.params[name]) for name in differ]
+        values = [text(trial.params[name]) for name in differ]
         cells.append([str(trial.number), trial.state, *scores, *values])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
@@ -119,13 +119,14 @@ def table_of(trials: Sequence[Trial], names: Sequence[str]) -> list[str]:
     ]
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A param as YAML and `--param` have it."""
     return "null" if value is None else str(value).lower()
 
 
 def flags_of(chosen: Mapping[str, Any]) -> list[str]:
     """Params as NAME=VALUE."""
-    return [f"{name.replace('_', '-')}={_text(value)}" for name, value in chosen.items()]
+    return [f"{name.replace('_', '-')}={text(value)}" for name, value in chosen.items()]
 
 
 def plot_of(study: Path) -> Path:

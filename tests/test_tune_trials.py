@@ -115,6 +115,7 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     lines = zip(before.splitlines(), Path("params.yaml").read_text().splitlines(), strict=True)
     changed = {was.strip().partition(":")[0] for was, now in lines if was != now}
     assert {"seed", "lr"} <= changed <= {*params.Classifier.model_fields, "seed"}
+    assert back.lines()[-1] == "its params are in params.yaml: train; besides what was tuned seed 0 (was 7)"
     assert back.next_command() == "labeltrail classify train TRAIN.csv --model FOLDER"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import nn
+
 from stages.model import devices
 from stages.model.devices import Precision
 from stages.model.judging import Labeled
@@ -87,12 +89,11 @@ def parameter_groups(network: LstmFcn, plan: Plan) -> list[dict[str, object]]:
     }
     for i, (published, its) in enumerate(zip(usual.filters, network.shape.filters, strict=True)):
         widths |= dict.fromkeys((f"convolutions.{i}", f"norms.{i}"), (published, its))
-    groups: list[dict[str, object]] = []
+    # As few groups as there are ways of learning: each is a call of its own, in every step.
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, (published, its) in widths.items():
         rate = plan.lr * min(max(published / its, 1), WIDER)
-        parameters = list(network.get_submodule(name).parameters())
-        groups += [
-            {"params": [p for p in parameters if p.ndim > 1], "lr": rate, "weight_decay": plan.weight_decay},
-            {"params": [p for p in parameters if p.ndim == 1], "lr": rate, "weight_decay": 0.0},
-        ]
-    return [group for group in groups if group["params"]]
+        for parameter in network.get_submodule(name).parameters():
+            decay = plan.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]

@@ -140,7 +140,7 @@ def learn_as(
     learner = team.spread(network)
     for number in range(1, epochs + 1):
         network.train()
-        total, right = 0.0, 0.0
+        total, said = 0.0, []
         for batch in _shuffled(len(train.values), batches, rng):
             rows = team.share(batch)
             scores = learner(known.inputs[rows])
@@ -150,10 +150,10 @@ def learn_as(
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
-            right += known.right(scores.detach(), rows)
+            said.append((scores.detach(), rows))
             if schedule.last_epoch > (1 - AVERAGED) * epochs * batches:
                 average.update_parameters(network)
-        total, right = team.sum(total, right)
+        total, right = team.sum(total, known.right(*map(torch.cat, zip(*said, strict=True))))
         refuse_nan(total, number, plan)
         epoch = Epoch(number, total / len(train.values), right / len(train.values))
         if unseen:

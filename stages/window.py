@@ -53,7 +53,8 @@ def main() -> None:
         index = make_index(taught, ingested, rows, config, settings.window)
         if not any(taught[key].known for key in index.of("train")):
             raise nothing_to_learn(index)
-        left_out = tell_left_out(taught, records.keys() - ingested.series.keys())
+        unused = {key: found.left_out for key, found in taught.items()}
+        left_out = lacking.left_out(unused, records.keys() - ingested.series.keys())
         warnings = tell_warnings(taught, index, config)
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
@@ -124,19 +125,10 @@ def mostly_instant(label: str, regions: list[Region]) -> bool:
     return sum(kinds) > len(kinds) / 2
 
 
-def tell_left_out(taught: Mapping[str, Taught], unknown: set[str]) -> tuple[str, ...]:
-    """What was not used, how often, and in which series."""
-    lines = _counted({key: found.left_out for key, found in taught.items()})
-    if unknown:
-        lines.append(
-            f"{len(unknown)} labeled series without a usable recording: {', '.join(sorted(unknown))}"
-        )
-    return tuple(f"left out: {line}" for line in lines)
-
-
 def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
     """What a person should know: mended regions, sets without a class, labels used both ways."""
-    lines = _counted({key: found.notes for key, found in taught.items()}) + lacking.warnings(index)
+    notes = {key: found.notes for key, found in taught.items()}
+    lines = lacking.counted(notes) + lacking.warnings(index)
     for label in config.labels:
         kinds = [r.instant for e in index.series.values() for r in e.regions if r.label == label]
         if len(set(kinds)) == 2:
@@ -147,32 +139,13 @@ def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: La
     return tuple(f"warning: {line}" for line in lines)
 
 
-def _counted(found: Mapping[str, Counter[str]]) -> list[str]:
-    """One line for each kind of thing: how many, and where."""
-    places: dict[str, dict[str, int]] = {}
-    for key, counts in sorted(found.items()):
-        for what, n in counts.items():
-            places.setdefault(what, {})[key] = n
-    return [
-        f"{sum(where.values())} x {what}: {', '.join(f'{key} ({n})' for key, n in where.items())}"
-        for what, where in sorted(places.items())
-    ]
-
-
 def nothing_to_learn(index: dataset.Index) -> InputError:
     """Training cannot start; says what there is and what is missing."""
-    labeled = [key for key, entry in index.series.items() if entry.annotations]
-    if not labeled:
-        why = "no series has an annotation that is not skipped"
-        cure = "label some series in Label Studio, then: labeltrail sync"
-        return InputError("there is nothing to learn from", where=str(LABELS), why=why, cure=cure)
     if index.of("train"):
         why = "every timepoint of the train set lies in a hole of some channel"
         cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
-    why = f"{len(labeled)} series are labeled, none of them is in the train set"
-    cure = f"write `train` beside some of them in {sets.PATH}"
-    return InputError("there is nothing to learn from", where=str(sets.PATH), why=why, cure=cure)
+    return lacking.nothing_to_learn(index, "an annotation that is not skipped")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from stages.timeseries import lacking
 from stages.timeseries.choices import Said, what_it_is, why_unfit
 from storage import arrays, dataset, label_config, sets, snapshot
 from storage.dataset import LABELS, LEARNT
-from storage.errors import InputError
 from storage.files import fresh_folder
 from storage.label_config import LabelConfig
 
@@ -37,8 +36,9 @@ def main() -> None:
         said[key] = found
     index = make_index(said, ingested, rows, config, length)
     if not index.of("train"):
-        raise nothing_to_learn(index)
-    left_out = tell_left_out(said, unfit, records.keys() - ingested.series.keys())
+        raise lacking.nothing_to_learn(index, "a choice that can be used")
+    unused = {key: found.left_out for key, found in said.items()}
+    left_out = lacking.left_out(unused, records.keys() - ingested.series.keys(), unfit)
     warnings = tuple(f"warning: {line}" for line in lacking.warnings(index))
     with fresh_folder(dataset.PATH) as folder:
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
@@ -84,33 +84,3 @@ def make_index(
         warnings=(),
         provenance=dataset.sources(),
     )
-
-
-def tell_left_out(said: Mapping[str, Said], unfit: Mapping[str, str], unknown: set[str]) -> tuple[str, ...]:
-    """What was not used, how often, and in which series."""
-    places: dict[str, list[str]] = {}
-    for key, found in sorted(said.items()):
-        for what in found.left_out:
-            places.setdefault(what, []).append(key)
-    lines = [
-        f"{sum(said[key].left_out[what] for key in keys)} x {what}: {', '.join(keys)}"
-        for what, keys in sorted(places.items())
-    ]
-    lines += [f"labeled series {key}: {why}" for key, why in unfit.items()]
-    if unknown:
-        lines.append(
-            f"{len(unknown)} labeled series without a usable recording: {', '.join(sorted(unknown))}"
-        )
-    return tuple(f"left out: {line}" for line in lines)
-
-
-def nothing_to_learn(index: dataset.Index) -> InputError:
-    """Training cannot start; says what there is and what is missing."""
-    labeled = [key for key, entry in index.series.items() if entry.annotations]
-    if not labeled:
-        why = "no series has a choice that can be used"
-        cure = "label some series in Label Studio, then: labeltrail sync"
-        return InputError("there is nothing to learn from", where=str(LABELS), why=why, cure=cure)
-    why = f"{len(labeled)} series are labeled, none of them is in the train set"
-    cure = f"write `train` beside some of them in {sets.PATH}"
-    return InputError("there is nothing to learn from", where=str(sets.PATH), why=why, cure=cure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stages.timeseries.tables import FEW, interval
+from stages.timeseries.tables import FEW, interval, optional
 
 SETS = ("test", "validation")  # the one that decides first
 Rows = Sequence[Mapping[str, str]]
@@ -61,13 +61,9 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
         low=low,
         high=high,
         few=series < FEW,
-        roc_auc=_number(row["roc_auc"]),
-        average_precision=_number(row["average_precision"]),
+        roc_auc=optional(row["roc_auc"]),
+        average_precision=optional(row["average_precision"]),
     )
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None
 
 
 @dataclass(frozen=True)

@@ -122,12 +122,13 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
         few=number > 0 and events < FEW,
         split=int(row["split"]),
         merged=int(row["merged"]),
-        start_error=_number(row["start_error"]),
-        end_error=_number(row["end_error"]),
+        start_error=optional(row["start_error"]),
+        end_error=optional(row["end_error"]),
     )
 
 
-def _number(text: str) -> float | None:
+def optional(text: str) -> float | None:
+    """A number, or what a table leaves empty."""
     return float(text) if text else None
 
 
@@ -180,8 +181,8 @@ def _subject_row(row: Mapping[str, str]) -> SubjectRow:
         extra=int(row["events_predicted"]) - matched,
         split=int(row["split"]),
         merged=int(row["merged"]),
-        start_error=_number(row["start_error"]),
-        end_error=_number(row["end_error"]),
+        start_error=optional(row["start_error"]),
+        end_error=optional(row["end_error"]),
         balanced_accuracy=float(row["balanced_accuracy"]),
         event_f1=float(row["event_f1"]),
     )

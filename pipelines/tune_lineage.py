@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import study as studies
-from storage.git import Git
+from storage.git import Git, find_root
 from storage.lineage import HASH, VERSION, Model
 from storage.study import Study, Trial
 
@@ -74,11 +74,20 @@ def facts_of(git: Git, found: Found) -> dict[str, Any]:
     }
 
 
-def labels_of(root: Path, labels: str) -> str:
-    """A label snapshot and the label commit that made it, in words."""
+def labels_of(place: Path, labels: str) -> str:
+    """A label snapshot and the label commit that made it, in words.
+
+    Args:
+        place: a folder of the clone.
+        labels: hash of the snapshot; "" where it is not in DVC.
+
+    Raises:
+        NotFoundError: `place` is in no clone, so nobody knows its label commits.
+    """
     if not labels:
         return "labels that DVC does not track"
-    commit = next((c for c in reversed(list(Git(root).label_commits())) if c.labels == labels), None)
+    history = Git(find_root(place)).label_commits()
+    commit = next((c for c in reversed(list(history)) if c.labels == labels), None)
     if commit is None:
         return f"labels {labels[:8]}, which are in no label commit of this branch"
     return f"labels {labels[:8]}, label commit {commit.commit[:12]}  {commit.subject}"

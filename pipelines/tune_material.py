@@ -30,7 +30,7 @@ class Material:
         judged: by what, in words.
         data: which data that is, by its hashes; by it a study knows its own.
         tell: `training` of model.json, where the whole train set was learnt from.
-        notes: what a person should know before going by the result.
+        notes: what else a person should know before going by the result: which labels, which classes are missing.
         path: the table; None: a project's dataset.
     """
 

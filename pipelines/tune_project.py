@@ -14,6 +14,7 @@ import numpy as np
 from pipelines.model_folder import room
 from pipelines.overriding import BESIDE
 from pipelines.tune_folds import FewError, Part, in_turn
+from pipelines.tune_lineage import labels_of
 from pipelines.tune_material import Material
 from stages import params
 from stages.classification.recordings import labeled
@@ -64,7 +65,9 @@ def of_project(settings: params.Params) -> Material:
     def told(taught: Taught) -> dict[str, Any]:
         return tell(taught, None)
 
-    return Material(question, known, held, parts, judged, data, told, notes=lacking(index, known, held))
+    learnt = f"learnt from {labels_of(Path.cwd(), index.provenance['labels'])}"
+    notes = (learnt, *lacking(index, known, held))
+    return Material(question, known, held, parts, judged, data, told, notes)
 
 
 def here() -> tuple[LabelConfig, Index]:
@@ -92,10 +95,11 @@ def here() -> tuple[LabelConfig, Index]:
     index = dataset.read_index()
     now = dataset.sources()
     older = [name for name, md5 in now.items() if index.provenance.get(name) != md5]
-    if index.labels != config.labels or index.channels != config.channels:
+    of_regions = any(entry.regions for entry in index.series.values())
+    if of_regions or index.labels != config.labels or index.channels != config.channels:
         older.append("label config")
     if older:
-        why = f"there are other {', '.join(older)} now than it was made of"
+        why = f"no longer what it was made of: {', '.join(older)}"
         raise InputError("the dataset is out of date", where=str(dataset.PATH), why=why, cure=dataset.CURE)
     return config, index
 

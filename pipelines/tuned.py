@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import Trained
-from pipelines.tune_lineage import labels_of
 from pipelines.tune_material import Material
 from stages import params
 from stages.timeseries.trial_plot import COLOURS
@@ -44,10 +43,6 @@ class Tuned:
     def flags(self) -> str:
         """The best params for the command line."""
         return " ".join(f"--param {flag}" for flag in flags_of(self.chosen))
-
-    def _learnt_from(self) -> list[str]:
-        labels = self.study.about.get("labels")
-        return [f"learnt from {labels_of(Path.cwd(), labels)}"] if labels else []
 
     def next_command(self) -> str:
         """What to type next."""
@@ -93,7 +88,6 @@ class Tuned:
         done = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
         return [
             f"{asked.task}: {rows} series of {columns} timepoints; judged by {self.material.judged}",
-            *self._learnt_from(),
             *self.material.notes,
             f"{len(self.study.trials)} trials: {states}{before}",
             *table_of(self.study.ranking, list(self.chosen)),

@@ -15,9 +15,10 @@ from pipelines import trials
 from pipelines.tune import tune
 from pipelines.tuned import Tuned
 from stages import ingest, params
+from stages import window as regions
 from stages.classification import train, window
 from stages.model import classifying
-from storage import arrays, provenance, sets
+from storage import arrays, label_config, provenance, sets
 from storage import study as studies
 from storage.errors import InputError
 from storage.files import md5
@@ -179,7 +180,7 @@ def test_what_cannot_be_tuned_says_what_to_do(project: Path, monkeypatch: pytest
     Path("data/labels.dvc").write_text("outs:\n- md5: 0f.dir\n  path: labels\n")
     error = refused(tune)
     assert (error.what, error.cure) == ("the dataset is out of date", "dvc repro window")
-    assert error.why == "there are other labels now than it was made of"
+    assert error.why == "no longer what it was made of: labels"
     Path("data/labels.dvc").unlink()
     stage_project.write_params(train={"start": "0" * 32})
     assert "labeltrail start-from --none" in refused(tune).cure
@@ -202,6 +203,15 @@ def test_where_there_is_no_dataset_of_choices(
     stage_project.small({"a": WAVES["ann/slow0"]}, {"a": [(1.0, 3.0, "A")]})
     error = refused(tune)
     assert error.what == "this project has no classifier to tune"
+    ingest.main()
+    regions.main()
+    asked = (
+        label_config.PATH.read_text().replace("TimeSeriesLabels", "Choices").replace("<Label ", "<Choice ")
+    )
+    label_config.PATH.write_text(asked)
+    error = refused(tune)
+    assert (error.why, error.cure) == ("no longer what it was made of: label config", "dvc repro window")
+    monkeypatch.chdir(tmp_path_factory.mktemp("nothing"))
     lay(WAVES, [], {})
     error = refused(tune)
     assert (error.what, error.cure) == ("data/dataset/index.json is not there yet", "dvc repro window")

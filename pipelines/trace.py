@@ -118,8 +118,10 @@ def _trial(project: Project, thing: str) -> Trace | None:
     if not found:
         return None
     facts, made = tune_lineage.facts_of(project.repository, found), found[2].model
-    models = lineage.called(project.repository, made) or [tune_lineage.as_model(project.repository, found)]
-    return Trace(thing, "trial", facts, _follow(project, models if made else []))
+    models = lineage.called(project.repository, made)
+    if made and not models:
+        models = [tune_lineage.as_model(project.repository, found)]
+    return Trace(thing, "trial", facts, _follow(project, models))
 
 
 def _published(project: Project) -> bool:

@@ -195,6 +195,11 @@ def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, Tuned], projec
     assert line.model.params["train"]["lr"] == first.params["lr"]
     code = commit("tuning", "data/tuning", "params.yaml")
     assert trace(project, first.model).models[0].model.code == code
+    value = json.loads(done.place.read_text())
+    value["trials"][1] |= {"state": "pruned", "model": ""}
+    done.place.write_text(json.dumps(value))
+    bare = trace(project, f"{done.place}:2")
+    assert (bare.models, bare.facts["trial"]) == ([], f"2 of {done.place}, pruned")
     for trial in done.study.trials:
         facts = trace(project, f"{done.place}:{trial.number}").facts
         assert head[:12] in facts["learnt from"]

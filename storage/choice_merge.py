@@ -39,7 +39,7 @@ def unite(was: Item | None, our: Item | None, their: Item | None, order: Sequenc
     sides = [side for side in (our, their) if side is not None]
     changed = [side for side in sides if was is None or _rest(side) != _rest(was)]
     # The id is that of before where a side has kept it, so that nothing that speaks of it is left alone.
-    kept = min(changed or sides, key=lambda side: str(side.get("id")))
+    kept = min(changed or sides, key=lambda side: (str(side.get("id")), str(side.get("origin"))))
     ids = [str(side.get("id")) for side in sides]
     known = str(was.get("id")) if was is not None else ""
     ranks = {label: rank for rank, label in enumerate(order)}
@@ -60,8 +60,8 @@ def _chosen(item: Item) -> list[str] | None:
 
 
 def _rest(item: Item | None) -> Item | None:
-    """All but what was chosen, and the id, which an answer loses when it is taken back and given again."""
+    """All but what was chosen, and id and origin, which an answer loses when it is taken back and given again."""
     if item is None:
         return None
-    value = item["value"]
-    return {**item, "id": "", "value": {name: value[name] for name in value if name != "choices"}}
+    value = {name: found for name, found in item["value"].items() if name != "choices"}
+    return {name: found for name, found in item.items() if name not in ("id", "origin")} | {"value": value}

@@ -73,6 +73,12 @@ def merged(
             [NOTED | {"value": {"choices": [NORMAL, NOISE]}}], id="one more, and a note",
         ),
         pytest.param(
+            [choice(NORMAL) | {"origin": "prediction"}],
+            [choice(NORMAL, ABNORMAL) | {"origin": "prediction-changed"}],
+            [choice(NOISE, name="r") | {"origin": "manual"}],
+            [choice(ABNORMAL, NOISE) | {"origin": "prediction-changed"}], id="of a prediction, and by hand",
+        ),
+        pytest.param(
             [choice(NORMAL)], [choice("odd", NORMAL)], [choice("fly", NORMAL)],
             [choice(NORMAL, "fly", "odd")], id="what the label config lacks is kept",
         ),

@@ -221,6 +221,15 @@ def test_a_model_traces_to_the_trial_that_chose_its_params(
     assert (found.kind, found.facts["tuned"]) == ("model", f"trial {done.best.number} of {done.place}")
 
 
+def test_its_params_are_those_of_a_training_from_scratch(tuned: tuple[Path, Tuned], project: Project) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("start: null", f"start: '{'0' * 32}'"))
+    assert "--none" in refused(tune).cure
+    back = again(1, study=tuned[1].place, write=Path("params.yaml"))
+    assert params.load().train.start is None
+    assert back.before["start"] == "0" * 32
+
+
 def test_where_the_labels_are_others_now(tuned: tuple[Path, Tuned], project: Project) -> None:
     done = tuned[1]
     labels = project.repository.head()

@@ -88,7 +88,7 @@ def tune(
     table: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[TRAIN.CSV]",
+            metavar="TRAIN.CSV",
             help="CSV, a row a series: y* columns (0 or 1) and x* columns. If left out, the project's train set.",
         ),
     ] = None,
@@ -136,7 +136,7 @@ def trial(
     table: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[TRAIN.CSV]", help="CSV that it learnt from. If left out, the project's train set."
+            metavar="TRAIN.CSV", help="CSV that it learnt from. If left out, the project's train set."
         ),
     ] = None,
     valid: Annotated[Path | None, typer.Option(help="CSV that it was judged by.")] = None,

@@ -57,26 +57,32 @@ class Started:
         ]
 
 
-def start_from(project: Project, name: str) -> Started:
+def start_from(project: Project, name: str, *, configured: bool = False) -> Started:
     """Put a model into `data/start` and name it in params.yaml.
 
     Args:
         project: the clone.
         name: `best`; a folder with a model; a model version or hash; or a git revision, whose labels' best is meant.
+        configured: its params of the network are taken too.
 
     Raises:
         NotFoundError: it is none of these, or neither DVC's cache nor its remote has the model any more.
         InputError: the project trains no such models, or its labels are others; nothing is written.
     """
-    before = _settings(project).start
+    settings = _settings(project)
     folder = _find(project, name)
     model, origin = _read(project, folder)
     _refuse_misfit(project, name, model)
+    if configured:
+        # Params that came since then have no value in it, and those that went have no place here.
+        its = origin["params"]["train"]["classifier"]
+        known = {name: its[name] for name in params.Classifier.model_fields if name in its}
+        params_edit.put(project.root / params.PATH, ["train", "classifier"], known)
     params_edit.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
     project.repository.point(str(START), folder)
     worktree.restore_start(project)
     changed = tuple(project.repository.changed(PATHS))
-    return Started(origin["model"], origin["labels"], before or "", changed)
+    return Started(origin["model"], origin["labels"], settings.start or "", changed)
 
 
 def scratch(project: Project) -> Started:

@@ -162,7 +162,7 @@ def test_an_annotation_that_only_the_start_has_learnt_from_has_a_share() -> None
     assert not model.knows({"id": "3-c", "series": "one"})
 
 
-@pytest.mark.parametrize("words", [[], ["best", "--none"]])
+@pytest.mark.parametrize("words", [[], ["best", "--none"], ["--none", "--params"]])
 def test_a_model_or_none(words: list[str]) -> None:
     answer = CliRunner().invoke(app, ["start-from", *words])
     assert answer.exit_code == 2

@@ -143,6 +143,10 @@ def test_any_earlier_model_can_be_named(started: tuple[Project, str, str], tmp_p
         assert (done.model, hash_of(project, "data/start")) == (model, model), name
         assert yaml.safe_load((project.root / "params.yaml").read_text())["train"]["start"] == model
     assert start_from(project, first).changed == (), "as it is in the commit"
+    start_from(project, first, configured=True)
+    params = yaml.safe_load((project.root / "params.yaml").read_text())["train"]["classifier"]
+    assert {name: params[name] for name in TINY} == TINY, "those of then"
+    put(project, steps=20, lr=0.0003)
     with pytest.raises(NotFoundError, match="no model 'best-of-all'"):
         start_from(project, "best-of-all")
 

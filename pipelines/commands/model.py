@@ -18,6 +18,9 @@ def start_from(
             help="best; a model version or hash; any git revision, whose labels' best model is meant; or a folder.",
         ),
     ] = "",
+    with_params: Annotated[
+        bool, typer.Option("--params", help="Take its params of the network too (train.classifier).")
+    ] = False,
     none: Annotated[bool, typer.Option("--none", help="Train from scratch again.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -25,16 +28,16 @@ def start_from(
 
     The model is put into data/start, its hash into params.yaml (train.start): commit params.yaml and
     data/start.dvc, and every clone trains the same. For whole recordings (<Choices>) only; labels, channels, length
-    and the params that shape the network have to be those of the model.
+    and the params that shape the network have to be those of the model: --params takes them.
 
     Example: labeltrail start-from best
     """
     from pipelines.start_from import scratch
     from pipelines.start_from import start_from as begin
 
-    if bool(model) == none:
+    if bool(model) == none or (none and with_params):
         raise typer.BadParameter("name a model, or give --none")
-    done = scratch(project_here()) if none else begin(project_here(), model)
+    done = scratch(project_here()) if none else begin(project_here(), model, configured=with_params)
     say(as_json, done.to_json(), done.lines())
     keep = f"; git add {' '.join(done.changed)}; git commit" if done.changed else ""
     next_step(as_json, f"dvc repro{keep}")

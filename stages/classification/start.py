@@ -38,7 +38,7 @@ def load(wanted: str | None, index: dataset.Index, question: Question, plan: Pla
         shape = plan.shape(len(question.channels), index.size, len(question.labels))
         refuse_other(found, shape, question, plan.scaling)
     except InputError as error:
-        cure = f"labeltrail start-from another, or give params.yaml what it has; or none: {SCRATCH}"
+        cure = f"labeltrail start-from {wanted[:8]} --params takes its params; or another; or none: {SCRATCH}"
         raise _refusal("does not fit", error.why, cure) from error
     _refuse_known(origin, index)
     return found

@@ -131,7 +131,9 @@ def demo(
 
 @app.command()
 def trace(
-    thing: Annotated[str, typer.Argument(help="Prediction, model, trial, label commit, series or annotation.")],
+    thing: Annotated[
+        str, typer.Argument(help="Prediction, model, trial, label commit, series or annotation.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Say where a thing came from and what came of it.

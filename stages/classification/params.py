@@ -39,7 +39,10 @@ class Classifier(Given):
     weight_decay: float = Field(
         ge=0, le=1, description="AdamW's pull of weights to zero, as a fraction of the learning rate"
     )
-    batch_size: int = Field(ge=2, description="series for each step of the optimiser")
+    batch_size: int = Field(
+        ge=2,
+        description="series for each step of the optimiser, at most; few make batch norm noisy, many the steps few",
+    )
     epochs: int | None = Field(ge=1, description="passes over the train set; null: as many as `steps` are")
     steps: int | None = Field(
         ge=1,

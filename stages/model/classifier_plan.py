@@ -12,8 +12,9 @@ from stages.model.devices import Precision
 from stages.model.judging import Labeled
 from stages.model.lstm_fcn import LstmFcn, Shape
 
-# Where `steps` is left open: multiplications that a training may take, about a minute on one core; and its bounds.
-MINUTE, FEWEST, MOST = 1.2e12, 200, 3000
+# Where `steps` is left open: multiplications that a training may take, about a minute of bfloat16 on one
+# core; and its bounds.
+MINUTE, FEWEST, MOST = 2.4e12, 200, 3000
 # Below so many steps the highest rate grows with their root, and layers narrower than the published ones learn faster
 # by how much narrower they are: each by this factor at most.
 USUAL_STEPS, FASTER, WIDER = 1000, 4.0, 8.0

@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from storage.errors import InputError
 from storage.files import write_bytes
-from storage.table_rows import bad_cells, named, refuse_rows
+from storage.table_rows import NUMBER, bad_cells, named, refuse_rows
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
+# What a table of numbers is written with; to pandas a column of nothing but True and False is one of numbers too.
+WRITTEN_WITH = b'0123456789eE+-.," \t\r\n'
 BLANK_LINE = re.compile(rb"\n[ \t]*[\r\n]|\r[ \t]*\r")
 # Where so few rows are not one-hot, and nobody said what the task is, they are more likely wrong than multilabel.
 FEW = 0.1
@@ -121,15 +123,15 @@ def parse(
 
 
 def refuse_one_class(table: SeriesTable, where: str) -> None:
-    """A model of one class would say that class of everything.
+    """A model that has learnt from series that are all the same would say that of everything.
 
     Raises:
-        InputError: all rows are of one class; with several labels to a series there is nothing to refuse.
+        InputError: all rows have the same labels.
     """
-    if table.targets is None or table.task == "multilabel" or len(np.unique(table.targets, axis=0)) > 1:
+    if table.targets is None or len(np.unique(table.targets, axis=0)) > 1:
         return
-    held = [name for name, count in table.counts().items() if count]
-    only = f"{held[0]} is 1" if held else f"{table.labels[0]} is 0"
+    held = [name for name, has in zip(table.labels, table.targets[0], strict=True) if has]
+    only = f"{named(held)} is 1" if held else f"{named(table.labels)} is 0"
     raise InputError(
         f"{where} has one class only: {only} in all of its {len(table.values)} rows",
         where=where,
@@ -164,7 +166,7 @@ def write_predictions(
 def _header(raw: bytes, where: str) -> list[str]:
     """Names of the columns: all of them x* or y*, none twice."""
     cure = "save it as CSV in UTF-8, with the names of the columns in line 1"
-    if not raw.strip():
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
         raise InputError(f"{where} is empty", where=where, cure=cure)
     try:
         text = io.StringIO(raw.decode("utf-8-sig"), newline="")
@@ -174,6 +176,8 @@ def _header(raw: bytes, where: str) -> list[str]:
         raise InputError(f"{where} is not UTF-8 text", where=f"{where}:{line}", cure=cure) from error
     except csv.Error as error:
         raise InputError(f"{where} is no CSV", where=f"{where}:1", why=str(error), cure=cure) from error
+    if not header:
+        raise InputError(f"line 1 of {where} is blank", where=f"{where}:1", cure=cure)
     if len(header) < 2 and (sep := next((s for s in ";\t|" if s in "".join(header)), None)):
         what, why = f"{where} has one column", f"its cells are parted by {sep!r}"
         raise InputError(what, where=f"{where}:1", why=why, cure="part them by commas")
@@ -183,7 +187,8 @@ def _header(raw: bytes, where: str) -> list[str]:
         if name[:1] not in "xy" or not name
     ]
     if others:
-        why = "line 1 holds no names" if others == header else "a column is y* or x*"
+        numbers = all(NUMBER.fullmatch(name) for name in header)
+        why = "line 1 holds no names" if numbers else "a column is y* or x*, in small letters"
         cure = "take them out, or name them so; line 1 names the columns"
         raise InputError(
             f"{where} has columns of another kind: {named(others)}", where=f"{where}:1", why=why, cure=cure
@@ -240,24 +245,37 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
 
 def _numbers(raw: bytes, header: Sequence[str], where: str) -> NDArray[np.float32]:
     """All cells, (rows, columns): finite, and 0 or 1 in the y columns."""
-    numbers = None
-    body = raw.rstrip()
-    if not BLANK_LINE.search(body):
-        table = io.BytesIO(raw.removeprefix(codecs.BOM_UTF8))
-        with warnings.catch_warnings(), np.errstate(over="ignore"):
-            # A row with more cells than the header is a warning in pandas, and a refusal here.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            try:
-                numbers = pd.read_csv(table, dtype=np.float32, index_col=False).to_numpy(np.float32)
-            except (ValueError, OverflowError, pd.errors.ParserWarning):
-                numbers = None
+    numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
+    if numbers is not None and not len(numbers):
+        raise InputError(f"{where} has a header and no rows", where=where, cure="a row for each series")
     answers = [place for place, name in enumerate(header) if name.startswith("y")]
-    if numbers is None or not np.isfinite(numbers).all() or not np.isin(numbers[:, answers], (0, 1)).all():
+    if (
+        numbers is None
+        or raw.count(b",") != (len(header) - 1) * (len(numbers) + 1) + "".join(header).count(",")
+        or not np.isfinite(numbers).all()
+        or not np.isin(numbers[:, answers], (0, 1)).all()
+    ):
         raise bad_cells(raw, header, where)
-    if not len(numbers):
-        what, cure = f"{where} has a header and no rows", "a row for each series"
-        raise InputError(what, where=where, cure=cure)
     return numbers
+
+
+def _is_odd(body: bytes) -> bool:
+    """Whether something may be in it that pandas passes over and nobody else would: blank lines, words."""
+    line = re.search(rb"[\r\n]", body)
+    rows = body[line.end() :] if line else b""
+    return bool(BLANK_LINE.search(body) or rows.translate(None, WRITTEN_WITH))
+
+
+def _parsed(raw: bytes) -> NDArray[np.float32] | None:
+    """The numbers as pandas reads them; None where it does not. It passes over cells without a column if it can."""
+    table = io.BytesIO(raw.removeprefix(codecs.BOM_UTF8))
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
+        # A row with more cells than the header is a warning in pandas, and a refusal here.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(table, dtype=np.float32, index_col=False).to_numpy(np.float32)
+        except (ValueError, OverflowError, pd.errors.ParserWarning):
+            return None
 
 
 def _task(targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | None, where: str) -> Task:

@@ -59,13 +59,15 @@ def bad_cells(raw: bytes, header: Sequence[str], where: str) -> InputError:
     rows, why = 0, ""
     reader = csv.reader(io.StringIO(raw.rstrip().decode("utf-8-sig"), newline=""))
     next(reader)
+    line = reader.line_num + 1
     try:
         for cells in reader:  # a blank line is a row of no cells, unless nothing follows
             rows += 1
             for kind, columns in _faults(header, cells).items():
-                wrong.setdefault(kind, []).append((reader.line_num, columns))
+                wrong.setdefault(kind, []).append((line, columns))
+            line = reader.line_num + 1  # a quote that is never closed makes one row of many lines
     except csv.Error as error:
-        why = f"line {reader.line_num}: {error}"
+        why = f"line {line}: {error}"
     if why or not wrong:
         cure = "write it again, without quotes and comments"
         return InputError(f"{where} cannot be read as a table of numbers", where=where, why=why, cure=cure)

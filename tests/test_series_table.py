@@ -173,7 +173,7 @@ HEADERS = {
     "blank": (" \n\n", "t.csv is empty"),
     "header alone": ("y_1,x_1\n", "t.csv has a header and no rows"),
     "no names": ("1,0,2.5\n0,1,3\n", "t.csv has columns of another kind: 1, 0, 2.5"),
-    "blank header": ("\ny_1,x_1\n0,1\n", "t.csv has no x columns"),
+    "blank header": ("\ny_1,x_1\n0,1\n", "line 1 of t.csv is blank"),
     "no x": ("y_1,y_2\n1,0\n", "t.csv has no x columns"),
     "no y": ("x_1,x_2\n1,0\n", "t.csv has no y columns"),
     "others": (
@@ -245,6 +245,7 @@ def test_columns_of_the_training() -> None:
         ("y,x1\n1,2\n1,3\n", "y is 1 in all of its 2 rows"),
         ("y,x1\n0,2\n0,3\n", "y is 0 in all of its 2 rows"),
         ("y_1,y_2,x1\n0,1,2\n0,1,3\n", "y_2 is 1 in all of its 2 rows"),
+        ("y_1,y_2,x1\n1,1,2\n1,1,3\n", "y_1, y_2 is 1 in all of its 2 rows"),
     ],
 )
 def test_one_class_only(text: str, only: str) -> None:
@@ -256,7 +257,7 @@ def test_one_class_only(text: str, only: str) -> None:
 def test_several_classes() -> None:
     series_table.refuse_one_class(parse(GOOD), "t.csv")
     series_table.refuse_one_class(parse("y,x1\n1,2\n0,3\n"), "t.csv")
-    series_table.refuse_one_class(parse("y_1,y_2,x1\n1,1,2\n1,1,3\n"), "t.csv")
+    series_table.refuse_one_class(parse("y_1,y_2,x1\n1,1,2\n0,1,3\n"), "t.csv")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

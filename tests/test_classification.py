@@ -206,3 +206,17 @@ def test_a_segmenter_that_was_best_is_replaced(folder: Path):
     assert json.loads(gate.VERDICT.read_text())["reason"] == (
         "the best model no longer fits: it is of kind lstm, not lstm-fcn"
     )
+
+
+def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
+    lay(SERIES, RECORDS, SETS, steps=5)
+    run_all()
+    config = label_config.PATH.read_text(encoding="utf-8")
+    label_config.PATH.write_text(config.replace('choice="single"', 'choice="multiple"'), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        predict.main()
+    assert caught.value.why == "its task is binary; the project's is multilabel"
+    run_all()
+    verdict = json.loads(gate.VERDICT.read_text(encoding="utf-8"))
+    assert verdict["reason"] == f"the best model no longer fits: {caught.value.why}"
+    assert checkpoint.read(provenance.BEST).postprocess["task"] == "multilabel"

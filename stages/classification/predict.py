@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import params
+from stages.classification.fit import refuse_other_task
 from stages.model.asking import Asked, ask
 from stages.model.classifier import Classifier
 from stages.model.misfit import refuse
@@ -27,6 +28,7 @@ def main() -> None:
     resting = checkpoint.read(provenance.BEST)
     rate = arrays.read_index().sampling_rate
     refuse(resting, provenance.BEST, "project", config.channels, config.labels, rate)
+    refuse_other_task(resting, config.task)
     model = Classifier.from_checkpoint(resting)
     name = provenance.read(provenance.BEST).model
     keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)

@@ -6,12 +6,14 @@ The gate is `stages/gate.py`; here is what it measures: how many labeled test se
 from __future__ import annotations
 
 from stages import gate, params
+from stages.classification.fit import other_task
 from stages.classification.recordings import labeled
 from stages.model.classifier import Classifier
 from stages.model.misfit import misfit
 from stages.timeseries.choice_metrics import Answers, score
-from storage import dataset
+from storage import checkpoint, dataset
 from storage.checkpoint import Checkpoint
+from storage.provenance import CANDIDATE
 
 # What promotion goes by where params.yaml leaves it open.
 METRIC = "macro_f1"
@@ -35,6 +37,7 @@ def main() -> None:
         length = best.network["length"]
         other = f"it takes series of {length} timepoints; the project's have {index.size}"
         why = misfit(best, index.channels, index.labels, index.sampling_rate)
+        why = why or other_task(best, checkpoint.read(CANDIDATE).postprocess["task"])
         return why or ("" if length == index.size else other)
 
     gate.conclude(gate.Rules(metric, settings.promote.min_gain, measure, unlike))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.model_folder import TRAIN, room, wake
 from pipelines.overriding import BESIDE, choose
+from pipelines.refusing import refuse_no_answers, refuse_no_loss, refuse_output
 from stages import params
 from stages.model.classifier import Classifier, Question
 from stages.model.classifier_plan import Plan, epochs_of
@@ -175,6 +176,8 @@ def train(
     if valid:
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
     taught = teach(table, unseen, settings, earlier)
+    if valid:
+        refuse_no_loss(taught, valid)
     about = tell(taught, valid, start)
     model = taught.model.to_checkpoint(about)
     checkpoint.write(model, origin(model, path, settings, start), place)
@@ -240,11 +243,7 @@ def predict(folder: Path, path: Path, output: Path) -> Predicted:
         InputError: the file, the model or the place for the answers will not do; nothing is written.
         NotFoundError: there is no model.
     """
-    if output.is_dir() or output.resolve() == path.resolve():
-        why = "it is a folder" if output.is_dir() else "the series themselves are there"
-        raise InputError(
-            "the answers cannot be put there", where=str(output), why=why, cure="--output OUT.csv"
-        )
+    refuse_output(output, path, folder)
     model = wake(folder)
     asked = model.question
     if not asked.columns:
@@ -254,6 +253,7 @@ def predict(folder: Path, path: Path, output: Path) -> Predicted:
         path, task=_asked(asked), labels=asked.labels, columns=asked.columns, answered=False
     )
     chances = model.probabilities(table.values[:, None])
+    refuse_no_answers(chances, path)
     said = model.decide(chances)
     series_table.write_predictions(output, asked.labels, said, chances)
     counts = dict(zip(asked.labels, said.sum(0).tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from stages.model.classifier import Classifier
@@ -32,18 +33,27 @@ def room(folder: Path) -> Path:
     """Where a model is to rest: the folder is made anew, so nothing else may be in it.
 
     Raises:
-        InputError: it is a file, holds other things than a model, or the command runs in it.
+        InputError: it is a file, holds other things than a model, the command runs in it, or nothing can be written
+            there: that is said before hours of training, not after.
     """
     place = folder.resolve()
-    why = ""
+    why = unwritable(place.parent)
     if place.is_dir():
         others = sorted(entry.name for entry in place.iterdir() if entry.name not in checkpoint.FILES)
-        why = f"it holds other things than a model: {named(others)}" if others else ""
+        why = why or (f"it holds other things than a model: {named(others)}" if others else "")
     elif place.exists():
-        why = "it is a file"
+        why = why or "it is a file"
     if Path.cwd().is_relative_to(place):
         why = why or "it is the current folder"
     if why:
         cure = "--model with the name of a new folder"
         raise InputError("the model cannot be put there", where=str(folder), why=why, cure=cure)
     return place
+
+
+def unwritable(folder: Path) -> str:
+    """Why nothing can be put into a folder that is there or will be made; "" where it can."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        return f"{there} is a file"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"nothing may be written into {there}"

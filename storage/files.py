@@ -60,8 +60,11 @@ def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path` that takes its place when the block ends without an error."""
-    beside, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
+    """A new folder beside `path` that takes its place when the block ends without an error.
+
+    It is hidden, and so is the old one for a moment: `model.old` is what a person calls a model that is to be kept.
+    """
+    beside, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:

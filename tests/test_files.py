@@ -65,6 +65,16 @@ def test_a_folder_takes_its_place_when_it_is_whole(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [place]
 
 
+def test_folders_that_a_person_put_aside_stay(tmp_path: Path):
+    kept = [tmp_path / "model.old" / "weights", tmp_path / "model.part" / "weights"]
+    for path in (*kept, tmp_path / "model" / "weights"):
+        write_bytes(path, b"1")
+    with fresh_folder(tmp_path / "model") as folder:
+        write_bytes(folder / "weights", b"2")
+    assert [path.read_bytes() for path in kept] == [b"1", b"1"]
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "model.old", "model.part"}
+
+
 def test_hashes_are_those_of_dvc(tmp_path: Path):
     write_bytes(tmp_path / "d" / "b" / "x", b"x")
     write_bytes(tmp_path / "d" / "a", b"a")

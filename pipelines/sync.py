@@ -31,6 +31,7 @@ from storage.label_config import LabelConfig
 from storage.merge import OPEN, Conflict, Settlement
 from storage.project import Project
 from storage.shared_config import ConfigMerge
+from storage.snapshot import Record
 from storage.state import State
 from storage.theirs import Labels, Theirs
 
@@ -116,7 +117,7 @@ def _sync_once(project: Project, state: State, options: Options) -> Synced:
     if settled and not repository.changed(PATHS):
         if not options.dry_run:
             basis.forget(project)
-            theirs.agree(remote, state, found, ())
+            theirs.agree(remote, state, found, {})
         return Synced(labels=ours[0], aside=_aside(found))
     base = basis.find(project, state, found)
     merged = theirs.merge(repository, remote, base[0], state, found, options.settlement)
@@ -245,7 +246,7 @@ def _left(sides: Sides, options: Options) -> bool:
     return bool((coming_in and not options.pull) or (going_out and not options.push))
 
 
-def _rewritten(merged: Labels, ids: dict[str, str]) -> list[int]:
-    """Numbers of annotations whose objects Label Studio writes or deletes because of this sync."""
-    made = [int(number) for number in ids if number not in merged.ids]
-    return [*merged.numbers.values(), *made]
+def _rewritten(merged: Labels, ids: dict[str, str]) -> dict[int, Record]:
+    """Annotations whose objects Label Studio writes because of this sync, by number: changed, or made again."""
+    numbers = {record: int(number) for number, record in ids.items()} | merged.numbers
+    return {numbers[change.name]: change.after for change in merged.outgoing if change.after is not None}

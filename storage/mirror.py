@@ -38,6 +38,7 @@ CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 PATIENCE = 30.0  # seconds that another command may hold the file; it is written to for moments
 LAST = "\U0010ffff"  # sorts behind every key
+Moved = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
 MARK = """
 INSERT OR IGNORE INTO moved
 SELECT key, coalesce(shard, ''), json_extract(value, '$.annotation'), json_extract(value, '$.record.id')
@@ -213,11 +214,14 @@ class Mirror:
             found.setdefault(shard, {})[key] = (number, record)
         return found
 
-    def settle(self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[str]) -> None:
-        """Forget what moved, but for the keys that are `still` on their way, and remember notes: all or none."""
+    def settle(self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[Moved]) -> None:
+        """Forget what moved, but for what is `still` on its way, and remember notes: all or none.
+
+        An object that was never looked at has no row, and may be gone before it gets one: the caller tells of it.
+        """
         with self._changes():
             self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
-            self._db.executemany(MARK, ((key,) for key in still))
+            self._db.executemany("INSERT OR IGNORE INTO moved VALUES (?, ?, ?, ?)", still)
             self._db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", notes)
 
     # -- notes ------------------------------------------------------------------------------------

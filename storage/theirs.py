@@ -20,7 +20,7 @@ from storage.mirror import Row
 from storage.outgoing import adopt
 from storage.remote import Remote
 from storage.repository import Repository
-from storage.snapshot import edit, find
+from storage.snapshot import Record, edit, find, shard_name
 from storage.state import State
 
 
@@ -73,7 +73,10 @@ def look_at(remote: Remote, state: State, numbers: Collection[int]) -> Theirs | 
 
     Returns:
         None where that will not do: this clone does not know what the bucket held at the last sync, or an object
-        says nothing, which is not to say that its annotation is gone.
+        says nothing, or the bucket lacks it, which is not to say that its annotation is gone.
+
+    Raises:
+        NotFoundError: annotations are gone, and so is the project, or it is another one.
     """
     mirror, annotations = remote.mirror, remote.annotations
     if mirror.note(_labels_note(remote)) != state.etag:
@@ -86,30 +89,49 @@ def look_at(remote: Remote, state: State, numbers: Collection[int]) -> Theirs | 
     rows = mirror.at(keys)
     if any(row.problem for row in rows):
         return None
+    lost = _without_object(remote)
     same = [named[row.key] for row in rows if row.key in named and before.get(row.key) == row.etag]
-    annotations.drop(number for number in same if remote.studio.annotation(number) is None)
+    gone = {number for number in (*lost, *same) if remote.studio.annotation(number) is None}
+    if gone:
+        remote.project(state)  # in another Label Studio any annotation seems to be gone
+    if not gone.issuperset(lost):
+        return None
+    annotations.drop(gone.intersection(same))
     return _found(remote, state, None, 0, new_tasks=False)
 
 
-def agree(remote: Remote, state: State, theirs: Theirs, still: Iterable[int]) -> None:
+def _without_object(remote: Remote) -> list[int]:
+    """Numbers of the annotations that moved and are not in the bucket."""
+    moved = remote.mirror.moved(remote.annotations_prefix)
+    numbers = {key: number for found in moved.values() for key, (number, _) in found.items() if number}
+    there = {row.key for row in remote.mirror.at(numbers)}
+    return [number for key, number in sorted(numbers.items()) if key not in there]
+
+
+def agree(remote: Remote, state: State, theirs: Theirs, still: Mapping[int, Record]) -> None:
     """Remember that this clone saw bucket and label commit agree, as `state` says.
 
     Args:
         remote: the branch's place in bucket and Label Studio.
         state: what was agreed on.
         theirs: what was looked at.
-        still: numbers of annotations that Label Studio writes to the bucket anew: they are to be looked at again.
+        still: annotations that Label Studio writes to the bucket anew, by number: they are to be looked at again,
+            also those that were made now and have never been looked at.
     """
     notes = [(_labels_note(remote), state.etag)]
     if theirs.series is not None:
         notes.append((_series_note(remote), _digest(theirs.series)))
-    moved = [remote.annotations.key(number) for number in still]
+    moved = [
+        (remote.annotations.key(number), shard_name(record["series"]), number, record["id"])
+        for number, record in still.items()
+    ]
     remote.mirror.settle(remote.annotations_prefix, notes, moved)
     remote.mirror.settle(remote.tasks_prefix, (), ())
 
 
 def _labels_note(remote: Remote) -> str:
-    return f"agreed {remote.prefix}"
+    # An older `agreed ..` is not believed: what was made again may be missing beside it. All is compared, once.
+    return f"known {remote.prefix}"
 
 
 def _series_note(remote: Remote) -> str:

@@ -159,10 +159,14 @@ def test_a_conflict_writes_nothing_not_even_the_label_config(lab: Lab) -> None:
 
 
 def test_a_project_that_is_gone_is_named_and_nothing_is_taken_for_deleted(lab: Lab) -> None:
-    lab.annotate("one", (0.1, 0.5, "walk"))
+    made = lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
     lab.project.studio._call("DELETE", f"/api/projects/{lab.number}")
-    for act in (lab.sync, lambda: import_recordings(lab.project, str(lab.project.root / "data/series"))):
+    for act in (
+        lambda: syncing.sync(lab.project, syncing.Options(annotations=(made,))),
+        lab.sync,
+        lambda: import_recordings(lab.project, str(lab.project.root / "data/series")),
+    ):
         with pytest.raises(NotFoundError) as caught:
             act()
         assert caught.value.what == f"the Label Studio project of this branch, number {lab.number}, is gone"

@@ -1,0 +1,96 @@
+"""Annotations that a sync made again: nothing has looked at their objects yet, and all may happen to them before."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.sync import Options, Synced, sync
+from storage.project import Project
+from tests.conftest import Lab, result
+
+WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
+
+
+def by_numbers(lab: Lab, *numbers: int) -> Synced:
+    return sync(Project(lab.project.root), Options(annotations=numbers))
+
+
+def back(lab: Lab, commit: str) -> None:
+    lab.project.repository.git("checkout", commit, "--", "data/labels.dvc")
+
+
+def numbers(lab: Lab, series: str) -> list[int]:
+    """Numbers of a recording's annotations in Label Studio."""
+    return sorted(a["id"] for a in lab.project.studio.annotations(lab.tasks()[series]))
+
+
+def delete(lab: Lab, number: int) -> None:
+    """Label Studio leaves an object behind now and then: here it never does."""
+    lab.project.studio.delete_annotation(number)
+    lab.project.bucket.delete([lab.project.remote.annotations.key(number)])
+
+
+def made_again(lab: Lab) -> int:
+    """A label that was deleted in Label Studio comes back by plain git; returns its new number."""
+    old = lab.annotate("one", WALK)
+    commit = lab.sync().commit
+    lab.project.studio.delete_annotation(old)
+    lab.sync()
+    back(lab, commit)
+    assert lab.sync().pushed == 1
+    (new,) = numbers(lab, "one")
+    assert new != old
+    return new
+
+
+@pytest.mark.parametrize("named", ["all", "itself", "another"])
+def test_what_was_made_again_can_be_deleted(lab: Lab, named: str) -> None:
+    new = made_again(lab)
+    other = lab.annotate("two", RUN)
+    delete(lab, new)
+    done = lab.sync() if named == "all" else by_numbers(lab, new if named == "itself" else other)
+    assert "-1" in done.subject
+    lab.sync()
+    assert list(lab.labels()) == ["two"]
+    assert (lab.sync().commit, numbers(lab, "one")) == ("", [])
+
+
+def test_what_was_made_again_is_not_taken_for_deleted_where_its_neighbour_changes(lab: Lab) -> None:
+    """A whole shard is compared, and by number nobody lists the bucket."""
+    old, neighbour = lab.annotate("one", WALK), lab.annotate("one", RUN)
+    first = lab.sync()
+    lab.project.studio.update_annotation(neighbour, result=result((0.8, 1.4, "run")))
+    second = lab.sync()
+    lab.project.studio.delete_annotation(old)
+    lab.sync()
+    back(lab, second.commit)
+    assert lab.sync().pushed == 1
+    back(lab, first.commit)
+    by_numbers(lab, lab.annotate("two", RUN))
+    assert sorted(len(found) for found in lab.labels().values()) == [1, 2]
+    assert [r["result"] for r in lab.labels()["one"]] == [result(WALK), result(RUN)]
+    assert len(numbers(lab, "one")) == 2
+    assert lab.sync().commit == ""
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_an_object_that_is_gone_from_the_bucket_is_no_deletion(lab: Lab, again: bool, named: bool) -> None:
+    number = made_again(lab) if again else lab.annotate("one", WALK)
+    if not again:
+        lab.sync()
+    lab.project.bucket.delete([lab.project.remote.annotations.key(number)])
+    done = by_numbers(lab, number) if named else lab.sync()
+    assert (done.commit, done.healed, len(lab.labels()["one"])) == ("", 1, 1)
+    assert lab.sync().commit == ""
+
+
+def test_a_clone_that_missed_it_under_an_earlier_version_makes_up_for_it(lab: Lab) -> None:
+    """It said `agreed`, and had marked no annotation that it made again."""
+    delete(lab, made_again(lab))
+    mirror, remote = lab.project.mirror, lab.project.remote
+    state = remote.state()
+    assert state is not None
+    notes = [(f"agreed {remote.prefix}", state.etag), (f"known {remote.prefix}", "")]
+    mirror.settle(remote.annotations_prefix, notes, ())
+    assert lab.sync().subject == "labels: -1 in 1 series"

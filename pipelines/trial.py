@@ -112,13 +112,10 @@ class Again:
             if project:
                 return f"labeltrail trace {self.trial.model[:8] or f'{self.place}:{self.trial.number}'}"
             return f"labeltrail classify predict {self.folder} X.csv --output OUT.csv"
-        if self.written:
-            return (
-                "dvc repro"
-                if project
-                else f"labeltrail classify train {self.path or 'TRAIN.csv'} --model FOLDER"
-            )
         table = "" if project else f" {self.path or 'TRAIN.csv'}"
+        if self.written:
+            train = f"labeltrail classify train{table} --model FOLDER --task {self.study.about.get('task')}"
+            return "dvc repro" if project else train
         return f"labeltrail classify trial {self.trial.number}{table} --study {self.place} --model FOLDER"
 
 
@@ -158,7 +155,7 @@ def again(
     if model:
         if differs or not now:
             raise other_data(trial, found, place, differs)
-        made = remake(trial, settings, path, valid, model)
+        made = remake(trial, found, settings, path, valid, model)
     replaced = put(write, trial) if write else {}
     before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
     return Again(place, found, trial, path, differs, write, before, model, made)
@@ -207,10 +204,18 @@ def other_data(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]
     return InputError("the model of this trial cannot be made here", where=str(place), why=why, cure=cure)
 
 
-def remake(trial: Trial, settings: params.Params, path: Path | None, valid: Path | None, folder: Path) -> str:
-    """Train by all params of a trial; hash of the model."""
+def remake(
+    trial: Trial,
+    study: Study,
+    settings: params.Params,
+    path: Path | None,
+    valid: Path | None,
+    folder: Path,
+) -> str:
+    """Train by all params of a trial, for the task of its study; hash of the model."""
     if path:
-        return classify.train(path, folder, valid=valid, overrides=flags_of(trial.params)).model
+        flags, task = flags_of(trial.params), study.about.get("task")
+        return classify.train(path, folder, valid=valid, task=task, overrides=flags).model
     return make(of_project(settings), trial, settings, folder)
 
 

@@ -7,6 +7,7 @@ or else each part of the train set in turn; a test set is never asked for. What 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from storage import study as studies
 from storage.errors import InputError
 from storage.files import write_bytes
 from storage.progress import bar
+from storage.series_table import Task
 from storage.study import Study, Trial
 
 
@@ -34,6 +36,7 @@ def tune(
     path: Path | None = None,
     *,
     valid: Path | None = None,
+    task: Task | None = None,
     trials: int | None = None,
     study: Path | None = None,
     write: Path | None = None,
@@ -44,6 +47,7 @@ def tune(
     Args:
         path: CSV to learn from; None: the project's train set.
         valid: CSV to judge by; None: each part of the first in turn. A project has its own validation set.
+        task: what the y columns of the CSV ask; None: as they have it.
         trials: how many there are in the end, those of an earlier run included; None: as params say.
         study: file that holds the trials; None: `study.json` beside the model, else in the current folder; of a
             project one in data/tuning that is named by its data.
@@ -53,10 +57,10 @@ def tune(
     Raises:
         InputError: the data, a place or a param will not do, the study is another one's, or no trial came to its end.
     """
-    check(path, valid, study, write, model)
+    check(path, {"--model": model, "--valid": valid, "--task": task}, study, write, model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
     devices.ready(settings.train.device)
-    material = of_table(path, valid, settings) if path else of_project(settings)
+    material = of_table(path, valid, settings, task) if path else of_project(settings)
     space = space_of(settings.tuning.ranges)
     shared = about(material, settings, space)
     place = study or (beside(model) if path else studies.place_of(shared))
@@ -68,24 +72,31 @@ def tune(
         chosen["epochs"] = None
     if write:
         params_edit.put(write, SECTION, chosen)
-    trained = classify.train(path, model, valid=valid, overrides=flags_of(chosen)) if path and model else None
+    trained = None
+    if path and model:
+        trained = classify.train(path, model, valid=valid, task=task, overrides=flags_of(chosen))
     plot(after, place)
     return Tuned(material, after, len(before.trials), best, chosen, place, write, trained)
 
 
 def check(
-    path: Path | None, valid: Path | None, study: Path | None, write: Path | None, model: Path | None
+    path: Path | None,
+    tables: Mapping[str, object],
+    study: Path | None,
+    write: Path | None,
+    model: Path | None,
 ) -> None:
-    """Everything that is to be written can be, before hours are spent.
+    """Everything that is to be written can be, before hours are spent; `tables` are options that want a table.
 
     Raises:
         InputError: it cannot.
     """
-    if not path and (valid or model):
+    alone = next((name for name, given in tables.items() if given), "")
+    if not path and alone:
         raise InputError(
-            f"{'--model' if model else '--valid'} belongs to a table of series, and none was named",
-            why="without TRAIN.csv a project is tuned: its validation set is in data/sets.csv, its model is made by "
-            "dvc repro",
+            f"{alone} belongs to a table of series, and none was named",
+            why="without TRAIN.csv a project is tuned: its validation set is in data/sets.csv, its task in the label "
+            "config, its model is made by dvc repro",
             cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
         )
     if write:

@@ -16,6 +16,7 @@ from stages.model.judging import Labeled
 from storage import series_table
 from storage.errors import InputError
 from storage.files import md5
+from storage.series_table import Task
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Material:
         tell: `training` of model.json, where the whole train set was learnt from.
         notes: what else a person should know before going by the result: which labels, which classes are missing.
         path: the table; None: a project's dataset.
+        task: what somebody said that its y columns ask; None: it follows from them.
     """
 
     question: Question
@@ -43,19 +45,25 @@ class Material:
     tell: Callable[[Taught], dict[str, Any]]
     notes: tuple[str, ...] = ()
     path: Path | None = None
+    task: Task | None = None
 
     def model_hash(self, taught: Taught) -> str:
         """Of the model that training alone makes by the same params; "" where a fold was learnt from."""
         return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
 
 
-def of_table(path: Path, valid: Path | None, settings: params.Params) -> Material:
+def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task | None = None) -> Material:
     """Series of a CSV file, judged by those of another or by its own parts.
+
+    Args:
+        path, valid: the files.
+        settings: of the tuning.
+        task: what the y columns ask; None: as they have it.
 
     Raises:
         InputError: a file will not do, or a class has too few series for folds.
     """
-    table = series_table.read(path)
+    table = series_table.read(path, task=task)
     series_table.refuse_one_class(table, str(path))
     if table.task is None:
         raise ValueError("a table without y columns teaches nothing")
@@ -68,12 +76,17 @@ def of_table(path: Path, valid: Path | None, settings: params.Params) -> Materia
         judged = f"the {len(held.values)} series of {valid}"
     else:
         parts, judged = _parts(known, question, path, settings)
-    data = {"train": md5(path), "valid": md5(valid) if valid else "", "folds": 0 if valid else len(parts)}
+    data = {
+        "train": md5(path),
+        "valid": md5(valid) if valid else "",
+        "task": table.task,
+        "folds": 0 if valid else len(parts),
+    }
 
     def tell(taught: Taught) -> dict[str, Any]:
         return classify.tell(taught, valid, None)
 
-    return Material(question, known, held, parts, judged, data, tell, path=path)
+    return Material(question, known, held, parts, judged, data, tell, path=path, task=task)
 
 
 def _parts(

@@ -55,8 +55,9 @@ class Tuned:
             study = "" if self.place == place_of(self.study.about) else f" --study {self.place}"
             trials = f"--trials {len(self.study.trials)}{study}"
             return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
-        flags = "" if self.written else self.flags
-        return f"labeltrail classify train {path} --model FOLDER {flags}".rstrip()
+        flags = "" if self.written else f" {self.flags}"
+        task = f" --task {self.material.task}" if self.material.task else ""
+        return f"labeltrail classify train {path} --model FOLDER{task}{flags}"
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""

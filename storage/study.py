@@ -120,7 +120,7 @@ def load(path: Path) -> Study:
         InputError: the file is no study.
     """
     if not path.exists():
-        others = ", ".join(map(str, sorted(path.parent.glob("*.json"))))
+        others = ", ".join(str(other) for other in sorted(path.parent.glob("*.json")) if _is_one(other))
         why = f"there are: {others}" if others else "nothing was tuned yet"
         cure = "--study with one of them" if others else "labeltrail classify tune"
         raise NotFoundError("there is no study of a tuning", where=str(path), why=why, cure=cure)
@@ -130,6 +130,14 @@ def load(path: Path) -> Study:
         return Study(dict(value["about"]), tuple(trials))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is no study of a tuning", where=str(path), cure=CURE) from error
+
+
+def _is_one(path: Path) -> bool:
+    try:
+        load(path)
+    except InputError:
+        return False
+    return True
 
 
 def place_of(about: Mapping[str, Any]) -> Path:

@@ -116,7 +116,7 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     changed = {was.strip().partition(":")[0] for was, now in lines if was != now}
     assert {"seed", "lr"} <= changed <= {*params.Classifier.model_fields, "seed"}
     assert back.lines()[-1] == "its params are in params.yaml: train; besides what was tuned seed 0 (was 7)"
-    assert back.next_command() == "labeltrail classify train TRAIN.csv --model FOLDER"
+    assert back.next_command() == "labeltrail classify train TRAIN.csv --model FOLDER --task multiclass"
 
 
 def test_a_model_that_is_no_longer_the_trials_is_told(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +131,7 @@ def test_a_model_that_is_no_longer_the_trials_is_told(tables: Path, monkeypatch:
 def test_what_cannot_be_had_again_is_refused(tables: Path) -> None:
     error = refused(again, 1)
     assert (error.what, error.cure) == ("there is no study of a tuning", "labeltrail classify tune")
+    assert error.why == "nothing was tuned yet"
     run(trials=1)
     error = refused(again, 2)
     assert (error.what, error.why) == ("there is no trial 2", "it has 1 trials")

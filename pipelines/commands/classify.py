@@ -16,6 +16,10 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--param", metavar="NAME=VALUE", help="Instead of that in params.yaml; may be repeated."),
 ]
+TableTask = Annotated[
+    Literal["binary", "multiclass", "multilabel"] | None,
+    typer.Option(help="What the y columns say; if left out, as they have it."),
+]
 
 
 @group.callback()
@@ -39,10 +43,7 @@ def train(
     start: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Folder of a model to go on from.")
     ] = None,
-    task: Annotated[
-        Literal["binary", "multiclass", "multilabel"] | None,
-        typer.Option(help="What the y columns say; if left out, as they have it."),
-    ] = None,
+    task: TableTask = None,
     param: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -96,6 +97,7 @@ def tune(
         Path | None,
         typer.Option(help="Series to judge by; if left out, each part of TRAIN.CSV is judged by the others."),
     ] = None,
+    task: TableTask = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials in all, those of an earlier run included.")
     ] = None,
@@ -123,7 +125,7 @@ def tune(
     """
     from pipelines.tune import tune as look
 
-    done = look(table, valid=valid, trials=trials, study=study, write=write, model=model)
+    done = look(table, valid=valid, task=task, trials=trials, study=study, write=write, model=model)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, done.next_command())
 

@@ -132,6 +132,7 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
             (),
             {"annotation with several choices, where one is asked for": 1},
         ),
+        ([record("a", [])], "vote", (), {"annotation without a choice, where one is asked for": 1}),
         ([record("a", ["odd"])], "vote", (), {"choice 'odd', which the label config lacks": 1}),
         (
             [record("a", ["slow"]), record("a", ["fast"], 2, annotator="ben", created_at="2027")],

@@ -73,6 +73,8 @@ def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) ->
     for name in sorted(set(found) - set(config.labels)):
         left_out[f"choice {name!r}, which the label config lacks"] += 1
     known = tuple(label for label in config.labels if label in found)
+    if not found and config.task != "multilabel":
+        left_out["annotation without a choice, where one is asked for"] += 1
     if len(known) > 1 and config.task != "multilabel":
         left_out["annotation with several choices, where one is asked for"] += 1
         return ()

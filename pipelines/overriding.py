@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from stages import params
 from stages.model.classifier import Classifier
-from storage.errors import InputError
+from storage.errors import InputError, NotFoundError
 
 # For folders that have no params.yaml of their own.
 CHECKOUT = Path(__file__).parents[1] / params.PATH
@@ -45,6 +45,20 @@ def choose(overrides: Sequence[str], earlier: Classifier | None = None) -> param
         lines = [_in_words(str(problem["loc"][-1]), problem) for problem in error.errors()]
         what = f"{len(lines)} problem(s) in the params:" + "".join(f"\n  - {line}" for line in lines)
         raise InputError(what, where="--param", cure="give values that are allowed") from error
+
+
+def to_be_written(path: Path) -> None:
+    """Params can be written into a file: it is there, and has those that there are.
+
+    Raises:
+        NotFoundError: it is not there.
+        InputError: it holds no params, or others.
+    """
+    if not path.is_file():
+        why = "values are put in the place of those that are there"
+        cure = f"cp {CHECKOUT} {path}, or leave --write out: then they are told as --param"
+        raise NotFoundError(f"there is no {path} to write into", where=str(path), why=why, cure=cure)
+    params.load(path)
 
 
 def shape_of(model: Classifier) -> dict[str, Any]:

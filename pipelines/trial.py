@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines import classify
 from pipelines.model_folder import room
-from pipelines.overriding import BESIDE, CHECKOUT
+from pipelines.overriding import BESIDE, CHECKOUT, to_be_written
 from pipelines.trials import space_of
 from pipelines.tune import about, beside
 from pipelines.tune_lineage import labels_of
@@ -142,7 +142,7 @@ def again(
         InputError: the data are not those of the trial, or a place will not do.
     """
     if write:
-        params.load(write)
+        to_be_written(write)
     if model:
         room(model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines import classify
 from pipelines.model_folder import room
-from pipelines.overriding import CHECKOUT
+from pipelines.overriding import CHECKOUT, to_be_written
 from pipelines.trials import Space, attempt, draw, space_of
 from pipelines.tune_material import Material, of_table
 from pipelines.tune_project import of_project
@@ -100,7 +100,7 @@ def check(
             cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
         )
     if write:
-        params.load(write)
+        to_be_written(write)
     folder = room(model) if model else None
     place = study or beside(model)
     if place.suffix != ".json" or place.is_dir() or (folder and place.resolve().is_relative_to(folder)):

@@ -96,6 +96,7 @@ def test_another_shape_or_scaling_is_refused(taught: str, classifier: dict[str, 
     with pytest.raises(InputError, match="the model to start from does not fit") as refused:
         train.main()
     assert refused.value.why == why
+    assert "--params takes its params" in refused.value.cure
     assert "--none" in refused.value.cure
     assert md5(CANDIDATE) == before
 
@@ -108,6 +109,7 @@ def test_other_labels_are_refused(taught: str) -> None:
     with pytest.raises(InputError, match="does not fit") as refused:
         train.main()
     assert refused.value.why == "its labels is slow, fast, here it is fast, slow"
+    assert "--params" not in refused.value.cure
 
 
 def test_a_missing_model_and_another_one_are_refused(taught: str) -> None:

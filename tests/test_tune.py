@@ -253,7 +253,7 @@ def test_places_that_will_not_do_are_told_before_anything_is_tried(
     assert refused(run, study=Path("train.csv")).why == "it is no .json file"
     assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it lies in the model's folder"
     assert refused(run, model=Path()).why
-    assert refused(run, write=Path("no.yaml")).what == "this project has no params"
+    assert refused(run, write=Path("no.yaml")).what == "there is no no.yaml to write into"
     assert refused(run, valid=Path("no.csv")).why == "there is no such file"
     assert md5(place) == before
 

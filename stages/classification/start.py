@@ -33,15 +33,23 @@ def load(wanted: str | None, index: dataset.Index, question: Question, plan: Pla
         why = f"train.start in params.yaml is {wanted}, {START} holds {origin.model}"
         cure = f"dvc checkout {START}.dvc; or labeltrail start-from {wanted[:8]}; or none: {SCRATCH}"
         raise _refusal("is another one than the params name", why, cure)
+    takes = ""
     try:
         found = Classifier.from_checkpoint(resting)
+        if _asks(found.question, found.length) == _asks(question, index.size):
+            takes = f"labeltrail start-from {wanted[:8]} --params takes its params; or "
         shape = plan.shape(len(question.channels), index.size, len(question.labels))
         refuse_other(found, shape, question, plan.scaling)
     except InputError as error:
-        cure = f"labeltrail start-from {wanted[:8]} --params takes its params; or another; or none: {SCRATCH}"
+        cure = f"{takes}labeltrail start-from another; or none: {SCRATCH}"
         raise _refusal("does not fit", error.why, cure) from error
     _refuse_known(origin, index)
     return found
+
+
+def _asks(question: Question, length: int) -> tuple[object, ...]:
+    """What no params can bring together where it differs."""
+    return question.task, question.labels, question.channels, question.columns, length
 
 
 def _refuse_known(origin: Provenance, index: dataset.Index) -> None:

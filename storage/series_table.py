@@ -296,5 +296,5 @@ def _task(targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | Non
         rows = [
             (row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"]) for row in wrong.tolist()
         ]
-        raise refuse_rows(where, len(targets), {"one-hot": rows})
+        raise refuse_rows(where, len(targets), {"asked" if asked else "one-hot": rows})
     return "multilabel"

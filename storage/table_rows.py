@@ -22,6 +22,7 @@ KINDS = {
         "not one 1 in the y columns",
         "one 1 in each row, or --task multilabel where several may hold",
     ),
+    "asked": ("not one 1 in the y columns", "one 1 in each row, for the task is multiclass"),
 }
 # Narrower than Python, to which 1_000 and digits of other scripts are numbers too.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)

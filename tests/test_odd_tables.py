@@ -43,3 +43,9 @@ def test_names_in_capitals() -> None:
 def test_a_byte_order_mark_and_nothing_behind_it() -> None:
     assert refusal("\ufeff").what == "t.csv is empty"
     assert refusal("\ufeff\ny_1,x_1\n0,1\n").what == "line 1 of t.csv is blank"
+
+
+def test_the_task_is_no_cure_where_it_is_settled() -> None:
+    with pytest.raises(InputError) as caught:
+        parse(b"y_1,y_2,x_1\n1,1,2\n0,1,3\n", "t.csv", task="multiclass")
+    assert caught.value.cure == "one 1 in each row, for the task is multiclass"

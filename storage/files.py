@@ -65,6 +65,8 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     It is hidden, and so is the old one for a moment: `model.old` is what a person calls a model that is to be kept.
     """
     beside, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        old.rename(path)  # the last run was killed between its two renames
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:

@@ -65,6 +65,13 @@ def test_a_folder_takes_its_place_when_it_is_whole(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [place]
 
 
+def test_a_folder_whose_successor_did_not_come_is_there_again(tmp_path: Path):
+    write_bytes(tmp_path / ".out.old" / "old", b"1")
+    with pytest.raises(RuntimeError), fresh_folder(tmp_path / "out"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
 def test_folders_that_a_person_put_aside_stay(tmp_path: Path):
     kept = [tmp_path / "model.old" / "weights", tmp_path / "model.part" / "weights"]
     for path in (*kept, tmp_path / "model" / "weights"):

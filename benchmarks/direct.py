@@ -62,7 +62,7 @@ def _agree(project: Project) -> None:
     assert state is not None
     entry = repository.pointer(LABELS), state.series, repository.resolve("HEAD")
     state = project.remote.write_state(replace(state.follow(*entry), label_config=state.label_config))
-    agree(project.remote, state, Theirs(True, {}, None, [], 0, True), ())
+    agree(project.remote, state, Theirs(True, {}, None, [], 0, True), {})
     worktree.remember(project)
 
 

@@ -182,6 +182,22 @@ def test_nothing_to_learn_from_says_what_to_do(folder: Path):
     assert "labeltrail sync" in str(refused.value.cure)
 
 
+@pytest.mark.parametrize(
+    ("labels", "cure"),
+    [(("slow", "fast"), "label series of another class"), (("slow",), 'choice="multiple"')],
+)
+def test_a_train_set_of_one_class_teaches_nothing(folder: Path, labels: tuple[str, ...], cure: str):
+    slow = {key: values for key, values in SERIES.items() if KINDS[key] == "slow"}
+    lay(slow, [record(key, ["slow"]) for key in slow], dict.fromkeys(slow, "train"), labels)
+    ingest.main()
+    window.main()
+    with pytest.raises(InputError) as caught:
+        train.main()
+    assert caught.value.why == f"its {len(slow)} labeled series are all: slow"
+    assert cure in caught.value.cure
+    assert not provenance.CANDIDATE.exists()
+
+
 def test_a_score_that_classifiers_lack_is_refused_with_those_they_have(folder: Path):
     lay(SERIES, RECORDS, SETS, steps=5)
     for stage in (ingest, window, train):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from dvclive.live import Live
 
 from stages import params
@@ -33,6 +34,7 @@ def main() -> None:
         raise InputError(
             "a classifier needs two labeled series to learn from", where=str(dataset.PATH), cure=cure
         )
+    refuse_one_class(index, train)
     question = Question(
         label_config.load().task, index.labels, index.channels, sampling_rate=index.sampling_rate
     )
@@ -44,6 +46,26 @@ def main() -> None:
     print(in_words(taught))
     if not validation:
         print("warning: no validation set: nothing says how well it does on series it does not know")
+
+
+def refuse_one_class(index: dataset.Index, train: Labeled) -> None:
+    """A model that has learnt from series that are all the same would say that of everything.
+
+    Raises:
+        InputError: all series of the train set have the same choices.
+    """
+    if len(np.unique(train.targets, axis=0)) > 1:
+        return
+    said = " and ".join(index.series[index.of("train")[0]].choices) or "none of the choices"
+    cure = "label series of another class, or put somebody who has some into train (data/sets.csv)"
+    if len(index.labels) == 1:
+        cure = 'with one choice alone write choice="multiple" into the label config: none of it is an answer then'
+    raise InputError(
+        "the train set has nothing to tell apart",
+        where=str(dataset.PATH),
+        why=f"its {len(train.values)} labeled series are all: {said}",
+        cure=f"{cure}; then: labeltrail sync; dvc repro",
+    )
 
 
 def teach(

@@ -225,7 +225,7 @@ def _by_number(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _number(name: str) -> int | None:
-    found = re.search(r"[0-9]+$", name)
+    found = re.search(r"[0-9]{1,4000}$", name)
     return int(found[0]) if found else None
 
 

@@ -49,3 +49,7 @@ def test_the_task_is_no_cure_where_it_is_settled() -> None:
     with pytest.raises(InputError) as caught:
         parse(b"y_1,y_2,x_1\n1,1,2\n0,1,3\n", "t.csv", task="multiclass")
     assert caught.value.cure == "one 1 in each row, for the task is multiclass"
+
+
+def test_a_number_that_is_longer_than_python_reads() -> None:
+    assert len(parse(f"y_1,x_{'9' * 5000},x_1\n1,2,3\n".encode(), "t.csv").columns) == 2

@@ -180,7 +180,7 @@ def test_where_training_cannot_go_on(place: Path, tmp_path: Path) -> None:
     assert "the y columns of" in refused(train, two, folder, task="multilabel", **begin).what
     assert "without x_20" in refused(train, short, folder, **begin).what
     wider = refused(train, place / "train.csv", folder, overrides=("hidden-size=5",), **begin)
-    assert wider.why == "its hidden is 4, here it is 5"
+    assert wider.why == "its hidden_size is 4, here it is 5"
     other = refused(train, place / "train.csv", folder, task="multilabel", **begin)
     assert other.why == "its task is multiclass, here it is multilabel"
     assert isinstance(refused(train, place / "train.csv", folder, start=tmp_path / "no"), NotFoundError)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from stages.model import devices
+from stages.model.asking import ask
 from stages.model.classifier import Classifier, Question, Scaling
 from stages.model.devices import Precision
 from stages.model.lstm_fcn import LstmFcn, Shape
@@ -85,3 +87,13 @@ def test_answers_are_those_of_the_network_that_was_trained(kernels: tuple[int, i
         plain = model.network.eval()(inputs).softmax(1).numpy()
     assert plain.std() > 0.01
     np.testing.assert_allclose(model.probabilities(VALUES), plain, atol=1e-5)
+
+
+def test_what_no_number_can_be_said_of_is_named_and_the_others_are_answered() -> None:
+    model = classifier("float32")
+    model = replace(model, scaling=Scaling("train", (0.0, 0.0), (1e-3, 1e-3)))
+    recordings = [("a", VALUES[0].T), ("b", np.full_like(VALUES[1].T, 3e38)), ("c", VALUES[2].T)]
+    asked = ask(model, recordings)
+    assert asked.keys == ("a", "c")
+    assert list(asked.unfit) == ["b"]
+    assert np.isfinite(asked.probabilities).all()

@@ -86,7 +86,7 @@ def test_several_processes_start_from_it_too(taught: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("classifier", "why"),
     [
-        ({"hidden_size": 9}, "its hidden is 8, here it is 9"),
+        ({"hidden_size": 9}, "its hidden_size is 8, here it is 9"),
         ({"scaling": "train"}, "its scaling is series, here it is train"),
     ],
 )

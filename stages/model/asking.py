@@ -48,8 +48,14 @@ def ask(model: Classifier, recordings: Iterable[tuple[str, Recording]]) -> Asked
     found: list[NDArray[np.float32]] = [np.empty((0, len(model.question.labels)), np.float32)]
     fit = _fitting(model, recordings, unfit)
     while part := list(islice(fit, PART)):
-        keys += [key for key, _ in part]
-        found.append(model.probabilities(np.stack([values.T for _, values in part])))
+        chances = model.probabilities(np.stack([values.T for _, values in part]))
+        numbers = np.asarray(np.isfinite(chances).all(axis=1))
+        for (key, _), is_number in zip(part, numbers, strict=True):
+            if is_number:
+                keys.append(key)
+            else:
+                unfit[key] = "its values are beyond all that the model has learnt from: no chance is a number"
+        found.append(chances[numbers])
     probabilities = np.concatenate(found)
     return Asked(tuple(keys), probabilities, model.decide(probabilities), unfit)
 

@@ -80,7 +80,8 @@ class Scaling:
         else:
             centred = wide - wide.mean(2, keepdims=True)
             scaled = centred / np.maximum(wide.std(2, keepdims=True), FLOOR * usual)
-        return np.asarray(scaled, np.float32)
+        with np.errstate(over="ignore"):  # who asks looks whether the answer is a number
+            return np.asarray(scaled, np.float32)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Scaling:

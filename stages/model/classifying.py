@@ -34,6 +34,8 @@ WARM_UP = 0.25
 AVERAGED = 0.25
 # An epoch is more accurate than the average where it is by so much over the root of the number of series.
 LUCK = 0.5
+# What users call what shapes a network.
+PARAMS = {"layers": "num_layers", "hidden": "hidden_size", "kernels": "kernel_size"}
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,8 @@ def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: s
             "training cannot go on from this model",
             where="model.json",
             why="; ".join(
-                f"its {name} is {_short(its)}, here it is {_short(ours)}" for name, its, ours in differs
+                f"its {PARAMS.get(name, name)} is {_short(its)}, here it is {_short(ours)}"
+                for name, its, ours in differs
             ),
             cure="train anew without it, or give data and params that fit it",
         )

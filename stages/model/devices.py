@@ -35,7 +35,7 @@ def precision(asked: Precision | None, name: str) -> Precision:
             "this processor does not multiply bfloat16",
             where="params.yaml, train.precision",
             why="it has no AVX512-BF16 or AMX, so that training would take many times as long",
-            cure="train.precision: null in params.yaml, then dvc repro",
+            cure="train.precision: null in params.yaml, or --param precision=null",
         )
     return asked or ("bfloat16" if name == "cpu" and halves(name) else "float32")
 
@@ -57,7 +57,7 @@ def ready(name: str, place: int = 0) -> torch.device:
                 "there is no GPU to train on",
                 where="params.yaml, train.device",
                 why="torch finds no CUDA device",
-                cure="train.device: cpu in params.yaml, then dvc repro",
+                cure="train.device: cpu in params.yaml, or --param device=cpu",
             )
         torch.cuda.set_device(place)
     torch.use_deterministic_algorithms(True)

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
@@ -186,7 +186,8 @@ def _work(
         if team.rank == 0:
             pipe.send(Done(result))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the process that waits raises it
-        pipe.send(Failed(portable(error)))
+        with suppress(BrokenPipeError):  # nobody waits any more
+            pipe.send(Failed(portable(error)))
     pipe.poll(None)
 
 

@@ -7,10 +7,11 @@ credentials, engines) is a setting and comes from the environment. There are no 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stages.classification.params import Classifier as Classifier
 from stages.classification.params import Ranges as Ranges
@@ -160,7 +161,6 @@ class Train(Section):
         description="what trains: cpu, or cuda (a GPU; its weights differ from those of a CPU in the last digits)"
     )
     start: str | None = Field(
-        pattern="^[0-9a-f]{32}$",
         description="hash of the model in data/start, whose weights and scaling are the beginning, for whole series "
         "only; `labeltrail start-from` puts both there; null: from scratch",
     )
@@ -175,6 +175,16 @@ class Train(Section):
     )
 
     classifier: Classifier
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _whole_hash(cls, value: object) -> object:
+        if value is None or (isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value)):
+            return value
+        raise ValueError(
+            f"{value!r} is no model's hash of 32 hex digits; `labeltrail start-from MODEL` writes it and brings the "
+            "model, null trains from scratch"
+        )
 
     def plan(self) -> dict[str, Any]:
         """The params that training a segmenter goes by."""

@@ -72,6 +72,20 @@ def test_numbers_that_no_file_or_generator_takes(
         params.load(path)
 
 
+@pytest.mark.parametrize("start", ["abcdef12", 78657612, "A" * 32])
+def test_what_training_starts_from_is_a_whole_hash(tmp_path: Path, start: object):
+    given = yaml.safe_load((ROOT / "params.yaml").read_text())
+    given["train"]["start"] = start
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(given))
+    with pytest.raises(InputError) as caught:
+        params.load(path)
+    assert caught.value.what.splitlines()[1:] == [
+        f"  - train.start: {start!r} is no model's hash of 32 hex digits; `labeltrail start-from MODEL` writes it "
+        "and brings the model, null trains from scratch"
+    ]
+
+
 def test_all_problems_at_once_in_words(tmp_path: Path):
     value = yaml.safe_load((ROOT / "params.yaml").read_text())
     value["sets"]["shares"]["train"] = 0.5

@@ -13,7 +13,7 @@ from storage.dvc_lock import PARAMS, Lock, outdated
 from storage.dvc_lock import PATH as LOCK
 from storage.files import md5, md5_bytes, write_bytes
 from storage.git import LABELS
-from storage.lineage import LabelBest
+from storage.lineage import LabelBest, model_in
 from storage.project import Project
 
 VERDICT = "reports/promote.json"
@@ -53,12 +53,14 @@ class BestPlan:
     Attributes:
         best: the best known of them; None: the one in the work tree stays until the gate decides.
         reason: why, in words.
+        model: its hash; "" where `best` is None.
         lost: what stages wrote then and neither cache nor remote has any more.
         runs: stages that `dvc repro` will run, each with the reason; not known where `best` is None.
     """
 
     best: LabelBest | None
     reason: str
+    model: str = ""
     lost: list[str] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
 
@@ -84,7 +86,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
             None,
             f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote: dvc repro trains it again, "
             "and the gate decides whether it is best",
-            lost,
+            lost=lost,
         )
     stages = yaml.safe_load((project.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     params = yaml.safe_load((project.root / PARAMS).read_text(encoding="utf-8"))
@@ -94,7 +96,8 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
         gone = [path for path in found.lock.outputs(name) if path in lost]
         if gone:
             runs.setdefault(name, f"{gone[0]} is neither in the DVC cache nor in its remote")
-    return BestPlan(found, f"{found.reason} (dvc.lock of {found.commit[:7]})", lost, runs)
+    reason = f"{found.reason} (dvc.lock of {found.commit[:7]})"
+    return BestPlan(found, reason, model_in(repository, found.lock.best), lost, runs)
 
 
 def write_lock(project: Project, plan: BestPlan) -> None:

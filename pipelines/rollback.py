@@ -88,6 +88,7 @@ class Rolled:
             "changes": counts_json(self.plan.changes),
             "model": {
                 "best": best.best.lock.best if best.best else None,
+                "hash": best.model or None,
                 "commit": best.best.commit if best.best else None,
                 "reason": best.reason,
                 "lost": best.lost,
@@ -128,7 +129,7 @@ def _model_lines(plan: BestPlan) -> list[str]:
     if plan.best is None:
         return [f"best model: stays as it is; {plan.reason}"]
     runs = ", ".join(f"{name} ({why})" for name, why in plan.runs.items()) or "nothing"
-    return [f"best model: {plan.best.lock.best[:8]}: {plan.reason}", f"dvc repro will run: {runs}"]
+    return [f"best model: {plan.model[:8]}: {plan.reason}", f"dvc repro will run: {runs}"]
 
 
 @exclusive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +107,6 @@ def _best(repository: Repository, md5: str, commit: str) -> Best | None:
         return None
     facts = found.lock.best, found.commit, found.reason
     try:
-        provenance = repository.folder(found.lock.best)["provenance.json"]
-        return Best(*facts, model=json.loads(repository.read([provenance])[provenance])["model"])
+        return Best(*facts, model=lineage.model_in(repository, found.lock.best))
     except LabeltrailError as error:
         return Best(*facts, note=error.what)

@@ -20,10 +20,24 @@ def whereabouts(project: Project) -> dict[str, str]:
     rows = sets.read(project.root / sets.PATH).values()
     counts = {name: sum(row.set == name for row in rows) for name in sets.SETS}
     facts["series"] = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet"
-    models = lineage.models(repository)
-    facts["best model"] = lineage.trace(repository, models[0]).version if models else "none yet (dvc repro)"
+    facts["best model"] = _best_model(project)
     facts["project"] = _project_url(project)
     return facts
+
+
+def _best_model(project: Project) -> str:
+    """That of the work tree, by its version, or by its hash where its labels are in no commit."""
+    repository = project.repository
+    try:
+        best = lineage.standing(repository)
+        if best is None:
+            return "none yet (dvc repro)"
+        name = lineage.trace(repository, best.model).version or best.model.hash[:8]
+    except LabeltrailError as error:
+        return f"not known: {error.what}"
+    if not best.locked:
+        return f"{name}, in data/best; dvc.lock names another (dvc checkout data/best)"
+    return name if best.committed else f"{name}; its dvc.lock is not committed (labeltrail sync)"
 
 
 def _project_url(project: Project) -> str:

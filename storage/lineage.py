@@ -121,6 +121,53 @@ def models(repository: Repository) -> list[Model]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class Standing:
+    """The best model of the work tree.
+
+    Attributes:
+        model: in `data/best`, or where that was not brought the one that the work tree's `dvc.lock` names.
+        committed: whether the `dvc.lock` of HEAD names it.
+        locked: whether that of the work tree does.
+    """
+
+    model: Model
+    committed: bool
+    locked: bool
+
+
+def standing(repository: Repository) -> Standing | None:
+    """What is best now, committed or not; None where no model is.
+
+    Raises:
+        NotFoundError: it is in `dvc.lock` alone, and neither cache nor remote has it.
+    """
+    path = repository.root / LOCK
+    named = Lock.parse(path.read_text(encoding="utf-8")).best if path.exists() else ""
+    best = repository.root / BEST
+    if all((best / name).is_file() for name in FILES):
+        folder, data = md5(best), {name: (best / name).read_bytes() for name in FILES}
+    elif named:
+        listing = repository.folder(named)
+        found = repository.read([listing[name] for name in FILES])
+        folder, data = named, {name: found[listing[name]] for name in FILES}
+    else:
+        return None
+    committed = Lock.parse(repository.show("HEAD", LOCK) or "").best
+    return Standing(_model(data, folder, ""), folder == committed, folder == named)
+
+
+def model_in(repository: Repository, folder: str) -> str:
+    """Hash of the model in a folder that DVC has, by its DVC hash; only its provenance is read.
+
+    Raises:
+        NotFoundError: neither cache nor remote has it.
+        ServiceError: the cache lacks it, and the remote is away.
+    """
+    origin = repository.folder(folder)["provenance.json"]
+    return str(json.loads(repository.read([origin])[origin])["model"])
+
+
 def called(repository: Repository, name: str) -> list[Model]:
     """The models that a model version, a hash or the beginning of one may mean, newest first."""
     matched = VERSION.match(name)

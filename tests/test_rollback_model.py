@@ -15,6 +15,7 @@ from pipelines import rollback as rollbacks
 from pipelines.import_ import import_recordings
 from pipelines.model import commit_model
 from pipelines.rollback import Rolled, rollback, undo
+from pipelines.status import whereabouts
 from pipelines.sync import sync
 from stages.timeseries import simulation
 from storage import label_config
@@ -98,6 +99,8 @@ def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, st
     earlier = best(project)
     assert earlier != later
     assert (done.plan.best.runs, done.plan.best.lost) == ({}, [])
+    assert done.plan.best.model == done.to_json()["model"]["hash"] == earlier
+    assert any(line.startswith(f"best model: {earlier[:8]}: ") for line in done.lines())
     assert shown(project) == {earlier[:8]}
     assert set(repro(project).values()) == {"unchanged"}
     assert (best(project), shown(project)) == (earlier, {earlier[:8]})
@@ -151,6 +154,25 @@ def test_a_part_that_nobody_trained_on_leaves_it_to_the_gate(loop: tuple[Project
     assert done.plan.best.best is None
     assert "dvc repro trains one, and the gate decides" in done.plan.best.reason
     assert best(project) == later
+    back(project, second)
+
+
+def test_status_names_what_is_best_in_the_work_tree(loop: tuple[Project, str, str]) -> None:
+    project, first, second = loop
+    git, path = project.repository, project.root / "dvc.lock"
+    back(project, second)
+    later, text = best(project), path.read_text(encoding="utf-8")
+    back(project, first)
+    version = whereabouts(project)["best model"]
+    assert version.endswith(best(project)[:8])
+    path.write_text(text, encoding="utf-8")
+    assert "dvc.lock names another" in whereabouts(project)["best model"]
+    git.bring(Lock.parse(text).outputs())  # as if a run had promoted a model that was best before
+    said = whereabouts(project)["best model"]
+    assert said.partition(";")[0].endswith(later[:8])
+    assert said.endswith("; its dvc.lock is not committed (labeltrail sync)")
+    shutil.rmtree(project.root / "data/best")
+    assert whereabouts(project)["best model"] == said
     back(project, second)
 
 

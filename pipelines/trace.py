@@ -6,11 +6,12 @@ its model, or STUDY.json:NUMBER), a label commit (any git revision), a series ke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines import tune_lineage
+from stages import params
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
 from storage.git import LABELS, SERIES, parse_pointer
@@ -31,12 +32,14 @@ class Trace:
         kind: prediction, model, trial, label commit, series or annotation.
         facts: what is known of the thing itself.
         models: the models that it came from or that came of it, newest first.
+        unlearnt: why no model learns from it; "" where one may.
     """
 
     thing: str
     kind: str
     facts: dict[str, Any] = field(default_factory=dict)
     models: list[Lineage] = field(default_factory=list)
+    unlearnt: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -50,7 +53,7 @@ class Trace:
         for found in self.models:
             text += _lines(found)
         if not self.models:
-            text.append("  no model: none was trained from it yet (dvc repro)")
+            text.append(f"  no model: {self.unlearnt or 'none was trained from it yet (dvc repro)'}")
         return text
 
 
@@ -142,7 +145,9 @@ def _annotation(project: Project, thing: str) -> Trace | None:
             users = [m for m in _models(project) if m.knows(record)]
             by_way = [m.hash for m in users if record["id"] not in m.annotations.get(record["series"], ())]
             facts |= {"by way of their start": by_way} if by_way else {}
-            return Trace(thing, "annotation", facts, _follow(project, users))
+            return Trace(
+                thing, "annotation", facts, _follow(project, users), _unlearnt(project, record["series"])
+            )
     return None
 
 
@@ -155,7 +160,28 @@ def _series(project: Project, thing: str) -> Trace | None:
     ids = [record["id"] for record in found if record["series"] == thing]
     facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
     models = [m for m in _models(project) if thing in m.annotations or thing in m.earlier]
-    return Trace(thing, "series", facts, _follow(project, models))
+    return Trace(thing, "series", facts, _follow(project, models), _unlearnt(project, thing))
+
+
+def _unlearnt(project: Project, key: str) -> str:
+    """Why no model learns from a series: it is held out to judge them by."""
+    rows = sets.read(project.root / sets.PATH)
+    name = rows[key].set if key in rows else ""
+    if name == "test":
+        return (
+            "it is in the test set, so none learns from it: models are judged by it (reports/evaluate.json)"
+        )
+    if name == "validation" and not _refits(project, rows):
+        return "it is in the validation set, so none learns from it: training is judged by it as it goes on"
+    return ""
+
+
+def _refits(project: Project, rows: Mapping[str, sets.Row]) -> bool:
+    """Whether the validation set is learnt from in the end: for regions, where a test set is held out."""
+    refit = (
+        project.label_config.task == "segmentation" and params.load(project.root / params.PATH).train.refit
+    )
+    return refit and any(row.set == "test" for row in rows.values())
 
 
 def _label_commit(project: Project, thing: str) -> Trace | None:

@@ -17,7 +17,7 @@ from pipelines.rollback import rollback
 from pipelines.start_from import PATHS, scratch, start_from
 from pipelines.sync import sync
 from pipelines.trace import trace
-from storage import files, label_config, process, provenance, settings, worktree
+from storage import files, label_config, process, provenance, sets, settings, worktree
 from storage.errors import InputError, NotFoundError
 from storage.process import ProgramError
 from storage.project import Project
@@ -83,6 +83,18 @@ def started(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tup
     repro(project)
     commit_model(project)
     return Project(project.root), model, hash_of(project, "data/best")
+
+
+@pytest.mark.parametrize("held", ["validation", "test"])
+def test_what_is_held_out_is_traced_to_no_model_and_says_so(
+    started: tuple[Project, str, str], held: str
+) -> None:
+    project, _, _ = started
+    key = next(key for key, row in sets.read(project.root / sets.PATH).items() if row.set == held)
+    found = trace(project, key)
+    for thing in (key, found.facts["annotations"][0]):
+        line = trace(project, thing).lines()[-1]
+        assert line.startswith(f"  no model: it is in the {held} set, so none learns from it: "), thing
 
 
 def test_it_is_traced_from_model_to_model(started: tuple[Project, str, str]) -> None:

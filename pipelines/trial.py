@@ -32,7 +32,7 @@ class Again:
         place: file of the study.
         study: the study.
         trial: the trial.
-        path: the table that was named; None: a project's dataset.
+        path, valid: the tables that were named; None: a project's dataset, or none was.
         differs: what of the data is not as the trial had it.
         written: the file that has its params now.
         before: what stood there for params that the tuning did not tune, by name.
@@ -43,6 +43,7 @@ class Again:
     study: Study
     trial: Trial
     path: Path | None
+    valid: Path | None
     differs: tuple[str, ...]
     written: Path | None
     before: Mapping[str, Any]
@@ -112,7 +113,9 @@ class Again:
             if project:
                 return f"labeltrail trace {self.trial.model[:8] or f'{self.place}:{self.trial.number}'}"
             return f"labeltrail classify predict {self.folder} X.csv --output OUT.csv"
-        table = "" if project else f" {self.path or 'TRAIN.csv'}"
+        # Without the series that it was judged by, training keeps other weights.
+        judged = f" --valid {self.valid or 'VALID.csv'}" if self.study.about.get("valid") else ""
+        table = "" if project else f" {self.path or 'TRAIN.csv'}{judged}"
         if self.written:
             train = f"labeltrail classify train{table} --model FOLDER --task {self.study.about.get('task')}"
             return "dvc repro" if project else train
@@ -158,7 +161,7 @@ def again(
         made = remake(trial, found, settings, path, valid, model)
     replaced = put(write, trial) if write else {}
     before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
-    return Again(place, found, trial, path, differs, write, before, model, made)
+    return Again(place, found, trial, path, valid, differs, write, before, model, made)
 
 
 def where(path: Path | None, settings: params.Params) -> Path:

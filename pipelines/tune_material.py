@@ -33,6 +33,7 @@ class Material:
         tell: `training` of model.json, where the whole train set was learnt from.
         notes: what else a person should know before going by the result: which labels, which classes are missing.
         path: the table; None: a project's dataset.
+        valid: the table of the validation set; None: a project's, or there is none.
         task: what somebody said that its y columns ask; None: it follows from them.
     """
 
@@ -45,6 +46,7 @@ class Material:
     tell: Callable[[Taught], dict[str, Any]]
     notes: tuple[str, ...] = ()
     path: Path | None = None
+    valid: Path | None = None
     task: Task | None = None
 
     def model_hash(self, taught: Taught) -> str:
@@ -86,7 +88,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     def tell(taught: Taught) -> dict[str, Any]:
         return classify.tell(taught, valid, None)
 
-    return Material(question, known, held, parts, judged, data, tell, path=path, task=task)
+    return Material(question, known, held, parts, judged, data, tell, path=path, valid=valid, task=task)
 
 
 def _parts(

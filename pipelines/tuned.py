@@ -57,7 +57,8 @@ class Tuned:
             return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
         flags = "" if self.written else f" {self.flags}"
         task = f" --task {self.material.task}" if self.material.task else ""
-        return f"labeltrail classify train {path} --model FOLDER{task}{flags}"
+        valid = f" --valid {self.material.valid}" if self.material.valid else ""
+        return f"labeltrail classify train {path}{valid} --model FOLDER{task}{flags}"
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""

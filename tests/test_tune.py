@@ -271,7 +271,7 @@ def test_the_command(
     assert lines[6].startswith("the best params: --param num-layers=1 --param hidden-size=")
     assert lines[7] == "the study is study.json, drawn in study.svg"
     assert lines[8].startswith(
-        "next: labeltrail classify train train.csv --model FOLDER --param num-layers=1"
+        "next: labeltrail classify train train.csv --valid valid.csv --model FOLDER --param num-layers=1"
     )
     code, text = called(capsys, monkeypatch, *words, "--json")
     value = json.loads(text)

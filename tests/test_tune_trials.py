@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import trials
+from pipelines import classify, trials
 from pipelines.trace import trace
 from pipelines.trial import again
 from pipelines.tune import tune
@@ -101,6 +101,7 @@ def test_of_folds_a_model_learns_from_all(tables: Path) -> None:
     assert trial.model == ""
     back = again(1, Path("train.csv"), model=Path("m"))
     assert "the trial itself made none that learnt from the whole train set" in back.lines()[-1]
+    assert again(1).next_command().startswith("labeltrail classify trial 1 TRAIN.csv --study")
     assert provenance.read(Path("m")).params["train"]["classifier"]["lr"] == trial.params["lr"]
 
 
@@ -116,7 +117,12 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     changed = {was.strip().partition(":")[0] for was, now in lines if was != now}
     assert {"seed", "lr"} <= changed <= {*params.Classifier.model_fields, "seed"}
     assert back.lines()[-1] == "its params are in params.yaml: train; besides what was tuned seed 0 (was 7)"
-    assert back.next_command() == "labeltrail classify train TRAIN.csv --model FOLDER --task multiclass"
+    train = "labeltrail classify train {} --model FOLDER --task multiclass"
+    assert back.next_command() == train.format("TRAIN.csv --valid VALID.csv")
+    files = (Path("train.csv"), Path("valid.csv"))
+    command = again(3, files[0], valid=files[1], write=Path("params.yaml")).next_command()
+    assert command == train.format("train.csv --valid valid.csv")
+    assert classify.train(files[0], Path("m"), valid=files[1], task="multiclass").model == back.trial.model
 
 
 def test_a_model_that_is_no_longer_the_trials_is_told(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +158,10 @@ def test_the_command(
     lines = text.splitlines()
     assert (code, lines[0].partition(":")[0]) == (0, "trial 1 of study.json")
     assert lines[1] == f"it learnt from series of MD5 {md5(Path('train.csv'))}"
-    assert lines[-1] == "next: labeltrail classify trial 1 train.csv --study study.json --model FOLDER"
+    assert (
+        lines[-1]
+        == "next: labeltrail classify trial 1 train.csv --valid valid.csv --study study.json --model FOLDER"
+    )
     code, text = called(capsys, monkeypatch, "trial", "1", "--json")
     assert json.loads(text)["trial"]["number"] == 1
     code, text = called(capsys, monkeypatch, "trial", "9", "--json")

@@ -23,7 +23,7 @@ from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from storage import checkpoint, series_table
 from storage.errors import InputError
-from storage.files import md5
+from storage.files import md5, md5_bytes
 from storage.progress import bar
 from storage.provenance import Provenance
 from storage.series_table import SeriesTable, Task
@@ -44,6 +44,7 @@ class Trained:
         table: what it learnt from.
         taught: how that went.
         plan: the params.
+        warnings: what else a person should know.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Trained:
     table: SeriesTable
     taught: Taught
     plan: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -65,6 +67,7 @@ class Trained:
             "scores": scores(self.taught.result),
             "epochs": [{"epoch": epoch.number, **scores(epoch)} for epoch in self.taught.history],
             "params": dict(self.plan),
+            "warnings": list(self.warnings),
         }
 
     def lines(self) -> list[str]:
@@ -76,6 +79,7 @@ class Trained:
             else "an average of the last"
         )
         return [
+            *(f"warning: {warning}" for warning in self.warnings),
             f"{self.table.task}: {rows} series of {columns} timepoints; {_counts(self.table.counts())}",
             *(f"epoch {epoch.number}: {_in_words(epoch)}" for epoch in _some(self.taught.history)),
             f"the weights are {kept}: {_in_words(self.taught.result)}",
@@ -173,15 +177,28 @@ def train(
     )
     series_table.refuse_one_class(table, str(path))
     unseen = None
+    warnings: tuple[str, ...] = ()
     if valid:
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
+        warnings = repeated(table, unseen, path, valid)
     taught = teach(table, unseen, settings, earlier)
     if valid:
         refuse_no_loss(taught, valid)
     about = tell(taught, valid, start)
     model = taught.model.to_checkpoint(about)
     checkpoint.write(model, origin(model, path, settings, start), place)
-    return Trained(folder, model.hash(), table, taught, settings.classifier_plan())
+    return Trained(folder, model.hash(), table, taught, settings.classifier_plan(), warnings)
+
+
+def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
+    """A warning where series that are to be judged by are learnt from too, whatever they are labeled."""
+    # + 0: a 0 that is negative has other bytes. By hash, so that a big table is not held twice.
+    learnt = {md5_bytes((row + 0).tobytes()) for row in table.values}
+    count = sum(md5_bytes((row + 0).tobytes()) in learnt for row in unseen.values)
+    if not count:
+        return ()
+    what = f"{count} of the {len(unseen.values)} series of {valid} are in {path} too"
+    return (f"{what}: they are learnt from, so the validation figures are too good",)
 
 
 def teach(

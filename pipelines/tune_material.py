@@ -71,9 +71,11 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         raise ValueError("a table without y columns teaches nothing")
     question = Question(table.task, table.labels, (classify.CHANNEL,), table.columns)
     known, held = classify.labeled(table), None
+    notes: tuple[str, ...] = ()
     if valid:
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
         held = classify.labeled(unseen)
+        notes = tuple(f"warning: {found}" for found in classify.repeated(table, unseen, path, valid))
         parts: tuple[Part, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of {valid}"
     else:
@@ -88,7 +90,9 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     def tell(taught: Taught) -> dict[str, Any]:
         return classify.tell(taught, valid, None)
 
-    return Material(question, known, held, parts, judged, data, tell, path=path, valid=valid, task=task)
+    return Material(
+        question, known, held, parts, judged, data, tell, notes, path=path, valid=valid, task=task
+    )
 
 
 def _parts(

@@ -34,7 +34,9 @@ def test_a_few_series_with_several_labels(place: Path) -> None:
     assert (
         run(task="multilabel")
         .next_command()
-        .startswith("labeltrail classify train train.csv --model FOLDER --task multilabel --param")
+        .startswith(
+            "labeltrail classify train train.csv --valid valid.csv --model FOLDER --task multilabel --param"
+        )
     )
     found = again(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("first"))
     assert found.model == done.study.trials[0].model

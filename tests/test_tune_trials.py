@@ -125,6 +125,20 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     assert classify.train(files[0], Path("m"), valid=files[1], task="multiclass").model == back.trial.model
 
 
+def test_series_to_judge_by_that_are_learnt_from_are_counted(tables: Path) -> None:
+    assert not run(trials=1).material.notes
+    train, rows = Path("train.csv"), Path("valid.csv").read_text(encoding="utf-8").splitlines()
+    with train.open("a", encoding="utf-8") as file:
+        file.write("\n".join([*rows[1:4], ""]))
+    warning = (
+        "warning: 3 of the 15 series of valid.csv are in train.csv too: they are learnt from, so the validation "
+        "figures are too good"
+    )
+    assert run(trials=1, study=Path("other.json")).lines()[1] == warning
+    done = classify.train(train, tables / "m", valid=Path("valid.csv"))
+    assert done.lines()[0] == f"warning: {done.to_json()['warnings'][0]}" == warning
+
+
 def test_a_model_that_is_no_longer_the_trials_is_told(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run(trials=1)
     value = json.loads(done.place.read_text())

@@ -154,7 +154,7 @@ def test_the_best_params_are_taken_by_dvc_repro_and_nothing_else_changes(place: 
     assert f"    lr:   {done.chosen['lr']}   # as published" in after
     assert "--param" not in "\n".join(done.lines())
     assert found.classifier.steps == 12
-    assert done.next_command() == "labeltrail classify train train.csv --model FOLDER"
+    assert done.next_command() == "labeltrail classify train train.csv --valid valid.csv --model FOLDER"
     (place / "dvc.yaml").touch()
     assert done.next_command() == "dvc repro"
     # Written params are those that are tried first; a study goes on though they have changed.

@@ -11,7 +11,7 @@ from typing import Any
 
 from storage import study as studies
 from storage.git import Git, find_root
-from storage.lineage import HASH, VERSION, Model
+from storage.lineage import Model, hash_in
 from storage.study import Study, Trial
 
 Found = tuple[Path, Study, Trial]
@@ -19,8 +19,7 @@ Found = tuple[Path, Study, Trial]
 
 def called(root: Path, name: str) -> Found | None:
     """The trial of a project that is meant by a model hash or the beginning of one, or by `STUDY.json:NUMBER`."""
-    versioned = VERSION.match(name)
-    start = versioned[1] if versioned else name if HASH.match(name) else ""
+    start = hash_in(name)
     path, _, number = name.rpartition(":")
     for place, study in studies.of_project(root):
         for trial in study.trials:

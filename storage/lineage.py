@@ -170,9 +170,14 @@ def model_in(repository: Repository, folder: str) -> str:
 
 def called(repository: Repository, name: str) -> list[Model]:
     """The models that a model version, a hash or the beginning of one may mean, newest first."""
-    matched = VERSION.match(name)
-    start = matched[1] if matched else name if HASH.match(name) else ""
+    start = hash_in(name)
     return [model for model in models(repository) if start and model.hash.startswith(start)]
+
+
+def hash_in(name: str) -> str:
+    """The hash, or the beginning of one, in a model version or in what is one itself; "" where there is none."""
+    matched = VERSION.match(name)
+    return matched[1] if matched else name if HASH.match(name) else ""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipelines.model_folder import room
 from pipelines.overriding import BESIDE
 from pipelines.tune_folds import FewError, Part, in_turn
@@ -18,12 +16,13 @@ from pipelines.tune_lineage import labels_of
 from pipelines.tune_material import Material
 from stages import params
 from stages.classification.recordings import labeled
-from stages.classification.train import tell
+from stages.classification.train import refuse_one_class, tell
 from stages.model.classifier import Question
 from stages.model.classifier_plan import Plan, epochs_of
 from stages.model.classifying import Taught, learn
 from stages.model.judging import Labeled
 from stages.origin import of_candidate
+from stages.timeseries.lacking import nothing_to_learn
 from storage import checkpoint, dataset, label_config, provenance, sets
 from storage.dataset import Index
 from storage.errors import InputError
@@ -52,8 +51,9 @@ def of_project(settings: params.Params) -> Material:
             cure=f"{provenance.SCRATCH}; labeltrail classify tune",
         )
     known, held = labeled(index, "train"), labeled(index, "validation")
-    if known is None or len(np.unique(known.targets, axis=0)) < 2:
-        raise one_class(index)
+    if known is None:
+        raise nothing_to_learn(index, "a choice that can be used")
+    refuse_one_class(index, known)
     if held:
         parts: tuple[Part, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of the validation set"
@@ -102,20 +102,6 @@ def here() -> tuple[LabelConfig, Index]:
         why = f"no longer what it was made of: {', '.join(older)}"
         raise InputError("the dataset is out of date", where=str(dataset.PATH), why=why, cure=dataset.CURE)
     return config, index
-
-
-def one_class(index: Index) -> InputError:
-    """There is nothing to tell apart; says what the train set holds."""
-    keys = index.of("train")
-    said = sorted({" + ".join(index.series[key].choices) or "none of them" for key in keys})
-    why = f"its {len(keys)} labeled series are all: {', '.join(said)}" if keys else "it has no labeled series"
-    return InputError(
-        "the train set has nothing to tell apart",
-        where=str(sets.PATH),
-        why=why,
-        cure="label series of another class of those who are in `train` there, or put somebody there who has "
-        f"some; then: labeltrail sync; {dataset.CURE}",
-    )
 
 
 def folds(

@@ -107,11 +107,9 @@ def models(repository: Repository) -> list[Model]:
     folders = {lock.best: commit for commit, lock in locks(repository, "HEAD") if lock.best}
     for folder, commit in folders.items():
         try:
-            listing = repository.folder(folder)
-            data = repository.read([listing[name] for name in FILES])
+            model = _model(_files(repository, folder), folder, commit)
         except NotFoundError:
             continue  # its bytes were given up by `dvc gc`; the others can still be traced
-        model = _model({name: data[listing[name]] for name in FILES}, folder, commit)
         found.setdefault(model.hash, model)
     best = repository.root / BEST
     if all((best / name).is_file() for name in FILES):
@@ -148,9 +146,7 @@ def standing(repository: Repository) -> Standing | None:
     if all((best / name).is_file() for name in FILES):
         folder, data = md5(best), {name: (best / name).read_bytes() for name in FILES}
     elif named:
-        listing = repository.folder(named)
-        found = repository.read([listing[name] for name in FILES])
-        folder, data = named, {name: found[listing[name]] for name in FILES}
+        folder, data = named, _files(repository, named)
     else:
         return None
     committed = Lock.parse(repository.show("HEAD", LOCK) or "").best
@@ -264,6 +260,13 @@ def trace(repository: Repository, model: Model) -> Lineage:
         annotations=dict(sorted(found.items())),
         recordings={key: recordings[key] for key in sorted(recordings)},
     )
+
+
+def _files(repository: Repository, folder: str) -> dict[str, bytes]:
+    """What says what a model is and where it comes from, of a folder in DVC's cache or remote."""
+    listing = repository.folder(folder)
+    data = repository.read([listing[name] for name in FILES])
+    return {name: data[listing[name]] for name in FILES}
 
 
 def _model(files: dict[str, bytes], folder: str, code: str) -> Model:

@@ -6,7 +6,6 @@ Modules are imported inside the commands, so that `labeltrail --help` and a sync
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from pipelines.commands import (  # noqa: F401 -- they register their commands, 
     undo,
 )
 from pipelines.commands.line import app
-from storage import disk
+from storage import disk, printable
 from storage.errors import LabeltrailError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def main() -> None:
             app()
     except LabeltrailError as error:
         if "--json" in sys.argv:
-            print(json.dumps({"version": 1, "error": error.to_json()}, indent=1, ensure_ascii=False))
+            print(printable.dump_json({"version": 1, "error": error.to_json()}))
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
 

@@ -24,7 +24,7 @@ from storage import drivers, label_config, lineage, settings, worktree
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.labelstudio import LabelStudio
-from storage.progress import console, track
+from storage.progress import console, note, track
 from storage.project import Project
 from storage.settings import LABEL_STUDIO
 
@@ -114,7 +114,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
         with _step(done, "recordings and labels"):
             imported = import_recordings(project, str(data / "series"), data / "tasks.json")
     for finding in imported.findings:
-        console.print(f"  {finding.where}: {finding.what}", markup=False)
+        note(f"  {finding.where}: {finding.what}")
     with _step(done, "sync"):
         _identify(project)
         sync(project)
@@ -200,7 +200,7 @@ def _label(project: Project, simulated: Simulated) -> None:
 def _second_annotator(project: Project) -> LabelStudio | None:
     """The second person, with an account of their own; none on a Label Studio that is not this clone's."""
     if settings.is_external(project.root, LABEL_STUDIO):
-        console.print("Label Studio is not this clone's own: no second user is made, one person labels")
+        note("Label Studio is not this clone's own: no second user is made, one person labels")
         return None
     kept = settings.read_env_file(project.root)
     if "LABELTRAIL_DEMO_API_KEY" not in kept:

@@ -43,11 +43,11 @@ class Check:
         """For `--json`."""
         return asdict(self)
 
-    def line(self) -> str:
+    def lines(self) -> list[str]:
         """For people."""
         mark = {True: "ok    ", False: "FAILED", None: "-     "}[self.passed]
-        text = f"{mark} {self.name:<14} {self.detail}"
-        return f"{text}\n       {'next':<14} {self.cure}" if self.cure else text
+        text = [f"{mark} {self.name:<14} {self.detail}"]
+        return [*text, f"       {'next':<14} {self.cure}"] if self.cure else text
 
 
 def examine(project: Project) -> list[Check]:

@@ -21,7 +21,7 @@ from uuid import uuid4
 from storage import process, worktree
 from storage.conflicts import OvertakenError
 from storage.errors import ConflictError, LabeltrailError
-from storage.progress import console
+from storage.progress import note
 from storage.project import Project
 from storage.state import State
 
@@ -48,7 +48,7 @@ def alone(project: Project) -> Iterator[None]:
     if path in held:
         yield
         return
-    with process.lock(path, lambda: console.print(WAITING)):
+    with process.lock(path, lambda: note(WAITING)):
         held.add(path)
         try:
             project.forget_branch()
@@ -75,17 +75,17 @@ def wait(project: Project) -> State | None:
     """`sync.json`, once nobody is changing annotations in Label Studio any more."""
     state = project.remote.state()
     if state is not None and state.pushing and state.pushing == project.mirror.note(NOTE):
-        console.print("the last sync of this clone was cut off; going on in its place")
+        note("the last sync of this clone was cut off; going on in its place")
         time.sleep(GRACE)
         state = project.remote.state()
     seen, since = "", time.monotonic()
     while state is not None and state.pushing and state.pushing != project.mirror.note(NOTE):
         if state.pushing != seen:
             if not seen:
-                console.print("somebody else's sync changes Label Studio; waiting for it")
+                note("somebody else's sync changes Label Studio; waiting for it")
             seen, since = state.pushing, time.monotonic()
         elif time.monotonic() - since > PATIENCE:
-            console.print("it was cut off; going on in its place")
+            note("it was cut off; going on in its place")
             return state
         time.sleep(POLL)
         state = project.remote.state()

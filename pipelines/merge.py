@@ -116,7 +116,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
         command = f"labeltrail merge {name}"
         raise ConflictError(
             f"{plural(len(open_), 'conflict')} between this branch and {name}",
-            where="\n    ".join(open_),
+            where=open_,
             why="nothing was merged",
             cure=f"{command} --ours, {command} --theirs, or one by one: "
             f"{command} --settle {open_[0].partition(' in ')[0]}=ours",

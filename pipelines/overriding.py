@@ -43,7 +43,7 @@ def choose(overrides: Sequence[str], earlier: Classifier | None = None) -> param
         return params.Train.model_validate(value)
     except ValidationError as error:
         lines = [_in_words(str(problem["loc"][-1]), problem) for problem in error.errors()]
-        what = f"{len(lines)} problem(s) in the params:" + "".join(f"\n  - {line}" for line in lines)
+        what = [f"{len(lines)} problem(s) in the params:", *lines]
         raise InputError(what, where="--param", cure="give values that are allowed") from error
 
 

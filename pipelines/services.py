@@ -15,7 +15,8 @@ from pathlib import Path
 
 from storage import labelstudio_server, minio, process, servers, settings
 from storage.errors import ServiceError
-from storage.servers import ServerStatus, say
+from storage.progress import note
+from storage.servers import ServerStatus
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
 
 PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: labelstudio_server.prepare}
@@ -45,7 +46,7 @@ def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
         for future in list(starting)[1:]:
             # The first error is raised; another one must not be lost behind it.
             if (error := future.exception()) and next(iter(starting)).exception():
-                say(str(error))
+                note(str(error))
         return [future.result() for future in starting]
 
 
@@ -58,7 +59,7 @@ def down(root: Path) -> list[ServerStatus]:
     with _alone(root):
         for service in SERVICES:
             if servers.stop(root, service):
-                say(f"{service.title}: stopped")
+                note(f"{service.title}: stopped")
     return status(root)
 
 
@@ -72,7 +73,7 @@ def _watch(starting: Mapping[Future[ServerStatus], Service]) -> None:
     began = time.monotonic()
     while pending := wait(starting, timeout=SAY_EVERY).not_done:
         names = " and ".join(sorted(starting[future].title for future in pending))
-        say(f"still at work on {names}, {time.monotonic() - began:.0f} s")
+        note(f"still at work on {names}, {time.monotonic() - began:.0f} s")
 
 
 def lines(found: Sequence[ServerStatus]) -> list[str]:
@@ -96,7 +97,7 @@ def _alone(root: Path) -> AbstractContextManager[None]:
     (root / ".labeltrail").mkdir(mode=0o700, exist_ok=True)
     (root / ".labeltrail").chmod(0o700)
     waiting = "another labeltrail starts or stops these servers; waiting for it"
-    return process.lock(root / ".labeltrail/servers/lock", lambda: say(waiting))
+    return process.lock(root / ".labeltrail/servers/lock", lambda: note(waiting))
 
 
 def _give_address(root: Path, service: Service) -> None:
@@ -107,7 +108,7 @@ def _give_address(root: Path, service: Service) -> None:
     ours = known is not None and process.alive(known.process)
     port = settings.own_port(root, service)
     if port is not None and not ours and not servers.is_free(port):
-        say(f"{service.title}: port {port} is taken by another program; choosing another one")
+        note(f"{service.title}: port {port} is taken by another program; choosing another one")
         port = None
     fresh = settings.generated(service, labelstudio_server.username(root))
     settings.adopt(root, service, port or servers.free_port(), fresh)
@@ -118,20 +119,21 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
     if found.external:
         return _require(found, service)
     if found.state == "not answering":
-        say(f"{service.title}: process {found.pid} is busy or hangs; giving it {PATIENCE:g} s")
+        note(f"{service.title}: process {found.pid} is busy or hangs; giving it {PATIENCE:g} s")
         process.wait(lambda: _status(root, service).state != "not answering", PATIENCE, every=1.0)
         found = _status(root, service)
     if found.state == "running":
         if servers.is_current(root, service, VARIABLES[service](root, settings.load(root))):
-            say(f"{service.title}: already running on {found.url}")
+            note(f"{service.title}: already running on {found.url}")
             return found
-        say(f"{service.title}: its settings have changed; starting it again")
+        note(f"{service.title}: its settings have changed; starting it again")
         servers.stop(root, service)
     if found.state == "died":
-        why = servers.log_tail(servers.log_path(root, service.name))
-        say(f"{service.title}: it had ended by itself, starting it again; its last lines:\n    {why}")
+        note(f"{service.title}: it had ended by itself, starting it again; its last lines:")
+        for line in servers.log_tail(servers.log_path(root, service.name)):
+            note(f"    {line}")
     if found.state == "not answering":
-        say(f"{service.title}: process {found.pid} does not answer; stopping it")
+        note(f"{service.title}: process {found.pid} does not answer; stopping it")
         servers.stop(root, service)
     program = PREPARE[service](settings.cache_folder())
     port = settings.own_port(root, service) or servers.free_port()
@@ -143,5 +145,5 @@ def _require(found: ServerStatus, service: Service) -> ServerStatus:
         why = f"{service.url} names it, so it is not ours to start"
         cure = f"start it, or take {service.url} away, then run labeltrail up again"
         raise ServiceError(f"{service.title} does not answer", where=found.url, why=why, cure=cure)
-    say(f"{service.title}: using {found.url}, which {service.url} names")
+    note(f"{service.title}: using {found.url}, which {service.url} names")
     return found

@@ -20,6 +20,7 @@ from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
 from storage import arrays, checkpoint, dataset, provenance, reports
 from storage.files import write_json
+from storage.printable import say
 from storage.progress import track
 
 SETS = ("validation", "test")
@@ -48,12 +49,12 @@ def main() -> None:
     }
     write(results, index.labels)
     for name, result in results.items():
-        print(f"{name}: {in_words(result)}")
+        say(f"{name}: {in_words(result)}")
     for name in SETS:
         if name in known:
-            print(f"{name}: no scores, for the model has learnt from it")
+            say(f"{name}: no scores, for the model has learnt from it")
         elif name not in results:
-            print(f"warning: no {name} set: no scores for it")
+            say(f"warning: no {name} set: no scores for it")
 
 
 def load(index: dataset.Index) -> checkpoint.Checkpoint:

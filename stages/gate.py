@@ -15,6 +15,7 @@ from storage import checkpoint, provenance
 from storage.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.files import write_json
+from storage.printable import say
 
 VERDICT = Path("reports/promote.json")
 PLACES = {"candidate": provenance.CANDIDATE, "best": provenance.BEST}
@@ -55,7 +56,7 @@ def conclude(rules: Rules) -> None:
         checkpoint.copy(provenance.CANDIDATE, provenance.BEST)
     hashes = {f"{name}_model": provenance.read(path).model for name, path in PLACES.items()}
     write_json(VERDICT, {**vars(verdict), **hashes})
-    print(f"{verdict.verdict}: {verdict.reason}")
+    say(f"{verdict.verdict}: {verdict.reason}")
 
 
 def judge(rules: Rules) -> Verdict:

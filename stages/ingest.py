@@ -20,6 +20,7 @@ from storage import series as recordings
 from storage.errors import InputError
 from storage.files import fresh_folder
 from storage.label_config import LabelConfig
+from storage.printable import say
 from storage.problems import Problem
 from storage.progress import track
 
@@ -46,11 +47,11 @@ def main() -> None:
             "other_sampling_rates": others,
         }
         arrays.save_index(folder, arrays.Index(config.channels, rate, entries), quality)
-    print(f"{len(entries)} recordings, {sum(entry.rows for entry in entries.values()):,} timepoints")
+    say(f"{len(entries)} recordings, {sum(entry.rows for entry in entries.values()):,} timepoints")
     for key, problems in refused.items():
-        print(f"refused: {key}: {problems[0].what}; {problems[0].cure}")
+        say(f"refused: {key}: {problems[0].what}; {problems[0].cure}")
     for key in sorted(others.keys() & entries.keys()):
-        print(f"resampled: {key} has {others[key]:g} timepoints per unit of time, most have {rate:g}")
+        say(f"resampled: {key} has {others[key]:g} timepoints per unit of time, most have {rate:g}")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from storage import arrays, checkpoint, dataset, label_config, provenance, repor
 from storage.checkpoint import Checkpoint
 from storage.files import write_bytes
 from storage.label_config import LabelConfig
+from storage.printable import say
 from storage.provenance import Provenance
 
 QUALITY = arrays.PATH / "quality.json"
@@ -111,7 +112,7 @@ def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> N
         **values,
     )
     write_bytes(reports.PAGE, text.encode())
-    print(f"{reports.PAGE}: {len(text.encode()) / 1024:,.0f} KiB")
+    say(f"{reports.PAGE}: {len(text.encode()) / 1024:,.0f} KiB")
 
 
 def render(template: str, **values: Any) -> str:

@@ -18,6 +18,7 @@ from stages.timeseries.times import Times, row_to_time
 from storage import arrays, checkpoint, label_config, predictions, provenance, sets
 from storage.label_config import LabelConfig
 from storage.predictions import PredictedRegion, Prediction
+from storage.printable import say
 from storage.progress import track
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
     count = predictions.write(predict_all(model, name, keys, config, settings.ingest.gap))
-    print(f"{count} series predicted by model {name[:8]}")
+    say(f"{count} series predicted by model {name[:8]}")
 
 
 def predict_all(

@@ -21,6 +21,7 @@ from storage.files import read_json, write_json
 from storage.label_config import LabelConfig
 from storage.labelstudio import LabelStudio
 from storage.predictions import Prediction
+from storage.printable import say
 from storage.progress import bar
 from storage.project import Project
 from storage.provenance import BEST
@@ -48,7 +49,7 @@ def main() -> None:
     }
     write_json(RECEIPT, receipt)
     where = f"{project.studio.url}/projects/{number}/data"
-    print(f"{len(found)} predictions of {version} in {where} ({sent} sent)")
+    say(f"{len(found)} predictions of {version} in {where} ({sent} sent)")
 
 
 def model_version(project: Project, kind: str, labels: str, model: str) -> str:

@@ -21,6 +21,7 @@ from stages.run import run
 from stages.timeseries.gaps import stretches
 from storage import arrays, checkpoint, dataset, provenance
 from storage.errors import InputError
+from storage.printable import say
 from storage.progress import bar
 
 CURVES = Path("reports/train")
@@ -37,10 +38,10 @@ def main() -> None:
     fitted = learnt.fit
     if learnt.refit:
         found = learnt.event_f1 or 0.0
-        print(f"by a trial of {len(learnt.trial.history)} epochs: event F1 {found:.3f} on the validation set")
-    print(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
+        say(f"by a trial of {len(learnt.trial.history)} epochs: event F1 {found:.3f} on the validation set")
+    say(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validation:
-        print("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
+        say("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
 
 
 def refuse_start(settings: params.Train) -> None:

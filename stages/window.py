@@ -21,6 +21,7 @@ from storage.dataset import LABELS, LEARNT
 from storage.errors import InputError
 from storage.files import fresh_folder
 from storage.label_config import LabelConfig
+from storage.printable import say
 from storage.progress import track
 from storage.regions import Region
 
@@ -58,9 +59,9 @@ def main() -> None:
         warnings = tell_warnings(taught, index, config)
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
-    print(f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints")
+    say(f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints")
     for line in (*left_out, *warnings):
-        print(line)
+        say(line)
 
 
 def teach(

@@ -32,7 +32,7 @@ def refuse(
     if found:
         raise ConflictError(
             f"{history.plural(len(found), 'conflict')}: changed on both sides",
-            where="\n    ".join(line(conflict, theirs) for conflict in found),
+            where=[line(conflict, theirs) for conflict in found],
             why="nothing was written",
             cure=f"{command} --ours, {command} --theirs, or one by one: "
             f"{command} --settle {found[0].name}=ours",

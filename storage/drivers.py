@@ -21,6 +21,7 @@ from storage.errors import InputError, LabeltrailError
 from storage.git import LABELS, SERIES, find_root, parse_pointer
 from storage.label_config import LabelConfig
 from storage.merge import Merge, Settlement, three_way, whole
+from storage.printable import printable, say
 from storage.process import ProgramError
 from storage.record_merge import item_name, items
 from storage.repository import Repository
@@ -57,7 +58,7 @@ def main(words: list[str]) -> int:
     base, ours, theirs = map(Path, words[1:4])
     merged = merge_files(repository, base, ours, theirs, words[4])
     for line in merged.open or [merged.note]:
-        print(f"{words[4]}: {line}", file=sys.stderr)
+        say(f"{words[4]}: {line}", sys.stderr)
     if merged.open:
         print("  next: git merge --abort; then git -c labeltrail.settle=ours merge NAME", file=sys.stderr)
         print("        (or theirs, or one by one as in 1-9f3c1a/x1=ours)", file=sys.stderr)
@@ -92,7 +93,7 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
     elif repository.size(md5) is None:
         yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
     elif path == SERIES:
-        yield from (f"{name}  {each}\n" for name, each in sorted(repository.folder(md5).items()))
+        yield from (f"{printable(name)}  {each}\n" for name, each in sorted(repository.folder(md5).items()))
     else:
         yield from _label_lines(repository, md5)
 
@@ -123,9 +124,9 @@ def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[
     empty = history.empty_text(record, config)
     facts += [empty] if empty else []
     if facts:
-        yield f"{who}  * {', '.join(facts)}\n"
+        yield f"{printable(who)}  * {', '.join(facts)}\n"
     for key, item in items(record["result"]).items():
-        yield f"{who}/{item_name(key)}  {history.item_text(item)}\n"
+        yield printable(f"{who}/{item_name(key)}  {history.item_text(item)}") + "\n"
 
 
 # -- merge ----------------------------------------------------------------------------------------
@@ -210,16 +211,18 @@ def _merge_lines(
     kind: str, texts: Texts, key: Callable[[str], str], settled: Settlement, header: str = ""
 ) -> Merged:
     """Merge a file that has a line for each series, below a header or none."""
-    base, ours, theirs = (
-        {key(line): line for line in text.removeprefix(header).splitlines(keepends=True) if line.strip()}
-        for text in texts
-    )
+    base, ours, theirs = ({key(line): line for line in _lines(text.removeprefix(header))} for text in texts)
     found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, kind))
     marked = {c.series: _marked(c.ours or "", c.theirs or "") for c in found.conflicts}
     lines = {**found.merged, **marked}
     text = header + "".join(lines[name] for name in sorted(lines))
     note = f"{history.plural(len(found.incoming), 'line')} came in"
     return Merged(text, [conflicts.line(c, "") for c in found.conflicts], note)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends, by line feeds alone: JSON may hold what `str.splitlines` takes for an end (U+2028)."""
+    return [f"{line}\n" for line in text.split("\n") if line.strip()]
 
 
 def _hashes(texts: Texts) -> Texts:

@@ -7,14 +7,21 @@ raised is a bug and keeps its traceback. The exit codes are listed in docs/cli.m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+from storage.printable import block
+
+Text = str | Iterable[str]
 
 
 class LabeltrailError(Exception):
     """Something the user can mend.
 
+    Each part is one line, or a list of lines. Whatever is quoted in them is made printable here.
+
     Args:
-        what: one sentence: what could not be done, and on which thing.
+        what: one sentence: what could not be done, and on which thing; in a list, items follow it.
         where: file and row, object key, task or annotation id.
         why: the cause as far as it is known.
         cure: the next command, or the change to make.
@@ -22,9 +29,10 @@ class LabeltrailError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, where: str = "", why: str = "", cure: str = "") -> None:
-        super().__init__(what)
-        self.what, self.where, self.why, self.cure = what, where, why, cure
+    def __init__(self, what: Text, *, where: Text = "", why: Text = "", cure: Text = "") -> None:
+        self.what = block(what, "  - ")
+        self.where, self.why, self.cure = (block(part, "    ") for part in (where, why, cure))
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         parts = [self.what]

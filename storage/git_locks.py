@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from storage import process
-from storage.progress import console
+from storage.progress import note
 
 PATIENCE = 2.0  # seconds that another git has to end
 NAMED = re.compile(r"'([^'\n]+\.lock)'")
@@ -40,7 +40,7 @@ def free(locks: Iterable[Path], root: Path) -> bool:
             if process.works_in("git", root):
                 return False
             path.unlink(missing_ok=True)
-            console.print(f"removed {path.name}, which a git that was killed has left in {path.parent}")
+            note(f"removed {path.name}, which a git that was killed has left in {path.parent}")
     return True
 
 

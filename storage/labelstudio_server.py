@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 from storage import process, settings, uv
-from storage.servers import Launch, say
+from storage.progress import note
+from storage.servers import Launch
 from storage.settings import HOST, LABEL_STUDIO, Settings
 
 VERSION = "1.23.2"
@@ -50,7 +51,7 @@ def prepare(cache: Path) -> Path:
         return program
     cache.mkdir(parents=True, exist_ok=True)
     waiting = "Label Studio: another labeltrail installs it; waiting"
-    with process.lock(cache / "label-studio.lock", lambda: say(waiting)):
+    with process.lock(cache / "label-studio.lock", lambda: note(waiting)):
         if not _is_whole(cache):
             _install(cache, program)
     return program
@@ -73,11 +74,11 @@ def _install(cache: Path, program: Path) -> None:
     folder = _folder(cache)
     for left in (folder, *cache.glob(DRAFT + "*")):
         if left.exists():
-            say(f"Label Studio: removing a half-finished or outdated installation, {left}")
+            note(f"Label Studio: removing a half-finished or outdated installation, {left}")
             shutil.rmtree(left)
-    say(f"Label Studio: installing {VERSION} into an environment of its own")
+    note(f"Label Studio: installing {VERSION} into an environment of its own")
     uv.make_environment(cache, folder, "--no-deps", "--requirements", str(LOCK))
-    say("Label Studio: making its empty database; once a machine, half a minute")
+    note("Label Studio: making its empty database; once a machine, half a minute")
     with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as draft:
         # `version` migrates, prints and ends; with no user named it makes none.
         env = settings.server_environment(LABEL_STUDIO_BASE_DATA_DIR=draft, **QUIET)
@@ -85,7 +86,7 @@ def _install(cache: Path, program: Path) -> None:
         # The database alone is kept: the folder's .env holds a key that must differ between projects.
         (Path(draft) / DATABASE).replace(folder / DATABASE)
     (folder / COMPLETE).write_text(_lock_hash(), encoding="utf-8")
-    say("Label Studio: installed")
+    note("Label Studio: installed")
 
 
 def variables(root: Path, values: Settings) -> dict[str, str]:

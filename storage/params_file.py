@@ -32,7 +32,7 @@ def load(path: Path, model: type[Model]) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         lines = [_in_words(problem, model) for problem in error.errors()]
-        what = f"{len(lines)} problem(s) in the params:" + "".join(f"\n  - {line}" for line in lines)
+        what = [f"{len(lines)} problem(s) in the params:", *lines]
         raise InputError(
             what, where=str(path), cure=f"mend them in {path}, then run the command again"
         ) from error

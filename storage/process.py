@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from storage.errors import LabeltrailError, ServiceError, SetupError
+from storage.errors import LabeltrailError, ServiceError, SetupError, Text
 
 TAIL = 12  # lines of output that are quoted in an error
 Argument = str | os.PathLike[str]
@@ -36,7 +36,7 @@ class ProgramError(LabeltrailError):
     exit_code = 8
 
     def __init__(
-        self, what: str, *, returncode: int | None, stderr: str, why: str, cure: str = "", stdout: str = ""
+        self, what: Text, *, returncode: int | None, stderr: str, why: Text, cure: Text = "", stdout: str = ""
     ) -> None:
         super().__init__(what, why=why, cure=cure)
         self.returncode, self.stderr, self.stdout = returncode, stderr, stdout
@@ -94,13 +94,13 @@ def output(
         raise SetupError(f"{words[0]} cannot be run", why=why, cure=cure) from error
     except subprocess.TimeoutExpired as error:
         stderr = (error.stderr or b"").decode("utf-8", "replace")
-        why = f"it did not end within {timeout:g} s"
-        raise ProgramError(f"`{line}` was cut off", returncode=None, stderr=stderr, why=why) from error
+        late = f"it did not end within {timeout:g} s"
+        raise ProgramError(f"`{line}` was cut off", returncode=None, stderr=stderr, why=late) from error
     if done.returncode:
         stderr, stdout = (text.decode("utf-8", "replace") for text in (done.stderr, done.stdout))
-        why = tail(stderr) or tail(stdout) or f"exit status {done.returncode}"
+        last = tail(stderr) or tail(stdout) or f"exit status {done.returncode}"
         raise ProgramError(
-            f"`{line}` failed", returncode=done.returncode, stderr=stderr, stdout=stdout, why=why
+            f"`{line}` failed", returncode=done.returncode, stderr=stderr, stdout=stdout, why=last
         )
     return done.stdout
 
@@ -118,9 +118,9 @@ def attach(args: Sequence[Argument], *, cwd: Path, env: Mapping[str, str]) -> No
         raise ProgramError(f"`{' '.join(words)}` failed", returncode=done.returncode, stderr="", why=why)
 
 
-def tail(text: str, lines: int = TAIL) -> str:
-    """The last lines of a program's output, indented to stand in an error."""
-    return "\n    ".join(text.strip().splitlines()[-lines:])
+def tail(text: str, lines: int = TAIL) -> list[str]:
+    """The last lines of a program's output, to stand in an error."""
+    return text.strip().splitlines()[-lines:]
 
 
 def spawn(args: Sequence[Argument], *, env: Mapping[str, str], cwd: Path, log: Path) -> Process:

@@ -9,20 +9,24 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from storage.printable import printable
+
 T = TypeVar("T")
 console = Console(stderr=True, highlight=False)
 COLOURS = {"+": "green", "-": "red", "~": "yellow", "*": "cyan"}
 
 
-def tinted(lines: list[str]) -> list[str]:
-    """Lines in the colour of the sign that they begin with; as they are where standard output is no terminal."""
+def print_tinted(lines: Iterable[str]) -> None:
+    """Print lines in the colour of the sign that they begin with; plain where standard output is no terminal."""
     out = Console(highlight=False)
-    if not out.is_terminal:
-        return lines
-    with out.capture() as captured:
-        for line in lines:
-            out.print(line, style=COLOURS.get(line.lstrip()[:1], ""), markup=False, soft_wrap=True)
-    return captured.get().splitlines()
+    for line in map(printable, lines):
+        style = COLOURS.get(line.lstrip()[:1], "") if out.is_terminal else ""
+        out.print(line, style=style, markup=False, emoji=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """A line about what goes on, on standard error."""
+    console.print(printable(text), markup=False, emoji=False, soft_wrap=True)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

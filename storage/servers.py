@@ -22,7 +22,7 @@ from storage import process
 from storage.errors import ServiceError
 from storage.files import write_bytes
 from storage.process import Process
-from storage.progress import console
+from storage.progress import note
 from storage.settings import HOST, Service, own_url, server_environment
 
 State = Literal["running", "not answering", "died", "stopped"]
@@ -92,7 +92,7 @@ def start(root: Path, launch: Launch) -> ServerStatus:
     if log.exists():
         log.replace(log.with_suffix(".before.log"))
     launch.data.mkdir(parents=True, exist_ok=True)
-    say(f"{title}: starting on {launch.url}")
+    note(f"{title}: starting on {launch.url}")
     began = time.monotonic()
     env = server_environment(**launch.variables)
     started = process.spawn(launch.args, env=env, cwd=launch.data, log=log)
@@ -103,7 +103,7 @@ def start(root: Path, launch: Launch) -> ServerStatus:
         process.stop(started)
         forget(root, name)
         raise
-    say(f"{title}: answers on {launch.url} after {time.monotonic() - began:.1f} s")
+    note(f"{title}: answers on {launch.url} after {time.monotonic() - began:.1f} s")
     return ServerStatus(name, launch.url, "running", started.pid, log=str(log))
 
 
@@ -126,7 +126,7 @@ def _await(launch: Launch, started: Process, log: Path) -> None:
             raise ServiceError(what, where=launch.url, why=log_tail(log), cure=cure)
         if waited - said > SAY_EVERY:
             said = waited
-            say(f"{title}: still starting, {waited:.0f} s")
+            note(f"{title}: still starting, {waited:.0f} s")
         time.sleep(0.1)
 
 
@@ -172,7 +172,7 @@ def recorded(root: Path, name: str) -> Record | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        say(f"{record_path(root, name)} is damaged and taken for no record")
+        note(f"{record_path(root, name)} is damaged and taken for no record")
         return None
 
 
@@ -210,10 +210,10 @@ def log_path(root: Path, name: str) -> Path:
     return root / ".labeltrail/logs" / f"{name}.log"
 
 
-def log_tail(log: Path) -> str:
+def log_tail(log: Path) -> list[str]:
     """The last lines of a log, to be quoted in an error."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return process.tail(text) or "it wrote nothing"
+    return process.tail(text) or ["it wrote nothing"]
 
 
 def answer(url: str) -> int | None:
@@ -250,8 +250,3 @@ def free_port() -> int:
     while not is_free(port := secrets.choice(PORTS)):
         pass
     return port
-
-
-def say(text: str) -> None:
-    """A line about what goes on, on standard error."""
-    console.print(text, markup=False, soft_wrap=True)

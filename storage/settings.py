@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from storage.errors import InputError
 from storage.files import write_bytes
-from storage.progress import console
+from storage.progress import note
 
 ENV_FILE = ".env"
 ENV_HEADER = "# Addresses and credentials of this clone, kept by `labeltrail up`. Never commit this file."
@@ -252,7 +252,7 @@ def read_env_file(root: Path) -> dict[str, str]:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         path.chmod(0o600)
-        console.print(f"{path} could be read by others (mode {mode:o}); its mode is 600 now", markup=False)
+        note(f"{path} could be read by others (mode {mode:o}); its mode is 600 now")
     return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
 
 

@@ -45,11 +45,11 @@ def refuse_rows(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> In
         wrong: rows by kind of fault, each as the line and its columns.
     """
     lines = {line for found in wrong.values() for line, _ in found}
-    what = f"{len(lines)} of the {rows} rows of {where} cannot be taken:"
+    what = [f"{len(lines)} of the {rows} rows of {where} cannot be taken:"]
     for kind, found in wrong.items():
         shown = "; ".join(f"line {line} ({named(columns)})" for line, columns in found[:SHOWN])
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        what += f"\n  - {len(found)} with {KINDS[kind][0]}: {shown}{more}"
+        what.append(f"{len(found)} with {KINDS[kind][0]}: {shown}{more}")
     cure = "; ".join(KINDS[kind][1] for kind in wrong)
     return InputError(what, where=f"{where}:{min(lines)}", why="nothing was written", cure=cure)
 

@@ -117,7 +117,7 @@ def test_what_is_wrong_is_named_with_its_cure(
     assert words in found[name].detail
     assert found[name].cure.startswith(cure)
     secrets = (well.project.settings.secret_access_key, well.project.settings.label_studio_api_key)
-    text = "\n".join(check.line() for check in found.values())
+    text = "\n".join(line for check in found.values() for line in check.lines())
     assert not [s for s in secrets if s.get_secret_value() in text]
 
 

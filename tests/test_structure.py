@@ -23,7 +23,7 @@ TOP = {
 }  # fmt: skip
 PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
 LONG = {"LICENSE", "uv.lock", "dvc.lock", "dvc.yaml", "docs/cli.md"}  # generated, or not ours to shorten
-LINES = 300
+LINES = 400
 NOT_STAGES = {"__init__", "gate", "origin", "page", "params", "run"}
 
 TRACKED = process.run(

@@ -99,8 +99,8 @@ def drop(
     project = project_here()
     found = loss(project, name)
     if not yes:
-        where, cure = "\n    ".join(found.lines()), f"labeltrail drop {name} --yes"
-        raise ConflictError(f"branch {name!r} is still there: this would go", where=where, cure=cure)
+        cure = f"labeltrail drop {name} --yes"
+        raise ConflictError(f"branch {name!r} is still there: this would go", where=found.lines(), cure=cure)
     give_up(project, found)
     say(as_json, found.to_json(), [*found.lines(), "dropped"])
     next_step(as_json, "labeltrail branches")

@@ -58,10 +58,9 @@ def show(
     Example: labeltrail show HEAD~1
     """
     from pipelines.show import show as read
-    from storage.progress import tinted
 
     found = read(repository_here(), revision)
-    say(as_json, found.to_json(), tinted(found.lines()))
+    say(as_json, found.to_json(), found.lines(), tinted=True)
     next_step(as_json, f"labeltrail diff {found.commit.commit[:12]} compares it with the work tree")
 
 
@@ -80,10 +79,9 @@ def diff(
     Example: labeltrail diff main walks --label knock
     """
     from pipelines.diff import diff as compare
-    from storage.progress import tinted
 
     found = compare(repository_here(), before, after, wanted(series, label, annotator))
-    say(as_json, found.to_json(), tinted(found.lines(stat)))
+    say(as_json, found.to_json(), found.lines(stat), tinted=True)
     commits = (found.before.commit[:12], found.after.commit[:12])
     next_step(as_json, f"labeltrail log {'..'.join(commits)}" if commits[1] else "labeltrail sync")
 

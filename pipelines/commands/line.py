@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from storage import printable
 
 if TYPE_CHECKING:
     from storage.project import Project
@@ -43,15 +44,20 @@ def repository_here() -> Repository:
     return Repository(find_root(Path.cwd()))
 
 
-def say(as_json: bool, value: dict[str, Any], lines: list[str]) -> None:
-    """Answer: `value` with its version for programs, `lines` for people."""
+def say(as_json: bool, value: dict[str, Any], lines: list[str], *, tinted: bool = False) -> None:
+    """Answer: `value` with its version for programs, `lines` for people, in colours by their sign if `tinted`."""
     if as_json:
-        print(json.dumps({"version": 1} | value, indent=1, sort_keys=True, ensure_ascii=False))
+        print(printable.dump_json({"version": 1} | value))
+    elif tinted:
+        from storage.progress import print_tinted
+
+        print_tinted(lines)
     else:
-        print("\n".join(lines))
+        for line in lines:
+            printable.say(line)
 
 
 def next_step(as_json: bool, command: str) -> None:
     """The last line for people: what to type next."""
     if not as_json:
-        print(f"next: {command}")
+        printable.say(f"next: {command}")

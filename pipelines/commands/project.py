@@ -70,7 +70,7 @@ def doctor(as_json: Json = False) -> None:
     from storage.errors import CheckError
 
     results = checks.examine(project_here())
-    say(as_json, {"checks": [r.to_json() for r in results]}, [r.line() for r in results])
+    say(as_json, {"checks": [r.to_json() for r in results]}, [line for r in results for line in r.lines()])
     failed = [r for r in results if not r.passed]
     if failed:
         what = f"{len(failed)} of {len(results)} checks failed"
@@ -96,9 +96,10 @@ def import_(
     from pipelines.import_ import import_recordings
 
     done = import_recordings(project_here(), path, labels, label_config)
-    text = [
-        f"{'left out' if f.fatal else 'note'}: {f.where}: {f.what}\n  next: {f.cure}" for f in done.findings
-    ]
+    text = []
+    for found in done.findings:
+        kind = "left out" if found.fatal else "note"
+        text += [f"{kind}: {found.where}: {found.what}", f"  next: {found.cure}"]
     text.append(
         f"recordings: {done.added} added, {done.changed} changed, {done.unchanged} unchanged, "
         f"{done.refused} refused; annotations: {done.annotations} added, {done.known} already there"

@@ -17,6 +17,7 @@ from stages.timeseries import calibration, choice_metrics
 from stages.timeseries.choice_metrics import Answers, Scores
 from storage import checkpoint, dataset, provenance, reports
 from storage.files import write_json
+from storage.printable import say
 
 SETS = ("validation", "test")
 
@@ -40,9 +41,9 @@ def main() -> None:
     results = {name: judge(model, found, index) for name, found in asked.items() if found.keys}
     write(results)
     for name, result in results.items():
-        print(f"{name}: {in_words(result)}")
+        say(f"{name}: {in_words(result)}")
     for line in warnings(asked, known):
-        print(line)
+        say(line)
 
 
 def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:

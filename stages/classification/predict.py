@@ -19,6 +19,7 @@ from stages.model.misfit import refuse
 from stages.timeseries.choice_metrics import confidence
 from storage import arrays, checkpoint, label_config, predictions, provenance, sets
 from storage.predictions import PredictedChoice, Prediction
+from storage.printable import say
 from storage.progress import track
 
 
@@ -34,9 +35,9 @@ def main() -> None:
     keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
     asked = ask(model, ((key, arrays.values(key)) for key in track(keys, "predicting")))
     count = predictions.write(predictions_of(model, name, asked))
-    print(f"{count} series predicted by model {name[:8]}")
+    say(f"{count} series predicted by model {name[:8]}")
     for key, why in asked.unfit.items():
-        print(f"warning: {key} is not predicted: {why}")
+        say(f"warning: {key} is not predicted: {why}")
 
 
 def predictions_of(model: Classifier, name: str, asked: Asked) -> Iterator[Prediction]:

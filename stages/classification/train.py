@@ -20,6 +20,7 @@ from stages.model.judging import Labeled
 from stages.origin import of_candidate
 from storage import checkpoint, dataset, label_config
 from storage.errors import InputError
+from storage.printable import say
 from storage.progress import bar
 
 CURVES = Path("reports/train")
@@ -43,9 +44,9 @@ def main() -> None:
     taught = teach(train, validation, question, plan, begun)
     model = taught.model.to_checkpoint(tell(taught, settings.train.start))
     checkpoint.write(model, of_candidate(model, index, settings))
-    print(in_words(taught))
+    say(in_words(taught))
     if not validation:
-        print("warning: no validation set: nothing says how well it does on series it does not know")
+        say("warning: no validation set: nothing says how well it does on series it does not know")
 
 
 def refuse_one_class(index: dataset.Index, train: Labeled) -> None:

@@ -17,6 +17,7 @@ from storage import arrays, dataset, label_config, sets, snapshot
 from storage.dataset import LABELS, LEARNT
 from storage.files import fresh_folder
 from storage.label_config import LabelConfig
+from storage.printable import say
 
 
 def main() -> None:
@@ -43,11 +44,9 @@ def main() -> None:
     with fresh_folder(dataset.PATH) as folder:
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
-    print(
-        f"{sum(bool(s.annotations) for s in said.values())} labeled series ({counts}) of {length} timepoints"
-    )
+    say(f"{sum(bool(s.annotations) for s in said.values())} labeled series ({counts}) of {length} timepoints")
     for line in (*left_out, *warnings):
-        print(line)
+        say(line)
 
 
 def usual_length(rows: Mapping[str, int]) -> int:

@@ -23,7 +23,7 @@ from torch import distributed, multiprocessing
 from stages.model.parallel import Team
 from storage import settings
 from storage.errors import InputError, LabeltrailError, SetupError
-from storage.progress import console
+from storage.progress import note
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -73,7 +73,7 @@ def together(job: Job[E, R], tell: Tell[E], device: str, most: int) -> R:
     asked = settings.workers()
     world = min(asked.count, max(most, 1))
     if world < asked.count:
-        console.print(f"{asked.count} workers, but the smallest batch has {world} series: {world} are used")
+        note(f"{asked.count} workers, but the smallest batch has {world} series: {world} are used")
     if world == 1:
         return job(Team(), tell)
     if asked.ray_address:

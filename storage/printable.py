@@ -1,0 +1,60 @@
+"""Text that somebody else wrote, on its way to a terminal, a log or a commit message.
+
+A label, a series key, a person's name or a server's answer may hold characters that move the cursor, change colours,
+forge a line or reverse the order of letters. They are spelled out (`\\x1b`, `\\n`, `\\u202e`) in one place, here:
+every error, every line of a command and of JSON passes through it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+LONGEST = 200  # characters of a name that are shown
+
+# Control characters (C0, DEL, C1), line and paragraph separators, marks that change the direction of text, characters
+# that nobody sees, and halves of surrogate pairs. Joiners (U+200C, U+200D) stay: Persian and emoji need them.
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def printable(text: str) -> str:
+    """The text on one line, with every character that a terminal acts on spelled out."""
+    return UNSAFE.sub(_spelled, text)
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """The same for a name of any length: what is longer than `most` characters ends in how long it is."""
+    if len(text) <= most:
+        return printable(text)
+    return f"{printable(text[:most])}... ({len(text):,} characters)"
+
+
+def block(text: str | Iterable[str], indent: str) -> str:
+    """One text on one line, or several below each other, each behind `indent`."""
+    return printable(text) if isinstance(text, str) else f"\n{indent}".join(map(printable, text))
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print one line on standard output, or to `file`."""
+    print(printable(text), file=file or sys.stdout)
+
+
+def dump_json(value: Any) -> str:
+    """JSON for programs that a person may look at: readable letters, and nothing that a terminal acts on."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    # Inside of strings JSON has no raw control character, so a line end here is one between two values.
+    return "\n".join(UNSAFE.sub(_json_escape, line) for line in text.split("\n"))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]

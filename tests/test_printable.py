@@ -1,0 +1,52 @@
+"""What a terminal acts on is spelled out: in lines, in errors, in JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from storage import printable
+from storage.errors import InputError
+from storage.process import ProgramError
+
+HOSTILE = "walk\x1b[2J\n\u202ekcab\x85\x9b31m\x00\ud83d\u2028\ufeff"
+
+
+def test_a_line_stays_one_line_and_moves_nothing() -> None:
+    assert printable.printable(HOSTILE) == (r"walk\x1b[2J\n\u202ekcab\x85\x9b31m\x00\ud83d\u2028\ufeff")
+
+
+@pytest.mark.parametrize("text", ["ünï čödé", "走る", "🏃\u200d♀️", "می\u200cروم", "a b\u3000c"])
+def test_letters_of_every_script_stay(text: str) -> None:
+    assert printable.printable(text) == text
+
+
+def test_a_long_name_is_shortened_and_says_how_long_it_is() -> None:
+    assert printable.shortened("x" * 200_000, 5) == "xxxxx... (200,000 characters)"
+    assert printable.shortened("a\nb") == r"a\nb"
+
+
+def test_an_error_cannot_be_forged_by_what_it_quotes() -> None:
+    error = InputError(f"no label {HOSTILE!r}", where="a\n  next: rm", why=["one\r", "two"], cure="try\x1b")
+    assert str(error).splitlines() == [
+        f"no label {HOSTILE!r}".replace("\n", ""),
+        r"  where: a\n  next: rm",
+        r"  why: one\r",
+        "    two",
+        r"  next: try\x1b",
+    ]
+    assert error.to_json()["where"] == r"a\n  next: rm"
+
+
+def test_output_of_a_program_keeps_its_lines_and_loses_its_escapes() -> None:
+    error = ProgramError("`git` failed", returncode=1, stderr="", why=["\x1b[31mfatal", "hint"])
+    assert str(error) == "`git` failed\n  why: \\x1b[31mfatal\n    hint"
+
+
+def test_json_means_what_it_meant_and_has_no_raw_control_character() -> None:
+    value = {"label": HOSTILE, "nested": [{"tag\U000e0041": "🏃"}]}
+    text = printable.dump_json(value)
+    assert json.loads(text) == value
+    assert printable.UNSAFE.search(text.replace("\n", "")) is None
+    assert "🏃" in text

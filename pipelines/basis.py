@@ -86,7 +86,7 @@ def taken(project: Project, ours: str, merged: Labels) -> str:
 def given(project: Project, base: str, outgoing: list[Change[Record]]) -> str:
     """Hash of the snapshot that bucket and Label Studio hold once they have taken these changes over."""
     repository = project.repository
-    folder = repository.folder(base)
+    folder = repository.folder(base, LABELS)
     shards: dict[str, bytes] = {}
     for change in outgoing:
         name = snapshot.shard_name((change.after or change.before or {})["series"])

@@ -10,7 +10,7 @@ from storage import branches
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import NotFoundError
-from storage.git import prefix_of
+from storage.git import LABELS, prefix_of
 from storage.project import Project
 from storage.remote import Remote
 
@@ -88,7 +88,9 @@ def _count(project: Project, labels: str) -> int | None:
     """Records of a snapshot: a line each."""
     repository = project.repository
     try:
-        return sum(repository.read([md5])[md5].count(b"\n") for md5 in repository.folder(labels).values())
+        return sum(
+            repository.read([md5])[md5].count(b"\n") for md5 in repository.folder(labels, LABELS).values()
+        )
     except NotFoundError:
         return None
 

@@ -165,7 +165,7 @@ def _dvc(project: Project) -> str:
     repository = project.repository
     count = 0
     for path in (LABELS, SERIES):
-        folder = repository.folder(repository.pointer(path))
+        folder = repository.folder(repository.pointer(path), path)
         count += len(folder)
         repository.read(folder.values())
     return f"{count} files of labels and recordings are in the cache or the remote"

@@ -113,7 +113,7 @@ def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]
         return ()
     others = (f"--exclude={name}", "--branches", "--tags", "--remotes")
     words = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
-    return tuple(project.repository.git(*words).splitlines())
+    return tuple(project.repository.lines(*words))
 
 
 def _unsynced(project: Project, name: str, state: State | None) -> int | None:

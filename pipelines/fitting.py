@@ -47,7 +47,7 @@ def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None
 
 
 def _lost_recordings(project: Project, coming: Sequence[Record]) -> None:
-    here = recordings.by_series(project.repository.folder(project.repository.pointer(SERIES)))
+    here = recordings.by_series(project.repository.folder(project.repository.pointer(SERIES), SERIES))
     homeless = sorted({record["series"] for record in coming} - here.keys())
     if homeless:
         raise InputError(

@@ -105,7 +105,7 @@ def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tup
     ]
     found = labels.changes(repository, head[0], hashes[0])
     changes = history.count(found, config=labels.asked(repository))
-    before, after = (recordings.by_series(repository.folder(md5)) for md5 in (head[1], hashes[1]))
+    before, after = (recordings.by_series(repository.folder(md5, SERIES)) for md5 in (head[1], hashes[1]))
     text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)
     made = repository.commit(changed, text)
     return made, text.splitlines()[0] if made else ""

@@ -1,7 +1,7 @@
 """`labeltrail log`: who changed what in which series, newest first.
 
-The counts are those of the commit's message, so that a long history costs two gits and no snapshot. A filter looks
-into the snapshots, where it reads the shards that differ and no others.
+The counts are taken from the label snapshots, of which only the shards that differ are read: a message may have been
+rebased, edited or forged, the data cannot.
 """
 
 from __future__ import annotations
@@ -110,9 +110,6 @@ def _entry(
     wanted: Wanted,
     config: LabelConfig | None,
 ) -> Entry | None:
-    told = history.parse_message(commit.body) if wanted.everything else None
-    if told:
-        return Entry(commit, tags, told)
     try:
         changes = wanted.changes(labels.changes(repository, commit.before, commit.labels))
         counts = history.count(changes, wanted.label, config)

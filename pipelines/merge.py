@@ -21,6 +21,7 @@ from storage.errors import ConflictError
 from storage.git import LABELS, SERIES, parse_pointer
 from storage.history import plural
 from storage.merge import OPEN, OURS, Settlement
+from storage.printable import shortened
 from storage.project import Project
 from storage.repository import Repository
 
@@ -127,7 +128,8 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
     found = labels.changes(repository, before, after)
     counts = history.count(found, config=labels.asked(repository, ours))
     subject, _, trailers = history.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
-    subject = f"Merge {name}: {subject}" if counts.annotations else f"Merge {name}"
+    what = f"Merge {shortened(name)}"
+    subject = f"{what}: {subject}" if counts.annotations else what
     made = merging.with_files(repository, tree, files)
     return merging.commit(repository, made, (ours, theirs), f"{subject}\n\n{trailers}".strip()), subject
 

@@ -14,6 +14,7 @@ from storage.dvc_lock import PATH as LOCK
 from storage.files import md5, md5_bytes, write_bytes
 from storage.git import LABELS
 from storage.lineage import LabelBest, model_in
+from storage.printable import shortened
 from storage.project import Project
 
 VERDICT = "reports/promote.json"
@@ -43,7 +44,7 @@ def _verdict(project: Project) -> str:
     if lock.outputs().get(VERDICT) != md5(path) or lock.inputs("promote") == before.inputs("promote"):
         return "stages ran, the best model is as it was"
     verdict = json.loads(path.read_text(encoding="utf-8"))
-    return f"{verdict['verdict']}: {verdict['reason']}"
+    return shortened(f"{verdict['verdict']}: {verdict['reason']}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
 def write_lock(project: Project, plan: BestPlan) -> None:
     """Put the `dvc.lock` of the plan's best into the work tree."""
     if plan.best:
-        write_bytes(project.root / LOCK, plan.best.lock.text.encode())
+        write_bytes(project.root / LOCK, plan.best.lock.text.encode(), durable=True)
 
 
 def bring_back(project: Project, plan: BestPlan) -> str:

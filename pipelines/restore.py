@@ -31,6 +31,7 @@ from storage.files import write_bytes
 from storage.git import LABELS, SERIES, prefix_of
 from storage.history import plural
 from storage.merge import OPEN, Settlement
+from storage.printable import shortened
 from storage.project import Project
 from storage.provenance import BEST
 from storage.remote import Remote
@@ -167,7 +168,7 @@ def _begin(project: Project, branch: str) -> None:
     if state is not None and state.project:
         config = str(remote.project(state)["label_config"])
         label_config.parse(config, "the project's settings in Label Studio")
-        write_bytes(project.root / label_config.PATH, config.encode())
+        write_bytes(project.root / label_config.PATH, config.encode(), durable=True)
         sync(Project(project.root))
 
 
@@ -229,7 +230,7 @@ def _go_back(project: Project, commit: str) -> None:
     repository.checkout(LABELS, SERIES, force=True)
     worktree.remember(project)
     subject = repository.git("show", "--no-patch", "--format=%s", commit).strip()
-    repository.commit(there, f"labels: back to {commit[:12]} ({subject})")
+    repository.commit(there, f"labels: back to {commit[:12]} ({shortened(subject)})")
 
 
 # -- predictions ----------------------------------------------------------------------------------

@@ -209,10 +209,10 @@ def _commit(project: Project, plan: RollbackPlan) -> tuple[str, str]:
     """Write pointer, sets and `dvc.lock`, and commit them; "" and "" where all of them are so already."""
     repository = project.repository
     if plan.pointer:
-        write_bytes(project.root / f"{LABELS}.dvc", plan.pointer)
+        write_bytes(project.root / f"{LABELS}.dvc", plan.pointer, durable=True)
     else:
         repository.point(LABELS, plan.labels)
-    write_bytes(project.root / sets.PATH, plan.sets)
+    write_bytes(project.root / sets.PATH, plan.sets, durable=True)
     write_lock(project, plan.best)
     changed = repository.changed(PATHS)
     if not changed:

@@ -11,8 +11,6 @@ from storage.merge import Change
 from storage.process import ProgramError
 from storage.repository import Repository
 
-SEPARATOR = "\x1f"
-
 
 @dataclass(frozen=True)
 class Tag:
@@ -53,8 +51,9 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
         what = f"{revision} has no labels: there is nothing to name"
         raise InputError(what, where=commit, cure="labeltrail log shows the label commits")
     try:
+        message = _message(repository, md5, commit)
         repository.git(
-            "tag", "--annotate", "--message", _message(repository, md5, commit), "--", name, commit
+            "tag", "--annotate", "--cleanup=whitespace", "--file=-", "--", name, commit, stdin=message
         )
     except ProgramError as error:
         cure = f"another name, or: git tag --delete {name}, then the command again"
@@ -65,8 +64,9 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
 def tags(repository: Repository) -> list[Tag]:
     """The tags on commits that have labels, by name."""
     named = sorted((name, commit) for commit, names in repository.tags().items() for name in names)
-    form = f"--format=%(refname:short){SEPARATOR}%(objecttype){SEPARATOR}%(contents:subject)"
-    rows = (line.split(SEPARATOR) for line in repository.git("for-each-ref", form, "refs/tags").splitlines())
+    # A tag's name and kind hold no blank, and its subject ends at the first line feed.
+    form = "--format=%(refname:short) %(objecttype) %(contents:subject)"
+    rows = (line.split(" ", 2) for line in repository.lines("for-each-ref", form, "refs/tags"))
     told = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
     found = []
     for name, commit in named:
@@ -84,6 +84,6 @@ def _message(repository: Repository, md5: str, commit: str) -> str:
     subject = (
         f"labels: {counts.regions['+']} in {annotations} of {history.plural(len(counts.series), 'series')}"
     )
-    trailers = [f"Label: {name} {found['+']}" for name, found in sorted(counts.labels.items())]
-    trailers += [f"Annotator: {name} {found['+']}" for name, found in sorted(counts.annotators.items())]
+    trailers = history.trailers("Label", counts.labels, signs=False)
+    trailers += history.trailers("Annotator", counts.annotators, signs=False)
     return "\n".join([subject, "", *trailers])

@@ -152,7 +152,7 @@ def _annotation(project: Project, thing: str) -> Trace | None:
 
 
 def _series(project: Project, thing: str) -> Trace | None:
-    recordings = project.repository.folder(project.repository.pointer(SERIES))
+    recordings = project.repository.folder(project.repository.pointer(SERIES), SERIES)
     if f"{thing}.csv" not in recordings:
         return None
     row = sets.read(project.root / sets.PATH).get(thing)

@@ -9,7 +9,7 @@ from storage import label_config, process
 from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
 from storage.filling import Content, Filled, fill
-from storage.git import Git, prefix_of
+from storage.git import SERIES, Git, prefix_of
 from storage.labels import records
 from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
@@ -26,13 +26,13 @@ SHARED = ("series", "dvc")
 
 def names(git: Git) -> dict[str, str]:
     """The commit of every local branch."""
-    listing = git.git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
-    return {name: commit for commit, _, name in (line.partition(" ") for line in listing.splitlines())}
+    listing = git.lines("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
+    return {name: commit for commit, _, name in (line.partition(" ") for line in listing)}
 
 
 def remotes(git: Git) -> set[str]:
     """Names of the branches that git remotes have, as far as this clone knows."""
-    return set(git.git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes").split())
+    return set(git.lines("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes"))
 
 
 def sharing(git: Git, branch: str) -> list[str]:
@@ -170,7 +170,7 @@ def furnish(
 def _upload(project: Project, remote: Remote, held: Content) -> None:
     """Put back the recordings of the commit that the bucket lacks."""
     there = remote.series()
-    folder = project.repository.folder(held.series)
+    folder = project.repository.folder(held.series, SERIES)
     missing = [name for name in folder if name.removesuffix(".csv") not in there]
     for name in track(missing, "bringing back recordings"):
         data = project.repository.read([folder[name]])[folder[name]]

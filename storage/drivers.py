@@ -93,13 +93,15 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
     elif repository.size(md5) is None:
         yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
     elif path == SERIES:
-        yield from (f"{printable(name)}  {each}\n" for name, each in sorted(repository.folder(md5).items()))
+        yield from (
+            f"{printable(name)}  {each}\n" for name, each in sorted(repository.folder(md5, SERIES).items())
+        )
     else:
         yield from _label_lines(repository, md5)
 
 
 def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
-    shards = repository.folder(md5)
+    shards = repository.folder(md5, LABELS)
     sizes = {name: repository.size(each) for name, each in shards.items()}
     missing = [name for name, size in sizes.items() if size is None]
     if missing:

@@ -67,9 +67,13 @@ class ConflictError(LabeltrailError):
 
 
 class CheckError(LabeltrailError):
-    """A check of `labeltrail doctor` failed."""
+    """A check of `labeltrail doctor` or `labeltrail fsck` failed, or stored bytes are damaged."""
 
     exit_code = 6
+
+
+class DamagedError(CheckError):
+    """Stored bytes are not those that their hash names, or hold what cannot be there."""
 
 
 class NotFoundError(LabeltrailError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,15 +20,44 @@ import yaml
 from storage.errors import InputError
 
 
-def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
-    """Put `data` at `path`; its folders are made. With a `mode`, nobody sees it under another one."""
+def write_bytes(path: Path, data: bytes, mode: int | None = None, *, durable: bool = False) -> None:
+    """Put `data` at `path`; its folders are made.
+
+    Args:
+        path: where.
+        data: all of it.
+        mode: of the file; nobody sees it under another one.
+        durable: it outlives a power failure: what cannot be made again is on the disk before this returns.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     if mode is not None:
         beside.unlink(missing_ok=True)
         beside.touch(mode)
-    beside.write_bytes(data)
+    if durable:
+        write_through(beside, data)
+    else:
+        beside.write_bytes(data)
     beside.replace(path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_through(path: Path, data: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the disk has the names in a folder, after one was put there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -87,7 +87,7 @@ def content(repository: Repository, commit: str) -> Content:
     for some in found.values():
         some.sort(key=lambda record: (record["created_at"], record["id"]))
     known = tasks.parse(repository.show(commit, str(tasks.PATH)) or "", f"{commit[:12]}:{tasks.PATH}")
-    keys = {name.removesuffix(".csv") for name in repository.folder(series)} | found.keys()
+    keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
     return Content(commit, labels, series, config, {key: known.get(key, {}) for key in sorted(keys)}, found)
 
 

@@ -12,8 +12,10 @@ from storage.errors import InputError, NotFoundError
 
 LABELS = "data/labels"
 SERIES = "data/series"
-# Fields end in a unit separator, commits in a record separator: neither stands in names or subjects.
-LOG_FORMAT = "%H%x1f%P%x1f%aI%x1f%an <%ae>%x1f%s%x1f%b%x1e"
+# Whatever this user's git is set to print besides what it is asked for.
+GIT = ("git", "-c", "log.showSignature=false", "-c", "color.ui=false")
+# Fields and commits end in a zero byte, the one character that git allows in no message and no name.
+LOG_FIELDS = ("%H", "%P", "%aI", "%an <%ae>", "%s")
 # Hash in a pointer file, and not the line that says which kind of hash it is.
 POINTER_HASH = re.compile(r"^[- ] md5: *(\S+) *$", re.MULTILINE)
 
@@ -26,7 +28,6 @@ class LabelCommit:
         commit: its id.
         labels, series: DVC's hashes of the two folders; "" where it has none.
         subject: first line of its message.
-        body: the rest of it: the counts by label and annotator.
         time: when it was made, ISO 8601.
         author: `Ann <ann@example.com>`.
         parents: ids of the commits before it; two or more: a merge.
@@ -37,7 +38,6 @@ class LabelCommit:
     labels: str
     series: str
     subject: str
-    body: str = ""
     time: str = ""
     author: str = ""
     parents: tuple[str, ...] = ()
@@ -54,19 +54,32 @@ class Git:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, stdin: str = "") -> str:
         """Run git in the clone; returns what it prints.
+
+        Args:
+            arguments: of the command line.
+            stdin: what it may read: messages, which may be longer than an argument and begin with a dash.
 
         Raises:
             ProgramError: git failed; carries its own words.
         """
         try:
-            return process.run(["git", *arguments], cwd=self.root)
+            data = process.output([*GIT, *arguments], cwd=self.root, stdin=stdin.encode())
+            return data.decode("utf-8", "replace")
         except process.ProgramError as error:
             locks = git_locks.named(error.stderr)
             if not locks or not git_locks.free(locks, self.root):
                 raise
-            return self.git(*arguments)
+            return self.git(*arguments, stdin=stdin)
+
+    def lines(self, *arguments: str) -> list[str]:
+        """Run git; returns its lines, which end in a line feed and in nothing else that Python takes for an end."""
+        return [line for line in self.git(*arguments).split("\n") if line]
+
+    def names(self, *arguments: str) -> list[str]:
+        """Run git with `-z` among the arguments; returns the names that it prints."""
+        return [name for name in self.git(*arguments).split("\0") if name]
 
     def branch(self) -> str:
         """The branch that is checked out.
@@ -110,18 +123,15 @@ class Git:
     def changed(self, paths: Iterable[str]) -> list[str]:
         """Which of these files differ from the commit that is checked out, or are not in it."""
         known = [path for path in paths if (self.root / path).exists()]
-        listing = (
-            self.git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *known) if known else ""
-        )
-        return sorted(entry[3:] for entry in listing.split("\0") if entry)
+        words = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *known)
+        return sorted(entry[3:] for entry in self.names(*words)) if known else []
 
     def missing(self, paths: Iterable[str]) -> list[str]:
         """Which of these files the commit that is checked out has and the work tree lacks."""
         gone = [path for path in paths if not (self.root / path).exists()]
         if not gone:
             return []
-        names = self.git("ls-tree", "--name-only", "-z", "HEAD", "--", *gone).split("\0")
-        return [name for name in names if name]
+        return self.names("ls-tree", "--name-only", "-z", "HEAD", "--", *gone)
 
     def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these files and nothing else that may be staged; returns the commit.
@@ -132,11 +142,10 @@ class Git:
             InputError: git does not know who commits.
         """
         names = list(paths)
-        subject, _, trailers = message.strip().partition("\n\n")
-        paragraphs = ["-m", subject, *(["-m", trailers] if trailers else [])]
         self.git("add", "--", *names)
         try:
-            self.git("commit", "--quiet", "--only", *paragraphs, "--", *names)
+            words = ("--quiet", "--only", "--cleanup=whitespace", "--file=-")
+            self.git("commit", *words, "--", *names, stdin=message)
         except process.ProgramError as error:
             if not self.git("diff", "--cached", "--name-only", "HEAD", "--", *names):
                 return ""
@@ -176,7 +185,7 @@ class Git:
         if not wanted:
             return
         data = process.output(
-            ["git", "cat-file", "--batch"], cwd=self.root, stdin="".join(f"{n}\n" for n in wanted).encode()
+            [*GIT, "cat-file", "--batch"], cwd=self.root, stdin="".join(f"{n}\n" for n in wanted).encode()
         )
         place = 0
         for _ in wanted:
@@ -193,7 +202,7 @@ class Git:
         """Names of the tags on each commit."""
         form = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname:short)"
         found: dict[str, list[str]] = {}
-        for line in self.git("for-each-ref", form, "refs/tags").splitlines():
+        for line in self.lines("for-each-ref", form, "refs/tags"):
             commit, _, name = line.partition(" ")
             found.setdefault(commit, []).append(name)
         return found
@@ -222,18 +231,18 @@ class Git:
         return found if found and found.labels else None
 
     def _commits(self, revision: str, paths: list[str], *options: str) -> Iterator[LabelCommit]:
-        text = self.git("log", f"--format={LOG_FORMAT}", *options, "--end-of-options", revision, "--", *paths)
-        found = [entry.strip("\n").split("\x1f") for entry in text.split("\x1e") if entry.strip("\n")]
+        form = "--format=" + "%x00".join(LOG_FIELDS)
+        text = self.git("log", "-z", form, *options, "--end-of-options", revision, "--", *paths)
+        fields = text.split("\0")[:-1]
+        found = list(zip(*(fields[n :: len(LOG_FIELDS)] for n in range(len(LOG_FIELDS))), strict=True))
         names = [
             f"{name}.dvc" for commit, *_ in found
             for name in (f"{commit}:{LABELS}", f"{commit}:{SERIES}", f"{commit}^:{LABELS}")
         ]  # fmt: skip
         texts = self.contents(names)
-        for commit, parents, time, author, subject, body in found:
+        for commit, parents, time, author, subject in found:
             labels, series, before = (parse_pointer(next(texts)) for _ in range(3))
-            yield LabelCommit(
-                commit, labels, series, subject, body, time, author, tuple(parents.split()), before
-            )
+            yield LabelCommit(commit, labels, series, subject, time, author, tuple(parents.split()), before)
 
     def label_commit(self, labels: str) -> str | None:
         """The first commit whose snapshot has this hash: the one that made these labels."""

@@ -10,19 +10,19 @@ shown and are no labels. Where no label config is to be had (`config` is None), 
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from storage.label_config import LabelConfig
 from storage.merge import Change
+from storage.printable import shortened
 from storage.record_merge import Item, marked, of_whole
 from storage.snapshot import Record
 
 SIGNS = "+~-"
-COUNT = re.compile(rf"[{re.escape(SIGNS)}]\d+")
+TRAILERS = 200  # labels, and annotators, that a commit's message names at most
 
 
 @dataclass(frozen=True)
@@ -231,28 +231,21 @@ def message(labels: LabelChanges, series: Counter[str], others: Iterable[str]) -
         parts.append(f"series: {signed(series)}")
     if not parts:
         parts.append("project: " + ", ".join(others))
-    trailers = [f"Annotations: {signed(labels.annotations)}"] if labels.annotations else []
-    trailers += [f"Label: {name} {signed(counts)}" for name, counts in sorted(labels.labels.items())]
-    trailers += [f"Annotator: {name} {signed(counts)}" for name, counts in sorted(labels.annotators.items())]
-    return "; ".join(parts) + "\n" + ("\n" + "\n".join(trailers) + "\n" if trailers else "")
+    body = [f"Annotations: {signed(labels.annotations)}"] if labels.annotations else []
+    body += trailers("Label", labels.labels) + trailers("Annotator", labels.annotators)
+    return "; ".join(parts) + "\n" + ("\n" + "\n".join(body) + "\n" if body else "")
 
 
-def parse_message(body: str) -> LabelChanges | None:
-    """The counts that a label commit's message tells; None where it tells none.
+def trailers(kind: str, counts: Mapping[str, Counter[str]], *, signs: bool = True) -> list[str]:
+    """A line for each name, made printable; those with the most changes where there are very many.
 
-    The keys of its series are not in it, only their number: they stay empty.
+    Args:
+        kind: `Label` or `Annotator`.
+        counts: by name.
+        signs: `+12 ~3`; else how many there are in all.
     """
-    found = LabelChanges()
-    for line in body.splitlines():
-        name, _, value = line.partition(": ")
-        words = value.split(" ")
-        counts = Counter({word[0]: int(word[1:]) for word in words if COUNT.fullmatch(word)})
-        what = " ".join(word for word in words if not COUNT.fullmatch(word))
-        if name == "Annotations":
-            found.annotations.update(counts)
-        elif name == "Label":
-            found.labels[what] = counts
-        elif name == "Annotator":
-            found.annotators[what] = counts
-            found.regions.update(counts)
-    return found if found.annotations else None
+    most = sorted(counts, key=lambda name: (-counts[name].total(), name))[:TRAILERS]
+    words = {name: signed(counts[name]) if signs else str(counts[name].total()) for name in most}
+    lines = [f"{kind}: {shortened(name)} {words[name]}" for name in sorted(most)]
+    rest = len(counts) - len(most)
+    return [*lines, f"{kind}s: {rest} more"] if rest else lines

@@ -1,11 +1,27 @@
-"""Where recordings lie in the bucket: `series/<series key>.csv`, and `s3://<bucket>/series/..` in task data."""
+"""Names that become paths: series keys, keys in the bucket, and the files in a folder's listing.
+
+The one place that says which of them may. Recordings lie under `series/<series key>.csv`, and stand as
+`s3://<bucket>/series/..` in task data.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
 SERIES = "series/"
 LONGEST = 240  # bytes of a file's name, with room for what is put behind it
-# Folders that DVC passes over.
-HIDDEN = frozenset({".git", ".hg", ".dvc"})
+LONGEST_KEY = 900  # bytes of a series key: S3 allows 1,024 with branch, folder and ending
+# Folders and files that git or DVC take for their own.
+HIDDEN = frozenset({".git", ".hg", ".dvc", ".dvcignore", ".gitignore", ".gitattributes", ".gitmodules"})
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Files that are made of a series, by what is put behind its key: a folder of such a name would lie in their way.
+MADE = (".csv", ".json", ".npy", ".target.npy", ".csv.part", ".json.part")
+SHARD = re.compile(r"[0-9a-f]{2}\.jsonl")
+MD5 = re.compile(r"[0-9a-f]{32}")
+OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 def series_key(series: str) -> str:
@@ -21,18 +37,52 @@ def series_of(key: str) -> str:
 def refusal(series: str) -> str:
     """Why no file below `data/series` can have the name of this series; "" where one can."""
     parts = series.split("/")
+    return _path_refusal(parts) or (
+        f"it is longer than {LONGEST_KEY} bytes" if len(series.encode()) > LONGEST_KEY else ""
+    )
+
+
+def relpath_refusal(path: str) -> str:
+    """Why a file of a folder that DVC tracks cannot have this path in it; "" where it can."""
+    return _path_refusal(path.split("/"))
+
+
+def _path_refusal(parts: list[str]) -> str:
     if {"", ".", ".."} & set(parts):
-        return "its name leads out of the folder of recordings, or has an empty part"
-    if HIDDEN & set(parts):
-        return "DVC passes over a folder of this name"
-    if min(series) < " ":
+        return "its name leads out of its folder, or has an empty part"
+    if HIDDEN & {part.lower() for part in parts}:
+        return "git or DVC takes a file or folder of this name for its own"
+    if any(map(CONTROL.search, parts)):
         return "there is a control character in its name"
     if max(len(part.encode()) for part in parts) > LONGEST:
         return f"a part of its name is longer than {LONGEST} bytes"
     return ""
 
 
+def in_the_way(series: Iterable[str]) -> dict[str, str]:
+    """Series that cannot lie beside others, by key, with the other: a folder of theirs would be a file of it."""
+    known = set(series)
+    found = {}
+    for key in known:
+        parts = key.split("/")
+        for count in range(1, len(parts)):
+            folder = "/".join(parts[:count])
+            for ending in MADE:
+                other = folder.removesuffix(ending)
+                if other != folder and other in known:
+                    found[key] = other
+    return found
+
+
+def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Names that differ only by case or by Unicode form: macOS and Windows take them for one file."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)
+    return [tuple(sorted(group)) for group in groups.values() if len(group) > 1]
+
+
 def series_of_url(url: str) -> str:
     """The series key of `s3://bucket/series/<key>.csv`; "" for any other address."""
     _, found, key = url.partition(f"/{SERIES}")
-    return key.removesuffix(".csv") if found and url.startswith("s3://") else ""
+    return key.removesuffix(".csv") if found and url.startswith("s3://") and key.endswith(".csv") else ""

@@ -40,7 +40,7 @@ def asked(repository: Repository, revision: str = "") -> LabelConfig | None:
 
 def records(repository: Repository, labels: str) -> Iterator[Record]:
     """The records of a label snapshot, by shard, from the DVC cache or its remote."""
-    shards = repository.folder(labels)
+    shards = repository.folder(labels, LABELS)
     repository.require(shards.values())  # one by one they would take minutes from the remote
     for name, md5 in sorted(shards.items()):
         yield from snapshot.parse_shard(repository.read([md5])[md5], f"{LABELS}/{name}")
@@ -53,7 +53,7 @@ def changes(repository: Repository, before: str, after: str) -> Iterator[Change[
         before: hash of a label snapshot; "" is an empty one.
         after: the same.
     """
-    old, new = repository.folder(before), repository.folder(after)
+    old, new = (repository.folder(md5, LABELS) for md5 in (before, after))
     for name in differing(old, new):
         yield from between(shard_bytes(repository, old.get(name)), shard_bytes(repository, new.get(name)))
 
@@ -147,7 +147,7 @@ def merge(
     config: LabelConfig | None = None,
 ) -> LabelMerge:
     """Three-way merge of snapshots, by region; `base`, `ours` and `theirs` are their hashes."""
-    folders = [repository.folder(md5) for md5 in (base, ours, theirs)]
+    folders = [repository.folder(md5, LABELS) for md5 in (base, ours, theirs)]
     result = LabelMerge()
     for name in differing(*folders[1:]):
         was, our, their = (shard_bytes(repository, folder.get(name)) for folder in folders)
@@ -158,7 +158,7 @@ def merge(
 
 def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str:
     """Put the snapshot that `ours` becomes by these shards (b"": none) into the DVC cache; returns its hash."""
-    kept = {name: md5 for name, md5 in repository.folder(ours).items() if name not in shards}
+    kept = {name: md5 for name, md5 in repository.folder(ours, LABELS).items() if name not in shards}
     return repository.store({name: text for name, text in shards.items() if text}, kept)
 
 

@@ -16,7 +16,7 @@ from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import NotFoundError
 from storage.files import md5
-from storage.git import LabelCommit
+from storage.git import SERIES, LabelCommit
 from storage.labels import records
 from storage.repository import Repository
 from storage.snapshot import Record
@@ -251,7 +251,9 @@ def trace(repository: Repository, model: Model) -> Lineage:
         if record["id"] in wanted:
             found.setdefault(record["series"], []).append(record)
             people[record["annotator"]] = people.get(record["annotator"], 0) + 1
-    recordings = {name.removesuffix(".csv"): md5 for name, md5 in repository.folder(model.series).items()}
+    recordings = {
+        name.removesuffix(".csv"): md5 for name, md5 in repository.folder(model.series, SERIES).items()
+    }
     return Lineage(
         model=model,
         version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",

@@ -28,11 +28,10 @@ def tree(git: Git, ours: str, theirs: str, own: Collection[str]) -> tuple[str, l
 def with_files(git: Git, root: str, files: Mapping[str, str]) -> str:
     """A tree with these files, by path, in the place of what it had; returns the new tree."""
     entries = {}
-    for line in git.git("ls-tree", "-z", root).split("\0"):
+    for line in git.names("ls-tree", "-z", root):
         facts, _, name = line.partition("\t")
-        if name:
-            mode, kind, oid = facts.split()
-            entries[name] = (mode, kind, oid)
+        mode, kind, oid = facts.split(" ")
+        entries[name] = (mode, kind, oid)
     for name in {path.partition("/")[0] for path in files}:
         if name in files:
             oid = _write(git, ["hash-object", "-w", "--stdin"], files[name])
@@ -47,7 +46,7 @@ def with_files(git: Git, root: str, files: Mapping[str, str]) -> str:
 def commit(git: Git, made: str, parents: Iterable[str], message: str) -> str:
     """A commit of a tree; no branch names it yet."""
     words = [word for parent in parents for word in ("-p", parent)]
-    return git.git("commit-tree", made, *words, "-m", message).strip()
+    return git.git("commit-tree", made, *words, stdin=message).strip()
 
 
 def _write(git: Git, words: list[str], text: str) -> str:

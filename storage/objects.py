@@ -10,13 +10,13 @@ from storage import snapshot, tasks
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.git import LABELS, SERIES, LabelCommit
+from storage.keys import SHARD
 
 if TYPE_CHECKING:
     from storage.repository import Repository
 
 # Of any pointer, also one that names several outputs or was made by hand.
 HASHES = re.compile(r"^\s*(?:- )?md5: ([0-9a-f]{32}(?:\.dir)?)\s*$", re.MULTILINE)
-SHARD = re.compile(r"^[0-9a-f]{2}\.jsonl$")
 SHOWN = 5
 
 
@@ -27,10 +27,10 @@ def pointed(repository: Repository) -> set[str]:
     """
     words = ("rev-list", "--objects", "--all", "--reflog")
     # All objects, chosen by name here: with a pathspec git leaves out most of those that lie in folders.
-    listing = (line.partition(" ") for line in repository.git(*words).splitlines())
+    listing = (line.partition(" ") for line in repository.lines(*words))
     blobs = [blob for blob, _, name in listing if name.endswith(".dvc")]
     texts = [text for text in repository.contents(blobs) if text]
-    for name in repository.git("ls-files", "-co", "--exclude-standard", "*.dvc").splitlines():
+    for name in repository.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
         path = repository.root / name
         texts += [path.read_text(encoding="utf-8")] if path.is_file() else []
     return {md5 for text in texts for md5 in HASHES.findall(text)}
@@ -38,9 +38,7 @@ def pointed(repository: Repository) -> set[str]:
 
 def runs(repository: Repository) -> dict[str, Lock]:
     """`dvc.lock` of every branch and tag, by name, of the commit that is checked out, and of the work tree."""
-    refs = repository.git(
-        "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags"
-    ).split()
+    refs = repository.lines("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags")
     names = ["HEAD", *refs]
     texts = repository.contents(f"{name}:{LOCK}" for name in names)
     found = {name: text for name, text in zip(names, texts, strict=True) if text}
@@ -53,7 +51,7 @@ def runs(repository: Repository) -> dict[str, Lock]:
 def is_labels(listing: Iterable[str]) -> bool:
     """Whether the files of a folder are those of a label snapshot or of recordings."""
     names = list(listing)
-    return all(SHARD.match(name) for name in names) or all(name.endswith(".csv") for name in names)
+    return all(SHARD.fullmatch(name) for name in names) or all(name.endswith(".csv") for name in names)
 
 
 def whereabouts(repository: Repository, md5: str) -> str:
@@ -67,7 +65,7 @@ def whereabouts(repository: Repository, md5: str) -> str:
                 return f"{path} of label commit {commit.commit[:12]}, whole"
             if repository.size(folder) is None:
                 continue
-            for name, held in repository.folder(folder).items():
+            for name, held in repository.folder(folder, path).items():
                 if held == md5:
                     return f"{path}/{name} of label commit {commit.commit[:12]}{_series(repository, commit, name)}"
     return ""

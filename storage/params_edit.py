@@ -45,7 +45,7 @@ def put(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
             why=f"{'.'.join(section)} is not written as one plain value after each name",
             cure=f"write these into it: {listed}",
         )
-    write_bytes(path, edited.encode())
+    write_bytes(path, edited.encode(), durable=True)
 
 
 def _says(text: str, wanted: Any) -> bool:

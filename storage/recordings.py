@@ -28,7 +28,7 @@ def merge(
         settlement: how conflicts were settled.
     """
     repository = project.repository
-    was, ours = (by_series(repository.folder(md5)) for md5 in (base, repository.pointer(SERIES)))
+    was, ours = (by_series(repository.folder(md5, SERIES)) for md5 in (base, repository.pointer(SERIES)))
     found = three_way(was, ours, theirs, operator.eq, whole(settlement, "series"))
     # A recording is never deleted from the bucket, which all branches share: what lacks here comes back.
     back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]

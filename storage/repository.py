@@ -7,21 +7,24 @@ sync that finds nothing to do.
 from __future__ import annotations
 
 import io
-import json
 import logging
-from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from storage import objects, process
+from storage import disk, listings, objects, process
 from storage.cache import Cache
-from storage.errors import InputError, NotFoundError, ServiceError
+from storage.errors import DamagedError, InputError, NotFoundError, ServiceError
 from storage.files import dir_listing, md5_bytes, pointer_md5, read_yaml, write_bytes
 from storage.files import md5 as file_md5
+from storage.progress import track
 
 REMOTE = "bucket"
+THREADS = 16  # objects that are fetched at once
 
 
 class Repository(Cache):
@@ -56,37 +59,28 @@ class Repository(Cache):
         Raises:
             ServiceError: the remote is away or refuses; everything is still in the local cache.
         """
-        from dvc.exceptions import DvcException
-
-        try:
-            with redirect_stdout(io.StringIO()):
-                self._dvc.push(run_cache=True)
-        except (DvcException, OSError) as error:
-            raise ServiceError(
-                "the DVC remote did not take everything",
-                where=f"remote {REMOTE!r}",
-                why=f"{type(error).__name__}: {error}",
-                cure="labeltrail doctor; then labeltrail sync again: nothing is lost",
-            ) from error
+        with self._remote_errors("the DVC remote did not take everything", f"remote {REMOTE!r}"):
+            self._dvc.push(run_cache=True)
 
     def checkout(self, *paths: str, force: bool = False) -> None:
-        """Bring folders to what their pointers say; fetches what the cache lacks.
+        """Bring folders to what their pointers say; fetches what the cache lacks, and what it has damaged.
 
         Raises:
             InputError: without `force`, a folder holds something that the DVC cache does not have.
             NotFoundError: neither cache nor remote has what a pointer names.
+            DamagedError: the remote has other bytes than a pointer names, or a listing that leads elsewhere.
         """
         from dvc.exceptions import DvcException
 
         for path in paths:
-            self.require(self.folder(self.pointer(path)).values())
+            self.require_sound(self.folder(self.pointer(path), path).values())
         try:
             with redirect_stdout(io.StringIO()):
                 self._dvc.checkout([str(self.root / f"{path}.dvc") for path in paths], force=force)
         except DvcException as error:
             if "unsaved" not in str(error):
                 raise
-            name = Path(str(error).strip().splitlines()[-1])
+            name = Path(str(error).strip().split("\n")[-1])
             path = f"data/{name.relative_to(self.root).parts[1]}"
             raise InputError(
                 f"{path} holds changes that are in no label commit",
@@ -99,52 +93,50 @@ class Repository(Cache):
     def point(self, path: str, md5: str) -> None:
         """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
         md5 = md5 or self._put_listing({})
-        files = self.folder(md5)
+        files = self.folder(md5, path)
         self.require(files.values())
         size = sum(self._cached(found).stat().st_size for found in files.values())
         name = Path(path).name
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
-        write_bytes(self.root / f"{path}.dvc", text.encode())
+        write_bytes(self.root / f"{path}.dvc", text.encode(), durable=True)
 
-    def bring(self, outputs: Mapping[str, str]) -> list[str]:
+    def bring(self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True) -> list[str]:
         """Put what stages wrote into the work tree, as `dvc.lock` names it there now, from cache or remote.
 
         What a run that was cut off left in the work tree is given up.
 
         Args:
             outputs: hash by path, as `Lock.outputs` has them.
+            fetch: get from the remote what the cache lacks.
+            force: give up what the work tree holds and the cache does not.
 
         Returns:
             Paths that neither cache nor remote has whole: `dvc repro` makes them again.
         """
-        self._try(outputs.values())
-        listings = [md5 for md5 in outputs.values() if md5.endswith(".dir") and self._cached(md5).is_file()]
-        self._try(sorted({md5 for listing in listings for md5 in self.folder(listing).values()}))
-        lost = [path for path, md5 in outputs.items() if not self._whole(md5)]
+        if fetch:
+            self._try(outputs.values())
+            listings = [md5 for md5 in outputs.values() if md5.endswith(".dir") and self.has_cached(md5)]
+            self._try(sorted({md5 for listing in listings for md5 in self.folder(listing).values()}))
+        lacking = set(self.verify(md5 for found in outputs.values() for md5 in self._parts(found)))
+        lost = [path for path, md5 in outputs.items() if lacking & set(self._parts(md5))]
         wanted = [str(self.root / path) for path in outputs if path not in lost]
         if wanted:
             with redirect_stdout(io.StringIO()):
-                self._dvc.checkout(wanted, force=True)
+                self._dvc.checkout(wanted, force=force)
         return lost
 
     def lost(self, outputs: Mapping[str, str]) -> list[str]:
         """Paths of these outputs that neither cache nor remote has whole; brings no more than their listings."""
         self._try([md5 for md5 in outputs.values() if md5.endswith(".dir")])
         parts = {path: self._parts(md5) for path, md5 in outputs.items()}
-        missing = sorted(
-            {md5 for found in parts.values() for md5 in found if not self._cached(md5).is_file()}
-        )
-        there = set(self._dvc.cloud.get_remote_odb().list_oids_exists(missing)) if missing else set()
-        gone = set(missing) - there
+        missing = sorted({md5 for found in parts.values() for md5 in found if not self.has_cached(md5)})
+        gone = set(missing) - self.in_remote(missing)
         return [path for path, found in parts.items() if gone & set(found)]
 
     def _parts(self, md5: str) -> list[str]:
         """An object, and where it is the listing of a folder that the cache has, the files of it."""
-        listed = md5.endswith(".dir") and self._cached(md5).is_file()
+        listed = md5.endswith(".dir") and self.has_cached(md5)
         return [md5, *(self.folder(md5).values() if listed else ())]
-
-    def _whole(self, md5: str) -> bool:
-        return all(self._cached(found).is_file() for found in self._parts(md5))
 
     def digest(self, path: str) -> str:
         """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""
@@ -156,32 +148,54 @@ class Repository(Cache):
         names = {Path(name).relative_to(self.root / path).as_posix(): file_md5(Path(name)) for name in found}
         return md5_bytes(dir_listing(names)) + ".dir"
 
-    def folder(self, md5: str) -> dict[str, str]:
-        """The files of a folder in the DVC cache or remote: name to hash. No hash: no files."""
+    # -- objects ----------------------------------------------------------------------------------
+
+    def folder(self, md5: str, path: str = "") -> dict[str, str]:
+        """The files of a folder in the DVC cache or remote: name to hash. No hash: no files.
+
+        Args:
+            md5: hash of the folder.
+            path: which folder it is, where that says what may be in it: `data/labels` or `data/series`.
+
+        Raises:
+            DamagedError: the listing is not the one that the hash names, or a name in it leads elsewhere.
+        """
         if not md5:
             return {}
-        return {item["relpath"]: item["md5"] for item in json.loads(self.read([md5])[md5])}
+        known = self._listings.get((md5, path))
+        if known is None:
+            known = self._listings[md5, path] = listings.parse(self.read([md5])[md5], md5, path)
+        return known
+
+    @cached_property
+    def _listings(self) -> dict[tuple[str, str], dict[str, str]]:
+        return {}
 
     def forget_remote(self) -> None:
         """Have DVC look again which folders its remote has."""
         from dvc_data.hashfile.db import get_index
 
-        get_index(self._dvc.cloud.get_remote_odb()).clear()
+        get_index(self._remote).clear()
 
     def has(self, md5: str) -> bool:
         """Whether cache or remote has an object; one that only the remote has is brought."""
         self._try([md5])
-        return self._cached(md5).is_file()
+        return self.has_cached(md5)
 
     def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
-        """Bytes by hash, from the DVC cache, or from the remote where the cache lacks them.
+        """Bytes by hash, from the DVC cache, or from the remote where the cache lacks or has damaged them.
 
         Raises:
             NotFoundError: neither has one of them; names the hash.
+            DamagedError: the remote's bytes are others than the hash names.
         """
         wanted = sorted(set(hashes))
-        self.require(wanted)
-        return {md5: self._cached(md5).read_bytes() for md5 in wanted}
+        found = {md5: data for md5 in wanted if (data := self.load(md5)) is not None}
+        missing = [md5 for md5 in wanted if md5 not in found]
+        if missing:
+            self._fetch(missing)
+            found |= {md5: data for md5 in missing if (data := self.load(md5)) is not None}
+        return found
 
     def require(self, hashes: Iterable[str]) -> None:
         """Have all of these in the DVC cache, in one go.
@@ -189,32 +203,86 @@ class Repository(Cache):
         Raises:
             NotFoundError: neither cache nor remote has one of them; names the hash.
         """
-        missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
+        missing = [md5 for md5 in hashes if not self.has_cached(md5)]
         if missing:
             self._fetch(missing)
 
-    def _try(self, hashes: Iterable[str]) -> None:
-        """Get what the cache lacks and the remote has.
+    def require_sound(self, hashes: Iterable[str]) -> None:
+        """The same, and the bytes of each are those that its hash names.
+
+        Raises:
+            NotFoundError, DamagedError: as `read`.
+        """
+        missing = self.verify(hashes)
+        if missing:
+            self._fetch(missing)
+
+    def in_remote(self, hashes: Iterable[str]) -> set[str]:
+        """Which of these objects the DVC remote has.
 
         Raises:
             ServiceError: the remote is away, refuses, or none is set.
         """
-        from dvc.exceptions import DvcException
-        from dvc_data.hashfile.hash_info import HashInfo
+        wanted = sorted(set(hashes))
+        if not wanted:
+            return set()
+        with self._remote_errors("the DVC remote cannot be read", f"remote {REMOTE!r}"):
+            found = set(self._remote.list_oids_exists(wanted))
+        return found
 
-        missing = [md5 for md5 in hashes if not self._cached(md5).is_file()]
+    def download(self, md5: str, place: Path) -> str | None:
+        """Copy an object of the remote to a file; returns the hash of its bytes, None where the remote lacks it."""
+        remote = self._remote
         try:
-            with redirect_stdout(io.StringIO()):
-                self._dvc.cloud.pull([HashInfo("md5", md5) for md5 in missing]) if missing else None
-        except (DvcException, OSError) as error:
-            what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
-            raise ServiceError(
-                what, where=f"{missing[0]} ..", why=str(error), cure="labeltrail up"
-            ) from error
+            remote.fs.get_file(remote.oid_to_path(md5), str(place))
+        except FileNotFoundError:
+            return None
+        return file_md5(place)
+
+    def _try(self, hashes: Iterable[str]) -> None:
+        """Get what the cache lacks and the remote has; nothing enters the cache that is not as its name says.
+
+        Raises:
+            ServiceError: the remote is away, refuses, or none is set.
+            DamagedError: the remote has other bytes than a hash names.
+        """
+        missing = sorted({md5 for md5 in hashes if not self.has_cached(md5)})
+        if not missing:
+            return
+        what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
+        with self._remote_errors(what, f"{missing[0]} .."), ThreadPoolExecutor(THREADS) as pool:
+            wrong = [
+                md5
+                for md5, sound in zip(
+                    missing, track(pool.map(self._download, missing), "fetching", len(missing)), strict=True
+                )
+                if not sound
+            ]
+        if wrong:
+            raise damaged(self, wrong)
+
+    def _download(self, md5: str) -> bool:
+        """Bring one object from the remote into the cache; whether its bytes were right, or it has none."""
+        part = self._part()
+        try:
+            found = self.download(md5, part)
+            if found is None:
+                return True
+            if found != md5.removesuffix(".dir"):
+                return False
+            if self.held is not None:
+                self.held[md5] = part.read_bytes()
+            else:
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+                self._admit(part, md5)
+            return True
+        finally:
+            part.unlink(missing_ok=True)
 
     def _fetch(self, hashes: list[str]) -> None:
         self._try(hashes)
-        lost = [md5 for md5 in hashes if not self._cached(md5).is_file()]
+        lost = [md5 for md5 in hashes if not self.has_cached(md5)]
         if lost:
             what = objects.whereabouts(self, lost[0])
             raise NotFoundError(
@@ -223,6 +291,29 @@ class Repository(Cache):
                 + (f" ({what})" if what else ""),
                 cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
             )
+
+    @property
+    def _remote(self) -> Any:
+        return self._dvc.cloud.get_remote_odb()
+
+    @contextmanager
+    def _remote_errors(self, what: str, where: str) -> Iterator[None]:
+        """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing."""
+        from botocore.exceptions import BotoCoreError
+        from dvc.exceptions import DvcException
+
+        try:
+            with redirect_stdout(io.StringIO()):
+                yield
+        except (DvcException, BotoCoreError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in disk.NO_ROOM:
+                raise
+            raise ServiceError(
+                what,
+                where=where,
+                why=f"{type(error).__name__}: {error}",
+                cure="labeltrail up, or labeltrail doctor; then the same command again: nothing is lost",
+            ) from error
 
     def configure(self, url: str, options: Mapping[str, str]) -> None:
         """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
@@ -256,3 +347,15 @@ class Repository(Cache):
         for name in ("dvc_data", "dvc_objects"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return Repo(str(self.root))
+
+
+def damaged(repository: Repository, hashes: list[str]) -> DamagedError:
+    """The error for objects of the remote whose bytes are others; names the first with its label commit."""
+    first = hashes[0]
+    what = objects.whereabouts(repository, first)
+    return DamagedError(
+        f"{len(hashes)} object(s) in the DVC remote are damaged: their bytes are not those that their hash names",
+        where=f"remote {REMOTE!r}: files/md5/{first[:2]}/{first[2:]}" + (f" ({what})" if what else ""),
+        why="somebody changed them, or the store lost bytes; nothing of them was used",
+        cure="labeltrail fsck --repair, in a clone that has them in its cache",
+    )

@@ -91,7 +91,7 @@ def write(rows: Mapping[str, Row], path: Path = PATH) -> None:
     Raises:
         InputError: a group is in two sets.
     """
-    write_bytes(path, dump(rows, str(path)))
+    write_bytes(path, dump(rows, str(path)), durable=True)
 
 
 def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:

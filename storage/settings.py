@@ -266,4 +266,4 @@ def write_env_file(root: Path, values: Mapping[str, str]) -> None:
         if name in left:
             lines[i] = f"{name}={left.pop(name)}"
     lines += [f"{name}={value}" for name, value in left.items()]
-    write_bytes(path, ("\n".join(lines) + "\n").encode(), mode=0o600)
+    write_bytes(path, ("\n".join(lines) + "\n").encode(), mode=0o600, durable=True)

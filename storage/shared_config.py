@@ -66,7 +66,7 @@ def merge(project: Project, state: State, theirs: str, settlement: Settlement = 
 def take(project: Project, config: ConfigMerge) -> None:
     """Write it into the work tree, where that lacks it."""
     if not config.here:
-        write_bytes(project.root / label_config.PATH, config.text.encode())
+        write_bytes(project.root / label_config.PATH, config.text.encode(), durable=True)
 
 
 def give(project: Project, state: State, config: ConfigMerge) -> None:

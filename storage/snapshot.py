@@ -231,7 +231,7 @@ def write(folder: Path, shards: Mapping[str, bytes]) -> None:
         left_over.unlink()
     for name, data in shards.items():
         if data:
-            write_bytes(folder / name, data)
+            write_bytes(folder / name, data, durable=True)
         else:
             (folder / name).unlink(missing_ok=True)
 

@@ -52,4 +52,4 @@ def write(tasks: Mapping[str, Mapping[str, Any]], path: Path = PATH) -> None:
         )
         for series, data in sorted(tasks.items())
     ]
-    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode(), durable=True)

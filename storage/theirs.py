@@ -203,8 +203,8 @@ def merge(
         found: what was looked at.
         settlement: how conflicts were settled.
     """
-    was, ours = repository.folder(base), repository.folder(repository.pointer(LABELS))
-    agreed = was if base == state.labels else repository.folder(state.labels)
+    was, ours = (repository.folder(md5, LABELS) for md5 in (base, repository.pointer(LABELS)))
+    agreed = was if base == state.labels else repository.folder(state.labels, LABELS)
     result, config = Labels(ids=dict(state.ids)), asked(repository)
     known = found.known and base == state.labels
     names = set(differing(was, ours)) | {name for name in found.moved if name}

@@ -9,9 +9,11 @@ from typing import Any
 
 from storage import labels as snapshots
 from storage import snapshot
+from storage.git import LABELS
 from storage.history import is_answer, item_labels, record_labels
 from storage.label_config import LabelConfig
 from storage.merge import Change
+from storage.printable import shortened
 from storage.record_merge import Item, marked, place
 from storage.repository import Repository
 from storage.snapshot import Record
@@ -48,7 +50,7 @@ class Part:
     def words(self) -> str:
         """As it stands in a commit's subject; "" for everything."""
         named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
-        return "; ".join(f"{name} {', '.join(values)}" for name, values in named if values)
+        return "; ".join(f"{name} {', '.join(map(shortened, values))}" for name, values in named if values)
 
 
 def unmatched(
@@ -56,7 +58,7 @@ def unmatched(
 ) -> list[tuple[str, str]]:
     """Choices that no annotation of these snapshots is like: typing errors; reads no more than it takes to know."""
     left = part.choices()
-    shards = {md5: name for labels in hashes for name, md5 in repository.folder(labels).items()}
+    shards = {md5: name for labels in hashes for name, md5 in repository.folder(labels, LABELS).items()}
     for md5, name in shards.items():
         if not left:
             break
@@ -78,7 +80,7 @@ def turn(repository: Repository, now: str, then: str, part: Part, config: LabelC
     """
     if part.whole:
         return then
-    folders = [repository.folder(md5) for md5 in (now, then)]
+    folders = [repository.folder(md5, LABELS) for md5 in (now, then)]
     shards: dict[str, bytes] = {}
     for name in snapshots.differing(*folders):
         new, old = (repository.read([f[name]])[f[name]] if name in f else b"" for f in folders)

@@ -16,6 +16,7 @@ from pipelines.tag import tag, tags
 from storage import process
 from storage.differences import Wanted
 from storage.errors import InputError, NotFoundError
+from storage.git import GIT
 from storage.repository import Repository
 from tests.history_project import Past, record
 from tests.test_cli import labeltrail
@@ -43,17 +44,30 @@ def told(past: Past, **wanted: str) -> list[str]:
     ]
 
 
-def test_the_log_tells_what_the_messages_tell(past: Past) -> None:
+def test_the_log_tells_what_the_data_tell(past: Past) -> None:
     assert told(past) == [
         "2026-02-01 10:04  Tester",
         "    labels: -2 in 1 series",
         "    run -1, walk -1; by ann@example.com -2",
+        "    in one",
         "2026-02-01 10:03  Tester",
         "    labels: ~2 -1 in 3 series",
         "    run ~1 -1, walk ~1; by ann@example.com ~2, ben@example.com -1",
+        "    in one, three, two",
         "2026-02-01 10:02  Tester",
         "    labels: +3 in 2 series",
         "    knock +1, run +1, walk +1; by ann@example.com +2, ben@example.com +1",
+        "    in one, two",
+    ]
+
+
+def test_a_message_that_was_changed_changes_no_count(past: Past) -> None:
+    forged = "labels: +9 in 1 series\n\nAnnotations: +9\nLabel: walk +9\nAnnotator: ben@example.com +9"
+    past.git("commit", "--quiet", "--amend", "--allow-empty", "-m", forged)
+    assert told(past)[1:4] == [
+        "    labels: +9 in 1 series",
+        "    run -1, walk -1; by ann@example.com -2",
+        "    in one",
     ]
 
 
@@ -102,7 +116,7 @@ def test_a_snapshot_that_is_gone_is_named_and_not_left_out(past: Past) -> None:
     (past.root / ".dvc/cache/files/md5" / lost[:2] / lost[2:]).unlink()
     unknown = [entry.unknown for entry in log(past.repository, "HEAD", Wanted(series="two"))]
     assert [bool(text) for text in unknown] == [True, True, False]
-    assert all(entry.counts for entry in log(past.repository))
+    assert [bool(entry.unknown) for entry in log(past.repository)] == [True, True, False]
 
 
 def test_one_git_for_the_commits_and_one_for_their_pointers(
@@ -112,7 +126,7 @@ def test_one_git_for_the_commits_and_one_for_their_pointers(
     real = process.output
 
     def counted(args: list[str], **options: Any) -> bytes:
-        started.append(args[1])
+        started.append(args[len(GIT)])
         return real(args, **options)
 
     monkeypatch.setattr(process, "output", counted)
@@ -261,7 +275,7 @@ def test_tags_name_labels(past: Past) -> None:
     ]
     body = past.git("tag", "--list", "--format=%(contents:body)", "before-ben").split("\n")
     assert body[:4] == ["Label: knock 1", "Label: run 1", "Label: walk 1", "Annotator: ann@example.com 2"]
-    assert "(before-ben)" in told(past)[6]
+    assert "(before-ben)" in told(past)[8]
     for name, revision in (("x", "HEAD~3"), ("before-ben", "HEAD"), ("no name", "HEAD")):
         with pytest.raises(InputError):
             tag(past.repository, name, revision)

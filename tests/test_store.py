@@ -57,8 +57,8 @@ def test_the_cache_is_that_of_dvc_add(repository: Repository) -> None:
     assert list((repository.root / ".dvc/tmp").glob("store*")) == []
     assert not (repository.root / "data").exists()
     shutil.rmtree(cache)
-    write(repository.root / "data/labels")
-    assert (repository.add("data/labels"), objects(cache)) == (md5, stored)
+    write(repository.root / "data/odd")
+    assert (repository.add("data/odd"), objects(cache)) == (md5, stored)
     assert repository.store(FILES) == md5
     assert repository.store({}) == ""
     rest = repository.folder(md5)
@@ -70,16 +70,16 @@ def test_the_cache_is_that_of_dvc_add(repository: Repository) -> None:
 
 
 def test_dvc_checks_it_out_pushes_it_and_keeps_it(repository: Repository, tmp_path: Path) -> None:
-    write(repository.root / "data/labels")
-    repository.add("data/labels")
+    write(repository.root / "data/odd")
+    repository.add("data/odd")
     new = {**FILES, "00.jsonl": b'{"series":"two"}\n'}
     md5 = repository.store(new)
-    pointer = repository.root / "data/labels.dvc"
-    pointer.write_text(f"outs:\n- md5: {md5}\n  hash: md5\n  path: labels\n", encoding="utf-8")
+    pointer = repository.root / "data/odd.dvc"
+    pointer.write_text(f"outs:\n- md5: {md5}\n  hash: md5\n  path: odd\n", encoding="utf-8")
     repository = Repository(repository.root)
     assert repository.folder(md5).keys() == new.keys()
-    repository.checkout("data/labels")
-    assert (repository.root / "data/labels/00.jsonl").read_bytes() == new["00.jsonl"]
+    repository.checkout("data/odd")
+    assert (repository.root / "data/odd/00.jsonl").read_bytes() == new["00.jsonl"]
     repository.push()
     remote = {name: data for name, (_, data) in objects(tmp_path / "remote/files/md5").items()}
     assert f"{md5[:2]}/{md5[2:]}" in remote

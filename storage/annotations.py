@@ -7,7 +7,6 @@ only Label Studio's database has it, and where a delete failed, only the bucket 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,10 +14,11 @@ from typing import Any
 
 from storage.bucket import Bucket
 from storage.errors import InputError
-from storage.keys import series_key, series_of_url
+from storage.json_text import parse_json
+from storage.keys import refusal, series_key, series_of_url
 from storage.labelstudio import LabelStudio, Task
 from storage.mirror import Mirror, Refreshed, Row
-from storage.snapshot import Record, canonical, shard_name
+from storage.snapshot import Record, canonical, is_number, moment, shard_name
 
 # A task is saved right after its annotation; a longer gap means that something else happened to it.
 GAP = timedelta(milliseconds=250)
@@ -195,14 +195,18 @@ class Annotations:
         fields = task.get("data") if isinstance(task, dict) else None
         if not isinstance(task, dict) or not isinstance(fields, dict):
             raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
-        series = fields.get("series") or series_of_url(str(fields.get(self.data_key, "")))
+        address = fields.get(self.data_key)
+        series = fields.get("series") or series_of_url(address if isinstance(address, str) else "")
         if not series:
             raise InputError("not an annotation", where=key, why=NO_RECORDING)
-        record: Record = canonical(value, str(series), _email(value.get("completed_by"), {}))
+        why = refusal(series) if isinstance(series, str) else "the key of its series is no text"
+        if why:
+            raise InputError("not an annotation", where=key, why=f"it shows no recording: {why}")
+        record: Record = canonical(value, series, _email(value.get("completed_by"), {}))
         if key != self.key(value["id"]):
             why = f"it says that it is annotation {value['id']}, whose place is {self.key(value['id'])}"
             raise InputError("not an annotation", where=key, why=why)
-        if not isinstance(task.get("id"), int):
+        if not is_number(task.get("id")):
             raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
         return {
             "annotation": value["id"],
@@ -214,7 +218,7 @@ class Annotations:
 
 def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
     """Whether nothing happened to a task after its annotations were written to the bucket."""
-    moments = [datetime.fromisoformat(row.value["record"]["updated_at"]) for row in rows]
+    moments = [found for row in rows if (found := moment(row.value["record"]["updated_at"]))]
     return not moments or task.updated_at - max(moments) < GAP
 
 
@@ -225,24 +229,16 @@ def _is_behind(record: Record, found: Mapping[str, Any]) -> bool:
     )
 
 
-def parse_json(key: str, data: bytes) -> Any:
-    """The JSON of an object. What no JSON can say, NaN and infinite numbers, is null, as a browser writes it.
+def _email(user: Any, users: Mapping[int, str]) -> str:
+    """Who made an annotation: the address that it names, or the number of an account.
 
     Raises:
-        InputError: it is no JSON.
+        InputError: it is neither.
     """
-    try:
-        return json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise InputError("cannot be read", where=key, why=f"not JSON: {error}") from error
-
-
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-def _email(user: Any, users: Mapping[int, str]) -> str:
     if isinstance(user, dict):
-        return str(user.get("email") or f"user {user.get('id')}")
-    return users.get(user, f"user {user}")
+        email, user = user.get("email"), user.get("id")
+        if isinstance(email, str) and email:
+            return email
+    if user is None or is_number(user):
+        return users.get(user, f"user {user}")
+    raise InputError("not an annotation", why="it does not say who made it: `completed_by` is no account")

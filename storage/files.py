@@ -62,8 +62,21 @@ def sync_folder(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Put `value` at `path` as JSON; NaN is refused, for it is not JSON."""
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, text.encode() + b"\n")
+    write_bytes(path, json_bytes(value, indent=1))
+
+
+def json_bytes(value: Any, indent: int | None = None) -> bytes:
+    """JSON with sorted keys and a final line feed, in UTF-8: the same content gives the same bytes.
+
+    Half a surrogate pair, which a browser may cut out of a text and UTF-8 cannot hold, makes the text ASCII.
+    """
+    options: dict[str, Any] = {"sort_keys": True, "allow_nan": False, "indent": indent}
+    if indent is None:
+        options["separators"] = (",", ":")
+    try:
+        return json.dumps(value, ensure_ascii=False, **options).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, **options).encode() + b"\n"
 
 
 def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from storage.errors import ConflictError, InputError, NotFoundError
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
-VERSION = 2
+VERSION = 3  # also of what a parser took for well-formed: rows of an older one are read again
 BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
 # The columns after `problem` are taken from an annotation's value, so that it need not be parsed to be found.
 SCHEMA = """

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from storage.annotations import Annotations, parse_json
+from storage.annotations import Annotations
 from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
+from storage.files import json_bytes
+from storage.json_text import parse_json
 from storage.keys import SERIES, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
 from storage.mirror import Mirror, Row
@@ -132,7 +133,7 @@ class Remote:
         body: dict[str, Any] = {"data": {**data, **address}}
         if annotations:
             body["annotations"] = list(annotations)
-        return (json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+        return json_bytes(body, indent=1)
 
     def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
         """What a task's object says of its series, without the recording's address.
@@ -145,6 +146,8 @@ class Remote:
             fields = dict(value.get("data", value))
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError("not a task", where=key, why=f"not a JSON object: {error}") from error
+        if why := refusal(self.series_of_task(key)):
+            raise InputError("not a task", where=key, why=why)
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
 
     def series_of_task(self, key: str) -> str:

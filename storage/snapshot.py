@@ -11,18 +11,25 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.printable import shortened
 
 Record = dict[str, Any]
 
 PATH = Path("data/labels")
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+# Numbers of annotations and tasks are kept in SQLite, here and in Label Studio.
+LARGEST_NUMBER = 2**63 - 1
+LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
+MOST_REGIONS = 200_000  # items in one annotation
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
 VOLATILE = frozenset(
@@ -56,22 +63,72 @@ def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Rec
         annotator: e-mail address of the person who made it.
 
     Raises:
-        InputError: it has no id, no creation time, or its result is not a list of objects.
+        InputError: it is not one that Label Studio can have made; says in what.
     """
-    where = f"annotation {annotation.get('id', '?')} of series {series!r}"
-    moments = (annotation.get("created_at"), annotation.get("updated_at"))
-    if not isinstance(annotation.get("id"), int) or not all(isinstance(moment, str) for moment in moments):
-        raise InputError("not an annotation", where=where, why="it lacks `id`, `created_at` or `updated_at`")
-    result = annotation.get("result")
-    if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
-        raise InputError("not an annotation", where=where, why="`result` is not a list of regions")
     record = {key: value for key, value in annotation.items() if key not in VOLATILE and value is not None}
-    record["id"] = record_id(annotation["id"], annotation["created_at"])
-    record["series"] = series
-    record["annotator"] = annotator
+    record["series"], record["annotator"] = series, annotator
     record["was_cancelled"] = bool(annotation.get("was_cancelled"))
     record["ground_truth"] = bool(annotation.get("ground_truth"))
+    why = _flaw_of_source(annotation) or flaw({**record, "id": ""})
+    if why:
+        number = annotation.get("id", "?")
+        where = f"annotation {number if isinstance(number, int | str | None) else '?'} of series {series!r}"
+        raise InputError("not an annotation", where=where, why=why)
+    record["id"] = record_id(annotation["id"], annotation["created_at"])
     return record
+
+
+def _flaw_of_source(annotation: Mapping[str, Any]) -> str:
+    moments = (annotation.get("created_at"), annotation.get("updated_at"))
+    if annotation.get("id") is None or not all(isinstance(found, str) for found in moments):
+        return "it lacks `id`, `created_at` or `updated_at`"
+    if not is_number(annotation["id"]):
+        return "its `id` is no number"
+    flags = [name for name in ("was_cancelled", "ground_truth") if name in annotation]
+    odd = [name for name in flags if not isinstance(annotation[name], bool | None)]
+    return f"`{odd[0]}` is neither true nor false" if odd else ""
+
+
+def is_number(value: object) -> bool:
+    """Whether it can be the number of an annotation or a task."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_NUMBER
+
+
+def flaw(record: Mapping[str, Any]) -> str:
+    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not looked at."""
+    for name in ("series", "annotator"):
+        if not isinstance(record.get(name), str) or len(record[name]) > LONGEST_NAME:
+            return f"`{name}` is no text, or longer than {LONGEST_NAME} characters"
+    result = record.get("result")
+    if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
+        return "`result` is not a list of regions"
+    if len(result) > MOST_REGIONS:
+        return f"it has {len(result):,} regions, and {MOST_REGIONS:,} at most can be kept"
+    for name in ("created_at", "updated_at"):
+        if moment(record.get(name)) is None:
+            return f"`{name}` is no moment: {shortened(repr(record.get(name)), 40)}"
+    long = max((label for item in result for label in _labels(item)), key=len, default="")
+    return f"a label has {len(long):,} characters, {LONGEST_NAME} at most" if len(long) > LONGEST_NAME else ""
+
+
+def _labels(item: Mapping[str, Any]) -> list[str]:
+    value = item.get("value")
+    lists = [found for name, found in value.items() if _is_choice(name)] if isinstance(value, dict) else []
+    return [label for found in lists if isinstance(found, list) for label in found if isinstance(label, str)]
+
+
+def _is_choice(name: str) -> bool:
+    """Whether a value of this name holds labels or choices, and no text."""
+    return name.endswith("labels") or name == "choices"
+
+
+def moment(text: object) -> datetime | None:
+    """A moment as Label Studio writes it, in UTC where it names no zone; None where it is none."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
 
 
 def record_id(annotation_id: int, created_at: str) -> str:
@@ -113,15 +170,33 @@ def parse_shard(data: bytes, where: str) -> list[Record]:
     """
     records: list[Record] = []
     for number, line in enumerate(data.splitlines(), 1):
-        try:
-            record = json.loads(line)
-            record["series"], record["id"], record["result"]
-        except (ValueError, KeyError, TypeError) as error:
-            why = f"{type(error).__name__}: {error}"
+        record = _parse_line(line)
+        why = record if isinstance(record, str) else _flaw_of_line(record)
+        if isinstance(record, str) or why:
             cure = "dvc checkout --force data/labels.dvc"
-            raise InputError("not a label record", where=f"{where}:{number}", why=why, cure=cure) from error
+            raise InputError("not a label record", where=f"{where}:{number}", why=why, cure=cure)
         records.append(record)
     return records
+
+
+def _parse_line(line: bytes) -> Record | str:
+    """The record of a line, or why it is none."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"{type(error).__name__}: {error}"
+    return record if isinstance(record, dict) else "it is no JSON object"
+
+
+def _flaw_of_line(record: Record) -> str:
+    """Why nothing can be done with a record of a snapshot; what older versions took stays readable."""
+    for name in ("series", "id", "annotator", "created_at", "updated_at"):
+        if not isinstance(record.get(name), str):
+            return f"`{name}` is no text"
+    if not isinstance(record.get("result"), list) or not all(isinstance(i, dict) for i in record["result"]):
+        return "`result` is not a list of regions"
+    missing = [name for name in ("was_cancelled", "ground_truth") if name not in record]
+    return f"it lacks `{missing[0]}`" if missing else ""
 
 
 # -- a few records of a large shard ---------------------------------------------------------------

@@ -7,13 +7,21 @@ what keeps two people's syncs apart.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 
 from storage.errors import InputError
+from storage.files import json_bytes
+from storage.keys import MD5
+from storage.snapshot import LARGEST_NUMBER
 
 VERSION = 2
 Entry = tuple[str, str, str]  # labels, series and label commit of a sync
 HISTORY = 100  # syncs that a clone may be behind and still know what it missed
+FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+LONGEST_WORD = 100
 
 
 @dataclass(frozen=True)
@@ -57,21 +65,60 @@ class State:
     def dump(self) -> bytes:
         """The bytes of the object."""
         value = {k: v for k, v in asdict(self).items() if k != "etag"} | {"version": VERSION}
-        return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+        return json_bytes(value, indent=1)
 
 
 def parse(data: bytes, etag: str, where: str) -> State:
-    """Read the object.
+    """Read the object. Whoever can write to the bucket can write it: nothing in it is believed by its name.
 
     Raises:
         InputError: a newer Labeltrail wrote it, or it is damaged.
     """
     try:
         value = json.loads(data)
-        if value.pop("version") > VERSION:
+        version = value.pop("version")
+        if _is_number(version) and version > VERSION:
             raise InputError("this project was synced by a newer Labeltrail", where=where, cure="git pull")
         value["history"] = tuple((*entry, "")[:3] for entry in value["history"])
-        return State(**value, etag=etag)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise InputError("sync.json is damaged", where=where, why=why, cure="labeltrail doctor") from error
+        state = State(**value, etag=etag)
+        wrong = [name for name, right in _rules(state).items() if not right]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _damaged(where, f"{type(error).__name__}: {error}") from error
+    if wrong:
+        raise _damaged(where, f"{', '.join(wrong)}: not of the form that it must have")
+    return state
+
+
+def _rules(state: State) -> dict[str, bool]:
+    """Each field, and whether it is as docs/formats.md says."""
+    return {
+        "project": _is_number(state.project),
+        "labels, series, commit": _is_entry(state.entry),
+        "label_config": state.label_config == "" or _matches(MD5, state.label_config),
+        "history": len(state.history) <= HISTORY and all(map(_is_entry, state.history)),
+        "ids": isinstance(state.ids, dict) and all(_is_pair(*pair) for pair in state.ids.items()),
+        "pushing": isinstance(state.pushing, str) and len(state.pushing) <= LONGEST_WORD,
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
+
+
+def _is_entry(entry: tuple[object, ...]) -> bool:
+    *folders, commit = entry
+    hashes = all(found == "" or _matches(FOLDER, found) for found in folders)
+    return hashes and (commit == "" or _matches(COMMIT, commit))
+
+
+def _is_pair(number: object, record: object) -> bool:
+    return _matches(NUMBER, number) and isinstance(record, str) and len(record) <= LONGEST_WORD
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _damaged(where: str, why: str) -> InputError:
+    cure = "delete the object: the next labeltrail restore makes it anew from the label commit"
+    return InputError("sync.json is damaged", where=where, why=why, cure=cure)

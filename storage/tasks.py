@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
-from storage.files import write_bytes
+from storage.files import json_bytes, write_bytes
 
 PATH = Path("data/tasks.jsonl")
 
@@ -46,10 +46,5 @@ def parse(text: str, where: str) -> dict[str, dict[str, Any]]:
 
 def write(tasks: Mapping[str, Mapping[str, Any]], path: Path = PATH) -> None:
     """Write the tasks, sorted by series."""
-    lines = [
-        json.dumps(
-            {"data": data, "series": series}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
-        )
-        for series, data in sorted(tasks.items())
-    ]
-    write_bytes(path, "".join(f"{line}\n" for line in lines).encode(), durable=True)
+    lines = [json_bytes({"data": data, "series": series}) for series, data in sorted(tasks.items())]
+    write_bytes(path, b"".join(lines), durable=True)

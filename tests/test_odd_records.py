@@ -11,8 +11,8 @@ import pytest
 from pipelines import sync as syncing
 from pipelines.sync import Options
 from storage import snapshot, tasks
-from storage.annotations import parse_json
 from storage.errors import InputError
+from storage.json_text import parse_json
 from storage.keys import refusal
 from storage.project import Project
 from storage.remote import Remote

@@ -93,7 +93,23 @@ def test_the_same_number_from_a_new_label_studio_is_another_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"id": None}, {"id": "12"}, {"created_at": None}, {"result": None}, {"result": [1]}]
+    "wrong",
+    [
+        {"id": None},
+        {"id": "12"},
+        {"id": True},
+        {"id": 0},
+        {"id": 2**63},
+        {"id": -12},
+        {"created_at": None},
+        {"created_at": "yesterday"},
+        {"updated_at": "2026-13-45T99:00:00Z"},
+        {"was_cancelled": "no"},
+        {"ground_truth": 1},
+        {"result": None},
+        {"result": [1]},
+        {"result": [{"value": {"timeserieslabels": ["x" * 1001]}}]},
+    ],
 )
 def test_what_is_no_annotation_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="not an annotation") as caught:
@@ -123,6 +139,8 @@ records = st.builds(
         "annotator": "ann@example.com",
         "was_cancelled": False,
         "ground_truth": False,
+        "created_at": "2026-01-02T03:04:05.678901Z",
+        "updated_at": "2026-01-02T03:04:05.678901Z",
     },
     st.integers(1, 10**6),
     names,

@@ -1,0 +1,53 @@
+"""JSON that somebody else wrote, read with limits: what it may hold is what everything behind can hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from storage.errors import InputError
+
+DEEPEST = (
+    100  # lists and objects inside each other: more than a label needs, less than JSON libraries can take
+)
+
+
+def parse_json(where: str, data: bytes) -> Any:
+    """The value. What no JSON can say, NaN and infinite numbers, is null, as a browser writes it.
+
+    Args:
+        where: what errors call it.
+        data: in UTF-8, UTF-16 or UTF-32.
+
+    Raises:
+        InputError: it is no JSON, or lists and objects lie too deep in each other.
+    """
+    try:
+        value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError("cannot be read", where=where, why=f"not JSON: {error}") from error
+    if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
+        why = f"lists and objects lie more than {DEEPEST} deep in each other"
+        raise InputError("cannot be read", where=where, why=why)
+    return value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether lists and objects lie deeper in each other than labels need."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

@@ -80,7 +80,7 @@ class Project:
             "access_key_id": self.settings.access_key_id,
             "secret_access_key": self.settings.secret_access_key.get_secret_value(),
             "region": self.settings.region,
-            "connect_timeout": "5",
-            "read_timeout": "20",  # seconds; DVC's own minute, tried five times, looks like a hang
         }
-        self.repository.configure(self.bucket.url("dvc"), options)
+        # Seconds; DVC's own minute, tried five times, looks like a hang.
+        timeouts = {"connect_timeout": "5", "read_timeout": "20"}
+        self.repository.configure(self.bucket.url("dvc"), options, timeouts)

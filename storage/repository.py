@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from storage import disk, listings, objects, process
+from storage import dvc_remote, listings, objects, process
 from storage.cache import Cache
-from storage.errors import DamagedError, InputError, NotFoundError, ServiceError
+from storage.errors import DamagedError, InputError, NotFoundError
 from storage.files import dir_listing, md5_bytes, pointer_md5, read_yaml, write_bytes
 from storage.files import md5 as file_md5
 from storage.progress import track
@@ -298,33 +298,27 @@ class Repository(Cache):
 
     @contextmanager
     def _remote_errors(self, what: str, where: str) -> Iterator[None]:
-        """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing."""
-        from botocore.exceptions import BotoCoreError
-        from dvc.exceptions import DvcException
+        """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing.
 
-        try:
-            with redirect_stdout(io.StringIO()):
-                yield
-        except (DvcException, BotoCoreError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in disk.NO_ROOM:
-                raise
-            raise ServiceError(
-                what,
-                where=where,
-                why=f"{type(error).__name__}: {error}",
-                cure="labeltrail up, or labeltrail doctor; then the same command again: nothing is lost",
-            ) from error
+        Raises:
+            InputError: nobody has told this clone yet where its remote is, or with which keys.
+            ServiceError: the remote is away, refuses or fails.
+        """
+        with dvc_remote.faults(what, where), redirect_stdout(io.StringIO()):
+            dvc_remote.require_address(self._dvc.config, REMOTE, self.root)
+            yield
 
-    def configure(self, url: str, options: Mapping[str, str]) -> None:
+    def configure(self, url: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
 
         The credentials stand there a second time, so that a plain `dvc pull` works too; the mode is 600.
+
+        Args:
+            url: of the bucket's folder for DVC.
+            options: what DVC shall know of it.
+            defaults: the same, where nobody has set it otherwise.
         """
-        path = self.root / ".dvc" / "config.local"
-        text = "".join(f"    {name} = {value}\n" for name, value in {"url": url, **options}.items())
-        text = f"['remote \"{REMOTE}\"']\n{text}"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_bytes(path, text.encode(), mode=0o600)
+        if dvc_remote.configure(self.root, REMOTE, {"url": url, **options}, defaults):
             self.__dict__.pop("_dvc", None)
 
     def reproduce(self) -> None:

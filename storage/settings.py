@@ -12,6 +12,7 @@ together with its port (`LABELTRAIL_MINIO_PORT`, `LABELTRAIL_LABEL_STUDIO_PORT`)
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from storage.progress import note
 ENV_FILE = ".env"
 ENV_HEADER = "# Addresses and credentials of this clone, kept by `labeltrail up`. Never commit this file."
 HOST = "127.0.0.1"
+PLAIN = re.compile(r"[A-Za-z0-9_.:/@%+,=-]*")  # values that need no quotes in `.env`
 # A server gets these and its own settings, nothing else: many variables in a shell would change how Label
 # Studio and MinIO behave, or are secrets that do not concern them.
 BASE = (
@@ -188,6 +190,11 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def in_environment(*names: str) -> bool:
+    """Whether one of these variables is set."""
+    return any(os.environ.get(name) for name in names)
+
+
 def build_environment(**extra: str) -> dict[str, str]:
     """The variables of a program that builds or installs: proxies and mirrors of the shell count."""
     return {**os.environ, **extra}
@@ -259,11 +266,20 @@ def read_env_file(root: Path) -> dict[str, str]:
 def write_env_file(root: Path, values: Mapping[str, str]) -> None:
     """Set variables in `.env`, other lines untouched; the file is private from its first moment on."""
     path = root / ENV_FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else [ENV_HEADER]
+    text = path.read_text(encoding="utf-8") if path.exists() else ENV_HEADER
+    lines = text.removesuffix("\n").split("\n")
     left = dict(values)
     for i, line in enumerate(lines):
         name = line.removeprefix("export ").partition("=")[0].strip()
         if name in left:
-            lines[i] = f"{name}={left.pop(name)}"
-    lines += [f"{name}={value}" for name, value in left.items()]
+            lines[i] = f"{name}={_quoted(left.pop(name))}"
+    lines += [f"{name}={_quoted(value)}" for name, value in left.items()]
     write_bytes(path, ("\n".join(lines) + "\n").encode(), mode=0o600, durable=True)
+
+
+def _quoted(value: str) -> str:
+    """A value as `.env` holds it; without `'` and `\\` in it a shell and Docker Compose read the same."""
+    if PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -110,6 +110,20 @@ def test_writing_keeps_other_lines_and_is_private(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [".env"]
 
 
+@pytest.mark.parametrize(
+    "value", ["a #b", " a ", "'a", 'a"b', "a\\b", "a'b\\c", "$x `y` $(z)", "ü", "%(x)s", "a=b"]
+)
+def test_a_secret_of_odd_characters_comes_back_as_it_was(tmp_path: Path, value: str) -> None:
+    settings.write_env_file(tmp_path, {"AWS_SECRET_ACCESS_KEY": value, "AWS_REGION": "eu-west-1"})
+    assert settings.read_env_file(tmp_path) == {"AWS_SECRET_ACCESS_KEY": value, "AWS_REGION": "eu-west-1"}
+
+
+def test_a_separator_in_a_comment_ends_no_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# a\u2028AWS_X=no\n", encoding="utf-8")
+    settings.write_env_file(tmp_path, {"AWS_X": "1"})
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == "# a\u2028AWS_X=no\nAWS_X=1\n"
+
+
 def test_a_file_that_others_can_read_is_mended_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

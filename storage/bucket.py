@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from uuid import uuid4
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from storage.errors import ConflictError, NotFoundError, ServiceError
+from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.files import md5_bytes
 from storage.s3_http import Answer, Request, S3Http
 from storage.settings import Settings
@@ -30,6 +31,8 @@ B = TypeVar("B")
 THREADS = 16
 AHEAD = 16  # items for each thread that `parallel` takes before their results are asked for
 DELETE_LIMIT = 1000  # keys in one DeleteObjects call, by the S3 protocol
+# Characters of XML 1.0, and no line ends, which its readers change.
+NOT_XML = re.compile("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,17 @@ class Bucket:
             more = bool(token)
         return found
 
-    def get(self, key: str) -> tuple[bytes, str]:
-        """The bytes and the ETag of an object."""
-        answer = self._ask("GET", key)
+    def get(self, key: str, most: int = 0) -> tuple[bytes, str]:
+        """The bytes and the ETag of an object.
+
+        Raises:
+            InputError: it has more than `most` bytes (0: any number), which were not read.
+        """
+        path = f"{self.name}/{key}"
+        answer = self._http.send(Request("GET", path, most=most), self.url(key))
+        if answer.size > most > 0:
+            raise InputError("the object is too large", where=self.url(key), why=too_large(answer.size, most))
+        self._accept(answer, key)
         return answer.data, answer.etag
 
     def put(self, key: str, data: bytes, *, match: str | None = None, content_type: str = "") -> str:
@@ -152,8 +163,13 @@ class Bucket:
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; one that is not there is no error."""
         names = list(keys)
+        # A request for many is XML, which cannot hold every character that a key can.
+        odd = [name for name in names if NOT_XML.search(name)]
+        names = [name for name in names if not NOT_XML.search(name)] if odd else names
         portions = [names[start : start + DELETE_LIMIT] for start in range(0, len(names), DELETE_LIMIT)]
         for _ in parallel(self._delete, portions):
+            pass
+        for _ in parallel(self._delete_one, odd):
             pass
 
     def delete_prefix(self, prefix: str) -> int:
@@ -225,6 +241,11 @@ class Bucket:
         except NotFoundError:
             return False
 
+    def _delete_one(self, key: str) -> None:
+        answer = self._send("DELETE", key)
+        if not answer.gone:
+            self._accept(answer, key)
+
     def _delete(self, keys: list[str]) -> None:
         items = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
         body = f"<Delete><Quiet>true</Quiet>{items}</Delete>".encode()
@@ -261,6 +282,11 @@ class Bucket:
             ) from error
         if found != data:
             raise ServiceError("a signed address gives other bytes", where=self.url(key))
+
+
+def too_large(size: int, most: int) -> str:
+    """Why an object was not read."""
+    return f"it has {size:,} bytes, and {most:,} at most are read"
 
 
 def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:

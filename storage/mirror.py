@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage.bucket import Bucket, parallel
+from storage.bucket import Bucket, parallel, too_large
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
 VERSION = 3  # also of what a parser took for well-formed: rows of an older one are read again
+MOST_BYTES = 16_000_000  # of one object: tens of thousands of regions; sixteen are read at once
 BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
 # The columns after `problem` are taken from an annotation's value, so that it need not be parsed to be found.
 SCHEMA = """
@@ -103,24 +104,28 @@ class Mirror:
             parse: turns key and bytes into a JSON value; an InputError sets the object aside.
         """
         known = self.etags(prefix)
-        stale = []
+        stale, large = [], []
         for item in bucket.objects(prefix):
             if known.pop(item.key, None) != item.etag:
-                stale.append(item.key)
+                if item.size > MOST_BYTES:
+                    large.append(Row(item.key, item.etag, None, too_large(item.size, MOST_BYTES)))
+                else:
+                    stale.append(item.key)
         self.forget(known)
+        self.put(large)
         read = self.read(bucket, stale, parse)
-        return Refreshed(read.changed, (*known, *read.gone))
+        return Refreshed((*read.changed, *(row.key for row in large)), (*known, *read.gone))
 
     def read(self, bucket: Bucket, keys: Collection[str], parse: Callable[[str, bytes], Any]) -> Refreshed:
         """Get these objects again, whatever their ETag."""
 
         def get(key: str) -> Row | None:
+            etag = ""
             try:
-                data, etag = bucket.get(key)
+                data, etag = bucket.get(key, MOST_BYTES)
+                return Row(key, etag, parse(key, data), "")
             except NotFoundError:
                 return None  # deleted, perhaps since it was listed
-            try:
-                return Row(key, etag, parse(key, data), "")
             except InputError as error:
                 return Row(key, etag, None, error.why or error.what)
 

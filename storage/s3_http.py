@@ -23,6 +23,7 @@ import urllib3
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
@@ -37,6 +38,7 @@ TRIES = 4
 PATIENCE = 45.0  # seconds after which a request is not tried again
 BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
 
+LONGEST_ERROR = 1 << 16  # bytes of what a server says went wrong
 OVERLOADED = {429, 500, 502, 503, 504}
 TRY_AGAIN = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
 PLAIN_MD5 = re.compile("[0-9a-f]{32}")
@@ -71,6 +73,7 @@ class Answer:
         code: S3's word for what went wrong, else the status as text; "" where nothing did.
         message: S3's sentence about it.
         tries: how many requests it took. The earlier ones may have been carried out all the same.
+        size: bytes of the body, also of one that was not read because it has more than was asked for.
     """
 
     status: int
@@ -79,6 +82,7 @@ class Answer:
     code: str = ""
     message: str = ""
     tries: int = 1
+    size: int = 0
 
     @property
     def overtaken(self) -> bool:
@@ -101,6 +105,7 @@ class Request:
         query: parameters of the address.
         headers: beside those of the signature.
         body: all bytes.
+        most: bytes of the answer that are read; 0: all.
     """
 
     method: str
@@ -108,6 +113,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    most: int = 0
 
 
 class S3Http:
@@ -189,8 +195,15 @@ class S3Http:
             retries=False,
             redirect=False,
             decode_content=False,
+            preload_content=not request.most,
         )
-        data, etag = response.data, response.headers.get("ETag", "").strip('"')
+        etag = response.headers.get("ETag", "").strip('"')
+        if request.most:
+            size, data = _read(response, request.most if response.status < 300 else LONGEST_ERROR)
+            if response.status < 300 and size > request.most:
+                return Answer(response.status, b"", etag, tries=tries, size=size)
+        else:
+            data = response.data
         if response.status >= 300:
             return Answer(response.status, data, etag, *_fault(response.status, data), tries)
         if "x-amz-copy-source" in request.headers and b"<Error" in data:
@@ -208,6 +221,18 @@ class S3Http:
             why=f"{why} (tried {tries} times)" if tries > 1 else why,
             cure=cure,
         )
+
+
+def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
+    """Bytes that a body has, and those bytes; of a body with more than `most` none, and the connection is closed."""
+    told = response.headers.get("Content-Length", "")
+    size = int(told) if told.isdecimal() else 0
+    data = b"" if size > most else response.read(most + 1, decode_content=False)
+    if max(size, len(data)) > most:
+        response.close()
+        return max(size, len(data)), b""
+    response.release_conn()
+    return len(data), data
 
 
 class CutError(HTTPError):

@@ -29,7 +29,6 @@ ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 # Numbers of annotations and tasks are kept in SQLite, here and in Label Studio.
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
-MOST_REGIONS = 200_000  # items in one annotation
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
 VOLATILE = frozenset(
@@ -102,8 +101,6 @@ def flaw(record: Mapping[str, Any]) -> str:
     result = record.get("result")
     if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
         return "`result` is not a list of regions"
-    if len(result) > MOST_REGIONS:
-        return f"it has {len(result):,} regions, and {MOST_REGIONS:,} at most can be kept"
     for name in ("created_at", "updated_at"):
         if moment(record.get(name)) is None:
             return f"`{name}` is no moment: {shortened(repr(record.get(name)), 40)}"

@@ -11,14 +11,14 @@ from botocore import auth
 from pydantic import SecretStr
 
 from storage.bucket import THREADS, Bucket, Object, parallel
-from storage.errors import ConflictError, NotFoundError, ServiceError
+from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.files import md5_bytes
 from storage.settings import Settings
 from tests.conftest import VERSITYGW
 
 SPECIAL = [
     "a b", "a+b", "a%b", "a%20b", "a..b", "x.../y", "é/ü 漢字.csv", "~tilde", "q?x=1&y=2", "h#a", "<&>\"'",
-    "tab\tline\nend", "a:b@c;d=e,f!g$h*(i)", "._-", " lead", "trail ", "p|[]{}^`\\",
+    "tab\tline\nend", "bell\x07 escape\x1b return\r delete\x7f next\x85 separator\u2028", "a:b@c;d=e,f!g$h*(i)", "._-", " lead", "trail ", "p|[]{}^`\\",
     "deep/" * 190 + "1,000 bytes" * 4,
 ]  # fmt: skip
 
@@ -47,6 +47,16 @@ def test_what_is_empty_large_or_many_megabytes(bucket: Bucket) -> None:
         data = bytes(range(256)) * (size // 256) or b"x" * size
         assert bucket.put("size", data) == md5_bytes(data)
         assert bucket.get("size") == (data, md5_bytes(data))
+
+
+def test_an_object_that_is_too_large_is_not_read(bucket: Bucket) -> None:
+    bucket.put("size", b"x" * 1001)
+    with pytest.raises(InputError, match="too large") as caught:
+        bucket.get("size", 1000)
+    assert caught.value.why == "it has 1,001 bytes, and 1,000 at most are read"
+    assert bucket.get("size", 1001)[0] == b"x" * 1001
+    with pytest.raises(NotFoundError):
+        bucket.get("no such key", 10)
 
 
 def test_a_content_type_is_kept(bucket: Bucket) -> None:

@@ -8,6 +8,7 @@ from storage import history, label_config, recordings
 from storage.errors import InputError
 from storage.git import SERIES
 from storage.history import plural
+from storage.identity import kept
 from storage.merge import Change
 from storage.project import Project
 from storage.snapshot import Record, record_id
@@ -80,7 +81,5 @@ def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
 
 def _record(project: Project, state: State, number: int) -> str:
     """Id of the record of an annotation; "" where it is gone."""
-    if str(number) in state.ids:
-        return state.ids[str(number)]
     found = project.studio.annotation(number)
-    return record_id(number, found["created_at"]) if found else ""
+    return kept(state.ids, record_id(number, found["created_at"]), number) if found else ""

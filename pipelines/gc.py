@@ -8,18 +8,19 @@ day of its newest object, for another clone may be about to commit it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from pipelines import lease
-from storage import lineage, objects
+from storage import lineage, listings, objects
 from storage.bucket import parallel
-from storage.errors import InputError, NotFoundError
+from storage.errors import DamagedError, NotFoundError
+from storage.files import md5_bytes
 from storage.history import plural
 from storage.project import Project
+from storage.remote import Remote
 
 REMOTE = "dvc/files/md5/"
 DAY = 24.0
@@ -111,10 +112,10 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
     Raises:
         NotFoundError: the listing of a label snapshot is gone, so that nobody can say which objects are its own.
     """
+    if not yes:
+        return _look(project.dry(), hours)
     with lease.alone(project):
         found = _look(project, hours)
-        if not yes:
-            return found
         project.repository.forget(found.local.sizes)
         keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
         project.bucket.delete(keys)
@@ -125,7 +126,9 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
 def _look(project: Project, hours: float) -> Garbage:
     repository = project.repository
     here = repository.cached()
-    listed = [o for o in project.bucket.objects(REMOTE) if len(o.key.removeprefix(REMOTE)) >= 33]
+    listed = [
+        o for o in project.bucket.objects(REMOTE) if objects.PLACE.fullmatch(o.key.removeprefix(REMOTE))
+    ]
     there = {o.key.removeprefix(REMOTE).replace("/", ""): o for o in listed}
     sizes = {md5: o.size for md5, o in there.items()}
     kept = _kept(project)
@@ -171,30 +174,28 @@ def _agreed(project: Project) -> set[str]:
     """What `sync.json` of any branch in the bucket names: labels of a clone that has not pushed its git yet."""
     found: set[str] = set()
     for branch in project.bucket.folders():
-        try:
-            value = json.loads(project.bucket.get(f"{branch}/sync.json")[0])
-            found |= {value["labels"], value["series"], *(md5 for pair in value["history"] for md5 in pair)}
-        except NotFoundError:
-            continue
-        except (ValueError, KeyError, TypeError) as error:
-            where = project.bucket.url(f"{branch}/sync.json")
-            raise InputError(
-                "sync.json is damaged", where=where, why=str(error), cure="labeltrail doctor"
-            ) from error
+        state = Remote(project.bucket, project.studio, project.mirror, branch, "").state()
+        for labels, series, _ in (state.entry, *state.history) if state else ():
+            found |= {labels, series}
     return {md5 for md5 in found - {""} if project.repository.has(md5)}
 
 
 def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     """Labels and recordings in the remote that no commit here names, and their files."""
-    listings = sorted(md5 for md5 in unknown if md5.endswith(".dir"))
+    folders = sorted(md5 for md5 in unknown if md5.endswith(".dir"))
 
-    def read(md5: str) -> tuple[str, dict[str, str]]:
-        text = project.bucket.get(_key(md5))[0]
-        return md5, {item["relpath"]: item["md5"] for item in json.loads(text)}
+    def read(md5: str) -> tuple[str, dict[str, str] | None]:
+        data = project.bucket.get(_key(md5))[0]
+        try:
+            return md5, listings.parse(data, md5) if md5_bytes(data) + ".dir" == md5 else None
+        except DamagedError:
+            return md5, None
 
     found: set[str] = set()
-    for md5, files in parallel(read, listings):
-        if objects.is_labels(files):
+    for md5, files in parallel(read, folders):
+        if files is None:
+            found.add(md5)  # damaged: what it held nobody can say; fsck names it
+        elif objects.is_labels(files):
             found |= {md5, *files.values()}
     return found & set(unknown)
 

@@ -235,7 +235,7 @@ def _annotate(
 ) -> None:
     """Submit the export's annotations that are not there yet and fit the label config."""
     remote = project.remote
-    theirs.look(remote, state, remote.project(state))
+    theirs.look(project.repository, remote, state, remote.project(state))
     held = (row.value["record"] for row in remote.annotations.rows() if row.value is not None)
     there = Counter(_content(record) for record in held)
     ids = {str(task.data.get("series")): task.id for task in project.studio.tasks(state.project)}

@@ -43,6 +43,10 @@ def alone(project: Project) -> Iterator[None]:
     A thread that has the clone to itself may enter again: a merge calls sync. Which branch is checked out is read
     anew after the wait.
     """
+    if project.is_dry:  # it changes nothing, so it may look while another one works
+        project.forget_branch()
+        yield
+        return
     path = (project.root / ".labeltrail" / "lock").resolve()
     held: set[Path] = HELD.__dict__.setdefault("paths", set())
     if path in held:

@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import commit_model
-from pipelines.sync import sync
+from pipelines.sync import Options, sync
 from storage import branches, drivers, dvc_lock, history, label_config, labels, merging, sets, worktree
 from storage.errors import ConflictError
 from storage.git import LABELS, SERIES, parse_pointer
@@ -93,7 +93,7 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
         repository.move("merge", "--quiet", "--ff-only", commit)
     _follow(Project(project.root))
     left = _left(project, name)
-    synced = sync(Project(project.root))
+    synced = sync(Project(project.root), Options(yes=True))
     pushed, warnings = kept.pushed + synced.pushed, (*kept.warnings, *synced.warnings)
     return MergedBranch(name, commit, subject, kept.subject, pushed, left, warnings)
 

@@ -14,7 +14,7 @@ from pipelines import incoming
 from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import publish
-from pipelines.sync import sync
+from pipelines.sync import Options, sync
 from storage import (
     branches,
     conflicts,
@@ -132,7 +132,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         state, filled = branches.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", {})
     elif not _holds(project, commit):
         raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {revision}")
-    synced = sync(Project(project.root))
+    synced = sync(Project(project.root), Options(yes=True))
     published, lacks = _predictions(project)
     return Restored(
         url=f"{project.studio.url}/projects/{state.project if state else 0}/data",

@@ -143,6 +143,7 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
         ConflictError, ServiceError: as `sync`.
     """
     part = part or Part()
+    project = project.dry() if dry else project
     to = project.repository.resolve(revision)
     if not project.repository.labels_at(to):
         why = "it was made before the first sync"
@@ -157,7 +158,7 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
     project = Project(project.root)  # the label config may have come in
     plan = _plan(project, to, part)
     commit, subject = _commit(project, plan)
-    done = sync(project)
+    done = sync(project, Options(yes=True))
     published = bring_back(project, plan.best)
     return Rolled(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
 

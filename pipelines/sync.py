@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipelines import basis, incoming, lease
+from pipelines import basis, deletions, incoming, lease
 from pipelines.incoming import PATHS, Sides
 from pipelines.model import commit_model
 from pipelines.synced import Synced
 from storage import (
     conflicts,
     history,
+    identity,
     label_config,
     labels,
     outgoing,
@@ -47,6 +48,7 @@ class Options:
         push: bring what the work tree has into bucket and Label Studio.
         dry_run: only look.
         settlement: how conflicts are settled.
+        yes: delete labels without asking, where that would be asked about.
         annotations: numbers of the annotations that changed, as a webhook names them: no other is looked at, and
             neither are recordings and label config, unless this clone has to look at all of them. None: all are.
         remote: copy the label commit to the DVC remote.
@@ -56,6 +58,7 @@ class Options:
     push: bool = True
     dry_run: bool = False
     settlement: Settlement = OPEN
+    yes: bool = False
     annotations: tuple[int, ...] | None = None
     remote: bool = True
 
@@ -76,20 +79,31 @@ def sync(project: Project, options: Options = Options()) -> Synced:
 
     Raises:
         NotFoundError: this branch has no project in Label Studio yet.
-        ConflictError: both sides changed the same region, or the label config; nothing was written.
+        ConflictError: both sides changed the same region, or the label config, or it would delete labels and has to
+            be told to; nothing was written.
         InputError: a file of the project is gone from the work tree.
         ServiceError: bucket or Label Studio is away.
     """
     options.check()
+    project = project.dry() if options.dry_run else project
     with lease.alone(project):
         worktree.refuse_merging(project)
         worktree.refuse_missing(project, PATHS)
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return _sync_once(project, _state(project), options)
-            except OvertakenError:
-                continue
-        return _sync_once(project, _state(project), options)
+        done = _sync(project, options)
+        if done.taken_over and options.push and not options.dry_run:
+            # What Label Studio had lost is in a label commit now, and can be sent to it again.
+            done = done.followed_by(_sync(project, options))
+        return done
+
+
+def _sync(project: Project, options: Options) -> Synced:
+    """Sync, and begin again where somebody else was faster."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _sync_once(project, _state(project), options)
+        except OvertakenError:
+            continue
+    return _sync_once(project, _state(project), options)
 
 
 def _state(project: Project) -> State:
@@ -127,11 +141,15 @@ def _sync_once(project: Project, state: State, options: Options) -> Synced:
     sides = Sides(merged, series, config)
     options.settlement.refuse_unknown()
     open_ = [*merged.conflicts, *(series.conflicts if series else ())]
+    planned = deletions.of(sides, found, remote.mirror.count(remote.annotations_prefix))
     if options.dry_run:
-        return _planned(sides, found, open_, labels.asked(repository))
+        why = deletions.question(project, state, planned)
+        return replace(_planned(sides, found, open_, labels.asked(repository)), deletions=planned, asks=why)
     conflicts.refuse(open_)
+    if not options.yes:
+        deletions.ask(project, state, planned)
     worktree.restore(project, folders)
-    return _bring_together(project, state, base, found, sides, options)
+    return replace(_bring_together(project, state, base, found, sides, options), deletions=planned)
 
 
 def _look(project: Project, state: State, options: Options) -> tuple[Theirs, ConfigMerge | None]:
@@ -143,7 +161,7 @@ def _look(project: Project, state: State, options: Options) -> tuple[Theirs, Con
             return found, None
     studio = remote.project(state)
     config = shared_config.merge(project, state, str(studio["label_config"]), options.settlement)
-    return theirs.look(remote, state, studio, write=not options.dry_run), config
+    return theirs.look(project.repository, remote, state, studio, write=not options.dry_run), config
 
 
 def _folders(found: Theirs) -> tuple[str, ...]:
@@ -165,7 +183,9 @@ def _planned(sides: Sides, found: Theirs, open_: list[Conflict], asked: LabelCon
     return Synced(
         subject=subject,
         pushed=len(sides.labels.outgoing),
-        healed=found.healed,
+        healed=len(found.compared.missed),
+        made_again=len(sides.labels.again),
+        returned=found.compared.returned,
         aside=_aside(found),
         conflicts=open_,
         dry=True,
@@ -177,6 +197,7 @@ def _bring_together(
 ) -> Synced:
     repository, merged = project.repository, sides.labels
     warnings: list[str] = []
+    project.remote.annotations.write(found.compared.missed)
     if options.pull:
         warnings, base = incoming.take(project, state, base, sides)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
@@ -198,6 +219,9 @@ def _bring_together(
                 state = holder.state
             gone = [merged.numbers[change.name] for change in merged.outgoing if change.after is None]
             project.remote.annotations.drop(gone)
+        project.remote.annotations.drop_keys(key for key in merged.again.values() if key)
+    if options.pull:
+        project.remote.annotations.drop_keys(found.compared.deleted)
     new = _agreed(project, state, hashes, sides, options, ids)
     if new != state:
         new = lease.write(project, new)
@@ -213,7 +237,10 @@ def _bring_together(
         subject=subject,
         labels=hashes[0],
         pushed=len(merged.outgoing) if options.push else 0,
-        healed=found.healed,
+        healed=len(found.compared.missed),
+        made_again=len(merged.again) if options.push else 0,
+        taken_over=len(found.compared.lost.keys() - set(merged.again.values())),
+        returned=found.compared.returned,
         aside=_aside(found),
         warnings=warnings,
         runs=repository.runs_again(path.removesuffix(".dvc") for path in changed),
@@ -248,5 +275,5 @@ def _left(sides: Sides, options: Options) -> bool:
 
 def _rewritten(merged: Labels, ids: dict[str, str]) -> dict[int, Record]:
     """Annotations whose objects Label Studio writes because of this sync, by number: changed, or made again."""
-    numbers = {record: int(number) for number, record in ids.items()} | merged.numbers
+    numbers = identity.numbers(ids) | merged.numbers
     return {numbers[change.name]: change.after for change in merged.outgoing if change.after is not None}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipelines.deletions import NONE, Deletions
 from storage import conflicts, history
 from storage.merge import Conflict
+
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,11 @@ class Synced:
         labels: hash of the label snapshot.
         pushed: annotations that were changed in Label Studio.
         healed: annotations that Label Studio had and the bucket had missed.
+        deletions: what was deleted, or would be.
+        asks: of a dry run: why the sync would ask before it deletes; "" where it would not.
+        made_again: annotations that Label Studio had lost and was given again.
+        taken_over: annotations that it has lost and no label commit had: they are in this one.
+        returned: series whose task was deleted in Label Studio; it came back, without annotations.
         aside: objects in the bucket that say nothing: key and reason. They were left where they are.
         warnings: what else a person should know.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
@@ -31,6 +39,11 @@ class Synced:
     labels: str = ""
     pushed: int = 0
     healed: int = 0
+    deletions: Deletions = NONE
+    asks: str = ""
+    made_again: int = 0
+    taken_over: int = 0
+    returned: list[str] = field(default_factory=list)
     aside: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
@@ -46,6 +59,10 @@ class Synced:
             "labels": self.labels,
             "pushed": self.pushed,
             "healed": self.healed,
+            "deleted": self.deletions.to_json(),
+            "asks": self.asks or None,
+            "made_again": self.made_again,
+            "returned": self.returned,
             "aside": [list(pair) for pair in self.aside],
             "warnings": self.warnings,
             "runs": self.runs,
@@ -61,15 +78,55 @@ class Synced:
             text.append(
                 f"{history.plural(self.healed, 'annotation')} that the bucket had missed: written to it"
             )
-        if self.pushed:
+        text += self._deletion_lines()
+        changed = self.pushed - self.deletions.studio - self.made_again
+        if changed > 0:
             how = "would change" if self.dry else "changed"
-            text.append(f"{history.plural(self.pushed, 'annotation')} {how} in Label Studio")
+            text.append(f"{history.plural(changed, 'annotation')} {how} in Label Studio")
         text.append(self._commit_line())
         if self.runs:
             text.append(
                 "dvc repro will run: " + ", ".join(f"{name} ({why})" for name, why in self.runs.items())
             )
         return text
+
+    def _deletion_lines(self) -> list[str]:
+        """What is gone, or would go, and what was lost and is back."""
+        would, plural, gone = "would be " if self.dry else "", history.plural, self.deletions
+        text = []
+        if self.returned:
+            keys = ", ".join(self.returned[:SHOWN]) + (" and more" if len(self.returned) > SHOWN else "")
+            what = plural(len(self.returned), "task")
+            text.append(f"{what} deleted in Label Studio came back without annotations: {keys}")
+        if self.made_again:
+            what = plural(self.made_again, "annotation")
+            text.append(
+                f"{what} that Label Studio had lost (it was put back, or exchanged?): {would}made again in it"
+            )
+        if gone.labels:
+            text.append(
+                f"{plural(gone.labels, 'annotation')} {would}deleted from the labels: gone from Label Studio "
+                "(labeltrail undo has them back)"
+            )
+        if gone.studio:
+            text.append(f"{plural(gone.studio, 'annotation')} {would}deleted in Label Studio")
+        if gone.recordings:
+            text.append(f"{plural(gone.recordings, 'recording')} {would}deleted: gone from the bucket")
+        return [*text, f"the sync would ask: {self.asks} (--yes)"] if self.asks else text
+
+    def followed_by(self, later: Synced) -> Synced:
+        """This sync and the one right after it, told as one."""
+        return replace(
+            later,
+            commit=later.commit or self.commit,
+            subject=self.subject or later.subject,
+            healed=self.healed + later.healed,
+            deletions=self.deletions,
+            taken_over=self.taken_over,
+            returned=self.returned or later.returned,
+            warnings=[*self.warnings, *later.warnings],
+            runs=self.runs | later.runs,
+        )
 
     def _commit_line(self) -> str:
         if self.dry:

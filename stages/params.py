@@ -54,6 +54,17 @@ class Sets(Section):
     seed: int = Field(ge=0, description="order in which new groups are dealt out")
 
 
+class Sync(Section):
+    """What `labeltrail sync` asks before it does it."""
+
+    ask_deleted: float = Field(
+        ge=0,
+        le=1,
+        description="share of all annotations; a sync that would delete more of them, and two or more, is refused "
+        "without --yes; 1: never",
+    )
+
+
 class Ingest(Section):
     """Recordings to arrays."""
 
@@ -239,6 +250,7 @@ class Params(Section):
     """The whole of `params.yaml`."""
 
     sets: Sets
+    sync: Sync
     ingest: Ingest
     window: Window
     train: Train

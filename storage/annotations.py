@@ -8,37 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from typing import Any
 
-from storage.bucket import Bucket
+from storage.bucket import Bucket, parallel
 from storage.errors import InputError
 from storage.json_text import parse_json
 from storage.keys import refusal, series_key, series_of_url
 from storage.labelstudio import LabelStudio, Task
 from storage.mirror import Mirror, Refreshed, Row
-from storage.snapshot import Record, canonical, is_number, moment, shard_name
+from storage.snapshot import Record, canonical, is_number, shard_name
 
-# A task is saved right after its annotation; a longer gap means that something else happened to it.
-GAP = timedelta(milliseconds=250)
-# Changes are asked for again from a little before the last look: they may become visible out of order.
-OVERLAP = timedelta(seconds=10)
-NO_TASK = "Label Studio has no such task"
 NO_RECORDING = "its task shows no recording of this bucket"
-
-
-@dataclass(frozen=True)
-class Look:
-    """The last look at Label Studio.
-
-    Attributes:
-        newest: when the task that changed last had changed; None: nobody has looked yet.
-        tasks: those that changed shortly before that, with the moment; they will be listed again.
-    """
-
-    newest: datetime | None
-    tasks: Mapping[int, datetime]
 
 
 class Annotations:
@@ -74,118 +55,45 @@ class Annotations:
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Delete the objects of annotations that Label Studio has deleted, for it leaves one behind now and then."""
-        keys = [self.key(number) for number in numbers]
-        self.bucket.delete(keys)
-        self.mirror.forget(keys)
+        self.drop_keys(self.key(number) for number in numbers)
 
-    def reconcile(self, project: Mapping[str, Any]) -> tuple[int, int]:
-        """Find what the bucket missed, or kept too long, by asking Label Studio.
+    def drop_keys(self, keys: Iterable[str]) -> None:
+        """Delete objects whose annotation is no more, or has another one by now."""
+        gone = list(keys)
+        if gone:
+            self.bucket.delete(gone)
+            self.mirror.forget(gone)
 
-        Tasks that changed since the last look are compared; all are where counts disagree.
-
-        Args:
-            project: what Label Studio says of the project.
-
-        Returns:
-            How many annotations were added to the bucket, and how many orphans were removed from it.
-        """
-        number = int(project["id"])
-        last = self._last_look(number)
-        since = last.newest - OVERLAP if last.newest else None
-        tasks = list(self.studio.tasks(number, since))
-        healed, dropped = self._compare(tasks, last.tasks, everything=since is None)
-        total = project["total_annotations_number"] + project["skipped_annotations_number"]
-        if since is not None and total != self.mirror.count(self.prefix) + self._elsewhere():
-            tasks = list(self.studio.tasks(number))
-            more = self._compare(tasks, {}, everything=True)
-            healed, dropped = healed + more[0], dropped + more[1]
-        self._remember_look(number, tasks, last)
-        return healed, dropped
-
-    # -- the last look ----------------------------------------------------------------------------
-
-    def _note(self, number: int) -> str:
-        return f"reconciled {self.prefix} {number}"
-
-    def _last_look(self, number: int) -> Look:
-        note = self.mirror.note(self._note(number))
-        if not note:
-            return Look(None, {})
-        tasks = {int(task): datetime.fromisoformat(moment) for task, moment in json.loads(note).items()}
-        return Look(max(tasks.values()), tasks)
-
-    def _remember_look(self, number: int, tasks: Iterable[Task], last: Look) -> None:
-        seen = {**last.tasks, **{task.id: task.updated_at for task in tasks}}
-        if seen == last.tasks:
-            return
-        newest = max(seen.values())
-        recent = {task: moment.isoformat() for task, moment in seen.items() if moment > newest - OVERLAP}
-        self.mirror.set_note(self._note(number), json.dumps(recent))
-
-    # -- comparing --------------------------------------------------------------------------------
-
-    def _elsewhere(self) -> int:
-        """How many annotations are of tasks that somebody made by hand, of no recording of this bucket."""
-        return sum(row.problem == NO_RECORDING for row in self.mirror.aside(self.prefix))
-
-    def _compare(
-        self, tasks: Iterable[Task], settled: Mapping[int, datetime], everything: bool
-    ) -> tuple[int, int]:
-        orphans: list[str] = []
-        healed = 0
-        users: dict[int, str] = {}
-        seen: set[int] = set()
-        for task in tasks:
-            seen.add(task.id)
-            rows = {row.value["annotation"]: row for row in self.mirror.of_task(self.prefix, task.id)}
-            orphans += [row.key for number, row in rows.items() if number not in task.annotations]
-            if not self._series(task):
-                continue  # its annotations say nothing here: their objects are set aside and named
-            # A star takes away that of the task's other annotations, and Label Studio tells the bucket of one only.
-            starred = [row for row in rows.values() if row.value["record"]["ground_truth"]]
-            if rows.keys() == set(task.annotations) and (
-                settled.get(task.id) == task.updated_at
-                or (_untouched_since(task, rows.values()) and len(starred) < 2)
-            ):
-                continue
-            users = users or self.studio.users()
-            for found in self.studio.annotations(task.id):
-                known = rows.get(found["id"])
-                if known is None or _is_behind(known.value["record"], found):
-                    self._heal(task, found, users)
-                    healed += 1
-        if everything:
-            orphans += self._of_deleted_tasks(self.mirror.tasks(self.prefix) - seen)
-        self.bucket.delete(orphans)
-        self.mirror.forget(orphans)
-        return healed, len(orphans)
-
-    def _of_deleted_tasks(self, tasks: Iterable[int]) -> list[str]:
-        """Keys of what deleted tasks take along; what may be in no label commit is set aside instead, and named."""
-        new = {key for found in self.mirror.moved(self.prefix).values() for key in found}
-        rows = [row for task in tasks for row in self.mirror.of_task(self.prefix, task)]
-        self.mirror.put(replace(row, value=None, problem=NO_TASK) for row in rows if row.key in new)
-        return [row.key for row in rows if row.key not in new]
-
-    def _heal(self, task: Task, annotation: dict[str, Any], users: dict[int, str]) -> None:
-        """Write the object that Label Studio's target storage would have written."""
-        series = self._series(task)
+    def object_of(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> bytes:
+        """What Label Studio's target storage would have written of an annotation, as its API tells it."""
+        series = self.series_of(task)
         address = {self.data_key: self.bucket.url(series_key(series)), "series": series}
         whole = annotation | {
-            "completed_by": {"email": _email(annotation.get("completed_by"), users)},
+            "completed_by": {"email": email_of(annotation.get("completed_by"), users)},
             "task": {"id": task.id, "data": task.data | address},
         }
-        key = self.key(annotation["id"])
-        data = json.dumps(whole, ensure_ascii=False).encode()
-        value = self._parse(key, data)
-        etag = self.bucket.put(key, data, content_type="application/json")
-        self.mirror.put([Row(key, etag, value, "")])
+        return json.dumps(whole).encode()
 
-    def _series(self, task: Task) -> str:
+    def row_of(self, key: str, data: bytes) -> Row:
+        """The row of an object that is not in the bucket yet; its problem where it says nothing."""
+        try:
+            return Row(key, "", self._parse(key, data), "")
+        except InputError as error:
+            return Row(key, "", None, error.why or error.what)
+
+    def write(self, objects: Mapping[str, bytes]) -> None:
+        """Put objects that the bucket had missed, as Label Studio would have written them."""
+
+        def put(key: str) -> Row:
+            etag = self.bucket.put(key, objects[key], content_type="application/json")
+            return replace(self.row_of(key, objects[key]), etag=etag)
+
+        self.mirror.put(list(parallel(put, objects)))
+
+    def series_of(self, task: Task) -> str:
         """The series that a task shows; "" for one that did not come from this bucket."""
-        return str(
-            task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
-        )
+        series = task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
+        return series if isinstance(series, str) and not refusal(series) else ""
 
     # -- the objects ------------------------------------------------------------------------------
 
@@ -202,7 +110,7 @@ class Annotations:
         why = refusal(series) if isinstance(series, str) else "the key of its series is no text"
         if why:
             raise InputError("not an annotation", where=key, why=f"it shows no recording: {why}")
-        record: Record = canonical(value, series, _email(value.get("completed_by"), {}))
+        record: Record = canonical(value, series, email_of(value.get("completed_by"), {}))
         if key != self.key(value["id"]):
             why = f"it says that it is annotation {value['id']}, whose place is {self.key(value['id'])}"
             raise InputError("not an annotation", where=key, why=why)
@@ -216,20 +124,7 @@ class Annotations:
         }
 
 
-def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
-    """Whether nothing happened to a task after its annotations were written to the bucket."""
-    moments = [found for row in rows if (found := moment(row.value["record"]["updated_at"]))]
-    return not moments or task.updated_at - max(moments) < GAP
-
-
-def _is_behind(record: Record, found: Mapping[str, Any]) -> bool:
-    """Whether the bucket's record of an annotation is older than Label Studio's word on it."""
-    return bool(
-        record["updated_at"] < found["updated_at"] or record["ground_truth"] != bool(found["ground_truth"])
-    )
-
-
-def _email(user: Any, users: Mapping[int, str]) -> str:
+def email_of(user: Any, users: Mapping[int, str]) -> str:
     """Who made an annotation: the address that it names, or the number of an account.
 
     Raises:

@@ -10,6 +10,7 @@ from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
 from storage.filling import Content, Filled, fill
 from storage.git import SERIES, Git, prefix_of
+from storage.identity import kept
 from storage.labels import records
 from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
@@ -118,18 +119,18 @@ def theirs(remote: Remote, base: Mapping[str, Record], ids: Mapping[str, str]) -
     Args:
         remote: the branch's place in the bucket.
         base: records of its last sync.
-        ids: record ids by number in Label Studio, from `sync.json`.
+        ids: of `sync.json`: annotations that were made again.
     """
     remote.annotations.refresh()
     found = {}
     for row in remote.mirror.rows(remote.annotations_prefix):
         if row.value is not None:
             record = row.value["record"]
-            keeps = ids.get(str(row.value["annotation"]))
-            if keeps:
-                annotator = base[keeps]["annotator"] if keeps in base else record["annotator"]
-                record = record | {"id": keeps, "annotator": annotator}
-            found[record["id"]] = record
+            name = kept(ids, record["id"], row.value["annotation"])
+            if name != record["id"]:
+                annotator = base[name]["annotator"] if name in base else record["annotator"]
+                record = record | {"id": name, "annotator": annotator}
+            found[name] = record
     return found
 
 

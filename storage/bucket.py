@@ -56,8 +56,8 @@ class Bucket:
         NotFoundError: the bucket or the key does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.name = settings.bucket
+    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self.name, self._read_only = settings.bucket, read_only
         self.endpoint = settings.s3_endpoint
         self._region = settings.region
         self._http = S3Http(settings)
@@ -65,6 +65,7 @@ class Bucket:
 
     def create(self) -> bool:
         """Make the bucket if it does not exist; says whether it was made."""
+        self._refuse_writing("PUT")
         place = "http://s3.amazonaws.com/doc/2006-03-01/"
         # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
         region = f"<LocationConstraint>{escape(self._region)}</LocationConstraint>"
@@ -215,8 +216,14 @@ class Bucket:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
+        self._refuse_writing(method)
         path = f"{self.name}/{key}" if key else self.name
         return self._http.send(Request(method, path, query or {}, headers or {}, body), self.url(key))
+
+    def _refuse_writing(self, method: str) -> None:
+        """A dry run that would write is a bug."""
+        if self._read_only and method != "GET":
+            raise AssertionError(f"{method} in a dry run")
 
     def _ask(self, method: str, key: str, headers: Mapping[str, str] | None = None) -> Answer:
         return self._accept(self._send(method, key, headers=headers), key)
@@ -247,6 +254,7 @@ class Bucket:
             self._accept(answer, key)
 
     def _delete(self, keys: list[str]) -> None:
+        self._refuse_writing("POST")
         items = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
         body = f"<Delete><Quiet>true</Quiet>{items}</Delete>".encode()
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

@@ -57,7 +57,7 @@ class Filled:
 
     Attributes:
         annotations: how many of the commit's it has now.
-        ids: record ids by their number in Label Studio, where the number is not the record's own.
+        ids: as in `sync.json`: annotations that were made again for these records.
         missing: record ids that Label Studio did not take.
         strangers: annotators whom Label Studio does not know: their annotations belong to the token's owner there.
     """
@@ -204,7 +204,7 @@ def _export(remote: Remote, settings: Settings, project: int) -> None:
 
 
 def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str, str], list[str]]:
-    """Which record each annotation in the bucket is, by what it says; and the records that none of them is."""
+    """The records that annotations in the bucket stand for, by what they say; and the records without one."""
     names = {record["id"] for found in held.records.values() for record in found}
     made: dict[str, list[str]] = defaultdict(list)
     for row in sorted(
@@ -215,7 +215,7 @@ def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str
         if record["id"] in names:
             names.remove(record["id"])
         else:
-            made[_content(record, record["annotator"])].append(str(row.value["annotation"]))
+            made[_content(record, record["annotator"])].append(record["id"])
     ids, lost = {}, []
     for record in (record for found in held.records.values() for record in found if record["id"] in names):
         same = made[_content(record, people.of(record))]

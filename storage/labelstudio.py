@@ -35,6 +35,7 @@ class Task:
         source: key of the object in the bucket that the task was made from.
         annotations: ids of its annotations.
         updated_at: moves with every change to the task's annotations.
+        created_at: when it was made.
     """
 
     id: int
@@ -42,6 +43,7 @@ class Task:
     source: str
     annotations: tuple[int, ...]
     updated_at: datetime
+    created_at: datetime
 
 
 class LabelStudio(Projects):
@@ -54,9 +56,10 @@ class LabelStudio(Projects):
     """
 
     @classmethod
-    def of(cls, settings: Settings) -> LabelStudio:
+    def of(cls, settings: Settings, *, read_only: bool = False) -> LabelStudio:
         """The server and user that the settings name."""
-        return cls(settings.label_studio_url, settings.label_studio_api_key.get_secret_value())
+        token = settings.label_studio_api_key.get_secret_value()
+        return cls(settings.label_studio_url, token, read_only=read_only)
 
     # -- server and people ------------------------------------------------------------------------
 
@@ -83,7 +86,7 @@ class LabelStudio(Projects):
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[Task]:
         """Tasks of a project; with `since`, those that changed after that moment (in UTC)."""
-        fields = "id,data,storage_filename,annotations_ids,updated_at"
+        fields = "id,data,storage_filename,annotations_ids,updated_at,created_at"
         query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
         # In a fixed order, or a task that goes away between two pages would hide another one.
         view: Json = {"ordering": ["tasks:id"]}
@@ -128,8 +131,12 @@ class LabelStudio(Projects):
 
     def annotate(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> int:
         """Submit an annotation; returns its id."""
+        return int(self.create_annotation(task, result, **fields)["id"])
+
+    def create_annotation(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> Json:
+        """The same; returns the annotation."""
         body = {"result": list(result)} | fields
-        return int(self._object("POST", f"/api/tasks/{task}/annotations/", json=body)["id"])
+        return self._object("POST", f"/api/tasks/{task}/annotations/", json=body)
 
     def update_annotation(self, annotation: int, **fields: Any) -> None:
         """Change an annotation in place."""
@@ -190,5 +197,5 @@ class LabelStudio(Projects):
 
 def _task(task: Json) -> Task:
     ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
-    moment = datetime.fromisoformat(task["updated_at"])
-    return Task(task["id"], task["data"], task.get("storage_filename") or "", ids, moment)
+    updated, created = (datetime.fromisoformat(task[name]) for name in ("updated_at", "created_at"))
+    return Task(task["id"], task["data"], task.get("storage_filename") or "", ids, updated, created)

@@ -31,10 +31,11 @@ class Connection:
     Args:
         url: the server's address.
         token: a legacy token, or a personal access token.
+        read_only: nothing but GET is sent; anything else is a bug.
     """
 
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, token: str, *, read_only: bool = False) -> None:
+        self.url, self._read_only = url.rstrip("/"), read_only
         self._http = requests.Session()
         # As a function, for a name and password in ~/.netrc would win over a header.
         self._http.auth = self._sign
@@ -98,6 +99,8 @@ class Connection:
         Returns:
             An answer of success; or 404 to a DELETE whose earlier try was cut off after it had been carried out.
         """
+        if self._read_only and method != "GET":
+            raise AssertionError(f"{method} {path} in a dry run")
         content |= {"timeout": timeout, "allow_redirects": allow_redirects}
         with self._errors(path):
             tries, answer = self._persist(method, path, **content)

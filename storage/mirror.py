@@ -8,11 +8,13 @@ so that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from storage.bucket import Bucket, parallel, too_large
@@ -66,9 +68,17 @@ class Row:
 
 
 class Mirror:
-    """The cache of one clone. Values are whatever JSON the `parse` of a refresh made of the bytes."""
+    """The cache of one clone. Values are whatever JSON the `parse` of a refresh made of the bytes.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        scratch: work on a copy of it, which goes with this object: what is remembered is forgotten again.
+    """
+
+    def __init__(self, path: Path, *, scratch: bool = False) -> None:
+        if scratch:
+            self._folder = TemporaryDirectory(prefix="labeltrail-")
+            path = _copy(path, Path(self._folder.name))
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _busy_is_said():
@@ -251,6 +261,15 @@ class Mirror:
         """Let go of the file."""
         with suppress(sqlite3.Error):
             self._db.close()
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    """A copy of the file, and of what SQLite has not moved into it yet."""
+    for part in ("", "-wal"):
+        source = path.with_name(path.name + part)
+        if source.exists():
+            shutil.copyfile(source, folder / source.name)
+    return folder / path.name
 
 
 @contextmanager

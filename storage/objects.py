@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Of any pointer, also one that names several outputs or was made by hand.
 HASHES = re.compile(r"^\s*(?:- )?md5: ([0-9a-f]{32}(?:\.dir)?)\s*$", re.MULTILINE)
+# Where an object lies below `files/md5/` of the DVC remote.
+PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 SHOWN = 5
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from storage.conflicts import OvertakenError
 from storage.errors import ConflictError, NotFoundError
+from storage.identity import without
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.progress import track
-from storage.snapshot import Record
+from storage.snapshot import Record, record_id
 
 # What Label Studio takes when an annotation is made; the rest it decides by itself.
 CREATABLE = ("was_cancelled", "ground_truth", "lead_time")
@@ -39,7 +40,7 @@ def push(
         project: the branch's project.
         changes: from what Label Studio has (`before`) to what it should have (`after`).
         numbers: number in Label Studio of the annotations that it has, by record id.
-        ids: record ids of annotations that were made again before, by their number.
+        ids: of `sync.json`: annotations that were made again before.
         beat: called before each, so that others see that this is going on.
 
     Returns:
@@ -61,14 +62,14 @@ def push(
             fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}
             if change.after["annotator"] in users:
                 fields["completed_by"] = users[change.after["annotator"]]
-            made = studio.annotate(tasks[change.after["series"]], change.after["result"], **fields)
-            known[str(made)] = change.name
+            made = studio.create_annotation(tasks[change.after["series"]], change.after["result"], **fields)
+            known[record_id(int(made["id"]), str(made["created_at"]))] = change.name
         elif change.before is not None:
             number = numbers[change.name]
             _refuse_overtaken(studio, number, change)
             if change.after is None:
                 studio.delete_annotation(number)
-                known.pop(str(number), None)
+                known = without(known, number)
             else:
                 fields = {key: change.after[key] for key in CHANGEABLE}
                 studio.update_annotation(number, result=change.after["result"], **fields)

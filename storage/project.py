@@ -21,10 +21,16 @@ class Project:
 
     Args:
         root: the clone's top folder.
+        is_dry: nothing can be written: not into the bucket, not into Label Studio, not into the clone. What the work
+            notes for itself, and what it would store, is held aside and forgotten.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, is_dry: bool = False) -> None:
+        self.root, self.is_dry = root, is_dry
+
+    def dry(self) -> Project:
+        """The same project, in which nothing can be written."""
+        return self if self.is_dry else Project(self.root, is_dry=True)
 
     @classmethod
     def here(cls) -> Project:
@@ -39,22 +45,22 @@ class Project:
     @cached_property
     def repository(self) -> Repository:
         """git and DVC."""
-        return Repository(self.root)
+        return Repository(self.root, dry=self.is_dry)
 
     @cached_property
     def bucket(self) -> Bucket:
         """The bucket."""
-        return Bucket(self.settings)
+        return Bucket(self.settings, read_only=self.is_dry)
 
     @cached_property
     def studio(self) -> LabelStudio:
         """Label Studio, as the user of the settings."""
-        return LabelStudio.of(self.settings)
+        return LabelStudio.of(self.settings, read_only=self.is_dry)
 
     @cached_property
     def mirror(self) -> Mirror:
         """The cache of what the bucket holds."""
-        return Mirror(self.root / MIRROR)
+        return Mirror(self.root / MIRROR, scratch=self.is_dry)
 
     @cached_property
     def label_config(self) -> LabelConfig:

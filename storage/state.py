@@ -15,12 +15,12 @@ from storage.files import json_bytes
 from storage.keys import MD5
 from storage.snapshot import LARGEST_NUMBER
 
-VERSION = 2
+VERSION = 3  # 2 and older: `ids` by number alone
 Entry = tuple[str, str, str]  # labels, series and label commit of a sync
 HISTORY = 100  # syncs that a clone may be behind and still know what it missed
 FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+OWN_ID = re.compile(r"[1-9][0-9]{0,18}(-[0-9a-f]{6})?")
 LONGEST_WORD = 100
 
 
@@ -35,7 +35,7 @@ class State:
         commit: the label commit that held both; "" where an older Labeltrail wrote this.
         label_config: hash of the label config.
         history: labels, series and commit of earlier syncs, newest first: the base for a clone that is behind.
-        ids: annotations that were created again, by their new id, with the record id they keep.
+        ids: annotations that were made again: the record id that each keeps, by its own (storage/identity.py).
         pushing: a word that changes as long as somebody changes annotations in Label Studio; "" when nobody does.
         etag: of the object itself; "" where it is not there yet.
     """
@@ -77,7 +77,9 @@ def parse(data: bytes, etag: str, where: str) -> State:
     try:
         value = json.loads(data)
         version = value.pop("version")
-        if _is_number(version) and version > VERSION:
+        if not _is_number(version):
+            raise TypeError("its version is no number")
+        if version > VERSION:
             raise InputError("this project was synced by a newer Labeltrail", where=where, cure="git pull")
         value["history"] = tuple((*entry, "")[:3] for entry in value["history"])
         state = State(**value, etag=etag)
@@ -112,7 +114,7 @@ def _is_entry(entry: tuple[object, ...]) -> bool:
 
 
 def _is_pair(number: object, record: object) -> bool:
-    return _matches(NUMBER, number) and isinstance(record, str) and len(record) <= LONGEST_WORD
+    return _matches(OWN_ID, number) and isinstance(record, str) and len(record) <= LONGEST_WORD
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:
@@ -120,5 +122,4 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
 
 
 def _damaged(where: str, why: str) -> InputError:
-    cure = "delete the object: the next labeltrail restore makes it anew from the label commit"
-    return InputError("sync.json is damaged", where=where, why=why, cure=cure)
+    return InputError("sync.json is damaged", where=where, why=why, cure="labeltrail restore writes it anew")

@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from storage import reconcile
 from storage.git import LABELS
+from storage.identity import kept
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
 from storage.merge import Settlement
 from storage.mirror import Row
 from storage.outgoing import adopt
 from storage.remote import Remote
 from storage.repository import Repository
-from storage.snapshot import Record, edit, find, shard_name
+from storage.snapshot import Record, edit, find, moment, same, shard_name
 from storage.state import State
 
 
@@ -33,7 +35,7 @@ class Theirs:
         moved: by shard and key, number and record id of the annotations that moved since; "" are other objects.
         series: ETag of each recording by series key; None where only named annotations were looked at.
         aside: objects that say nothing, with the reason: they are left where they are.
-        healed: annotations that the bucket had missed.
+        compared: how bucket and Label Studio differ; nothing of it has been written yet.
         quiet: nothing moved at all.
     """
 
@@ -41,18 +43,21 @@ class Theirs:
     moved: dict[str, dict[str, tuple[int, str]]]
     series: dict[str, str] | None
     aside: list[Row]
-    healed: int
+    compared: reconcile.Found
     quiet: bool
 
 
-def look(remote: Remote, state: State, project: Mapping[str, Any], write: bool = True) -> Theirs:
+def look(
+    repository: Repository, remote: Remote, state: State, project: Mapping[str, Any], write: bool = True
+) -> Theirs:
     """Look at everything; gets only what changed since this clone looked last.
 
     Args:
+        repository: whose label commits say what is safe.
         remote: the branch's place in bucket and Label Studio.
         state: which project in Label Studio, and what was agreed on.
         project: what Label Studio says of the project.
-        write: give recordings that have no task one.
+        write: give recordings that have no task one. Nothing else is written.
     """
     series, refused = remote.recordings()
     missing = _refresh_tasks(remote, series, write)
@@ -60,9 +65,24 @@ def look(remote: Remote, state: State, project: Mapping[str, Any], write: bool =
         for source in remote.studio.storages(state.project)[0]:
             remote.studio.sync_source(source["id"])
     remote.annotations.refresh()
-    healed, _ = remote.annotations.reconcile(project)
-    found = _found(remote, state, series, healed, new_tasks=bool(missing))
+    compared = reconcile.reconcile(remote.annotations, project, _committed(repository, state))
+    found = _found(remote, state, series, compared, new_tasks=bool(missing))
     return replace(found, aside=[*found.aside, *refused])
+
+
+def _committed(repository: Repository, state: State) -> Callable[[Row], bool]:
+    """Whether the labels that bucket and commit agreed on at the last sync have what an object says."""
+    shards: dict[str, bytes] = {}
+
+    def committed(row: Row) -> bool:
+        record, name = row.value["record"], row.value["shard"]
+        if name not in shards:
+            shards[name] = shard_bytes(repository, repository.folder(state.labels, LABELS).get(name))
+        keeps = kept(state.ids, record["id"], row.value["annotation"])
+        known = find(shards[name], [keeps]).get(keeps)
+        return known is not None and same(known, record | {"id": keeps, "annotator": known["annotator"]})
+
+    return committed
 
 
 def look_at(remote: Remote, state: State, numbers: Collection[int]) -> Theirs | None:
@@ -96,8 +116,9 @@ def look_at(remote: Remote, state: State, numbers: Collection[int]) -> Theirs | 
         remote.project(state)  # in another Label Studio any annotation seems to be gone
     if not gone.issuperset(lost):
         return None
-    annotations.drop(gone.intersection(same))
-    return _found(remote, state, None, 0, new_tasks=False)
+    compared = reconcile.Found(deleted=[annotations.key(number) for number in gone.intersection(same)])
+    mirror.forget(compared.deleted)
+    return _found(remote, state, None, compared, new_tasks=False)
 
 
 def _without_object(remote: Remote) -> list[int]:
@@ -143,15 +164,15 @@ def _digest(series: Mapping[str, str]) -> str:
 
 
 def _found(
-    remote: Remote, state: State, series: dict[str, str] | None, healed: int, new_tasks: bool
+    remote: Remote, state: State, series: dict[str, str] | None, compared: reconcile.Found, new_tasks: bool
 ) -> Theirs:
     mirror = remote.mirror
     known = mirror.note(_labels_note(remote)) == state.etag
     moved = mirror.moved(remote.annotations_prefix)
-    stirred = moved or mirror.moved(remote.tasks_prefix) or new_tasks or healed
+    stirred = moved or mirror.moved(remote.tasks_prefix) or new_tasks or compared.missed or compared.lost
     other_series = series is not None and mirror.note(_series_note(remote)) != _digest(series)
     aside = [*mirror.aside(remote.annotations_prefix), *mirror.aside(remote.tasks_prefix)]
-    return Theirs(known, moved, series, aside, healed, known and not stirred and not other_series)
+    return Theirs(known, moved, series, aside, compared, known and not stirred and not other_series)
 
 
 def _refresh_tasks(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:
@@ -180,20 +201,26 @@ class Labels(LabelMerge):
     """Labels of bucket and work tree, merged.
 
     Attributes:
-        ids: record ids of annotations that were made again, by their number in Label Studio.
+        ids: of `sync.json`: annotations that were made again.
         numbers: number in Label Studio of the annotations that ours changed.
         theirs: shards as the bucket has them, where ours has something that it lacks.
+        again: records that Label Studio has lost and is given again, with the key of the object that each still has;
+            "" where the object is another annotation's now.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     theirs: dict[str, bytes] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
 
 
 def merge(
     repository: Repository, remote: Remote, base: str, state: State, found: Theirs, settlement: Settlement
 ) -> Labels:
     """Merge what the bucket holds into the work tree's snapshot, shard by shard.
+
+    What Label Studio has lost and a label commit has is taken for something that both sides never had: so it is sent
+    to Label Studio again. What it has lost and no label commit has counts as labeled, once.
 
     Args:
         repository: whose `data/labels.dvc` is ours.
@@ -207,7 +234,8 @@ def merge(
     agreed = was if base == state.labels else repository.folder(state.labels, LABELS)
     result, config = Labels(ids=dict(state.ids)), asked(repository)
     known = found.known and base == state.labels
-    names = set(differing(was, ours)) | {name for name in found.moved if name}
+    committed, lost = _committed(repository, state), _by_shard(found.compared.lost.values())
+    names = set(differing(was, ours)) | {name for name in found.moved if name} | lost.keys()
     if not known:
         names |= was.keys() | remote.mirror.shards(remote.annotations_prefix)
     for name in sorted(names):
@@ -216,17 +244,24 @@ def merge(
         if known and was.get(name) == ours.get(name):
             # What has moved to a series of another shard is there under the same key.
             rows = [row for row in remote.mirror.at(moved) if row.value and row.value["shard"] == name]
-            theirs, numbers = _shard(rows, state.ids)
-            old = {state.ids.get(str(number), record) for number, record in moved.values()}
-            our = find(our_bytes, theirs.keys() | old)
+            old = {kept(state.ids, record, number) for number, record in moved.values()}
+            old |= {_kept_by(state, row) for row in (*rows, *lost.get(name, ()))}
+            our = find(our_bytes, old)
             base_records = our
         else:
-            theirs, numbers = _shard(remote.mirror.of_shard(remote.annotations_prefix, name), state.ids)
+            rows = remote.mirror.of_shard(remote.annotations_prefix, name)
             our = parse(our_bytes, name)
             base_records = parse(shard_bytes(repository, was.get(name)), name)
         others: Shard = {}  # what a sync that is news to ours has written
         if agreed.get(name) != was.get(name):
             others = parse(shard_bytes(repository, agreed.get(name)), name)
+        again = {_kept_by(state, row): row.key for row in lost.get(name, ()) if committed(row)}
+        theirs, numbers = _shard([row for row in rows if row.key not in again.values()], state)
+        again |= _given_twice(
+            remote, state, {n: base_records[n] for n in base_records.keys() - theirs.keys()}
+        )
+        base_records = {record: value for record, value in base_records.items() if record not in again}
+        result.again |= again
         _keep_identity(remote, base_records | others | our, theirs, numbers, result.ids)
         before = len(result.outgoing)
         result.add(name, our_bytes, (base_records, our, theirs), settlement, others, config)
@@ -237,14 +272,43 @@ def merge(
     return result
 
 
-def _shard(rows: Iterable[Row], ids: Mapping[str, str]) -> tuple[Shard, dict[str, int]]:
+def _kept_by(state: State, row: Row) -> str:
+    """The id of the record that an object's annotation stands for."""
+    return kept(state.ids, row.value["record"]["id"], row.value["annotation"])
+
+
+def _given_twice(remote: Remote, state: State, missing: Mapping[str, Record]) -> dict[str, str]:
+    """Records whose annotation is gone because Label Studio gave its number to a later one: it was put back."""
+    own = {record: name for name, record in state.ids.items()}
+    found = {}
+    for name, record in missing.items():
+        current = own.get(name, name)
+        number, _, digest = current.partition("-")
+        rows = (
+            remote.mirror.at([remote.annotations.key(int(number))]) if number.isdecimal() and digest else []
+        )
+        for row in rows:
+            then, now = moment(record["created_at"]), row.value and moment(row.value["record"]["created_at"])
+            if then and now and row.value["record"]["id"] != current and now > then:
+                found[name] = ""
+    return found
+
+
+def _by_shard(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.value["shard"], []).append(row)
+    return found
+
+
+def _shard(rows: Iterable[Row], state: State) -> tuple[Shard, dict[str, int]]:
     """Records by id, those that were made again under the id that they keep, and their numbers."""
     records: Shard = {}
     numbers = {}
     for row in rows:
         if row.value is not None:
             number, record = row.value["annotation"], row.value["record"]
-            record["id"] = ids.get(str(number), record["id"])
+            record["id"] = _kept_by(state, row)
             records[record["id"]], numbers[record["id"]] = record, number
     return records, numbers
 

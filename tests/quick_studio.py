@@ -63,7 +63,8 @@ class QuickStudio:
         for task, series in self.series.items():
             if since is None or self.touched[task] > since:
                 ids = tuple(n for n, a in list(self.held.items()) if a["task"] == task)
-                yield Task(task, {"series": series}, f"main/tasks/{series}.json", ids, self.touched[task])
+                source, first = f"main/tasks/{series}.json", datetime(2026, 1, 1, tzinfo=UTC)
+                yield Task(task, {"series": series}, source, ids, self.touched[task], first)
 
     def annotations(self, task: int) -> list[dict[str, Any]]:
         return [self.annotation(n) for n, a in list(self.held.items()) if a["task"] == task]
@@ -75,6 +76,9 @@ class QuickStudio:
     # -- what people and sync change --------------------------------------------------------------
 
     def annotate(self, task: int, result: list[Any], **fields: Any) -> int:
+        return int(self.create_annotation(task, result, **fields)["id"])
+
+    def create_annotation(self, task: int, result: list[Any], **fields: Any) -> dict[str, Any]:
         with self.alone:
             self.made += 1
             facts = {
@@ -85,7 +89,7 @@ class QuickStudio:
             }
             self.held[self.made] = {"id": self.made, "task": task, **facts, **fields, "result": result}
             self._save(self.made)
-            return self.made
+            return dict(self.held[self.made])
 
     def update_annotation(self, number: int, **fields: Any) -> None:
         with self.alone:

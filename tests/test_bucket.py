@@ -18,7 +18,8 @@ from tests.conftest import VERSITYGW
 
 SPECIAL = [
     "a b", "a+b", "a%b", "a%20b", "a..b", "x.../y", "é/ü 漢字.csv", "~tilde", "q?x=1&y=2", "h#a", "<&>\"'",
-    "tab\tline\nend", "bell\x07 escape\x1b return\r delete\x7f next\x85 separator\u2028", "a:b@c;d=e,f!g$h*(i)", "._-", " lead", "trail ", "p|[]{}^`\\",
+    "tab\tline\nend", "bell\x07 escape\x1b return\r delete\x7f next\x85 separator\u2028",
+    "a:b@c;d=e,f!g$h*(i)", "._-", " lead", "trail ", "p|[]{}^`\\",
     "deep/" * 190 + "1,000 bytes" * 4,
 ]  # fmt: skip
 

@@ -19,6 +19,7 @@ def sync(
         bool, typer.Option("--push", help="Only bring the work tree's labels into Label Studio.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete labels where a sync would ask first.")] = False,
     ours: Ours = False,
     theirs: Theirs = False,
     settle: Settle = None,
@@ -31,7 +32,8 @@ def sync(
     """Make bucket, Label Studio and label commit agree again.
 
     What was labeled becomes a label commit; what a rollback, a merge or git changed goes into Label Studio. A region
-    that both sides changed is a conflict: nothing is written until it is settled.
+    that both sides changed is a conflict: nothing is written until it is settled. Deletions of labels that may not be
+    meant are asked about.
 
     Example: labeltrail sync --settle 12-9f3c1a/x1=theirs
     """
@@ -45,6 +47,7 @@ def sync(
         push=not pull,
         dry_run=dry_run,
         settlement=settlement(ours, theirs, settle),
+        yes=yes,
         annotations=tuple(annotation) if annotation else None,
     )
     done = bring_together(project_here(), options)

@@ -1,0 +1,39 @@
+"""Annotations that were made again in Label Studio, and the records that they stand for.
+
+Label Studio gives one that is made again a new number and new times. `ids` of `sync.json` remembers it by the id that
+it would have as a record of its own, number and hash of its creation time: a Label Studio that was put back to an
+earlier state gives numbers a second time, and another annotation may have this one now. Older versions remembered the
+number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Ids = Mapping[str, str]  # record id that is kept, by the annotation's own id, or by its number
+
+
+def kept(ids: Ids, own: str, number: int) -> str:
+    """The id of the record that an annotation stands for.
+
+    Args:
+        ids: of `sync.json`.
+        own: the annotation's own record id.
+        number: its number in Label Studio.
+    """
+    return ids.get(own) or ids.get(str(number)) or own
+
+
+def number_of(own: str) -> int:
+    """Number in Label Studio of the annotation with this own id."""
+    return int(own.partition("-")[0])
+
+
+def numbers(ids: Ids) -> dict[str, int]:
+    """Number in Label Studio by the record that it stands for, of those that were made again."""
+    return {record: number_of(own) for own, record in ids.items()}
+
+
+def without(ids: Ids, number: int) -> dict[str, str]:
+    """The same without the annotation with this number."""
+    return {own: record for own, record in ids.items() if number_of(own) != number}

@@ -184,7 +184,7 @@ def _planned(sides: Sides, found: Theirs, open_: list[Conflict], asked: LabelCon
         subject=subject,
         pushed=len(sides.labels.outgoing),
         healed=len(found.compared.missed),
-        made_again=len(sides.labels.again),
+        made_again=_made_again(sides.labels),
         returned=found.compared.returned,
         aside=_aside(found),
         conflicts=open_,
@@ -219,7 +219,7 @@ def _bring_together(
                 state = holder.state
             gone = [merged.numbers[change.name] for change in merged.outgoing if change.after is None]
             project.remote.annotations.drop(gone)
-        project.remote.annotations.drop_keys(key for key in merged.again.values() if key)
+        project.remote.annotations.drop_keys(_outlived(project, merged, ids))
     if options.pull:
         project.remote.annotations.drop_keys(found.compared.deleted)
     new = _agreed(project, state, hashes, sides, options, ids)
@@ -238,7 +238,7 @@ def _bring_together(
         labels=hashes[0],
         pushed=len(merged.outgoing) if options.push else 0,
         healed=len(found.compared.missed),
-        made_again=len(merged.again) if options.push else 0,
+        made_again=_made_again(merged) if options.push else 0,
         taken_over=len(found.compared.lost.keys() - set(merged.again.values())),
         returned=found.compared.returned,
         aside=_aside(found),
@@ -271,6 +271,18 @@ def _left(sides: Sides, options: Options) -> bool:
     coming_in = sides.labels.shards or (sides.series and sides.series.incoming)
     going_out = sides.labels.outgoing or (sides.series and sides.series.outgoing)
     return bool((coming_in and not options.pull) or (going_out and not options.push))
+
+
+def _made_again(merged: Labels) -> int:
+    """How many annotations Label Studio had lost and is given again."""
+    return sum(change.before is None and change.name in merged.again for change in merged.outgoing)
+
+
+def _outlived(project: Project, merged: Labels, ids: dict[str, str]) -> list[str]:
+    """Keys of objects whose annotations have been made again since, under other numbers."""
+    numbers = identity.numbers(ids)
+    now = {project.remote.annotations.key(numbers[name]) for name in merged.again if name in numbers}
+    return [key for key in merged.again.values() if key and key not in now]
 
 
 def _rewritten(merged: Labels, ids: dict[str, str]) -> dict[int, Record]:

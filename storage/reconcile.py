@@ -26,6 +26,7 @@ GAP = timedelta(milliseconds=250)
 # Changes are asked for again from a little before the last look: they may become visible out of order.
 OVERLAP = timedelta(seconds=10)
 DELETED = "its annotation was deleted in Label Studio, and no label commit has it; delete the object to be rid of it"
+NO_TASK = "Label Studio has no such task"
 
 
 @dataclass
@@ -124,7 +125,7 @@ class _Comparison:
 
     def _elsewhere(self) -> int:
         """How many annotations Label Studio has whose objects say nothing: of tasks made by hand, say."""
-        aside = [row for row in self.mirror.aside(self.at.prefix) if row.problem != DELETED]
+        aside = [row for row in self.mirror.aside(self.at.prefix) if row.problem not in (DELETED, NO_TASK)]
         return sum(row.key.removeprefix(self.at.prefix).isdecimal() for row in aside)
 
     def _compare(self, tasks: list[Task], settled: Mapping[int, datetime], everything: bool) -> None:
@@ -170,7 +171,7 @@ class _Comparison:
             elif self.committed(row):
                 self.found.deleted.append(row.key)
             else:
-                self.mirror.put([replace(row, value=None, problem=DELETED)])
+                self.mirror.put([replace(row, value=None, problem=DELETED if task else NO_TASK)])
         self.mirror.forget(self.found.deleted)
 
 

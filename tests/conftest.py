@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from pipelines import services
 from pipelines.import_ import import_recordings
-from pipelines.sync import sync
+from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from storage import label_config, process, servers, snapshot
 from storage import settings as project_settings
@@ -180,10 +180,10 @@ class Lab:
         """Submit an annotation as a person would, with regions named a, b, c, ..."""
         return self.project.studio.annotate(self.tasks()[series], result(*regions), **fields)
 
-    def sync(self) -> Synced:
+    def sync(self, **options: Any) -> Synced:
         """One sync, as a new process would run it."""
         self.project = Project(self.project.root)
-        return sync(self.project)
+        return sync(self.project, Options(**options))
 
     def labels(self) -> dict[str, list[Record]]:
         """The label snapshot of the work tree."""

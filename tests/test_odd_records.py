@@ -50,7 +50,7 @@ def goes_back_and_forth(lab: Lab) -> None:
     assert lab.sync().commit == ""
     head = lab.project.repository.head()
     git("checkout", "HEAD~1", "--", "data/labels.dvc")
-    lab.sync()
+    lab.sync(yes=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} != before
     git("checkout", head, "--", "data/labels.dvc")
     lab.sync()

@@ -7,7 +7,6 @@ and the cure, and the others go on. What is there already is left alone, so runn
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -20,9 +19,9 @@ from storage import carried, export, label_config, series, shared_config, tasks,
 from storage.bucket import parallel
 from storage.errors import InputError
 from storage.export import ExportedTask
-from storage.files import write_bytes
-from storage.keys import series_key
+from storage.files import md5, md5_bytes, write_bytes
 from storage.label_config import LabelConfig
+from storage.mirror import Content
 from storage.problems import Problem
 from storage.progress import track
 from storage.project import Project
@@ -204,16 +203,18 @@ def _ensure_project(project: Project) -> State:
 def _upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: Imported) -> None:
     """Put recordings that are new or changed, then the task of each that has none."""
     remote = project.remote
-    there = remote.series()
+    versions = {key: etag for key, etag in remote.series().items() if key in good}
+    there = remote.contents(versions, {key: {md5(path)} for key, path in good.items()})
 
-    def put(key: str) -> str:
+    def put(key: str) -> tuple[str, Content | None]:
         content = good[key].read_bytes()
-        if there.get(key) == hashlib.md5(content, usedforsecurity=False).hexdigest():
-            return "unchanged"
-        project.bucket.put(series_key(key), content, content_type="text/csv")
-        return "changed" if key in there else "added"
+        if there.get(key) == md5_bytes(content):
+            return "unchanged", None
+        return "changed" if key in there else "added", remote.put_recording(key, content)
 
-    outcomes = Counter(track(parallel(put, good), "uploading", len(good)))
+    found = list(track(parallel(put, good), "uploading", len(good)))
+    project.mirror.note_contents(content for _, content in found if content)
+    outcomes = Counter(outcome for outcome, _ in found)
     done.added, done.changed, done.unchanged = (outcomes[k] for k in ("added", "changed", "unchanged"))
     have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
     missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]

@@ -9,9 +9,21 @@ from dataclasses import dataclass
 from pipelines import basis
 from stages import params as parameters
 from stages.timeseries import splits
-from storage import history, label_config, labels, recordings, sets, shared_config, snapshot, tasks, theirs
+from storage import (
+    history,
+    keys,
+    label_config,
+    labels,
+    recordings,
+    sets,
+    shared_config,
+    snapshot,
+    tasks,
+    theirs,
+)
 from storage.git import LABELS, SERIES, parse_pointer
 from storage.merge import Merge, changes_between
+from storage.printable import printable
 from storage.project import Project
 from storage.shared_config import ConfigMerge
 from storage.state import State
@@ -25,6 +37,9 @@ PATHS = (
     str(sets.PATH),
     str(label_config.PATH),
 )
+
+
+ONE_NAME = "macOS and Windows take these names for one, so a clone there can hold one of the recordings only"
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,7 @@ def take(project: Project, state: State, base: basis.Base, sides: Sides) -> tupl
         repository.point(LABELS, ours)
     if sides.series and (sides.series.incoming or not repository.pointer(SERIES)):
         repository.add(SERIES)
+        warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.alike(sides.series.merged)]
     if sides.series and not sides.series.outgoing:
         base = (base[0], repository.pointer(SERIES))
         basis.note(project, state, ours, base)
@@ -81,7 +97,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
         merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
         tasks.write(merged, project.root / tasks.PATH)
     rules = parameters.load(project.root / parameters.PATH).sets
-    groups = {key: str(data.get(rules.group, "") or key) for key, data in merged.items()}
+    groups = {key: _group(data.get(rules.group)) or key for key, data in merged.items()}
     existing = {key: row.set for key, row in rows.items()}
     found = set(labeled)
     assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
@@ -90,6 +106,13 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
     if lost:
         return [f"annotations on {len(lost)} series that the bucket does not have: {', '.join(lost[:5])}"]
     return []
+
+
+def _group(value: object) -> str:
+    """Whom a series is of, as one line of a table; "" where task data does not say it by a text or a number."""
+    return (
+        printable(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    )
 
 
 def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:

@@ -175,4 +175,4 @@ def _upload(project: Project, remote: Remote, held: Content) -> None:
     missing = [name for name in folder if name.removesuffix(".csv") not in there]
     for name in track(missing, "bringing back recordings"):
         data = project.repository.read([folder[name]])[folder[name]]
-        project.bucket.put(f"series/{name}", data, content_type="text/csv")
+        project.mirror.note_contents([remote.put_recording(name.removesuffix(".csv"), data)])

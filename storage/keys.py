@@ -16,6 +16,9 @@ LONGEST = 240  # bytes of a file's name, with room for what is put behind it
 LONGEST_KEY = 900  # bytes of a series key: S3 allows 1,024 with branch, folder and ending
 # Folders and files that git or DVC take for their own.
 HIDDEN = frozenset({".git", ".hg", ".dvc", ".dvcignore", ".gitignore", ".gitattributes", ".gitmodules"})
+# Names that .dvcignore has DVC pass over; the second group is what operating systems leave in folders.
+PASSED_OVER = re.compile(r".*\.(part|old|pyc)|__pycache__")
+JUNK = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Files that are made of a series, by what is put behind its key: a folder of such a name would lie in their way.
 MADE = (".csv", ".json", ".npy", ".target.npy", ".csv.part", ".json.part")
@@ -36,10 +39,8 @@ def series_of(key: str) -> str:
 
 def refusal(series: str) -> str:
     """Why no file below `data/series` can have the name of this series; "" where one can."""
-    parts = series.split("/")
-    return _path_refusal(parts) or (
-        f"it is longer than {LONGEST_KEY} bytes" if len(series.encode()) > LONGEST_KEY else ""
-    )
+    why = _path_refusal(f"{series}.csv".split("/")) if series else "it has no name"
+    return why or (f"it is longer than {LONGEST_KEY} bytes" if len(series.encode()) > LONGEST_KEY else "")
 
 
 def relpath_refusal(path: str) -> str:
@@ -48,10 +49,12 @@ def relpath_refusal(path: str) -> str:
 
 
 def _path_refusal(parts: list[str]) -> str:
-    if {"", ".", ".."} & set(parts):
+    if {"", ".", "..", ".csv", "..csv", "...csv"} & set(parts):
         return "its name leads out of its folder, or has an empty part"
     if HIDDEN & {part.lower() for part in parts}:
         return "git or DVC takes a file or folder of this name for its own"
+    if any(PASSED_OVER.fullmatch(part) or JUNK.fullmatch(part) for part in parts):
+        return "DVC passes over files and folders of this name (.dvcignore)"
     if any(map(CONTROL.search, parts)):
         return "there is a control character in its name"
     if max(len(part.encode()) for part in parts) > LONGEST:

@@ -37,10 +37,12 @@ CREATE INDEX by_problem ON object (key) WHERE problem != '';
 CREATE TABLE moved (
     key TEXT, shard TEXT NOT NULL, number INTEGER, record TEXT, PRIMARY KEY (key, shard)
 ) WITHOUT ROWID;
+CREATE TABLE content (key TEXT PRIMARY KEY, etag TEXT NOT NULL, md5 TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 PATIENCE = 30.0  # seconds that another command may hold the file; it is written to for moments
 LAST = "\U0010ffff"  # sorts behind every key
+Content = tuple[str, str, str]  # key of a recording's object, ETag, MD5 of its bytes
 Moved = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
 MARK = """
 INSERT OR IGNORE INTO moved
@@ -238,6 +240,17 @@ class Mirror:
             self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
             self._db.executemany("INSERT OR IGNORE INTO moved VALUES (?, ?, ?, ?)", still)
             self._db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", notes)
+
+    # -- what recordings hold ---------------------------------------------------------------------
+
+    def contents(self) -> dict[str, tuple[str, str]]:
+        """By key of an object that was read or written: its ETag then, and the MD5 of its bytes."""
+        return {key: (etag, md5) for key, etag, md5 in self._db.execute("SELECT key, etag, md5 FROM content")}
+
+    def note_contents(self, found: Iterable[Content]) -> None:
+        """Remember what objects hold."""
+        with self._changes():
+            self._db.executemany("INSERT OR REPLACE INTO content VALUES (?, ?, ?)", found)
 
     # -- notes ------------------------------------------------------------------------------------
 

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import operator
+import shlex
 from collections.abc import Mapping, Set
 from pathlib import Path
 
 from storage.bucket import parallel
+from storage.conflicts import OvertakenError
 from storage.errors import InputError
-from storage.files import write_bytes
+from storage.files import md5_bytes, write_bytes
 from storage.git import SERIES
-from storage.keys import series_key
+from storage.keys import JUNK, series_key
 from storage.merge import OPEN, Change, Merge, Settlement, three_way, whole
+from storage.mirror import Content
 from storage.progress import track
 from storage.project import Project
 
+SHOWN = 5
+
 
 def merge(
-    project: Project, base: str, theirs: Mapping[str, str], settlement: Settlement = OPEN
+    project: Project, base: str, versions: Mapping[str, str], settlement: Settlement = OPEN
 ) -> Merge[str]:
     """Three-way comparison by MD5.
 
     Args:
         project: whose work tree is ours.
         base: hash of the folder that both sides came from.
-        theirs: MD5 by series key, as the bucket has it.
+        versions: ETag by series key, as the bucket has it.
         settlement: how conflicts were settled.
     """
     repository = project.repository
     was, ours = (by_series(repository.folder(md5, SERIES)) for md5 in (base, repository.pointer(SERIES)))
+    known = {key: {side[key] for side in (was, ours) if key in side} for key in was.keys() | ours.keys()}
+    theirs = project.remote.contents(versions, known)
     found = three_way(was, ours, theirs, operator.eq, whole(settlement, "series"))
     # A recording is never deleted from the bucket, which all branches share: what lacks here comes back.
     back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
@@ -46,7 +53,8 @@ def take(project: Project, series: Merge[str]) -> None:
     """Fetch what the bucket has and the work tree lacks, and remove what it gave up.
 
     Raises:
-        InputError: a recording lies in the folder that came in neither way.
+        InputError: a file lies in the folder that came in neither way.
+        OvertakenError: the bucket has another version of a recording by now, or its ETag was no MD5 of it.
     """
     folder = project.root / SERIES
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,43 +62,47 @@ def take(project: Project, series: Merge[str]) -> None:
     paths = {key: folder / f"{key}.csv" for key in series.merged | incoming}
     _clean(project, {paths[key] for key in series.merged}, {paths[key] for key in incoming})
 
-    def fetch(key: str) -> None:
-        data = project.bucket.get(series_key(key))[0]
+    def fetch(key: str) -> Content | None:
+        data, etag = project.bucket.get(series_key(key))
+        if (md5 := md5_bytes(data)) != incoming[key]:
+            return series_key(key), etag, md5
         # Into the cache first: what a killed run leaves in the work tree can then be told from a person's file.
         project.repository.keep(data)
         write_bytes(paths[key], data)
+        return None
 
     wanted = [key for key, md5 in incoming.items() if md5 is not None]
-    for _ in track(parallel(fetch, wanted), "fetching recordings", len(wanted)):
-        pass
+    others = [other for other in track(parallel(fetch, wanted), "fetching recordings", len(wanted)) if other]
+    if others:
+        project.mirror.note_contents(others)
+        where = [project.bucket.url(key) for key, _, _ in others[:SHOWN]]
+        raise OvertakenError(
+            "recordings have other bytes than the bucket said", where=where, cure="labeltrail sync"
+        )
 
 
 def give(project: Project, series: Merge[str]) -> None:
     """Put into the bucket what the work tree has and the bucket lacks."""
     wanted = [change.name for change in series.outgoing]
 
-    def put(key: str) -> None:
+    def put(key: str) -> Content:
         data = (project.root / SERIES / f"{key}.csv").read_bytes()
-        project.bucket.put(series_key(key), data, content_type="text/csv")
+        return project.remote.put_recording(key, data)
 
-    for _ in track(parallel(put, wanted), "sending recordings", len(wanted)):
-        pass
+    project.mirror.note_contents(list(track(parallel(put, wanted), "sending recordings", len(wanted))))
 
 
 def _clean(project: Project, kept: Set[Path], incoming: Set[Path]) -> None:
-    """Remove recordings that the bucket gave up and what a cut-off sync left; refuse what nobody knows."""
+    """Remove recordings that the bucket gave up; refuse what nobody knows."""
     others = [path for path in (project.root / SERIES).rglob("*") if path.is_file() and path not in kept]
-    for path in others:
-        if path.suffix == ".csv" and path not in incoming:
-            _refuse_stray(path.relative_to(project.root).as_posix())
+    others = [path for path in others if not JUNK.fullmatch(path.name)]
+    strays = [path.relative_to(project.root).as_posix() for path in others if path not in incoming]
+    if strays:
+        raise InputError(
+            "a file lies in data/series that is not in the bucket",
+            where=strays[:SHOWN],
+            why="recordings come in by `labeltrail import` or by the bucket, so that Label Studio shows them",
+            cure=f"mv {shlex.quote(strays[0])} elsewhere, then labeltrail import it if it is a recording",
+        )
     for path in others:
         path.unlink()
-
-
-def _refuse_stray(path: str) -> None:
-    raise InputError(
-        "a recording lies in data/series that is not in the bucket",
-        where=path,
-        why="recordings come in by `labeltrail import` or by the bucket, so that Label Studio shows them",
-        cure=f"mv {path} elsewhere, then labeltrail import it",
-    )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from storage.annotations import Annotations
-from storage.bucket import Bucket
+from storage.bucket import Bucket, parallel
 from storage.errors import InputError, NotFoundError
-from storage.files import json_bytes
+from storage.files import json_bytes, md5_bytes
 from storage.json_text import parse_json
-from storage.keys import SERIES, refusal, series_key, series_of
+from storage.keys import MD5, SERIES, in_the_way, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
-from storage.mirror import Mirror, Row
+from storage.mirror import Content, Mirror, Row
+from storage.progress import track
 from storage.state import State, parse
 
 
@@ -106,17 +107,46 @@ class Remote:
     def recordings(self) -> tuple[dict[str, str], list[Row]]:
         """ETag of every recording in the bucket, by series key, and those that cannot be files, with the reason."""
         found = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
-        refused = {}
-        for series in found:
-            parts = series.split(".csv/")
-            files = [name for n in range(1, len(parts)) if (name := ".csv/".join(parts[:n])) in found]
-            why = refusal(series) or (
-                f"{series_key(files[0])} is a recording, and no folder" if files else ""
-            )
-            if why:
-                refused[series] = why
+        refused = {series: why for series in found if (why := refusal(series))}
+        for series, other in in_the_way(found.keys() - refused.keys()).items():
+            refused[series] = f"a folder of its name would be a file of {series_key(other)}"
         aside = [Row(series_key(key), found[key], None, why) for key, why in refused.items()]
         return {key: etag for key, etag in found.items() if key not in refused}, aside
+
+    def contents(self, series: Mapping[str, str], known: Mapping[str, Collection[str]]) -> dict[str, str]:
+        """MD5 of the recordings in the bucket, by series key.
+
+        An ETag is a version, and no hash: it is the MD5 of an object that was put in one part and not encrypted by a
+        key of its own. So it counts as one where a hash of ours is the same, or where nothing is known of the series
+        (then fetching it says so, `take` in storage/recordings.py). Else the object is read, once.
+
+        Args:
+            series: ETag by series key.
+            known: hashes that a series has here, or had.
+        """
+        noted = self.mirror.contents()
+        found: dict[str, str] = {}
+        unknown = []
+        for name, etag in series.items():
+            version, md5 = noted.get(series_key(name), ("", ""))
+            if version == etag:
+                found[name] = md5
+            elif etag in known.get(name, ()) or (name not in known and MD5.fullmatch(etag)):
+                found[name] = etag
+            else:
+                unknown.append(name)
+        rows = list(track(parallel(self._content, unknown), "reading recordings", len(unknown)))
+        self.mirror.note_contents(rows)
+        return found | {name: md5 for name, (_, _, md5) in zip(unknown, rows, strict=True)}
+
+    def _content(self, series: str) -> Content:
+        data, etag = self.bucket.get(series_key(series))
+        return series_key(series), etag, md5_bytes(data)
+
+    def put_recording(self, series: str, data: bytes) -> Content:
+        """Put a recording into the bucket; returns what the mirror is to note of it."""
+        etag = self.bucket.put(series_key(series), data, content_type="text/csv")
+        return series_key(series), etag, md5_bytes(data)
 
     def put_task(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> None:
         """Write the object that Label Studio makes a task of."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import boto3
 import pytest
-from boto3.s3.transfer import TransferConfig
+from botocore.session import get_session
 
 from pipelines.import_ import import_recordings
 from pipelines.sync import sync
@@ -21,16 +20,23 @@ PART = 5 << 20  # bytes; the least that S3 allows
 def in_parts(lab: Lab, key: str, path: Path) -> str:
     """Put a file as most tools put large ones; returns the ETag."""
     settings = lab.project.settings
-    client = boto3.client(
+    client = get_session().create_client(
         "s3",
         endpoint_url=settings.s3_endpoint,
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=settings.secret_access_key.get_secret_value(),
         region_name=settings.region,
     )
-    config = TransferConfig(multipart_threshold=1, multipart_chunksize=PART)
-    client.upload_file(str(path), settings.bucket, key, Config=config)
-    return str(client.head_object(Bucket=settings.bucket, Key=key)["ETag"]).strip('"')
+    place = {"Bucket": settings.bucket, "Key": key}
+    upload = client.create_multipart_upload(**place)["UploadId"]
+    data = path.read_bytes()
+    parts = []
+    for number, start in enumerate(range(0, len(data), PART), 1):
+        body = data[start : start + PART]
+        answer = client.upload_part(**place, UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+    done = client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
+    return str(done["ETag"]).strip('"')
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def test_a_recording_that_was_put_in_parts_is_as_it_is_everywhere(
 ) -> None:
     lab.sync()
     etag = in_parts(lab, "series/large.csv", large)
-    assert etag.endswith("-2") or "-" in etag
+    assert etag.endswith("-2")
     assert lab.sync().subject == "series: +1"
     assert md5(lab.project.root / "data/series/large.csv") == md5(large)
     again = lab.sync()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipelines.fsck import fsck
 from storage import label_config, objects, series
 from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.git import LABELS, SERIES
@@ -50,8 +51,13 @@ class Check:
         return [*text, f"       {'next':<14} {self.cure}"] if self.cure else text
 
 
-def examine(project: Project) -> list[Check]:
-    """Try everything; a failed check leaves out only those that rest on it."""
+def examine(project: Project, *, deep: bool = False) -> list[Check]:
+    """Try everything; a failed check leaves out only those that rest on it.
+
+    Args:
+        project: the clone.
+        deep: read every byte that history names too (pipelines/fsck.py).
+    """
     checks: list[tuple[str, str, Callable[[Project], str]]] = [
         ("settings", "", _settings),
         ("bucket", "settings", _bucket),
@@ -64,6 +70,7 @@ def examine(project: Project) -> list[Check]:
         ("DVC", "bucket", _dvc),
         ("history", "DVC", _history),
         ("sync", "storages, DVC", _sync),
+        *([("bytes", "DVC", _bytes)] if deep else []),
     ]
     results: dict[str, Check] = {}
     for name, needs, function in checks:
@@ -186,6 +193,12 @@ def _history(project: Project) -> str:
             cure="dvc push --all-commits, from a clone that has them in its cache",
         )
     return f"every label commit is in the DVC remote: {len(named)} folders"
+
+
+def _bytes(project: Project) -> str:
+    found = fsck(project.dry())
+    found.check()
+    return found.lines()[-1]
 
 
 def _sync(project: Project) -> str:

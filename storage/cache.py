@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import get_ident
+from typing import Literal
 
 from storage import process, verified
 from storage.files import dir_listing, md5_bytes, sync_folder, write_through
@@ -18,6 +19,7 @@ from storage.git import Git
 from storage.keys import OBJECT
 from storage.progress import note, track
 
+Condition = Literal["sound", "missing", "damaged"]
 STORING = "store."  # begins the name of an object that is being written; process and thread follow
 DAMAGED = "damaged."  # begins the name of an object that was taken out of the cache; its hash follows
 PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
@@ -143,6 +145,12 @@ class Cache(Git):
         if new and self.held is None:
             verified.remember(self.root, new)
         return lacking
+
+    def condition(self, md5: str) -> Condition:
+        """How the cache has an object; its bytes are read, whatever was noted of them."""
+        if not self._cached(md5).is_file():
+            return "missing"
+        return "sound" if file_md5(self._cached(md5)) == md5.removesuffix(".dir") else "damaged"
 
     def _facts(self, md5: str) -> verified.Facts:
         return verified.facts_of(self._cached(md5).stat())

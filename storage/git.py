@@ -221,6 +221,11 @@ class Git:
         """Commits that changed the label snapshot or the recordings, newest first."""
         return self._commits(revision, [f"{LABELS}.dvc", f"{SERIES}.dvc"], "--full-history")
 
+    def every_synced_commit(self) -> Iterator[LabelCommit]:
+        """The same of all branches, here and known from git remotes, and of all tags."""
+        pointers = [f"{LABELS}.dvc", f"{SERIES}.dvc"]
+        return self._commits("HEAD", pointers, "--full-history", "--branches", "--tags", "--remotes")
+
     def made(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
         """The label commit whose labels a revision has; None where it has none.
 

@@ -22,12 +22,14 @@ PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 SHOWN = 5
 
 
-def pointed(repository: Repository) -> set[str]:
+def pointed(repository: Repository, *, reflog: bool = True) -> set[str]:
     """What the `.dvc` files of every commit on every branch and tag name, and those of the work tree.
 
-    The reflog counts too: what was committed and left behind can still be had back.
+    Args:
+        repository: whose history.
+        reflog: that counts too: what was committed and left behind can still be had back.
     """
-    words = ("rev-list", "--objects", "--all", "--reflog")
+    words = ("rev-list", "--objects", "--all", *(["--reflog"] if reflog else []))
     # All objects, chosen by name here: with a pathspec git leaves out most of those that lie in folders.
     listing = (line.partition(" ") for line in repository.lines(*words))
     blobs = [blob for blob, _, name in listing if name.endswith(".dvc")]

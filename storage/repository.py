@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
@@ -59,7 +60,7 @@ class Repository(Cache):
         Raises:
             ServiceError: the remote is away or refuses; everything is still in the local cache.
         """
-        with self._remote_errors("the DVC remote did not take everything", f"remote {REMOTE!r}"):
+        with self.remote_errors("the DVC remote did not take everything", f"remote {REMOTE!r}"):
             self._dvc.push(run_cache=True)
 
     def checkout(self, *paths: str, force: bool = False) -> None:
@@ -226,7 +227,7 @@ class Repository(Cache):
         wanted = sorted(set(hashes))
         if not wanted:
             return set()
-        with self._remote_errors("the DVC remote cannot be read", f"remote {REMOTE!r}"):
+        with self.remote_errors("the DVC remote cannot be read", f"remote {REMOTE!r}"):
             found = set(self._remote.list_oids_exists(wanted))
         return found
 
@@ -239,6 +240,25 @@ class Repository(Cache):
             return None
         return file_md5(place)
 
+    def upload(self, md5: str) -> None:
+        """Copy an object of the cache to the remote, in the place of what is there.
+
+        Raises:
+            ServiceError: the remote is away or refuses.
+        """
+        with self.remote_errors("the DVC remote did not take an object", f"remote {REMOTE!r}: {md5}"):
+            remote = self._remote
+            remote.fs.put_file(str(self._cached(md5)), remote.oid_to_path(md5))
+
+    def adopt(self, md5: str, path: Path) -> bool:
+        """Put a file into the cache as an object, if it has the object's bytes; whether it had."""
+        if not path.is_file() or file_md5(path) != md5.removesuffix(".dir"):
+            return False
+        part = self._part()
+        shutil.copyfile(path, part)
+        self._admit(part, md5)
+        return True
+
     def _try(self, hashes: Iterable[str]) -> None:
         """Get what the cache lacks and the remote has; nothing enters the cache that is not as its name says.
 
@@ -250,7 +270,7 @@ class Repository(Cache):
         if not missing:
             return
         what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
-        with self._remote_errors(what, f"{missing[0]} .."), ThreadPoolExecutor(THREADS) as pool:
+        with self.remote_errors(what, f"{missing[0]} .."), ThreadPoolExecutor(THREADS) as pool:
             wrong = [
                 md5
                 for md5, sound in zip(
@@ -297,7 +317,7 @@ class Repository(Cache):
         return self._dvc.cloud.get_remote_odb()
 
     @contextmanager
-    def _remote_errors(self, what: str, where: str) -> Iterator[None]:
+    def remote_errors(self, what: str, where: str) -> Iterator[None]:
         """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing.
 
         Raises:

@@ -61,7 +61,12 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every byte of every label commit too, as fsck does.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Try everything for real: bucket, token, storages, label config against recordings, git and DVC.
 
     Example: labeltrail doctor
@@ -69,12 +74,34 @@ def doctor(as_json: Json = False) -> None:
     from pipelines import doctor as checks
     from storage.errors import CheckError
 
-    results = checks.examine(project_here())
+    results = checks.examine(project_here(), deep=deep)
     say(as_json, {"checks": [r.to_json() for r in results]}, [line for r in results for line in r.lines()])
     failed = [r for r in results if not r.passed]
     if failed:
         what = f"{len(failed)} of {len(results)} checks failed"
         raise CheckError(what, where="; ".join(r.name for r in failed), cure=failed[0].cure)
+
+
+@app.command()
+def fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Heal cache, DVC remote and work tree from each other.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that every label commit of every branch and tag can be had back, byte by byte; models and recordings too.
+
+    Everything is read from the DVC remote and hashed, and so is the local cache. Exit code 6: something is wrong.
+
+    Example: labeltrail fsck --repair
+    """
+    from pipelines.fsck import fsck as check
+
+    project = project_here()
+    done = check(project if repair else project.dry(), repair=repair)
+    say(as_json, done.to_json(), done.lines())
+    done.check()
+    next_step(as_json, "labeltrail doctor tries the servers")
 
 
 @app.command("import")

@@ -1,0 +1,331 @@
+"""`labeltrail fsck`: whether every label commit can be had back, to the byte, and healing of what cannot.
+
+All that the branches and tags of this clone name is read from the DVC remote and hashed: listings, shards of labels,
+recordings, best models. So is every object of the local cache. What one of the two has right heals the other; the
+work tree may have what both have lost. No note and no ETag is believed, nor that a file is there because its folder is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from storage import listings, objects, snapshot
+from storage.cache import Condition
+from storage.errors import CheckError, DamagedError, InputError, LabeltrailError
+from storage.git import LABELS, SERIES
+from storage.history import plural
+from storage.keys import MD5
+from storage.progress import track
+from storage.project import Project
+from storage.provenance import BEST
+from storage.repository import THREADS, Repository
+
+UNITS = ("B", "KB", "MB", "GB", "TB")
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Needed:
+    """An object that history names.
+
+    Attributes:
+        md5: its hash; of a folder's listing it ends in `.dir`.
+        kind: labels, recordings or models.
+        path: file or folder that it is.
+        of: which commit, branch or tag names it, in words.
+    """
+
+    md5: str
+    kind: str
+    path: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An object that is not as it must be.
+
+    Attributes:
+        md5: its hash.
+        kind: labels, recordings, models; "cache" for what no commit names.
+        where: the file, and what names it.
+        remote, cache: how the two places have it: sound, missing or damaged.
+        why: what else is wrong with it: a listing that leads elsewhere, a shard that cannot be read.
+        healed: from where it was healed; "" where it was not.
+    """
+
+    md5: str
+    kind: str
+    where: str
+    remote: Condition
+    cache: Condition
+    why: str = ""
+    healed: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Neither place has it right."""
+        return self.kind != "cache" and "sound" not in (self.remote, self.cache)
+
+    def line(self) -> str:
+        """For people."""
+        state = self.why or f"{self.remote} in the DVC remote, {self.cache} in the cache"
+        if self.kind == "cache":
+            state = "damaged in the cache; no commit names it"
+        end = f": healed from the {self.healed}" if self.healed else ": LOST" if self.is_lost else ""
+        return f"{self.md5}  {self.where}: {state}{end}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        label_commits: how many have labels or recordings.
+        objects, bytes: by kind: how many, and how large they are together in the remote.
+        cached: objects of the local cache that were read.
+        troubles: what is not as it must be.
+    """
+
+    label_commits: int
+    objects: dict[str, int]
+    bytes: dict[str, int]
+    cached: int
+    troubles: list[Trouble] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[Trouble]:
+        """What is still wrong."""
+        return [trouble for trouble in self.troubles if not trouble.healed]
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        facts = {"label_commits": self.label_commits, "objects": self.objects, "bytes": self.bytes}
+        found = [asdict(trouble) | {"lost": trouble.is_lost} for trouble in self.troubles]
+        return facts | {"cached": self.cached, "ok": not self.wrong, "troubles": found}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [trouble.line() for trouble in self.troubles[:SHOWN]]
+        if len(self.troubles) > SHOWN:
+            text.append(f"and {len(self.troubles) - SHOWN} more (--json has all)")
+        sizes = ", ".join(
+            f"{kind} {plural(self.objects[kind], 'object')} of {_size(self.bytes[kind])}"
+            for kind in self.objects
+        )
+        text.append(f"{plural(self.label_commits, 'label commit')}: {sizes or 'nothing'}")
+        text.append(f"local cache: {plural(self.cached, 'object')} read")
+        healed = sum(bool(trouble.healed) for trouble in self.troubles)
+        if healed:
+            text.append(f"{plural(healed, 'object')} healed")
+        if not self.wrong:
+            text.append("all of it can be had back from the DVC remote, to the byte")
+        return text
+
+    def check(self) -> None:
+        """Stop where something is wrong.
+
+        Raises:
+            CheckError: names how much, and the cure.
+        """
+        if not self.wrong:
+            return
+        lost = [trouble for trouble in self.wrong if trouble.is_lost or trouble.why]
+        cure = "labeltrail fsck --repair"
+        if lost:
+            cure = "labeltrail fsck --repair in a clone that has them in its cache, or a backup of the bucket"
+        raise CheckError(
+            f"{plural(len(self.wrong), 'object')} wrong"
+            + (f", {len(lost)} of them lost here" if lost else ""),
+            where=[trouble.where for trouble in self.wrong[:SHOWN]],
+            cure=cure,
+        )
+
+
+def fsck(project: Project, *, repair: bool = False) -> Checked:
+    """Check everything that branches and tags name, and every object of the local cache.
+
+    Args:
+        project: the clone.
+        repair: heal the cache from the remote, the remote from the cache, and both from the work tree.
+
+    Raises:
+        ServiceError: the remote is away.
+        InputError: this clone does not know where its remote is.
+    """
+    repository = project.repository
+    commits, folders = _folders(repository)
+    with tempfile.TemporaryDirectory(prefix="labeltrail-") as place:
+        reader = _Reader(repository, Path(place))
+        with repository.remote_errors("the DVC remote cannot be read", "labeltrail fsck"):
+            found = reader.read(folders, "reading listings")
+            files = list(_files(reader, folders))
+            found |= reader.read(files, "reading what they name")
+    named = {need.md5: need for need in (*folders, *files)}
+    troubles = [*_of_history(reader, named, found), *_of_cache(reader, named)]
+    if repair:
+        troubles = [_heal(project, trouble, named.get(trouble.md5)) for trouble in track(troubles, "healing")]
+        repository.forget_remote()
+    sizes: Counter[str] = Counter()
+    for need in named.values():
+        sizes[need.kind] += found[need.md5][1]
+    counts = dict(sorted(Counter(need.kind for need in named.values()).items()))
+    return Checked(commits, counts, dict(sizes), len(repository.cached()), troubles)
+
+
+def _of_history(
+    reader: _Reader, named: Mapping[str, Needed], found: Mapping[str, tuple[Condition, int]]
+) -> Iterator[Trouble]:
+    """What is wrong with what history names."""
+    for md5, need in track(named.items(), "reading the cache", len(named)):
+        remote, cache, why = found[md5][0], reader.cache(md5), reader.flaws.get(md5, "")
+        if why or remote != "sound" or cache == "damaged":
+            yield Trouble(md5, need.kind, f"{need.path} of {need.of}", remote, cache, why)
+
+
+def _of_cache(reader: _Reader, named: Mapping[str, Needed]) -> Iterator[Trouble]:
+    """What is damaged in the cache, and named by nothing."""
+    for md5 in sorted(reader.repository.cached().keys() - named.keys()):
+        if reader.cache(md5) == "damaged":
+            yield Trouble(md5, "cache", "an object", "missing", "damaged")
+
+
+# -- what history names ---------------------------------------------------------------------------
+
+
+def _folders(repository: Repository) -> tuple[int, list[Needed]]:
+    """How many label commits there are, and the folders and files that history names, each once."""
+    found: dict[str, Needed] = {}
+    commits = 0
+    for commit in repository.every_synced_commit():
+        commits += 1
+        for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
+            if md5:
+                found[md5] = Needed(md5, kind, path, f"label commit {commit.commit[:12]}")
+    for name, lock in objects.runs(repository).items():
+        best = lock.best if name != "the work tree" else ""
+        if best:
+            found.setdefault(best, Needed(best, "models", BEST.as_posix(), name))
+    for md5 in objects.pointed(repository, reflog=False):
+        found.setdefault(md5, Needed(md5, "models", "a .dvc file", "the history"))
+    return commits, list(found.values())
+
+
+def _files(reader: _Reader, folders: list[Needed]) -> Iterator[Needed]:
+    """The files of folders whose listing can be had, each once."""
+    seen: set[str] = set()
+    for need in folders:
+        for name, md5 in reader.listing(need).items():
+            if md5 not in seen:
+                seen.add(md5)
+                yield replace(need, md5=md5, path=f"{need.path}/{name}")
+
+
+# -- how they are ---------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Reads objects from both places, and keeps of them what is small."""
+
+    def __init__(self, repository: Repository, folder: Path) -> None:
+        self.repository, self.folder = repository, folder
+        self.data: dict[str, bytes] = {}
+        self.flaws: dict[str, str] = {}
+        self._cache: dict[str, Condition] = {}
+
+    def read(self, needs: list[Needed], title: str) -> dict[str, tuple[Condition, int]]:
+        """How the remote has each object, and its bytes."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(track(pool.map(self._remote, needs), title, len(needs)))
+        return {need.md5: facts for need, facts in zip(needs, found, strict=True)}
+
+    def cache(self, md5: str) -> Condition:
+        """How the local cache has an object."""
+        if md5 not in self._cache:
+            self._cache[md5] = self.repository.condition(md5)
+        return self._cache[md5]
+
+    def listing(self, need: Needed) -> dict[str, str]:
+        """The files of a folder, by either place's listing; none where both are bad, or it is a file."""
+        if not need.md5.endswith(".dir"):
+            return {}
+        data = self.data.get(need.md5)
+        if data is None and self.cache(need.md5) == "sound":
+            data = self.repository.load(need.md5)
+        try:
+            path = need.path if need.path in (LABELS, SERIES) else ""
+            return listings.parse(data, need.md5, path) if data is not None else {}
+        except DamagedError as error:
+            self.flaws[need.md5] = error.why
+            return {}
+
+    def _remote(self, need: Needed) -> tuple[Condition, int]:
+        place = self.folder / need.md5
+        try:
+            found = self.repository.download(need.md5, place)
+            if found is None:
+                return "missing", 0
+            size = place.stat().st_size
+            if found != need.md5.removesuffix(".dir"):
+                return "damaged", size
+            if need.md5.endswith(".dir"):
+                self.data[need.md5] = place.read_bytes()
+            elif need.kind == "labels":
+                self._look_at_shard(need, place)
+            return "sound", size
+        finally:
+            place.unlink(missing_ok=True)
+
+    def _look_at_shard(self, need: Needed, place: Path) -> None:
+        try:
+            snapshot.parse_shard(place.read_bytes(), need.path)
+        except InputError as error:
+            self.flaws[need.md5] = f"{error.what}: {error.where}: {error.why}"
+
+
+# -- healing --------------------------------------------------------------------------------------
+
+
+def _heal(project: Project, trouble: Trouble, need: Needed | None) -> Trouble:
+    """Put right what one place, or the work tree, has right."""
+    repository = project.repository
+    if trouble.why or not MD5.fullmatch(trouble.md5.removesuffix(".dir")):
+        return trouble
+    healed = ""
+    if trouble.cache == "damaged":
+        repository.set_aside(trouble.md5)
+        healed = "cache, where nothing needs it" if trouble.kind == "cache" else ""
+    try:
+        if trouble.kind != "cache":
+            healed = _from_elsewhere(project, trouble, need)
+    except LabeltrailError:
+        return trouble
+    return replace(trouble, healed=healed)
+
+
+def _from_elsewhere(project: Project, trouble: Trouble, need: Needed | None) -> str:
+    """From where an object was healed; "" where nobody has it right."""
+    repository = project.repository
+    if trouble.remote == "sound":
+        repository.require([trouble.md5])
+        return "remote"
+    source = "cache"
+    if trouble.cache != "sound":
+        source = "work tree"
+        if need is None or not repository.adopt(trouble.md5, project.root / need.path):
+            return ""
+    repository.upload(trouble.md5)
+    return source
+
+
+def _size(count: int) -> str:
+    size, unit = float(count), 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.{0 if unit == 0 else 1}f} {UNITS[unit]}"

@@ -1,0 +1,211 @@
+"""fsck: every label commit can be had back from the DVC remote, byte by byte; what cannot is named, and healed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.doctor import examine
+from pipelines.fsck import Checked, fsck
+from pipelines.rollback import rollback
+from storage import process, worktree
+from storage.errors import CheckError, DamagedError
+from storage.git import LABELS
+from storage.project import Project
+from tests.conftest import Lab
+from tests.everywhere import Everywhere
+from tests.test_cli import labeltrail
+from tests.test_recording_versions import fresh_clone
+
+WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
+
+
+@pytest.fixture
+def history(lab: Lab) -> Lab:
+    """Three label commits on two branches, all pushed."""
+    lab.annotate("one", WALK)
+    lab.sync()
+    lab.annotate("one", RUN)
+    lab.annotate("two", WALK)
+    lab.sync()
+    lab.project.repository.git("branch", "kept")
+    lab.annotate("three", RUN)
+    lab.sync()
+    return lab
+
+
+def check(lab: Lab, *, repair: bool = False) -> Checked:
+    return fsck(Project(lab.project.root), repair=repair)
+
+
+def shard(lab: Lab, revision: str, series: str) -> str:
+    """Hash of the shard that holds a series' labels in a revision."""
+    repository = Project(lab.project.root).repository
+    folder = repository.folder(repository.labels_at(revision), LABELS)
+    return next(
+        md5 for md5 in folder.values() if f'"series":"{series}"'.encode() in repository.read([md5])[md5]
+    )
+
+
+def key(md5: str) -> str:
+    return f"dvc/files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def cached(lab: Lab, md5: str) -> Path:
+    return lab.project.root / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def damage(path: Path, data: bytes = b"") -> None:
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(0o444)
+
+
+def test_a_whole_history_is_sound_and_nothing_changes(history: Lab) -> None:
+    with Everywhere(history.project).stays():
+        found = fsck(history.project.dry())
+    assert (found.troubles, found.label_commits) == ([], 4)
+    assert found.objects == {"labels": 7, "recordings": 4}
+    assert found.lines()[-1] == "all of it can be had back from the DVC remote, to the byte"
+
+
+@pytest.mark.parametrize("data", [b"", b"other bytes"])
+def test_a_damaged_object_of_the_cache_is_healed_from_the_remote(history: Lab, data: bytes) -> None:
+    md5 = shard(history, "HEAD~1", "one")
+    damage(cached(history, md5), data)
+    (trouble,) = check(history).troubles
+    assert (trouble.md5, trouble.remote, trouble.cache, trouble.healed) == (md5, "sound", "damaged", "")
+    (trouble,) = check(history, repair=True).troubles
+    assert trouble.healed == "remote"
+    assert check(history).troubles == []
+
+
+@pytest.mark.parametrize("data", [None, b"", b"other bytes"])
+def test_what_the_remote_lost_is_healed_from_the_cache(history: Lab, data: bytes | None) -> None:
+    md5 = shard(history, "HEAD~1", "one")
+    bucket = history.project.bucket
+    bucket.put(key(md5), data) if data is not None else bucket.delete([key(md5)])
+    (trouble,) = check(history).troubles
+    assert (trouble.remote, trouble.cache) == ("missing" if data is None else "damaged", "sound")
+    (trouble,) = check(history, repair=True).troubles
+    assert trouble.healed == "cache"
+    assert check(history).troubles == []
+    assert bucket.get(key(md5))[0] == cached(history, md5).read_bytes()
+
+
+def test_a_listing_is_healed_too(history: Lab) -> None:
+    labels = history.project.repository.labels_at("HEAD")
+    history.project.bucket.put(key(labels), b"[]")
+    assert check(history, repair=True).troubles[0].healed == "cache"
+    assert check(history).troubles == []
+
+
+def test_what_both_have_lost_is_had_from_the_work_tree_or_named(history: Lab) -> None:
+    now, then = shard(history, "HEAD", "three"), shard(history, "HEAD~2", "one")
+    for md5 in (now, then):
+        history.project.bucket.delete([key(md5)])
+        cached(history, md5).unlink()
+    found = check(history, repair=True)
+    assert {t.md5: (t.is_lost, t.healed) for t in found.troubles} == {
+        now: (True, "work tree"),
+        then: (True, ""),
+    }
+    (line,) = [line for line in found.lines() if then in line]
+    first = list(history.project.repository.label_commits())[-1].commit
+    assert f"of label commit {first[:12]}" in line
+    assert line.endswith("LOST")
+    with pytest.raises(CheckError, match="1 object wrong, 1 of them lost here"):
+        found.check()
+    found = check(history)
+    assert [t.md5 for t in found.troubles] == [then]
+
+
+def test_what_a_branch_alone_names_counts(history: Lab) -> None:
+    history.project.repository.git("reset", "--quiet", "--hard", "HEAD~2")
+    md5 = shard(history, "kept", "two")
+    history.project.bucket.delete([key(md5)])
+    assert [t.md5 for t in check(history).troubles] == [md5]
+
+
+def test_recordings_count(history: Lab) -> None:
+    repository = history.project.repository
+    md5 = repository.folder(repository.pointer("data/series"), "data/series")["two.csv"]
+    history.project.bucket.put(key(md5), b"time,acc_x,acc_y\n")
+    (trouble,) = check(history).troubles
+    assert (trouble.kind, trouble.where.partition(" of ")[0]) == ("recordings", "data/series/two.csv")
+
+
+def test_exit_code_json_and_doctor(history: Lab) -> None:
+    root = history.project.root
+    assert json.loads(labeltrail(root, "fsck", "--json"))["ok"] is True
+    md5 = shard(history, "HEAD~1", "one")
+    history.project.bucket.put(key(md5), b"other")
+    value = json.loads(labeltrail(root, "fsck", "--json", code=6).partition("\n}\n")[0] + "}")
+    assert [trouble["md5"] for trouble in value["troubles"]] == [md5]
+    (deep,) = [c for c in examine(Project(root), deep=True) if c.name == "bytes"]
+    assert (deep.passed, deep.cure) == (False, "labeltrail fsck --repair")
+    labeltrail(root, "fsck", "--repair")
+    assert all(c.passed for c in examine(Project(root), deep=True))
+
+
+# -- what is read is hashed, fsck or not ----------------------------------------------------------
+
+
+def test_a_damaged_shard_deletes_no_label(history: Lab) -> None:
+    """It did: an emptied shard of an older label commit, and a rollback to it."""
+    damage(cached(history, shard(history, "HEAD~2", "one")))
+    before = history.labels()
+    rollback(Project(history.project.root), "HEAD~2")
+    assert history.labels()["one"] == before["one"][:1]
+    assert [len(history.project.studio.annotations(task)) for task in history.tasks().values()] == [1, 0, 0]
+
+
+def test_a_label_that_was_altered_in_the_remote_is_refused(history: Lab, tmp_path: Path) -> None:
+    md5 = shard(history, "HEAD", "three")
+    data = history.project.bucket.get(key(md5))[0]
+    history.project.bucket.put(key(md5), data.replace(b"run", b"walk"))
+    second = fresh_clone(history, tmp_path / "second")
+    with pytest.raises(DamagedError) as caught:
+        worktree.restore(second)
+    assert f"files/md5/{md5[:2]}/{md5[2:]} (data/labels/" in caught.value.where
+    assert not list((second.root / "data").glob("labels/*"))
+    assert not cached(Lab(second, 0), md5).exists()
+
+
+HOSTILE = {"md5": "d41d8cd98f00b204e9800998ecf8427e", "relpath": "../../numpy.py"}
+
+
+@pytest.mark.parametrize("folder", ["data/labels", "data/series"])
+def test_a_listing_that_leads_out_of_its_folder_is_not_followed(
+    history: Lab, tmp_path: Path, folder: str
+) -> None:
+    """Whoever can write to the bucket could have had a file of code written into every clone."""
+    md5 = history.project.repository.pointer(folder)
+    listing = json.loads(history.project.bucket.get(key(md5))[0])
+    history.project.bucket.put(key(md5), json.dumps([*listing, HOSTILE]).encode())
+    history.project.bucket.put(key(HOSTILE["md5"]), b"")
+    second = fresh_clone(history, tmp_path / "second")
+    with pytest.raises(DamagedError):
+        worktree.restore(second)
+    assert not (second.root / "numpy.py").exists()
+    assert not (second.root / folder).exists()
+    labeltrail(second.root, "sync", code=6)
+    assert not (second.root / "numpy.py").exists()
+    assert process.run(["git", "status", "--porcelain"], cwd=second.root) == ""
+
+
+def test_a_listing_of_the_right_hash_that_leads_elsewhere_is_not_followed(history: Lab) -> None:
+    """sync.json may name any hash: whoever writes it can make the listing that goes with it."""
+    repository = Project(history.project.root).repository
+    evil = repository.store({"../../storage/errors.py": b"raise SystemExit\n"})
+    state = history.project.remote.state()
+    assert state is not None
+    shutil.rmtree(history.project.root / ".labeltrail")
+    history.project.remote.write_state(type(state)(**{**vars(state), "labels": evil}))
+    code = (history.project.root / "storage/errors.py").read_bytes()
+    with pytest.raises(DamagedError, match="the listing of data/labels cannot be used"):
+        history.sync()
+    assert (history.project.root / "storage/errors.py").read_bytes() == code

@@ -197,7 +197,8 @@ def _history(project: Project) -> str:
 
 def _bytes(project: Project) -> str:
     found = fsck(project.dry())
-    found.check()
+    if error := found.error():
+        raise error
     return found.lines()[-1]
 
 

@@ -2,7 +2,7 @@
 
 All that the branches and tags of this clone name is read from the DVC remote and hashed: listings, shards of labels,
 recordings, best models. So is every object of the local cache. What one of the two has right heals the other; the
-work tree may have what both have lost. No note and no ETag is believed, nor that a file is there because its folder is.
+work tree may have what both have lost. No note and no ETag is believed, nor a folder for the files in it.
 """
 
 from __future__ import annotations
@@ -128,19 +128,15 @@ class Checked:
             text.append("all of it can be had back from the DVC remote, to the byte")
         return text
 
-    def check(self) -> None:
-        """Stop where something is wrong.
-
-        Raises:
-            CheckError: names how much, and the cure.
-        """
+    def error(self) -> CheckError | None:
+        """What stands for what is still wrong, with the cure; None where all is right."""
         if not self.wrong:
-            return
+            return None
         lost = [trouble for trouble in self.wrong if trouble.is_lost or trouble.why]
         cure = "labeltrail fsck --repair"
         if lost:
             cure = "labeltrail fsck --repair in a clone that has them in its cache, or a backup of the bucket"
-        raise CheckError(
+        return CheckError(
             f"{plural(len(self.wrong), 'object')} wrong"
             + (f", {len(lost)} of them lost here" if lost else ""),
             where=[trouble.where for trouble in self.wrong[:SHOWN]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from storage import printable
 
 if TYPE_CHECKING:
+    from storage.errors import LabeltrailError
     from storage.project import Project
     from storage.repository import Repository
 
@@ -55,6 +57,16 @@ def say(as_json: bool, value: dict[str, Any], lines: list[str], *, tinted: bool 
     else:
         for line in lines:
             printable.say(line)
+
+
+def conclude(as_json: bool, value: dict[str, Any], lines: list[str], error: LabeltrailError | None) -> None:
+    """Answer with what was found, also where it is an error: one object for programs, both texts for people."""
+    if error is None:
+        say(as_json, value, lines)
+        return
+    say(as_json, value | {"error": error.to_json()}, lines)
+    print(error, file=sys.stderr)
+    raise typer.Exit(error.exit_code)
 
 
 def next_step(as_json: bool, command: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.line import Json, app, next_step, project_here, say
+from pipelines.commands.line import Json, app, conclude, next_step, project_here, say
 
 
 @app.command()
@@ -75,11 +75,13 @@ def doctor(
     from storage.errors import CheckError
 
     results = checks.examine(project_here(), deep=deep)
-    say(as_json, {"checks": [r.to_json() for r in results]}, [line for r in results for line in r.lines()])
     failed = [r for r in results if not r.passed]
+    error = None
     if failed:
         what = f"{len(failed)} of {len(results)} checks failed"
-        raise CheckError(what, where="; ".join(r.name for r in failed), cure=failed[0].cure)
+        error = CheckError(what, where="; ".join(r.name for r in failed), cure=failed[0].cure)
+    lines = [line for r in results for line in r.lines()]
+    conclude(as_json, {"checks": [r.to_json() for r in results]}, lines, error)
 
 
 @app.command()
@@ -99,8 +101,7 @@ def fsck(
 
     project = project_here()
     done = check(project if repair else project.dry(), repair=repair)
-    say(as_json, done.to_json(), done.lines())
-    done.check()
+    conclude(as_json, done.to_json(), done.lines(), done.error())
     next_step(as_json, "labeltrail doctor tries the servers")
 
 

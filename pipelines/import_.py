@@ -11,18 +11,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage import carried, export, label_config, series, shared_config, tasks, theirs
-from storage.bucket import parallel
+from pipelines import import_files
+from pipelines.imported import Finding, Imported, refuse_all
+from storage import carried, export, label_config, shared_config, theirs
 from storage.errors import InputError
 from storage.export import ExportedTask
-from storage.files import md5, md5_bytes, write_bytes
+from storage.files import write_bytes
 from storage.label_config import LabelConfig
-from storage.mirror import Content
-from storage.problems import Problem
 from storage.progress import track
 from storage.project import Project
 from storage.snapshot import Record
@@ -30,43 +28,6 @@ from storage.state import State
 
 CARRIED = Path(".labeltrail/import")
 WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a file, a task or an annotation: left out where `fatal`, else only worth knowing."""
-
-    where: str
-    what: str
-    cure: str
-    fatal: bool
-
-
-@dataclass
-class Imported:
-    """What an import did.
-
-    Attributes:
-        added, changed, unchanged: recordings in the bucket.
-        refused: recordings left out.
-        annotations: annotations made in Label Studio.
-        known: annotations that were there already.
-        findings: what was left out, and what a person should know, each with where and cure.
-        url: the project in Label Studio.
-    """
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    annotations: int = 0
-    known: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    url: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def import_recordings(
@@ -89,15 +50,15 @@ def import_recordings(
         exported = export.read(Path(path))
         files = _carried(project, exported, done)
     else:
-        files = series.find(path)
+        files = import_files.find(path)
         exported = export.read(labels) if labels else []
     config = _label_config(project, config_file, exported, next(iter(files.values())))
-    good = _check(files, config, done)
+    good = import_files.check(files, config, done)
     if not good:
-        _refuse_all(done)
+        refuse_all(done)
     data = {key: found[0].data for key, found in export.match(exported, good).items() if key}
     state = _ensure_project(project)
-    _upload(project, good, data, done)
+    import_files.upload(project, good, data, done)
     # Only now: Label Studio refuses a source storage whose prefix is still empty.
     prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)
@@ -117,7 +78,7 @@ def _carried(project: Project, exported: list[ExportedTask], done: Imported) -> 
     done.findings += [Finding(name, f"{e.what}: {e.why}", e.cure, True) for name, e in found.lost]
     done.refused += len(found.lost)
     if not found.files:
-        _refuse_all(done)
+        refuse_all(done)
     return found.files
 
 
@@ -143,41 +104,6 @@ def _label_config(
     return label_config.load(path)
 
 
-def _check(files: dict[str, Path], config: LabelConfig, done: Imported) -> dict[str, Path]:
-    """The recordings that can be used, by series key."""
-    good, rates = {}, {}
-    for key, file in track(files.items(), "checking recordings", len(files)):
-        try:
-            found, problems = series.inspect(file, config)
-        except OSError as error:
-            found, problems = (
-                None,
-                [Problem(None, f"cannot be read: {error.strerror}", "check the file", fatal=True)],
-            )
-        for problem in problems:
-            where = f"{file}:{problem.row}" if problem.row else str(file)
-            done.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))
-        if found is None:
-            done.refused += 1
-            continue
-        good[key], rates[key] = file, series.sampling_rate(found.times)
-    usual, others = series.different_rates(rates)
-    for key, rate in others.items():
-        what = f"sampled at {rate:g} Hz, most others at {usual:g} Hz"
-        done.findings.append(
-            Finding(str(good[key]), what, "resample it, or keep it in a project of its own", False)
-        )
-    return good
-
-
-def _refuse_all(done: Imported) -> None:
-    first = next(finding for finding in done.findings if finding.fatal)
-    why = first.what if done.refused == 1 else f"{first.what} (and {done.refused - 1} more refused)"
-    raise InputError(
-        "no recording can be used; nothing was uploaded", where=first.where, why=why, cure=first.cure
-    )
-
-
 # -- bucket and Label Studio ----------------------------------------------------------------------
 
 
@@ -198,30 +124,6 @@ def _ensure_project(project: Project) -> State:
     if held != text and state.label_config in ("", shared_config.digest(held)):
         studio.update_project(state.project, label_config=text)
     return state
-
-
-def _upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: Imported) -> None:
-    """Put recordings that are new or changed, then the task of each that has none."""
-    remote = project.remote
-    versions = {key: etag for key, etag in remote.series().items() if key in good}
-    there = remote.contents(versions, {key: {md5(path)} for key, path in good.items()})
-
-    def put(key: str) -> tuple[str, Content | None]:
-        content = good[key].read_bytes()
-        if there.get(key) == md5_bytes(content):
-            return "unchanged", None
-        return "changed" if key in there else "added", remote.put_recording(key, content)
-
-    found = list(track(parallel(put, good), "uploading", len(good)))
-    project.mirror.note_contents(content for _, content in found if content)
-    outcomes = Counter(outcome for outcome, _ in found)
-    done.added, done.changed, done.unchanged = (outcomes[k] for k in ("added", "changed", "unchanged"))
-    have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
-    missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
-    # What the work tree knows of a series goes before what an export says.
-    known = tasks.read(project.root / tasks.PATH)
-    for _ in parallel(lambda key: remote.put_task(key, known.get(key, data.get(key, {}))), missing):
-        pass
 
 
 # -- annotations ----------------------------------------------------------------------------------

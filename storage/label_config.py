@@ -23,7 +23,7 @@ Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
 # Of d3-time-format's directives those from which a time follows, in a way that every language agrees on.
 DIRECTIVES = tuple("YymdejbBaAHIpMSLfZz%")
 
-SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "auto": ",", "\\t": "\t"}
+SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "\\t": "\t"}
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,10 @@ def import_recordings(
         exported = export.read(Path(path))
         files = _carried(project, exported, done)
     else:
-        files = import_files.find(path)
+        files = import_files.find(path, done)
         exported = export.read(labels) if labels else []
     config = _label_config(project, config_file, exported, next(iter(files.values())))
-    good = import_files.check(files, config, done)
+    good = import_files.check(files, config, done, project.root)
     if not good:
         refuse_all(done)
     data = {key: found[0].data for key, found in export.match(exported, good).items() if key}

@@ -1,94 +1,32 @@
 """One recording: a CSV under `data/series/`, read and checked against the label config.
 
-`inspect` reads and checks at once, `check` says only what is wrong with a file (before it is uploaded), `read`
-insists that nothing is. A good file goes through pandas' C parser; only where that, or a look at the numbers,
-finds something off, is the file gone through again to name the row. Rows are lines of the file, from 1, as an
-editor shows them: the header is line 1.
+`examine` reads and checks at once, `check` says only what is wrong with a file (before it is uploaded), `read`
+insists that nothing is. A plain file goes through pandas' C parser (storage/recording_plain.py); any other is gone
+through row by row, to name the row that is wrong, or to write the same table as Label Studio's page reads it. Rows
+are lines of the file, from 1, as an editor shows them: the header is line 1.
 """
 
 from __future__ import annotations
 
 import codecs
-import glob
-import io
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from storage import times as stamps
+from storage import recording_layout, recording_plain, recording_rewrite, recording_rows, recording_scan
 from storage.errors import InputError
 from storage.label_config import LabelConfig
-from storage.problems import (
-    MISSING,
-    Problem,
-    cell_problems,
-    header_problems,
-    text_problems,
-    time_problems,
-    value_notes,
-)
+from storage.printable import shortened
+from storage.problems import Line, Problem, page_time_notes, time_problems, value_notes
+from storage.recording import Series, Times, different_rates, sampling_rate
+from storage.recording_rewrite import separator_problem
 
-Times = NDArray[np.float64] | NDArray[np.int64]
+__all__ = [
+    "PATH", "Examined", "Series", "Times", "check", "different_rates", "examine", "inspect", "key_of",
+    "misread", "read", "sampling_rate",
+]  # fmt: skip
 
 PATH = Path("data/series")
-# Beyond this ratio two sampling rates are different, and not the jitter of one clock.
-RATE_TOLERANCE = 0.02
-NA_VALUES = [spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)]
-# Rows that are read at once.
-CHUNK = 1 << 18
-
-
-@dataclass(frozen=True)
-class Series:
-    """The numbers of one recording.
-
-    Attributes:
-        values: float32 (timepoints, channels), in the order of the label config; NaN where a cell is empty.
-        times: (timepoints,), increasing: float64 as written, or int64 nanoseconds since 1970 UTC where the
-            label config has a `timeFormat`; 0..n-1 where it has no time column.
-    """
-
-    values: NDArray[np.float32]
-    times: Times
-
-    @property
-    def sampling_rate(self) -> float | None:
-        """Timepoints per second (per unit of time where times are numbers)."""
-        return sampling_rate(self.times)
-
-
-def sampling_rate(times: Times) -> float | None:
-    """Timepoints per second, to six digits, by the mean of all steps that are no pause; None for one timepoint.
-
-    The median alone would not do: of 60 Hz written in whole milliseconds it is 17 ms, 2 % too long.
-    """
-    if len(times) < 2:
-        return None
-    unit = 1e9 if times.dtype.kind == "i" else 1.0
-    steps = np.diff(times)
-    median = np.median(steps)
-    usual = steps[(steps > 0.5 * median) & (steps < 1.5 * median)]
-    return float(f"{unit / float(usual.mean() if len(usual) else median):.6g}")
-
-
-def different_rates(rates: Mapping[str, float | None]) -> tuple[float | None, dict[str, float]]:
-    """Compare recordings of one project: the rate of most of them, and those that have another one."""
-    known = {key: rate for key, rate in sorted(rates.items()) if rate is not None}
-    if not known:
-        return None, {}
-    counts = Counter(known.values())
-    common = max(counts, key=lambda rate: (sum(n for r, n in counts.items() if _near(r, rate)), counts[rate]))
-    return common, {key: rate for key, rate in known.items() if not _near(rate, common)}
-
-
-def _near(a: float, b: float) -> bool:
-    return abs(a - b) <= RATE_TOLERANCE * max(a, b)
+WORDS = "missing values are words, like NaN: Label Studio's page draws nothing where one is in view"
 
 
 def key_of(path: Path, root: Path = PATH) -> str:
@@ -96,44 +34,45 @@ def key_of(path: Path, root: Path = PATH) -> str:
     return path.relative_to(root).with_suffix("").as_posix()
 
 
-def find(path: str) -> dict[str, Path]:
-    """Recordings by series key: in a folder by their path in it, otherwise by their name.
+@dataclass(frozen=True)
+class Examined:
+    """A recording that was read and checked.
 
-    Raises:
-        InputError: there is none, or two have the same key.
+    Attributes:
+        series: its numbers; None where a problem is fatal.
+        problems: what is wrong or odd, the fatal first.
+        stored: the bytes to store in the place of the file's own, which Label Studio's page would misread; None where
+            the file's own will do.
+        changes: what is other in them, in words.
+        shown: whether the page shows the numbers of the file's own bytes at their times.
     """
-    folder = Path(path)
-    if folder.is_dir():
-        files = (file for file in folder.rglob("*") if file.suffix.lower() == ".csv" and not file.is_dir())
-        found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
-    else:
-        names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 -- Path.glob refuses absolute patterns
-        found = {file.stem: file for file in names}
-        if len(found) < len(names):
-            twice = [name for name, count in Counter(file.stem for file in names).items() if count > 1]
-            why = f"there are several named {twice[0]}.csv"
-            raise InputError(
-                "two recordings would get the same series key", where=path, why=why, cure="import the folder"
-            )
-    if not found:
-        raise InputError(
-            "no recording was found", where=path, why="no *.csv there", cure="labeltrail import FOLDER"
-        )
-    return dict(sorted(found.items()))
+
+    series: Series | None
+    problems: list[Problem]
+    stored: bytes | None = None
+    changes: tuple[str, ...] = ()
+    shown: bool = True
 
 
 def read(path: Path, config: LabelConfig) -> Series:
-    """Read one recording.
+    """Read one recording that Label Studio's page shows.
 
     Raises:
-        InputError: the recording is refused; names the first row that is wrong.
+        InputError: the recording is refused, or the page would misread it; names the first row that is wrong.
     """
-    series, problems = inspect(path, config)
-    if series is None:
-        first = next(p for p in problems if p.fatal)
+    found = examine(path, config, rewrite=False)
+    problems = [p for p in found.problems if p.fatal]
+    if found.series is None or not found.shown:
+        first = problems[0] if problems else misread(found)
         where = f"{path}:{first.row}" if first.row else str(path)
         raise InputError(first.what, where=where, cure=first.cure)
-    return series
+    return found.series
+
+
+def misread(found: Examined) -> Problem:
+    """Why a recording cannot stay as it is: the page would misread it."""
+    what = "Label Studio's page misreads this file, which it would read " + "; ".join(found.changes)
+    return Problem(None, what, f"labeltrail import {PATH} writes it so; then labeltrail sync")
 
 
 def check(source: Path | bytes, config: LabelConfig) -> list[Problem]:
@@ -143,64 +82,96 @@ def check(source: Path | bytes, config: LabelConfig) -> list[Problem]:
 
 def inspect(source: Path | bytes, config: LabelConfig) -> tuple[Series | None, list[Problem]]:
     """Read and check one recording; the series is None where a problem is fatal."""
-    raw = source if isinstance(source, bytes) else source.read_bytes()
-    notes: list[Problem] = []
-    fatal = text_problems(raw, config) or header_problems(raw, config, notes)
-    if fatal:
-        return None, fatal
-    series = _parse(raw, config)
-    if series is None or not np.isfinite(series.times).all() or np.isinf(series.values).any():
-        return None, cell_problems(raw, config)
-    fatal = time_problems(raw, config, series.times)
-    if fatal:
-        return None, fatal
-    return series, notes + value_notes(raw, config, series.values)
+    found = examine(source, config)
+    return found.series, found.problems
 
 
-def _parse(raw: bytes, config: LabelConfig) -> Series | None:
-    """The numbers, or None where a cell is not what it should be.
+def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) -> Examined:
+    """Read and check one recording as people read a table, and as Label Studio's page does.
 
-    Row by row into arrays of their final size, so that a long recording is not in memory twice.
+    Args:
+        source: the file, or its bytes.
+        config: which columns it must have.
+        rewrite: also write missing values anew that are words, though the page reads all numbers beside them.
     """
-    most = raw.count(b"\n") + 1
-    values = np.empty((most, len(config.channels)), np.float32)
-    stamped = config.time_column and config.time_format
-    times: Times = np.empty(most, np.int64) if stamped else np.empty(most, np.float64)
-    rows, zones = 0, set()
-    with warnings.catch_warnings(), np.errstate(over="ignore"):
-        # A row with more cells than the header is a warning in pandas, and a refusal here.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            for frame in _frames(raw, config):
-                part = slice(rows, rows + len(frame))
-                for i, name in enumerate(config.channels):
-                    values[part, i] = frame[name].to_numpy(np.float32)
-                if config.time_column is None:
-                    times[part] = np.arange(part.start, part.stop)
-                elif config.time_format is None:
-                    times[part] = frame[config.time_column].to_numpy(np.float64)
-                else:
-                    texts = frame[config.time_column].fillna("").tolist()
-                    times[part] = stamps.parse(texts, config.time_format)
-                    zones |= set(stamps.zones(texts)) if "%z" in config.time_format.lower() else set()
-                rows = part.stop
-        except (ValueError, OverflowError, pd.errors.ParserWarning):
-            return None
-    return Series(values[:rows], times[:rows]) if len(zones) < 2 else None
+    raw = source if isinstance(source, bytes) else source.read_bytes()
+    wrong = separator_problem(config)
+    if wrong:
+        return Examined(None, [wrong])
+    plain = recording_plain.read(raw, config)
+    if plain is None or (plain.words and rewrite):
+        return _examine_rows(raw, config)
+    line = recording_plain.line_of(raw, plain.has_header)
+    problems = time_problems(config, plain.series.times, line)
+    if problems:
+        return Examined(None, problems)
+    header = [] if plain.has_header else [_no_header(plain.names)]
+    notes = [*header, *_file_notes(raw, plain.names, config), *_number_notes(config, plain.series, line)]
+    if plain.words:
+        notes.append(
+            Problem(None, WORDS, f"labeltrail import {PATH} writes empty cells for them", fatal=False)
+        )
+    return Examined(plain.series, notes)
 
 
-def _frames(raw: bytes, config: LabelConfig) -> Iterator[pd.DataFrame]:
-    """The table, some rows at a time."""
-    types = dict.fromkeys(config.channels, "float32")
-    if config.time_column:
-        types[config.time_column] = "str" if config.time_format else "float64"
-    table = io.BytesIO(raw)
-    table.seek(len(codecs.BOM_UTF8) if raw.startswith(codecs.BOM_UTF8) else 0)
-    yield from pd.read_csv(
-        table,
-        sep=config.sep,
-        dtype=types,
-        index_col=False,
-        chunksize=CHUNK,
-        na_values=NA_VALUES,
-    )
+def _examine_rows(raw: bytes, config: LabelConfig) -> Examined:
+    """The same, row by row, for a file that is not plain."""
+    layout = recording_layout.find(raw, config)
+    if isinstance(layout, list):
+        return Examined(None, layout)
+    found = recording_scan.scan(raw, layout, config)
+    if found.problems:
+        return Examined(None, found.fatal())
+    written = recording_rewrite.plan(found)
+    stored = written if isinstance(written, Problem) else recording_rewrite.write(raw, found, written)
+    if isinstance(written, Problem) or isinstance(stored, Problem):
+        return Examined(None, [written if isinstance(written, Problem) else stored])  # type: ignore[list-item]
+    plain = recording_plain.read(stored, config)
+    if plain is None:
+        return Examined(None, [recording_rewrite.unshown(stored, config)])
+
+    def line(timepoint: int) -> int:
+        rows = recording_rows.rows(raw, layout, config)
+        return next(number for place, (number, _) in enumerate(rows) if place == timepoint)
+
+    problems = time_problems(config, plain.series.times, line)
+    if problems:
+        return Examined(None, problems)
+    reads = recording_rewrite.page_reads(raw, layout, config)
+    header = [] if layout.header else [_no_header(list(layout.names))]
+    notes = [*header, *_file_notes(raw, list(layout.names), config)]
+    notes += _number_notes(config, plain.series, line)
+    if reads:
+        return Examined(plain.series, notes)
+    changes = written.changes or ("in its own form",)
+    what = f"stored as Label Studio's page reads it: {'; '.join(changes)}"
+    told = Problem(None, what, "nothing: the numbers are the same", fatal=False)
+    return Examined(plain.series, [told, *notes], stored, changes, shown=reads is None)
+
+
+def _number_notes(config: LabelConfig, series: Series, line: Line) -> list[Problem]:
+    return page_time_notes(config, series.times, line) + value_notes(config, series.values, line)
+
+
+def _no_header(names: list[str]) -> Problem:
+    what = f"the file has no header: its columns are called {names[0]} to {names[-1]}"
+    return Problem(1, what, "nothing, if they are in the order that the label config means", fatal=False)
+
+
+def _file_notes(raw: bytes, names: list[str], config: LabelConfig) -> list[Problem]:
+    """What is only odd about a file."""
+    notes = []
+    places = recording_layout.resolve(names, config)
+    needed = set(places.values()) if isinstance(places, dict) else set()
+    extra = [name for place, name in enumerate(names) if place not in needed]
+    # A column without a name is what pandas writes for the numbers of rows, or what stands behind a last separator.
+    if any(extra):
+        shown = shortened(", ".join(repr(name) for name in extra))
+        what = f"{len(extra)} column(s) that the label config does not know: {shown}"
+        notes.append(Problem(1, what, "nothing, if they are not needed: they are left out", fatal=False))
+    if raw.startswith(codecs.BOM_UTF8):
+        what = "the file starts with a byte order mark"
+        notes.append(Problem(1, what, "nothing: it is read fine", fatal=False))
+    if b"\r\n" in raw[: 1 << 16]:
+        notes.append(Problem(1, "the lines end as on Windows", "nothing: they are read fine", fatal=False))
+    return notes

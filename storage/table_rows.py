@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from storage.errors import InputError
-from storage.problems import FLOAT32_MAX, MISSING
+from storage.recording_cells import FLOAT32_MAX, MISSING
 
 SHOWN = 5
 # What is wrong with a row, and what to do about it.

@@ -20,8 +20,17 @@ PADDING = r"(?:^|(?<=[-/: ])) (?=\d)"
 ZONE = re.compile(r":\d\d(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)$")
 
 
-def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
+# What stands for a text that is no time, where such are let pass: pandas' NaT.
+NO_TIME = int(np.iinfo(np.int64).min)
+
+
+def parse(texts: Sequence[str], time_format: str, *, strict: bool = True) -> NDArray[np.int64]:
     """Nanoseconds since 1970 UTC, one for each text; a text without a zone is taken as UTC.
+
+    Args:
+        texts: as they are written.
+        time_format: Label Studio's.
+        strict: refuse a text that does not match; otherwise it becomes `NO_TIME`.
 
     Raises:
         ValueError: a text does not match the format; the message names it.
@@ -29,12 +38,14 @@ def parse(texts: Sequence[str], time_format: str) -> NDArray[np.int64]:
     import pandas as pd  # half a second, and only stamps as text need it
 
     if time_format in EPOCH:
-        return np.array([_epoch(t, EPOCH[time_format]) for t in texts], np.int64)
+        return np.array([_epoch(t, EPOCH[time_format], strict) for t in texts], np.int64)
     pattern = DIRECTIVE.sub(lambda m: STRPTIME.get(m[2], f"%{m[2]}"), time_format)
     written = pd.Series(texts, dtype="str")
     if re.search("%_|%e", time_format):
         written = written.str.replace(PADDING, "0", regex=True)
-    stamps = pd.to_datetime(written, format=pattern, exact=True, utc=True)
+    stamps = pd.to_datetime(
+        written, format=pattern, exact=True, utc=True, errors="raise" if strict else "coerce"
+    )
     return stamps.dt.tz_localize(None).dt.as_unit("ns").to_numpy().astype(np.int64)
 
 
@@ -66,15 +77,20 @@ def render(nanoseconds: int, time_format: str) -> str:
     return DIRECTIVE.sub(field, time_format)
 
 
-def _epoch(text: str, unit: int) -> int:
+def _epoch(text: str, unit: int, strict: bool) -> int:
     """Nanoseconds of a count of units since 1970, to the last digit.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: it is no number, or too large for int64, where that is not let pass.
     """
     try:
-        return int(Decimal(text.strip()) * unit)
-    except (InvalidOperation, OverflowError) as error:
+        found = int(Decimal(text.strip()) * unit)
+        if abs(found) >= -NO_TIME:
+            raise OverflowError
+        return found
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        if not strict:
+            return NO_TIME
         raise ValueError(f"{text!r} is not a number") from error
 
 

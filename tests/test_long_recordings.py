@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage import arrays, dataset, series
+from storage import arrays, dataset, recording_plain, recording_times, series
 from storage.files import write_bytes
 from storage.label_config import LabelConfig
 from tests.stage_project import noise, small
@@ -24,7 +24,8 @@ def test_what_is_read_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch):
     rows = [f"2026-01-01 00:00:{i:02d}.5,{i},{'' if i == 7 else -i}" for i in range(20)]
     raw = ("time,x,y\n" + "\n".join(rows) + "\n").encode()
     whole, notes = series.inspect(raw, STAMPED)
-    monkeypatch.setattr(series, "CHUNK", 3)
+    monkeypatch.setattr(recording_plain, "CHUNK", 3)
+    monkeypatch.setattr(recording_times, "CHUNK", 3)
     parts, again = series.inspect(raw, STAMPED)
     assert whole is not None
     assert parts is not None
@@ -39,7 +40,7 @@ def test_what_is_read_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("place", [0, 6, 7, 8, 9, 30])
 def test_bytes_that_are_no_text_are_found_wherever_pieces_end(place: int, monkeypatch: pytest.MonkeyPatch):
     good = "time,x,y\n" + "0,1,2 é\n" * 5
-    monkeypatch.setattr("storage.problems.PIECE", 7)
+    monkeypatch.setattr("storage.recording_text.PIECE", 7)
     assert series.check(good.encode(), CONFIG)[0].what.startswith("'2 é' in channel 'y' is not a number")
     raw = good.encode()
     raw = raw[:place] + b"\xff" + raw[place:]

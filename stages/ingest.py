@@ -65,9 +65,14 @@ class Converted:
 
 def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Converted:
     """Read one recording and write its arrays; only one is in memory at a time."""
-    series, problems = recordings.inspect(path, config)
-    if series is None:
-        return Converted(None, {}, problems)
+    try:
+        found = recordings.examine(path, config, rewrite=False)
+    except OSError as error:
+        return Converted(None, {}, [Problem(None, f"it cannot be read: {error.strerror}", "check the file")])
+    series, problems = found.series, found.problems
+    if series is None or not found.shown:
+        # Regions that somebody marks on other numbers, or at other times, would be learnt from at the wrong places.
+        return Converted(None, {}, problems if series is None else [recordings.misread(found)])
     arrays.save(folder, recordings.key_of(path), series)
     quality = describe(series.values, series.times, config.channels, gap)
     quality["notes"] = [written(p) for p in problems]

@@ -42,7 +42,8 @@ def show(text: str, config: LabelConfig) -> Shown:
     channels = {}
     for channel in config.channels:
         name = table.name_of(channel)
-        if name not in columns:
+        # A channel that is a number looks for a column of that name first, and for its place when it is too late.
+        if name not in columns or (name != channel.lower() and channel.isdecimal()):
             raise PageError(f"{name} not found in data.")
         channels[channel] = columns[name]
     if config.time_column is None:

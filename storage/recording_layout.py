@@ -159,7 +159,7 @@ def _above(top: Sequence[tuple[int, str]], place: int) -> Problem:
 def resolve(names: Sequence[str], config: LabelConfig) -> dict[str, int] | list[str]:
     """Where the label config's columns are among the names; else those that are not there.
 
-    As Label Studio does it: in any case, and a channel that is a number is a place where no column has that name.
+    As Label Studio does it, in any case.
     """
     lower = [name.lower() for name in names]
     places: dict[str, int] = {}
@@ -169,8 +169,6 @@ def resolve(names: Sequence[str], config: LabelConfig) -> dict[str, int] | list[
             places[name] = list(names).index(name)
         elif name.lower() in lower:
             places[name] = lower.index(name.lower())
-        elif name != config.time_column and is_place(name) and int(name) < len(names):
-            places[name] = int(name)
         else:
             lost.append(name)
     taken = Counter(places.values())
@@ -179,7 +177,7 @@ def resolve(names: Sequence[str], config: LabelConfig) -> dict[str, int] | list[
 
 
 def is_place(name: str) -> bool:
-    """Whether Label Studio takes a channel's column for a place in the header."""
+    """Whether Label Studio takes a channel's column for a place in the header: it must be there then, too."""
     return re.fullmatch(r"0|[1-9]\d{0,8}", name, re.ASCII) is not None
 
 
@@ -226,9 +224,12 @@ def _missing(
 def _cure_missing(name: str, names: Sequence[str], config: LabelConfig) -> str:
     known = {other.lower() for other in wanted(config)}
     others = {other.lower(): other for other in names if other.lower() not in known}
-    near = get_close_matches(name.lower(), others, 1)
+    near = get_close_matches(name.lower(), others, 1) if not is_place(name) else []
     if near:
         return f"the file has {others[near[0]]!r}: rename the column, or name it so in the label config"
+    if is_place(name) and name != config.time_column and int(name) < len(names):
+        its = names[int(name)]
+        return f"write {its!r} for {name!r} in the label config: a place finds a column only where none has a name"
     shown = shortened(", ".join(names))
     return f"add the column, or take {name!r} out of the label config; the file has: {shown}"
 

@@ -120,12 +120,10 @@ def _places(names: list[str], config: LabelConfig) -> dict[str, int] | None:
         return None
     if any(name != name.strip() for name in names) or not lower:
         return None
-    # To the page a channel that is a number is a place, whatever the columns are called.
-    moved = [
-        name
-        for name in config.channels
-        if is_place(name) and (places[name] != int(name) or not names[int(name)])
-    ]
+    # To the page a channel that is a number is a place, where there is one.
+    moved = any(
+        is_place(name) and int(name) < len(names) and places[name] != int(name) for name in config.channels
+    )
     return None if moved else places
 
 

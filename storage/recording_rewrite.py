@@ -83,13 +83,9 @@ def _order(found: Scan, kept: Sequence[int]) -> Sequence[int | None] | Problem:
     """The columns in an order that the page reads: it loses one of two empty cells at the start of a line."""
     layout, config = found.layout, found.config
     blanks = separator(config) in SPACE
-    fixed = {int(name): layout.places[name] for name in config.channels if is_place(name)}
-    if any(place >= len(kept) for place in fixed):
-        lost = next(place for place in fixed if place >= len(kept))
-        what = f"Label Studio takes channel {str(lost)!r} for the column in that place, and there are {len(kept)}"
-        return Problem(
-            layout.header or 1, what, "give the column a name with a letter, there and in the label config"
-        )
+    fixed = {
+        int(name): layout.places[name] for name in config.channels if is_place(name) and int(name) < len(kept)
+    }
     order: list[int | None] = [*kept]
     if any(order[place] != column for place, column in fixed.items()):
         others = [place for place in kept if place not in fixed.values()]
@@ -124,8 +120,6 @@ def _renamed(layout: Layout, order: Sequence[int | None]) -> list[tuple[str, str
     result = []
     for place in order:
         name = "" if place is None else layout.names[place]
-        if place in needed and not name:
-            name = f"column_{place}"  # the page finds no column by its place where it has no name
         if place in needed or name.lower() not in taken:
             taken.add(name.lower())
             result.append((name, ""))

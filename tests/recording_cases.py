@@ -93,7 +93,9 @@ AS_IT_IS = {
     "no header but times": Case(
         b"0,1,2\n1,3,4\n".replace(b"0,1,2", b"0.0,1,2"), xml("1", "2", time="0"), values=WHOLE
     ),
-    "columns by their place": Case(PLAIN, xml("1", "2"), values=WHOLE),
+    "a column called by a number beyond all places": Case(
+        b"time,7,y\n0,1,2\n1,3,4\n", xml("7", "y"), values=WHOLE
+    ),
     "stamps": Case(
         b"time,x,y\n2026-01-01 00:00:00,1,2\n2026-01-01 00:00:01,3,4\n",
         SECONDS,

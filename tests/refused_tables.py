@@ -83,7 +83,7 @@ REFUSED_TABLES = {
         cure="rename one of them, in the recordings and in the label config",
         followed=(b"t,temperature,P\n0,20,101\n1,21,102\n", xml("temperature", "P", time="t")),
     ),
-    "no header": Case(
+    "no header, and a first row of 0, 1 and 2": Case(
         b"0,1,2\n1,3,4\n",
         row=1,
         what="line 1 holds nothing but 0 to 2",
@@ -104,6 +104,14 @@ REFUSED_TABLES = {
         what="there is no header",
         cure="write a line above it that names its 4 columns, 'time', 'x', 'y' among them",
         followed=(b"time,x,y,more\n0.0,1,2,9\n1,3,4,9\n", xml()),
+    ),
+    "columns by their place": Case(
+        PLAIN,
+        xml("1", "2"),
+        row=1,
+        what="channel '1' is missing",
+        cure="write 'x' for '1' in the label config",
+        followed=(PLAIN, xml()),
     ),
     "a header of numbers": Case(
         b"0,1\n0.5,2\n1.5,4\n",

@@ -108,10 +108,10 @@ def test_defect_05_an_instant_off_the_grid_is_the_nearest_timepoint_to_the_nanos
 def test_defect_06_dates_are_times_and_not_text(folder: Path):
     small({"a": noise(4)}, {})
     xml = Path("data/label_config.xml").read_text()
-    xml = xml.replace("timeColumn", 'timeFormat="%d.%m.%Y" timeColumn')
+    xml = xml.replace("timeColumn", 'timeFormat="%d-%m-%Y" timeColumn')
     write_bytes(Path("data/label_config.xml"), xml.encode())
-    write_bytes(Path("data/series/a.csv"), b"time,x,y\n30.01.2026,1,1\n31.01.2026,1,1\n01.02.2026,1,1\n")
-    spans: Any = [("31.01.2026", "01.02.2026", "A")]
+    write_bytes(Path("data/series/a.csv"), b"time,x,y\n30-01-2026,1,1\n31-01-2026,1,1\n01-02-2026,1,1\n")
+    spans: Any = [("31-01-2026", "01-02-2026", "A")]
     relabel(record("a", spans))
     ingest.main()
     window.main()

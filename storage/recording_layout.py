@@ -16,6 +16,7 @@ from storage.page_csv import is_nan
 from storage.printable import shortened
 from storage.problems import Problem
 from storage.recording_cells import kind_of
+from storage.recording_text import quoted
 
 # Lines from the top in which a header is looked for.
 TOP = 100
@@ -152,7 +153,7 @@ def _above(top: Sequence[tuple[int, str]], place: int) -> Problem:
     comments = all(COMMENT.match(text) for _, text in top[:place])
     kind = "comments" if comments and place > 1 else "a comment" if comments else "text"
     lines = f"line {first} holds" if place == 1 else f"lines {first} to {top[place - 1][0]} hold"
-    what = f"{lines} {kind} above the header, which is line {header}: {shortened(top[0][1], 60)!r}"
+    what = f"{lines} {kind} above the header, which is line {header}: {quoted(top[0][1])}"
     return Problem(first, what, f"delete what stands above line {header}")
 
 

@@ -31,7 +31,10 @@ from storage.recording_times import misread
 # Rows that are read at once.
 CHUNK = 1 << 18
 PIECE = 1 << 20  # bytes
-NA_VALUES = [spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)]
+NA_VALUES = [spell(word) for word in sorted(MISSING) for spell in (str, str.upper, str.title)] + [
+    "NaN",
+    "-NaN",
+]
 BLANK = b"(?:" + b"|".join(re.escape(sign.encode()) for sign in SPACE if sign not in "\n\r") + b")"
 BLANK_AT_ENDS = re.compile(rb"\n%b+[^\s]|(?<!\n)%b\r?(?:\n|\Z)" % (BLANK, BLANK))
 QUOTED = re.compile(rb'"(?:""|[^"\n])*"')

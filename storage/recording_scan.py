@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 
 from storage import recording_text
 from storage.label_config import LabelConfig
-from storage.printable import shortened
 from storage.problems import Problem, counted
 from storage.recording_cells import FLOAT32_MAX, MARKS, Commas, Kind, kind_of, ungrouped
 from storage.recording_layout import COMMENT, SPOKEN, Layout, is_padded, quote_problem, separator
 from storage.recording_rows import is_void
+from storage.recording_text import quoted
 from storage.recording_times import TimeColumn
 
 NUMBER_CURE = "write a number, or leave the cell empty where it is unknown"
-SHOWN = 60  # characters of a line
 
 
 @dataclass
@@ -80,7 +79,7 @@ def scan(raw: bytes, layout: Layout, config: LabelConfig) -> Scan:
     found = Scan(layout, config, empty=[0] * len(layout.names))
     found.returns = layout.encoding.startswith("utf-8") and raw.count(b"\r") != raw.count(b"\r\n")
     if config.time_column and config.time_format:
-        found.times = TimeColumn(config.time_format)
+        found.times = TimeColumn(config.time_column, config.time_format)
     for line, text, cells in _rows(raw, found):
         found.last = line
         if not _is_row_of_numbers(cells, found):
@@ -95,7 +94,7 @@ def scan(raw: bytes, layout: Layout, config: LabelConfig) -> Scan:
             "rows", Problem(layout.header or 1, "there is a header and no rows", "export the recording again")
         )
     if found.times:
-        for kind, problem, count in found.times.problems(config):
+        for kind, problem, count in found.times.problems():
             found.problems[kind] = (problem, count)
     _settle_commas(found)
     for name, (line, cell) in found.truths.items():
@@ -223,12 +222,12 @@ def _see_cell(found: Scan, line: int, where: str, name: str, cell: str, kind: Ki
         cure = f"write {ungrouped(cell)}: without them, and with a point for decimals"
         found.note("grouped", Problem(line, what, cure))
     elif kind == "infinite":
-        found.note("infinite", Problem(line, f"{where} is infinite ({shortened(cell, SHOWN)})", NUMBER_CURE))
+        found.note("infinite", Problem(line, f"{where} is infinite ({quoted(cell)[1:-1]})", NUMBER_CURE))
     elif kind == "truth":
         found.truths.setdefault(name, (line, cell))
     elif kind == "text":
         mark = ", but a mark for no value" if cell.lower() in MARKS else ""
-        what = f"{shortened(cell, SHOWN)!r} in {where} is not a number{mark}"
+        what = f"{quoted(cell)} in {where} is not a number{mark}"
         found.note("mark" if mark else "number", Problem(line, what, NUMBER_CURE))
 
 
@@ -243,7 +242,7 @@ def _see_time(found: Scan, line: int, name: str, cell: str) -> None:
         cure = 'set timeFormat on <TimeSeries> in the label config, as "%Y-%m-%d %H:%M:%S"'
         if name in found.numbers:  # other times are numbers
             cure = "write a number, or delete the row if it is none of the table"
-        problem = Problem(line, f"the time {shortened(cell, SHOWN)!r} is not a number", cure)
+        problem = Problem(line, f"the time {quoted(cell)} is not a number", cure)
     else:
         _see_cell(found, line, f"time column {name!r}", name, cell, kind)
         return
@@ -273,7 +272,7 @@ def _name_odd_rows(found: Scan) -> None:
     """Say of each row without numbers what it most likely is: the others go on."""
     names = tuple(name.lower() for name in found.layout.names)
     for line, text, before in found.odd:
-        shown = shortened(text.strip(), SHOWN)
+        shown = quoted(text)
         try:
             cells = tuple(cell.lower() for cell in recording_text.split(text, found.layout.sep))
         except csv.Error:
@@ -282,16 +281,16 @@ def _name_odd_rows(found: Scan) -> None:
             what = f"the header is there again in line {line}: two recordings in one file"
             found.note("header", Problem(line, what, f"split the file above line {line}"))
         elif COMMENT.match(text):
-            found.note("comment", Problem(line, f"line {line} is a comment: {shown!r}", "delete it"))
+            found.note("comment", Problem(line, f"line {line} is a comment: {shown}", "delete it"))
         elif not before and found.rows:
-            what = f"line {line} holds no numbers, as units below a header: {shown!r}"
+            what = f"line {line} holds no numbers, as units below a header: {shown}"
             cure = 'delete it; a unit may be written in the label config: <Channel units="..."/>'
             found.note("units", Problem(line, what, cure))
         elif before == found.rows and found.rows:
-            what = f"line {line} is no row of numbers, as text below a table: {shown!r}"
+            what = f"line {line} is no row of numbers, as text below a table: {shown}"
             found.note("footer", Problem(line, what, "delete it, and all below it"))
         else:
-            what = f"line {line} is no row of numbers: {shown!r}"
+            what = f"line {line} is no row of numbers: {shown}"
             found.note("row", Problem(line, what, _row_cure(found)))
 
 

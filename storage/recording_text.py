@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterator
 
 from storage.page_csv import SPACE
+from storage.printable import shortened
 from storage.problems import Problem
 
 # What parts columns, the likeliest first.
 SEPARATORS = (",", ";", "\t", "|")
 PIECE = 1 << 20  # bytes
+SHOWN = 60  # characters of a cell or a line
 # What Python or JavaScript takes for blank.
 BLANK = SPACE + "\x1c\x1d\x1e\x1f\x85"
 # Excel's line above the header.
@@ -34,8 +36,9 @@ def encoding_of(raw: bytes) -> str | Problem:
         name = "utf-32" if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) else "utf-16"
         return name if first_undecodable(raw, name) is None else _damaged(name.upper())
     if b"\0" in raw:
-        for name, zeros in (("utf-16-le", raw[1:2000:2]), ("utf-16-be", raw[0:2000:2])):
-            if zeros.count(0) > 0.9 * len(zeros) and first_undecodable(raw, name) is None:
+        even, odd = raw[0:2000:2], raw[1:2000:2]
+        for name, zeros, signs in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+            if zeros.count(0) > 0.9 * len(zeros) and 0 not in signs and first_undecodable(raw, name) is None:
                 return name
         row = raw.count(b"\n", 0, raw.index(b"\0")) + 1
         return Problem(row, "the file holds a zero byte: it is not text", "save it as CSV in UTF-8")
@@ -97,6 +100,11 @@ def split(line: str, sep: str | None) -> list[str]:
         return [cell.strip(BLANK) for cell in line.split(sep)]
     reader = csv.reader([line], delimiter=sep, skipinitialspace=not sep.isspace(), strict=True)
     return [cell.strip(BLANK) for cell in next(reader)]
+
+
+def quoted(text: str) -> str:
+    """A piece of a file as it is told to a person: in quotes, on one line, not longer than a line."""
+    return f"'{shortened(text.strip(), SHOWN)}'"
 
 
 def header_of(raw: bytes) -> tuple[str, list[str]]:

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage import times as stamps
-from storage.label_config import LabelConfig
 from storage.page_csv import is_nan
 from storage.page_times import cell_time
-from storage.printable import shortened
 from storage.problems import Problem
 from storage.recording_cells import MISSING
+from storage.recording_text import quoted
 
 CHUNK = 1 << 16
 TO_ZEROS = str.maketrans("123456789", "000000000")
@@ -113,8 +112,8 @@ def _edited(text: str, time_format: str) -> str:
 class TimeColumn:
     """The time column of a recording, as text, seen cell by cell: what is wrong with it."""
 
-    def __init__(self, time_format: str) -> None:
-        self.time_format = time_format
+    def __init__(self, name: str, time_format: str) -> None:
+        self.name, self.time_format = name, time_format
         self.changed = 0
         self._pattern = _pattern(time_format)
         self._lines: list[int] = []
@@ -130,7 +129,8 @@ class TimeColumn:
         """Take a cell into account."""
         if text.lower() in MISSING:
             self._note(
-                "missing", Problem(line, "there is no time in {!r}", "write the time, or delete the row")
+                "missing",
+                Problem(line, f"there is no time in {self.name!r}", "write the time, or delete the row"),
             )
             return
         self._lines.append(line)
@@ -138,7 +138,7 @@ class TimeColumn:
         if len(self._texts) == CHUNK:
             self._look()
 
-    def problems(self, config: LabelConfig) -> list[tuple[str, Problem, int]]:
+    def problems(self) -> list[tuple[str, Problem, int]]:
         """What is wrong, each kind at its first line, with how many rows have it."""
         self._look()
         if len(self._zones) > 1:
@@ -146,10 +146,7 @@ class TimeColumn:
             names = ", ".join(name or "none" for name in sorted(self._zones))
             what = f"the times are in different time zones: {names}"
             self._found = {"zone": (Problem(line, what, "write all times in one time zone"), 1)}
-        return [
-            (f"time {kind}", Problem(p.row, p.what.format(config.time_column), p.cure), count)
-            for kind, (p, count) in self._found.items()
-        ]
+        return [(f"time {kind}", problem, count) for kind, (problem, count) in self._found.items()]
 
     def _look(self) -> None:
         if not self._texts:
@@ -159,8 +156,7 @@ class TimeColumn:
         written, times = page_form(texts, self.time_format)
         self.changed += sum(a != b for a, b in zip(texts, written, strict=True))
         for place in np.flatnonzero(times == stamps.NO_TIME).tolist():
-            text = shortened(texts[place], 60).replace("{", "{{").replace("}", "}}")
-            what = f"the time {text!r} is not in the timeFormat {self._shown_format()}"
+            what = f"the time {quoted(texts[place])} is not in the timeFormat {self.time_format!r}"
             self._note(
                 "format", Problem(lines[place], what, "write it so, or mend timeFormat in the label config")
             )
@@ -171,12 +167,10 @@ class TimeColumn:
             match = ZONE.search(text) if stamps.ZONE.search(text) else None
             self._zones.setdefault(match[1] if match else "", line)
 
-    def _shown_format(self) -> str:
-        return repr(self.time_format).replace("{", "{{").replace("}", "}}")
-
     def _unreadable(self, line: int, text: str) -> Problem:
-        shown = shortened(text, 60).replace("{", "{{").replace("}", "}}")
-        what = f"Label Studio's page cannot read the time {shown!r} by the timeFormat {self._shown_format()}"
+        what = (
+            f"Label Studio's page cannot read the time {quoted(text)} by the timeFormat {self.time_format!r}"
+        )
         return Problem(line, what, cure_unreadable(text, self.time_format))
 
     def _note(self, kind: str, problem: Problem) -> None:

@@ -45,6 +45,7 @@ class Trained:
         taught: how that went.
         plan: the params.
         warnings: what else a person should know.
+        notes: how files were read that are not of the one form.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Trained:
     taught: Taught
     plan: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -68,6 +70,7 @@ class Trained:
             "epochs": [{"epoch": epoch.number, **scores(epoch)} for epoch in self.taught.history],
             "params": dict(self.plan),
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
         }
 
     def lines(self) -> list[str]:
@@ -79,6 +82,7 @@ class Trained:
             else "an average of the last"
         )
         return [
+            *(f"note: {note}" for note in self.notes),
             *(f"warning: {warning}" for warning in self.warnings),
             f"{self.table.task}: {rows} series of {columns} timepoints; {_counts(self.table.counts())}",
             *(f"epoch {epoch.number}: {_in_words(epoch)}" for epoch in _some(self.taught.history)),
@@ -96,12 +100,14 @@ class Predicted:
         counts: how many series have each label, as the model has it.
         series: how many there are.
         accuracy: share of series of which all is right, where the file has y columns.
+        notes: how the file was read where it is not of the one form.
     """
 
     output: Path
     counts: Mapping[str, int]
     series: int
     accuracy: float | None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -110,6 +116,7 @@ class Predicted:
             "labels": dict(self.counts),
             "series": self.series,
             "accuracy": self.accuracy,
+            "notes": list(self.notes),
         }
 
     def lines(self) -> list[str]:
@@ -117,7 +124,13 @@ class Predicted:
         right = (
             [] if self.accuracy is None else [f"accuracy by the y columns of the file: {self.accuracy:.4f}"]
         )
-        return [f"{self.series} series: {_counts(self.counts)}", *right, f"answers are in {self.output}"]
+        notes = [f"note: {note}" for note in self.notes]
+        return [
+            *notes,
+            f"{self.series} series: {_counts(self.counts)}",
+            *right,
+            f"answers are in {self.output}",
+        ]
 
 
 def _some(history: Sequence[Epoch]) -> list[Epoch]:
@@ -178,16 +191,18 @@ def train(
     series_table.refuse_one_class(table, str(path))
     unseen = None
     warnings: tuple[str, ...] = ()
+    notes = table.notes
     if valid:
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
         warnings = repeated(table, unseen, path, valid)
+        notes += tuple(f"{valid}: {note}" for note in unseen.notes if note not in notes)
     taught = teach(table, unseen, settings, earlier)
     if valid:
         refuse_no_loss(taught, valid)
     about = tell(taught, valid, start)
     model = taught.model.to_checkpoint(about)
     checkpoint.write(model, origin(model, path, settings, start), place)
-    return Trained(folder, model.hash(), table, taught, settings.classifier_plan(), warnings)
+    return Trained(folder, model.hash(), table, taught, settings.classifier_plan(), warnings, notes)
 
 
 def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
@@ -270,11 +285,11 @@ def predict(folder: Path, path: Path, output: Path) -> Predicted:
         path, task=_asked(asked), labels=asked.labels, columns=asked.columns, answered=False
     )
     chances = model.probabilities(table.values[:, None])
-    refuse_no_answers(chances, path)
+    refuse_no_answers(chances, path, table.line)
     said = model.decide(chances)
     series_table.write_predictions(output, asked.labels, said, chances)
     counts = dict(zip(asked.labels, said.sum(0).tolist(), strict=True))
-    return Predicted(output, counts, len(said), _accuracy(said, table.targets))
+    return Predicted(output, counts, len(said), _accuracy(said, table.targets), table.notes)
 
 
 def _accuracy(said: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:

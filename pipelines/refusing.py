@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,14 @@ def refuse_output(output: Path, path: Path, folder: Path) -> None:
         )
 
 
-def refuse_no_answers(chances: NDArray[np.float32], path: Path) -> None:
+def refuse_no_answers(chances: NDArray[np.float32], path: Path, line_of: Callable[[int], int]) -> None:
     """A chance that is no number is no answer.
 
     Raises:
         InputError: values lie so far from those of the training that the model computes nothing but infinities.
     """
-    rows = np.flatnonzero(~np.isfinite(chances).all(1)) + 2
-    if len(rows):
+    rows = [line_of(row) for row in np.flatnonzero(~np.isfinite(chances).all(1)).tolist()]
+    if rows:
         raise InputError(
             f"the model has no answer for {len(rows)} of the {len(chances)} series of {path}: "
             f"line {named([str(row) for row in rows])}",

@@ -71,11 +71,11 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         raise ValueError("a table without y columns teaches nothing")
     question = Question(table.task, table.labels, (classify.CHANNEL,), table.columns)
     known, held = classify.labeled(table), None
-    notes: tuple[str, ...] = ()
+    notes = tuple(f"note: {note}" for note in table.notes)
     if valid:
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
         held = classify.labeled(unseen)
-        notes = tuple(f"warning: {found}" for found in classify.repeated(table, unseen, path, valid))
+        notes += tuple(f"warning: {found}" for found in classify.repeated(table, unseen, path, valid))
         parts: tuple[Part, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of {valid}"
     else:

@@ -2,7 +2,8 @@
 
 Columns go by the number at the end of their name, wherever they stand: `x_10` after `x_9`. A good file goes through
 pandas' C parser; only where that, or a look at the numbers, finds something off are the rows gone through again
-(storage/table_rows.py), to name them. Rows are lines of the file, the header is line 1. Layout: docs/series-table.md.
+(storage/table_rows.py), to name them. Other forms of this field are brought into this one first (table_forms.py,
+table_classes.py). Rows are lines of the file, the header is line 1. Layout: docs/series-table.md.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from storage import table_classes, table_forms
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.table_forms import FORM
 from storage.table_rows import NUMBER, bad_cells, named, refuse_rows
 
 Task = Literal["binary", "multiclass", "multilabel"]
@@ -45,6 +48,8 @@ class SeriesTable:
         values: float32 (series, timepoints), finite.
         targets: (series, labels), True where the series is that; None where there is no y column.
         task: binary (one y column), multiclass (one label a series) or multilabel; None without y columns.
+        lines: the line of the file of each row; empty where rows begin in line 2.
+        notes: how the file was read where it is not of the one form.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +57,12 @@ class SeriesTable:
     values: NDArray[np.float32]
     targets: NDArray[np.bool_] | None
     task: Task | None
+    lines: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def line(self, row: int) -> int:
+        """The line of the file on which a row is written, from 1."""
+        return self.lines[row] if self.lines else row + 2
 
     def counts(self) -> dict[str, int]:
         """How many series have each label."""
@@ -103,23 +114,28 @@ def parse(
     Raises:
         InputError: it is no such table; names columns and rows, the first few and how many in all.
     """
-    header = _header(raw, where)
+    raw, header, lines, notes = _in_form(raw, where, columns if not answered or labels else None)
+    if sum(name.startswith("y") for name in header) == 1 and not _is_plain(raw, header, labels, task):
+        found_classes = table_classes.expand(raw, header, where, lines, labels, task == "multiclass")
+        if found_classes is not None:
+            raw, notes = found_classes.raw, (*notes, found_classes.note)
+            header = _header(raw, where)
     xs = _match(_x_columns(header, where), columns, "x", where)
     found = [name for name in header if name.startswith("y")]
     if not found and answered:
         what, cure = (
             f"{where} has no y columns",
-            "a y column for each label, with a 1 where the series has it",
+            FORM,
         )
         raise InputError(what, where=f"{where}:1", why="nobody could learn from it", cure=cure)
     ys = _match(_by_number(found) or tuple(found), labels, "y", where) if found else ()
-    numbers = _numbers(raw, header, where)
+    numbers = _numbers(raw, header, where, lines)
     place = {name: number for number, name in enumerate(header)}
     values = np.ascontiguousarray(numbers[:, [place[name] for name in xs]])
     if not ys:
-        return SeriesTable((), xs, values, None, None)
+        return SeriesTable((), xs, values, None, None, lines, notes)
     targets = numbers[:, [place[name] for name in ys]] == 1
-    return SeriesTable(ys, xs, values, targets, _task(targets, ys, task, where))
+    return SeriesTable(ys, xs, values, targets, _task(targets, ys, task, where, lines), lines, notes)
 
 
 def refuse_one_class(table: SeriesTable, where: str) -> None:
@@ -163,11 +179,33 @@ def write_predictions(
     write_bytes(path, predictions(labels, decided, probabilities))
 
 
+def _in_form(
+    raw: bytes, where: str, columns: Sequence[str] | None
+) -> tuple[bytes, list[str], tuple[int, ...], tuple[str, ...]]:
+    """The table in the one form: its bytes, its columns, the lines of its rows, and how it was read."""
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
+        cure = "save it as CSV in UTF-8, with the names of the columns in line 1"
+        raise InputError(f"{where} is empty", where=where, cure=cure)
+    try:
+        return raw, _header(raw, where), (), ()
+    except InputError as error:
+        if error.what.startswith("line 1 of"):
+            raise
+    form = table_forms.read(raw, where, len(columns) if columns else 0)
+    return form.raw, _header(form.raw, where), form.lines, form.notes
+
+
+def _is_plain(raw: bytes, header: Sequence[str], labels: tuple[str, ...] | None, task: Task | None) -> bool:
+    """Whether the one y column is the one that is wanted, of 0 and 1."""
+    place = next(n for n, name in enumerate(header) if name.startswith("y"))
+    numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
+    wanted = task != "multiclass" and labels in (None, (header[place],))
+    return wanted and numbers is not None and bool(np.isin(numbers[:, place], (0, 1)).all())
+
+
 def _header(raw: bytes, where: str) -> list[str]:
     """Names of the columns: all of them x* or y*, none twice."""
     cure = "save it as CSV in UTF-8, with the names of the columns in line 1"
-    if not raw.removeprefix(codecs.BOM_UTF8).strip():
-        raise InputError(f"{where} is empty", where=where, cure=cure)
     try:
         text = io.StringIO(raw.decode("utf-8-sig"), newline="")
         header = [name.strip() for name in next(csv.reader(text))]
@@ -233,6 +271,8 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
     """The names in the order in which they are wanted."""
     if wanted is None or set(found) == set(wanted):
         return found if wanted is None else wanted
+    if kind == "x" and _counts_on(found) and _counts_on(wanted) and len(found) == len(wanted):
+        return found  # x0 to x39 for x_1 to x_40
     missing, extra = ([n for n in a if n not in set(b)] for a, b in ((wanted, found), (found, wanted)))
     parts = [f"{word} {named(names)}" for word, names in (("without", missing), ("with", extra)) if names]
     raise InputError(
@@ -243,7 +283,15 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
     )
 
 
-def _numbers(raw: bytes, header: Sequence[str], where: str) -> NDArray[np.float32]:
+def _counts_on(names: Sequence[str]) -> bool:
+    """Whether columns say nothing but which timepoint they are, all from the first on."""
+    numbers = [
+        int(match[1]) if (match := re.fullmatch(r"x[_.]?([0-9]{1,9})", name)) else -1 for name in names
+    ]
+    return numbers in (list(range(len(names))), list(range(1, len(names) + 1)))
+
+
+def _numbers(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int] = ()) -> NDArray[np.float32]:
     """All cells, (rows, columns): finite, and 0 or 1 in the y columns."""
     numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
     if numbers is not None and not len(numbers):
@@ -255,7 +303,7 @@ def _numbers(raw: bytes, header: Sequence[str], where: str) -> NDArray[np.float3
         or not np.isfinite(numbers).all()
         or not np.isin(numbers[:, answers], (0, 1)).all()
     ):
-        raise bad_cells(raw, header, where)
+        raise bad_cells(raw, header, where, lines)
     return numbers
 
 
@@ -278,7 +326,9 @@ def _parsed(raw: bytes) -> NDArray[np.float32] | None:
             return None
 
 
-def _task(targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | None, where: str) -> Task:
+def _task(
+    targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | None, where: str, lines: Sequence[int]
+) -> Task:
     """What is asked, if the rows are like that."""
     many = targets.shape[1] > 1
     if (asked == "binary" and many) or (asked == "multiclass" and not many):
@@ -294,7 +344,8 @@ def _task(targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | Non
         return asked or "multiclass"
     if asked == "multiclass" or (asked is None and len(wrong) <= FEW * len(targets)):
         rows = [
-            (row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"]) for row in wrong.tolist()
+            (lines[row] if lines else row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"])
+            for row in wrong.tolist()
         ]
         raise refuse_rows(where, len(targets), {"asked" if asked else "one-hot": rows})
     return "multilabel"

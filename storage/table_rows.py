@@ -17,7 +17,11 @@ KINDS = {
     "missing": ("a missing value", "fill missing values in, or take those rows out"),
     "number": ("a cell that is no number", "write numbers, with a point for decimals"),
     "infinite": ("a number that is infinite in float32", "write finite numbers"),
-    "answer": ("a label that is neither 0 nor 1", "write 1 where a series has the label, else 0"),
+    "answer": (
+        "a label that is neither 0 nor 1",
+        "write 1 where a series has the label, else 0; --task multiclass where the numbers are classes",
+    ),
+    "class": ("a class that the training had not", "take those rows out, or train with such series too"),
     "one-hot": (
         "not one 1 in the y columns",
         "one 1 in each row, or --task multilabel where several may hold",
@@ -54,8 +58,15 @@ def refuse_rows(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> In
     return InputError(what, where=f"{where}:{min(lines)}", why="nothing was written", cure=cure)
 
 
-def bad_cells(raw: bytes, header: Sequence[str], where: str) -> InputError:
-    """Go through the cells one by one, and say what stands in the way of reading them as numbers."""
+def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int] = ()) -> InputError:
+    """Go through the cells one by one, and say what stands in the way of reading them as numbers.
+
+    Args:
+        raw: the table.
+        header: its columns.
+        where: what errors call the file.
+        lines: the line of each row in it; empty where rows begin in line 2.
+    """
     wrong: dict[str, list[Row]] = {}
     rows, why = 0, ""
     reader = csv.reader(io.StringIO(raw.rstrip().decode("utf-8-sig"), newline=""))
@@ -64,6 +75,7 @@ def bad_cells(raw: bytes, header: Sequence[str], where: str) -> InputError:
     try:
         for cells in reader:  # a blank line is a row of no cells, unless nothing follows
             rows += 1
+            line = lines[rows - 1] if lines else line
             for kind, columns in _faults(header, cells).items():
                 wrong.setdefault(kind, []).append((line, columns))
             line = reader.line_num + 1  # a quote that is never closed makes one row of many lines

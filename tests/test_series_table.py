@@ -172,19 +172,22 @@ HEADERS = {
     "empty": ("", "t.csv is empty"),
     "blank": (" \n\n", "t.csv is empty"),
     "header alone": ("y_1,x_1\n", "t.csv has a header and no rows"),
-    "no names": ("1,0,2.5\n0,1,3\n", "t.csv has columns of another kind: 1, 0, 2.5"),
+    "no names": (
+        "1.5,0,2.5\n0.5,1,3.5\n",
+        "t.csv has no names of columns, and nothing tells which column is the class",
+    ),
     "blank header": ("\ny_1,x_1\n0,1\n", "line 1 of t.csv is blank"),
     "no x": ("y_1,y_2\n1,0\n", "t.csv has no x columns"),
     "no y": ("x_1,x_2\n1,0\n", "t.csv has no y columns"),
     "others": (
-        "id,y_1,x_1,,Z\n1,0,2,3,4\n",
+        "id,y_1,x_1,,Z\n7,0,2,3,4\n",
         "t.csv has columns of another kind: id, (column 4 has no name), Z",
     ),
     "twice": ("y_1,x_1,x_1\n1,0,2\n", "t.csv has columns twice: x_1"),
     "same number": ("y_1,x_1,x1,x_2\n1,0,2,3\n", "the x columns of t.csv have no order"),
     "no number": ("y_1,x_a,x_b\n1,0,2\n", "the x columns of t.csv have no order"),
-    "semicolons": ("y_1;x_1\n1;0\n", "t.csv has one column"),
-    "open quote": ('y_1,"x_1\n1,0\n' + "1,0\n" * 50_000, "t.csv is no CSV"),
+    "one column": ("time\n1\n", "t.csv has one column"),
+    "open quote": ('y_1,"x_1\n1,0\n' + "1,0\n" * 50_000, "the quotes in line 1 of t.csv do not pair up"),
 }
 
 

@@ -38,7 +38,7 @@ NA_VALUES = [spell(word) for word in sorted(MISSING) for spell in (str, str.uppe
 BLANK = b"(?:" + b"|".join(re.escape(sign.encode()) for sign in SPACE if sign not in "\n\r") + b")"
 BLANK_AT_ENDS = re.compile(rb"\n%b+[^\s]|(?<!\n)%b\r?(?:\n|\Z)" % (BLANK, BLANK))
 QUOTED = re.compile(rb'"(?:""|[^"\n])*"')
-LONE_QUOTE = re.compile(rb'(?:^|(?<=[\n%b]))"(?=[\r\n%b]|$)')
+CELL = b"\x01"  # stands for a quoted cell
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,15 @@ def _places(names: list[str], config: LabelConfig) -> dict[str, int] | None:
 
 
 def _masked(raw: bytes, sep: str) -> bytes | None:
-    """The file with one quote for each quoted cell; None where a quote stands anywhere else."""
-    masked = QUOTED.sub(b'"', raw)
-    alone = re.compile(LONE_QUOTE.pattern.replace(b"%b", re.escape(sep.encode())))
+    """The file with one sign for each quoted cell; None where a quote stands anywhere else."""
+    if CELL in raw:
+        return None
+    masked = QUOTED.sub(CELL, raw)
+    mark = re.escape(sep.encode())
+    alone = re.compile(rb"(?:\A|(?<=[\n%b]))%b(?=[\r\n%b]|\Z)" % (mark, CELL, mark))
     body = masked.removeprefix(codecs.BOM_UTF8)
-    return masked if len(alone.findall(body)) == body.count(b'"') else None
+    whole = b'"' not in masked and len(alone.findall(body)) == body.count(CELL)
+    return masked if whole else None
 
 
 def count(raw: bytes, byte: bytes) -> int:
@@ -214,7 +218,7 @@ def _is_even(table: _Table, config: LabelConfig, series: Series) -> bool:
     found = count(raw, sep) if len(sep) == 1 else raw.count(sep)
     if found != rows * (len(table.names) - 1):
         return False
-    if _are_truths(raw, series.values, sep, table.has_header):
+    if _are_truths(raw, np.append(series.values[0], series.times[0]), sep, table.has_header):
         return False
     if table.sep in SPACE:
         return not _has_blank_ends(raw)
@@ -240,9 +244,9 @@ def _channel(series: Series, config: LabelConfig, name: str) -> NDArray[np.float
     return values
 
 
-def _are_truths(raw: bytes, values: NDArray[np.float32], sep: bytes, has_header: bool) -> bool:
-    """Whether a channel holds True and False, which pandas takes for 1 and 0, and the page for words."""
-    if not ((values[0] == 0) | (values[0] == 1) | np.isnan(values[0])).any():
+def _are_truths(raw: bytes, first: NDArray[np.float64], sep: bytes, has_header: bool) -> bool:
+    """Whether a column holds True and False, which pandas takes for 1 and 0, and the page for words."""
+    if not ((first == 0) | (first == 1) | np.isnan(first)).any():
         return False
     if not any(part in raw for part in (b"ue", b"UE", b"se", b"SE")):
         return False

@@ -169,12 +169,12 @@ def write(raw: bytes, found: Scan, written: Plan) -> bytes | Problem:
     # With one column alone and blanks for separators, only the header can hold one.
     single = sep in SPACE and written.order[-1] == -1
     order = written.order[:1] if single else written.order
-    lines = [_line(written.names, sep)] if layout.header else []
+    lines = [line_of_cells(written.names, sep)] if layout.header else []
     for row, (line, cells) in enumerate(rows(raw, layout, config)):
         if time >= 0 and sep in cells[time]:
             what = f"the time {cells[time]!r} holds {sep!r}, which parts columns"
             return Problem(line, what, COMMAS if sep != "," else SEMICOLONS)
-        lines.append(_line([_cell(cells, place, row) for place in order], sep))
+        lines.append(line_of_cells([_cell(cells, place, row) for place in order], sep))
         if len(lines) >= FLUSH:
             out.write("".join(lines).encode())
             lines = []
@@ -188,7 +188,8 @@ def _cell(cells: Sequence[str], place: int | None, row: int) -> str:
     return cells[place] if place >= 0 else ""
 
 
-def _line(cells: Sequence[str], sep: str) -> str:
+def line_of_cells(cells: Sequence[str], sep: str) -> str:
+    """A line of the table; quotes only around cells that hold the separator or quotes."""
     return (
         sep.join(
             '"' + cell.replace('"', '""') + '"' if sep in cell or '"' in cell else cell for cell in cells

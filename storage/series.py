@@ -12,7 +12,14 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage import recording_layout, recording_plain, recording_rewrite, recording_rows, recording_scan
+from storage import (
+    recording_layout,
+    recording_plain,
+    recording_rewrite,
+    recording_rows,
+    recording_scan,
+    recording_simple,
+)
 from storage.errors import InputError
 from storage.label_config import LabelConfig
 from storage.printable import shortened
@@ -99,7 +106,9 @@ def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) 
     if wrong:
         return Examined(None, [wrong])
     plain = recording_plain.read(raw, config)
-    if plain is None or (plain.words and rewrite):
+    if plain is None:
+        return _examine_simple(raw, config) or _examine_rows(raw, config)
+    if plain.words and rewrite:
         return _examine_rows(raw, config)
     line = recording_plain.line_of(raw, plain.has_header)
     problems = time_problems(config, plain.series.times, line)
@@ -112,6 +121,28 @@ def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) 
             Problem(None, WORDS, f"labeltrail import {PATH} writes empty cells for them", fatal=False)
         )
     return Examined(plain.series, notes)
+
+
+def _examine_simple(raw: bytes, config: LabelConfig) -> Examined | None:
+    """The same for a file that becomes plain as a whole; None for any other."""
+    simple = recording_simple.simplify(raw, config)
+    plain = recording_plain.read(simple[0], config) if simple else None
+    if simple is None or plain is None or plain.words or not plain.has_header:
+        return None
+    line = recording_plain.line_of(simple[0], has_header=True)
+    problems = time_problems(config, plain.series.times, line)
+    if problems:
+        return Examined(None, problems)
+    notes = [*_file_notes(raw, plain.names, config), *_number_notes(config, plain.series, line)]
+    return _stored(plain.series, notes, *simple, shown=False)
+
+
+def _stored(
+    series: Series, notes: list[Problem], stored: bytes, changes: tuple[str, ...], *, shown: bool
+) -> Examined:
+    what = f"stored as Label Studio's page reads it: {'; '.join(changes)}"
+    told = Problem(None, what, "nothing: the numbers are the same", fatal=False)
+    return Examined(series, [told, *notes], stored, changes, shown)
 
 
 def _examine_rows(raw: bytes, config: LabelConfig) -> Examined:
@@ -127,7 +158,7 @@ def _examine_rows(raw: bytes, config: LabelConfig) -> Examined:
     if isinstance(written, Problem) or isinstance(stored, Problem):
         return Examined(None, [written if isinstance(written, Problem) else stored])  # type: ignore[list-item]
     plain = recording_plain.read(stored, config)
-    if plain is None:
+    if plain is None or (len(plain.series.values), plain.has_header) != (found.rows, layout.header > 0):
         return Examined(None, [recording_rewrite.unshown(stored, config)])
 
     def line(timepoint: int) -> int:
@@ -143,10 +174,7 @@ def _examine_rows(raw: bytes, config: LabelConfig) -> Examined:
     notes += _number_notes(config, plain.series, line)
     if reads:
         return Examined(plain.series, notes)
-    changes = written.changes or ("in its own form",)
-    what = f"stored as Label Studio's page reads it: {'; '.join(changes)}"
-    told = Problem(None, what, "nothing: the numbers are the same", fatal=False)
-    return Examined(plain.series, [told, *notes], stored, changes, shown=reads is None)
+    return _stored(plain.series, notes, stored, written.changes or ("in its own form",), shown=reads is None)
 
 
 def _number_notes(config: LabelConfig, series: Series, line: Line) -> list[Problem]:

@@ -99,12 +99,17 @@ def _nothing(path: str, left: list[LeftOut]) -> InputError:
 
 def _by_name(path: str) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
     """Files that a pattern finds; their name is their key."""
-    names = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if not Path(name).is_dir()]  # noqa: PTH207 -- Path.glob refuses absolute patterns
-    files, left = [], []
+    # A name with signs of a pattern in it is a name where there is such a file.
+    matches = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 -- Path.glob refuses absolute patterns
+    names = [Path(name) for name in matches if not Path(name).is_dir()]
+    files: list[tuple[str, Path]] = []
+    left = []
     for name in names:
         kind = _kind(Path(name.name))
+        if name.exists() and not name.is_file():
+            left.append(LeftOut(str(name), "it is no file but a pipe or a device", "name a file", fatal=True))
         # Who names a text file means it; packed files and spreadsheets cannot be meant.
-        if kind is None or kind[0] == "text under another name":
+        elif kind is None or kind[0] == "text under another name":
             files.append((name.stem, name))
         else:
             left.append(LeftOut(str(name), f"the file is {kind[0]}", _spelled(kind[1], name), kind[2]))

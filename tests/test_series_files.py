@@ -232,6 +232,12 @@ def test_a_file_that_is_named_is_taken_whatever_its_ending(tmp_path: Path) -> No
     assert caught.value.why == "no *.csv there; the file is packed"
     assert caught.value.cure == f"gunzip {tmp_path}/b.csv.gz; then import again"
     assert list(series_files.find(str(tmp_path / "*"))[0]) == ["a", "c"]
+    lay(tmp_path, "day[1].csv")
+    assert list(series_files.find(str(tmp_path / "day[1].csv"))[0]) == ["day[1]"]
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError) as caught:
+        series_files.find(str(tmp_path / "pipe.csv"))
+    assert caught.value.why == "no *.csv there; it is no file but a pipe or a device"
     with pytest.raises(InputError) as caught:
         series_files.find(str(lay(tmp_path, "deep/c.csv") / "**/c.csv"))
     assert caught.value.cure == "import the folder"

@@ -34,7 +34,10 @@ def about() -> None:
 def train(
     table: Annotated[
         Path,
-        typer.Argument(metavar="TRAIN.CSV", help="CSV, a row a series: y* columns (0 or 1) and x* columns."),
+        typer.Argument(
+            metavar="TRAIN.CSV",
+            help="CSV, a row a series: its class, or y* columns (0 or 1), and x* columns; UCR's .tsv, ARFF, .ts too.",
+        ),
     ],
     model: Annotated[Path, typer.Option(help="Folder for the model; one that is there is replaced.")],
     valid: Annotated[

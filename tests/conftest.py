@@ -218,6 +218,7 @@ def recording(rows: int = 100, seed: int = 0) -> bytes:
 def clone(root: Path, settings: Settings, bucket: str) -> Project:
     """A clone of this checkout, wired to the given servers and a bucket of its own."""
     process.run(["git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, root])
+    process.run(["git", "checkout", "--quiet", "-B", "main"], cwd=root)  # whatever is checked out here
     for name, value in (("user.name", "Tester"), ("user.email", "tester@example.com")):
         process.run(["git", "config", name, value], cwd=root)
     names = {

@@ -21,7 +21,7 @@ from pipelines.commands import (  # noqa: F401 -- they register their commands, 
     undo,
 )
 from pipelines.commands.line import app
-from storage import disk, printable
+from storage import disk, loopback, printable
 from storage.errors import LabeltrailError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run a command; an error a person can act on becomes its text and exit code, a bug keeps its traceback."""
+    loopback.spare()
     try:
         with disk.full_is_said():
             app()

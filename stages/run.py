@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from storage import label_config
+from storage import label_config, loopback
 from storage.errors import LabeltrailError
 
 
@@ -19,6 +19,7 @@ def run(main: Callable[[], None], whole: str = "") -> None:
         main: the stage, where the label config asks for regions; or whatever it asks for.
         whole: the module whose `main` is the stage where the label config asks what whole recordings are.
     """
+    loopback.spare()
     try:
         if whole and label_config.load().task != "segmentation":
             main = import_module(whole).main

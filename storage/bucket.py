@@ -15,13 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote, unquote_plus
-from urllib.request import urlopen
 from uuid import uuid4
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.files import md5_bytes
+from storage.network import open_url
 from storage.s3_http import Answer, Request, S3Http
 from storage.settings import Settings
 
@@ -282,7 +282,7 @@ class Bucket:
 
     def _read_signed(self, key: str, data: bytes) -> None:
         try:
-            with urlopen(self.sign(key), timeout=5) as answer:  # noqa: S310 -- the scheme is the endpoint's
+            with open_url(self.sign(key), timeout=5) as answer:
                 found = answer.read()
         except OSError as error:
             raise ServiceError(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage import conflicts, history, labels, sets, tasks
+from storage import conflicts, history, labels, loopback, sets, tasks
 from storage.errors import InputError, LabeltrailError
 from storage.git import LABELS, SERIES, find_root, parse_pointer
 from storage.label_config import LabelConfig
@@ -51,6 +51,7 @@ class Merged:
 
 def main(words: list[str]) -> int:
     """What git asks for: `textconv FILE`, or `merge BASE OURS THEIRS PATH`; returns the exit status."""
+    loopback.spare()
     repository = Repository(find_root(Path.cwd()))
     if words[0] == "textconv":
         sys.stdout.writelines(textconv(repository, Path(words[1]).read_text(encoding="utf-8")))

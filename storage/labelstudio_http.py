@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.loopback import is_loopback
+from storage.network import POOLS
 
 Json = dict[str, Any]
 
@@ -36,7 +39,7 @@ class Connection:
 
     def __init__(self, url: str, token: str, *, read_only: bool = False) -> None:
         self.url, self._read_only = url.rstrip("/"), read_only
-        self._http = requests.Session()
+        self._http = _Session()
         # As a function, for a name and password in ~/.netrc would win over a header.
         self._http.auth = self._sign
         self._authorization = f"Token {token}"
@@ -51,7 +54,7 @@ class Connection:
         Raises:
             ServiceError: Label Studio did not take the form, for example because it knows the user.
         """
-        with requests.Session() as browser, self._errors(path):
+        with _Session() as browser, self._errors(path):
             browser.get(self.url + path, timeout=PATIENCE)
             form = {
                 "email": email,
@@ -133,8 +136,8 @@ class Connection:
 
     def _renew(self) -> None:
         path = "/api/token/refresh/"
-        with self._errors(path):
-            answer = requests.post(self.url + path, json={"refresh": self._personal}, timeout=PATIENCE)
+        with self._errors(path), _Session() as session:
+            answer = session.post(self.url + path, json={"refresh": self._personal}, timeout=PATIENCE)
         if answer.status_code != requests.codes.ok:
             raise self._refusal(answer, f"POST {self.url}{path}")
         self._authorization = f"Bearer {answer.json()['access']}"
@@ -185,6 +188,33 @@ class Connection:
         )
         kind, what, cure = kinds.get(answer.status_code, default)
         return kind(what, where=where, why=why, cure=cure)
+
+
+class _Adapter(HTTPAdapter):
+    """Connections whose answers end."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    """Requests to Label Studio: never through a proxy to this machine, and no answer without an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter())
+
+    def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
+        """What the environment says, less its proxies for an address of this machine."""
+        direct = {"http": "", "https": ""} if is_loopback(str(url)) else {}
+        return super().merge_environment_settings(url, {**direct, **(proxies or {})}, *others)
 
 
 def _enough(tries: int, began: float) -> bool:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from storage import dvc_remote, listings, objects, process
+from storage import dvc_remote, listings, loopback, objects, process
 from storage.cache import Cache
 from storage.errors import DamagedError, InputError, NotFoundError
 from storage.files import dir_listing, md5_bytes, pointer_md5, read_yaml, write_bytes
@@ -355,6 +355,7 @@ class Repository(Cache):
     def _dvc(self) -> Any:
         from dvc.repo import Repo
 
+        loopback.spare()
         # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
         logging.getLogger("dvc").setLevel(logging.WARNING)
         # What could not be had is said by us, with its label commit.

@@ -12,10 +12,8 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 from xml.etree import ElementTree
 
 import certifi
@@ -28,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
 from storage.files import md5_bytes
+from storage.network import POOLS, Paced, proxy_for
 from storage.settings import Settings
 
 CONNECTIONS = 32  # kept open at most
@@ -39,6 +38,8 @@ PATIENCE = 45.0  # seconds after which a request is not tried again
 BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
 
 LONGEST_ERROR = 1 << 16  # bytes of what a server says went wrong
+# Tried again is by `send`; whose pool it is was decided when it was made: a proxy's host differs from the server's.
+ONCE: dict[str, Any] = {"retries": False, "redirect": False, "assert_same_host": False}
 OVERLOADED = {429, 500, 502, 503, 504}
 TRY_AGAIN = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
 PLAIN_MD5 = re.compile("[0-9a-f]{32}")
@@ -121,13 +122,15 @@ class S3Http:
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = settings.s3_endpoint.rstrip("/")
-        self._base = urlsplit(self.endpoint).path
         self._credentials = ReadOnlyCredentials(
             settings.access_key_id, settings.secret_access_key.get_secret_value(), None
         )
         self._region = settings.region
         self._signer = S3SigV4Auth(self._credentials, "s3", settings.region)
         self._pool = _pool(self.endpoint)
+        # A proxy of plain HTTP is told the whole address.
+        plain = self._pool.proxy is not None and self.endpoint.startswith("http:")
+        self._base = self.endpoint if plain else urlsplit(self.endpoint).path
 
     def greet(self) -> None:
         """Ask for any answer at all, before real requests are given the time that large objects need.
@@ -138,8 +141,8 @@ class S3Http:
         timeout = urllib3.Timeout(connect=CONNECT, read=GREETING)
         for last in (False, True):
             try:
-                self._pool.urlopen("GET", f"{self._base}/", timeout=timeout, retries=False, redirect=False)
-            except HTTPError as error:
+                self._pool.urlopen("GET", f"{self._base}/", timeout=timeout, **ONCE)
+            except (HTTPError, TimeoutError) as error:
                 if last:
                     raise self._away(self.endpoint, _cause(error), 2) from error
             else:
@@ -157,13 +160,13 @@ class S3Http:
         """
         began = time.monotonic()
         for tries in range(1, TRIES + 1):
-            cause: HTTPError | None = None
+            cause: HTTPError | TimeoutError | None = None
             try:
                 answer = self._once(request, tries)
                 if answer.status not in OVERLOADED and answer.code not in TRY_AGAIN:
                     return answer
                 why = f"{answer.code}: {answer.message}"
-            except HTTPError as error:
+            except (HTTPError, TimeoutError) as error:
                 why, cause = _cause(error), error
             if tries == TRIES or time.monotonic() - began > PATIENCE:
                 break
@@ -190,12 +193,11 @@ class S3Http:
             request.method,
             self._base + target,
             # As a file it is sent in blocks, each with a timeout of its own; the bytes at once would share one.
-            body=BytesIO(request.body) if request.body else None,
+            body=Paced(request.body, READ) if request.body else None,
             headers=headers if request.body else dict(signed.headers),
-            retries=False,
-            redirect=False,
             decode_content=False,
             preload_content=not request.most,
+            **ONCE,
         )
         etag = response.headers.get("ETag", "").strip('"')
         if request.most:
@@ -259,8 +261,9 @@ def _pool(endpoint: str) -> urllib3.HTTPConnectionPool:
         # The system's certificates, a company's own among them, and the usual ones where it has none.
         options["ssl_context"] = context = ssl.create_default_context()
         context.load_verify_locations(certifi.where())
-    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    proxy = proxy_for(endpoint)
     manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    manager.pool_classes_by_scheme = POOLS
     return manager.connection_from_url(endpoint)
 
 
@@ -283,11 +286,11 @@ def _fault(status: int, data: bytes) -> tuple[str, str]:
     return root.findtext("{*}Code") or str(status), root.findtext("{*}Message") or f"HTTP {status}"
 
 
-def _cause(error: HTTPError) -> str:
+def _cause(error: HTTPError | TimeoutError) -> str:
     if isinstance(error, CutError):
         return str(error)
     if isinstance(error, NewConnectionError):
         return "there is no server at this address"
-    if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
-        return "no word from it in time"
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError | TimeoutError):
+        return "no whole answer from it in time"
     return f"the connection broke: {type(error).__name__}"

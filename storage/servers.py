@@ -11,9 +11,9 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from storage import process
 from storage.errors import ServiceError
 from storage.files import write_bytes
+from storage.network import prompt_connection
 from storage.process import Process
 from storage.progress import note
 from storage.settings import HOST, Service, own_url, server_environment
@@ -218,11 +219,9 @@ def log_tail(log: Path) -> list[str]:
 
 def answer(url: str) -> int | None:
     """The status a GET is answered with, or None when nobody answers HTTP there."""
-    parts = urlsplit(url)
-    kind: Callable[..., HTTPConnection] = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=ANSWER_WITHIN)
+    connection = prompt_connection(url, ANSWER_WITHIN)
     try:
-        connection.request("GET", parts.path or "/")
+        connection.request("GET", urlsplit(url).path or "/")
         return connection.getresponse().status
     except (OSError, HTTPException):
         return None

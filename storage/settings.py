@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.loopback import no_proxy
 from storage.progress import note
 
 ENV_FILE = ".env"
@@ -34,7 +35,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_.:/@%+,=-]*")  # values that need no quotes in `
 # Studio and MinIO behave, or are secrets that do not concern them.
 BASE = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "SSL_CERT_FILE",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
 )  # fmt: skip
 
 
@@ -179,6 +180,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """The variables of a child process (git, dvc): those of this process and the project's settings."""
     return {
         **os.environ,
+        **no_proxy(),
         "AWS_ENDPOINT_URL": settings.s3_endpoint,
         "AWS_ACCESS_KEY_ID": settings.access_key_id,
         "AWS_SECRET_ACCESS_KEY": settings.secret_access_key.get_secret_value(),
@@ -197,13 +199,13 @@ def in_environment(*names: str) -> bool:
 
 def build_environment(**extra: str) -> dict[str, str]:
     """The variables of a program that builds or installs: proxies and mirrors of the shell count."""
-    return {**os.environ, **extra}
+    return {**os.environ, **no_proxy(), **extra}
 
 
 def stage_environment() -> dict[str, str]:
     """The variables of `dvc repro`: the programs of this Python's environment come first on the PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path}
+    return {**os.environ, **no_proxy(), "PATH": path}
 
 
 def same_cublas_results() -> None:
@@ -240,7 +242,7 @@ def workers() -> Workers:
 
 def server_environment(**extra: str) -> dict[str, str]:
     """The variables of a server that this clone starts: a bare shell and what the server itself needs."""
-    return {**{name: os.environ[name] for name in BASE if name in os.environ}, **extra}
+    return {**{name: os.environ[name] for name in BASE if name in os.environ}, **no_proxy(), **extra}
 
 
 def cache_folder() -> Path:

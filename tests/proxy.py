@@ -67,7 +67,7 @@ class Proxy:
         url: address of the proxy.
         faults: may be changed at any moment.
         script: faults of the next requests, in order, before the die is asked: "500", "late 500", "503", "late 503",
-            "hang", "late hang", "cut", "reset", "" for none.
+            "hang", "late hang", "cut", "reset", "drip" and "drip header" (a byte now and then), "" for none.
         before, after: called with every request, before it is forwarded and after it was answered.
         seen: every request that came.
         done: the faults that were dealt out.
@@ -143,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         proxy = self.server.proxy
-        request = Request(self.command, self.path, self._body())
+        # Asked as the proxy of a shell, it is told the whole address.
+        path = "/" + self.path.split("/", 3)[3] if "://" in self.path.partition("?")[0] else self.path
+        request = Request(self.command, path, self._body())
         fault = proxy.fault(request)
         if fault == "reset":
             self._reset()
@@ -166,6 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         proxy.after(request)
         if fault == "late hang":
             self._hang()
+        elif fault.startswith("drip"):
+            self._drip(reply, header=fault == "drip header")
         elif fault.startswith("late"):
             self._fail(int(fault.removeprefix("late ")))
         else:
@@ -213,6 +217,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body[: len(reply.body) // 2] if cut else reply.body)
         if cut:
             self._reset()
+
+    def _drip(self, reply: Reply, header: bool) -> None:
+        """A byte each tenth of a second, of the header too or of the body alone."""
+        head = b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n" % (reply.status, len(reply.body))
+        head += b"".join(f"{n}: {v}\r\n".encode() for n, v in reply.headers if n.lower() not in HOP) + b"\r\n"
+        begun, slow = (b"", head + reply.body) if header else (head, reply.body)
+        self.wfile.write(begun)
+        for byte in slow:
+            if self.server.proxy.stopping.wait(0.1):
+                break
+            self.wfile.write(bytes([byte]))
+        self.close_connection = True
 
     def _fail(self, status: int) -> None:
         body = b"<Error><Code>%s</Code></Error>" % (b"SlowDown" if status == 503 else b"InternalError")

@@ -87,7 +87,7 @@ def test_a_conditional_put_that_was_overtaken_between_its_tries_is_a_conflict(
     ("trouble", "why"),
     [
         ("503", "SlowDown: HTTP 503 (tried 4 times)"),
-        ("hang", "no word from it in time (tried 4 times)"),
+        ("hang", "no whole answer from it in time (tried 4 times)"),
         ("cut", "the connection broke: ProtocolError (tried 4 times)"),
     ],
 )

@@ -112,7 +112,7 @@ def test_a_server_that_is_busy_is_not_stopped(project: Path, monkeypatch: pytest
         if "busy" in line:
             threading.Timer(1.0, busy.resume).start()
 
-    monkeypatch.setattr(services, "say", say)
+    monkeypatch.setattr(services, "note", say)
     busy.suspend()
     assert up_minio(project) == first
     assert told[0] == f"MinIO: process {first.pid} is busy or hangs; giving it 20 s"

@@ -117,6 +117,7 @@ def _give_address(root: Path, service: Service) -> None:
 def _bring_up(root: Path, service: Service) -> ServerStatus:
     found = _status(root, service)
     if found.external:
+        settings.check_address(service, found.url)
         return _require(found, service)
     if found.state == "not answering":
         note(f"{service.title}: process {found.pid} is busy or hangs; giving it {PATIENCE:g} s")

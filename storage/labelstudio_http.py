@@ -171,12 +171,12 @@ class Connection:
             401: (
                 ServiceError,
                 "Label Studio refused the token",
-                "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
+                "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
             ),
             403: (
                 ServiceError,
                 "Label Studio refused the token",
-                "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
+                "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
             ),
             404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
             409: (ConflictError, "Label Studio has another version", "labeltrail sync"),

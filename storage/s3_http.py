@@ -62,6 +62,18 @@ ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
     "RequestTimeTooSkewed": (ServiceError, "the clocks of this machine and of the server differ too much"),
 }
 
+# What helps, by S3's word; `labeltrail doctor` tries the rest.
+KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands (.env or the environment)"
+CURES = {
+    "AccessDenied": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
+    "403": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
+    "InvalidAccessKeyId": KEYS,
+    "XAdminUserNotFound": KEYS,
+    "SignatureDoesNotMatch": KEYS,
+    "RequestTimeTooSkewed": "set this machine's clock, then the same command again",
+    "NoSuchBucket": "labeltrail up makes it (or mend LABELTRAIL_BUCKET)",
+}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -182,7 +194,8 @@ class S3Http:
     def refusal(self, answer: Answer, where: str) -> LabeltrailError:
         """The error that stands for an answer with a code."""
         kind, why = ERRORS.get(answer.code, (ServiceError, f"{answer.code}: {answer.message}"))
-        return kind("the bucket refused", where=where, why=why, cure="labeltrail doctor")
+        cure = CURES.get(answer.code, "labeltrail doctor")
+        return kind("the bucket refused", where=where, why=why, cure=cure)
 
     def _once(self, request: Request, tries: int) -> Answer:
         target = _quoted(request.path) + _query(request.query)

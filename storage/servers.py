@@ -219,7 +219,10 @@ def log_tail(log: Path) -> list[str]:
 
 def answer(url: str) -> int | None:
     """The status a GET is answered with, or None when nobody answers HTTP there."""
-    connection = prompt_connection(url, ANSWER_WITHIN)
+    try:
+        connection = prompt_connection(url, ANSWER_WITHIN)
+    except (ValueError, HTTPException):
+        return None  # it is no address
     try:
         connection.request("GET", urlsplit(url).path or "/")
         return connection.getresponse().status

@@ -22,6 +22,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from storage.addresses import Address, BucketName, S3Address, address, s3_address
 from storage.errors import InputError
 from storage.files import write_bytes
 from storage.loopback import no_proxy
@@ -75,12 +76,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    s3_endpoint: str = Field(alias="AWS_ENDPOINT_URL", pattern=r"^https?://[^/]+")
+    s3_endpoint: S3Address = Field(alias="AWS_ENDPOINT_URL")
     access_key_id: str = Field(alias="AWS_ACCESS_KEY_ID", min_length=1)
     secret_access_key: SecretStr = Field(alias="AWS_SECRET_ACCESS_KEY", min_length=1)
-    region: str = Field("us-east-1", alias="AWS_REGION")
-    bucket: str = Field("labeltrail", alias="LABELTRAIL_BUCKET", min_length=3)
-    label_studio_url: str = Field(alias="LABEL_STUDIO_URL", pattern=r"^https?://[^/]+")
+    region: str = Field("us-east-1", alias="AWS_REGION", pattern=r"^[A-Za-z0-9-]+$")
+    bucket: BucketName = Field("labeltrail", alias="LABELTRAIL_BUCKET")
+    label_studio_url: Address = Field(alias="LABEL_STUDIO_URL")
     label_studio_api_key: SecretStr = Field(alias="LABEL_STUDIO_API_KEY", min_length=1)
     label_studio_username: str = Field("", alias="LABEL_STUDIO_USERNAME")
     label_studio_password: SecretStr = Field(SecretStr(""), alias="LABEL_STUDIO_PASSWORD")
@@ -112,9 +113,26 @@ def load(root: Path) -> Settings:
         raise InputError(
             "the settings of this project are not complete",
             where=f"environment and {root / ENV_FILE}",
-            why="; ".join(f"{fault['loc'][0]}: {fault['msg'].lower()}" for fault in faults),
+            why="; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults),
             cure="set them where the address stands, as in .env.sample" if named else "labeltrail up",
         ) from None
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ") if message.startswith("Value error, ") else message.lower()
+
+
+def check_address(service: Service, url: str) -> None:
+    """Refuse an address that was given for a server and is none.
+
+    Raises:
+        InputError: with the reason, and without the address.
+    """
+    try:
+        (s3_address if service is MINIO else address)(url)
+    except ValueError as error:
+        cure = f"mend {service.url} in the environment or in {ENV_FILE}, as in .env.sample"
+        raise InputError(f"{service.url} is not an address", why=str(error), cure=cure) from None
 
 
 def variables(root: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:

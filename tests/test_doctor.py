@@ -40,6 +40,10 @@ def wrong_token(lab: Lab) -> None:
     write_env_file(lab.project.root, {"LABEL_STUDIO_API_KEY": "0" * 40})
 
 
+def with_path(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": f"{lab.project.settings.s3_endpoint}/team"})
+
+
 def no_server(lab: Lab) -> None:
     write_env_file(lab.project.root, {"LABEL_STUDIO_URL": "http://127.0.0.1:9"})
 
@@ -85,12 +89,23 @@ def lost_object(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("harm", "name", "words", "cure"),
     [
-        (wrong_secret, "bucket", "AWS_SECRET_ACCESS_KEY is wrong", "labeltrail doctor"),
+        (
+            wrong_secret,
+            "bucket",
+            "AWS_SECRET_ACCESS_KEY is wrong",
+            "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands",
+        ),
+        (
+            with_path,
+            "settings",
+            "there is a path in it: name the server alone",
+            "set them where the address stands",
+        ),
         (
             wrong_token,
             "Label Studio",
             "refused the token",
-            "check LABEL_STUDIO_API_KEY, then labeltrail doctor",
+            "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
         ),
         (
             no_server,
@@ -116,6 +131,7 @@ def test_what_is_wrong_is_named_with_its_cure(
     assert found[name].passed is False, {n: c.line() for n, c in found.items()}
     assert words in found[name].detail
     assert found[name].cure.startswith(cure)
+    assert found[name].cure != "labeltrail doctor", "that is where one is"
     secrets = (well.project.settings.secret_access_key, well.project.settings.label_studio_api_key)
     text = "\n".join(line for check in found.values() for line in check.lines())
     assert not [s for s in secrets if s.get_secret_value() in text]

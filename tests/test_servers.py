@@ -18,7 +18,7 @@ import pytest
 from pipelines import services
 from storage import labelstudio_server, minio, process, servers, settings
 from storage.bucket import Bucket
-from storage.errors import ServiceError
+from storage.errors import InputError, ServiceError
 from storage.labelstudio import LabelStudio
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 
@@ -221,6 +221,18 @@ def test_a_given_address_where_nobody_answers(project: Path, monkeypatch: pytest
         up_minio(project)
     assert caught.value.what == "MinIO does not answer"
     assert caught.value.cure == "start it, or take AWS_ENDPOINT_URL away, then run labeltrail up again"
+
+
+@pytest.mark.parametrize(
+    "url", ["minio:9000", "http://127.0.0.1:9000/team", "http://127.0.0.1:99999", "http://[::1"]
+)
+def test_a_given_address_that_is_none(project: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    assert services.status(project)[0].state == "not answering"
+    with pytest.raises(InputError) as caught:
+        up_minio(project)
+    assert caught.value.what == "AWS_ENDPOINT_URL is not an address"
+    assert caught.value.cure == "mend AWS_ENDPOINT_URL in the environment or in .env, as in .env.sample"
 
 
 def test_label_studio_knows_the_token_and_nobody_elses_key(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import settings
+from storage import servers, settings
 from storage.errors import InputError
 from storage.settings import LABEL_STUDIO, MINIO
 
@@ -43,10 +43,57 @@ def test_an_address_given_by_hand_needs_its_credentials_by_hand(tmp_path: Path) 
     assert str(caught.value) == (
         "the settings of this project are not complete\n"
         f"  where: environment and {tmp_path}/.env\n"
-        "  why: AWS_ENDPOINT_URL: string should match pattern '^https?://[^/]+'; "
+        "  why: AWS_ENDPOINT_URL: it must begin with http:// or https://; "
         "AWS_ACCESS_KEY_ID: field required\n"
         "  next: set them where the address stands, as in .env.sample"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (
+            "http://127.0.0.1:9000/team",
+            "there is a path in it: name the server alone, as in http://host:9000",
+        ),
+        ("http://host:9000?x=1", "it must end with the host, the port or a path"),
+        ("http://me:secret@host", "there is a name or password in it: those have variables of their own"),
+        ("http://ho st", "there is a blank or a control character in it"),
+        ("http://host:99999", "its host or port cannot be read"),
+        ("http://host:nine", "its host or port cannot be read"),
+        ("http://[::1", "its host or port cannot be read"),
+        ("http://:9000", "its host or port cannot be read"),
+    ],
+)
+def test_what_is_no_address_of_an_s3_server(tmp_path: Path, url: str, why: str) -> None:
+    settings.write_env_file(tmp_path, OURS | {"AWS_ENDPOINT_URL": url})
+    with pytest.raises(InputError) as caught:
+        settings.load(tmp_path)
+    assert caught.value.why == f"AWS_ENDPOINT_URL: {why}"
+    assert caught.value.cure == "set them where the address stands, as in .env.sample"
+    with pytest.raises(InputError, match="AWS_ENDPOINT_URL is not an address") as refused:
+        settings.check_address(MINIO, url)
+    assert (refused.value.why, "secret" in str(refused.value)) == (why, False)
+    assert servers.answer(url + MINIO.health) in (None, 404)
+
+
+@pytest.mark.parametrize("url", ["http://host/", "https://host", "http://[::1]:9000", "http://host_1:1"])
+def test_addresses_of_s3_servers(tmp_path: Path, url: str) -> None:
+    settings.write_env_file(tmp_path, OURS | {"AWS_ENDPOINT_URL": url})
+    assert settings.load(tmp_path).s3_endpoint == url
+
+
+def test_label_studio_may_be_below_a_path(tmp_path: Path) -> None:
+    settings.write_env_file(tmp_path, OURS | {"LABEL_STUDIO_URL": "https://example.com/labels"})
+    assert settings.load(tmp_path).label_studio_url == "https://example.com/labels"
+
+
+@pytest.mark.parametrize("bucket", ["ab", "team/labels", "team?x", "team labels", "-team", "../team"])
+def test_what_is_no_name_of_a_bucket(tmp_path: Path, bucket: str) -> None:
+    settings.write_env_file(tmp_path, OURS | {"LABELTRAIL_BUCKET": bucket})
+    with pytest.raises(InputError) as caught:
+        settings.load(tmp_path)
+    assert caught.value.why == "LABELTRAIL_BUCKET: a bucket has 3 to 63 letters, digits, dots and hyphens"
 
 
 def test_defaults_and_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,11 +63,15 @@ class Git:
 
         Raises:
             ProgramError: git failed; carries its own words.
+            InputError: it does not know who commits or tags.
         """
         try:
             data = process.output([*GIT, *arguments], cwd=self.root, stdin=stdin.encode())
             return data.decode("utf-8", "replace")
         except process.ProgramError as error:
+            if "user.email" in error.stderr:  # in whatever language
+                cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
+                raise InputError("git does not know who commits", where=str(self.root), cure=cure) from error
             locks = git_locks.named(error.stderr)
             if not locks or not git_locks.free(locks, self.root):
                 raise
@@ -140,6 +144,7 @@ class Git:
 
         Raises:
             InputError: git does not know who commits.
+            ProgramError: git refuses, a hook of the clone for example; the files stay as they are.
         """
         names = list(paths)
         self.git("add", "--", *names)
@@ -149,10 +154,15 @@ class Git:
         except process.ProgramError as error:
             if not self.git("diff", "--cached", "--name-only", "HEAD", "--", *names):
                 return ""
-            if "user.email" not in error.stderr:
-                raise
-            cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
-            raise InputError("git does not know who commits", where=str(self.root), cure=cure) from error
+            raise process.ProgramError(
+                "git did not commit",
+                returncode=error.returncode,
+                stderr=error.stderr,
+                where=str(self.root),
+                why=process.tail(error.stderr) or error.why,
+                cure="mend what git names (a hook, signing, user.name), then the same command again: "
+                "the labels are in the work tree",
+            ) from error
         return self.head()
 
     def show(self, revision: str, path: str) -> str | None:

@@ -36,9 +36,17 @@ class ProgramError(LabeltrailError):
     exit_code = 8
 
     def __init__(
-        self, what: Text, *, returncode: int | None, stderr: str, why: Text, cure: Text = "", stdout: str = ""
+        self,
+        what: Text,
+        *,
+        returncode: int | None,
+        stderr: str,
+        where: Text = "",
+        why: Text,
+        cure: Text = "",
+        stdout: str = "",
     ) -> None:
-        super().__init__(what, why=why, cure=cure)
+        super().__init__(what, where=where, why=why, cure=cure)
         self.returncode, self.stderr, self.stdout = returncode, stderr, stdout
 
 

@@ -19,6 +19,8 @@ LOG_FIELDS = ("%H", "%P", "%aI", "%an <%ae>", "%s")
 # Hash in a pointer file, and not the line that says which kind of hash it is.
 POINTER_HASH = re.compile(r"^[- ] md5: *(\S+) *$", re.MULTILINE)
 
+WHO = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
+
 
 @dataclass(frozen=True)
 class LabelCommit:
@@ -70,8 +72,7 @@ class Git:
             return data.decode("utf-8", "replace")
         except process.ProgramError as error:
             if "user.email" in error.stderr:  # in whatever language
-                cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
-                raise InputError("git does not know who commits", where=str(self.root), cure=cure) from error
+                raise InputError("git does not know who commits", where=str(self.root), cure=WHO) from error
             locks = git_locks.named(error.stderr)
             if not locks or not git_locks.free(locks, self.root):
                 raise

@@ -12,13 +12,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from storage import process, settings, uv
+from storage import machine_cache, process, settings, uv
 from storage.progress import note
 from storage.servers import Launch
 from storage.settings import HOST, LABEL_STUDIO, Settings
 
 VERSION = "1.23.2"
 LOCK = Path(__file__).with_name("label-studio.lock.txt")
+# Packages of the lock that have no wheel anywhere; they hold Python alone.
+SOURCES = ("attr", "django-ranged-fileresponse", "drf-flex-fields", "drf-generators", "ordered-set")
+# The lock before it had hashes: the same versions, and what was installed by it is kept.
+EARLIER = "d6836f8e0c16589dcc4e817d5981c2e1d280896cdf974f17f9460a47f0baa3d8"
 COMPLETE = ".complete"
 DATABASE = "label_studio.sqlite3"
 DRAFT = "label-studio-draft-"
@@ -43,13 +47,14 @@ def prepare(cache: Path) -> Path:
     without it, or of another lock file, is made anew.
 
     Raises:
-        SetupError: uv is missing.
+        SetupError: uv is missing, or others could have changed what is in the cache.
         ProgramError: a package could not be installed, or the database not be made.
     """
     program = _folder(cache) / "bin/label-studio"
+    machine_cache.ready(cache)
     if _is_whole(cache):
+        machine_cache.require_tree(_folder(cache))
         return program
-    cache.mkdir(parents=True, exist_ok=True)
     waiting = "Label Studio: another labeltrail installs it; waiting"
     with process.lock(cache / "label-studio.lock", lambda: note(waiting)):
         if not _is_whole(cache):
@@ -63,7 +68,7 @@ def _folder(cache: Path) -> Path:
 
 def _is_whole(cache: Path) -> bool:
     marker = _folder(cache) / COMPLETE
-    return marker.exists() and marker.read_text(encoding="utf-8") == _lock_hash()
+    return marker.exists() and marker.read_text(encoding="utf-8") in (_lock_hash(), EARLIER)
 
 
 def _lock_hash() -> str:
@@ -77,7 +82,7 @@ def _install(cache: Path, program: Path) -> None:
             note(f"Label Studio: removing a half-finished or outdated installation, {left}")
             shutil.rmtree(left)
     note(f"Label Studio: installing {VERSION} into an environment of its own")
-    uv.make_environment(cache, folder, "--no-deps", "--requirements", str(LOCK))
+    uv.make_environment(cache, folder, LOCK, SOURCES)
     note("Label Studio: making its empty database; once a machine, half a minute")
     with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as draft:
         # `version` migrates, prints and ends; with no user named it makes none.

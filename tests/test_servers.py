@@ -22,6 +22,9 @@ from storage.errors import InputError, ServiceError
 from storage.labelstudio import LabelStudio
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 
+# What a MinIO answers that is known to do.
+KNOWN = """test "$1" != --version || { echo "minio version RELEASE.2025-09-07T16-13-09Z (commit-id=x)"; exit; }\n"""
+
 Capture = pytest.CaptureFixture[str]
 Fake = Callable[[str, str], Path]
 
@@ -119,7 +122,7 @@ def test_a_server_that_is_busy_is_not_stopped(project: Path, monkeypatch: pytest
 
 
 def test_both_errors_are_told(project: Path, fake: Fake, capsys: Capture) -> None:
-    fake("minio", "echo first; exit 1\n")
+    fake("minio", KNOWN + "echo first; exit 1\n")
     fake("uv", "echo second >&2; exit 1\n")
     with pytest.raises(ServiceError, match="MinIO ended at its start"):
         services.up(project)
@@ -136,7 +139,7 @@ def test_changed_settings_reach_a_running_server(project: Path, capsys: Capture)
 
 
 def test_a_server_that_dies_at_its_start(project: Path, fake: Fake) -> None:
-    fake("minio", 'echo "FATAL: the disk is on fire"; exit 3\n')
+    fake("minio", KNOWN + 'echo "FATAL: the disk is on fire"; exit 3\n')
     with pytest.raises(ServiceError) as caught:
         up_minio(project)
     log = project / ".labeltrail/logs/minio.log"
@@ -150,7 +153,7 @@ def test_a_server_that_dies_at_its_start(project: Path, fake: Fake) -> None:
 
 
 def test_a_server_that_never_answers(project: Path, fake: Fake) -> None:
-    program = fake("minio", 'echo "thinking"; exec sleep 60\n')
+    program = fake("minio", KNOWN + 'echo "thinking"; exec sleep 60\n')
     launch = launch_minio(project, program)
     with pytest.raises(ServiceError, match=r"MinIO does not answer after 0\.5 s") as caught:
         servers.start(project, replace(launch, patience=0.5))
@@ -160,7 +163,7 @@ def test_a_server_that_never_answers(project: Path, fake: Fake) -> None:
 
 def test_a_server_that_goes_to_another_port(project: Path, fake: Fake) -> None:
     listen = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"
-    program = fake("minio", f'exec python3 -c "{listen}"\n')
+    program = fake("minio", KNOWN + f'exec python3 -c "{listen}"\n')
     with pytest.raises(ServiceError, match="MinIO is not where it should be") as caught:
         servers.start(project, launch_minio(project, program))
     assert "was taken in between; it went to" in caught.value.why
@@ -178,7 +181,7 @@ def test_a_server_that_hangs_is_replaced(
     servers.record_path(project, "minio").parent.mkdir(parents=True)
     servers.record_path(project, "minio").write_text(json.dumps(record))
     assert services.status(project)[0].state == "not answering"
-    fake("minio", "exit 1\n")
+    fake("minio", KNOWN + "exit 1\n")
     with pytest.raises(ServiceError):
         up_minio(project)
     assert f"MinIO: process {first.pid} does not answer; stopping it" in said(capsys)

@@ -69,11 +69,13 @@ def main(words: list[str]) -> int:
 def configure(repository: Repository) -> None:
     """Tell this clone's git which programs `.gitattributes` means."""
     program = f"{shlex.quote(sys.executable)} -P -m storage.drivers"
+    # In a merge driver % begins what git fills in.
+    merging = program.replace("%", "%%")
     wanted = {
         # Where the program fails or is gone, git shows the pointer as it is.
         f"diff.{NAME}.textconv": f'f() {{ {program} textconv "$1" 2>/dev/null || cat "$1"; }}; f',
         f"merge.{NAME}.name": "labels by region",
-        f"merge.{NAME}.driver": f"{program} merge %O %A %B %P",
+        f"merge.{NAME}.driver": f"{merging} merge %O %A %B %P",
         # Of two bases the older is taken whole: that may show a conflict too many, never one too few.
         f"merge.{NAME}.recursive": "binary",
     }

@@ -37,7 +37,16 @@ def installed(cache: Path) -> Path:
             )
     if not uv.exists() or not any(folder.glob(f"lib/python3*/site-packages/uv-{version()}.dist-info")):
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        words = ["install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(LOCK)]
+        words = [
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "-r",
+            str(LOCK),
+        ]
         subprocess.run([folder / "bin/python", "-m", "pip", *words], check=True)
         machine_cache.tighten(folder)
     return uv

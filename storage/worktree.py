@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from storage import git_locks
+from storage import git_locks, hooks
 from storage.errors import ConflictError, InputError
 from storage.git import LABELS, SERIES
 from storage.project import Project
@@ -31,10 +29,6 @@ OURS = (
     "data/label_config.xml",
     "dvc.lock",
 )
-HOOK = """#!/bin/sh
-# Written by labeltrail: data/ follows what git checks out.
-test ! -f data/labels.dvc || exec "{dvc}" checkout --quiet --allow-missing
-"""
 
 
 def sweep(project: Project) -> None:
@@ -115,12 +109,7 @@ def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 def follow_git(project: Project) -> None:
     """Have git bring the folders along after a checkout or a pull, unless a hook of somebody's own is there."""
-    hooks = project.root / project.repository.git("rev-parse", "--git-path", "hooks").strip()
-    for path in (hooks / "post-checkout", hooks / "post-merge"):
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(HOOK.format(dvc=Path(sys.executable).parent / "dvc"), encoding="utf-8")
-            path.chmod(0o755)
+    hooks.install(project.repository)
 
 
 def _note(folder: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from storage import branches
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
-from storage.errors import NotFoundError
+from storage.errors import InputError, NotFoundError
 from storage.git import LABELS, prefix_of
 from storage.project import Project
 from storage.remote import Remote
@@ -25,7 +25,7 @@ class Facts:
         name: of the branch; one that only the bucket has goes by its folder there.
         here: whether git has it in this clone.
         checked_out: whether the work tree is on it.
-        commit, subject: its newest label commit; "" where it has none.
+        commit, subject: its newest label commit; "" where it has none, and in a shallow clone no commit but why.
         annotations: how many that one holds; None where its bytes are not at hand.
         metric: what its best model was chosen by.
         score: of its best model on the test set; None where there is none.
@@ -49,7 +49,7 @@ class Facts:
             return f"{mark} {self.name}  in the bucket only (git fetch brings it)  {self.url}".rstrip()
         words = [
             f"{mark} {self.name}",
-            f"{self.commit[:12]} {self.subject}" if self.commit else "no label commit",
+            f"{self.commit[:12]} {self.subject}".strip() or "no label commit",
         ]
         if self.annotations is not None:
             words.append(f"{self.annotations} annotations")
@@ -70,13 +70,16 @@ def listing(project: Project) -> list[Facts]:
 
 def _facts(project: Project, name: str, checked_out: bool) -> Facts:
     repository = project.repository
-    newest = repository.made(f"refs/heads/{name}")
+    try:
+        newest, subject = repository.made(f"refs/heads/{name}"), ""
+    except InputError as error:
+        newest, subject = None, f"not known: {error.what} ({error.cure.partition(';')[0]})"
     metric, score = _score(project, name)
     return Facts(
         name=name,
         checked_out=checked_out,
         commit=newest.commit if newest else "",
-        subject=newest.subject if newest else "",
+        subject=newest.subject if newest else subject,
         annotations=_count(project, newest.labels) if newest else 0,
         metric=metric,
         score=score,

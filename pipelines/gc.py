@@ -111,6 +111,7 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
 
     Raises:
         NotFoundError: the listing of a label snapshot is gone, so that nobody can say which objects are its own.
+        InputError: this is a shallow clone, which does not know what earlier commits name.
     """
     if not yes:
         return _look(project.dry(), hours)
@@ -125,6 +126,7 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
 
 def _look(project: Project, hours: float) -> Garbage:
     repository = project.repository
+    repository.require_whole_history()
     here = repository.cached()
     listed = [
         o for o in project.bucket.objects(REMOTE) if objects.PLACE.fullmatch(o.key.removeprefix(REMOTE))

@@ -7,22 +7,32 @@ from storage.errors import LabeltrailError
 from storage.git import LABELS
 from storage.project import Project
 
+NO_LABELS = "no label commit yet (labeltrail sync)"
+
 
 def whereabouts(project: Project) -> dict[str, str]:
     """Short facts about this clone, by name; a fact that cannot be had says why."""
     repository = project.repository
     facts = {"branch": repository.branch()}
     labels = repository.pointer(LABELS)
-    commit = repository.label_commit(labels) if labels else None
-    facts["labels"] = f"{commit[:12]}" if commit else "no label commit yet (labeltrail sync)"
-    if commit:
-        facts["labels"] += "  " + repository.git("show", "--no-patch", "--format=%s", commit).strip()
+    facts["labels"] = _labels(project, labels) if labels else NO_LABELS
     rows = sets.read(project.root / sets.PATH).values()
     counts = {name: sum(row.set == name for row in rows) for name in sets.SETS}
     facts["series"] = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet"
     facts["best model"] = _best_model(project)
     facts["project"] = _project_url(project)
     return facts
+
+
+def _labels(project: Project, labels: str) -> str:
+    repository = project.repository
+    try:
+        commit = repository.label_commit(labels)
+    except LabeltrailError as error:
+        return f"not known: {error.what} ({error.cure.partition(';')[0]})"
+    if commit is None:
+        return NO_LABELS
+    return f"{commit[:12]}  " + repository.git("show", "--no-patch", "--format=%s", commit).strip()
 
 
 def _best_model(project: Project) -> str:

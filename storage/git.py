@@ -184,7 +184,8 @@ class Git:
             return self.git(*words).strip()
         except process.ProgramError as error:
             what = f"there is no revision {revision!r} here"
-            raise NotFoundError(what, where=str(self.root), cure="labeltrail log, or git fetch") from error
+            cure = "git fetch --unshallow" if self.cut_at() else "labeltrail log, or git fetch"
+            raise NotFoundError(what, where=str(self.root), cure=cure) from error
 
     def labels_at(self, revision: str) -> str:
         """Hash of the label snapshot in a revision; "" where it has none."""
@@ -226,7 +227,8 @@ class Git:
             narrowed: options of `git log`, such as `--since=2026-01-01`.
         """
         found = self._commits(revision, [f"{LABELS}.dvc"], "--full-history", *narrowed)
-        return (commit for commit in found if commit.labels != commit.before)
+        cut = self.cut_at()  # what those commits changed nobody can tell
+        return (commit for commit in found if commit.labels != commit.before and commit.commit not in cut)
 
     def synced_commits(self, revision: str = "HEAD") -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot or the recordings, newest first."""
@@ -241,10 +243,39 @@ class Git:
         """The label commit whose labels a revision has; None where it has none.
 
         With `--first-parent` a merge that brought labels is itself that commit.
+
+        Raises:
+            InputError: it is older than what this shallow clone has.
         """
         # Without the full history git follows the side of a merge that the labels came from.
         found = next(self._commits(revision, [f"{LABELS}.dvc"], "--max-count=1", *narrowed), None)
+        if found and found.commit in self.cut_at():
+            self.require_whole_history()
         return found if found and found.labels else None
+
+    def cut_at(self) -> frozenset[str]:
+        """The oldest commits of a shallow clone, which seem to have no parents; none in a whole one."""
+        own = self.root / ".git"
+        # Worktrees and submodules have a file there, and their folder elsewhere.
+        path = own / "shallow" if own.is_dir() else self.root / self._git_path("shallow")
+        return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
+
+    def _git_path(self, name: str) -> str:
+        return self.git("rev-parse", "--git-path", name).removesuffix("\n")
+
+    def require_whole_history(self) -> None:
+        """Refuse what only the whole history can say, such as which commit made these labels first.
+
+        Raises:
+            InputError: this is a shallow clone.
+        """
+        if self.cut_at():
+            raise InputError(
+                "the history of this clone is cut off",
+                where=str(self.root),
+                why="it is a shallow clone, and earlier commits may have had these labels",
+                cure="git fetch --unshallow; then the same command again",
+            )
 
     def _commits(self, revision: str, paths: list[str], *options: str) -> Iterator[LabelCommit]:
         form = "--format=" + "%x00".join(LOG_FIELDS)
@@ -261,7 +292,12 @@ class Git:
             yield LabelCommit(commit, labels, series, subject, time, author, tuple(parents.split()), before)
 
     def label_commit(self, labels: str) -> str | None:
-        """The first commit whose snapshot has this hash: the one that made these labels."""
+        """The first commit whose snapshot has this hash: the one that made these labels.
+
+        Raises:
+            InputError: this is a shallow clone, in which another would seem to be the first.
+        """
+        self.require_whole_history()
         commits = [found.commit for found in self.label_commits() if found.labels == labels != ""]
         return commits[-1] if commits else None
 

@@ -242,7 +242,9 @@ def trace(repository: Repository, model: Model) -> Lineage:
 
     Raises:
         NotFoundError: the label snapshot is neither in the DVC cache nor in its remote.
+        InputError: a shallow clone does not know which label commit it is.
     """
+    repository.require_whole_history()
     commit = next((c for c in reversed(list(repository.label_commits())) if c.labels == model.labels), None)
     wanted = {name for names in model.annotations.values() for name in names}
     found: dict[str, list[Record]] = {}

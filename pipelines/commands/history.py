@@ -42,9 +42,13 @@ def log(
 
     narrowed = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
     asked = wanted(series, label, annotator)
-    found = list(read(repository_here(), revision, asked, *narrowed, most=most))
+    repository = repository_here()
+    found = list(read(repository, revision, asked, *narrowed, most=most))
     text = [line for entry in found for line in entry.lines()] or ["no label commit is like that"]
-    say(as_json, {"commits": [entry.to_json() for entry in found]}, text)
+    shallow = bool(repository.cut_at())
+    if shallow:
+        text.append("earlier ones are not in this shallow clone: git fetch --unshallow")
+    say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
     next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from storage import labelstudio_server, minio, process, servers, settings
 from storage.errors import ServiceError
+from storage.git import Git
 from storage.progress import note
 from storage.servers import ServerStatus
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
@@ -38,6 +39,7 @@ def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
         SetupError, ProgramError: MinIO could not be built or Label Studio not be installed.
     """
     with _alone(root):
+        _share(root)
         for service in SERVICES:
             _give_address(root, service)
         with ThreadPoolExecutor(len(SERVICES)) as pool:
@@ -98,6 +100,18 @@ def _alone(root: Path) -> AbstractContextManager[None]:
     (root / ".labeltrail").chmod(0o700)
     waiting = "another labeltrail starts or stops these servers; waiting for it"
     return process.lock(root / ".labeltrail/servers/lock", lambda: note(waiting))
+
+
+def _share(root: Path) -> None:
+    """Let a `git worktree` use the servers of its clone: the labels are there, and not in new and empty ones."""
+    if not (root / ".git").is_file() or (root / settings.ENV_FILE).exists():
+        return
+    clone = Git(root).main_clone()
+    known = settings.read_env_file(clone) if clone else {}
+    ports = {service.port for service in SERVICES}
+    if all(service.url in known for service in SERVICES):
+        settings.write_env_file(root, {name: value for name, value in known.items() if name not in ports})
+        note(f"this worktree uses the servers of {clone}: their addresses are in its .env now")
 
 
 def _give_address(root: Path, service: Service) -> None:

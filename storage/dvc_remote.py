@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO, StringIO
@@ -19,6 +20,8 @@ CREDENTIALS = Path(".labeltrail/dvc-credentials")
 PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 OURS_ALONE = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
+GREETING = 4.0  # seconds in which the server must say a word
+REMEMBERED = 10.0  # seconds for which one that was away is not asked again
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
     "as .env.sample shows"
@@ -194,24 +197,46 @@ def _in_our_words(error: Exception, what: str, where: str, cure: str) -> Labeltr
     return None
 
 
-def require_address(config: Mapping[str, Any], remote: str, root: Path) -> None:
-    """Refuse to ask Amazon for the bucket of a clone that was never told where its bucket is.
+class Door:
+    """The way to the remote: asked whether anybody answers there, before DVC tries for a quarter of a minute.
 
-    Args:
-        config: DVC's settings, merged.
-
-    Raises:
-        InputError: neither those nor the environment name an address.
+    A server that was away is not asked again for some seconds, so that a long list of what lacks its bytes ends soon.
     """
-    from storage import settings
 
-    found = config.get("remote", {}).get(remote, {})
-    if not str(found.get("url", "")).startswith("s3://") or found.get("endpointurl") or found.get("profile"):
-        return
-    if not settings.in_environment("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        raise InputError(
-            f"this clone does not know yet where its DVC remote {remote!r} is",
-            where=str(root),
-            why=f"{CONFIG} names no address, and neither does the environment",
-            cure=SET_UP,
-        )
+    def __init__(self, root: Path, remote: str) -> None:
+        self._root, self._remote = root, remote
+        self._open = False
+        self._shut = -REMEMBERED
+
+    def enter(self, config: Mapping[str, Any]) -> None:
+        """Refuse where nobody can be asked.
+
+        Args:
+            config: DVC's settings, merged.
+
+        Raises:
+            InputError: neither those nor the environment name an address: Amazon is not asked for a bucket that
+                happens to have the same name.
+            ServiceError: the server does not answer.
+        """
+        from storage import network, settings  # they take longer to import than git to answer
+
+        found = config.get("remote", {}).get(self._remote, {})
+        if self._open or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
+            return
+        url = found.get("endpointurl") or settings.from_environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        if not url:
+            raise InputError(
+                f"this clone does not know yet where its DVC remote {self._remote!r} is",
+                where=str(self._root),
+                why=f"{CONFIG} names no address, and neither does the environment",
+                cure=SET_UP,
+            )
+        if time.monotonic() - self._shut < REMEMBERED or not network.answers(url, GREETING):
+            self._shut = time.monotonic()
+            raise ServiceError(
+                f"the S3 server at {url} does not answer",
+                where=f"DVC remote {self._remote!r}",
+                cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
+            )
+        self._open = True

@@ -260,6 +260,15 @@ class Git:
         path = own / "shallow" if own.is_dir() else self.root / self._git_path("shallow")
         return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
 
+    def main_clone(self) -> Path | None:
+        """The clone that a linked worktree belongs to; None where this is none, or one of a bare repository."""
+        if (self.root / ".git").is_dir():
+            return None
+        first = Path(
+            self.git("worktree", "list", "--porcelain", "-z").split("\0")[0].removeprefix("worktree ")
+        )
+        return None if first == self.root.resolve() or not (first / ".git").exists() else first
+
     def _git_path(self, name: str) -> str:
         return self.git("rev-parse", "--git-path", name).removesuffix("\n")
 

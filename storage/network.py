@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BufferedReader, BytesIO, RawIOBase
+from ssl import SSLError
 from typing import Any, cast
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler, ProxyHandler, build_opener, getproxies, proxy_bypass
 
@@ -177,6 +179,23 @@ def prompt_connection(url: str, timeout: float) -> HTTPConnection:
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)
     connection.response_class = _PromptResponse
     return connection
+
+
+def answers(url: str, timeout: float) -> bool:
+    """Whether a server says anything there within `timeout` seconds or so, through a proxy where one is set.
+
+    Raises:
+        SetupError: as `proxy_for`.
+    """
+    try:
+        with open_url(url, timeout):
+            return True
+    except HTTPError:
+        return True  # it refuses, and that is an answer
+    except URLError as error:
+        return isinstance(error.reason, SSLError)
+    except (OSError, HTTPException):
+        return False
 
 
 def open_url(url: str, timeout: float) -> AbstractContextManager[Any]:

@@ -325,8 +325,12 @@ class Repository(Cache):
             ServiceError: the remote is away, refuses or fails.
         """
         with dvc_remote.faults(what, where), redirect_stdout(io.StringIO()):
-            dvc_remote.require_address(self._dvc.config, REMOTE, self.root)
+            self._door.enter(self._dvc.config)
             yield
+
+    @cached_property
+    def _door(self) -> dvc_remote.Door:
+        return dvc_remote.Door(self.root, REMOTE)
 
     def configure(self, url: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
@@ -339,7 +343,8 @@ class Repository(Cache):
             defaults: the same, where nobody has set it otherwise.
         """
         if dvc_remote.configure(self.root, REMOTE, {"url": url, **options}, defaults):
-            self.__dict__.pop("_dvc", None)
+            for name in ("_dvc", "_door"):
+                self.__dict__.pop(name, None)
 
     def reproduce(self) -> None:
         """`dvc repro`, its output going where this program's goes.

@@ -210,9 +210,9 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def in_environment(*names: str) -> bool:
-    """Whether one of these variables is set."""
-    return any(os.environ.get(name) for name in names)
+def from_environment(*names: str) -> str:
+    """The first of these variables that is set; "" where none is."""
+    return next((value for name in names if (value := os.environ.get(name))), "")
 
 
 def build_environment(**extra: str) -> dict[str, str]:

@@ -152,7 +152,7 @@ def test_a_bucket_behind_a_proxy(minio: Settings, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named(proxy: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in PROXIES:
+    for name in (*PROXIES, "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ALL_PROXY", proxy)
     assert network.proxy_for("http://127.0.0.1:9000") is None
@@ -164,7 +164,8 @@ def test_a_proxy_that_cannot_be_used_is_named(proxy: str, why: str, monkeypatch:
         f"  why: {why}\n"
         "  next: set HTTPS_PROXY to an http:// address, or add s3.example.test to NO_PROXY"
     )
-    monkeypatch.setenv("NO_PROXY", "s3.example.test:9000")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "s3.example.test:9000")
     assert network.proxy_for("https://s3.example.test:9000/x") is None
 
 

@@ -19,6 +19,7 @@ where it is not full; here it may not (`drop_last=False`), so that an epoch is a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -31,16 +32,12 @@ import numpy as np
 from benchmarks import tsai_peer_process
 from stages.model.classifier_plan import Plan
 from stages.model.judging import Labeled
-from storage import process, settings, uv
+from storage import machine_cache, process, settings, uv
 from storage.progress import console
 
 VERSION = "1.0.1"
 # Its imports fail with the fastai, fastcore and pyts of later days, and without jupyter_core, which it does not name.
-# All else is pinned by the day.
-REQUIREMENTS = (
-    f"tsai=={VERSION}", "fastai==2.8.7", "fastcore==1.13.2", "pyts==0.13.0", "jupyter_core", "torch==2.15.0",
-    "--exclude-newer", "2026-11-20",
-)  # fmt: skip
+LOCK = Path(__file__).with_name("tsai.lock.txt")
 # tsai's own batch size where it is asked.
 USUAL = 64
 
@@ -62,17 +59,17 @@ def prepare(cache: Path) -> Path:
     """The peer's Python, in an environment of its own.
 
     Raises:
-        SetupError: uv is missing.
-        ProgramError: a package could not be found or installed.
+        SetupError: uv is missing, or others may write to the cache.
+        ProgramError: a package could not be found, or is another than its hash says.
     """
-    folder, wanted = cache / f"tsai-{VERSION}", " ".join(REQUIREMENTS)
+    folder, wanted = cache / f"tsai-{VERSION}", hashlib.sha256(LOCK.read_bytes()).hexdigest()
     whole = folder / "complete"
-    cache.mkdir(parents=True, exist_ok=True)
+    machine_cache.ready(cache)
     with process.lock(cache / "tsai.lock", lambda: console.print("tsai: another one installs it; waiting")):
         if not whole.exists() or whole.read_text(encoding="utf-8") != wanted:
             shutil.rmtree(folder, ignore_errors=True)
             console.print(f"tsai: installing {VERSION} into an environment of its own, 6 GB, in {folder}")
-            uv.make_environment(cache, folder, *REQUIREMENTS)
+            uv.make_environment(cache, folder, LOCK)
             whole.write_text(wanted, encoding="utf-8")
     return folder / "bin/python"
 

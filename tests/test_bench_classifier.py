@@ -176,18 +176,18 @@ def test_classes_by_number() -> None:
 
 
 def test_the_environment_of_the_peer_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[str, ...]] = []
+    made: list[Path] = []
 
-    def make(_cache: Path, folder: Path, *requirements: str) -> None:
+    def make(_cache: Path, folder: Path, lock: Path) -> None:
         folder.mkdir()
-        made.append(requirements)
+        made.append(lock)
 
     monkeypatch.setattr(tsai_peer.uv, "make_environment", make)
     half = tmp_path / f"tsai-{tsai_peer.VERSION}/half"
     half.mkdir(parents=True)
     python = half.parent / "bin/python"
     assert tsai_peer.prepare(tmp_path) == tsai_peer.prepare(tmp_path) == python
-    assert made == [tsai_peer.REQUIREMENTS]
+    assert made == [tsai_peer.LOCK]
     assert not half.exists()
 
 

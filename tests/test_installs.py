@@ -238,7 +238,7 @@ def real_uv(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-LOCKS = sorted((CHECKOUT / "storage").glob("*.lock.txt"))
+LOCKS = sorted(CHECKOUT.glob("*/*.lock.txt"))
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)

@@ -21,6 +21,8 @@ PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 OURS_ALONE = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
 GREETING = 4.0  # seconds in which the server must say a word
+GRACE = 30.0  # seconds that an object may take beyond those that its bytes are given
+LONGEST = 3600.0  # seconds that one object may take at most
 REMEMBERED = 10.0  # seconds for which one that was away is not asked again
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
@@ -184,7 +186,7 @@ def _in_our_words(error: Exception, what: str, where: str, cure: str) -> Labeltr
         return InputError(
             what, where=str(CONFIG), why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up"
         )
-    if isinstance(error, ConnectionError | HTTPClientError | NetworkError | TimeoutError):
+    if isinstance(error, ConnectionError | HTTPClientError | NetworkError | TimeoutError | SlowError):
         why = f"the S3 server does not answer: {error or type(error).__name__}"
         return ServiceError(
             what, where=where, why=why, cure=cure or "labeltrail up, then the same command again"
@@ -195,6 +197,31 @@ def _in_our_words(error: Exception, what: str, where: str, cure: str) -> Labeltr
         why = f"{type(error).__name__}: {error}"
         return ServiceError(what, where=where, why=why, cure=cure or "labeltrail doctor")
     return None
+
+
+class SlowError(Exception):
+    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would try again."""
+
+
+def limits(protocol: str) -> dict[str, Any]:
+    """Options of DVC for getting one object, by which it ends however slowly the bytes come; none but for S3."""
+    if protocol != "s3":
+        return {}
+    from fsspec.callbacks import Callback
+
+    from storage.network import SLOWEST
+
+    class Pace(Callback):  # type: ignore[misc]
+        """Ends a transfer of too few bytes a second."""
+
+        ends = time.monotonic() + GRACE
+
+        def relative_update(self, inc: int = 1) -> None:
+            self.ends += inc / SLOWEST
+            if time.monotonic() > self.ends:
+                raise SlowError(f"less than {SLOWEST} bytes a second")
+
+    return {"callback": Pace(), "timeout": LONGEST}
 
 
 class Door:

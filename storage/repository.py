@@ -235,7 +235,7 @@ class Repository(Cache):
         """Copy an object of the remote to a file; returns the hash of its bytes, None where the remote lacks it."""
         remote = self._remote
         try:
-            remote.fs.get_file(remote.oid_to_path(md5), str(place))
+            remote.fs.get_file(remote.oid_to_path(md5), str(place), **dvc_remote.limits(remote.fs.protocol))
         except FileNotFoundError:
             return None
         return file_md5(place)

@@ -16,12 +16,14 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import services
-from storage import labelstudio_http, loopback, network, process, s3_http, servers
+from storage import dvc_remote, labelstudio_http, loopback, network, process, s3_http, servers
 from storage import settings as project_settings
 from storage.bucket import Bucket
 from storage.errors import ServiceError, SetupError
+from storage.files import md5_bytes
 from storage.labelstudio import LabelStudio
 from storage.loopback import is_loopback, with_loopback
+from storage.repository import Repository
 from storage.settings import Settings
 from tests.conftest import CHECKOUT, CONFIG, recording
 from tests.proxy import standing_before
@@ -266,6 +268,36 @@ def test_a_label_studio_that_answers_a_byte_at_a_time_ends(
         assert time.monotonic() - began < 5
         proxy.script = []
         assert studio.whoami() == "admin@labeltrail.local"
+
+
+def test_a_dvc_remote_that_answers_a_byte_at_a_time_ends(
+    minio: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dvc_remote, "GRACE", 2.0)
+    process.run(["git", "clone", "--quiet", CHECKOUT, tmp_path / "clone"])
+    repository = Repository(tmp_path / "clone")
+    data = b"x" * 100_000
+    md5 = md5_bytes(data)
+    with standing_before(minio.s3_endpoint) as proxy:
+        bucket = Bucket(minio.model_copy(update={"bucket": f"network-{uuid4().hex[:12]}"}))
+        bucket.create()
+        bucket.put(f"dvc/files/md5/{md5[:2]}/{md5[2:]}", data)
+        keys = {
+            "access_key_id": minio.access_key_id,
+            "secret_access_key": minio.secret_access_key.get_secret_value(),
+            "region": "us-east-1",
+        }
+        repository.configure(bucket.url("dvc"), {"endpointurl": proxy.url, **keys}, {"read_timeout": "5"})
+        proxy.script = ["", *["drip"] * 10]
+        began = time.monotonic()
+        with pytest.raises(
+            ServiceError, match="are not in the DVC cache, and its remote cannot be read"
+        ) as caught:
+            repository.read([md5])
+        assert caught.value.why == "the S3 server does not answer: less than 4096 bytes a second"
+        assert 2 < time.monotonic() - began < 10
+        proxy.script = []
+        assert repository.read([md5]) == {md5: data}
 
 
 def test_whether_a_server_is_there_is_known_in_seconds(

@@ -339,3 +339,26 @@ def test_a_large_answer_over_a_slow_line_is_read_whole(monkeypatch: pytest.Monke
         threading.Thread(target=serve, daemon=True).start()
         with network.open_url(f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout=0.5) as answer:
             assert answer.read() == b"y" * 4000
+
+
+def test_the_table_of_limits_says_what_the_code_does() -> None:
+    per = f"s + 1 s per {network.SLOWEST:,} bytes"
+    grace, silent = network.GRACE, s3_http.READ
+    connect, patience = labelstudio_http.PATIENCE
+    long = labelstudio_http.LONG[1]
+    greeting, forgotten = dvc_remote.GREETING, dvc_remote.REMEMBERED
+    again = f"{s3_http.TRIES}, none after {s3_http.PATIENCE:g} s"
+    rows = [
+        f"| {s3_http.CONNECT:g} s | {s3_http.GREETING:g} s | {s3_http.GREETING + grace:g} s | 2 |",
+        f"| {s3_http.CONNECT:g} s | {silent:g} s | {silent + grace:g} {per} | {again} |",
+        f"| | {silent:g} s a block | {silent:g} {per} | {again} |",
+        f"| {greeting:g} s | {greeting:g} s | {greeting + grace:g} s | once, and again after {forgotten:g} s |",
+        f"| {dvc_remote.GRACE:g} {per}, an hour at most |",
+        f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {labelstudio_http.TRIES}, none after "
+        f"{labelstudio_http.ENDURANCE:g} s |",
+        f"| {connect:g} s | {long:g} s | {long + grace:g} {per} | the same |",
+        f"| {servers.ANSWER_WITHIN:g} s | {servers.ANSWER_WITHIN:g} s | {servers.ANSWER_WITHIN:g} s | 1 |",
+    ]
+    text = (CHECKOUT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert [row for row in rows if row not in text] == []
+    assert dvc_remote.LONGEST == 3600

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 TOP = {
     ".ci", ".dvc", ".dvcignore", ".env.sample", ".gitattributes", ".gitignore", ".pre-commit-config.yaml",
     ".python-version", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks",
-    "compose.yaml", "docs", "dvc.yaml", "params.yaml", "pipelines", "pyproject.toml", "stages", "storage", "tests", "uv.lock",
+    "compose.yaml", "docs", "dvc.yaml", "params.yaml", "pipelines", "pyproject.toml", "stages", "storage", "tests",
+    "uv.lock",
 }  # fmt: skip
 PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
 LONG = {"LICENSE", "uv.lock", "dvc.lock", "dvc.yaml", "docs/cli.md"}  # generated, or not ours to shorten

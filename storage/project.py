@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from storage import label_config, settings
+from storage import label_config, loopback, settings
 from storage.bucket import Bucket
 from storage.git import find_root, prefix_of
 from storage.label_config import LabelConfig
@@ -27,6 +27,7 @@ class Project:
 
     def __init__(self, root: Path, *, is_dry: bool = False) -> None:
         self.root, self.is_dry = root, is_dry
+        loopback.spare()
 
     def dry(self) -> Project:
         """The same project, in which nothing can be written."""

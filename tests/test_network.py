@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import services
+from pipelines.import_ import import_recordings
 from storage import dvc_remote, labelstudio_http, loopback, network, process, s3_http, servers
 from storage import settings as project_settings
 from storage.bucket import Bucket
@@ -23,6 +27,7 @@ from storage.errors import ServiceError, SetupError
 from storage.files import md5_bytes
 from storage.labelstudio import LabelStudio
 from storage.loopback import is_loopback, with_loopback
+from storage.project import Project
 from storage.repository import Repository
 from storage.settings import Settings
 from tests.conftest import CHECKOUT, CONFIG, recording
@@ -111,6 +116,23 @@ def test_a_proxy_in_any_variable_is_not_asked(
     assert LabelStudio.of(settings).whoami() == "admin@labeltrail.local"
     assert servers.answer(settings.s3_endpoint + "/minio/health/live") == 200
     assert trap.heard == []
+
+
+def test_a_recording_of_an_export_on_this_machine_is_fetched_without_a_proxy(
+    empty: Project, tmp_path: Path, trap: Trap
+) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/one.csv").write_bytes(recording())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        export = [{"id": 1, "data": {"csv": f"http://127.0.0.1:{server.server_port}/one.csv"}}]
+        (tmp_path / "export.json").write_text(json.dumps(export))
+        (tmp_path / "config.xml").write_text(CONFIG, encoding="utf-8")
+        project = Project(empty.root)
+        done = import_recordings(project, str(tmp_path / "export.json"), config_file=tmp_path / "config.xml")
+        server.shutdown()
+    assert (done.added, trap.heard) == (1, [])
 
 
 def test_a_server_elsewhere_is_asked_through_the_proxy(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:

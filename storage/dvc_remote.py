@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.disk import NO_ROOM
-from storage.errors import InputError, LabeltrailError, ServiceError
+from storage.errors import ConflictError, InputError, LabeltrailError, ServiceError
 from storage.files import write_bytes
 
 CONFIG = Path(".dvc/config.local")
@@ -24,6 +24,7 @@ GREETING = 4.0  # seconds in which the server must say a word
 GRACE = 30.0  # seconds that an object may take beyond those that its bytes are given
 LONGEST = 3600.0  # seconds that one object may take at most
 REMEMBERED = 10.0  # seconds for which one that was away is not asked again
+WAIT = "wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
     "as .env.sample shows"
@@ -162,6 +163,28 @@ def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
         raise found from error
 
 
+@contextmanager
+def locks_are_said(root: Path) -> Iterator[None]:
+    """Turn DVC's error about its lock into one that a person can act on.
+
+    Raises:
+        ConflictError: another DVC is at work in the clone.
+    """
+    try:
+        yield
+    except Exception as error:
+        from dvc.lock import LockError
+
+        if not isinstance(error, LockError):
+            raise
+        raise ConflictError(
+            "another DVC is at work in this clone",
+            where=str(root / ".dvc/tmp/lock"),
+            why="it did not end within some seconds",
+            cure=WAIT,
+        ) from error
+
+
 def _in_our_words(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
     """The error that stands for one of DVC or the S3 client; None for a bug, and for a full disk."""
     from aiohttp import ClientError as NetworkError
@@ -177,7 +200,10 @@ def _in_our_words(error: Exception, what: str, where: str, cure: str) -> Labeltr
     from configobj import ConfigObjError
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
 
+    if isinstance(error, LockError):
+        return ConflictError(what, where=where, why="another DVC is at work in this clone", cure=WAIT)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
         why = "this clone has no keys for its DVC remote yet"
         return InputError(what, where=where, why=why, cure=SET_UP)

@@ -50,7 +50,7 @@ class Repository(Cache):
 
     def add(self, path: str) -> str:
         """Put a folder into the DVC cache and write its pointer; returns the hash."""
-        with redirect_stdout(io.StringIO()):
+        with self._at_work():
             self._dvc.add([str(self.root / path)])
         return self.pointer(path)
 
@@ -76,7 +76,7 @@ class Repository(Cache):
         for path in paths:
             self.require_sound(self.folder(self.pointer(path), path).values())
         try:
-            with redirect_stdout(io.StringIO()):
+            with self._at_work():
                 self._dvc.checkout([str(self.root / f"{path}.dvc") for path in paths], force=force)
         except DvcException as error:
             if "unsaved" not in str(error):
@@ -122,7 +122,7 @@ class Repository(Cache):
         lost = [path for path, md5 in outputs.items() if lacking & set(self._parts(md5))]
         wanted = [str(self.root / path) for path in outputs if path not in lost]
         if wanted:
-            with redirect_stdout(io.StringIO()):
+            with self._at_work():
                 self._dvc.checkout(wanted, force=force)
         return lost
 
@@ -315,6 +315,16 @@ class Repository(Cache):
     @property
     def _remote(self) -> Any:
         return self._dvc.cloud.get_remote_odb()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """For DVC's work in this clone: it prints nothing.
+
+        Raises:
+            ConflictError: another DVC is at work here and does not end within seconds.
+        """
+        with redirect_stdout(io.StringIO()), dvc_remote.locks_are_said(self.root):
+            yield
 
     @contextmanager
     def remote_errors(self, what: str, where: str) -> Iterator[None]:

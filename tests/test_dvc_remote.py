@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +15,12 @@ from dvc.repo import Repo
 
 from pipelines import services
 from storage import dvc_remote, process, settings
-from storage.errors import InputError, LabeltrailError
+from storage.errors import ConflictError, InputError, LabeltrailError
 from storage.project import Project
 from storage.repository import Repository
 from storage.settings import MINIO, Settings
 from tests.conftest import CHECKOUT
+from tests.history_project import ONE, Past
 
 ODD = [
     "a#b1234567",
@@ -209,3 +212,37 @@ def test_a_damaged_config_is_named(fresh: Repository) -> None:
     error = refused(fresh)
     assert (error.exit_code, error.where) == (3, ".dvc/config.local")
     assert error.cure == "mend .dvc/config.local, or delete it and labeltrail up"
+
+
+HOLD = """
+import sys
+from dvc.repo import Repo
+with Repo(sys.argv[1]).lock:
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_dvc_at_work_is_waited_for_and_then_said(tmp_path: Path) -> None:
+    past = Past(tmp_path / "clone")
+    (past.root / ".dvc").mkdir(exist_ok=True)
+    (past.root / ".dvc/config").write_text("")
+    past.label([ONE])
+    words = [sys.executable, "-c", HOLD, past.root]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        for work in (
+            lambda: past.repository.checkout("data/labels"),
+            lambda: past.repository.add("data/labels"),
+        ):
+            with pytest.raises(ConflictError) as caught:
+                work()
+            assert str(caught.value) == (
+                "another DVC is at work in this clone\n"
+                f"  where: {past.root}/.dvc/tmp/lock\n"
+                "  why: it did not end within some seconds\n"
+                "  next: wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
+            )
+        other.communicate()
+    past.repository.checkout("data/labels")

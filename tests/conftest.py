@@ -98,7 +98,8 @@ def settings(label_studio: Settings) -> Settings:
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A running versitygw over a folder; it is built once a machine."""
     cache = machine_cache.ready(project_settings.cache_folder())
-    program = cache / f"versitygw-{VERSITYGW_SOURCE.version}"
+    # An earlier checkout made a folder of the plain name.
+    program = cache / f"versitygw-built-{VERSITYGW_SOURCE.version}"
     if not go_program.is_recorded(program):
         with tempfile.TemporaryDirectory(dir=cache) as building:
             go_program.keep(go_program.build(VERSITYGW_SOURCE, cache, Path(building)), program)

@@ -43,9 +43,8 @@ def alone(project: Project) -> Iterator[None]:
     A thread that has the clone to itself may enter again: a merge calls sync. Which branch is checked out is read
     anew after the wait.
     """
-    if project.is_dry:  # it changes nothing, so it may look while another one works
-        project.forget_branch()
-        yield
+    if project.is_dry and not (project.root / ".labeltrail/lock").exists():
+        yield  # it makes no file: nobody has worked here yet
         return
     path = (project.root / ".labeltrail" / "lock").resolve()
     held: set[Path] = HELD.__dict__.setdefault("paths", set())
@@ -56,7 +55,8 @@ def alone(project: Project) -> Iterator[None]:
         held.add(path)
         try:
             project.forget_branch()
-            worktree.sweep(project)
+            if not project.is_dry:
+                worktree.sweep(project)
             yield
         finally:
             held.discard(path)

@@ -8,7 +8,6 @@ so that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from storage import process
 from storage.bucket import Bucket, parallel, too_large
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.progress import track
@@ -277,11 +277,14 @@ class Mirror:
 
 
 def _copy(path: Path, folder: Path) -> Path:
-    """A copy of the file, and of what SQLite has not moved into it yet."""
-    for part in ("", "-wal"):
-        source = path.with_name(path.name + part)
-        if source.exists():
-            shutil.copyfile(source, folder / source.name)
+    """A copy of the file, and of what SQLite has not moved into it yet.
+
+    By another process: to close the file would let go of all locks that this one has on it. And SQLite, even where it
+    only reads, leaves files beside it.
+    """
+    parts = [part for ending in ("", "-wal") if (part := path.with_name(path.name + ending)).exists()]
+    if parts:
+        process.run(["cp", "--", *parts, folder])
     return folder / path.name
 
 

@@ -6,15 +6,17 @@ and a label commit that `git reset` took off its branch all look like somebody w
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pipelines.incoming import Sides
 from stages import params as parameters
-from storage.errors import ConflictError
-from storage.git import Git
+from storage.errors import ConflictError, LabeltrailError
+from storage.git import LABELS
 from storage.history import plural
-from storage.process import ProgramError
 from storage.project import Project
+from storage.repository import Repository
+from storage.snapshot import Record, find, same, shard_name
 from storage.state import State
 from storage.theirs import Theirs
 
@@ -31,6 +33,7 @@ class Deletions:
         studio: annotations that the labels lack and would be deleted in Label Studio.
         recordings: recordings that are gone from the bucket and would be deleted from the project.
         annotations, series: how many there are in all, those among them.
+        records: those of `studio`, as Label Studio has them.
         names: some of the annotations, with their series.
         put_back: Label Studio has lost annotations: it was put back to an earlier state, or exchanged.
     """
@@ -40,12 +43,13 @@ class Deletions:
     recordings: int = 0
     annotations: int = 0
     series: int = 0
+    records: tuple[Record, ...] = ()
     names: tuple[str, ...] = ()
     put_back: bool = False
 
     def to_json(self) -> dict[str, int]:
         """For `--json`."""
-        return {name: asdict(self)[name] for name in ("labels", "studio", "recordings")}
+        return {"labels": self.labels, "studio": self.studio, "recordings": self.recordings}
 
 
 NONE = Deletions()
@@ -69,6 +73,7 @@ def of(sides: Sides, found: Theirs, annotations: int) -> Deletions:
         recordings=len(gone),
         annotations=annotations + len(here),
         series=len(found.series or ()) + len(gone),
+        records=tuple(there),
         names=tuple(f"{record['id']} on {record['series']}" for record in (*here, *there)[:SHOWN]),
         put_back=bool(found.compared.lost or merged.again),
     )
@@ -97,9 +102,10 @@ def question(project: Project, state: State, planned: Deletions) -> str:
 
 def _question(project: Project, state: State, planned: Deletions) -> tuple[str, str]:
     share = parameters.load(project.root / parameters.PATH).sync.ask_deleted
-    if planned.studio and state.commit and not _is_on_a_branch(project.repository, state.commit):
-        why = f"label commit {state.commit[:12]}, which made them, is on no branch any more (git reset, rebase?)"
-        return why, f"labeltrail sync --yes deletes them; git merge {state.commit[:12]} has them back"
+    if planned.records and not _are_on_a_branch(project.repository, planned.records):
+        commit = state.commit[:12]
+        why = f"label commit {commit}, which made them, is on no branch any more (git reset, rebase?)"
+        return why, f"labeltrail sync --yes deletes them; git merge {commit} has them back"
     back = "labeltrail sync --yes; labeltrail undo after it makes them again"
     if planned.labels and planned.put_back:
         return "Label Studio was put back to an earlier state, so they may be lost rather than deleted", back
@@ -131,12 +137,22 @@ def _words(planned: Deletions) -> str:
     return ", ".join(f"{plural(count, noun)} {where}" for count, noun, where in parts if count)
 
 
-def _is_on_a_branch(git: Git, commit: str) -> bool:
-    """Whether a branch, here or of a git remote, or what is checked out, has a commit."""
-    try:
-        if git.lines("for-each-ref", "--contains", commit, "refs/heads", "refs/remotes"):
+def _are_on_a_branch(repository: Repository, records: Iterable[Record]) -> bool:
+    """Whether label commits of branches and tags, here or of a git remote, have all of these records as they are."""
+    missing = {record["id"]: record for record in records}
+    seen: set[str] = set()
+    for commit in repository.every_synced_commit():
+        try:
+            folder = repository.folder(commit.labels, LABELS)
+            shards = {name: folder.get(shard_name(record["series"]), "") for name, record in missing.items()}
+            new = repository.read({md5 for md5 in shards.values() if md5} - seen)
+        except LabeltrailError:
+            continue  # its labels cannot be had any more
+        seen |= new.keys()
+        for name in [name for name in missing if shards[name] in new]:
+            found = find(new[shards[name]], [name]).get(name)
+            if found is not None and same(found, missing[name]):
+                del missing[name]
+        if not missing:
             return True
-        git.git("merge-base", "--is-ancestor", commit, "HEAD")
-    except ProgramError:
-        return False
-    return True
+    return False

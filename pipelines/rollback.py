@@ -154,7 +154,9 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
     if dry:
         return Rolled(_plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True)
     commit_model(project)
-    kept = sync(project)
+    kept = sync(
+        project, Options(yes=True)
+    )  # what was deleted goes back as well, or stays in its own label commit
     project = Project(project.root)  # the label config may have come in
     plan = _plan(project, to, part)
     commit, subject = _commit(project, plan)

@@ -143,12 +143,12 @@ class World:
         said = (project.repository.head(), project.repository.pointer(LABELS))
         side = ""
         try:
-            sync(project, Options(annotations=ids))
+            sync(project, Options(annotations=ids, yes=True))
         except ConflictError:
             assert (self.held(), project.repository.head()) == (before, said[0])
             assert project.repository.pointer(LABELS) == said[1]
             side = "theirs" if b % 4 > 1 else "ours"
-            sync(self.project(a % 2), Options(annotations=ids, settlement=Settlement(side)))
+            sync(self.project(a % 2), Options(annotations=ids, settlement=Settlement(side), yes=True))
         after = self.held()
         self._nothing_lost(before, after, edits=not side and not turned)
         self._same_on_both_sides(a % 2, after)
@@ -190,7 +190,7 @@ class World:
         assert pointers[0] == pointers[1], pointers
         for place, ids in ((0, None), (1, None), (0, ()), (1, ())):
             self.forget(place, 0)
-            done = sync(self.project(place), Options(annotations=ids))
+            done = sync(self.project(place), Options(annotations=ids, yes=True))
             assert (done.commit, done.labels) == ("", pointers[0])
         assert self.held() == self.agreed
         self._everything_is_in_history(projects)

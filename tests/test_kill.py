@@ -17,7 +17,7 @@ from pipelines.branch import branch
 from pipelines.drop import drop, loss
 from pipelines.import_ import import_recordings
 from pipelines.switch import switch
-from pipelines.sync import sync
+from pipelines.sync import Options, sync
 from storage import labels, process
 from storage.errors import ConflictError
 from storage.project import Project
@@ -63,7 +63,7 @@ def some_history(lab: Lab) -> None:
     die = random.Random(7)  # noqa: S311 -- no secret
     for _ in range(4):
         somebody_labels(lab, die)
-        lab.sync()
+        lab.sync(yes=True)
 
 
 def many_series(lab: Lab) -> None:
@@ -76,7 +76,7 @@ def many_series(lab: Lab) -> None:
     import_recordings(lab.project, str(folder))
     for series in sorted(lab.tasks().keys() - set(SERIES)):
         lab.annotate(series, (0.0, 0.1, "walk"))
-    lab.sync()
+    lab.sync(yes=True)
 
 
 def somebody_labels(lab: Lab, die: random.Random) -> Job:
@@ -98,7 +98,7 @@ def a_bad_day(lab: Lab, die: random.Random) -> Job:
     """Annotations are made, changed and deleted, some of it in no label commit yet; none of it was right."""
     for _ in range(3):
         edit(lab.project.studio, lab.number, die)
-    lab.sync()
+    lab.sync(yes=True)
     edit(lab.project.studio, lab.number, die)
     commit = _another_commit(lab, die)
     repository = lab.project.repository
@@ -109,7 +109,7 @@ def a_bad_day(lab: Lab, die: random.Random) -> Job:
 def an_idea(lab: Lab, die: random.Random) -> Job:
     """Somebody wants to try something on a branch."""
     edit(lab.project.studio, lab.number, die)
-    lab.sync()
+    lab.sync(yes=True)
     name = f"idea-{die.randrange(10**6)}"
     return Job(["branch", name], held(lab.project.studio, lab.number), name)
 
@@ -132,8 +132,8 @@ def both_go_on(lab: Lab, die: random.Random) -> Job:
     edit(studio, lab.number, die, ["one"])
     for _ in range(3):
         edit(studio, state.project, die, ["two", "three"])
-    lab.sync()
-    sync(other)
+    lab.sync(yes=True)
+    sync(other, Options(yes=True))
     process.run(["git", "fetch", "--quiet", other.root, f"{TRIAL}:{TRIAL}"], cwd=lab.project.root)
     ours, theirs = held(studio, lab.number), held(studio, state.project)
     wanted = [fact for fact in ours if fact[0] == "one"] + [fact for fact in theirs if fact[0] != "one"]
@@ -143,7 +143,7 @@ def both_go_on(lab: Lab, die: random.Random) -> Job:
 def label_studio_is_lost(lab: Lab, die: random.Random) -> Job:
     """The project is gone; of the last annotation only the bucket knows."""
     edit(lab.project.studio, lab.number, die)
-    lab.sync()
+    lab.sync(yes=True)
     lab.annotate("two", (0.2, 0.4, "walk"))
     wanted = held(lab.project.studio, lab.number)
     lab.project.studio.delete_project(lab.number)
@@ -163,7 +163,7 @@ SCENARIOS = {
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_and_run_again(lab: Lab, name: str, kills: int, kill_seed: int) -> None:
     scenario, die = SCENARIOS[name], random.Random(f"{name} {kill_seed}")  # noqa: S311 -- no secret
-    lab.sync()
+    lab.sync(yes=True)
     scenario.before(lab)
     job = scenario.prepare(lab, die)
     whole = program(lab.project.root, job.words)
@@ -187,7 +187,7 @@ def _assert_done(lab: Lab, job: Job, ended: Ended, story: str) -> Lab:
     on = moved(lab, job.branch) if job.branch != MAIN else _on_main(lab)
     assert committed(on) == job.wanted, story
     assert held(on.project.studio, on.number) == job.wanted, story
-    synced = on.sync()
+    synced = on.sync(yes=True)
     assert (synced.commit, synced.pushed) == ("", 0), story
     assert stored(on.project.bucket, job.branch) == job.wanted, story
     assert held(on.project.studio, on.number) == committed(on) == job.wanted, story

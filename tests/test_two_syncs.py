@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pipelines import lease
-from pipelines.sync import sync
+from pipelines.sync import Options, sync
 from storage.git import LABELS
 from storage.project import Project
 from storage.settings import Settings
@@ -57,7 +57,7 @@ def both(world: World) -> None:
     def one(place: int) -> None:
         project = world.project(place)
         gate.wait()
-        sync(project)
+        sync(project, Options(yes=True))
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(one, (0, 1)))
@@ -74,7 +74,7 @@ def back(world: World, place: int, pointer_of: str) -> None:
 
 def agree(world: World) -> None:
     for place in (0, 1, 0, 1):
-        sync(world.project(place))
+        sync(world.project(place), Options(yes=True))
     assert pointer(world, 0) == pointer(world, 1)
     world.agreed = world.held()
     world.ends_well()
@@ -101,8 +101,8 @@ def test_labels_that_come_back_from_two_sides_come_back_once(world: World) -> No
     good = world.project(0).repository.head()
     for number in list(world.held()):
         world.studio.delete_annotation(number)
-    sync(world.project(0))
-    sync(world.project(1))
+    sync(world.project(0), Options(yes=True))
+    sync(world.project(1), Options(yes=True))
     assert not world.held()
     world.project(1).repository.git("pull", "-q", "--no-edit", "--no-rebase", str(world.roots[0]), "main")
     for place in (0, 1):
@@ -118,7 +118,7 @@ def test_who_is_taken_for_gone_finds_out_and_starts_again(world: World) -> None:
     good = world.project(0).repository.head()
     for number in list(world.held()):
         world.studio.delete_annotation(number)
-    sync(world.project(0))
+    sync(world.project(0), Options(yes=True))
     back(world, 0, good)
     annotate, hanging, go_on = world.studio.annotate, threading.Event(), threading.Event()
 
@@ -133,7 +133,7 @@ def test_who_is_taken_for_gone_finds_out_and_starts_again(world: World) -> None:
     with ThreadPoolExecutor(1) as thread:
         first = thread.submit(sync, world.project(0))
         assert hanging.wait(60)
-        sync(world.project(1))
+        sync(world.project(1), Options(yes=True))
         assert not first.done()
         go_on.set()
         first.result(timeout=60)
@@ -149,7 +149,7 @@ def test_the_word_of_who_was_killed_is_taken_over(world: World) -> None:
     remote.write_state(replace(state, pushing="a word that nobody repeats"))
     label(world, 9)
     began = time.monotonic()
-    sync(world.project(1))
+    sync(world.project(1), Options(yes=True))
     assert time.monotonic() - began > lease.PATIENCE
     state = remote.state()
     assert state is not None

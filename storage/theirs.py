@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from storage import reconcile
+from storage import identity, reconcile
 from storage.git import LABELS
 from storage.identity import kept
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
@@ -320,8 +320,9 @@ def _keep_identity(
     for name, keeps in adopt(known, theirs, remote.studio).items():
         record, number = theirs.pop(name), numbers.pop(name)
         theirs[keeps], numbers[keeps] = record | {"id": keeps}, number
-        ids[str(number)] = keeps
+        ids[name] = keeps
+    made = identity.numbers(ids)
     for name in known.keys() & theirs.keys():
         # Made again by whoever had the token where the annotator has left: still that person's annotation.
-        if ids.get(str(numbers[name])) == name:
+        if made.get(name) == numbers[name]:
             theirs[name] = theirs[name] | {"annotator": known[name]["annotator"]}

@@ -83,7 +83,7 @@ def somebody_labels(lab: Lab, die: random.Random) -> Job:
     """Somebody labels in Label Studio."""
     for _ in range(4):
         edit(lab.project.studio, lab.number, die)
-    return Job(["sync"], held(lab.project.studio, lab.number))
+    return Job(["sync", "--yes"], held(lab.project.studio, lab.number))
 
 
 def older_labels(lab: Lab, die: random.Random) -> Job:
@@ -91,7 +91,7 @@ def older_labels(lab: Lab, die: random.Random) -> Job:
     repository = lab.project.repository
     repository.git("checkout", _another_commit(lab, die), "--", "data/labels.dvc")
     repository.checkout("data/labels")
-    return Job(["sync"], committed(lab))
+    return Job(["sync", "--yes"], committed(lab))
 
 
 def a_bad_day(lab: Lab, die: random.Random) -> Job:

@@ -120,16 +120,16 @@ def test_who_is_taken_for_gone_finds_out_and_starts_again(world: World) -> None:
         world.studio.delete_annotation(number)
     sync(world.project(0), Options(yes=True))
     back(world, 0, good)
-    annotate, hanging, go_on = world.studio.annotate, threading.Event(), threading.Event()
+    create, hanging, go_on = world.studio.create_annotation, threading.Event(), threading.Event()
 
-    def hang(*args: Any, **fields: Any) -> int:
-        made = int(annotate(*args, **fields))
+    def hang(*args: Any, **fields: Any) -> dict[str, Any]:
+        made = create(*args, **fields)
         if world.studio.made == 7 and not hanging.is_set():
             hanging.set()
             assert go_on.wait(60)
         return made
 
-    world.studio.annotate = hang
+    world.studio.create_annotation = hang
     with ThreadPoolExecutor(1) as thread:
         first = thread.submit(sync, world.project(0))
         assert hanging.wait(60)

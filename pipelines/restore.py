@@ -35,7 +35,7 @@ from storage.printable import shortened
 from storage.project import Project
 from storage.provenance import BEST
 from storage.remote import Remote
-from storage.state import State
+from storage.state import DamagedStateError, State
 
 PREDICTIONS = "data/predictions"
 
@@ -119,7 +119,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     commit = repository.resolve(revision or "HEAD")
     held = filling.content(repository, commit)
     remote = branches.remote_of(project, branch, held.config)
-    state = remote.state()
+    state = _state(remote)
     filled, salvaged = None, ""
     if not _lives(remote, state):
         worktree.follow_git(project)
@@ -170,6 +170,14 @@ def _begin(project: Project, branch: str) -> None:
         label_config.parse(config, "the project's settings in Label Studio")
         write_bytes(project.root / label_config.PATH, config.encode(), durable=True)
         sync(Project(project.root))
+
+
+def _state(remote: Remote) -> State | None:
+    """`sync.json`; a damaged one is replaced by that of a project that is still being made, as this one will be."""
+    try:
+        return remote.state()
+    except DamagedStateError as error:
+        return remote.write_state(State(0, etag=error.etag))
 
 
 def _lives(remote: Remote, state: State | None) -> bool:

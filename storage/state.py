@@ -72,7 +72,8 @@ def parse(data: bytes, etag: str, where: str) -> State:
     """Read the object. Whoever can write to the bucket can write it: nothing in it is believed by its name.
 
     Raises:
-        InputError: a newer Labeltrail wrote it, or it is damaged.
+        InputError: a newer Labeltrail wrote it.
+        DamagedStateError: it is not as it must be.
     """
     try:
         value = json.loads(data)
@@ -85,9 +86,9 @@ def parse(data: bytes, etag: str, where: str) -> State:
         state = State(**value, etag=etag)
         wrong = [name for name, right in _rules(state).items() if not right]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _damaged(where, f"{type(error).__name__}: {error}") from error
+        raise DamagedStateError(where, f"{type(error).__name__}: {error}", etag) from error
     if wrong:
-        raise _damaged(where, f"{', '.join(wrong)}: not of the form that it must have")
+        raise DamagedStateError(where, f"{', '.join(wrong)}: not of the form that it must have", etag)
     return state
 
 
@@ -121,5 +122,15 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def _damaged(where: str, why: str) -> InputError:
-    return InputError("sync.json is damaged", where=where, why=why, cure="labeltrail restore writes it anew")
+class DamagedStateError(InputError):
+    """`sync.json` is not as it must be.
+
+    Attributes:
+        etag: of the object, to write another one in its place.
+    """
+
+    def __init__(self, where: str, why: str, etag: str) -> None:
+        super().__init__(
+            "sync.json is damaged", where=where, why=why, cure="labeltrail restore writes it anew"
+        )
+        self.etag = etag

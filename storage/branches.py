@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from storage.identity import kept
 from storage.labels import records
 from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
+from storage.printable import printable
 from storage.progress import track
 from storage.project import Project
 from storage.remote import Remote
@@ -23,6 +25,8 @@ from storage.state import State
 
 # What lies at the top of the bucket beside the branches.
 SHARED = ("series", "dvc")
+LONGEST_BRANCH = 100  # bytes, with room for a series key behind it in the bucket
+COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 def names(git: Git) -> dict[str, str]:
@@ -70,13 +74,9 @@ def check_name(git: Git, branch: str) -> None:
     Raises:
         InputError: git does not take it, or it would share another branch's place in the bucket.
     """
-    try:
-        git.git("check-ref-format", "--branch", branch)
-    except process.ProgramError as error:
-        cure = "letters, digits, - and / make a name"
-        raise InputError(
-            f"{branch!r} cannot be the name of a branch", why="git refuses it", cure=cure
-        ) from error
+    cure = "letters, digits, - and / make a name"
+    if why := _no_name(git, branch):
+        raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure=cure)
     prefix = prefix_of(branch)
     if prefix in SHARED:
         why = f"{prefix}/ in the bucket is shared by all branches"
@@ -84,6 +84,22 @@ def check_name(git: Git, branch: str) -> None:
     for other in sharing(git, branch):
         why = f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
         raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name")
+
+
+def _no_name(git: Git, branch: str) -> str:
+    """Why a name is none, or may be taken for something else; "" where it is one."""
+    if COMMIT.fullmatch(branch):
+        return "it looks like a commit"
+    if branch in ("@", "HEAD", "FETCH_HEAD", "ORIG_HEAD", "MERGE_HEAD") or branch.startswith("refs/"):
+        return "git means something else by it"
+    if printable(branch) != branch or len(branch.encode()) > LONGEST_BRANCH:
+        return f"it has characters that nobody sees, or more than {LONGEST_BRANCH} bytes"
+    try:
+        # Without --branch, which would take `@{-1}` for the branch before, and not for a name.
+        git.git("check-ref-format", f"refs/heads/{branch}")
+    except process.ProgramError:
+        return "git refuses it"
+    return "git takes it for an option" if branch.startswith("-") else ""
 
 
 def in_bucket(bucket: Bucket) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,7 +36,7 @@ def refuse(
             where=[line(conflict, theirs) for conflict in found],
             why="nothing was written",
             cure=f"{command} --ours, {command} --theirs, or one by one: "
-            f"{command} --settle {found[0].name}=ours",
+            f"{command} --settle {shlex.quote(f'{found[0].name}=ours')}",
         )
 
 

@@ -29,6 +29,8 @@ HOSTILE = [
     "🏃\U000e0041",
     "x" * 1000,
 ]
+# Label Studio itself answers 500 to these; an object in the bucket may hold them.
+NOT_STORED = ("nul\x00nul", "half \ud83d")
 COMMANDS = (
     ["log"], ["log", "--json"], ["show"], ["show", "--json"], ["diff", "HEAD~1", "HEAD"],
     ["diff", "HEAD~1", "HEAD", "--stat"], ["diff", "HEAD~1", "HEAD", "--json"], ["tag", "hostile"], ["tag"],
@@ -49,14 +51,21 @@ def hostile(lab: Lab) -> Lab:
     lab.sync()
     for number, label in enumerate(HOSTILE):
         start = number / 10
-        lab.project.studio.annotate(lab.tasks()["two"], result((start, start + 0.05, label)))
+        regions = result((start, start + 0.05, "walk" if label in NOT_STORED else label))
+        made = lab.project.studio.annotate(lab.tasks()["two"], regions)
+        if label in NOT_STORED:
+            key = lab.project.remote.annotations.key(made)
+            value = json.loads(lab.project.bucket.get(key)[0]) | {
+                "result": result((start, start + 0.05, label))
+            }
+            lab.project.bucket.put(key, json.dumps(value).encode())
     lab.sync()
     return lab
 
 
 def test_every_label_is_kept_and_no_command_is_fooled(hostile: Lab) -> None:
     found = [r["result"][0]["value"]["timeserieslabels"][0] for r in hostile.labels()["two"]]
-    assert found == HOSTILE
+    assert sorted(found) == sorted(HOSTILE)
     assert [entry.commit.subject for entry in log(hostile.project.repository)] == [
         f"labels: +{len(HOSTILE)} in 1 series",
         "labels: +1 in 1 series; series: +3",

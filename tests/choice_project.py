@@ -36,8 +36,9 @@ def record(series: str, choices: list[str], number: int = 1, **more: Any) -> dic
     """What one annotator chose for a series."""
     item = {"id": f"c{number}", "type": "choices", "from_name": "label", "to_name": "ts"}
     result = [item | {"value": {"choices": choices}}] if choices else []
-    fixed = {"annotator": "ann", "created_at": "2026", "ground_truth": False, "was_cancelled": False}
-    return {**fixed, "id": f"{number}-{series}", "series": series, "result": result, **more}
+    fixed = {"annotator": "ann", "ground_truth": False, "was_cancelled": False}
+    moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+    return {**fixed, **moments, "id": f"{number}-{series}", "series": series, "result": result, **more}
 
 
 def lay(

@@ -62,7 +62,14 @@ def lay(
     windows = {name: tuple((k, 0) for k in keys if entries[k].set == name) for name in SETS}
     index = dataset.Index(channels, labels, (), 50.0, 0, rows, rows, entries, windows, (), (), hashes)
     dataset.save_index(dataset.PATH, index)
-    fixed = {"annotator": "ann@example.com", "result": []}
+    moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+    fixed = {
+        "annotator": "ann@example.com",
+        "result": [],
+        "was_cancelled": False,
+        "ground_truth": False,
+        **moments,
+    }
     records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(keys)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))
     train = np.array([name == "train" for name in set_of])

@@ -84,7 +84,14 @@ def lay_dataset(
     for key in set_of:
         dataset.save_target(dataset.PATH, key, target)
     dataset.save_index(dataset.PATH, index)
-    fixed = {"annotator": "ann@example.com", "result": []}
+    moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+    fixed = {
+        "annotator": "ann@example.com",
+        "result": [],
+        "was_cancelled": False,
+        "ground_truth": False,
+        **moments,
+    }
     records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(set_of)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))
 

@@ -36,8 +36,9 @@ def record(series: str, regions: list[Region], number: int = 1, **more: Any) -> 
         }
         for i, (s, e, label) in enumerate(regions)
     ]
-    fixed = {"annotator": "ann", "created_at": "2026", "ground_truth": False, "was_cancelled": False}
-    return {**fixed, "id": f"{number}-000000", "series": series, "result": result, **more}
+    fixed = {"annotator": "ann", "ground_truth": False, "was_cancelled": False}
+    moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+    return {**fixed, **moments, "id": f"{number}-000000", "series": series, "result": result, **more}
 
 
 def lay_simulated(root: Path) -> None:

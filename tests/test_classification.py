@@ -135,7 +135,10 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
         ([record("a", [])], "vote", (), {"annotation without a choice, where one is asked for": 1}),
         ([record("a", ["odd"])], "vote", (), {"choice 'odd', which the label config lacks": 1}),
         (
-            [record("a", ["slow"]), record("a", ["fast"], 2, annotator="ben", created_at="2027")],
+            [
+                record("a", ["slow"]),
+                record("a", ["fast"], 2, annotator="ben", created_at="2027-01-01T00:00:00Z"),
+            ],
             "vote",
             ("fast",),
             {},
@@ -143,14 +146,17 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
         (
             [
                 record("a", ["slow"], ground_truth=True),
-                record("a", ["fast"], 2, annotator="ben", created_at="2027"),
+                record("a", ["fast"], 2, annotator="ben", created_at="2027-01-01T00:00:00Z"),
             ],
             "vote",
             ("slow",),
             {},
         ),
         (
-            [record("a", ["slow"]), record("a", ["fast"], 2, annotator="ben", created_at="2027")],
+            [
+                record("a", ["slow"]),
+                record("a", ["fast"], 2, annotator="ben", created_at="2027-01-01T00:00:00Z"),
+            ],
             "agree",
             (),
             {"series on which annotators disagree": 1},
@@ -159,7 +165,7 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
             [
                 record("a", ["slow"], 1),
                 record("a", ["slow"], 2, annotator="ben"),
-                record("a", ["fast"], 3, annotator="eve", created_at="2027"),
+                record("a", ["fast"], 3, annotator="eve", created_at="2027-01-01T00:00:00Z"),
             ],
             "vote",
             ("slow",),

@@ -79,8 +79,11 @@ def test_defect_02_a_relation_is_left_out_and_counted_and_the_regions_stay():
 
 
 def test_defect_03_ground_truth_wins_even_when_empty_and_what_was_skipped_says_nothing():
-    others = [record("s", [(1, 3, "A")], n, annotator=f"p{n}", updated_at=f"2026-02-0{n}") for n in (1, 2, 3)]
-    empty = record("s", [], 4, ground_truth=True, updated_at="2025")
+    others = [
+        record("s", [(1, 3, "A")], n, annotator=f"p{n}", updated_at=f"2026-02-0{n}T00:00:00Z")
+        for n in (1, 2, 3)
+    ]
+    empty = record("s", [], 4, ground_truth=True, updated_at="2025-01-01T00:00:00Z")
     assert targets(*others, empty).values.tolist() == [0] * 10
     skipped = [{**one, "was_cancelled": True} for one in others]
     assert targets(*skipped).values.tolist() == [-1] * 10

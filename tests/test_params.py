@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 def test_a_stage_is_a_file_is_a_section():
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert set(sections) == {*pipeline, "sets", "tuning"} == set(params.Params.model_fields)
+    assert set(sections) == {*pipeline, "sets", "sync", "tuning"} == set(params.Params.model_fields)
     for name, stage in pipeline.items():
         assert stage["cmd"] == f"python -m stages.{name}"
         assert f"stages/{name}.py" in stage["deps"]

@@ -14,6 +14,7 @@ from storage import branches, filling, label_config
 from storage.errors import ConflictError, InputError
 from storage.git import Git
 from storage.history import plural
+from storage.printable import argument
 from storage.project import Project
 
 
@@ -88,13 +89,17 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
     if state is not None and state.project:
         where = f"{project.studio.url}/projects/{state.project}"
         known = name in branches.names(repository)
-        cure = f"labeltrail switch {name}" if known else f"git fetch; labeltrail switch {name}"
+        cure = (
+            f"labeltrail switch {argument(name)}"
+            if known
+            else f"git fetch; labeltrail switch {argument(name)}"
+        )
         raise ConflictError(f"branch {name!r} is there already", where=where, cure=cure)
     if state is None and any(project.bucket.objects(remote.annotations_prefix)):
         raise ConflictError(
             f"the bucket holds annotations of a branch {name!r} that nothing names",
             where=project.bucket.url(remote.annotations_prefix),
-            cure=f"labeltrail drop {name}, or choose another name",
+            cure=f"labeltrail drop {argument(name)}, or choose another name",
         )
     like, left = _parent(project, here)
     if name not in branches.names(repository):
@@ -118,7 +123,7 @@ def _commit(repository: Git, name: str, start: str) -> str:
     wanted = repository.resolve(start) if start else existing or repository.head()
     if existing and wanted != existing:
         why = f"it stands at {existing[:12]}, not at {wanted[:12]}"
-        cure = f"labeltrail branch {name} (without --from), or another name"
+        cure = f"labeltrail branch {argument(name)} (without --from), or another name"
         raise InputError(f"there is a git branch {name!r} already", why=why, cure=cure)
     return wanted
 

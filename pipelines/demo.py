@@ -24,6 +24,7 @@ from storage import drivers, label_config, lineage, settings, worktree
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.labelstudio import LabelStudio
+from storage.printable import argument
 from storage.progress import console, note, track
 from storage.project import Project
 from storage.settings import LABEL_STUDIO
@@ -139,7 +140,7 @@ def _source(project: Project, data: Path | None, classify: bool) -> dict[str, An
     """Remember which data this demo is of; two kinds in one project would fit no label config."""
     if data and classify:
         why = "what is asked of recordings of one's own follows from their labels"
-        cure = f"labeltrail demo --data {data}"
+        cure = f"labeltrail demo --data {argument(data)}"
         raise InputError("--classify goes with no --data", where=str(data), why=why, cure=cure)
     simulated = "simulated beats" if classify else "simulated"
     source = {"version": 1, "data": str(data.resolve()) if data else simulated}

@@ -14,6 +14,7 @@ from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.git import LABELS, Git, prefix_of
 from storage.history import plural
 from storage.label_config import PATH as CONFIG
+from storage.printable import argument
 from storage.project import Project
 from storage.remote import Remote
 from storage.state import State
@@ -104,7 +105,9 @@ def _refuse(git: Git, name: str) -> None:
             f"branch {name!r} has no place of its own in the bucket",
             where=f"{prefix_of(name)}/",
             why=f"branch {others[0]!r} lies there: its project and labels would go",
-            cure=f"git branch -D {name} gives up this git branch alone" if here else "labeltrail branches",
+            cure=f"git branch -D {argument(name)} gives up this git branch alone"
+            if here
+            else "labeltrail branches",
         )
 
 

@@ -16,12 +16,23 @@ from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import commit_model
 from pipelines.sync import Options, sync
-from storage import branches, drivers, dvc_lock, history, label_config, labels, merging, sets, worktree
+from storage import (
+    branches,
+    conflicts,
+    drivers,
+    dvc_lock,
+    history,
+    label_config,
+    labels,
+    merging,
+    sets,
+    worktree,
+)
 from storage.errors import ConflictError
 from storage.git import LABELS, SERIES, parse_pointer
 from storage.history import plural
 from storage.merge import OPEN, OURS, Settlement
-from storage.printable import shortened
+from storage.printable import argument, shortened
 from storage.project import Project
 from storage.repository import Repository
 
@@ -63,7 +74,7 @@ class MergedBranch:
             text.append(f"not synced before, so first a commit of its own: {self.kept}")
         if self.left:
             what = f"{plural(self.left, 'annotation')} of {self.branch} not synced yet, so not merged"
-            text.append(f"warning: {what} (labeltrail switch {self.branch}; labeltrail sync)")
+            text.append(f"warning: {what} (labeltrail switch {argument(self.branch)}; labeltrail sync)")
         text.append(f"{self.commit[:12]}  {self.subject}" if self.commit else NOTHING)
         if self.pushed:
             text.append(f"{plural(self.pushed, 'annotation')} changed in Label Studio")
@@ -110,17 +121,15 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
             f"files beside the labels conflict between this branch and {name}",
             where=", ".join(others),
             why="nothing was merged",
-            cure=f"labeltrail git-setup; git merge {name}; mend them; git commit; labeltrail sync",
+            cure=f"labeltrail git-setup; git merge {argument(name)}; mend them; git commit; labeltrail sync",
         )
     files, open_ = _files(repository, (base, ours, theirs), settlement)
     if open_:
-        command = f"labeltrail merge {name}"
         raise ConflictError(
             f"{plural(len(open_), 'conflict')} between this branch and {name}",
-            where=open_,
+            where=open_.values(),
             why="nothing was merged",
-            cure=f"{command} --ours, {command} --theirs, or one by one: "
-            f"{command} --settle {open_[0].partition(' in ')[0]}=ours",
+            cure=conflicts.settling(f"labeltrail merge {argument(name)}", next(iter(open_))),
         )
     before, after = (
         parse_pointer(text) for text in (repository.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
@@ -136,9 +145,10 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
 
 def _files(
     repository: Repository, sides: tuple[str, str, str], settlement: Settlement
-) -> tuple[dict[str, str], list[str]]:
-    """The project's own files as they will be, and what is still open, a line each."""
-    files, open_ = {}, []
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The project's own files as they will be, and what is still open, a line for each conflict's name."""
+    files: dict[str, str] = {}
+    open_: dict[str, str] = {}
     for path in OWN:
         base, ours, theirs = (repository.show(commit, path) or "" for commit in sides)
         if ours == theirs or base == theirs:
@@ -150,11 +160,13 @@ def _files(
         elif path == CONFIG:
             side = settlement.side("label_config")
             files[path] = ours if side == OURS else theirs
-            open_ += [] if side else ["label_config in data/label_config.xml: changed on both"]
+            open_ |= (
+                {} if side else {"label_config": "label_config in data/label_config.xml: changed on both"}
+            )
         else:
             found = drivers.merge(repository, path, (base, ours, theirs), settlement)
             files[path] = found.text
-            open_ += found.open
+            open_ |= found.open
     return {path: text for path, text in files.items() if text}, open_
 
 

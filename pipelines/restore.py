@@ -31,7 +31,7 @@ from storage.files import write_bytes
 from storage.git import LABELS, SERIES, prefix_of
 from storage.history import plural
 from storage.merge import OPEN, Settlement
-from storage.printable import shortened
+from storage.printable import argument, shortened
 from storage.project import Project
 from storage.provenance import BEST
 from storage.remote import Remote
@@ -131,7 +131,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         held = filling.content(repository, repository.head())
         state, filled = branches.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", {})
     elif not _holds(project, commit):
-        raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {revision}")
+        raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {argument(revision)}")
     synced = sync(Project(project.root), Options(yes=True))
     published, lacks = _predictions(project)
     return Restored(

@@ -30,6 +30,7 @@ from storage.errors import InputError, NotFoundError
 from storage.git import LABELS, SERIES
 from storage.label_config import LabelConfig
 from storage.merge import OPEN, Conflict, Settlement
+from storage.printable import argument
 from storage.project import Project
 from storage.shared_config import ConfigMerge
 from storage.snapshot import Record
@@ -114,7 +115,7 @@ def _state(project: Project) -> State:
         raise NotFoundError(
             f"branch {branch!r} has no Label Studio project yet",
             why=f"there is no {where}" if state is None else f"{where} names none: making it was cut off",
-            cure="labeltrail import PATH" if state is None else f"labeltrail branch {branch}",
+            cure="labeltrail import PATH" if state is None else f"labeltrail branch {argument(branch)}",
         )
     return state
 

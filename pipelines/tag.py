@@ -8,6 +8,7 @@ from typing import Any
 from storage import history, labels
 from storage.errors import InputError
 from storage.merge import Change
+from storage.printable import argument
 from storage.process import ProgramError
 from storage.repository import Repository
 
@@ -56,7 +57,7 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
             "tag", "--annotate", "--cleanup=whitespace", "--file=-", "--", name, commit, stdin=message
         )
     except ProgramError as error:
-        cure = f"another name, or: git tag --delete {name}, then the command again"
+        cure = f"another name, or: git tag --delete {argument(name)}, then the command again"
         raise InputError(f"git does not take the tag {name!r}", why=error.why, cure=cure) from error
     return next(found for found in tags(repository) if found.name == name)
 

@@ -21,6 +21,7 @@ from storage import study as studies
 from storage.errors import InputError, NotFoundError
 from storage.files import md5
 from storage.git import Git, find_root
+from storage.printable import argument
 from storage.study import Study, Trial
 
 
@@ -111,15 +112,17 @@ class Again:
         project = "labels" in self.study.about
         if self.folder:
             if project:
-                return f"labeltrail trace {self.trial.model[:8] or f'{self.place}:{self.trial.number}'}"
-            return f"labeltrail classify predict {self.folder} X.csv --output OUT.csv"
+                return f"labeltrail trace {self.trial.model[:8] or argument(f'{self.place}:{self.trial.number}')}"
+            return f"labeltrail classify predict {argument(self.folder)} X.csv --output OUT.csv"
         # Without the series that it was judged by, training keeps other weights.
-        judged = f" --valid {self.valid or 'VALID.csv'}" if self.study.about.get("valid") else ""
-        table = "" if project else f" {self.path or 'TRAIN.csv'}{judged}"
+        judged = f" --valid {argument(self.valid or 'VALID.csv')}" if self.study.about.get("valid") else ""
+        table = "" if project else f" {argument(self.path or 'TRAIN.csv')}{judged}"
         if self.written:
-            train = f"labeltrail classify train{table} --model FOLDER --task {self.study.about.get('task')}"
+            task = argument(self.study.about.get("task"))
+            train = f"labeltrail classify train{table} --model FOLDER --task {task}"
             return "dvc repro" if project else train
-        return f"labeltrail classify trial {self.trial.number}{table} --study {self.place} --model FOLDER"
+        study = f"--study {argument(self.place)}"
+        return f"labeltrail classify trial {self.trial.number}{table} {study} --model FOLDER"
 
 
 def again(
@@ -197,7 +200,8 @@ def at_hand(study: Study, path: Path | None, valid: Path | None) -> dict[str, st
 def other_data(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]) -> InputError:
     """The model of a trial is made of its own data only; says how to have them."""
     why = f"here is other {', '.join(differs)}" if differs else "it learnt from a table, and none was named"
-    cure = f"labeltrail classify trial {trial.number} TRAIN.csv --study {place}, with the files of the study"
+    named = f"--study {argument(place)}"
+    cure = f"labeltrail classify trial {trial.number} TRAIN.csv {named}, with the files of the study"
     if "labels" in study.about:
         root = find_root(Path.cwd())
         commits = Git(root).git("log", "--format=%h", "--", str(place)).split()

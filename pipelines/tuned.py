@@ -12,6 +12,7 @@ from pipelines.classify import Trained
 from pipelines.tune_material import Material
 from stages import params
 from stages.timeseries.trial_plot import COLOURS
+from storage.printable import argument
 from storage.study import Study, Trial, place_of
 
 SECTION = ("train", "classifier")
@@ -48,17 +49,17 @@ class Tuned:
         """What to type next."""
         path = self.material.path
         if self.model:
-            return f"labeltrail classify predict {self.model.folder} X.csv --output OUT.csv"
+            return f"labeltrail classify predict {argument(self.model.folder)} X.csv --output OUT.csv"
         if self.written and (path is None or (self.written.parent / "dvc.yaml").exists()):
             return "dvc repro"
         if path is None:
-            study = "" if self.place == place_of(self.study.about) else f" --study {self.place}"
+            study = "" if self.place == place_of(self.study.about) else f" --study {argument(self.place)}"
             trials = f"--trials {len(self.study.trials)}{study}"
             return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
         flags = "" if self.written else f" {self.flags}"
         task = f" --task {self.material.task}" if self.material.task else ""
-        valid = f" --valid {self.material.valid}" if self.material.valid else ""
-        return f"labeltrail classify train {path}{valid} --model FOLDER{task}{flags}"
+        valid = f" --valid {argument(self.material.valid)}" if self.material.valid else ""
+        return f"labeltrail classify train {argument(path)}{valid} --model FOLDER{task}{flags}"
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""

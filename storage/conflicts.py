@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from storage import history
 from storage.errors import ConflictError
 from storage.merge import Conflict
+from storage.printable import argument
 
 
 class OvertakenError(ConflictError):
@@ -35,9 +35,14 @@ def refuse(
             f"{history.plural(len(found), 'conflict')}: changed on both sides",
             where=[line(conflict, theirs) for conflict in found],
             why="nothing was written",
-            cure=f"{command} --ours, {command} --theirs, or one by one: "
-            f"{command} --settle {shlex.quote(f'{found[0].name}=ours')}",
+            cure=settling(command, found[0].name),
         )
+
+
+def settling(command: str, name: str) -> str:
+    """How a command's conflicts are settled, with the conflict `name` as the example."""
+    one = f"{command} --settle {argument(f'{name}=ours')}"
+    return f"{command} --ours, {command} --theirs, or one by one: {one}"
 
 
 def line(conflict: Conflict, theirs: str = "Label Studio") -> str:

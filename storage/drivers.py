@@ -12,7 +12,7 @@ import operator
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from storage import conflicts, history, labels, loopback, sets, tasks
 from storage.errors import InputError, LabeltrailError
 from storage.git import LABELS, SERIES, find_root, parse_pointer
 from storage.label_config import LabelConfig
-from storage.merge import Merge, Settlement, three_way, whole
+from storage.merge import Conflict, Merge, Settlement, three_way, whole
 from storage.printable import printable, say
 from storage.process import ProgramError
 from storage.record_merge import item_name, items
@@ -40,12 +40,12 @@ class Merged:
 
     Attributes:
         text: what becomes of it; with open conflicts, both versions between git's conflict marks.
-        open: the conflicts, a line each.
+        open: the conflicts, a line each, by their names.
         note: what a person should know of a file that was merged.
     """
 
     text: str
-    open: list[str] = field(default_factory=list)
+    open: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
 
@@ -58,8 +58,9 @@ def main(words: list[str]) -> int:
         return 0
     base, ours, theirs = map(Path, words[1:4])
     merged = merge_files(repository, base, ours, theirs, words[4])
-    for line in merged.open or [merged.note]:
-        say(f"{words[4]}: {line}", sys.stderr)
+    for text in merged.open.values() or [merged.note]:
+        for line in text.split("\n"):
+            say(f"{words[4]}: {line}", sys.stderr)
     if merged.open:
         print("  next: git merge --abort; then git -c labeltrail.settle=ours merge NAME", file=sys.stderr)
         print("        (or theirs, or one by one as in 1-9f3c1a/x1=ours)", file=sys.stderr)
@@ -145,7 +146,7 @@ def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, pa
         if path == sets.PATH.as_posix() and not merged.open:
             sets.parse(merged.text, path)
     except LabeltrailError as error:
-        merged = Merged(_marked(texts[1], texts[2]), [str(error)])
+        merged = Merged(_marked(texts[1], texts[2]), {"": str(error)})
     ours.write_text(merged.text, encoding="utf-8")
     return merged
 
@@ -195,7 +196,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         counts = history.count(found.incoming(), config=config)
         return Merged(pointer(found), note=f"{history.signed(counts.regions) or 'no'} labels came in")
     other = labels.merge(repository, base, ours, theirs, Settlement("theirs", settled.named), config)
-    return Merged(_marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts])
+    return Merged(_marked(pointer(found), pointer(other)), _open(found.conflicts))
 
 
 def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> Merged:
@@ -209,7 +210,7 @@ def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> 
         came = history.signed(history.signs(found.incoming))
         return Merged(pointer(found), note=f"{came or 'no'} recordings came in")
     other = three_way(base, ours, theirs, operator.eq, whole(Settlement("theirs", settled.named), "series"))
-    return Merged(_marked(pointer(found), pointer(other)), [conflicts.line(c, "") for c in found.conflicts])
+    return Merged(_marked(pointer(found), pointer(other)), _open(found.conflicts))
 
 
 def _merge_lines(
@@ -222,7 +223,11 @@ def _merge_lines(
     lines = {**found.merged, **marked}
     text = header + "".join(lines[name] for name in sorted(lines))
     note = f"{history.plural(len(found.incoming), 'line')} came in"
-    return Merged(text, [conflicts.line(c, "") for c in found.conflicts], note)
+    return Merged(text, _open(found.conflicts), note)
+
+
+def _open(found: Iterable[Conflict]) -> dict[str, str]:
+    return {conflict.name: conflicts.line(conflict, "") for conflict in found}
 
 
 def _lines(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from storage.errors import InputError
+from storage.printable import argument
 
 
 def write_bytes(path: Path, data: bytes, mode: int | None = None, *, durable: bool = False) -> None:
@@ -172,5 +173,5 @@ def pointer_md5(path: Path) -> str:
             if isinstance(error, yaml.YAMLError)
             else "it names no hash"
         )
-        cure = f"git checkout HEAD -- {path.name} (in {path.parent.name}/), then labeltrail sync"
+        cure = f"git checkout HEAD -- {argument(path.name)} (in {path.parent.name}/), then labeltrail sync"
         raise InputError(f"{path.name} is no DVC pointer", where=str(path), why=why, cure=cure) from error

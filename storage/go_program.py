@@ -11,7 +11,6 @@ import hashlib
 import json
 import mmap
 import re
-import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from storage import machine_cache, process, settings, uv
 from storage.errors import SetupError
 from storage.files import write_bytes
+from storage.printable import argument
 from storage.progress import note
 
 GO_LOCK = Path(__file__).with_name("go.lock.txt")
@@ -126,7 +126,7 @@ def require_built(program: Path, title: str) -> None:
     machine_cache.require(program)
     found, known = _sha256(program), _record(program).read_text(encoding="utf-8").strip()
     if found != known:
-        both = " ".join(shlex.quote(str(path)) for path in (program, _record(program)))
+        both = " ".join(argument(path) for path in (program, _record(program)))
         raise SetupError(
             f"{title} in the cache is not the program that was built",
             where=str(program),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import shlex
 import stat
 from pathlib import Path
+
+from storage.printable import argument
 
 HARMLESS = {".lock"}  # uv makes it writable for all; nobody runs or reads it
 
@@ -50,7 +51,7 @@ def require_tree(folder: Path) -> None:
 def _refusal(path: Path, why: str) -> Exception:
     from storage.errors import SetupError
 
-    named = shlex.quote(str(path))
+    named = argument(path)
     return SetupError(
         "what others could have changed is not run",
         where=str(path),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -38,6 +39,19 @@ def shortened(text: str, most: int = LONGEST) -> str:
 def block(text: str | Iterable[str], indent: str) -> str:
     """One text on one line, or several below each other, each behind `indent`."""
     return printable(text) if isinstance(text, str) else f"\n{indent}".join(map(printable, text))
+
+
+def argument(value: object) -> str:
+    """A name or a path as one word of a shell, for a command that a person copies from an error or a `next` line.
+
+    What a shell would act on is quoted; what a terminal would act on is spelled out within `$'...'`, which bash and
+    zsh read back.
+    """
+    text = str(value)
+    if not UNSAFE.search(text):
+        return shlex.quote(text)
+    spelled = UNSAFE.sub(_spelled, text.replace("\\", "\\\\").replace("'", "\\'"))
+    return f"$'{spelled}'"
 
 
 def say(text: str, file: TextIO | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import shlex
 from collections.abc import Mapping, Set
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from storage.git import SERIES
 from storage.keys import JUNK, series_key
 from storage.merge import OPEN, Change, Merge, Settlement, three_way, whole
 from storage.mirror import Content
+from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
 
@@ -102,7 +102,7 @@ def _clean(project: Project, kept: Set[Path], incoming: Set[Path]) -> None:
             "a file lies in data/series that is not in the bucket",
             where=strays[:SHOWN],
             why="recordings come in by `labeltrail import` or by the bucket, so that Label Studio shows them",
-            cure=f"mv {shlex.quote(strays[0])} elsewhere, then labeltrail import it if it is a recording",
+            cure=f"mv {argument(strays[0])} elsewhere, then labeltrail import it if it is a recording",
         )
     for path in others:
         path.unlink()

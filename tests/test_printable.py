@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from storage import printable
+from storage import printable, process
 from storage.errors import InputError
 from storage.process import ProgramError
 
@@ -50,3 +51,14 @@ def test_json_means_what_it_meant_and_has_no_raw_control_character() -> None:
     assert json.loads(text) == value
     assert printable.UNSAFE.search(text.replace("\n", "")) is None
     assert "🏃" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plain/name", "$(touch hit)", "a;b", "`id`", "it's", "two words", "tab\there", "\x1b[2J", "x\u202ey"],
+)
+def test_a_name_in_a_command_is_one_word_of_the_shell(name: str, tmp_path: Path) -> None:
+    word = printable.argument(name)
+    assert printable.printable(word) == word
+    read = process.run(["bash", "-c", f"printf %s {word}"], cwd=tmp_path)
+    assert (read, list(tmp_path.iterdir())) == (name, [])

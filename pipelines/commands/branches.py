@@ -8,6 +8,7 @@ import typer
 
 from pipelines.commands.line import Json, app, next_step, project_here, say
 from pipelines.commands.settling import Ours, Settle, Theirs, settlement
+from storage.printable import argument
 
 Name = Annotated[str, typer.Argument(help="Name of the branch, as git has it.", metavar="NAME")]
 
@@ -30,7 +31,7 @@ def branch(
 
     done = make(project_here(), name, start)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, f"labeltrail switch {name}")
+    next_step(as_json, f"labeltrail switch {argument(name)}")
 
 
 @app.command()
@@ -43,7 +44,7 @@ def switch(name: Name, as_json: Json = False) -> None:
 
     done = move(project_here(), name)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "labeltrail sync" if done.url else f"labeltrail branch {name}")
+    next_step(as_json, "labeltrail sync" if done.url else f"labeltrail branch {argument(name)}")
 
 
 @app.command()
@@ -99,7 +100,7 @@ def drop(
     project = project_here()
     found = loss(project, name)
     if not yes:
-        cure = f"labeltrail drop {name} --yes"
+        cure = f"labeltrail drop {argument(name)} --yes"
         raise ConflictError(f"branch {name!r} is still there: this would go", where=found.lines(), cure=cure)
     give_up(project, found)
     say(as_json, found.to_json(), [*found.lines(), "dropped"])

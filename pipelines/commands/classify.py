@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipelines.commands.line import Json, app, next_step, say
+from storage.printable import argument
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(group, name="classify")
@@ -61,7 +62,7 @@ def train(
 
     done = teach(table, model, valid=valid, start=start, task=task, overrides=param or ())
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, f"labeltrail classify predict {model} X.csv --output OUT.csv")
+    next_step(as_json, f"labeltrail classify predict {argument(model)} X.csv --output OUT.csv")
 
 
 @group.command()
@@ -84,7 +85,10 @@ def predict(
 
     done = answer(model, table, output)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, f"labeltrail classify train TRAIN.csv --from {model} --model FOLDER goes on from it")
+    next_step(
+        as_json,
+        f"labeltrail classify train TRAIN.csv --from {argument(model)} --model FOLDER goes on from it",
+    )
 
 
 @group.command()

@@ -26,6 +26,7 @@ from storage.progress import track
 
 REMOTE = "bucket"
 THREADS = 16  # objects that are fetched at once
+LISTINGS_KEPT = 64  # folder listings that are kept in memory, some 60 kB each
 
 
 class Repository(Cache):
@@ -165,7 +166,10 @@ class Repository(Cache):
             return {}
         known = self._listings.get((md5, path))
         if known is None:
-            known = self._listings[md5, path] = listings.parse(self.read([md5])[md5], md5, path)
+            known = listings.parse(self.read([md5])[md5], md5, path)
+            while len(self._listings) >= LISTINGS_KEPT:  # the oldest: a history is read commit by commit
+                del self._listings[next(iter(self._listings))]
+            self._listings[md5, path] = known
         return known
 
     @cached_property

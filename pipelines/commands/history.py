@@ -43,11 +43,14 @@ def log(
     narrowed = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
     asked = wanted(series, label, annotator)
     repository = repository_here()
-    found = list(read(repository, revision, asked, *narrowed, most=most))
-    text = [line for entry in found for line in entry.lines()] or ["no label commit is like that"]
+    found = []
+    for entry in read(repository, revision, asked, *narrowed, most=most):
+        found.append(entry)
+        if not as_json:  # at once: of a long history people read the beginning
+            say(as_json, {}, entry.lines())
     shallow = bool(repository.cut_at())
-    if shallow:
-        text.append("earlier ones are not in this shallow clone: git fetch --unshallow")
+    text = [] if found else ["no label commit is like that"]
+    text += ["earlier ones are not in this shallow clone: git fetch --unshallow"] if shallow else []
     say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
     next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
 

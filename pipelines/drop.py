@@ -17,7 +17,7 @@ from storage.label_config import PATH as CONFIG
 from storage.printable import argument
 from storage.project import Project
 from storage.remote import Remote
-from storage.state import State
+from storage.state import DamagedStateError, State
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Loss:
         objects: how many it has in the bucket; the recordings are not among them.
         commits: label commits that no other branch and no tag has.
         unsynced: annotations that are in no label commit; None where that cannot be known.
+        aside: objects that sync set aside: no annotations, or in no label commit.
     """
 
     branch: str
@@ -37,6 +38,7 @@ class Loss:
     objects: int
     commits: tuple[str, ...]
     unsynced: int | None
+    aside: int
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -50,6 +52,8 @@ class Loss:
             text.append("lost: what is labeled there; which of it is in a label commit is not known here")
         elif self.unsynced:
             text.append(f"lost: {plural(self.unsynced, 'annotation')} in no label commit")
+        if self.aside:
+            text.append(f"lost: {plural(self.aside, 'object')} that sync has set aside")
         if self.commits:
             text.append(f"lost: {plural(len(self.commits), 'label commit')} that no other branch or tag has:")
             text += [f"  {commit}" for commit in self.commits]
@@ -67,14 +71,15 @@ def loss(project: Project, name: str) -> Loss:
     _refuse(repository, name)
     commit = branches.names(repository).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
-    state = remote.state()
+    state = _state(remote)
     marked = remote.studio.marked(project.bucket.url(remote.prefix))
-    objects = sum(1 for _ in project.bucket.objects(f"{remote.prefix}/"))
+    objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
     if remote.prefix in branches.SHARED or not (commit or state or marked or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
-    return Loss(
-        name, tuple(marked), objects, _commits(project, name, commit), _unsynced(project, name, state)
-    )
+    unsynced = _unsynced(project, name, state)
+    aside = sum(key.startswith(remote.aside_prefix) for key in objects)
+    aside += len(remote.mirror.aside(remote.annotations_prefix))
+    return Loss(name, tuple(marked), len(objects), _commits(project, name, commit), unsynced, aside)
 
 
 @exclusive
@@ -119,8 +124,19 @@ def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]
     return tuple(project.repository.lines(*words))
 
 
+def _state(remote: Remote) -> State | None:
+    """`sync.json`; None where there is none, or a damaged one, which goes with the branch."""
+    try:
+        return remote.state()
+    except DamagedStateError:
+        return None
+
+
 def _unsynced(project: Project, name: str, state: State | None) -> int | None:
     """None where the branch, or the labels of its last sync, are not known here."""
+    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
+    if state is None and any(project.bucket.objects(remote.state_key)):
+        return None
     if state is None:
         return 0
     config = project.repository.show(name, str(CONFIG))

@@ -52,6 +52,7 @@ class Restored:
         anew: whether the project had to be made.
         tasks, annotations: how many it was filled with.
         strangers: annotators whom this Label Studio does not know.
+        aside: keys of objects in no label commit that were moved out of the new project's way.
         published: whether it shows the best model's predictions again.
         lacks: outputs of stages that neither the DVC cache nor its remote has.
         warnings: what else a person should know.
@@ -65,6 +66,7 @@ class Restored:
     tasks: int
     annotations: int
     strangers: tuple[str, ...]
+    aside: tuple[str, ...]
     published: bool
     lacks: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -87,6 +89,8 @@ class Restored:
                 f"Label Studio does not know {', '.join(self.strangers)}: there the annotations are the token "
                 "owner's, in the label commits they stay theirs"
             )
+        if self.aside:
+            text.append(f"in no label commit, so kept beside the annotations: {', '.join(self.aside)}")
         if self.published:
             text.append("the best model's predictions are in Label Studio")
         if self.lacks:
@@ -143,6 +147,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         tasks=len(held.tasks),
         annotations=filled.annotations if filled else 0,
         strangers=filled.strangers if filled else (),
+        aside=filled.aside if filled else (),
         published=published,
         lacks=tuple(lacks),
         warnings=tuple(synced.warnings),

@@ -60,12 +60,14 @@ class Filled:
         ids: as in `sync.json`: annotations that were made again for these records.
         missing: record ids that Label Studio did not take.
         strangers: annotators whom Label Studio does not know: their annotations belong to the token's owner there.
+        aside: keys of objects that say nothing or are in no label commit, moved out of the new project's way.
     """
 
     annotations: int
     ids: dict[str, str]
     missing: tuple[str, ...]
     strangers: tuple[str, ...]
+    aside: tuple[str, ...]
 
 
 def content(repository: Repository, commit: str) -> Content:
@@ -116,11 +118,11 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
     _make_plain(remote, held)
     if held.tasks and not source:
         remote.studio.ensure_source(project, settings, remote.tasks_prefix)
-    _export(remote, settings, project)
+    aside = _export(remote, settings, project)
     remote.annotations.refresh()
     ids, lost = _recognise(remote, held, people)
     count = sum(map(len, held.records.values()))
-    return Filled(count - len(lost), ids, tuple(lost), people.strangers(held))
+    return Filled(count - len(lost), ids, tuple(lost), people.strangers(held), tuple(aside))
 
 
 class _People:
@@ -191,16 +193,35 @@ def _make_plain(remote: Remote, held: Content) -> None:
 # -- annotations ----------------------------------------------------------------------------------
 
 
-def _export(remote: Remote, settings: Settings, project: int) -> None:
-    """Attach the target storage, which writes what is there; again where an earlier time was cut off."""
+def _export(remote: Remote, settings: Settings, project: int) -> list[str]:
+    """Attach the target storage, which writes what is there; again where an earlier time was cut off.
+
+    Returns:
+        Keys of the objects that were moved out of its way.
+    """
     studio = remote.studio
+    aside = []
     if not studio.storages(project)[1]:
+        aside = _set_aside(remote)
         remote.bucket.delete_prefix(remote.annotations_prefix)
     target = studio.ensure_target(project, settings, remote.annotations_prefix)
     facts = studio.project(project)
     total = facts["total_annotations_number"] + facts["skipped_annotations_number"]
     if sum(1 for _ in remote.bucket.objects(remote.annotations_prefix)) < total:
         studio.sync_target(target)
+    return aside
+
+
+def _set_aside(remote: Remote) -> list[str]:
+    """Copy what is in no label commit: the new project gives the same numbers again, so it would be overwritten."""
+    remote.annotations.refresh()
+    copied = []
+    for row in remote.mirror.aside(remote.annotations_prefix):
+        name = row.key.removeprefix(remote.annotations_prefix)
+        # With its version: the same number may have to be moved again one day.
+        copied.append(f"{remote.aside_prefix}{name}.{row.etag[:12]}")
+        remote.bucket.copy(row.key, copied[-1])
+    return copied
 
 
 def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str, str], list[str]]:

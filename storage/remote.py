@@ -34,6 +34,7 @@ class Remote:
         self.annotations = Annotations(bucket, studio, mirror, prefix, data_key)
         self.tasks_prefix, self.annotations_prefix = self.annotations.tasks_prefix, self.annotations.prefix
         self.state_key = f"{prefix}/sync.json"
+        self.aside_prefix = f"{prefix}/set-aside/"
 
     # -- sync.json --------------------------------------------------------------------------------
 

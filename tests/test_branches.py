@@ -257,8 +257,13 @@ def test_branches_are_listed_and_dropped(lab: Lab) -> None:
     back = moved(on, "main")
     lost = loss(back.project, "knocks")
     assert (lost.projects, lost.unsynced, len(lost.commits)) == ((on.number,), 1, 1)
+    assert lost.aside == 0
+    back.project.bucket.put("knocks/annotations/77", b"[]")
+    back.project.bucket.put("knocks/sync.json", b"{")
+    damaged = loss(back.project, "knocks")
+    assert (damaged.unsynced, damaged.objects) == (None, lost.objects + 1)
     before = main_bytes(back)
-    drop(back.project, lost)
+    drop(back.project, damaged)
     assert [facts.name for facts in listing(back.project)] == ["main"]
     assert list(back.project.bucket.objects("knocks/")) == []
     with pytest.raises(NotFoundError):

@@ -83,6 +83,8 @@ def test_everything_comes_back_from_git_and_dvc(lab: Lab, other: Settings, tmp_p
 def test_only_label_studio_is_new_and_the_bucket_has_more(lab: Lab, other: Settings, tmp_path: Path) -> None:
     labeled(lab)
     lab.annotate("two", (0.2, 0.4, "walk"))  # in the bucket, in no label commit
+    odd = b'{"id": 1, "what": "nobody knows"}'
+    etag = lab.project.bucket.put("main/annotations/1.bak", odd)
     project = fresh_clone(lab, tmp_path / "second", other)
     with pytest.raises(NotFoundError) as refused:
         sync(project)
@@ -92,6 +94,8 @@ def test_only_label_studio_is_new_and_the_bucket_has_more(lab: Lab, other: Setti
 
     assert done.salvaged
     assert done.annotations == 6
+    assert done.aside == (f"main/set-aside/1.bak.{etag[:12]}",)
+    assert project.bucket.get(done.aside[0])[0] == odd
     found = snapshot.read(project.root / "data/labels")
     assert [r["result"][0]["value"]["start"] for r in found["two"] if r["result"]] == [0.2]
     assert len(list(project.bucket.objects("main/annotations/"))) == 6

@@ -225,10 +225,18 @@ def recording(rows: int = 100, seed: int = 0) -> bytes:
     return ("\n".join(["time,acc_x,acc_y", *lines]) + "\n").encode()
 
 
+def cloned(root: Path) -> None:
+    """A clone of this checkout whose one branch is `main`, whatever is checked out here."""
+    process.run(["git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, root])
+    was = process.run(["git", "branch", "--show-current"], cwd=root).strip()
+    process.run(["git", "checkout", "--quiet", "-B", "main"], cwd=root)
+    if was not in ("", "main"):
+        process.run(["git", "branch", "--quiet", "-D", was], cwd=root)
+
+
 def clone(root: Path, settings: Settings, bucket: str) -> Project:
     """A clone of this checkout, wired to the given servers and a bucket of its own."""
-    process.run(["git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, root])
-    process.run(["git", "checkout", "--quiet", "-B", "main"], cwd=root)  # whatever is checked out here
+    cloned(root)
     for name, value in (("user.name", "Tester"), ("user.email", "tester@example.com")):
         process.run(["git", "config", name, value], cwd=root)
     names = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.diff import diff
 from pipelines.log import log
-from storage import drivers, history
+from storage import drivers
 from tests.conftest import Lab, result
 from tests.test_cli import labeltrail
 
@@ -25,10 +25,12 @@ def test_the_history_of_a_project_that_was_synced(lab: Lab) -> None:
         "  * new annotation, empty: nothing here",
     ]
     entry = next(log(repository))
-    assert (entry.counts, entry.commit.subject) == (
-        history.parse_message(entry.commit.body),
-        "labels: ~1 in 2 series",
+    assert entry.counts is not None
+    assert (entry.counts.annotations, entry.counts.labels) == (
+        {"~": 1, "+": 1},
+        {"walk": {"-": 1}, "run": {"+": 1}},
     )
+    assert entry.commit.subject == "labels: ~1 in 2 series"
     assert diff(repository).differences == []
     added = [
         line

@@ -18,7 +18,7 @@ from storage.errors import InputError, NotFoundError
 from storage.project import Project
 from storage.repository import Repository
 from storage.settings import LABEL_STUDIO, Settings
-from tests.conftest import Lab
+from tests.conftest import Lab, cloned
 from tests.test_branches import facts, labeled
 
 
@@ -146,7 +146,7 @@ def test_an_older_label_commit_is_brought_back(lab: Lab, other: Settings, tmp_pa
 def test_an_empty_history_gets_everything_from_bucket_and_label_studio(lab: Lab, tmp_path: Path) -> None:
     labeled(lab)
     root = tmp_path / "bare"
-    process.run(["git", "clone", "--quiet", Path(__file__).parents[1], root])
+    cloned(root)
     for name, value in (("user.name", "Second"), ("user.email", "second@example.com")):
         process.run(["git", "config", name, value], cwd=root)
     shutil.copy(lab.project.root / ".env", root / ".env")

@@ -258,7 +258,7 @@ def test_branches_are_listed_and_dropped(lab: Lab) -> None:
     lost = loss(back.project, "knocks")
     assert (lost.projects, lost.unsynced, len(lost.commits)) == ((on.number,), 1, 1)
     assert lost.aside == 0
-    back.project.bucket.put("knocks/annotations/77", b"[]")
+    back.project.bucket.put("knocks/annotations/odd", b"[]")
     back.project.bucket.put("knocks/sync.json", b"{")
     damaged = loss(back.project, "knocks")
     assert (damaged.unsynced, damaged.objects) == (None, lost.objects + 1)

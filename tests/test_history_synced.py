@@ -28,7 +28,7 @@ def test_the_history_of_a_project_that_was_synced(lab: Lab) -> None:
     assert entry.counts is not None
     assert (entry.counts.annotations, entry.counts.labels) == (
         {"~": 1, "+": 1},
-        {"walk": {"-": 1}, "run": {"+": 1}},
+        {"run": {"~": 1}},
     )
     assert entry.commit.subject == "labels: ~1 in 2 series"
     assert diff(repository).differences == []

@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import stdev
@@ -38,6 +38,7 @@ from stages.model.learning import Learnt, Task, learn
 from stages.timeseries import bootstrap, splits, windows
 from stages.timeseries.metrics import Judged, Tally, tally, total
 from stages.timeseries.regions import classes_of, paint
+from stages.timeseries.tables import score
 from stages.window import mostly_instant
 from storage.progress import console
 from storage.series import sampling_rate
@@ -231,7 +232,7 @@ def _peer(
     return Fold(name, tallies, groups, *costs, rows, facts)
 
 
-def _scores(tallies: Sequence[Tally], labels: Sequence[str]) -> dict[str, float]:
+def _scores(tallies: Sequence[Tally], labels: Sequence[str]) -> dict[str, float | None]:
     found = total(tallies, labels)
     return {
         "balanced_accuracy": found.timepoint["balanced_accuracy"],
@@ -241,7 +242,7 @@ def _scores(tallies: Sequence[Tally], labels: Sequence[str]) -> dict[str, float]
 
 
 def _say(fold: Fold, labels: Sequence[str]) -> None:
-    figures = " / ".join(f"{value:.3f}" for value in _scores(fold.tallies, labels).values())
+    figures = " / ".join(map(score, _scores(fold.tallies, labels).values()))
     console.print(
         f"{fold.name}: {figures}, {fold.train_seconds:.1f} CPU s, {fold.clock:.1f} s, {fold.facts}",
         markup=False,
@@ -255,7 +256,8 @@ def _summary(folds: Sequence[Fold], labels: Sequence[str]) -> dict[str, Any]:
     groups = [group for fold in folds for group in fold.groups]
     each = [_scores(fold.tallies, labels) for fold in folds]
     scores = total(tallies, labels)
-    spread = {name: stdev([s[name] for s in each]) if len(each) > 1 else 0.0 for name in FIGURES}
+    known = {name: [value for s in each if (value := s[name]) is not None] for name in FIGURES}
+    spread = {name: stdev(values) if len(values) > 1 else 0.0 for name, values in known.items()}
     return {
         "scores": _rounded(_scores(tallies, labels)),
         "spread": _rounded(spread),
@@ -263,9 +265,7 @@ def _summary(folds: Sequence[Fold], labels: Sequence[str]) -> dict[str, Any]:
             k: [round(v, 4) for v in pair] for k, pair in bootstrap.intervals(tallies, groups).items()
         },
         "calibration": _rounded(scores.calibration),
-        "classes": {
-            c.label: {"f1": round(c.f1, 4), "event_f1": round(c.event_f1, 4)} for c in scores.classes
-        },
+        "classes": {c.label: _rounded({"f1": c.f1, "event_f1": c.event_f1}) for c in scores.classes},
         "train_cpu_seconds": round(sum(f.train_seconds for f in folds) / len(folds), 1),
         "train_seconds": round(sum(f.clock for f in folds) / len(folds), 1),
         "timepoints_per_cpu_second": round(
@@ -278,13 +278,13 @@ def _summary(folds: Sequence[Fold], labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 4) for name, value in values.items()}
 
 
 def _line(name: str, value: dict[str, Any]) -> str:
     """A row of the table in docs/benchmarks.md."""
-    figures = " / ".join(f"{value['scores'][k]:.3f}" for k in FIGURES)
+    figures = " / ".join(score(value["scores"][k]) for k in FIGURES)
     spread = " / ".join(f"{value['spread'][k]:.3f}" for k in FIGURES)
     speed = value["timepoints_per_cpu_second"]
     return f"| {name} | {figures} | {spread} | {value['train_cpu_seconds']:.0f} | {speed:,} |"

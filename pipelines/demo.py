@@ -20,6 +20,7 @@ from pipelines.demo_data import Simulated
 from pipelines.import_ import import_recordings
 from pipelines.model import commit_model
 from pipelines.sync import sync
+from stages.timeseries.tables import score
 from storage import drivers, label_config, lineage, settings, worktree
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
@@ -77,12 +78,12 @@ class Demo:
 
 def _in_words(test: Mapping[str, Any]) -> str:
     if whole := test.get("series"):
-        accuracy, f1 = whole.get("accuracy", 0), whole.get("macro_f1", 0)
-        return f"accuracy {accuracy:.3f}, macro F1 {f1:.3f} of {whole.get('count', 0)} recordings"
+        accuracy, f1 = score(whole.get("accuracy")), score(whole.get("macro_f1"))
+        return f"accuracy {accuracy}, macro F1 {f1} of {whole.get('count', 0)} recordings"
     points, events = test.get("timepoint", {}), test.get("event", {})
     return (
-        f"balanced accuracy {points.get('balanced_accuracy', 0):.3f}, "
-        f"event F1 {events.get('f1', 0):.3f} of {events.get('true', 0)} events"
+        f"balanced accuracy {score(points.get('balanced_accuracy'))}, "
+        f"event F1 {score(events.get('f1'))} of {events.get('true', 0)} events"
     )
 
 

@@ -8,6 +8,7 @@ here, and nothing anywhere is chosen by what is written here about the test set 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,10 +114,10 @@ CONFUSION_HEADER = ("set", "actual", "predicted", "timepoints", "share")
 CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "right")
 
 
-def summary(result: Result) -> dict[str, dict[str, float]]:
+def summary(result: Result) -> dict[str, dict[str, float | None]]:
     """What `dvc metrics` shows: rounded, so that a difference in the table is a difference."""
     scores = result.scores
-    levels = {
+    levels: dict[str, Mapping[str, float | None]] = {
         "timepoint": scores.timepoint,
         "event": scores.event,
         "boundary": scores.boundary,
@@ -129,16 +130,13 @@ def summary(result: Result) -> dict[str, dict[str, float]]:
 def in_words(result: Result) -> str:
     """One line about a set."""
     scores = result.scores
+    if not scores.event["true"]:
+        return "no score, for it has no event to find"
     parts = (
         ("balanced accuracy", "balanced_accuracy", scores.timepoint["balanced_accuracy"]),
         ("event F1", "event_f1", scores.event["f1"]),
     )
-    texts = []
-    for title, name, value in parts:
-        low, high = result.intervals.get(name, (None, None))
-        texts.append(
-            f"{title} {value:.3f}" + (f" (95 %: {low:.3f} to {high:.3f})" if low is not None else "")
-        )
+    texts = [reports.in_words(title, value, result.intervals.get(name)) for title, name, value in parts]
     return f"{', '.join(texts)} of {scores.event['true']} events"
 
 
@@ -170,10 +168,10 @@ def subject_rows(results: dict[str, Result]) -> list[list[Any]]:
 
 
 def confusion_rows(results: dict[str, Result], labels: tuple[str, ...]) -> list[list[Any]]:
-    """A row for each set, true class and predicted class; `share` is of the true class."""
+    """A row for each set, true class and predicted class; `share` is of the true class, empty where none is of it."""
     names = [BACKGROUND, *labels]
     return [
-        [name, actual, predicted, int(n), float(n) / max(int(row.sum()), 1)]
+        [name, actual, predicted, int(n), float(n / row.sum()) if row.any() else None]
         for name, result in results.items()
         for actual, row in zip(names, result.scores.confusion, strict=True)
         for predicted, n in zip(names, row, strict=True)

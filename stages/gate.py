@@ -3,10 +3,15 @@
 Candidate and best are scored on the same, current test set: a score the best got on older labels says nothing now.
 A tie goes to the candidate, for it knows the newer labels. The best is a copy of the candidate, byte for byte, or
 stays untouched.
+
+No verdict rests on a score that is none. Without a best model the candidate is promoted whatever it scores, for
+somebody has to predict; without a labeled test series the newer model is taken, for nobody holds anything out; but
+where the test set has series and nothing in them to score by, the best model stays.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +23,7 @@ from storage.files import write_json
 from storage.printable import say
 
 VERDICT = Path("reports/promote.json")
+NOTHING = "the test set has nothing to score by: label a test series that has some of what is to be found"
 PLACES = {"candidate": provenance.CANDIDATE, "best": provenance.BEST}
 
 
@@ -39,12 +45,14 @@ class Rules:
     Attributes:
         metric: its name.
         min_gain: by which the candidate must be better; 0: as good is enough.
-        measure: the metric of a model on the test set; None where there is none.
+        series: labeled series of the test set.
+        measure: the metric of a model on the test set; None where that has nothing to score by.
         misfit: why a model does not fit the project any more; "" where it does.
     """
 
     metric: str
     min_gain: float
+    series: int
     measure: Callable[[Checkpoint], float | None]
     misfit: Callable[[Checkpoint], str]
 
@@ -65,24 +73,37 @@ def judge(rules: Rules) -> Verdict:
     value = rules.measure(candidate)
     if not provenance.BEST.exists():
         refuse_lost_best()
-        return Verdict("promoted", "there was no best model yet", metric, value, None)
+        return Verdict(
+            "promoted", f"there was no best model yet{unscored(rules, value)}", metric, value, None
+        )
     try:
         best = checkpoint.read(provenance.BEST)
     except checkpoint.OutdatedError as error:
-        return Verdict(
-            "promoted", f"the best model cannot be asked any more: {error.what}", metric, value, None
-        )
+        reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
+        return Verdict("promoted", reason, metric, value, None)
     if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
         return Verdict("kept", "the candidate is the best model already", metric, value, value)
-    other = best.kind != candidate.kind
-    why = f"it is of kind {best.kind}, not {candidate.kind}" if other else rules.misfit(best)
+    other = f"it is of kind {best.kind}, not {candidate.kind}"
+    why = rules.misfit(best) if best.kind == candidate.kind else other
     if why:
-        return Verdict("promoted", f"the best model no longer fits: {why}", metric, value, None)
+        reason = f"the best model no longer fits: {why}{unscored(rules, value)}"
+        return Verdict("promoted", reason, metric, value, None)
+    if not rules.series:
+        reason = "there is no test set to compare on: the newer model is taken"
+        return Verdict("promoted", reason, metric, None, None)
+    its = rules.measure(best)
     if value is None:
-        return Verdict(
-            "promoted", "there is no test set to compare on: the newer model is taken", metric, None, None
-        )
-    return compare(metric, value, rules.measure(best) or 0.0, rules.min_gain)
+        reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
+        return Verdict("kept", reason, metric, None, its)
+    if its is None:
+        reason = f"the best model has no {metric} on the test set, the candidate has {value:.4f}"
+        return Verdict("promoted", reason, metric, value, None)
+    return compare(metric, value, its, rules.min_gain)
+
+
+def unscored(rules: Rules, value: float | None) -> str:
+    """What to add to a verdict that was not reached by a score, where there is none."""
+    return f"; it has no {rules.metric}, for {NOTHING}" if rules.series and value is None else ""
 
 
 def refuse_lost_best() -> None:
@@ -112,8 +133,8 @@ def compare(metric: str, candidate: float, best: float, min_gain: float) -> Verd
     return Verdict("promoted" if wins else "kept", reason, metric, candidate, best)
 
 
-def pick(metric: str, scores: Mapping[str, float]) -> float:
-    """The score that promotion goes by.
+def pick(metric: str, scores: Mapping[str, float | None]) -> float | None:
+    """The score that promotion goes by; None where the test set has nothing to score by.
 
     Raises:
         InputError: models of this kind have no such score.
@@ -123,4 +144,5 @@ def pick(metric: str, scores: Mapping[str, float]) -> float:
         why = f"models of this label config have {known}"
         cure = "one of them, or null, as promote.metric in params.yaml, then dvc repro"
         raise InputError(f"there is no score {metric} to promote by", where="params.yaml", why=why, cure=cure)
-    return round(scores[metric], 6)
+    value = scores[metric]
+    return None if value is None or not math.isfinite(value) else round(value, 6)

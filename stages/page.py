@@ -127,6 +127,7 @@ def render(template: str, **values: Any) -> str:
     environment.filters |= {
         "count": "{:,}".format,
         "share": tables.share,
+        "score": tables.score,
         "colour": label_config.colour,
         "ink": ink,
     }

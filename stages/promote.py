@@ -40,6 +40,7 @@ def rules(settings: params.Params, index: dataset.Index) -> gate.Rules:
     return gate.Rules(
         metric,
         settings.promote.min_gain,
+        len(test),
         measure,
         lambda best: misfit(best, index.channels, index.labels, index.sampling_rate),
     )

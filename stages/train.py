@@ -19,7 +19,7 @@ from stages.model.training import Epoch
 from stages.origin import of_candidate
 from stages.run import run
 from stages.timeseries.gaps import stretches
-from storage import arrays, checkpoint, dataset, provenance
+from storage import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.printable import say
 from storage.progress import bar
@@ -37,11 +37,13 @@ def main() -> None:
     checkpoint.write(model, of_candidate(model, index, settings))
     fitted = learnt.fit
     if learnt.refit:
-        found = learnt.event_f1 or 0.0
-        say(f"by a trial of {len(learnt.trial.history)} epochs: event F1 {found:.3f} on the validation set")
+        found = reports.in_words("event F1", learnt.event_f1, None)
+        say(f"by a trial of {len(learnt.trial.history)} epochs: {found} on the validation set")
     say(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validation:
         say("warning: no validation set: the whole schedule was run, decoding was not chosen but assumed")
+    elif learnt.event_f1 is None:
+        say("warning: the validation set has no event to find: decoding was not chosen but assumed")
 
 
 def refuse_start(settings: params.Train) -> None:
@@ -93,9 +95,10 @@ def teach(
 
         def on_epoch(epoch: Epoch) -> None:
             live.log_metric("train/loss", round(epoch.loss, 6))
-            if epoch.worst_f1 is not None:
-                live.log_metric("validation/balanced_accuracy", round(epoch.balanced_accuracy or 0, 6))
-                live.log_metric("validation/worst_f1", round(epoch.worst_f1, 6))
+            for name in ("balanced_accuracy", "worst_f1"):
+                score = getattr(epoch, name)
+                if score is not None:
+                    live.log_metric(f"validation/{name}", round(score, 6))
             live.next_step()
             advance(description=f"training, loss {epoch.loss:.3f}")
 

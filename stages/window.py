@@ -33,6 +33,7 @@ class Taught:
     Attributes:
         regions, annotations, left_out, notes: as in `Targets`.
         known: timepoints that teach something.
+        labeled: those of them that teach a label, and not that there is none.
     """
 
     regions: tuple[Region, ...]
@@ -40,6 +41,7 @@ class Taught:
     left_out: Counter[str]
     notes: Counter[str]
     known: int
+    labeled: int
 
 
 def main() -> None:
@@ -52,15 +54,17 @@ def main() -> None:
             for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
         }
         index = make_index(taught, ingested, rows, config, settings.window)
-        if not any(taught[key].known for key in index.of("train")):
-            raise nothing_to_learn(index)
         unused = {key: found.left_out for key, found in taught.items()}
         left_out = lacking.left_out(unused, records.keys() - ingested.series.keys())
+        if not any(taught[key].known for key in index.of("train")):
+            raise nothing_to_learn(index, left_out)
+        if not any(taught[key].labeled for key in index.of("train")):
+            raise lacking.nothing_to_find(index, left_out)
         warnings = tell_warnings(taught, index, config)
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
     say(f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints")
-    for line in (*left_out, *warnings):
+    for line in (*lacking.shown(left_out), *lacking.shown(warnings)):
         say(line)
 
 
@@ -75,10 +79,10 @@ def teach(
         targets.values[missing] = -1
         targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
     dataset.save_target(folder, key, targets.values)
-    known = int((targets.values >= 0).sum())
+    known, labeled = int((targets.values >= 0).sum()), int((targets.values > 0).sum())
     spoken = stretches(values, times, settings.ingest.gap)
     regions = tuple(part for region in targets.regions for part in within(region, spoken))
-    return Taught(regions, targets.annotations, targets.left_out, targets.notes, known)
+    return Taught(regions, targets.annotations, targets.left_out, targets.notes, known, labeled)
 
 
 def make_index(
@@ -140,13 +144,15 @@ def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: La
     return tuple(f"warning: {line}" for line in lines)
 
 
-def nothing_to_learn(index: dataset.Index) -> InputError:
+def nothing_to_learn(index: dataset.Index, unused: tuple[str, ...]) -> InputError:
     """Training cannot start; says what there is and what is missing."""
     if index.of("train"):
+        if any(lacking.UNKNOWN in line for line in unused):
+            return lacking.nothing_to_find(index, unused)
         why = "every timepoint of the train set lies in a hole of some channel"
         cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
-    return lacking.nothing_to_learn(index, "an annotation that is not skipped")
+    return lacking.nothing_to_learn(index, "an annotation that is not skipped", unused)
 
 
 if __name__ == "__main__":

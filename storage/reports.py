@@ -33,18 +33,27 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 
 def rounded(
-    levels: Mapping[str, Mapping[str, float]], intervals: Mapping[str, tuple[float, float]]
-) -> dict[str, dict[str, float]]:
-    """The scores of a set as `SCORES` has them: to four digits, with the ends of intervals; empty levels left out."""
+    levels: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, tuple[float, float]]
+) -> dict[str, dict[str, float | None]]:
+    """The scores of a set as `SCORES` has them: to four digits, None (`null`) where there is none, with the ends of
+    intervals; empty levels left out."""
     ends = {
         "interval_low": {name: low for name, (low, _) in intervals.items()},
         "interval_high": {name: high for name, (_, high) in intervals.items()},
     }
     return {
-        level: {name: round(value, 4) for name, value in found.items()}
+        level: {name: None if value is None else round(value, 4) for name, value in found.items()}
         for level, found in {**levels, **ends}.items()
         if found
     }
+
+
+def in_words(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
+    """A score for a line of output, with the ends of its interval; "none" where there is nothing to score by."""
+    if value is None:
+        return f"{title} none"
+    ends = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    return f"{title} {value:.3f}{ends}"
 
 
 def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:

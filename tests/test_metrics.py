@@ -32,8 +32,8 @@ def test_a_class_that_is_never_predicted_counts_as_0():
     assert timepoint_scores(np.array([[5, 0], [5, 0]]))["balanced_accuracy"] == 0.5
 
 
-def test_nothing_known_is_0():
-    assert set(timepoint_scores(np.zeros((2, 2), np.int64)).values()) == {0.0}
+def test_nothing_known_has_no_score():
+    assert set(timepoint_scores(np.zeros((2, 2), np.int64)).values()) == {None}
 
 
 def test_events():
@@ -46,7 +46,7 @@ def test_events():
     assert found.event["fragmentation"] == 1
     assert found.boundary == {"start_mean": 2, "start_median": 2, "end_mean": 1, "end_median": 1}
     assert found.boundary_time == {}
-    assert [(c.label, c.event_f1) for c in found.classes] == [("background", 0), ("A", 0.5), ("I", 0.5)]
+    assert [(c.label, c.event_f1) for c in found.classes] == [("background", None), ("A", 0.5), ("I", 0.5)]
 
 
 def test_each_event_is_matched_once_and_the_best_first():
@@ -124,5 +124,20 @@ def test_overlap_is_inclusive():
     assert overlap(Region(0, 4, "A"), Region(5, 9, "A")) == 0
 
 
-def test_nothing_to_find_and_nothing_found_is_right():
-    assert score([judged([0], [0], [], [])], LABELS, 0.5, 1).event["f1"] == 1
+@pytest.mark.parametrize("predicted", [[], [Region(0, 0, "A")]])
+def test_where_there_is_nothing_to_find_there_is_no_score(predicted: list[Region]):
+    sure = np.array([0.9], np.float32)
+    classes = np.array([len(predicted)], np.int16)
+    found = score([Judged(NOTHING, classes, [], predicted, [0.9] * len(predicted), sure)], LABELS, 0.5, 1)
+    assert set(found.timepoint.values()) == {None}
+    counts = {"true": 0, "predicted": len(predicted), "matched": 0, "split": 0, "merged": 0}
+    assert {name: n for name, n in found.event.items() if n is not None} == counts
+    assert found.calibration == {}
+    assert {(c.recall, c.f1, c.event_f1) for c in found.classes[1:]} == {(None, None, None)}
+
+
+def test_a_class_that_is_not_there_has_no_score_and_the_others_have():
+    found = score([judged([0, 1, 1], [0, 1, 1], [Region(1, 2, "A")], [Region(1, 2, "A")])], LABELS, 0.5, 1)
+    assert found.event["f1"] == found.timepoint["macro_f1"] == 1
+    assert [c.event_f1 for c in found.classes] == [None, 1, None]
+    assert [c.f1 for c in found.classes] == [1, 1, None]

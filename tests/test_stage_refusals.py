@@ -68,6 +68,14 @@ def no_train(_: Path) -> None:
     small({"a": noise(9)}, {"a": [(1, 2, "A")]}, sets={"a": "test"})
 
 
+def all_background(_: Path) -> None:
+    small({"a": noise(300), "b": noise(90, 1)}, {"a": [], "b": [(1, 2, "A")]}, sets={"b": "test"})
+
+
+def other_labels(_: Path) -> None:
+    small({"a": noise(9)}, {"a": [(1, 2, "act_a"), (4, 4, "act_b")]})
+
+
 @pytest.mark.parametrize(
     ("lay", "what", "cure"),
     [
@@ -83,6 +91,17 @@ def no_train(_: Path) -> None:
             "label some series in Label Studio, then: labeltrail sync",
         ),
         (no_train, "there is nothing to learn from", "write `train` beside some of them in data/sets.csv"),
+        (
+            all_background,
+            "the train set has nothing to find",
+            "label regions in series of the train set, then: labeltrail sync; dvc repro",
+        ),
+        (
+            other_labels,
+            "the train set has nothing to find",
+            "give the label config in Label Studio the labels that the regions have, or the regions its labels, "
+            "then: labeltrail sync; dvc repro",
+        ),
     ],
 )
 def test_what_cannot_go_on_says_so(folder: Path, lay: Callable[[Path], None], what: str, cure: str):
@@ -103,12 +122,6 @@ def test_a_stage_that_comes_too_early_says_which_is_missing(folder: Path):
         with pytest.raises(InputError) as caught:
             stage.main()
         assert caught.value.cure == cure
-
-
-def test_all_background_is_an_empty_prediction(folder: Path):
-    small({"a": noise(300), "b": noise(90, 1)}, {"a": []})
-    run_all()
-    assert predictions.read("b").regions == ()
 
 
 def test_only_unassigned_series_are_predicted_when_asked(folder: Path):

@@ -7,6 +7,7 @@ person, say), with how far each score may lie off and whether its chances mean w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +96,10 @@ CONFUSION_HEADER = ("set", "actual", "predicted", "series", "share")
 CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "right")
 
 
-def summary(result: Result) -> dict[str, dict[str, float]]:
+def summary(result: Result) -> dict[str, dict[str, float | None]]:
     """What `dvc metrics` shows: rounded, so that a difference in the table is a difference."""
     error = result.scores.calibration
-    levels = {
+    levels: dict[str, Mapping[str, float | None]] = {
         "series": result.scores.series,
         "calibration": {"series": error} if error is not None else {},
     }
@@ -107,11 +108,10 @@ def summary(result: Result) -> dict[str, dict[str, float]]:
 
 def in_words(result: Result) -> str:
     """One line about a set."""
-    texts = []
-    for title, name in (("accuracy", "accuracy"), ("macro F1", "macro_f1")):
-        low, high = result.intervals.get(name, (None, None))
-        interval = f" (95 %: {low:.3f} to {high:.3f})" if low is not None else ""
-        texts.append(f"{title} {result.scores.series[name]:.3f}{interval}")
+    texts = [
+        reports.in_words(title, result.scores.series[name], result.intervals.get(name))
+        for title, name in (("accuracy", "accuracy"), ("macro F1", "macro_f1"))
+    ]
     return f"{', '.join(texts)} of {result.scores.series['count']} series"
 
 
@@ -132,7 +132,7 @@ def subject_rows(results: dict[str, Result]) -> list[list[Any]]:
 
 
 def confusion_rows(results: dict[str, Result]) -> list[list[Any]]:
-    """A row for each set, true class and predicted class; `share` is of the true class.
+    """A row for each set, true class and predicted class; `share` is of the true class, empty where none is.
 
     Of independent classes each has four, in which `not` and the class is the other answer.
     """
@@ -143,7 +143,7 @@ def confusion_rows(results: dict[str, Result]) -> list[list[Any]]:
         if result.answers.independent:
             tables = [((f"not {k}", k), part) for k, part in zip(labels, found, strict=True)]
         rows += [
-            [name, actual, predicted, int(n), float(n) / max(int(row.sum()), 1)]
+            [name, actual, predicted, int(n), float(n / row.sum()) if row.any() else None]
             for classes, counts in tables
             for actual, row in zip(classes, counts, strict=True)
             for predicted, n in zip(classes, row, strict=True)

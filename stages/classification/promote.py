@@ -40,4 +40,5 @@ def main() -> None:
         why = why or other_task(best, checkpoint.read(CANDIDATE).postprocess["task"])
         return why or ("" if length == index.size else other)
 
-    gate.conclude(gate.Rules(metric, settings.promote.min_gain, measure, unlike))
+    series = len(test.values) if test else 0
+    gate.conclude(gate.Rules(metric, settings.promote.min_gain, series, measure, unlike))

@@ -36,16 +36,16 @@ def main() -> None:
             found = replace(found, choices=(), annotations=())
         said[key] = found
     index = make_index(said, ingested, rows, config, length)
-    if not index.of("train"):
-        raise lacking.nothing_to_learn(index, "a choice that can be used")
     unused = {key: found.left_out for key, found in said.items()}
     left_out = lacking.left_out(unused, records.keys() - ingested.series.keys(), unfit)
+    if not index.of("train"):
+        raise lacking.nothing_to_learn(index, "a choice that can be used", left_out)
     warnings = tuple(f"warning: {line}" for line in lacking.warnings(index))
     with fresh_folder(dataset.PATH) as folder:
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
     say(f"{sum(bool(s.annotations) for s in said.values())} labeled series ({counts}) of {length} timepoints")
-    for line in (*left_out, *warnings):
+    for line in (*lacking.shown(left_out), *lacking.shown(warnings)):
         say(line)
 
 

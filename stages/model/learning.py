@@ -55,7 +55,7 @@ class Learnt:
         model: the model.
         fit: the training whose network it has.
         trial: the training by which everything was chosen on the validation set; the same one without `refit`.
-        event_f1: on the validation set, after `trial`; None without one.
+        event_f1: on the validation set, after `trial`; None where that has no event to find.
         shuffle: chance that a recording was learnt from in another order: the param, or what followed from the data.
     """
 
@@ -162,7 +162,12 @@ def calibrate(
     iou: float,
     tolerance: int,
 ) -> Confidence:
-    """How sure the model may be, by its probabilities (steps, classes) of the validation set."""
+    """How sure the model may be, by its probabilities (steps, classes) of the validation set.
+
+    Nothing is learnt from one that has nothing to find: that all is background says how sure to be of that alone.
+    """
+    if not any(example.regions for example in validation):
+        return Confidence()
     scores: list[float] = []
     there: list[bool] = []
     for probabilities, example in zip(found, validation, strict=True):

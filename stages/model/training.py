@@ -36,7 +36,7 @@ SAME = 0.05
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to; validation scores are None without a validation set."""
+    """What one epoch came to; validation scores are None where the validation set has nothing to find."""
 
     number: int
     loss: float

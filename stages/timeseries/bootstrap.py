@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.timeseries.metrics import Tally, event_means, timepoint_means
+from stages.timeseries.metrics import Tally, event_means, labeled_means
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -42,14 +42,19 @@ def intervals(tallies: Sequence[Tally], groups: Sequence[str]) -> dict[str, tupl
         tallies, groups: of each series, in an order that is always the same.
 
     Returns:
-        None of them where there are not two series to draw from.
+        None of them where there are not two series to draw from, or nothing to find in them; a draw in which there
+        is nothing to find is left out.
     """
     if len(tallies) < 2:
         return {}
     names = groups if unit(groups) == "group" else [str(i) for i in range(len(tallies))]
     found = _scores(_draw(np.stack([_counts(t) for t in tallies]), names))
     ends = 50 * (1 - LEVEL), 50 * (1 + LEVEL)
-    return {name: tuple(np.percentile(values, ends).tolist()) for name, values in found.items()}
+    return {
+        name: tuple(np.nanpercentile(values, ends).tolist())
+        for name, values in found.items()
+        if not np.isnan(values).all()
+    }
 
 
 def _counts(tally: Tally) -> NDArray[np.float64]:
@@ -76,6 +81,6 @@ def _draw(counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float
 def _scores(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Scores of each draw."""
     hit, true, found, matched, true_events, predicted = np.moveaxis(sums, -1, 0)
-    timepoint, event = timepoint_means(hit, true, found), event_means(true_events, predicted, matched)
+    timepoint, event = labeled_means(hit, true, found), event_means(true_events, predicted, matched)
     kept = {name: timepoint[name] for name in ("balanced_accuracy", "macro_f1", "worst_f1")}
     return kept | {f"event_{name}": event[name] for name in ("f1", "macro_f1")}

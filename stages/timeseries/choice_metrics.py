@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stages.timeseries import bootstrap, calibration, ranking
 from stages.timeseries.calibration import Bins
-from stages.timeseries.metrics import timepoint_means
+from stages.timeseries.metrics import Score, or_none, timepoint_means
 from storage.label_config import Task
 
 # A chance of 0 of what is true has no finite loss: it counts as the least that a float32 tells from 1.
@@ -97,6 +97,8 @@ class ClassScore:
 
     Attributes:
         series, predicted, right: that are it, that are said to be, and both.
+        precision: None: no series is it or is said to be.
+        recall, f1: None: no series is it.
         roc_auc, average_precision: of its chance; None: no series of the set is it, or every one.
     """
 
@@ -104,9 +106,9 @@ class ClassScore:
     series: int
     predicted: int
     right: int
-    precision: float
-    recall: float
-    f1: float
+    precision: Score
+    recall: Score
+    f1: Score
     roc_auc: float | None
     average_precision: float | None
 
@@ -118,15 +120,16 @@ class Scores:
     Attributes:
         series: count; accuracy; balanced_accuracy (mean recall of the classes; of independent ones the mean of
             yes and no); macro_f1, worst_f1; log_loss (nats; of independent ones the mean over classes);
-            roc_auc, average_precision (of two classes the second's, else the mean; not there where the set has
-            no class that some series are and some are not).
+            roc_auc, average_precision (of two classes the second's, else the mean). None: there is nothing to score
+            by, as for the means over classes where no series is of one, and for the last two where the set has no
+            class that some series are and some are not.
         classes: per class.
         confusion: series, (true class, predicted class); of independent ones (class, true, predicted) with 0 no,
             1 yes.
         bins: how sure and how often right, of each answer.
     """
 
-    series: dict[str, float]
+    series: dict[str, Score]
     classes: tuple[ClassScore, ...]
     confusion: NDArray[np.int64]
     bins: Bins
@@ -140,9 +143,9 @@ class Scores:
 def score(answers: Answers) -> Scores:
     """Score the series of one set, of which there is one at least."""
     once = np.ones((1, len(answers.truth)))
-    found = {name: float(values[0]) for name, values in _means(answers, once).items()}
+    found: dict[str, Score] = {name: or_none(values[0]) for name, values in _means(answers, once).items()}
     return Scores(
-        {"count": len(answers.truth)} | {name: v for name, v in found.items() if not np.isnan(v)},
+        {"count": len(answers.truth)} | found,
         tuple(_class_score(answers, k, once) for k in range(len(answers.labels))),
         confusion(answers),
         _bins(answers),
@@ -240,9 +243,9 @@ def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
         series=true,
         predicted=found,
         right=hit,
-        precision=hit / max(found, 1),
-        recall=hit / max(true, 1),
-        f1=2 * hit / max(true + found, 1),
+        precision=hit / max(found, 1) if true or found else None,
+        recall=hit / true if true else None,
+        f1=2 * hit / (true + found) if true else None,
         roc_auc=area if told else None,
         average_precision=precise if told else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stages.timeseries.tables import FEW, interval, optional
+from stages.timeseries.tables import FEW, interval, last, optional
 
 SETS = ("test", "validation")  # the one that decides first
 Rows = Sequence[Mapping[str, str]]
@@ -28,8 +28,8 @@ class ClassRow:
     series: int
     found: int
     extra: int
-    precision: float
-    f1: float
+    precision: float | None
+    f1: float | None
     low: float
     high: float
     few: bool
@@ -56,8 +56,8 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
         series=series,
         found=found,
         extra=int(row["predicted"]) - found,
-        precision=float(row["precision"]),
-        f1=float(row["f1"]),
+        precision=optional(row["precision"]),
+        f1=optional(row["f1"]),
         low=low,
         high=high,
         few=series < FEW,
@@ -72,22 +72,22 @@ class GroupRow:
 
     group: str
     series: int
-    accuracy: float
-    macro_f1: float
-    log_loss: float
+    accuracy: float | None
+    macro_f1: float | None
+    log_loss: float | None
 
 
 def group_rows(rows: Rows) -> dict[str, list[GroupRow]]:
     """The rows of reports/subjects.csv by set; in a set the worst first."""
     return {
-        name: sorted(mine, key=lambda g: (g.accuracy, -g.log_loss, g.group))
+        name: sorted(mine, key=lambda g: (*last(g.accuracy), -(g.log_loss or 0.0), g.group))
         for name in SETS
         if (mine := [_group_row(row) for row in rows if row["set"] == name])
     }
 
 
 def _group_row(row: Mapping[str, str]) -> GroupRow:
-    scores = (float(row[name]) for name in ("accuracy", "macro_f1", "log_loss"))
+    scores = (optional(row[name]) for name in ("accuracy", "macro_f1", "log_loss"))
     return GroupRow(row["group"], int(row["series"]), *scores)
 
 

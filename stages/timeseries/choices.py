@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.timeseries.targets import Disagreement, Record, voters
+from stages.timeseries.targets import Disagreement, Record, quoted, voters
 from storage.label_config import LabelConfig
 
 
@@ -41,15 +41,14 @@ def what_it_is(records: Sequence[Record], config: LabelConfig, disagreement: Dis
         (str(record["id"]), read_choices(record, config, left_out))
         for record in voters(records, disagreement)
     ]
-    # Where any number of choices may be made, none is an answer too.
-    ballots = [(name, choices) for name, choices in ballots if choices or config.task == "multilabel"]
-    if not ballots:
+    given = [(name, choices) for name, choices in ballots if choices is not None]
+    if not given:
         return Said((), (), +left_out)
-    said = [choices for _, choices in ballots]
+    said = [choices for _, choices in given]
     if disagreement == "agree" and any(choices != said[0] for choices in said):
         left_out["series on which annotators disagree"] += 1
         return Said((), (), +left_out)
-    return Said(elect(said, config), tuple(sorted(name for name, _ in ballots)), +left_out)
+    return Said(elect(said, config), tuple(sorted(name for name, _ in given)), +left_out)
 
 
 def elect(ballots: Sequence[tuple[str, ...]], config: LabelConfig) -> tuple[str, ...]:
@@ -62,23 +61,28 @@ def elect(ballots: Sequence[tuple[str, ...]], config: LabelConfig) -> tuple[str,
     return tuple(n for n in config.labels if votes[n] > half or (votes[n] == half and n in ballots[0]))
 
 
-def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) -> tuple[str, ...]:
-    """The choices of one annotation; what cannot be used is counted, by what it is."""
+def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) -> tuple[str, ...] | None:
+    """The choices of one annotation, None where it says nothing; what cannot be used is counted, by what it is.
+
+    Where any number of choices may be made, none is an answer too; one that the label config lacks is not none.
+    """
     found: list[str] = []
     for item in record["result"]:
         if item.get("type") != "choices" or item.get("from_name") != config.control_tag:
             left_out["result item that is no choice of the control tag"] += 1
             continue
-        found += map(str, (item.get("value") or {}).get("choices") or [])
+        value = item.get("value")
+        names = value.get("choices") if isinstance(value, dict) else None
+        found += [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     for name in sorted(set(found) - set(config.labels)):
-        left_out[f"choice {name!r}, which the label config lacks"] += 1
+        left_out[f"choice {quoted(name)}, which the label config lacks"] += 1
     known = tuple(label for label in config.labels if label in found)
     if not found and config.task != "multilabel":
         left_out["annotation without a choice, where one is asked for"] += 1
     if len(known) > 1 and config.task != "multilabel":
         left_out["annotation with several choices, where one is asked for"] += 1
-        return ()
-    return known
+        return None
+    return known if known or (config.task == "multilabel" and not found) else None
 
 
 def why_unfit(values: NDArray[np.float32], length: int) -> str:

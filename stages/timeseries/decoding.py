@@ -217,10 +217,11 @@ def choose(
     answers: Sequence[tuple[Probabilities, NDArray[np.int16], Sequence[Region], Stretches | None]],
     iou: float,
     tolerance: int,
-) -> tuple[Decoder, float]:
+) -> tuple[Decoder, float | None]:
     """The way with the best event F1 and macro F1 on the validation set together, and that event F1.
 
-    The usual way stays unless another one is better by more than luck.
+    The usual way stays unless another one is better by more than luck, and where the validation set has nothing to
+    find: then there is no score to choose by, and the F1 is None.
 
     Args:
         decoder: to start from; its labels, lengths and grammar stay.
@@ -230,7 +231,7 @@ def choose(
     ways: list[dict[str, float]] = [{"evidence": e, "order": o} for o, e in product(ORDER, EVIDENCE)]
     ways += [{"evidence": 0.0, "smoothing": s, "fraction": f} for s, f in product(SMOOTHING, FRACTIONS)]
     luck = LUCK / max(sum(len(true) for _, _, true, _ in answers), 1) ** 0.5
-    best, best_f1, to_beat = decoder, 0.0, -1.0
+    best, best_f1, to_beat = decoder, None, -1.0
     for way in ways:
         trial = replace(decoder, **way)  # type: ignore[arg-type]
         judged = []
@@ -239,7 +240,10 @@ def choose(
             found = [region for region, _ in said]
             judged.append(Judged(target, trial.classes(found, len(target)), true, found))
         scores = score(judged, decoder.labels, iou, tolerance)
-        worth = scores.event["f1"] + scores.timepoint["macro_f1"]
+        counted = [v for v in (scores.event["f1"], scores.timepoint["macro_f1"]) if v is not None]
+        if not counted:
+            break
+        worth = sum(counted)
         if worth > to_beat + 1e-9:
             to_beat = worth + luck if to_beat < 0 else worth
             best, best_f1 = trial, scores.event["f1"]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 
 from storage import sets
-from storage.dataset import LABELS, LEARNT, Index
+from storage.dataset import LABELS, LEARNT, PATH, Index
 from storage.errors import InputError
+from storage.printable import shortened
+
+UNKNOWN = "which the label config lacks"
+MOST, LONGEST = 20, 1000  # lines that are shown at once, and characters of one
 
 
 def warnings(index: Index) -> list[str]:
@@ -59,8 +63,14 @@ def counted(found: Mapping[str, Counter[str]]) -> list[str]:
     ]
 
 
-def nothing_to_learn(index: Index, usable: str) -> InputError:
-    """Training cannot start: no series has what is `usable`, or none that has it is in the train set."""
+def nothing_to_learn(index: Index, usable: str, unused: Sequence[str] = ()) -> InputError:
+    """Training cannot start: no series has what is `usable`, or none that has it is in the train set.
+
+    Args:
+        index: of the dataset.
+        usable: what a labeled series has.
+        unused: lines of `left_out`.
+    """
     labeled = [key for key, entry in index.series.items() if entry.annotations]
     if labeled:
         where, why = sets.PATH, f"{len(labeled)} series are labeled, none of them is in the train set"
@@ -68,4 +78,40 @@ def nothing_to_learn(index: Index, usable: str) -> InputError:
     else:
         where, why = LABELS, f"no series has {usable}"
         cure = "label some series in Label Studio, then: labeltrail sync"
-    return InputError("there is nothing to learn from", where=str(where), why=why, cure=cure)
+        if any(UNKNOWN in line for line in unused):
+            cure = (
+                "give the label config in Label Studio the choices that the series have, or the series its choices, "
+                "then: labeltrail sync; dvc repro"
+            )
+    return InputError(
+        "there is nothing to learn from", where=str(where), why=_reasons(why, unused), cure=cure
+    )
+
+
+def nothing_to_find(index: Index, unused: Sequence[str]) -> InputError:
+    """The train set is nothing but background: whatever learnt from it would find nothing, anywhere."""
+    cure = "label regions in series of the train set"
+    if any(UNKNOWN in line for line in unused):
+        cure = "give the label config in Label Studio the labels that the regions have, or the regions its labels"
+    labels = ", ".join(index.labels[:MOST])
+    if len(index.labels) > MOST:
+        labels += f" and {len(index.labels) - MOST:,} more labels"
+    why = f"its {len(index.of('train'))} labeled series have no region of {labels}"
+    return InputError(
+        "the train set has nothing to find",
+        where=str(PATH),
+        why=_reasons(why, unused),
+        cure=f"{cure}, then: labeltrail sync; dvc repro",
+    )
+
+
+def shown(lines: Sequence[str]) -> list[str]:
+    """Lines for a terminal, where thousands of labels or series would push everything else away."""
+    most = [shortened(line, LONGEST) for line in lines[:MOST]]
+    if len(lines) > MOST:
+        most.append(f"and {len(lines) - MOST:,} more lines like these: {PATH / 'index.json'}")
+    return most
+
+
+def _reasons(why: str, unused: Sequence[str]) -> str | list[str]:
+    return [why, *shown(unused)] if unused else why

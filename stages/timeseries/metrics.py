@@ -7,6 +7,9 @@ label overlaps it by at least `iou` (intersection over union), a true instant wh
 
 A series is counted once (`tally`); every score is a function of sums of such counts, so that a set, a person and a
 thousand draws of a bootstrap are scored by the same lines.
+
+There is no score of nothing: where no event and no timepoint of a label is true, what a model finds, or does not,
+says nothing about how well it finds them. Such a score is None (in arrays NaN), never 0 and never 1.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from storage.regions import Region
 BACKGROUND = "background"
 Confusion = NDArray[np.int64]
 Counts = NDArray[np.integer] | NDArray[np.float64]
+Score = float | None
 
 
 @dataclass(frozen=True)
@@ -72,22 +76,25 @@ class Tally:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class; event scores are 0 for background, which has no events.
+    """Scores of one class; None: nothing is there to score. Background has no events.
 
     Attributes:
+        precision: None: no timepoint is of it or was predicted to be.
+        recall, f1: None: no timepoint is of it.
+        event_f1: None: no event is of it.
         split, merged: true events cut to pieces, predicted ones that run true ones together.
         start_error, end_error: mean timepoints by which matched events are off; None: none was matched.
     """
 
     label: str
     timepoints: int
-    precision: float
-    recall: float
-    f1: float
+    precision: Score
+    recall: Score
+    f1: Score
     events: int
     events_predicted: int
     events_matched: int
-    event_f1: float
+    event_f1: Score
     split: int
     merged: int
     start_error: float | None
@@ -96,7 +103,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is said about a model on one set.
+    """All that is said about a model on one set; a score is None where the set has nothing to score by.
 
     Attributes:
         timepoint: balanced_accuracy, accuracy, macro_precision, macro_recall, macro_f1, worst_f1.
@@ -105,14 +112,15 @@ class Scores:
             split (true events cut to pieces), merged (predicted events that run true ones together).
         boundary, boundary_time: start_mean, start_median, end_mean, end_median by which matched events are off, in
             timepoints and in the recordings' unit of time; empty where nothing was matched or no rate is known.
-        calibration: expected calibration error of timepoint and region, where there were confidences.
+        calibration: expected calibration error of timepoint and region, where there were confidences and there is
+            something to find.
         classes: per class, background first.
         confusion: timepoints, (true class, predicted class).
         bins: what the calibration comes from, by timepoint and region.
     """
 
-    timepoint: dict[str, float]
-    event: dict[str, float]
+    timepoint: dict[str, Score]
+    event: dict[str, Score]
     boundary: dict[str, float]
     boundary_time: dict[str, float]
     calibration: dict[str, float]
@@ -186,7 +194,8 @@ def total(tallies: Sequence[Tally], labels: Sequence[str]) -> Scores:
         "timepoint": sum((t.timepoint_bins for t in tallies), none),
         "region": sum((t.region_bins for t in tallies), none),
     }
-    calibrated = {name: calibration.expected_error(found) for name, found in bins.items()}
+    something = bool(events[:, 0].any() or confusion[1:].any())
+    calibrated = {name: calibration.expected_error(found) for name, found in bins.items() if something}
     return Scores(
         timepoint_scores(confusion),
         _event_scores(events, errors),
@@ -199,37 +208,53 @@ def total(tallies: Sequence[Tally], labels: Sequence[str]) -> Scores:
     )
 
 
-def timepoint_scores(confusion: Confusion) -> dict[str, float]:
-    """Means over the classes that truly occur; a class that is never predicted counts as 0 in all of them."""
-    found = timepoint_means(np.diag(confusion), confusion.sum(1), confusion.sum(0))
-    return {name: float(value) for name, value in found.items()}
+def timepoint_scores(confusion: Confusion) -> dict[str, Score]:
+    """Means over the classes that truly occur; a class that is never predicted counts as 0 in all of them.
+
+    Class 0 is background: where no other class is true, there are no scores.
+    """
+    found = labeled_means(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+    return {name: or_none(value) for name, value in found.items()}
+
+
+def labeled_means(hit: Counts, true: Counts, found: Counts) -> dict[str, NDArray[np.float64]]:
+    """`timepoint_means` where class 0 is background; NaN where no timepoint is of a label."""
+    labeled = (true[..., 1:] > 0).any(-1)
+    means = timepoint_means(hit, true, found)
+    return {name: np.where(labeled, values, np.nan) for name, values in means.items()}
 
 
 def timepoint_means(hit: Counts, true: Counts, found: Counts) -> dict[str, NDArray[np.float64]]:
-    """`timepoint_scores` of any number of sets at once: timepoints by class, each (..., classes)."""
+    """Scores of any number of sets at once, NaN where no class is true: counts by class, each (..., classes)."""
     precision, recall, f1 = _rates(hit, true, found)
     there = true > 0
     seen = there | (found > 0)
-    return {
+    means = {
         "balanced_accuracy": _mean(recall, there),
         "accuracy": hit.sum(-1) / np.maximum(true.sum(-1), 1),
         "macro_precision": _mean(precision, seen),
         "macro_recall": _mean(recall, seen),
         "macro_f1": _mean(f1, seen),
-        "worst_f1": np.where(there, f1, 1.0).min(-1) * there.any(-1),
+        "worst_f1": np.where(there, f1, 1.0).min(-1),
     }
+    return {name: np.where(there.any(-1), values, np.nan) for name, values in means.items()}
 
 
 def event_means(true: Counts, predicted: Counts, matched: Counts) -> dict[str, NDArray[np.float64]]:
-    """F1, precision and recall of events by class, each (..., classes). Nothing to find, nothing found: right."""
-    seen = true + predicted > 0
+    """F1, precision and recall of events by class, each (..., classes); NaN where there is no event to find."""
     all_true, all_predicted, all_matched = true.sum(-1), predicted.sum(-1), matched.sum(-1)
-    return {
-        "f1": np.where(seen.any(-1), _rates(all_matched, all_true, all_predicted)[2], 1.0),
+    means = {
+        "f1": _rates(all_matched, all_true, all_predicted)[2],
         "precision": all_matched / np.maximum(all_predicted, 1),
         "recall": all_matched / np.maximum(all_true, 1),
-        "macro_f1": np.where(seen.any(-1), _mean(_rates(matched, true, predicted)[2], seen), 1.0),
+        "macro_f1": _mean(_rates(matched, true, predicted)[2], true + predicted > 0),
     }
+    return {name: np.where(all_true > 0, values, np.nan) for name, values in means.items()}
+
+
+def or_none(value: float | np.floating | NDArray[np.float64]) -> Score:
+    """A score as a number; None where there is none."""
+    return None if np.isnan(value) else float(value)
 
 
 def _rates(hit: Counts, true: Counts, found: Counts) -> tuple[NDArray[np.float64], ...]:
@@ -242,15 +267,15 @@ def _mean(values: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.f
     return mean
 
 
-def _event_scores(events: NDArray[np.int64], errors: NDArray[np.int64]) -> dict[str, float]:
+def _event_scores(events: NDArray[np.int64], errors: NDArray[np.int64]) -> dict[str, Score]:
     true, predicted, matched, cut, merged = (int(n) for n in events.sum(0))
     return {
-        **{name: float(value) for name, value in event_means(*events.T[:3]).items()},
+        **{name: or_none(value) for name, value in event_means(*events.T[:3]).items()},
         "true": true,
         "predicted": predicted,
         "matched": matched,
-        "boundary_error": float(errors[:, 1:].mean()) if len(errors) else 0.0,
-        "fragmentation": predicted / max(true, 1),
+        "boundary_error": float(errors[:, 1:].mean()) if len(errors) else None,
+        "fragmentation": predicted / true if true else None,
         "split": cut,
         "merged": merged,
     }
@@ -270,19 +295,21 @@ def _class_scores(
     confusion: Confusion, events: NDArray[np.int64], errors: NDArray[np.int64], labels: Sequence[str]
 ) -> Iterable[ClassScore]:
     precision, recall, f1 = _rates(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+    labeled = bool(confusion[1:].any())  # that all is background says nothing about background either
     for k, label in enumerate([BACKGROUND, *labels]):
         off = _boundary(errors[errors[:, 0] == k, 1:])
         true, predicted, matched, cut, merged = (int(n) for n in events[k])
+        there = labeled and bool(confusion[k].any())
         yield ClassScore(
             label,
             timepoints=int(confusion[k].sum()),
-            precision=float(precision[k]),
-            recall=float(recall[k]),
-            f1=float(f1[k]),
+            precision=float(precision[k]) if there or (labeled and confusion[:, k].any()) else None,
+            recall=float(recall[k]) if there else None,
+            f1=float(f1[k]) if there else None,
             events=true,
             events_predicted=predicted,
             events_matched=matched,
-            event_f1=float(event_means(*events[k : k + 1, :3].T)["f1"]) if k else 0.0,
+            event_f1=or_none(event_means(*events[k : k + 1, :3].T)["f1"]),
             split=cut,
             merged=merged,
             start_error=off.get("start_mean"),

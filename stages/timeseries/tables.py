@@ -30,7 +30,7 @@ class SeriesScore:
     events: int
     found: int
     extra: int
-    f1: float
+    f1: float | None
     accuracy: float | None
 
 
@@ -39,28 +39,31 @@ def series_score(
 ) -> SeriesScore:
     """Score one recording by the rules that its whole set is scored by."""
     scores = score_together([judged], labels, iou, tolerance)
-    events, found = int(scores.event["true"]), int(scores.event["matched"])
+    events, found = int(scores.event["true"] or 0), int(scores.event["matched"] or 0)
     return SeriesScore(
         series,
         group,
         timepoints=len(judged.target),
         events=events,
         found=found,
-        extra=int(scores.event["predicted"]) - found,
+        extra=int(scores.event["predicted"] or 0) - found,
         f1=scores.event["f1"],
-        accuracy=scores.timepoint["accuracy"] if scores.confusion.any() else None,
+        accuracy=scores.timepoint["accuracy"],
     )
 
 
 def ordered(scores: Iterable[SeriesScore]) -> list[SeriesScore]:
-    """The best first: by event F1, then by timepoints, then by name."""
-    return sorted(scores, key=lambda s: (-s.f1, -(s.accuracy or 0.0), s.series))
+    """The best first: by event F1, then by timepoints, then by name; those without an event to find at the end."""
+    return sorted(scores, key=lambda s: (s.f1 is None, -(s.f1 or 0.0), -(s.accuracy or 0.0), s.series))
 
 
 def ranked(scores: Sequence[SeriesScore]) -> list[tuple[str, SeriesScore]]:
-    """The best, the median and the worst of scores in order, each once."""
+    """The best, the median and the worst of scores in order, each once; where none has an event, the first."""
     if len(scores) == 1:
         return [("the only one", scores[0])]
+    scores = [s for s in scores if s.f1 is not None] or scores[:1]
+    if len(scores) == 1:
+        return [("the only one with an event" if scores[0].events else "the first", scores[0])]
     places = {0: "best", len(scores) - 1: "worst"}
     if len(scores) > 2:
         places[(len(scores) - 1) // 2] = "median"
@@ -77,13 +80,13 @@ class ClassRow:
     label: str
     number: int
     timepoints: int
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     events: int
     found: int
     extra: int
-    event_f1: float
+    event_f1: float | None
     low: float
     high: float
     few: bool
@@ -110,13 +113,13 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
         row["label"],
         number,
         timepoints=int(row["timepoints"]),
-        precision=float(row["precision"]),
-        recall=float(row["recall"]),
-        f1=float(row["f1"]),
+        precision=optional(row["precision"]),
+        recall=optional(row["recall"]),
+        f1=optional(row["f1"]),
         events=events,
         found=matched,
         extra=predicted - matched,
-        event_f1=float(row["event_f1"]),
+        event_f1=optional(row["event_f1"]),
         low=low,
         high=high,
         few=number > 0 and events < FEW,
@@ -130,6 +133,11 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
 def optional(text: str) -> float | None:
     """A number, or what a table leaves empty."""
     return float(text) if text else None
+
+
+def last(score: float | None) -> tuple[bool, float]:
+    """What to sort by so that who has no score comes after all who have one."""
+    return score is None, score or 0.0
 
 
 def interval(hits: int, n: int) -> tuple[float, float]:
@@ -158,14 +166,14 @@ class SubjectRow:
     merged: int
     start_error: float | None
     end_error: float | None
-    balanced_accuracy: float
-    event_f1: float
+    balanced_accuracy: float | None
+    event_f1: float | None
 
 
 def subject_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[SubjectRow]]:
     """The rows of reports/subjects.csv by set, the set that decides first; in a set the worst first."""
     return {
-        name: sorted(mine, key=lambda s: (s.event_f1, s.balanced_accuracy, s.group))
+        name: sorted(mine, key=lambda s: (*last(s.event_f1), *last(s.balanced_accuracy), s.group))
         for name in ("test", "validation")
         if (mine := [_subject_row(row) for row in rows if row["set"] == name])
     }
@@ -183,8 +191,8 @@ def _subject_row(row: Mapping[str, str]) -> SubjectRow:
         merged=int(row["merged"]),
         start_error=optional(row["start_error"]),
         end_error=optional(row["end_error"]),
-        balanced_accuracy=float(row["balanced_accuracy"]),
-        event_f1=float(row["event_f1"]),
+        balanced_accuracy=optional(row["balanced_accuracy"]),
+        event_f1=optional(row["event_f1"]),
     )
 
 
@@ -251,6 +259,15 @@ def _row_of_cells(rows: Sequence[Mapping[str, str]], counted: str) -> list[Cell]
     counts = [int(row[counted]) for row in rows]
     total = max(sum(counts), 1)
     return [Cell(r["actual"], r["predicted"], n, n / total) for r, n in zip(rows, counts, strict=True)]
+
+
+def score(value: float | None) -> str:
+    """A score to three digits; a dash where there is none.
+
+    >>> score(0.5), score(None)
+    ('0.500', '—')
+    """
+    return "—" if value is None else f"{value:.3f}"
 
 
 def share(value: float) -> str:

@@ -1,7 +1,7 @@
 """Annotations to targets: what each timepoint of a series is taught as.
 
 Targets are int16: 0 is background (time that nobody labeled in an annotated series), k is `labels[k - 1]`, -1 says
-nothing (no annotation, or no number to learn from). The rules, in order:
+nothing (no annotation, no number to learn from, or a label that the label config lacks). The rules, in order:
 
 1. A skipped annotation says nothing; an empty one says that all is background.
 2. The newest ground-truth annotation wins alone. Otherwise the param `disagreement` decides:
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from stages.timeseries.regions import classes_of, code_runs, paint
 from stages.timeseries.times import Times, is_blank, parse_time, time_to_row
 from storage.label_config import LabelConfig
+from storage.printable import shortened
 from storage.regions import Region
 
 Record = Mapping[str, Any]
@@ -67,12 +68,19 @@ def make_targets(
         nothing = np.full(len(times), -1, np.int16)
         return Targets(nothing, (), (), +left_out, notes)
     ballots = [read_regions(record, times, config, left_out, notes) for record in chosen]
-    codes = [paint(regions, len(times), config.labels, tolerance) for regions in ballots]
+    codes = [to_codes(regions, len(times), config, tolerance) for regions in ballots]
     winner = common(codes) if disagreement == "agree" else vote(codes)
-    notes["timepoint on which annotators disagree: not learnt from"] = int((winner < 0).sum())
+    if disagreement == "agree":
+        known_to_some = np.any([ballot >= 0 for ballot in codes], axis=0)
+        differ = int((known_to_some & (winner < 0)).sum())
+        notes["timepoint on which annotators disagree: not learnt from"] = differ
     # The newest annotation's own regions tell apart neighbours of one label, which the codes cannot.
     agreed = np.array_equal(winner, codes[0])
-    regions = ballots[0] if agreed else code_runs(winner, config.labels, tolerance)
+    regions = (
+        [r for r in ballots[0] if r.label in config.labels]
+        if agreed
+        else code_runs(winner, config.labels, tolerance)
+    )
     values = classes_of(winner, config.labels)
     ids = tuple(sorted(str(record["id"]) for record in chosen))
     return Targets(values, tuple(sorted(regions)), ids, +left_out, +notes)
@@ -97,13 +105,15 @@ def _age(record: Record) -> tuple[str, str]:
 def read_regions(
     record: Record, times: Times, config: LabelConfig, left_out: Counter[str], notes: Counter[str]
 ) -> list[Region]:
-    """The regions of one annotation; what cannot be used is counted, by what it is."""
+    """The regions of one annotation, those of a label that the label config lacks among them; what cannot be used is
+    counted, by what it is."""
     regions = []
     for item in record["result"]:
         if item.get("type") != "timeserieslabels" or item.get("from_name") != config.control_tag:
             left_out["result item that is no region of the control tag"] += 1
             continue
-        region = _read_region(item.get("value") or {}, times, config, left_out, notes)
+        value = item.get("value")
+        region = _read_region(value if isinstance(value, dict) else {}, times, config, left_out, notes)
         if region:
             regions.append(region)
     different = sorted(set(regions))
@@ -114,15 +124,15 @@ def read_regions(
 def _read_region(
     value: Mapping[str, Any], times: Times, config: LabelConfig, left_out: Counter[str], notes: Counter[str]
 ) -> Region | None:
-    names = value.get("timeserieslabels") or []
-    if not names:
+    names = value.get("timeserieslabels")
+    if not names or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         left_out["region without a label"] += 1
         return None
     if names[0] not in config.labels:
-        left_out[f"region of label {names[0]!r}, which the label config lacks"] += 1
-        return None
+        left_out[f"region of label {quoted(names[0])}, which the label config lacks"] += 1
+        left_out, notes = Counter(), Counter()  # it is counted, whatever else may be odd about it
     for name in names[1:]:
-        left_out[f"second label {name!r} of a region: a timepoint has one"] += 1
+        left_out[f"second label {quoted(name)} of a region: a timepoint has one"] += 1
     instant = bool(value.get("instant")) or value.get("start") == value.get("end")
     span = _read_span(value, instant, times, config.time_format, left_out, notes)
     if span is None:
@@ -162,6 +172,25 @@ def _read_span(
         notes["region without an end: ends with the series"] += not instant
         end = start if instant else times[-1]
     return start, end
+
+
+def to_codes(regions: Sequence[Region], rows: int, config: LabelConfig, tolerance: int) -> NDArray[np.int16]:
+    """Codes of an annotation's regions; where it has a label that the label config lacks, and no other, -1.
+
+    Somebody saw something there: as background it would teach that there is nothing.
+    """
+    codes = paint([r for r in regions if r.label in config.labels], rows, config.labels, tolerance)
+    for region in regions:
+        if region.label not in config.labels:
+            reach = tolerance if region.instant else 0
+            part = codes[max(region.start - reach, 0) : region.end + reach + 1]
+            part[part == 0] = -1
+    return codes
+
+
+def quoted(name: str) -> str:
+    """Somebody's label for a line of output: on one line, no longer than a name is."""
+    return f"'{shortened(name)}'"
 
 
 def common(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:

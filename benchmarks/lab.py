@@ -74,9 +74,10 @@ def unnamed() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def clone(root: Path, settings: Settings) -> Project:
-    """A clone of this checkout's last commit, with a bucket of its own."""
-    process.run(["git", "clone", "--quiet", CHECKOUT, root])
+def clone(root: Path, settings: Settings, checkout: Path = CHECKOUT) -> Project:
+    """A clone of a checkout's last commit, with a bucket of its own."""
+    process.run(["git", "clone", "--quiet", checkout, root])
+    process.run(["git", "checkout", "--quiet", "-B", "main"], cwd=root)  # whatever is checked out there
     identify(root)
     variables = {
         "AWS_ENDPOINT_URL": settings.s3_endpoint,
@@ -110,6 +111,22 @@ def make(folder: Path, settings: Settings, tasks: int) -> Lab:
     state = project.remote.state()
     assert state is not None
     return Lab(project, state.project)
+
+
+def make_with(checkout: Path, folder: Path, settings: Settings) -> Path:
+    """The project of `make` once more, imported and synced by the code of another checkout, which has been set up
+    (`uv sync --frozen`); returns the clone."""
+    root = folder / "other"
+    clone(root, settings, checkout)
+    files = ("--labels", folder / "tasks.json", "--label-config", folder / "label_config.xml")
+    for words in (("import", folder / "recordings", *files), ("sync",)):
+        process.run([program(checkout), *words], cwd=root, env=project_settings.stage_environment())
+    return root
+
+
+def program(checkout: Path) -> Path:
+    """The command of a checkout."""
+    return checkout.resolve() / ".venv" / "bin" / "labeltrail"
 
 
 def _recordings(count: int) -> Iterator[Recording]:

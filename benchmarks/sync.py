@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.lab import Lab, make, running
+from benchmarks.lab import CHECKOUT, Lab, make, make_with, program, running
 from benchmarks.plain import Plain, one_stage
 from benchmarks.timing import HEADER, Figure, compare
 from pipelines.sync import sync
@@ -35,6 +35,8 @@ def main(words: list[str] | None = None) -> None:
         sync(lab.project)
         plain = Plain(Path(folder) / "plain", lab.project)
         figures = list(_syncs(lab, plain, options.runs, options.changes))
+        if options.before:
+            figures.append(_before(lab, make_with(options.before, Path(folder), given), options))
         if options.repro:
             figures.append(_repro(lab, Path(folder) / "one-stage", options.runs))
     facts = {
@@ -59,6 +61,7 @@ def _options(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-repro", dest="repro", action="store_false", help="leave dvc repro out: no training"
     )
+    parser.add_argument("--before", type=Path, help="a checkout of another commit, to compare a sync with")
     parser.add_argument("--json", action="store_true", help="print what a program would read")
     return parser.parse_args(words)
 
@@ -86,6 +89,21 @@ def _syncs(lab: Lab, plain: Plain, runs: int, changes: int) -> Iterator[Figure]:
     yield compare(f"{changes} changed, to the DVC remote", way, runs, ours, all_of_it, change)
     yield compare(
         f"{changes} changed, in a warm Python", "`Repo.update`", runs, ours_here, plain.update_here, change
+    )
+
+
+def _before(lab: Lab, other: Path, options: argparse.Namespace) -> Figure:
+    """A sync with nothing to do by the code of this checkout, and by that of another one."""
+
+    def run(labeltrail: Path, root: Path) -> None:
+        process.run([labeltrail, "sync"], cwd=root, env=settings.stage_environment())
+
+    return compare(
+        "nothing changed",
+        f"`labeltrail sync` of {process.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=other).strip()}",
+        options.runs,
+        lambda: run(program(CHECKOUT), lab.project.root),
+        lambda: run(program(options.before), other),
     )
 
 

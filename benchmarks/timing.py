@@ -46,7 +46,7 @@ class Figure:
 
     def line(self) -> str:
         """A row of the table in docs/benchmarks.md."""
-        cells = (self.name, _cell(self.ours), _cell(self.plain), f"{self.ratio:.1f}", self.way)
+        cells = (self.name, _cell(self.ours), _cell(self.plain), f"{self.ratio:.2f}", self.way)
         return "| " + " | ".join(cells) + " |"
 
 

@@ -14,6 +14,20 @@ def past(tmp_path: Path) -> Past:
     return branched(tmp_path / "past")
 
 
+def test_a_task_may_hold_what_python_takes_for_the_end_of_a_line(past: Past) -> None:
+    odd = '{"data":{"note":"a\u2028b\u2029c\x85d"},"series":"b"}\n'
+    past.write(tasks_jsonl=odd)
+    past.save("tasks")
+    past.git("branch", "--force", "walks")
+    past.on_walks([ONE, TWO], tasks_jsonl='{"data":{},"series":"a"}\n' + odd)
+    past.write(tasks_jsonl=odd + '{"data":{},"series":"c"}\n')
+    past.label([ONE, TWO])
+    status, said = past.merge_walks()
+    assert (status, "data/tasks.jsonl: 1 line came in" in said) == (0, True)
+    found = (past.root / "data/tasks.jsonl").read_text(encoding="utf-8")
+    assert found == '{"data":{},"series":"a"}\n' + odd + '{"data":{},"series":"c"}\n'
+
+
 def test_tasks_and_sets_merge_by_series(past: Past) -> None:
     header = "series,group,set\n"
     past.write(sets_csv=f"{header}b,p,train\nseries,q,test\n", tasks_jsonl='{"data":{},"series":"b"}\n')

@@ -33,11 +33,12 @@ def main(words: list[str] | None = None) -> None:
     ):
         lab = make(Path(folder), given, options.tasks)
         sync(lab.project)
-        plain = Plain(Path(folder) / "plain", lab.project)
-        figures = list(_syncs(lab, plain, options.runs, options.changes))
         if options.before:
-            figures.append(_before(lab, make_with(options.before, Path(folder), given), options))
-        if options.repro:
+            figures = [_before(lab, make_with(options.before, Path(folder), given), options)]
+        else:
+            plain = Plain(Path(folder) / "plain", lab.project)
+            figures = list(_syncs(lab, plain, options.runs, options.changes))
+        if options.repro and not options.before:
             figures.append(_repro(lab, Path(folder) / "one-stage", options.runs))
     facts = {
         "tasks": options.tasks,
@@ -61,7 +62,7 @@ def _options(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-repro", dest="repro", action="store_false", help="leave dvc repro out: no training"
     )
-    parser.add_argument("--before", type=Path, help="a checkout of another commit, to compare a sync with")
+    parser.add_argument("--before", type=Path, help="only compare with this checkout of another commit")
     parser.add_argument("--json", action="store_true", help="print what a program would read")
     return parser.parse_args(words)
 

@@ -101,7 +101,7 @@ def _before(lab: Lab, other: Path, options: argparse.Namespace) -> Figure:
 
     return compare(
         "nothing changed",
-        f"`labeltrail sync` of {process.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=other).strip()}",
+        f"`labeltrail sync` of {process.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=options.before).strip()}",
         options.runs,
         lambda: run(program(CHECKOUT), lab.project.root),
         lambda: run(program(options.before), other),

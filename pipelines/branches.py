@@ -101,7 +101,8 @@ def _count(project: Project, labels: str) -> int | None:
 def _score(project: Project, name: str) -> tuple[str, float | None]:
     """What the last verdict of the branch says of its best model."""
     text = project.repository.show(f"refs/heads/{name}", LOCK)
-    md5 = Lock.parse(text).outputs().get(VERDICT, "") if text else ""
+    lock = Lock.of_history(text, name) if text else None
+    md5 = lock.outputs().get(VERDICT, "") if lock else ""
     if not md5:
         return "", None
     try:

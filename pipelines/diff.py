@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.wording import counts_json, difference_lines, stat_lines, total_line
-from storage import dvc_lock, history, labels
+from storage import history, labels
 from storage.differences import Difference, Wanted
+from storage.dvc_lock import PATH, Lock
 from storage.errors import LabeltrailError
 from storage.git import LABELS
 from storage.history import LabelChanges
@@ -92,20 +93,19 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
 def side(repository: Repository, revision: str) -> Side:
     """Labels and scores of a revision; "" is the work tree."""
     if not revision:
-        lock = repository.root / dvc_lock.PATH
-        text = lock.read_text(encoding="utf-8") if lock.is_file() else None
-        return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(repository, text))
+        return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(repository, ""))
     commit = repository.resolve(revision)
-    text = repository.show(commit, dvc_lock.PATH)
-    return Side(revision, commit, repository.labels_at(commit), *_scores(repository, text))
+    return Side(revision, commit, repository.labels_at(commit), *_scores(repository, commit))
 
 
-def _scores(repository: Repository, lock: str | None) -> tuple[dict[str, float], str]:
-    """Test scores by name, and why there are none for a model that there is."""
-    md5 = dvc_lock.Lock.parse(lock).outputs().get(SCORES) if lock else None
-    if not md5:
-        return {}, ""
+def _scores(repository: Repository, commit: str) -> tuple[dict[str, float], str]:
+    """Test scores by name, of a commit or ("") of the work tree, and why there are none for a model that there is."""
     try:
+        text = repository.show(commit, PATH) if commit else None
+        lock = Lock.parse(text or "", f"{PATH} of {commit[:12]}") if commit else Lock.read(repository.root)
+        md5 = lock.outputs().get(SCORES)
+        if not md5:
+            return {}, ""
         value = json.loads(repository.read([md5])[md5])
     except LabeltrailError as error:
         return {}, error.what

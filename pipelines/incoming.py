@@ -21,8 +21,9 @@ from storage import (
     tasks,
     theirs,
 )
-from storage.git import LABELS, SERIES, parse_pointer
+from storage.git import LABELS, SERIES
 from storage.merge import Merge, changes_between
+from storage.pointer import parse_pointer
 from storage.printable import printable
 from storage.project import Project
 from storage.shared_config import ConfigMerge

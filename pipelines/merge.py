@@ -29,9 +29,10 @@ from storage import (
     worktree,
 )
 from storage.errors import ConflictError
-from storage.git import LABELS, SERIES, parse_pointer
+from storage.git import LABELS, SERIES
 from storage.history import plural
 from storage.merge import OPEN, OURS, Settlement
+from storage.pointer import parse_pointer
 from storage.printable import argument, shortened
 from storage.project import Project
 from storage.repository import Repository
@@ -196,9 +197,8 @@ def _follow(project: Project) -> None:
     repository.checkout(*kept)
     worktree.remember(project)
     worktree.restore_start(project)
-    path = project.root / dvc_lock.PATH
-    if path.exists():
-        repository.bring(dvc_lock.Lock.parse(path.read_text(encoding="utf-8")).outputs())
+    if outputs := dvc_lock.Lock.read(project.root).outputs():
+        repository.bring(outputs)
     repository.push()
 
 

@@ -6,9 +6,8 @@ import json
 import sys
 from dataclasses import dataclass, field
 
-import yaml
-
-from storage import process, provenance, sets, settings
+from stages import params as parameters
+from storage import dvc_stages, process, provenance, sets, settings
 from storage.dvc_lock import PARAMS, Lock, outdated
 from storage.dvc_lock import PATH as LOCK
 from storage.files import md5, md5_bytes, write_bytes
@@ -16,6 +15,7 @@ from storage.git import LABELS
 from storage.lineage import LabelBest, model_in
 from storage.printable import shortened
 from storage.project import Project
+from storage.yaml_text import read_yaml
 
 VERDICT = "reports/promote.json"
 PREDICTIONS = "data/predictions"
@@ -39,8 +39,8 @@ def commit_model(project: Project) -> str:
 def _verdict(project: Project) -> str:
     """What promote said, where it ran since the last commit and its report is still that of this `dvc.lock`."""
     path = project.root / VERDICT
-    lock = Lock.parse((project.root / LOCK).read_text(encoding="utf-8"))
-    before = Lock.parse(project.repository.show("HEAD", LOCK) or "")
+    lock = Lock.read(project.root)
+    before = Lock.parse(project.repository.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
     if lock.outputs().get(VERDICT) != md5(path) or lock.inputs("promote") == before.inputs("promote"):
         return "stages ran, the best model is as it was"
     verdict = json.loads(path.read_text(encoding="utf-8"))
@@ -89,8 +89,8 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
             "and the gate decides whether it is best",
             lost=lost,
         )
-    stages = yaml.safe_load((project.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    params = yaml.safe_load((project.root / PARAMS).read_text(encoding="utf-8"))
+    stages = dvc_stages.read(project.root)
+    params = read_yaml(project.root / PARAMS, f"mend it, or: git checkout {PARAMS}")
     planned = {LABELS: labels, str(sets.PATH): md5_bytes(set_rows)}
     runs = outdated(found.lock, stages, params, lambda path: planned.get(path) or repository.digest(path))
     for name in stages:
@@ -128,8 +128,7 @@ def bring_back(project: Project, plan: BestPlan) -> str:
 def outlived(project: Project, commit: str) -> list[str]:
     """A warning where training starts from a model of labels that a commit does not have: they live on in it."""
     folder = project.root / provenance.START
-    params = yaml.safe_load((project.root / PARAMS).read_text(encoding="utf-8"))
-    start = (params.get("train") or {}).get("start")
+    start = parameters.load(project.root / PARAMS).train.start
     if not start or not folder.is_dir():
         return []
     labels = provenance.read(folder).labels

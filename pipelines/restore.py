@@ -251,10 +251,9 @@ def _go_back(project: Project, commit: str) -> None:
 
 def _predictions(project: Project) -> tuple[bool, list[str]]:
     """Publish the predictions of `dvc.lock` again; returns whether, and which outputs are lost."""
-    path = project.root / dvc_lock.PATH
-    if not path.exists():
+    outputs = dvc_lock.Lock.read(project.root).outputs()
+    if not outputs:
         return False, []
-    outputs = dvc_lock.Lock.parse(path.read_text(encoding="utf-8")).outputs()
     lacks = project.repository.bring(outputs)
     if PREDICTIONS not in outputs or {BEST.as_posix(), PREDICTIONS} & set(lacks):
         return False, lacks

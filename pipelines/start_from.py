@@ -103,10 +103,11 @@ def _find(project: Project, name: str) -> str:
     """DVC's hash of the folder of a model; one that DVC does not know is put into its cache."""
     repository = project.repository
     if name == BEST:
-        path = project.root / LOCK
-        best = Lock.parse(path.read_text(encoding="utf-8")).best if path.exists() else ""
+        best = Lock.read(project.root).best
         if not best:
-            raise NotFoundError("there is no best model yet", where=str(path), cure="dvc repro")
+            raise NotFoundError(
+                "there is no best model yet", where=str(project.root / LOCK), cure="dvc repro"
+            )
         return best
     if (Path(name) / "model.json").is_file():
         checkpoint.read(Path(name))  # whole, and of a form that this checkout knows
@@ -125,7 +126,7 @@ def _of_revision(project: Project, name: str) -> str:
         why = "it is not `best`, no folder with a model, no model that was best on this branch, and no git revision"
         raise NotFoundError(what, why=why, cure="labeltrail trace HEAD names models") from error
     labels = repository.labels_at(commit)
-    lock = Lock.parse(repository.show(commit, LOCK) or "")
+    lock = Lock.parse(repository.show(commit, LOCK) or "", f"{LOCK} of {name}")
     if lock.best and lock.labels == labels:
         return lock.best
     best = lineage.best_of(repository, labels, ["HEAD", commit]) if labels else None

@@ -79,8 +79,7 @@ def switch(project: Project, name: str) -> Switched:
     moved.repository.checkout(*kept)
     worktree.remember(moved)
     worktree.restore_start(moved)
-    lock = project.root / dvc_lock.PATH
-    named = dvc_lock.Lock.parse(lock.read_text(encoding="utf-8")).outputs() if lock.exists() else {}
+    named = dvc_lock.Lock.read(project.root).outputs()
     lacks = moved.repository.bring(named)
     state = _state(moved, name)
     unpublished = ""

@@ -15,6 +15,7 @@ from pipelines.model import commit_model
 from pipelines.synced import Synced
 from storage import (
     conflicts,
+    dvc_stages,
     history,
     identity,
     label_config,
@@ -244,7 +245,7 @@ def _bring_together(
         returned=found.compared.returned,
         aside=_aside(found),
         warnings=warnings,
-        runs=repository.runs_again(path.removesuffix(".dvc") for path in changed),
+        runs=dvc_stages.run_again(repository.root, (path.removesuffix(".dvc") for path in changed)),
     )
 
 

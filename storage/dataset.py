@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files import pointer_md5, read_json, write_json
+from storage.files import read_json, write_json
+from storage.pointer import pointer_md5
 from storage.regions import Region
 
 PATH = Path("data/dataset")

@@ -15,10 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from storage.errors import InputError
-from storage.printable import argument
 
 
 def write_bytes(path: Path, data: bytes, mode: int | None = None, *, durable: bool = False) -> None:
@@ -80,6 +77,27 @@ def json_bytes(value: Any, indent: int | None = None) -> bytes:
         return json.dumps(value, **options).encode() + b"\n"
 
 
+def read_text(path: Path, cure: str, encoding: str = "utf-8") -> str:
+    """A file's text, line ends as they are.
+
+    Args:
+        path: the file.
+        cure: what to do about one that is in another encoding.
+        encoding: `utf-8`, or `utf-8-sig` where a mark may stand before it.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        InputError: it is not in UTF-8; names the line.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        why = f"byte {error.start + 1} of the file begins no character"
+        raise InputError("the file is not in UTF-8", where=f"{path}:{line}", why=why, cure=cure) from error
+
+
 def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
     """Read a JSON object that carries a `version`.
 
@@ -125,16 +143,6 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def read_yaml(path: Path) -> Any:
-    """Parse a YAML file, with libyaml where PyYAML was built with it: a tenth of the time.
-
-    Raises:
-        yaml.YAMLError: it is none.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 -- both are safe
-
-
 def md5(path: Path) -> str:
     """MD5 of a file, in hex; of a folder, the one that DVC gives it (ends in `.dir`); "" where nothing is."""
     if not path.exists():
@@ -155,23 +163,3 @@ def dir_listing(files: Mapping[str, str]) -> bytes:
     """What DVC's cache holds for a folder: the MD5 of each file by its path in it. Its own MD5 names the folder."""
     listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
     return json.dumps(listing, sort_keys=True).encode()
-
-
-def pointer_md5(path: Path) -> str:
-    """The hash that a DVC pointer file such as `data/labels.dvc` holds; "" where there is none.
-
-    Raises:
-        InputError: it is no pointer, for example because git left conflict marks in it.
-    """
-    if not path.exists():
-        return ""
-    try:
-        return str(read_yaml(path)["outs"][0]["md5"])
-    except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
-        why = (
-            "git left conflict marks, or it was edited"
-            if isinstance(error, yaml.YAMLError)
-            else "it names no hash"
-        )
-        cure = f"git checkout HEAD -- {argument(path.name)} (in {path.parent.name}/), then labeltrail sync"
-        raise InputError(f"{path.name} is no DVC pointer", where=str(path), why=why, cure=cure) from error

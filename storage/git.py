@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage import git_locks, process
 from storage.errors import InputError, NotFoundError
+from storage.pointer import parse_pointer
 
 LABELS = "data/labels"
 SERIES = "data/series"
@@ -16,8 +16,6 @@ SERIES = "data/series"
 GIT = ("git", "-c", "log.showSignature=false", "-c", "color.ui=false")
 # Fields and commits end in a zero byte, the one character that git allows in no message and no name.
 LOG_FIELDS = ("%H", "%P", "%aI", "%an <%ae>", "%s")
-# Hash in a pointer file, and not the line that says which kind of hash it is.
-POINTER_HASH = re.compile(r"^[- ] md5: *(\S+) *$", re.MULTILINE)
 
 WHO = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
 
@@ -314,15 +312,6 @@ class Git:
 def prefix_of(branch: str) -> str:
     """The branch as the first part of keys in the bucket."""
     return branch.replace("/", "--")
-
-
-def parse_pointer(text: str | None) -> str:
-    """Hash in the text of a pointer such as `data/labels.dvc`; "" where there is none, or not exactly one.
-
-    Read as text: a parser of YAML takes seconds for the pointers of a long history.
-    """
-    found = POINTER_HASH.findall(text or "")
-    return str(found[0]) if len(found) == 1 else ""
 
 
 def find_root(start: Path) -> Path:

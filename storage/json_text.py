@@ -37,12 +37,15 @@ def is_deep(value: Any) -> bool:
     """Whether lists and objects lie deeper in each other than labels need."""
     level = [value]
     for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
+        # Each once: YAML may name one value in many places.
+        level = list(
+            {
+                id(inner): inner
+                for outer in level
+                for inner in (outer.values() if isinstance(outer, dict) else outer)
+                if isinstance(inner, dict | list)
+            }.values()
+        )
         if not level:
             return False
     return True

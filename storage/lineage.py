@@ -140,8 +140,7 @@ def standing(repository: Repository) -> Standing | None:
     Raises:
         NotFoundError: it is in `dvc.lock` alone, and neither cache nor remote has it.
     """
-    path = repository.root / LOCK
-    named = Lock.parse(path.read_text(encoding="utf-8")).best if path.exists() else ""
+    named = Lock.read(repository.root).best
     best = repository.root / BEST
     if all((best / name).is_file() for name in FILES):
         folder, data = md5(best), {name: (best / name).read_bytes() for name in FILES}
@@ -149,7 +148,7 @@ def standing(repository: Repository) -> Standing | None:
         folder, data = named, _files(repository, named)
     else:
         return None
-    committed = Lock.parse(repository.show("HEAD", LOCK) or "").best
+    committed = Lock.parse(repository.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
     return Standing(_model(data, folder, ""), folder == committed, folder == named)
 
 
@@ -212,18 +211,22 @@ def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> La
             return LabelBest(lock, commit, "it learnt from these labels")
     commit = _last_with(repository, labels, revisions)
     text = repository.show(commit, LOCK) if commit else None
-    if text and (lock := Lock.parse(text)).best:
-        return LabelBest(lock, commit, "it was best at that label commit, which nobody trained on")
+    last = Lock.of_history(text, commit) if text else None
+    if last and last.best:
+        return LabelBest(last, commit, "it was best at that label commit, which nobody trained on")
     return None
 
 
 def locks(repository: Repository, *revisions: str) -> Iterator[tuple[str, Lock]]:
-    """Every commit of these histories that changed `dvc.lock`, and the file as it was then; newest first."""
+    """Every commit of these histories that changed `dvc.lock`, and the file as it was then; newest first.
+
+    One that cannot be read, conflict marks that somebody committed for example, is named and left out.
+    """
     commits = repository.git("log", "--format=%H", *revisions, "--", LOCK).split()
     texts = repository.contents(f"{commit}:{LOCK}" for commit in commits)
     for commit, text in zip(commits, texts, strict=True):
-        if text is not None:
-            yield commit, Lock.parse(text)
+        if text is not None and (lock := Lock.of_history(text, commit)):
+            yield commit, lock
 
 
 def _last_with(repository: Repository, labels: str, revisions: Iterable[str]) -> str:

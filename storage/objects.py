@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from storage import snapshot, tasks
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
+from storage.errors import InputError
 from storage.git import LABELS, SERIES, LabelCommit
 from storage.keys import SHARD
 
@@ -36,7 +37,7 @@ def pointed(repository: Repository, *, reflog: bool = True) -> set[str]:
     texts = [text for text in repository.contents(blobs) if text]
     for name in repository.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
         path = repository.root / name
-        texts += [path.read_text(encoding="utf-8")] if path.is_file() else []
+        texts += [path.read_text(encoding="utf-8", errors="replace")] if path.is_file() else []
     return {md5 for text in texts for md5 in HASHES.findall(text)}
 
 
@@ -46,10 +47,8 @@ def runs(repository: Repository) -> dict[str, Lock]:
     names = ["HEAD", *refs]
     texts = repository.contents(f"{name}:{LOCK}" for name in names)
     found = {name: text for name, text in zip(names, texts, strict=True) if text}
-    path = repository.root / LOCK
-    if path.is_file():
-        found["the work tree"] = path.read_text(encoding="utf-8")
-    return {name: Lock.parse(text) for name, text in found.items()}
+    locks = {name: Lock.parse(text, f"{LOCK} of {name}") for name, text in found.items()}
+    return {**locks, "the work tree": Lock.read(repository.root)}
 
 
 def is_labels(listing: Iterable[str]) -> bool:
@@ -78,7 +77,11 @@ def whereabouts(repository: Repository, md5: str) -> str:
 def _series(repository: Repository, commit: LabelCommit, shard: str) -> str:
     """The series whose labels a shard holds, as far as that commit knew its tasks."""
     text = repository.show(commit.commit, str(tasks.PATH))
-    found = [key for key in tasks.parse(text or "", str(tasks.PATH)) if snapshot.shard_name(key) == shard]
+    try:
+        known = tasks.parse(text or "", str(tasks.PATH))
+    except InputError:  # this is a word beside another error
+        return ""
+    found = [key for key in known if snapshot.shard_name(key) == shard]
     return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""
 
 

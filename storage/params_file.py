@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from storage.errors import InputError
+from storage.printable import argument
+from storage.yaml_text import read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,14 +21,11 @@ def load(path: Path, model: type[Model]) -> Model:
         InputError: it is not there, is not YAML, or has values that are not allowed; names all of them.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = read_yaml(path, f"mend {path}, or: git checkout {argument(path)}")
     except FileNotFoundError as error:
         raise InputError(
             "this project has no params", where=str(path), cure=f"git checkout {path}"
         ) from error
-    except yaml.YAMLError as error:
-        why = " ".join(str(error).split())
-        raise InputError("the params are not YAML", where=str(path), why=why, cure=f"mend {path}") from error
     try:
         return model.model_validate(value)
     except ValidationError as error:

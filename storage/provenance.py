@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from storage.errors import InputError
 from storage.files import read_json, write_json
+from storage.yaml_text import parse_yaml
 
 CANDIDATE = Path("data/candidate")
 BEST = Path("data/best")
@@ -82,7 +82,17 @@ def cure(folder: Path) -> str:
 
 
 def locked_best(lock: str | None) -> str:
-    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there."""
-    stages = (yaml.safe_load(lock) or {}).get("stages", {}) if lock else {}
-    outs = stages.get("promote", {}).get("outs", ())
-    return next((str(out["md5"]) for out in outs if out["path"] == BEST.as_posix()), "")
+    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there.
+
+    Raises:
+        InputError: it is not as DVC writes it.
+    """
+    cure = f"git checkout HEAD -- {LOCK}, then dvc repro"
+    value = parse_yaml(lock or "", str(LOCK), cure)
+    try:
+        outs = value["stages"]["promote"]["outs"] if value else ()
+        return next((str(out["md5"]) for out in outs if out["path"] == BEST.as_posix()), "")
+    except KeyError:  # promote has not run yet
+        return ""
+    except TypeError as error:
+        raise InputError("cannot be read", where=str(LOCK), why=str(error), cure=cure) from error

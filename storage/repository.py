@@ -20,8 +20,9 @@ from typing import Any
 from storage import dvc_remote, listings, loopback, objects, process
 from storage.cache import Cache
 from storage.errors import DamagedError, InputError, NotFoundError
-from storage.files import dir_listing, md5_bytes, pointer_md5, read_yaml, write_bytes
+from storage.files import dir_listing, md5_bytes, write_bytes
 from storage.files import md5 as file_md5
+from storage.pointer import pointer_md5
 from storage.progress import track
 
 REMOTE = "bucket"
@@ -31,17 +32,6 @@ LISTINGS_KEPT = 64  # folder listings that are kept in memory, some 60 kB each
 
 class Repository(Cache):
     """One clone: its git history, its DVC cache and its DVC remote."""
-
-    def runs_again(self, paths: Iterable[str]) -> dict[str, str]:
-        """Which stages `dvc repro` will run once these files have changed, and because of which file."""
-        stages = read_yaml(self.root / "dvc.yaml")["stages"]
-        changed, found = set(paths), {}
-        for name, stage in stages.items():  # stages stand in the order in which they run
-            causes = [dep for dep in stage.get("deps", ()) if dep in changed]
-            if causes:
-                found[name] = causes[0]
-                changed |= {out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", ())}
-        return found
 
     # -- DVC --------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage import drivers, labels, snapshot, worktree
-from storage.git import parse_pointer
+from storage.pointer import parse_pointer
 from storage.repository import Repository
 from storage.snapshot import Record
 from tests.history_project import ONE, POINTER, TWO, Past, branched, record

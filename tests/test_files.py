@@ -12,7 +12,8 @@ import torch
 from storage import arrays, checkpoint, dataset, predictions
 from storage import provenance as provenances
 from storage.errors import InputError
-from storage.files import fresh_folder, md5, pointer_md5, read_json, write_bytes, write_json
+from storage.files import fresh_folder, md5, read_json, write_bytes, write_json
+from storage.pointer import pointer_md5
 from storage.regions import Region
 from storage.series import Series
 

@@ -123,7 +123,7 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("train: [", "the params are not YAML"), ("", "1 problem(s) in the params:")],
+    [("train: [", "cannot be read"), ("", "1 problem(s) in the params:")],
 )
 def test_a_file_that_is_no_params(tmp_path: Path, text: str, what: str):
     path = tmp_path / "params.yaml"

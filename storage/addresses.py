@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from storage.printable import UNSAFE
+
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
@@ -19,8 +21,8 @@ def address(text: str) -> str:
     """
     if not text.startswith(("http://", "https://")):
         raise ValueError("it must begin with http:// or https://")
-    if re.search(r"[\s\x00-\x1f\x7f-\x9f]", text):
-        raise ValueError("there is a blank or a control character in it")
+    if re.search(r"\s", text) or UNSAFE.search(text):
+        raise ValueError("there is a blank in it, or a character that nobody sees")
     try:
         parts, port = urlsplit(text), urlsplit(text).port
     except ValueError:

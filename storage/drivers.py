@@ -7,7 +7,6 @@ cache and into the file that git names, never into the work tree.
 from __future__ import annotations
 
 import csv
-import json
 import operator
 import re
 import shlex
@@ -18,9 +17,11 @@ from pathlib import Path
 
 from storage import conflicts, history, labels, loopback, sets, tasks
 from storage.errors import InputError, LabeltrailError
-from storage.git import LABELS, SERIES, find_root, parse_pointer
+from storage.files import read_text
+from storage.git import LABELS, SERIES, find_root
 from storage.label_config import LabelConfig
 from storage.merge import Conflict, Merge, Settlement, three_way, whole
+from storage.pointer import parse_pointer
 from storage.printable import printable, say
 from storage.process import ProgramError
 from storage.record_merge import item_name, items
@@ -140,7 +141,10 @@ def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[
 
 def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, path: str) -> Merged:
     """Merge a file as git hands it over and write the result to `ours`; conflicts are told, never raised."""
-    texts = tuple(file.read_text(encoding="utf-8") for file in (base, ours, theirs))
+    try:
+        texts = [read_text(file, "git merge --abort") for file in (base, ours, theirs)]
+    except InputError as error:
+        return Merged("", {"": f"{error}\n  (it stays as it was)"})
     try:
         merged = merge(repository, path, (texts[0], texts[1], texts[2]), settlement(repository))
         if path == sets.PATH.as_posix() and not merged.open:
@@ -177,9 +181,9 @@ def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) 
     if path == f"{SERIES}.dvc":
         return _merge_series(repository, texts, settled)
     if path == tasks.PATH.as_posix():
-        return _merge_lines("tasks", texts, lambda line: str(json.loads(line)["series"]), settled)
+        return _merge_lines("tasks", texts, lambda line: tasks.parse_line(line, path)[0], settled)
     if path == sets.PATH.as_posix():
-        return _merge_lines("sets", texts, lambda line: next(csv.reader([line]))[0], settled, HEADER)
+        return _merge_lines("sets", texts, lambda line: _series_of_row(line, path), settled, HEADER)
     return Merged(texts[1], note="ours stays; dvc repro makes the model of the merged labels")
 
 
@@ -217,7 +221,7 @@ def _merge_lines(
     kind: str, texts: Texts, key: Callable[[str], str], settled: Settlement, header: str = ""
 ) -> Merged:
     """Merge a file that has a line for each series, below a header or none."""
-    base, ours, theirs = ({key(line): line for line in _lines(text.removeprefix(header))} for text in texts)
+    base, ours, theirs = (_by_series(_lines(text.removeprefix(header)), key) for text in texts)
     found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, kind))
     marked = {c.series: _marked(c.ours or "", c.theirs or "") for c in found.conflicts}
     lines = {**found.merged, **marked}
@@ -228,6 +232,25 @@ def _merge_lines(
 
 def _open(found: Iterable[Conflict]) -> dict[str, str]:
     return {conflict.name: conflicts.line(conflict, "") for conflict in found}
+
+
+def _by_series(lines: list[str], key: Callable[[str], str]) -> dict[str, str]:
+    found = {key(line): line for line in lines}
+    if len(found) < len(lines):
+        raise InputError("a series has two lines on one side", why="one of them would be lost")
+    return found
+
+
+def _series_of_row(line: str, where: str) -> str:
+    """The series that a row of a table is of.
+
+    Raises:
+        InputError: it is no row.
+    """
+    try:
+        return next(csv.reader([line], strict=True))[0]
+    except (csv.Error, StopIteration, IndexError) as error:
+        raise InputError("a line is no row", where=where, why=f"{line.strip()!r}: {error}") from error
 
 
 def _lines(text: str) -> list[str]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from storage.errors import InputError
+from storage.files import read_text
+from storage.json_text import DEEPEST
 
 PATH = Path("data/label_config.xml")
 
@@ -61,15 +63,18 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     """Read a label config.
 
     Raises:
-        InputError: not XML, no `<TimeSeries>` or more than one, no channel, neither one `<TimeSeriesLabels>` nor
-            one `<Choices>` for it, no label or the same label twice, choices below choices, a timeFormat that no
-            time follows from.
+        InputError: not XML, tags very deep in each other, no `<TimeSeries>` or more than one, no channel, neither
+            one `<TimeSeriesLabels>` nor one `<Choices>` for it, no label or the same label twice, choices below
+            choices, a timeFormat that no time follows from.
     """
     cure = "mend the label config, then run the command again"
     try:
         root = ET.fromstring(xml)
-    except ET.ParseError as error:
+    except (ET.ParseError, ValueError, LookupError) as error:
         raise InputError("the label config is not XML", where=where, why=str(error), cure=cure) from error
+    if _is_deep(root):
+        why = f"tags lie more than {DEEPEST} deep in each other"
+        raise InputError("the label config cannot be used", where=where, why=why, cure=cure)
     series = root.findall(".//TimeSeries")
     if len(series) != 1:
         why = f"it has {len(series)} <TimeSeries> tags"
@@ -106,6 +111,13 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         labels=labels,
         several=frozenset(tag.get("name", "") for tag in root.iter("Choices") if _takes_several(tag)),
     )
+
+
+def _is_deep(root: ET.Element) -> bool:
+    level = [root]
+    for _ in range(DEEPEST):
+        level = [tag for outer in level for tag in outer]
+    return bool(level)
 
 
 def _control(root: ET.Element, series: str, where: str, cure: str) -> ET.Element:
@@ -165,7 +177,7 @@ def load(path: Path = PATH) -> LabelConfig:
         InputError: the file is not there, or `parse` refuses it.
     """
     try:
-        xml = path.read_text(encoding="utf-8")
+        xml = read_text(path, f"write {path} in UTF-8, then run the command again")
     except FileNotFoundError as error:
         raise InputError(
             "this project has no label config yet",

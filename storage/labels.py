@@ -28,11 +28,10 @@ def asked(repository: Repository, revision: str = "") -> LabelConfig | None:
     choice counts, and merges whole.
     """
     path = repository.root / label_config.PATH
-    if revision:
-        text = repository.show(revision, label_config.PATH.as_posix())
-    else:
-        text = path.read_text(encoding="utf-8") if path.is_file() else None
     try:
+        if not revision:
+            return label_config.load(path)
+        text = repository.show(revision, label_config.PATH.as_posix())
         return label_config.parse(text) if text else None
     except InputError:
         return None

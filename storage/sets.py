@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.errors import InputError
-from storage.files import write_bytes
+from storage.files import read_text, write_bytes
+from storage.printable import argument
 
 PATH = Path("data/sets.csv")
 UNASSIGNED = "unassigned"
 SETS = ("train", "validation", "test", UNASSIGNED)
 HEADER = ["series", "group", "set"]
+QUOTED = re.compile('[",\r\n]')
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def read(path: Path = PATH) -> dict[str, Row]:
         InputError: the header or a row is not as it must be, a series is there twice, or a group is in
             two sets.
     """
-    return parse(path.read_text(encoding="utf-8-sig"), str(path)) if path.exists() else {}
+    return parse(read_text(path, _cure(path), "utf-8-sig"), str(path)) if path.exists() else {}
 
 
 def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
@@ -45,12 +48,11 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
     Raises:
         InputError: as `read`.
     """
-    cure = f"mend the line, or: git checkout {path}"
+    cure = _cure(path)
     rows: dict[str, Row] = {}
-    reader = csv.reader(io.StringIO(text, newline=""))
-    for line in reader:
-        where = f"{path}:{reader.line_num}"
-        if reader.line_num == 1:
+    for number, line in _lines(text, path):
+        where = f"{path}:{number}"
+        if number == 1:
             if line != HEADER:
                 why = f"it is {','.join(line)!r}"
                 raise InputError("the header must be series,group,set", where=where, why=why, cure=cure)
@@ -66,6 +68,25 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
         rows[series] = Row(group, name)
     refuse_divided(rows, path)
     return rows
+
+
+def _cure(path: Path | str) -> str:
+    return f"mend the line, or: git checkout {argument(path)}"
+
+
+def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row, and the number of its last line.
+
+    Raises:
+        InputError: a row is none; names the line.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        why = f"{error}: a quote that nothing closes, perhaps"
+        raise InputError("not a row", where=f"{path}:{reader.line_num}", why=why, cure=_cure(path)) from error
 
 
 def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
@@ -101,11 +122,13 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
         InputError: a group is in two sets.
     """
     refuse_divided(rows, where)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows([series, row.group, row.set] for series, row in sorted(rows.items()))
-    return text.getvalue().encode()
+    cells = [HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))]
+    return "".join(f"{','.join(map(_quoted, line))}\n" for line in cells).encode()
+
+
+def _quoted(cell: str) -> str:
+    """A cell as `csv` writes it, and quoted also where a carriage return, which ends a row too, is in it."""
+    return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
 
 
 def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:

@@ -17,6 +17,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -24,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from storage.addresses import Address, BucketName, S3Address, address, s3_address
 from storage.errors import InputError
-from storage.files import write_bytes
+from storage.files import read_text, write_bytes
 from storage.loopback import no_proxy
 from storage.progress import note
 
@@ -287,13 +288,20 @@ def read_env_file(root: Path) -> dict[str, str]:
     if mode & 0o077:
         path.chmod(0o600)
         note(f"{path} could be read by others (mode {mode:o}); its mode is 600 now")
-    return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
+    text = _env_text(path)
+    return {
+        key: value for key, value in dotenv_values(stream=StringIO(text), interpolate=False).items() if value
+    }
+
+
+def _env_text(path: Path) -> str:
+    return read_text(path, f"write {path} in UTF-8, then the same command again")
 
 
 def write_env_file(root: Path, values: Mapping[str, str]) -> None:
     """Set variables in `.env`, other lines untouched; the file is private from its first moment on."""
     path = root / ENV_FILE
-    text = path.read_text(encoding="utf-8") if path.exists() else ENV_HEADER
+    text = _env_text(path) if path.exists() else ENV_HEADER
     lines = text.removesuffix("\n").split("\n")
     left = dict(values)
     for i, line in enumerate(lines):

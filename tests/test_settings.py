@@ -58,7 +58,7 @@ def test_an_address_given_by_hand_needs_its_credentials_by_hand(tmp_path: Path) 
         ),
         ("http://host:9000?x=1", "it must end with the host, the port or a path"),
         ("http://me:secret@host", "there is a name or password in it: those have variables of their own"),
-        ("http://ho st", "there is a blank or a control character in it"),
+        ("http://ho st", "there is a blank in it, or a character that nobody sees"),
         ("http://host:99999", "its host or port cannot be read"),
         ("http://host:nine", "its host or port cannot be read"),
         ("http://[::1", "its host or port cannot be read"),

@@ -174,7 +174,10 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
     was, now = (items(result, regions) for result in results)
     changed = tuple(
         ItemChange(
-            item_name(key), was.get(key), now.get(key), is_answer(was.get(key) or now[key], regions, config)
+            item_name(key),
+            was.get(key),
+            now.get(key),
+            is_answer(was[key] if key in was else now[key], regions, config),
         )
         for key in [*was, *(key for key in now if key not in was)]
         if was.get(key) != now.get(key)

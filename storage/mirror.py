@@ -18,7 +18,7 @@ from typing import Any
 
 from storage import process
 from storage.bucket import Bucket, parallel, too_large
-from storage.errors import ConflictError, InputError, NotFoundError
+from storage.errors import ConflictError, DamagedError, InputError, NotFoundError
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
@@ -83,11 +83,11 @@ class Mirror:
             path = _copy(path, Path(self._folder.name))
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _busy_is_said():
+            with _faults_are_said(fresh=True):
                 self._db = self._open(path)
-        except sqlite3.OperationalError:
-            raise  # the file is well; it is the disk, or whoever may read it
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise  # the file is well; it is the disk, or whoever may read it
             for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
                 path.with_name(path.name + part).unlink(missing_ok=True)
             self._db = self._open(path)
@@ -161,7 +161,7 @@ class Mirror:
     def etags(self, prefix: str) -> dict[str, str]:
         """ETag by key of all rows below a prefix."""
         query = "SELECT key, etag FROM object WHERE key >= ? AND key < ?"
-        return dict(self._db.execute(query, (prefix, prefix + LAST)))
+        return dict(self._all(query, prefix, prefix + LAST))
 
     def rows(self, prefix: str) -> list[Row]:
         """All rows below a prefix, in the order of their keys."""
@@ -185,23 +185,29 @@ class Mirror:
 
     def _rows(self, condition: str, *values: object) -> list[Row]:
         query = f"SELECT key, etag, value, problem FROM object WHERE {condition} ORDER BY key"  # noqa: S608 -- ours
-        found = self._db.execute(query, values)
-        return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
+        with _faults_are_said():
+            found = self._db.execute(query, values)
+            return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
+
+    def _all(self, query: str, *values: object) -> list[Any]:
+        """What a query finds."""
+        with _faults_are_said():
+            return self._db.execute(query, values).fetchall()
 
     def count(self, prefix: str) -> int:
         """How many objects below a prefix say something."""
         query = "SELECT count(*) FROM object WHERE key >= ? AND key < ? AND problem = ''"
-        return int(self._db.execute(query, (prefix, prefix + LAST)).fetchone()[0])
+        return int(self._all(query, prefix, prefix + LAST)[0][0])
 
     def tasks(self, prefix: str) -> set[int]:
         """Tasks that annotations below a prefix are of."""
         query = "SELECT DISTINCT task FROM object WHERE task IS NOT NULL AND key >= ? AND key < ?"
-        return {row[0] for row in self._db.execute(query, (prefix, prefix + LAST))}
+        return {row[0] for row in self._all(query, prefix, prefix + LAST)}
 
     def shards(self, prefix: str) -> set[str]:
         """Shards of the label snapshot that annotations below a prefix are in."""
         query = "SELECT DISTINCT shard FROM object WHERE shard IS NOT NULL AND key >= ? AND key < ?"
-        return {row[0] for row in self._db.execute(query, (prefix, prefix + LAST))}
+        return {row[0] for row in self._all(query, prefix, prefix + LAST)}
 
     def put(self, rows: Iterable[Row]) -> None:
         """Remember rows, all or none, and that they moved."""
@@ -227,7 +233,7 @@ class Mirror:
         """By shard and key, number and record id of the annotations that moved; shard "" are other objects."""
         query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
         found: dict[str, dict[str, tuple[int, str]]] = {}
-        for shard, key, number, record in self._db.execute(query, (prefix, prefix + LAST)):
+        for shard, key, number, record in self._all(query, prefix, prefix + LAST):
             found.setdefault(shard, {})[key] = (number, record)
         return found
 
@@ -245,7 +251,7 @@ class Mirror:
 
     def contents(self) -> dict[str, tuple[str, str]]:
         """By key of an object that was read or written: its ETag then, and the MD5 of its bytes."""
-        return {key: (etag, md5) for key, etag, md5 in self._db.execute("SELECT key, etag, md5 FROM content")}
+        return {key: (etag, md5) for key, etag, md5 in self._all("SELECT key, etag, md5 FROM content")}
 
     def note_contents(self, found: Iterable[Content]) -> None:
         """Remember what objects hold."""
@@ -256,8 +262,8 @@ class Mirror:
 
     def note(self, name: str) -> str:
         """A remembered word, "" where there is none."""
-        row = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
+        rows = self._all("SELECT value FROM note WHERE name = ?", name)
+        return str(rows[0][0]) if rows else ""
 
     def set_note(self, name: str, value: str) -> None:
         """Remember a word."""
@@ -267,7 +273,7 @@ class Mirror:
     @contextmanager
     def _changes(self) -> Iterator[None]:
         """All or none of what is written within."""
-        with _busy_is_said(), self._db:
+        with _faults_are_said(), self._db:
             yield
 
     def close(self) -> None:
@@ -289,15 +295,21 @@ def _copy(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _busy_is_said() -> Iterator[None]:
-    """Turn the error of a file that somebody else holds into one that a person can mend.
+def _faults_are_said(*, fresh: bool = False) -> Iterator[None]:
+    """Turn the error of a file that somebody else holds, or that is damaged, into one that a person can mend.
+
+    Args:
+        fresh: the file is being opened: who opens it begins a damaged one anew.
 
     Raises:
         ConflictError: another command holds it, for longer than any of ours should.
+        DamagedError: it holds what was not written into it.
     """
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR and not fresh:
+            raise _damaged(error) from error  # its own JSON, or its tables: the statements are ours
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
         raise ConflictError(
@@ -306,3 +318,16 @@ def _busy_is_said() -> Iterator[None]:
             why=str(error),
             cure="the same command again, once that one has ended",
         ) from error
+    except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+        if fresh:
+            raise
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> DamagedError:
+    return DamagedError(
+        "what this clone remembers of the bucket is damaged",
+        where=str(PATH),
+        why=str(error),
+        cure=f"rm {PATH}*, then the same command again: it is a cache, all of it is read anew",
+    )

@@ -109,6 +109,8 @@ def _is_number(value: object) -> bool:
 
 
 def _is_entry(entry: tuple[object, ...]) -> bool:
+    if len(entry) != len(("labels", "series", "commit")):
+        return False
     *folders, commit = entry
     hashes = all(found == "" or _matches(FOLDER, found) for found in folders)
     return hashes and (commit == "" or _matches(COMMIT, commit))

@@ -56,7 +56,7 @@ def test_odd_items_have_no_labels_and_break_nothing() -> None:
 
 def test_a_series_key_is_a_pattern_and_itself() -> None:
     changes = changes_between(
-        {}, {key: record(key, n) for n, key in enumerate(("a[1]", "a1", "b"))}, snapshot.same
+        {}, {key: record(key, n) for n, key in enumerate(("a[1]", "a1", "b"), 1)}, snapshot.same
     )
     assert [d.series for d in Wanted(series="a[1]").differences(changes)] == ["a1", "a[1]"]
     assert [d.series for d in Wanted(series="a?").differences(changes)] == ["a1"]
@@ -85,7 +85,7 @@ ITEMS = st.one_of(
 )
 RECORDS = st.builds(
     lambda number, items, **fields: record(f"series {number}", number, **fields) | {"result": items},
-    st.integers(0, 5),
+    st.integers(1, 6),
     st.lists(ITEMS, max_size=4),
     was_cancelled=st.booleans(),
     ground_truth=st.booleans(),

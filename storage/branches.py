@@ -74,16 +74,24 @@ def check_name(git: Git, branch: str) -> None:
     Raises:
         InputError: git does not take it, or it would share another branch's place in the bucket.
     """
-    cure = "letters, digits, - and / make a name"
-    if why := _no_name(git, branch):
+    why, cure = _no_name(git, branch), "letters, digits, - and / make a name"
+    if not why:
+        why, cure = _no_place(git, branch), "choose another name"
+    if why:
         raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure=cure)
+
+
+def _no_place(git: Git, branch: str) -> str:
+    """Why there is no place for a branch of this name beside the others; "" where there is one."""
     prefix = prefix_of(branch)
     if prefix in SHARED:
-        why = f"{prefix}/ in the bucket is shared by all branches"
-        raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name")
+        return f"{prefix}/ in the bucket is shared by all branches"
+    for other in names(git).keys() - {branch}:
+        if f"{other}/".startswith(f"{branch}/") or f"{branch}/".startswith(f"{other}/"):
+            return f"git has branch {other!r}, and would need a file and a folder of one name"
     for other in sharing(git, branch):
-        why = f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
-        raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure="choose another name")
+        return f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
+    return ""
 
 
 def _no_name(git: Git, branch: str) -> str:

@@ -5,7 +5,7 @@ RUN := $(UV) run --frozen --quiet
 IN_DEMO := $(UV) --directory demo run --frozen --quiet --no-dev
 IN_DEMO_CLASSIFY := $(UV) --directory demo-classify run --frozen --quiet --no-dev
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill test-ray check docs bench bench-labels bench-segmenter bench-classifier
+.PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill test-ray fuzz check docs bench bench-labels bench-segmenter bench-classifier
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-faults: ## sync through storms of failing servers, for minutes
 
 test-kill: ## kill -9 at 40 random moments of each of six commands, and run them again (an hour)
 	@$(RUN) pytest tests/test_kill.py --kills 40
+
+fuzz: ## read 10,000 hostile examples of everything that others can write (EXAMPLES=N or SECONDS=N, SEED=N)
+	@$(RUN) pytest tests/test_fuzz_*.py --fuzz $(if $(SECONDS),0,$(or $(EXAMPLES),10000)) \
+		--fuzz-seconds $(or $(SECONDS),0) --fuzz-seed $(or $(SEED),0)
 
 test-ray: ## install the extra `ray`, and train on a cluster of two workers on this machine
 	@$(RUN) --extra ray pytest -m ray

@@ -29,6 +29,7 @@ from storage.go_program import Source
 from storage.project import Project
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 from storage.snapshot import Record
+from tests.fuzzing import Fuzz
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", type=int, default=4, help="syncs in each storm")
     parser.addoption("--kills", type=int, default=1, help="kills in each scenario")
     parser.addoption("--kill-seed", type=int, default=0, help="other moments, other labels")
+    parser.addoption("--fuzz", type=int, default=0, help="examples of each fuzz target; few if left out")
+    parser.addoption("--fuzz-seconds", type=float, default=0, help="go on for so long, all targets together")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="other examples")
 
 
 @pytest.fixture
@@ -54,6 +58,24 @@ def kills(request: pytest.FixtureRequest) -> int:
 def kill_seed(request: pytest.FixtureRequest) -> int:
     """Which moments are drawn."""
     return int(request.config.getoption("--kill-seed"))
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest) -> Iterator[Fuzz]:
+    """Draws hostile examples (tests/fuzzing.py); what became of them is told at the end of a long run."""
+    option, targets = request.config.getoption, [i for i in request.session.items if "fuzz" in i.fixturenames]
+    made = Fuzz(option("--fuzz"), option("--fuzz-seconds") / len(targets), option("--fuzz-seed"))
+    yield made
+    request.node.user_properties.append(("fuzz", made.line()))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """A line for each fuzz target of a long run."""
+    if config.getoption("--fuzz") or config.getoption("--fuzz-seconds"):
+        for report in [r for found in terminalreporter.stats.values() for r in found if hasattr(r, "when")]:
+            for name, line in report.user_properties:
+                if name == "fuzz" and report.when == "teardown":
+                    terminalreporter.write_line(f"{report.nodeid.partition('::test_')[2]}: {line}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,9 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from storage import dvc_remote, listings, loopback, objects, process
+from storage import dvc_checkout, dvc_remote, listings, loopback, objects, process
 from storage.cache import Cache
-from storage.errors import DamagedError, InputError, NotFoundError
+from storage.errors import DamagedError, NotFoundError
 from storage.files import dir_listing, md5_bytes, write_bytes
 from storage.files import md5 as file_md5
 from storage.pointer import pointer_md5
@@ -62,25 +62,27 @@ class Repository(Cache):
             NotFoundError: neither cache nor remote has what a pointer names.
             DamagedError: the remote has other bytes than a pointer names, or a listing that leads elsewhere.
         """
-        from dvc.exceptions import DvcException
-
         for path in paths:
             self.require_sound(self.folder(self.pointer(path), path).values())
-        try:
-            with self._at_work():
-                self._dvc.checkout([str(self.root / f"{path}.dvc") for path in paths], force=force)
-        except DvcException as error:
-            if "unsaved" not in str(error):
-                raise
-            name = Path(str(error).strip().split("\n")[-1])
-            path = f"data/{name.relative_to(self.root).parts[1]}"
-            raise InputError(
-                f"{path} holds changes that are in no label commit",
-                where=str(name.relative_to(self.root)),
-                why="they would be lost",
-                cure=f"keep them: dvc add {path}; or give them up: dvc checkout --force {path}.dvc; "
-                "then labeltrail sync",
-            ) from error
+        with self._at_work():
+            dvc_checkout.checkout(self._dvc, self.root, [f"{path}.dvc" for path in paths], force=force)
+
+    def follow(self) -> list[str]:
+        """Bring everything that pointers and `dvc.lock` name now, git having moved them; from the cache alone.
+
+        Returns:
+            Paths that the cache does not have whole; these stay as they are.
+
+        Raises:
+            InputError: a folder holds something that the DVC cache does not have.
+            DamagedError: a listing leads elsewhere. In both cases nothing was written.
+        """
+        with self._at_work():
+            named = dvc_checkout.outputs(self._dvc, self.root)
+        lost = self.bring(named, fetch=False, force=False)
+        with self._at_work():
+            dvc_checkout.remove_unused(self._dvc)
+        return lost
 
     def point(self, path: str, md5: str) -> None:
         """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
@@ -106,29 +108,33 @@ class Repository(Cache):
             Paths that neither cache nor remote has whole: `dvc repro` makes them again.
         """
         if fetch:
-            self._try(outputs.values())
-            listings = [md5 for md5 in outputs.values() if md5.endswith(".dir") and self.has_cached(md5)]
-            self._try(sorted({md5 for listing in listings for md5 in self.folder(listing).values()}))
-        lacking = set(self.verify(md5 for found in outputs.values() for md5 in self._parts(found)))
-        lost = [path for path, md5 in outputs.items() if lacking & set(self._parts(md5))]
-        wanted = [str(self.root / path) for path in outputs if path not in lost]
+            self._renew(outputs.values())
+            self._renew(md5 for path, found in outputs.items() for md5 in self._parts(found, path))
+        parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
+        lacking = set(self.verify(md5 for found in parts.values() for md5 in found))
+        lost = [path for path, found in parts.items() if lacking & set(found)]
+        wanted = [path for path in outputs if path not in lost]
         if wanted:
             with self._at_work():
-                self._dvc.checkout(wanted, force=force)
+                dvc_checkout.checkout(self._dvc, self.root, wanted, force=force)
         return lost
 
     def lost(self, outputs: Mapping[str, str]) -> list[str]:
         """Paths of these outputs that neither cache nor remote has whole; brings no more than their listings."""
         self._try([md5 for md5 in outputs.values() if md5.endswith(".dir")])
-        parts = {path: self._parts(md5) for path, md5 in outputs.items()}
+        parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
         missing = sorted({md5 for found in parts.values() for md5 in found if not self.has_cached(md5)})
         gone = set(missing) - self.in_remote(missing)
         return [path for path, found in parts.items() if gone & set(found)]
 
-    def _parts(self, md5: str) -> list[str]:
+    def _parts(self, md5: str, path: str) -> list[str]:
         """An object, and where it is the listing of a folder that the cache has, the files of it."""
-        listed = md5.endswith(".dir") and self.has_cached(md5)
-        return [md5, *(self.folder(md5).values() if listed else ())]
+        listed = md5.endswith(".dir") and self.load(md5) is not None
+        return [md5, *(self.folder(md5, path).values() if listed else ())]
+
+    def _renew(self, hashes: Iterable[str]) -> None:
+        """Get from the remote, as far as it has them, what the cache lacks and what it has damaged."""
+        self._try(self.verify(hashes))
 
     def digest(self, path: str) -> str:
         """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""

@@ -90,9 +90,17 @@ def test_log_show_diff_and_tag(tmp_path: Path) -> None:
     past.label([beat(1, choice("abnormal", name="r"))])
     entries = [entry.lines()[1:] for entry in log(past.repository)]
     assert entries == [
-        ["    labels: ~1 -1 in 2 series", "    abnormal ~1, normal -1; by ann@example.com ~1, ben@example.com -1"],
-        ["    labels: +2 in 2 series", "    normal +2; by ann@example.com +1, ben@example.com +1"],
-    ]  # fmt: skip
+        [
+            "    labels: ~1 -1 in 2 series",
+            "    abnormal ~1, normal -1; by ann@example.com ~1, ben@example.com -1",
+            "    in one, two",
+        ],
+        [
+            "    labels: +2 in 2 series",
+            "    normal +2; by ann@example.com +1, ben@example.com +1",
+            "    in one, two",
+        ],
+    ]
     assert show(past.repository).lines()[4:] == [
         "one",
         "  ~ choices  normal -> abnormal  ann@example.com  1-4c63c0/label:choices",

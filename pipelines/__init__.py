@@ -1,0 +1,5 @@
+"""What a person runs."""
+
+from storage import imports
+
+imports.guard()

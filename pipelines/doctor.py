@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.fsck import fsck
-from storage import label_config, objects, series
-from storage.errors import InputError, LabeltrailError, NotFoundError, ServiceError
+from storage import hooks, label_config, objects, pulled, series, stray_code
+from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.git import LABELS, SERIES
+from storage.history import plural
 from storage.labelstudio import VERSION
+from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
 from storage.state import State
@@ -67,6 +69,7 @@ def examine(project: Project, *, deep: bool = False) -> list[Check]:
         ("same config", "storages", _same_config),
         ("recordings", "label config", _recordings),
         ("git", "", _git),
+        ("work tree", "", _work_tree),
         ("DVC", "bucket", _dvc),
         ("history", "DVC", _history),
         ("sync", "storages, DVC", _sync),
@@ -162,10 +165,35 @@ def _git(project: Project) -> str:
     if "user.email" not in repository.git("config", "--list", "--name-only").split():
         cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM'
         raise InputError("git does not know who commits", where=str(project.root), cure=cure)
+    if old := hooks.outdated(repository):
+        why = "it has DVC write whatever the bucket names, unchecked"
+        raise InputError(
+            "a git hook of an earlier Labeltrail", where=", ".join(old), why=why, cure="labeltrail git-setup"
+        )
     changed = repository.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
     if changed:
         raise InputError("label changes are not committed", where=", ".join(changed), cure="labeltrail sync")
     return f"branch {branch}, {sum(1 for _ in repository.label_commits())} label commits"
+
+
+def _work_tree(project: Project) -> str:
+    """What plain `dvc pull` and `dvc checkout` may have written, for they write wherever a listing says."""
+    untracked, changed = stray_code.found(project.repository)
+    named = [*untracked, *changed]
+    if named:
+        back = f"git checkout HEAD -- {' '.join(map(argument, changed))}" if changed else ""
+        gone = f"rm -r {' '.join(map(argument, untracked))}" if untracked else ""
+        raise DamagedError(
+            f"{plural(len(named), 'file')} here that git does not have like this, and that Python would run",
+            where=", ".join(named[:SHOWN]),
+            why="a plain `dvc pull` writes wherever somebody who may write to the bucket wants files",
+            cure="; ".join(
+                part for part in ("look at them", gone, back, "and change the keys of the bucket") if part
+            ),
+        )
+    pulled.require_listings(project.root)
+    pulled.require_labels(project.root)
+    return "labels and listings are those that git names, and so is the code"
 
 
 def _dvc(project: Project) -> str:

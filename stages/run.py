@@ -6,21 +6,25 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from storage import label_config, loopback
+from storage import label_config, loopback, pulled
 from storage.errors import LabeltrailError
 
 
-def run(main: Callable[[], None], whole: str = "") -> None:
+def run(main: Callable[[], None], whole: str = "", *, labels: bool = False) -> None:
     """Call `main`; an error a person can act on becomes its text and exit code, a bug keeps its traceback.
 
-    This is the one place where a stage asks what kind of task it has.
+    This is the one place where a stage asks what kind of task it has, and whether what it reads is what git names.
 
     Args:
         main: the stage, where the label config asks for regions; or whatever it asks for.
         whole: the module whose `main` is the stage where the label config asks what whole recordings are.
+        labels: it reads the labels, so their bytes are hashed.
     """
     loopback.spare()
     try:
+        pulled.require_listings()
+        if labels:
+            pulled.require_labels()
         if whole and label_config.load().task != "segmentation":
             main = import_module(whole).main
         main()

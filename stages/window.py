@@ -156,4 +156,4 @@ def nothing_to_learn(index: dataset.Index, unused: tuple[str, ...]) -> InputErro
 
 
 if __name__ == "__main__":
-    run(main, whole="stages.classification.window")
+    run(main, whole="stages.classification.window", labels=True)

@@ -65,6 +65,17 @@ def install(git: Git) -> None:
             note(f"{path} is not ours to change; for data/ to follow git, add to it: {python} {COMMAND}")
 
 
+def outdated(git: Git) -> list[str]:
+    """Hooks of an earlier Labeltrail, which run `dvc checkout`."""
+    folder = _folder(git, "--git-path", "hooks")
+    texts = {
+        path: path.read_text(encoding="utf-8", errors="replace")
+        for name in NAMES
+        if (path := folder / name).is_file()
+    }
+    return [str(path) for path, text in texts.items() if SIGN in text and COMMAND not in text]
+
+
 def _folder(git: Git, *words: str) -> Path:
     # A path may end in blanks, and git prints one line feed behind it.
     return (git.root / git.git("rev-parse", *words).removesuffix("\n")).resolve()

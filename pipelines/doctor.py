@@ -24,6 +24,12 @@ from storage.state import State
 
 REMOTE = "dvc/files/md5/"
 SHOWN = 5  # lost objects that are named
+# For answers of servers that say no more than that something is not as it should be.
+CURES = {
+    "bucket": "mend AWS_ENDPOINT_URL, AWS_REGION or LABELTRAIL_BUCKET where they stand (.env or the environment)",
+    "Label Studio": "mend LABEL_STUDIO_URL where it stands (.env or the environment): another program answers there, "
+    "or the path in it is wrong",
+}
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,14 @@ def examine(project: Project, *, deep: bool = False) -> list[Check]:
             results[name] = Check(name, True, function(project))
         except LabeltrailError as error:
             detail = "; ".join(part for part in (error.what, error.where, error.why) if part)
-            results[name] = Check(name, False, detail, error.cure or "labeltrail status")
+            results[name] = Check(name, False, detail, _cure(name, error))
     return list(results.values())
+
+
+def _cure(name: str, error: LabeltrailError) -> str:
+    """The next command: where an error knows no other than this one, what can be mended by hand."""
+    own = error.cure.startswith("labeltrail doctor")
+    return error.cure if error.cure and not own else CURES.get(name, "labeltrail up; labeltrail status")
 
 
 def _settings(project: Project) -> str:

@@ -17,7 +17,7 @@ LABELS = FOLDERS[0]
 CACHE = Path(".dvc/cache/files/md5")
 HASH = re.compile(r"^[- ] md5: *([0-9a-f]{32}\.dir) *$", re.MULTILINE)
 SHOWN = 5
-CURE = "labeltrail doctor, which says what is wrong; labeltrail fsck --repair in a clone that has it right"
+CURE = "labeltrail fsck --repair, here or in a clone that has it right; then labeltrail sync"
 
 
 def require_listings(root: Path = Path()) -> None:

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from pipelines.doctor import Check, examine
+from pipelines.import_ import import_recordings
+from storage import hooks
 from storage.project import Project
-from storage.settings import write_env_file
-from tests.conftest import Lab
+from storage.settings import Settings, write_env_file
+from tests.conftest import Lab, clone, imported
 
 
 def checks(lab: Lab) -> dict[str, Check]:
     return {check.name: check for check in examine(Project(lab.project.root))}
 
 
-@pytest.fixture
-def well(lab: Lab) -> Lab:
+@pytest.fixture(scope="module")
+def first(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A project with a label commit, where everything agrees."""
-    lab.annotate("one", (0.1, 0.5, "walk"))
-    lab.sync()
-    return lab
+    home = tmp_path_factory.mktemp("doctor")
+    made = imported(clone(home / "clone", settings, f"lab-{uuid4().hex[:12]}"), home)
+    made.annotate("one", (0.1, 0.5, "walk"))
+    made.sync()
+    return made
+
+
+@pytest.fixture
+def well(first: Lab, tmp_path: Path) -> Iterator[Lab]:
+    """The same in a folder of its own, to be harmed; what was done to the servers is put right again."""
+    shutil.copytree(first.project.root, tmp_path / "clone", symlinks=True)
+    bucket, studio = first.project.bucket, first.project.studio
+    before = {item.key: bucket.get(item.key)[0] for item in bucket.objects("dvc/")}
+    config = str(studio.project(first.number)["label_config"])
+    yield Lab(Project(tmp_path / "clone"), first.number)
+    for key in before.keys() - {item.key for item in bucket.objects("dvc/")}:
+        bucket.put(key, before[key])
+    studio.update_project(first.number, label_config=config)
 
 
 def test_all_is_well_after_a_sync(well: Lab) -> None:
@@ -42,6 +61,32 @@ def wrong_token(lab: Lab) -> None:
 
 def with_path(lab: Lab) -> None:
     write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": f"{lab.project.settings.s3_endpoint}/team"})
+
+
+def studio_with_path(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"LABEL_STUDIO_URL": f"{lab.project.settings.label_studio_url}/team"})
+
+
+def another_program(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"LABEL_STUDIO_URL": lab.project.settings.s3_endpoint})
+
+
+def other_bucket(lab: Lab) -> None:
+    write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": lab.project.settings.label_studio_url})
+
+
+def old_hook(lab: Lab) -> None:
+    path = lab.project.root / ".git/hooks/post-merge"
+    path.write_text(f"#!/bin/sh\n{hooks.SIGN}\nexec dvc checkout\n", encoding="utf-8")
+
+
+def stray_module(lab: Lab) -> None:
+    (lab.project.root / "numpy.py").write_text("", encoding="utf-8")
+
+
+def other_label(lab: Lab) -> None:
+    [shard] = (lab.project.root / "data/labels").glob("*.jsonl")
+    shard.write_bytes(shard.read_bytes().replace(b"walk", b"runn"))
 
 
 def no_server(lab: Lab) -> None:
@@ -113,6 +158,17 @@ def lost_object(lab: Lab) -> None:
             "does not answer",
             "labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
         ),
+        (studio_with_path, "Label Studio", "HTTP 404", "mend LABEL_STUDIO_URL where it stands"),
+        (another_program, "Label Studio", "", "mend LABEL_STUDIO_URL where it stands"),
+        (
+            other_bucket,
+            "bucket",
+            "",
+            "mend AWS_ENDPOINT_URL, AWS_REGION or LABELTRAIL_BUCKET where they stand",
+        ),
+        (old_hook, "git", "a git hook of an earlier Labeltrail", "labeltrail git-setup"),
+        (stray_module, "work tree", "numpy.py", "look at them; rm -r numpy.py"),
+        (other_label, "work tree", "does not hold the labels that data/labels.dvc names", "labeltrail sync"),
         (no_setting, "settings", "LABEL_STUDIO_API_KEY", "set them where the address stands"),
         (no_target, "storages", "the project has no target storage", "labeltrail import data/series"),
         (other_config, "same config", "not the one in Label Studio", "labeltrail sync"),
@@ -128,10 +184,13 @@ def test_what_is_wrong_is_named_with_its_cure(
 ) -> None:
     harm(well)
     found = checks(well)
-    assert found[name].passed is False, {n: c.line() for n, c in found.items()}
+    assert found[name].passed is False, {n: c.lines() for n, c in found.items()}
     assert words in found[name].detail
     assert found[name].cure.startswith(cure)
-    assert found[name].cure != "labeltrail doctor", "that is where one is"
+    assert not [c for c in found.values() if c.cure.startswith("labeltrail doctor")], "that is where one is"
+    if harm is no_target:
+        import_recordings(Project(well.project.root), "data/series")
+        assert checks(well)[name].passed
     secrets = (well.project.settings.secret_access_key, well.project.settings.label_studio_api_key)
     text = "\n".join(line for check in found.values() for line in check.lines())
     assert not [s for s in secrets if s.get_secret_value() in text]
@@ -149,6 +208,7 @@ def test_a_bucket_that_is_away_leaves_out_only_what_rests_on_it(well: Lab) -> No
         "same config": None,
         "recordings": True,
         "git": True,
+        "work tree": True,
         "DVC": None,
         "history": None,
         "sync": None,

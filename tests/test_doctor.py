@@ -180,7 +180,7 @@ def lost_object(lab: Lab) -> None:
     ],
 )
 def test_what_is_wrong_is_named_with_its_cure(
-    well: Lab, harm: Callable[[Lab], None], name: str, words: str, cure: str
+    first: Lab, well: Lab, harm: Callable[[Lab], None], name: str, words: str, cure: str
 ) -> None:
     harm(well)
     found = checks(well)
@@ -189,9 +189,9 @@ def test_what_is_wrong_is_named_with_its_cure(
     assert found[name].cure.startswith(cure)
     assert not [c for c in found.values() if c.cure.startswith("labeltrail doctor")], "that is where one is"
     if harm is no_target:
-        import_recordings(Project(well.project.root), "data/series")
+        import_recordings(Project(well.project.root), str(well.project.root / "data/series"))
         assert checks(well)[name].passed
-    secrets = (well.project.settings.secret_access_key, well.project.settings.label_studio_api_key)
+    secrets = (first.project.settings.secret_access_key, first.project.settings.label_studio_api_key)
     text = "\n".join(line for check in found.values() for line in check.lines())
     assert not [s for s in secrets if s.get_secret_value() in text]
 

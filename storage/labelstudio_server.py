@@ -38,6 +38,8 @@ ACCESS = {
     "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",  # it counts when the first user is made
     "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
 }
+# What it writes of times into exports, logs and pages is the same on every machine, whatever the shell's zone is.
+ZONE = {"TZ": "UTC"}
 
 
 def prepare(cache: Path) -> Path:
@@ -86,7 +88,7 @@ def _install(cache: Path, program: Path) -> None:
     note("Label Studio: making its empty database; once a machine, half a minute")
     with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as draft:
         # `version` migrates, prints and ends; with no user named it makes none.
-        env = settings.server_environment(LABEL_STUDIO_BASE_DATA_DIR=draft, **QUIET)
+        env = settings.server_environment(LABEL_STUDIO_BASE_DATA_DIR=draft, **QUIET, **ZONE)
         process.run([program, "version"], env=env, cwd=Path(draft))
         # The database alone is kept: the folder's .env holds a key that must differ between projects.
         (Path(draft) / DATABASE).replace(folder / DATABASE)
@@ -99,6 +101,7 @@ def variables(root: Path, values: Settings) -> dict[str, str]:
     return {
         **QUIET,
         **ACCESS,
+        **ZONE,
         # The option --data-dir would come too late: a folder in the user's home is made before it is read.
         "LABEL_STUDIO_BASE_DATA_DIR": str(data_folder(root)),
         "LABEL_STUDIO_USERNAME": values.label_studio_username,

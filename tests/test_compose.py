@@ -28,7 +28,7 @@ def test_images_are_pinned_and_ports_are_on_this_machine_only(servers: dict[str,
 def test_label_studio_gets_the_same_settings(servers: dict[str, Any]) -> None:
     given = servers["label-studio"]["environment"]
     # The log level makes our own logs short; docker keeps its own.
-    wanted = labelstudio_server.QUIET | labelstudio_server.ACCESS
+    wanted = labelstudio_server.QUIET | labelstudio_server.ACCESS | labelstudio_server.ZONE
     assert {name: given.get(name) for name in wanted if name != "LOG_LEVEL"} == {
         name: value for name, value in wanted.items() if name != "LOG_LEVEL"
     }

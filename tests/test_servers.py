@@ -239,13 +239,15 @@ def test_a_given_address_that_is_none(project: Path, url: str, monkeypatch: pyte
 
 
 def test_label_studio_knows_the_token_and_nobody_elses_key(
-    services_root: Path, label_studio: Settings, project: Path
+    services_root: Path, label_studio: Settings, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert whoami(label_studio) == "admin@labeltrail.local"
     before = services.status(services_root)
     assert services.up(services_root) == before
     # A database that outlived its .env: new credentials, another user, in the same organization.
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
     again = services.up(project)
+    assert psutil.Process(again[1].pid).environ()["TZ"] == "UTC", "exports name the same times everywhere"
     services.down(project)
     (project / ".env").unlink()
     services.up(project)

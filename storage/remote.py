@@ -15,7 +15,7 @@ from storage.keys import MD5, SERIES, in_the_way, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
 from storage.mirror import Content, Mirror, Row
 from storage.progress import track
-from storage.state import State, parse
+from storage.state import LARGEST, DamagedStateError, State, parse
 
 
 class Remote:
@@ -45,9 +45,14 @@ class Remote:
             InputError: a newer Labeltrail wrote it, or it is damaged.
         """
         try:
-            data, etag = self.bucket.get(self.state_key)
+            data, etag = self.bucket.get(self.state_key, LARGEST)
         except NotFoundError:
             return None
+        except InputError as error:
+            etag = next(
+                item.etag for item in self.bucket.objects(self.state_key) if item.key == self.state_key
+            )
+            raise DamagedStateError(error.where, error.why, etag) from error
         return parse(data, etag, self.bucket.url(self.state_key))
 
     def write_state(self, state: State) -> State:

@@ -22,6 +22,7 @@ FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 OWN_ID = re.compile(r"[1-9][0-9]{0,18}(-[0-9a-f]{6})?")
 LONGEST_WORD = 100
+LARGEST = 256_000_000  # bytes: an entry for each of two million annotations that were made again
 
 
 @dataclass(frozen=True)

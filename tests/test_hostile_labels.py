@@ -9,8 +9,9 @@ import pytest
 
 from pipelines.log import log
 from pipelines.sync import Options, sync
-from storage import printable, process
+from storage import printable, process, remote
 from storage.project import Project
+from storage.state import DamagedStateError, State, parse
 from tests.conftest import Lab, result
 from tests.history_project import Past, record
 from tests.test_cli import labeltrail
@@ -181,18 +182,31 @@ SYNC_JSON = [
 
 
 @pytest.mark.parametrize("change", SYNC_JSON, ids=str)
-def test_a_sync_json_of_wrong_types_is_an_error_with_a_cure(lab: Lab, change: dict[str, Any]) -> None:
+def test_a_sync_json_of_wrong_types_is_damaged(change: dict[str, Any]) -> None:
+    right = State(project=7).dump()
+    assert parse(right, "e", "sync.json") == State(project=7, etag="e")
+    with pytest.raises(DamagedStateError):
+        parse(json.dumps(json.loads(right) | change).encode(), "e", "sync.json")
+
+
+def test_a_damaged_sync_json_is_an_error_with_a_cure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
     key = lab.project.remote.state_key
-    value = json.loads(lab.project.bucket.get(key)[0]) | change
-    lab.project.bucket.put(key, json.dumps(value).encode())
+    lab.project.bucket.put(
+        key, json.dumps(json.loads(lab.project.bucket.get(key)[0]) | SYNC_JSON[0]).encode()
+    )
     with pytest.raises(process.ProgramError) as caught:
         labeltrail(lab.project.root, "sync")
     assert (caught.value.returncode, caught.value.stderr.splitlines()[0]) == (3, "sync.json is damaged")
     labeltrail(lab.project.root, "restore")
     assert lab.sync().commit == ""
     assert list(lab.labels()) == ["one"]
+    monkeypatch.setattr(remote, "LARGEST", 5)
+    with pytest.raises(DamagedStateError, match="is damaged") as large:
+        lab.project.remote.state()
+    assert large.value.why.endswith("bytes, and 5 at most are read")
+    assert large.value.etag == lab.project.bucket.get(key)[1]
 
 
 def test_an_object_of_very_many_bytes_is_not_read(lab: Lab) -> None:

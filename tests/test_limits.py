@@ -1,0 +1,73 @@
+"""The limits as docs/formats.md lists them are those of the code, and each is said when it is met."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from storage import branches, bucket, drivers, json_text, keys, mirror, printable, s3_http, snapshot, state
+from storage.errors import InputError
+from tests.conftest import CHECKOUT
+from tests.history_project import Past, record
+
+
+def test_the_table_has_the_limits_of_the_code() -> None:
+    text = (CHECKOUT / "docs/formats.md").read_text(encoding="utf-8")
+    table = text.partition("## Limits\n")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in table.splitlines()
+        if line.startswith("|")
+    ]
+    found = [(re.findall(r"[0-9][0-9,]*", limit), module.strip("`")) for _, limit, _, module in rows[2:]]
+    code = [
+        (mirror, mirror.MOST_BYTES),
+        (state, state.LARGEST),
+        (json_text, json_text.DEEPEST),
+        (snapshot, snapshot.LONGEST_NAME),
+        (snapshot, snapshot.LARGEST_NUMBER),
+        (keys, keys.LONGEST_KEY, keys.LONGEST),
+        (branches, branches.LONGEST_BRANCH),
+        (printable, printable.LONGEST),
+        (drivers, drivers.LARGEST),
+        (s3_http, s3_http.LONGEST_ERROR),
+    ]
+    assert found == [
+        ([f"{limit:,}" for limit in limits], f"storage/{Path(module.__file__).name}")
+        for module, *limits in code
+    ]
+
+
+def test_each_limit_is_said_with_its_number() -> None:
+    """What is set aside on the servers is in test_hostile_labels.py and test_odd_records.py."""
+    assert (
+        bucket.too_large(16_000_001, mirror.MOST_BYTES)
+        == "it has 16,000,001 bytes, and 16,000,000 at most are read"
+    )
+    deep = b"[" * 101 + b"]" * 101
+    with pytest.raises(InputError) as caught:
+        json_text.parse_json("a.json", deep)
+    assert caught.value.why == "lists and objects lie more than 100 deep in each other"
+    assert json_text.parse_json("a.json", deep[1:-1])
+    right = record("one", 1, (0, 1, "x" * 1000))
+    assert snapshot.flaw(right) == ""
+    long = right | {"annotator": "x" * 1001}
+    assert snapshot.flaw(long) == "`annotator` is no text, or longer than 1000 characters"
+    with pytest.raises(InputError) as caught:
+        record("one", 1, (0, 1, "x" * 1001))
+    assert caught.value.why == "a label has 1,001 characters, 1000 at most"
+    assert snapshot.is_number(2**63 - 1)
+    assert not snapshot.is_number(2**63)
+    assert keys.refusal("/".join(["x" * 100] * 9)) == "it is longer than 900 bytes"
+    assert keys.refusal("x" * 240) == "a part of its name is longer than 240 bytes"
+    assert printable.shortened("x" * 1234) == "x" * 200 + "... (1,234 characters)"
+
+
+def test_a_long_branch_is_refused(tmp_path: Path) -> None:
+    past = Past(tmp_path / "clone")
+    branches.check_name(past.repository, "x" * 100)
+    with pytest.raises(InputError) as caught:
+        branches.check_name(past.repository, "x" * 101)
+    assert "more than 100 bytes" in caught.value.why

@@ -74,13 +74,10 @@ class Repository(Cache):
             Paths that the cache does not have whole; these stay as they are.
 
         Raises:
-            InputError: a folder holds something that the DVC cache does not have.
-            DamagedError: a listing leads elsewhere. In both cases nothing was written.
+            InputError, DamagedError: as `checkout`; nothing was written.
         """
         with self._at_work():
-            named = dvc_checkout.outputs(self._dvc, self.root)
-        lost = self.bring(named, fetch=False, force=False)
-        with self._at_work():
+            lost = self.bring(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
             dvc_checkout.remove_unused(self._dvc)
         return lost
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +14,7 @@ from storage import hooks
 from storage.project import Project
 from storage.settings import Settings, write_env_file
 from tests.conftest import Lab, clone, imported
+from tests.project_copies import copied
 
 
 def checks(lab: Lab) -> dict[str, Check]:
@@ -34,13 +34,10 @@ def first(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lab:
 @pytest.fixture
 def well(first: Lab, tmp_path: Path) -> Iterator[Lab]:
     """The same in a folder of its own, to be harmed; what was done to the servers is put right again."""
-    shutil.copytree(first.project.root, tmp_path / "clone", symlinks=True)
-    bucket, studio = first.project.bucket, first.project.studio
-    before = {item.key: bucket.get(item.key)[0] for item in bucket.objects("dvc/")}
+    studio = first.project.studio
     config = str(studio.project(first.number)["label_config"])
-    yield Lab(Project(tmp_path / "clone"), first.number)
-    for key in before.keys() - {item.key for item in bucket.objects("dvc/")}:
-        bucket.put(key, before[key])
+    with copied(first, tmp_path / "clone") as lab:
+        yield lab
     studio.update_project(first.number, label_config=config)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -15,17 +17,21 @@ from storage import process, worktree
 from storage.errors import CheckError, DamagedError
 from storage.git import LABELS
 from storage.project import Project
-from tests.conftest import Lab
+from storage.settings import Settings
+from tests.conftest import Lab, clone, imported
 from tests.everywhere import Everywhere
+from tests.project_copies import copied
 from tests.test_cli import labeltrail
 from tests.test_recording_versions import fresh_clone
 
 WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 
 
-@pytest.fixture
-def history(lab: Lab) -> Lab:
+@pytest.fixture(scope="module")
+def whole(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Three label commits on two branches, all pushed."""
+    home = tmp_path_factory.mktemp("history")
+    lab = imported(clone(home / "clone", settings, f"lab-{uuid4().hex[:12]}"), home)
     lab.annotate("one", WALK)
     lab.sync()
     lab.annotate("one", RUN)
@@ -35,6 +41,13 @@ def history(lab: Lab) -> Lab:
     lab.annotate("three", RUN)
     lab.sync()
     return lab
+
+
+@pytest.fixture
+def history(whole: Lab, tmp_path: Path) -> Iterator[Lab]:
+    """The same, to be damaged."""
+    with copied(whole, tmp_path / "clone") as lab:
+        yield lab
 
 
 def check(lab: Lab, *, repair: bool = False) -> Checked:
@@ -164,13 +177,16 @@ def test_exit_code_json_and_doctor(history: Lab) -> None:
 # -- what is read is hashed, fsck or not ----------------------------------------------------------
 
 
-def test_a_damaged_shard_deletes_no_label(history: Lab) -> None:
+def test_a_damaged_shard_deletes_no_label(lab: Lab) -> None:
     """It did: an emptied shard of an older label commit, and a rollback to it."""
-    damage(cached(history, shard(history, "HEAD~2", "one")))
-    before = history.labels()
-    rollback(Project(history.project.root), "HEAD~2")
-    assert history.labels()["one"] == before["one"][:1]
-    assert [len(history.project.studio.annotations(task)) for task in history.tasks().values()] == [1, 0, 0]
+    for series in ("one", "two"):
+        lab.annotate(series, WALK)
+        lab.sync()
+    damage(cached(lab, shard(lab, "HEAD~1", "one")))
+    before = lab.labels()
+    rollback(Project(lab.project.root), "HEAD~1")
+    assert lab.labels() == {"one": before["one"]}
+    assert [len(lab.project.studio.annotations(task)) for task in lab.tasks().values()] == [1, 0, 0]
 
 
 def test_a_label_that_was_altered_in_the_remote_is_refused(history: Lab, tmp_path: Path) -> None:

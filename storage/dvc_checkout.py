@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
+from storage.printable import argument
 
 UNSAVED = "Can't remove the following unsaved files"  # how DVC's words begin
 
@@ -69,16 +70,17 @@ def remove_unused(dvc: Any) -> None:
 def _unsaved(words: str, root: Path) -> InputError:
     name = Path(words.strip().split("\n")[-1]).relative_to(root)
     path = "/".join(name.parts[:2])
+    word = argument(path)
     if (root / f"{path}.dvc").exists():
         return InputError(
             f"{path} holds changes that are in no label commit",
             where=str(name),
             why="they would be lost",
-            cure=f"keep them: dvc add {path}; or give them up: dvc checkout --force {path}.dvc; then labeltrail sync",
+            cure=f"keep them: dvc add {word}; or give them up: dvc checkout --force {word}.dvc; then labeltrail sync",
         )
     return InputError(
         f"{path} holds what no stage has finished",
         where=str(name),
         why="it would be lost",
-        cure=f"keep it: dvc repro; or give it up: dvc checkout --force {path}",
+        cure=f"keep it: dvc repro; or give it up: dvc checkout --force {word}",
     )

@@ -6,16 +6,15 @@ A plain `dvc pull` takes the listing of a folder, and every file, as the bucket 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from storage.errors import DamagedError
 from storage.files import md5_bytes
+from storage.pointer import pointer_md5
 
 FOLDERS = ("data/labels", "data/series", "data/start")
 LABELS = FOLDERS[0]
 CACHE = Path(".dvc/cache/files/md5")
-HASH = re.compile(r"^[- ] md5: *([0-9a-f]{32}\.dir) *$", re.MULTILINE)
 SHOWN = 5
 CURE = "labeltrail fsck --repair, here or in a clone that has it right; then labeltrail sync"
 
@@ -71,10 +70,9 @@ def leading_out(listing: bytes) -> list[str]:
 
 def _listing(root: Path, folder: str) -> tuple[str, bytes | None]:
     """Hash in a pointer and the bytes that the DVC cache has under it; None where there are none."""
-    pointer = root / f"{folder}.dvc"
-    found = HASH.search(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
-    place = _place(root, found[1]) if found else None
-    return (found[1], place.read_bytes()) if found and place and place.is_file() else ("", None)
+    md5 = pointer_md5(root / f"{folder}.dvc")
+    place = _place(root, md5)
+    return (md5, place.read_bytes()) if md5.endswith(".dir") and place.is_file() else (md5, None)
 
 
 def _place(root: Path, md5: str) -> Path:

@@ -37,7 +37,7 @@ def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None
 def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
     config = project.label_config
     used = {label for record in coming for label in history.record_labels(record, config)}
-    unknown = sorted(used - set(config.labels))
+    unknown = sorted(name for name in used if config.label_of(name) is None)
     if unknown:
         raise InputError(
             f"the label config has no {', '.join(map(repr, unknown))}, which the labels of {to[:12]} use",

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines import import_files
 from pipelines.imported import Finding, Imported, refuse_all
-from storage import carried, export, label_config, shared_config, theirs
+from storage import carried, export, label_config, label_config_xml, shared_config, theirs
 from storage.errors import InputError
 from storage.export import ExportedTask
 from storage.files import write_bytes
@@ -94,7 +94,7 @@ def _label_config(
                 "the label config cannot be read", where=str(config_file), why=str(error)
             ) from error
         if label_config.parse(text, str(config_file)).inline:
-            text = label_config.by_address(text)
+            text = label_config_xml.by_address(text)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_bytes(path, text.encode())
     elif exported and not path.exists():

@@ -176,7 +176,7 @@ def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
     if item.get("from_name") != config.control_tag or item.get("to_name") != config.object_tag:
         names = f"{item.get('from_name')!r} on {item.get('to_name')!r}"
         found.append(f"{kind} {item.get('id')}: no tag {names} in the label config")
-    strange = sorted(set(_labels(item)) - set(config.labels))
+    strange = sorted(label for label in set(_labels(item)) if config.label_of(label) is None)
     if strange:
         what = "label" if kind == "region" else "choice"
         found.append(

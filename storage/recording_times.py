@@ -183,8 +183,6 @@ def cure_unreadable(text: str, time_format: str) -> str:
     match = FRACTION.search(text)
     digits = len(match[1].rstrip("0")) if match else 0
     zone = re.search(r"%[-_0]?[zZ]|Z$", time_format)
-    if "%z" in time_format and not digits:
-        return "write %Z for %z in the label config's timeFormat: the page knows no %z"
     if time_format in stamps.EPOCH:
         return "take timeFormat out of the label config: then the times are numbers, with any fraction"
     if re.search(r"%[-_0]?[a-zA-Z]\.\s?%[-_0]?[^Lf]", time_format):

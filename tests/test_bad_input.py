@@ -59,7 +59,7 @@ def refusal(stage: Callable[[], None]) -> InputError:
 
 CONTROL = '<TimeSeriesLabels name="{}" toName="ts"><Label value="A"/></TimeSeriesLabels>'
 SERIES = '<TimeSeries name="ts" value="$csv" {}><Channel column="x"/></TimeSeries>'
-KNOWN = "%Y %y %m %d %e %j %b %B %a %A %H %I %p %M %S %L %f %Z %z %%"
+KNOWN = "%Y %y %m %d %e %j %b %B %a %A %H %I %p %M %S %L %f %Z %%"
 CHOICES = '<Choices name="{}" toName="ts"><Choice value="A"/></Choices>'
 PER_REGION = CHOICES.replace("toName", 'perRegion="true" toName')
 NO_TASK = "a label config needs one <TimeSeriesLabels>, or one <Choices> for whole recordings"

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import strategies as st
 
 from stages import params
-from storage import label_config, params_edit, sets, settings, tasks
+from storage import label_config, label_config_xml, params_edit, sets, settings, tasks
 from storage.dvc_lock import Lock, outdated
 from storage.errors import LabeltrailError
 from storage.keys import OBJECT
@@ -34,7 +34,7 @@ def test_label_configs(fuzz: Fuzz, tmp_path: Path) -> None:
         text = data.decode()
         assert found.labels
         assert found.channels
-        again = label_config.parse(label_config.by_address(text))
+        again = label_config.parse(label_config_xml.by_address(text))
         assert (again.labels, again.channels, again.inline) == (found.labels, found.channels, False)
         return TAKEN
 

@@ -74,9 +74,10 @@ def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) ->
         value = item.get("value")
         names = value.get("choices") if isinstance(value, dict) else None
         found += [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    for name in sorted(set(found) - set(config.labels)):
+    meant = {name: config.label_of(name) for name in found}
+    for name in sorted(name for name, label in meant.items() if label is None):
         left_out[f"choice {quoted(name)}, which the label config lacks"] += 1
-    known = tuple(label for label in config.labels if label in found)
+    known = tuple(label for label in config.labels if label in meant.values())
     if not found and config.task != "multilabel":
         left_out["annotation without a choice, where one is asked for"] += 1
     if len(known) > 1 and config.task != "multilabel":

@@ -128,7 +128,8 @@ def _read_region(
     if not names or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         left_out["region without a label"] += 1
         return None
-    if names[0] not in config.labels:
+    label = config.label_of(names[0])
+    if label is None:
         left_out[f"region of label {quoted(names[0])}, which the label config lacks"] += 1
         left_out, notes = Counter(), Counter()  # it is counted, whatever else may be odd about it
     for name in names[1:]:
@@ -146,7 +147,7 @@ def _read_region(
         left_out["region outside the recording"] += 1
         return None
     first, last = time_to_row(times, start), time_to_row(times, end)
-    return Region(first, first if instant else last, names[0], instant)
+    return Region(first, first if instant else last, names[0] if label is None else label, instant)
 
 
 def _read_span(

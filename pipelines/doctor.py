@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipelines import unknown_labels
 from pipelines.fsck import fsck
-from storage import hooks, label_config, objects, pulled, series, stray_code
+from storage import hooks, label_config, labels, objects, pulled, series, stray_code
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.git import LABELS, SERIES
 from storage.history import plural
@@ -77,6 +78,7 @@ def examine(project: Project, *, deep: bool = False) -> list[Check]:
         ("git", "", _git),
         ("work tree", "", _work_tree),
         ("DVC", "bucket", _dvc),
+        ("labels", "DVC, label config", _labels),
         ("history", "DVC", _history),
         ("sync", "storages, DVC", _sync),
         *([("bytes", "DVC", _bytes)] if deep else []),
@@ -216,6 +218,21 @@ def _dvc(project: Project) -> str:
         count += len(folder)
         repository.read(folder.values())
     return f"{count} files of labels and recordings are in the cache or the remote"
+
+
+def _labels(project: Project) -> str:
+    repository, config = project.repository, project.label_config
+    records = list(labels.records(repository, repository.pointer(LABELS)))
+    found = unknown_labels.find(records, config)
+    if found:
+        lines = unknown_labels.lines(found, config)
+        raise InputError(
+            lines[0],
+            where=str(label_config.PATH),
+            why="; ".join([*lines[1:], "nothing is learnt from what has no label"]),
+            cure=unknown_labels.cure(found, config),
+        )
+    return f"the label config has every label of {len(records)} annotations"
 
 
 def _history(project: Project) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipelines import basis, deletions, incoming, lease
+from pipelines import basis, deletions, incoming, lease, unknown_labels
 from pipelines.incoming import PATHS, Sides
 from pipelines.model import commit_model
 from pipelines.synced import Synced
@@ -199,18 +199,20 @@ def _bring_together(
 ) -> Synced:
     repository, merged = project.repository, sides.labels
     warnings: list[str] = []
+    if options.push and sides.config:
+        # First of all: Label Studio may refuse it, and then nothing else has changed either.
+        shared_config.give(project, state, sides.config)
     project.remote.annotations.write(found.compared.missed)
     if options.pull:
         warnings, base = incoming.take(project, state, base, sides)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     changed = repository.changed(PATHS)
+    warnings += _unknown_labels(project, sides, hashes[0])
     commit, subject = incoming.commit(project, changed, hashes)
     if options.remote:
         repository.push()
     ids = merged.ids
     if options.push:
-        if sides.config:
-            shared_config.give(project, state, sides.config)
         if sides.series:
             recordings.give(project, sides.series)
         if merged.outgoing:
@@ -247,6 +249,17 @@ def _bring_together(
         warnings=warnings,
         runs=dvc_stages.run_again(repository.root, (path.removesuffix(".dvc") for path in changed)),
     )
+
+
+def _unknown_labels(project: Project, sides: Sides, hash_: str) -> list[str]:
+    """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
+    config = labels.asked(project.repository)
+    if config is None:
+        return []
+    if sides.config and not sides.config.settled:
+        return unknown_labels.warnings(labels.records(project.repository, hash_), config)
+    came = (change.after for change in sides.labels.incoming() if change.after is not None)
+    return unknown_labels.warnings(came, config)
 
 
 def _agreed(

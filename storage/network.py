@@ -16,7 +16,15 @@ from ssl import SSLError
 from typing import Any, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPHandler, HTTPSHandler, ProxyHandler, build_opener, getproxies, proxy_bypass
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    build_opener,
+    getproxies,
+    proxy_bypass,
+)
 
 import urllib3
 
@@ -198,8 +206,20 @@ def answers(url: str, timeout: float) -> bool:
         return False
 
 
-def open_url(url: str, timeout: float) -> AbstractContextManager[Any]:
+class _NoRedirects(HTTPRedirectHandler):
+    """Leaves a redirect to the caller: it is an HTTPError like others."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def open_url(url: str, timeout: float, *, redirects: bool = True) -> AbstractContextManager[Any]:
     """`urlopen` for an http or https address, with an end and without a proxy for loopback.
+
+    Args:
+        url: the address.
+        timeout: seconds without a byte.
+        redirects: follow them, wherever they lead.
 
     Raises:
         OSError: it cannot be opened; URLError and HTTPError are such.
@@ -207,8 +227,9 @@ def open_url(url: str, timeout: float) -> AbstractContextManager[Any]:
     """
     parts = urlsplit(url)
     proxy = proxy_for(url)
-    handler = ProxyHandler({parts.scheme: proxy} if proxy else {})
+    proxies = ProxyHandler({parts.scheme: proxy} if proxy else {})
+    handlers = [proxies, _Handler(), _SecureHandler(), *([] if redirects else [_NoRedirects()])]
     return cast(
         "AbstractContextManager[Any]",
-        build_opener(handler, _Handler, _SecureHandler).open(url, timeout=timeout),
+        build_opener(*handlers).open(url, timeout=timeout),
     )

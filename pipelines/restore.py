@@ -210,7 +210,7 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     ours = repository.pointer(LABELS)
     base = state.labels if state is not None and state.labels else ours
     was = {record["id"]: record for record in labels.records(repository, base)}
-    found = branches.theirs(remote, was, state.ids if state else {})
+    found = branches.theirs(remote, was, state)
     theirs = repository.store(snapshot.dump((was | found).values()))
     config = labels.asked(repository)
     merged = labels.merge(repository, base, ours, theirs, settlement, config)

@@ -118,6 +118,7 @@ class Annotations:
             raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
         return {
             "annotation": value["id"],
+            "import_id": value.get("import_id"),
             "task": task.get("id"),
             "shard": shard_name(record["series"]),
             "record": record,

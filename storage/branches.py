@@ -11,7 +11,7 @@ from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
 from storage.filling import Content, Filled, fill
 from storage.git import SERIES, Git, prefix_of
-from storage.identity import kept
+from storage.identity import annotator, kept, number_for
 from storage.labels import records
 from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
@@ -137,23 +137,28 @@ def settings_of(remote: Remote) -> dict[str, object]:
     return {name: facts[name] for name in SETTINGS if facts.get(name) is not None}
 
 
-def theirs(remote: Remote, base: Mapping[str, Record], ids: Mapping[str, str]) -> dict[str, Record]:
+def theirs(remote: Remote, base: Mapping[str, Record], state: State | None) -> dict[str, Record]:
     """The annotations in the bucket by record id, those that were made again as the record that they stand for.
 
     Args:
         remote: the branch's place in the bucket.
         base: records of its last sync.
-        ids: of `sync.json`: annotations that were made again.
+        state: of `sync.json`: which annotations were made again, and who has no account.
     """
     remote.annotations.refresh()
     found = {}
+    ids = state.ids if state else {}
+    # Where sync.json is lost, the labels still say who has no account.
+    names = {str(number_for(who)): who for who in {record["annotator"] for record in base.values()}}
+    names |= state.annotators if state else {}
     for row in remote.mirror.rows(remote.annotations_prefix):
         if row.value is not None:
             record = row.value["record"]
+            who = annotator(names, row.value.get("import_id"), record["annotator"])
+            record = record | {"annotator": who}
             name = kept(ids, record["id"], row.value["annotation"])
             if name != record["id"]:
-                annotator = base[name]["annotator"] if name in base else record["annotator"]
-                record = record | {"id": name, "annotator": annotator}
+                record = record | {"id": name, "annotator": base[name]["annotator"] if name in base else who}
             found[name] = record
     return found
 
@@ -161,7 +166,7 @@ def theirs(remote: Remote, base: Mapping[str, Record], ids: Mapping[str, str]) -
 def unsynced(project: Project, remote: Remote, state: State) -> int:
     """How many annotations in the bucket differ from the branch's last sync."""
     base = {record["id"]: record for record in records(project.repository, state.labels)}
-    return len(changes_between(base, theirs(remote, base, state.ids), same))
+    return len(changes_between(base, theirs(remote, base, state), same))
 
 
 def furnish(

@@ -4,10 +4,14 @@ Label Studio gives one that is made again a new number and new times. `ids` of `
 it would have as a record of its own, number and hash of its creation time: a Label Studio that was put back to an
 earlier state gives numbers a second time, and another annotation may have this one now. Older versions remembered the
 number alone.
+
+An annotation that an import took over from somebody without an account is the token owner's in Label Studio, and says
+by `import_id` whose it is: a number made of the name. `annotators` of `sync.json` has the names.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 Ids = Mapping[str, str]  # record id that is kept, by the annotation's own id, or by its number
@@ -37,3 +41,22 @@ def numbers(ids: Ids) -> dict[str, int]:
 def without(ids: Ids, number: int) -> dict[str, str]:
     """The same without the annotation with this number."""
     return {own: record for own, record in ids.items() if number_of(own) != number}
+
+
+# -- people without an account --------------------------------------------------------------------
+
+
+def number_for(annotator: str) -> int:
+    """What `import_id` says of an annotation of somebody without an account: a number for each name."""
+    return int(hashlib.md5(annotator.encode(), usedforsecurity=False).hexdigest()[:15], 16) + 1
+
+
+def annotator(names: Mapping[str, str], import_id: object, owner: str) -> str:
+    """Who made an annotation.
+
+    Args:
+        names: `annotators` of `sync.json`: people without an account, by their number.
+        import_id: of the annotation.
+        owner: the account that it belongs to.
+    """
+    return names.get(str(import_id), owner) if isinstance(import_id, int) else owner

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 
 from storage.errors import InputError
 from storage.files import json_bytes
+from storage.identity import number_for
 from storage.keys import MD5
-from storage.snapshot import LARGEST_NUMBER
+from storage.snapshot import LARGEST_NUMBER, LONGEST_NAME
 
-VERSION = 3  # 2 and older: `ids` by number alone
+VERSION = 4  # 3 and older: without `annotators`; 2 and older: `ids` by number alone
 Entry = tuple[str, str, str]  # labels, series and label commit of a sync
 HISTORY = 100  # syncs that a clone may be behind and still know what it missed
 FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
@@ -39,6 +40,7 @@ class State:
         ids: annotations that were made again: the record id that each keeps, by its own (storage/identity.py).
         pushing: a word that changes as long as somebody changes annotations in Label Studio; "" when nobody does.
         etag: of the object itself; "" where it is not there yet.
+        annotators: people without an account whose annotations were imported: name by number (storage/identity.py).
     """
 
     project: int
@@ -50,6 +52,7 @@ class State:
     ids: dict[str, str] = field(default_factory=dict)
     pushing: str = ""
     etag: str = ""
+    annotators: dict[str, str] = field(default_factory=dict)
 
     @property
     def entry(self) -> Entry:
@@ -101,6 +104,8 @@ def _rules(state: State) -> dict[str, bool]:
         "label_config": state.label_config == "" or _matches(MD5, state.label_config),
         "history": len(state.history) <= HISTORY and all(map(_is_entry, state.history)),
         "ids": isinstance(state.ids, dict) and all(_is_pair(*pair) for pair in state.ids.items()),
+        "annotators": isinstance(state.annotators, dict)
+        and all(_is_annotator(*pair) for pair in state.annotators.items()),
         "pushing": isinstance(state.pushing, str) and len(state.pushing) <= LONGEST_WORD,
     }
 
@@ -119,6 +124,10 @@ def _is_entry(entry: tuple[object, ...]) -> bool:
 
 def _is_pair(number: object, record: object) -> bool:
     return _matches(OWN_ID, number) and isinstance(record, str) and len(record) <= LONGEST_WORD
+
+
+def _is_annotator(number: object, name: object) -> bool:
+    return isinstance(name, str) and len(name) <= LONGEST_NAME and number == str(number_for(name))
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:

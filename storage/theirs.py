@@ -309,6 +309,9 @@ def _shard(rows: Iterable[Row], state: State) -> tuple[Shard, dict[str, int]]:
         if row.value is not None:
             number, record = row.value["annotation"], row.value["record"]
             record["id"] = _kept_by(state, row)
+            record["annotator"] = identity.annotator(
+                state.annotators, row.value.get("import_id"), record["annotator"]
+            )
             records[record["id"]], numbers[record["id"]] = record, number
     return records, numbers
 

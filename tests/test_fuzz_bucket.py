@@ -29,6 +29,7 @@ from storage.annotations import Annotations
 from storage.bucket import Bucket
 from storage.errors import InputError, LabeltrailError
 from storage.files import dir_listing, md5_bytes
+from storage.identity import number_for
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.mirror import Mirror, Row
@@ -175,7 +176,9 @@ def test_label_snapshots(fuzz: Fuzz) -> None:
 def test_sync_json(fuzz: Fuzz) -> None:
     folders = "a" * 32 + ".dir", "b" * 32 + ".dir"
     ids = {"7-123456": "1-9f3c1a"}
-    good = json.loads(state.State(3, *folders, "c" * 40, "d" * 32, (("", "", ""),), ids, "word").dump())
+    people = {str(number_for("annotator-4@export")): "annotator-4@export"}
+    agreed = state.State(3, *folders, "c" * 40, "d" * 32, (("", "", ""),), ids, "word", annotators=people)
+    good = json.loads(agreed.dump())
 
     def check(data: bytes) -> str:
         try:

@@ -1,37 +1,32 @@
 """`labeltrail import`: recordings, and if given a Label Studio export, into the project.
 
-Every recording is checked against the label config before anything is uploaded. A bad one is named with its row
+Everything is looked at before anything is changed (pipelines/import_plan.py). A bad recording is named with its row
 and the cure, and the others go on. What is there already is left alone, so running it again changes nothing.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import shutil
 from pathlib import Path
-from typing import Any
 
-from pipelines import import_files
-from pipelines.imported import Finding, Imported, refuse_all
-from storage import carried, export, label_config, label_config_xml, shared_config, theirs
-from storage.errors import InputError
-from storage.export import ExportedTask
+from pipelines import import_annotations, import_files, import_plan
+from pipelines.import_plan import Plan, Sources
+from pipelines.imported import Imported
+from storage import label_config, shared_config, tasks
+from storage.bucket import parallel
 from storage.files import write_bytes
-from storage.label_config import LabelConfig
-from storage.progress import track
 from storage.project import Project
-from storage.snapshot import Record
 from storage.state import State
-
-CARRIED = Path(".labeltrail/import")
-WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
 
 
 def import_recordings(
-    project: Project, path: str, labels: Path | None = None, config_file: Path | None = None
+    project: Project,
+    path: str,
+    labels: Path | None = None,
+    config_file: Path | None = None,
+    annotators: Path | None = None,
+    *,
+    dry_run: bool = False,
 ) -> Imported:
     """Bring recordings, and if given an export, into bucket and Label Studio.
 
@@ -39,161 +34,96 @@ def import_recordings(
         project: where to.
         path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
             its recordings along, as columns or http(s) addresses.
-        labels: a Label Studio JSON export of these recordings.
+        labels: a Label Studio export of these recordings: JSON, JSON_MIN, CSV or TSV.
         config_file: the label config; by default the project's, else one made from the export.
+        annotators: who the people of the export are here: a CSV of number or e-mail, and e-mail.
+        dry_run: only look.
 
     Raises:
-        InputError: no recording was found, or none is good, or there is no label config.
+        InputError: no recording was found, or none is good, or there is no label config, or the export is none;
+            nothing was changed.
     """
-    done = Imported()
-    if path.endswith(".json"):
-        exported = export.read(Path(path))
-        files = _carried(project, exported, done)
-    else:
-        files = import_files.find(path, done)
-        exported = export.read(labels) if labels else []
-    config = _label_config(project, config_file, exported, next(iter(files.values())))
-    good = import_files.check(files, config, done, project.root)
-    if not good:
-        refuse_all(done)
-    data = {key: found[0].data for key, found in export.match(exported, good).items() if key}
-    state = _ensure_project(project)
-    import_files.upload(project, good, data, done)
+    done = Imported(dry=dry_run)
+    dry = project.dry()
+    try:
+        plan = import_plan.make(dry, Sources(path, labels, config_file, annotators), done)
+        if dry_run:
+            _foresee(dry, plan, done)
+        else:
+            _carry_out(project, plan, done)
+    finally:
+        shutil.rmtree(project.root / import_plan.FETCHED, ignore_errors=True)
+    return done
+
+
+def _foresee(project: Project, plan: Plan, done: Imported) -> None:
+    """Count what the plan would do."""
+    remote = import_plan.remote_of(project, plan.data_key)
+    import_files.count(import_files.outcomes(remote, plan.files), done)
+    if plan.state is not None:
+        remote.annotations.refresh()
+    steps = import_annotations.compare(plan, remote, plan.state)
+    done.annotations = sum(map(len, steps.new.values()))
+    done.known, done.reassigned = steps.known + len(steps.given), len(steps.given)
+    done.task_data = len(plan.data)
+
+
+def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
+    project.bucket.create()
+    # Label Studio first: what it refuses has changed nothing here.
+    state = _ensure_project(project, plan)
+    _write_config(project, plan)
+    import_files.upload(project, plan.files, plan.data, done)
+    _write_task_data(project, plan, done)
     # Only now: Label Studio refuses a source storage whose prefix is still empty.
     prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)
     project.studio.sync_source(source)
-    if exported:
-        _annotate(project, state, export.match(exported, good), config, done)
+    if plan.data:
+        _tell_label_studio(project, plan, state)
+    if plan.annotations:
+        import_annotations.submit(project, plan, state, done)
     done.url = f"{project.studio.url}/projects/{state.project}/data"
-    return done
 
 
-# -- files ----------------------------------------------------------------------------------------
-
-
-def _carried(project: Project, exported: list[ExportedTask], done: Imported) -> dict[str, Path]:
-    """The recordings that an export brings along, as files; an error where none of them can be had."""
-    found = carried.write(exported, project.root / CARRIED)
-    done.findings += [Finding(name, f"{e.what}: {e.why}", e.cure, True) for name, e in found.lost]
-    done.refused += len(found.lost)
-    if not found.files:
-        refuse_all(done)
-    return found.files
-
-
-def _label_config(
-    project: Project, config_file: Path | None, exported: list[ExportedTask], example: Path
-) -> LabelConfig:
-    path = project.root / label_config.PATH
-    if config_file:
-        try:
-            text = config_file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                "the label config cannot be read", where=str(config_file), why=str(error)
-            ) from error
-        if label_config.parse(text, str(config_file)).inline:
-            text = label_config_xml.by_address(text)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_bytes(path, text.encode())
-    elif exported and not path.exists():
-        with example.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-        write_bytes(path, export.label_config(exported, header).encode())
-    return label_config.load(path)
-
-
-# -- bucket and Label Studio ----------------------------------------------------------------------
-
-
-def _ensure_project(project: Project) -> State:
+def _ensure_project(project: Project, plan: Plan) -> State:
     """The branch's Label Studio project; made where it is not there yet."""
-    remote, studio = project.remote, project.studio
-    project.bucket.create()
-    text = (project.root / label_config.PATH).read_text(encoding="utf-8")
-    state = remote.state()
+    remote, studio, state = import_plan.remote_of(project, plan.data_key), project.studio, plan.state
     if state is None:
         # The description says whose project it is, so that a run that was cut off finds it again.
         title = f"{project.root.name} {remote.prefix}"
         made = studio.marked(project.bucket.url(remote.prefix))
-        number = made[0] if made else studio.create_project(title, remote.mark, text)
+        number = made[0] if made else studio.create_project(title, remote.mark, plan.config)
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
     # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
-    if held != text and state.label_config in ("", shared_config.digest(held)):
-        studio.update_project(state.project, label_config=text)
+    if held != plan.config and state.label_config in ("", shared_config.digest(held)):
+        studio.update_project(state.project, label_config=plan.config)
     return state
 
 
-# -- annotations ----------------------------------------------------------------------------------
+def _write_config(project: Project, plan: Plan) -> None:
+    path = project.root / label_config.PATH
+    if not path.exists() or path.read_bytes() != plan.config.encode():
+        write_bytes(path, plan.config.encode(), durable=True)
+        project.forget_branch()
 
 
-def _annotate(
-    project: Project,
-    state: State,
-    matched: dict[str, list[ExportedTask]],
-    config: LabelConfig,
-    done: Imported,
-) -> None:
-    """Submit the export's annotations that are not there yet and fit the label config."""
+def _write_task_data(project: Project, plan: Plan, done: Imported) -> None:
+    """What the export says of series that are there already: into the bucket, and into git's file of tasks."""
+    for _ in parallel(lambda series: project.remote.put_task(series, plan.data[series]), plan.data):
+        pass
+    known = tasks.read(project.root / tasks.PATH)
+    changed = {series: data for series, data in plan.data.items() if known.get(series, data) != data}
+    if changed:
+        tasks.write(known | changed, project.root / tasks.PATH)
+    done.task_data = len(plan.data)
+
+
+def _tell_label_studio(project: Project, plan: Plan, state: State) -> None:
+    """The same into Label Studio, which reads a task's object once."""
     remote = project.remote
-    theirs.look(project.repository, remote, state, remote.project(state))
-    held = (row.value["record"] for row in remote.annotations.rows() if row.value is not None)
-    there = Counter(_content(record) for record in held)
-    ids = {str(task.data.get("series")): task.id for task in project.studio.tasks(state.project)}
-    users = {email: user for user, email in project.studio.users().items()}
-    for task in matched.pop("", []):
-        cure = "import its recording too, or mend the address"
-        done.findings.append(Finding(task.name, "none of the recordings is its", cure, True))
-    wanted: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for key, found in sorted(matched.items()):
-        for task in found:
-            if task.predictions:
-                what = f"its {task.predictions} prediction(s) were left out: the model makes new ones"
-                done.findings.append(Finding(task.name, what, "dvc repro", False))
-            for annotation in _fitting(task, config, done):
-                content = _content({**annotation, "series": key})
-                if there[content]:
-                    there[content] -= 1
-                    done.known += 1
-                else:
-                    wanted[ids[key]].append(_body(annotation, users))
-
-    def submit(task: int) -> int:
-        for body in wanted[task]:  # one after the other: of one annotator's the newest counts
-            project.studio.annotate(task, **body)
-        return len(wanted[task])
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        done.annotations = sum(track(pool.map(submit, wanted), "submitting annotations", len(wanted)))
-
-
-def _fitting(task: ExportedTask, config: LabelConfig, done: Imported) -> Iterable[dict[str, Any]]:
-    for annotation in task.annotations:
-        problems = export.problems(annotation, config)
-        if problems:
-            where = f"{task.name}, annotation {annotation.get('id')}"
-            what = problems[0] if len(problems) == 1 else f"{problems[0]} (and {len(problems) - 1} more)"
-            done.findings.append(
-                Finding(where, what, "mend the label config or the export, then import again", True)
-            )
-        else:
-            yield annotation
-
-
-def _body(annotation: dict[str, Any], users: dict[str, int]) -> dict[str, Any]:
-    body = {
-        key: annotation[key] for key in ("was_cancelled", "ground_truth", "lead_time") if annotation.get(key)
-    }
-    person = annotation.get("completed_by")
-    email = person.get("email") if isinstance(person, dict) else person
-    if email in users:
-        body["completed_by"] = users[email]
-    return body | {"result": annotation.get("result") or []}
-
-
-def _content(record: Record) -> str:
-    """What makes two annotations of one series the same, whoever made them."""
-    facts = (record["series"], record.get("result") or [], bool(record.get("was_cancelled")))
-    return json.dumps(facts, sort_keys=True)
+    for task in project.studio.tasks(state.project):
+        series = remote.annotations.series_of(task)
+        if series in plan.data and any(task.data.get(k) != v for k, v in plan.data[series].items()):
+            project.studio.update_task(task.id, task.data | remote.task_data(series, plan.data[series]))

@@ -14,12 +14,13 @@ from typing import Any
 from pipelines.imported import Finding, Imported
 from storage import series, series_files, tasks
 from storage.bucket import parallel
-from storage.files import md5, md5_bytes, write_bytes
+from storage.files import md5, write_bytes
 from storage.label_config import LabelConfig
 from storage.mirror import Content
 from storage.problems import Problem
 from storage.progress import track
 from storage.project import Project
+from storage.remote import Remote
 
 # Recordings as they are stored, where that is not as they are: from the check to the upload.
 REWRITTEN = Path(".labeltrail/import/rewritten")
@@ -66,26 +67,37 @@ def check(files: dict[str, Path], config: LabelConfig, done: Imported, root: Pat
     return good
 
 
+def outcomes(remote: Remote, good: dict[str, Path]) -> dict[str, str]:
+    """What becomes of each recording: `added`, `changed` or `unchanged`; a look, and nothing else."""
+    versions = {key: etag for key, etag in remote.series().items() if key in good}
+    hashes = {key: md5(path) for key, path in good.items()}
+    there = remote.contents(versions, {key: {known} for key, known in hashes.items()})
+    return {
+        key: "added" if key not in there else "unchanged" if there[key] == known else "changed"
+        for key, known in hashes.items()
+    }
+
+
+def count(found: dict[str, str], done: Imported) -> None:
+    """Tell the outcomes."""
+    numbers = Counter(found.values())
+    done.added, done.changed, done.unchanged = (numbers[k] for k in ("added", "changed", "unchanged"))
+
+
 def upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: Imported) -> None:
     """Put recordings that are new or changed, then the task of each that has none."""
     remote = project.remote
-    versions = {key: etag for key, etag in remote.series().items() if key in good}
-    there = remote.contents(versions, {key: {md5(path)} for key, path in good.items()})
+    found = outcomes(remote, good)
 
-    def put(key: str) -> tuple[str, Content | None]:
-        content = good[key].read_bytes()
-        if there.get(key) == md5_bytes(content):
-            return "unchanged", None
-        return "changed" if key in there else "added", remote.put_recording(key, content)
+    def put(key: str) -> Content:
+        return remote.put_recording(key, good[key].read_bytes())
 
-    found = list(track(parallel(put, good), "uploading", len(good)))
-    project.mirror.note_contents(content for _, content in found if content)
-    outcomes = Counter(outcome for outcome, _ in found)
-    shutil.rmtree(project.root / REWRITTEN, ignore_errors=True)
-    done.added, done.changed, done.unchanged = (outcomes[k] for k in ("added", "changed", "unchanged"))
+    wanted = [key for key, outcome in found.items() if outcome != "unchanged"]
+    project.mirror.note_contents(list(track(parallel(put, wanted), "uploading", len(wanted))))
+    count(found, done)
     have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
     missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
     # What the work tree knows of a series goes before what an export says.
     known = tasks.read(project.root / tasks.PATH)
-    for _ in parallel(lambda key: remote.put_task(key, known.get(key, data.get(key, {}))), missing):
+    for _ in parallel(lambda key: remote.put_task(key, data.get(key, known.get(key, {}))), missing):
         pass

@@ -29,6 +29,11 @@ class Imported:
         known: annotations that were there already.
         findings: what was left out, and what a person should know, each with where and cure.
         url: the project in Label Studio.
+        reassigned: of those that were there already, how many are somebody else's now than before.
+        left_out: what of an export was not taken, by kind: tasks, annotations, predictions, drafts, ..
+        annotators: annotations of the export that were taken or there, by who made them.
+        task_data: series whose task data says more now.
+        dry: nothing was changed.
     """
 
     added: int = 0
@@ -39,6 +44,36 @@ class Imported:
     known: int = 0
     findings: list[Finding] = field(default_factory=list)
     url: str = ""
+    reassigned: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    annotators: dict[str, int] = field(default_factory=dict)
+    task_data: int = 0
+    dry: bool = False
+
+    def leave_out(self, kind: str, number: int) -> None:
+        """Count what of an export was not taken."""
+        if number:
+            self.left_out[kind] = self.left_out.get(kind, 0) + number
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = []
+        for found in self.findings:
+            kind = "left out" if found.fatal else "note"
+            text += [f"{kind}: {found.where}: {found.what}", f"  next: {found.cure}"]
+        would = "would be " if self.dry else ""
+        text.append(
+            f"recordings: {self.added} {would}added, {self.changed} {would}changed, {self.unchanged} unchanged, "
+            f"{self.refused} refused; annotations: {self.annotations} {would}added, {self.known} already there"
+        )
+        if self.reassigned:
+            text.append(f"annotators: {self.reassigned} annotation(s) {would}given to whom the export names")
+        if self.task_data:
+            text.append(f"task data: {self.task_data} series {would}given more")
+        if self.left_out:
+            parts = ", ".join(f"{count} {kind}" for kind, count in sorted(self.left_out.items()))
+            text.append(f"left out of the export: {parts}")
+        return [*text, f"look at them: {self.url}"] if self.url else text
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""

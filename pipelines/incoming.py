@@ -98,7 +98,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
         merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
         tasks.write(merged, project.root / tasks.PATH)
     rules = parameters.load(project.root / parameters.PATH).sets
-    groups = {key: _group(data.get(rules.group)) or key for key, data in merged.items()}
+    groups = {key: group_of(data.get(rules.group)) or key for key, data in merged.items()}
     existing = {key: row.set for key, row in rows.items()}
     found = set(labeled)
     assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
@@ -109,7 +109,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
     return []
 
 
-def _group(value: object) -> str:
+def group_of(value: object) -> str:
     """Whom a series is of, as one line of a table; "" where task data does not say it by a text or a number."""
     return (
         printable(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -1,24 +1,26 @@
-"""A Label Studio JSON export: tasks with their annotations, from any Label Studio.
+"""A Label Studio export: tasks with their annotations, from any Label Studio.
 
-Format: https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
+Read are JSON, the form that holds all, and the flat forms JSON_MIN, CSV and TSV. Format:
+https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from storage import export_checks, export_flat
 from storage.errors import InputError
+from storage.export_match import is_address, path_of
+from storage.json_text import parse_json
 from storage.label_config import LabelConfig, Task, render
+from storage.printable import shortened
 from storage.record_merge import marked, of_whole
 
-# Label Studio puts a hash before the name of an uploaded file.
-UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 TIME_NAMES = frozenset({"time", "timestamp", "t", "date", "datetime", "index", "seconds"})
+CURE = "export the project from Label Studio as JSON"
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,12 @@ class ExportedTask:
 
     Attributes:
         name: how to name it to a person: its number and its recording.
-        address: what its data says about where the recording is.
+        address: what its data says about where the recording is; "" where it does not.
         data: task data without that address.
         annotations: as exported.
         predictions: how many predictions came along; they are not imported.
         columns: the recording itself, by column, where the task data holds it (`valueType="json"`).
+        drafts: how many edits came along that nobody submitted; they are not imported.
     """
 
     name: str
@@ -40,83 +43,90 @@ class ExportedTask:
     annotations: list[dict[str, Any]]
     predictions: int
     columns: dict[str, Any] | None = None
+    drafts: int = 0
 
 
-def read(path: Path, data_key: str | None = None) -> list[ExportedTask]:
+def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
     """Read an export.
 
     Args:
-        path: the JSON file.
-        data_key: key of the task data that holds the recording; found by its `.csv` where not given.
+        path: the file: JSON, or by its name CSV or TSV.
+        config: names the key of the task data that holds the recording, and the tags of a flat export; both are
+            found by what they look like where it is not given.
 
     Raises:
-        InputError: not JSON, not a list of tasks, or a task without a recording; names the task.
+        InputError: it is no export, or a field is not as Label Studio writes it; names task and field.
     """
-    cure = "export the project from Label Studio as JSON (not JSON_MIN, CSV or TSV)"
+    where = str(path)
     try:
-        value = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError("the export is not there", where=str(path), cure="check the path") from error
-    except ValueError as error:
-        raise InputError("the export is not JSON", where=str(path), why=str(error), cure=cure) from error
-    if not isinstance(value, list) or not all(
-        isinstance(t, dict) and isinstance(t.get("data"), dict) for t in value
-    ):
+        raise InputError("the export is not there", where=where, cure="check the path") from error
+    except OSError as error:
         raise InputError(
-            "not a Label Studio export", where=str(path), why="it is no list of tasks", cure=cure
-        )
-    return [_task(task, number, path, data_key) for number, task in enumerate(value, 1)]
+            "the export cannot be read", where=where, why=str(error.strerror), cure="check it"
+        ) from error
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _tasks(export_flat.tasks(export_flat.read_table(where, data), config), where, config)
+    try:
+        value = parse_json(where, data)
+    except InputError as error:
+        what = "the export is not JSON" if error.why.startswith("not JSON") else "the export cannot be used"
+        why = error.why.removeprefix("not JSON: ")
+        raise InputError(what, where=where, why=why, cure=CURE) from error
+    if not isinstance(value, list):
+        raise InputError("not a Label Studio export", where=where, why="it is no list of tasks", cure=CURE)
+    if export_flat.is_flat(value):
+        value = export_flat.tasks(value, config)
+    return _tasks(value, where, config)
 
 
-def _task(task: dict[str, Any], number: int, path: Path, data_key: str | None) -> ExportedTask:
+def is_flat(path: Path) -> bool:
+    """Whether an export that was read is of a form that does not hold all."""
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return True
+    value = parse_json(str(path), path.read_bytes())
+    return isinstance(value, list) and export_flat.is_flat(value)
+
+
+def _tasks(value: Sequence[Any], where: str, config: LabelConfig | None) -> list[ExportedTask]:
+    for number, task in enumerate(value, 1):
+        name = task.get("id", number) if isinstance(task, dict) else number
+        export_checks.check(task, f"{where}: task {shortened(str(name), 40)}")
+    return [_task(task, number, config) for number, task in enumerate(value, 1)]
+
+
+def _task(task: dict[str, Any], number: int, config: LabelConfig | None) -> ExportedTask:
     data = dict(task["data"])
-    keys = [data_key] if data_key in data else [key for key, value in data.items() if _is_recording(value)]
-    if len(keys) != 1:
-        why = f"its data has {', '.join(map(repr, data)) or 'no keys'}"
-        cure = 'name the key in the label config: <TimeSeries value="$KEY">'
-        raise InputError(
-            "a task does not say where its recording is", where=f"{path}: task {number}", why=why, cure=cure
-        )
-    recording = data.pop(str(keys[0]))
+    own = task.get("id")
+    own = number if own is None else own
+    key = _recording_key(data, config)
+    recording = data.pop(key) if key else ""
     columns = recording if isinstance(recording, dict) else None
-    address = str(recording) if columns is None else f"task{task.get('id', number)}.csv"
-    annotations = [a for a in task.get("annotations") or task.get("completions") or [] if isinstance(a, dict)]
-    name = f"task {task.get('id', number)} ({PurePosixPath(address).name})"
-    return ExportedTask(name, address, data, annotations, len(task.get("predictions") or ()), columns)
+    address = str(recording) if columns is None else f"task{own}.csv"
+    shown = path_of(address).rpartition("/")[2] or "no recording"
+    return ExportedTask(
+        name=f"task {own} ({shortened(shown, 100)})",
+        address=address,
+        data=data,
+        annotations=task.get("annotations") or task.get("completions") or [],
+        predictions=len(task.get("predictions") or ()),
+        columns=columns,
+        drafts=len(task.get("drafts") or ()),
+    )
 
 
-def _is_recording(value: Any) -> bool:
-    """An address that ends in .csv, or columns."""
-    return isinstance(value, dict) or (isinstance(value, str) and value.partition("?")[0].endswith(".csv"))
+def _recording_key(data: Mapping[str, Any], config: LabelConfig | None) -> str:
+    """Key of the task data that holds the recording; "" where none does, or any of several may."""
+    if config is not None and isinstance(data.get(config.data_key), str | dict) and data[config.data_key]:
+        return config.data_key
+    keys = [key for key, value in data.items() if is_address(value)]
+    keys = keys or [key for key, value in data.items() if _is_columns(value)]
+    return keys[0] if len(keys) == 1 else ""
 
 
-def match(tasks: Iterable[ExportedTask], series: Iterable[str]) -> dict[str, list[ExportedTask]]:
-    """Find the series of each task by the end of its address; the longest common path wins.
-
-    Returns:
-        Tasks by series key; tasks without a series under the key "".
-    """
-    by_name: dict[str, list[str]] = {}
-    for key in series:
-        by_name.setdefault(PurePosixPath(key).name, []).append(key)
-    found: dict[str, list[ExportedTask]] = {}
-    for task in tasks:
-        stem = task.address.partition("?")[0].removesuffix(".csv")
-        name = PurePosixPath(stem).name
-        candidates = by_name.get(name) or by_name.get(UPLOADED.sub("", name)) or []
-        best = max(candidates, key=lambda key: (_common(stem, key), key), default="")
-        found.setdefault(best, []).append(task)
-    return found
-
-
-def _common(a: str, b: str) -> int:
-    """How many path parts two addresses share, counted from the end."""
-    count = 0
-    for left, right in zip(reversed(PurePosixPath(a).parts), reversed(PurePosixPath(b).parts), strict=False):
-        if left != right:
-            break
-        count += 1
-    return count
+def _is_columns(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(column, list) for column in value.values())
 
 
 def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:

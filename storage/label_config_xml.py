@@ -153,8 +153,20 @@ def by_address(xml: str) -> str:
     return _text(root)
 
 
-def with_labels(xml: str, labels: Sequence[str]) -> str:
-    """The same label config with these labels in the place of those that the task data names (`value="$labels"`)."""
+def dynamic_key(xml: str, where: str) -> str:
+    """Key of the task data that names the labels (`value="$labels"` of the control tag); "" where none does."""
+    kinds = ("timeserieslabels", "choices")
+    values = [tag.get("value") for tag in read(xml, where).inside(*kinds)]
+    return next((value[1:] for value in values if value.startswith("$")), "")
+
+
+def with_labels(xml: str, labels: Sequence[Mapping[str, str]]) -> str:
+    """The same label config with these labels in the place of those that the task data names (`value="$labels"`).
+
+    Args:
+        xml: the label config.
+        labels: attributes of each.
+    """
     root = _tree(xml, "")
     for tag in root.iter():
         kind = tag.tag.lower() if isinstance(tag.tag, str) else ""
@@ -162,7 +174,7 @@ def with_labels(xml: str, labels: Sequence[str]) -> str:
         if kind in ("timeserieslabels", "choices") and tag.attrib.get(name, "").startswith("$"):
             del tag.attrib[name]
             for label in labels:
-                ET.SubElement(tag, "Choice" if kind == "choices" else "Label", value=label)
+                ET.SubElement(tag, "Choice" if kind == "choices" else "Label", dict(label))
     ET.indent(root)
     return _text(root)
 

@@ -113,6 +113,10 @@ class LabelStudio(Projects):
         found = self._object("GET", f"/api/tasks/{task}", params={"fields": "all"})
         return _task(found)
 
+    def update_task(self, task: int, data: Json) -> None:
+        """Put other task data in the place of a task's own."""
+        self._call("PATCH", f"/api/tasks/{task}/", json={"data": data})
+
     def download(self, address: str) -> bytes:
         """The bytes behind an address in a task's data, as the browser gets them."""
         return self._bytes(address)

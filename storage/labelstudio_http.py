@@ -95,14 +95,23 @@ class Connection:
         path: str,
         timeout: tuple[float, float] = PATIENCE,
         allow_redirects: bool = False,
+        changes: bool = True,
         **content: Any,
     ) -> requests.Response:
         """Send a request until it is answered; one that makes something only while nothing has reached the server.
 
+        Args:
+            method: of HTTP.
+            path: behind the server's address.
+            timeout: seconds to connect, and without a byte.
+            allow_redirects: follow them.
+            changes: whether a method that is not GET changes something.
+            content: of the request.
+
         Returns:
             An answer of success; or 404 to a DELETE whose earlier try was cut off after it had been carried out.
         """
-        if self._read_only and method != "GET":
+        if self._read_only and changes and method != "GET":
             raise AssertionError(f"{method} {path} in a dry run")
         content |= {"timeout": timeout, "allow_redirects": allow_redirects}
         with self._errors(path):

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from storage.errors import InputError
 from storage.labelstudio_http import LONG, Connection, Json
 from storage.settings import Settings
 
@@ -69,6 +70,23 @@ class Projects(Connection):
         """Make a project; shows predictions to annotators from the start."""
         body = {"title": title[:TITLE], "description": description, "label_config": label_config}
         return int(self._object("POST", "/api/projects", json=body | {"show_collab_predictions": True})["id"])
+
+    def check_label_config(self, label_config: str) -> None:
+        """Ask whether Label Studio takes a label config; nothing is changed.
+
+        Raises:
+            InputError: it does not; with its words.
+        """
+        path = "/api/projects/validate/"
+        try:
+            self._request("POST", path, json={"label_config": label_config}, changes=False)
+        except InputError as error:
+            raise InputError(
+                "Label Studio refuses the label config",
+                where=error.where,
+                why=f"{error.why}; nothing was changed",
+                cure="mend the label config, then run the command again",
+            ) from error
 
     def update_project(self, project: int, **changes: Any) -> None:
         """Change settings, such as `label_config` or `model_version`."""

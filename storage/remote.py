@@ -165,11 +165,14 @@ class Remote:
 
     def task_object(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> bytes:
         """What Label Studio makes a task of, with the annotations that it begins with."""
-        address = {"series": series, self.data_key: self.bucket.url(series_key(series))}
-        body: dict[str, Any] = {"data": {**data, **address}}
+        body: dict[str, Any] = {"data": self.task_data(series, data)}
         if annotations:
             body["annotations"] = list(annotations)
         return json_bytes(body, indent=1)
+
+    def task_data(self, series: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of a task, with the address of its recording."""
+        return {**data, "series": series, self.data_key: self.bucket.url(series_key(series))}
 
     def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
         """What a task's object says of its series, without the recording's address.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from storage import process
+from storage import label_config, process
 from storage.project import Project
 
 # Notes of programs about what they have seen; none of it is read as anything else.
@@ -40,6 +40,8 @@ class Everywhere:
         return found
 
     def _studio(self) -> dict[str, Any]:
+        if not (self.project.root / label_config.PATH).exists():  # no import has come so far
+            return {"projects": self.project.studio.marked(self.project.bucket.url("main"))}
         state = self.project.remote.state()
         if state is None or not state.project:
             return {}

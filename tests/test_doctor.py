@@ -207,6 +207,7 @@ def test_a_bucket_that_is_away_leaves_out_only_what_rests_on_it(well: Lab) -> No
         "git": True,
         "work tree": True,
         "DVC": None,
+        "labels": None,
         "history": None,
         "sync": None,
     }

@@ -81,7 +81,9 @@ def test_an_export_makes_the_label_config_and_the_annotations_once(empty: Projec
         task("s3://other/series/deep/two ü+%.csv", []),
     )
     done = import_recordings(empty, str(folder / "series"), path)
-    assert (done.annotations, done.known, done.findings) == (3, 0, [])
+    assert (done.annotations, done.known) == (3, 0)
+    # Whoever is number 1 of another Label Studio is not whoever imports.
+    assert [(f.where, f.fatal) for f in done.findings] == [("annotator-1@export", False)]
     assert held(empty) == {
         "one": [result((0.1, 0.5, "walk")), result((0.2, 0.2, "knock"))],
         "deep/two ü+%": [[]],
@@ -100,7 +102,7 @@ def test_what_does_not_fit_is_left_out_and_named(empty: Project, folder: Path) -
     done = import_recordings(empty, str(folder / "series"), path, folder / "config.xml")
     assert done.annotations == 1
     assert [(f.where, f.what) for f in done.findings if f.fatal] == [
-        ("task 7 (none.csv)", "none of the recordings is its"),
+        ("task 7 (none.csv)", "none of the recordings is its; its 1 annotation(s) were left out"),
         ("task 7 (one.csv), annotation 70", "region b: no label 'fly' in the label config"),
         ("task 7 (one.csv), annotation 71", "region a: no tag 'tags' on 'ts' in the label config"),
     ]
@@ -175,11 +177,11 @@ def test_odd_but_readable_recordings_are_taken_and_named(empty: Project, folder:
             "the export is not there\n  where: {folder}/none.json\n  next: check the path",
         ),
         (
-            {"path": "{folder}/series", "labels": "{folder}/series/one.csv"},
+            {"path": "{folder}/series", "labels": "{folder}/config.xml"},
             "the export is not JSON\n"
-            "  where: {folder}/series/one.csv\n"
+            "  where: {folder}/config.xml\n"
             "  why: Expecting value: line 1 column 1 (char 0)\n"
-            "  next: export the project from Label Studio as JSON (not JSON_MIN, CSV or TSV)",
+            "  next: export the project from Label Studio as JSON",
         ),
         (
             {"path": "{folder}/series", "config_file": "{folder}/series/one.csv"},

@@ -125,7 +125,9 @@ def test_what_is_written_anew_keeps_the_rest() -> None:
     dynamic = GOOD.replace('<Label value="A"/><Label value="B"/>', "").replace(
         'toName="ts"', 'toName="ts" value="$l"'
     )
-    assert label_config.parse(label_config_xml.with_labels(dynamic, ["A", "B"])) == label_config.parse(GOOD)
+    assert label_config.parse(
+        label_config_xml.with_labels(dynamic, [{"value": "A"}, {"value": "B"}])
+    ) == label_config.parse(GOOD)
 
 
 def test_labels_that_the_config_lacks_are_counted_with_series_and_a_cure_that_cures() -> None:

@@ -110,31 +110,30 @@ def import_(
     path: Annotated[
         str, typer.Argument(help="Folder, glob pattern or file of CSV recordings, or an export.")
     ],
-    labels: Annotated[Path | None, typer.Option(help="Label Studio JSON export of these recordings.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Label Studio export of these recordings: JSON (best), JSON_MIN, CSV, TSV."),
+    ] = None,
     label_config: Annotated[Path | None, typer.Option(help="Label Studio label config (XML).")] = None,
+    annotators: Annotated[
+        Path | None, typer.Option(help="Who the export's people are here: lines of NUMBER-OR-EMAIL,EMAIL.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring recordings, and if given a Label Studio export, into the project.
 
-    Each recording is checked first; a bad one is named with its row, the others go on. An export (.json) in the
-    place of recordings brings them along, as columns in its task data or as http(s) addresses.
+    Everything is checked first: a bad recording is named with its row and the others go on; whatever else is wrong
+    changes nothing. An export (.json) in the place of recordings brings them along, as columns in its task data or
+    as http(s) addresses.
 
     Example: labeltrail import recordings/ --labels tasks.json
     """
     from pipelines.import_ import import_recordings
 
-    done = import_recordings(project_here(), path, labels, label_config)
-    text = []
-    for found in done.findings:
-        kind = "left out" if found.fatal else "note"
-        text += [f"{kind}: {found.where}: {found.what}", f"  next: {found.cure}"]
-    text.append(
-        f"recordings: {done.added} added, {done.changed} changed, {done.unchanged} unchanged, "
-        f"{done.refused} refused; annotations: {done.annotations} added, {done.known} already there"
-    )
-    text.append(f"look at them: {done.url}")
-    say(as_json, done.to_json(), text)
-    next_step(as_json, "labeltrail sync")
+    done = import_recordings(project_here(), path, labels, label_config, annotators, dry_run=dry_run)
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, "the same without --dry-run" if dry_run else "labeltrail sync")
 
 
 @app.command()

@@ -1,0 +1,151 @@
+"""Who made the annotations of an export, in the Label Studio in use: nobody becomes another.
+
+An export names people by numbers of its own server, or by e-mail address. A map (`--annotators`) goes first, then an
+address that has an account here. Others are kept apart under a name: their address, or `annotator-7@export`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.export_checks import LONGEST_EMAIL
+from storage.keys import CONTROL
+from storage.printable import shortened
+
+FORM = "a line for each: the export's number or e-mail, a comma, the e-mail here; such as 7,ann@example.com"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who made an annotation.
+
+    Attributes:
+        name: as label records say it: an e-mail address, or a stand-in for one.
+        account: number of the account here; None where there is none.
+        earlier: names under which an earlier import may have taken the person over.
+    """
+
+    name: str
+    account: int | None
+    earlier: frozenset[str] = frozenset()
+
+
+@dataclass
+class People:
+    """The people of an export.
+
+    Attributes:
+        users: accounts here: number by e-mail address.
+        owner: address of the account whose token is used; annotations that name nobody are its own.
+        given: `--annotators`: address here by number or address of the export.
+        addresses: address by number, as far as the export tells both of somebody.
+        count: annotations by person.
+    """
+
+    users: Mapping[str, int]
+    owner: str
+    given: Mapping[str, str]
+    addresses: Mapping[str, str]
+    count: Counter[Person] = field(default_factory=Counter)
+
+    def of(self, annotation: Mapping[str, Any]) -> Person:
+        """Who made an annotation."""
+        number, email = identity(annotation.get("completed_by"))
+        email = email or self.addresses.get(number, "")
+        if not number and not email:
+            return Person(self.owner, self.users.get(self.owner))
+        stand_in = f"annotator-{number}@export" if number else ""
+        name = self.given.get(email.lower()) or self.given.get(number) or email or stand_in
+        known = {address.lower(): address for address in self.users}
+        name = known.get(name.lower(), name)
+        earlier = frozenset({email, known.get(email.lower(), email), stand_in} - {"", name})
+        return Person(name, self.users.get(name), earlier)
+
+    def strangers(self) -> list[Person]:
+        """Those without an account here."""
+        return sorted(
+            (person for person in self.count if person.account is None), key=lambda person: person.name
+        )
+
+    def unused(self) -> list[str]:
+        """Entries of the map that name nobody of the export."""
+        met = {name.lower() for person in self.count for name in (person.name, *person.earlier)}
+        return [name for name, email in self.given.items() if email.lower() not in met]
+
+
+def addresses(annotations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """E-mail address by number, of those of whom an export tells both somewhere."""
+    found = (identity(annotation.get("completed_by")) for annotation in annotations)
+    return {number: email for number, email in found if number and email}
+
+
+def identity(person: Any) -> tuple[str, str]:
+    """Number and address of `completed_by`, "" where it does not say it."""
+    if isinstance(person, dict):
+        number, email = person.get("id"), person.get("email")
+        return "" if number is None else str(number), email or ""
+    if isinstance(person, str):
+        return ("", person) if "@" in person else (person, "")
+    return ("" if person is None else str(person)), ""
+
+
+def read_map(path: Path) -> dict[str, str]:
+    """`--annotators`: address here by number or address (in small letters) of the export.
+
+    Args:
+        path: a table of two columns in CSV, or a JSON object.
+
+    Raises:
+        InputError: it is neither, or names somebody twice; with the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = _pairs(text)
+    except FileNotFoundError as error:
+        raise InputError(
+            "the map of annotators is not there", where=str(path), cure="check the path"
+        ) from error
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        raise InputError(
+            "the map of annotators cannot be read", where=str(path), why=str(error), cure=f"write {FORM}"
+        ) from error
+    found: dict[str, str] = {}
+    for line, pair in rows:
+        where = f"{path}:{line}"
+        why = _flaw(pair) or (
+            f"{shortened(str(pair[0]))} is there twice" if str(pair[0]).lower() in found else ""
+        )
+        if why:
+            raise InputError(
+                "the map of annotators cannot be read", where=where, why=why, cure=f"write {FORM}"
+            )
+        found[str(pair[0]).lower()] = str(pair[1])
+    return found
+
+
+def _pairs(text: str) -> list[tuple[int, list[Any]]]:
+    if text.lstrip().startswith("{"):
+        return [(1, list(pair)) for pair in json.loads(text).items()]
+    rows = [
+        (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(io.StringIO(text)), 1) if row
+    ]
+    has_header = rows and len(rows[0][1]) == 2 and "@" not in rows[0][1][1]
+    return rows[1:] if has_header else rows
+
+
+def _flaw(pair: list[Any]) -> str:
+    """Why a line says nothing; "" where it does."""
+    if len(pair) != 2 or not all(isinstance(cell, str) and cell for cell in pair):
+        return "it is no pair of texts"
+    email = pair[1]
+    if "@" not in email or len(email) > LONGEST_EMAIL or CONTROL.search(email):
+        return f"{shortened(email)} is no e-mail address"
+    return ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipelines.imported import Finding, Imported
 from pipelines.incoming import group_of
 from stages import params as parameters
-from storage import sets, tasks
+from storage import label_config_xml, sets, tasks
+from storage.bucket import parallel
 from storage.errors import NotFoundError
 from storage.export import ExportedTask
 from storage.printable import shortened
@@ -16,6 +17,7 @@ from storage.project import Project
 from storage.remote import Remote
 
 Data = dict[str, Any]
+SHOWN = 3  # series that are named
 
 
 def plan(
@@ -28,15 +30,51 @@ def plan(
     """
     known = tasks.read(project.root / tasks.PATH)
     found: dict[str, Data] = {}
+    unknown = [series for series in matched if series not in known]
+    held_there = dict(zip(unknown, parallel(lambda series: _in_bucket(remote, series), unknown), strict=True))
     for series, some in sorted(matched.items()):
-        held = known[series] if series in known else _in_bucket(remote, series)
+        held = known[series] if series in known else held_there[series]
         merged = dict(held)
         for task in some:
             _merge(merged, task, series, remote.data_key, done)
-        if merged != held or series not in known:
+        if merged != held:
             found[series] = merged
     _check_sets(project, known | found)
     return found
+
+
+def note_missing(
+    project: Project,
+    remote: Remote,
+    config: str,
+    series: Iterable[str],
+    found: Mapping[str, Data],
+    done: Imported,
+) -> None:
+    """Tell which task data the label config shows and tasks lack: Label Studio leaves a gap there.
+
+    Args:
+        project: whose work tree knows task data.
+        remote: whose bucket does.
+        config: the label config's text.
+        series: those that are imported.
+        found: their task data, of those of which an export says something new.
+        done: where notes go.
+    """
+    keys = [key for key in label_config_xml.shown_keys(config, "") if key not in ("series", remote.data_key)]
+    if not keys:
+        return
+    known = tasks.read(project.root / tasks.PATH)
+    names = sorted(series)
+    held = parallel(lambda name: found.get(name) or known.get(name) or _in_bucket(remote, name), names)
+    data = dict(zip(names, held, strict=True))
+    for key in keys:
+        lacking = [name for name in names if key not in data[name]]
+        if lacking:
+            shown = ", ".join(map(shortened, lacking[:SHOWN])) + (", .." if len(lacking) > SHOWN else "")
+            what = f"it shows ${shortened(key)}, which the tasks of {len(lacking)} series lack: {shown}"
+            cure = "nothing, if there is none; else import an export whose task data has it"
+            done.findings.append(Finding("the label config", what, cure, False))
 
 
 def _in_bucket(remote: Remote, series: str) -> Data:
@@ -50,7 +88,13 @@ def _in_bucket(remote: Remote, series: str) -> Data:
 def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: Imported) -> None:
     """Add what a task says to what is known; what is known stays."""
     for name, value in task.data.items():
-        if name in ("series", data_key):  # Labeltrail's own: where the recording lies in the bucket
+        if name in ("series", data_key):
+            if value != series:
+                what = f"its {shortened(name, 60)} was left out: the project keeps there which recording it is of"
+                done.findings.append(
+                    Finding(task.name, what, "rename it in the export, then import again", False)
+                )
+                done.leave_out("values of task data", 1)
             continue
         if merged.setdefault(name, value) != value:
             kept, new = (shortened(repr(side), 60) for side in (merged[name], value))
@@ -59,7 +103,7 @@ def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: I
                 f"edit the line of {shortened(series)} in {tasks.PATH} if that is wrong, then labeltrail sync"
             )
             done.findings.append(Finding(task.name, what, cure, False))
-            done.leave_out("task data", 1)
+            done.leave_out("values of task data", 1)
 
 
 def _check_sets(project: Project, data: Mapping[str, Data]) -> None:

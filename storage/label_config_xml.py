@@ -160,6 +160,12 @@ def dynamic_key(xml: str, where: str) -> str:
     return next((value[1:] for value in values if value.startswith("$")), "")
 
 
+def shown_keys(xml: str, where: str) -> list[str]:
+    """Keys of the task data that tags show, such as `$csv` and `$video`, in the order of the label config."""
+    values = (tag.get("value") for tag in read(xml, where).all() if "toname" not in tag.attributes)
+    return list(dict.fromkeys(value[1:] for value in values if re.fullmatch(r"\$\w+", value)))
+
+
 def with_labels(xml: str, labels: Sequence[Mapping[str, str]]) -> str:
     """The same label config with these labels in the place of those that the task data names (`value="$labels"`).
 

@@ -161,7 +161,7 @@ def _storages(project: Project) -> str:
 def _same_config(project: Project) -> str:
     state = _state(project)
     theirs = str(project.remote.project(state)["label_config"])
-    if theirs != (project.root / label_config.PATH).read_text(encoding="utf-8"):
+    if theirs.strip() != (project.root / label_config.PATH).read_text(encoding="utf-8").strip():
         raise InputError("the label config here is not the one in Label Studio", cure="labeltrail sync")
     return "the label config is the same here and in Label Studio"
 

@@ -97,14 +97,14 @@ def _ensure_project(project: Project, plan: Plan) -> State:
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
     # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
-    if held != plan.config and state.label_config in ("", shared_config.digest(held)):
+    if held.strip() != plan.config.strip() and state.label_config in ("", shared_config.digest(held)):
         studio.update_project(state.project, label_config=plan.config)
     return state
 
 
 def _write_config(project: Project, plan: Plan) -> None:
     path = project.root / label_config.PATH
-    if not path.exists() or path.read_bytes() != plan.config.encode():
+    if not path.exists() or path.read_bytes().strip() != plan.config.strip().encode():
         write_bytes(path, plan.config.encode(), durable=True)
         project.forget_branch()
 

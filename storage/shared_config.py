@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from storage import label_config
-from storage.errors import ConflictError
+from storage.errors import ConflictError, InputError
 from storage.files import write_bytes
 from storage.merge import OPEN, OURS, Settlement
 from storage.project import Project
@@ -40,19 +40,19 @@ def merge(project: Project, state: State, theirs: str, settlement: Settlement = 
         InputError: the one to take over cannot be used.
     """
     ours = (project.root / label_config.PATH).read_text(encoding="utf-8")
-    if ours == theirs:
+    if ours.strip() == theirs.strip():  # Label Studio cuts blanks off
         return ConfigMerge(ours, here=True, there=True)
     if digest(theirs) == state.label_config:
-        label_config.parse(ours)
+        _check_key(ours, theirs, str(label_config.PATH))
         return ConfigMerge(ours, here=True, there=False)
     if digest(ours) == state.label_config or not state.label_config:
-        label_config.parse(theirs, "the project's settings in Label Studio")
+        _check_key(theirs, ours, "the project's settings in Label Studio")
         return ConfigMerge(theirs, here=False, there=True)
     side = settlement.side("label_config")
     if side:
         ours_wins = side == OURS
         text = ours if ours_wins else theirs
-        label_config.parse(text)
+        _check_key(text, theirs if ours_wins else ours, str(label_config.PATH))
         return ConfigMerge(text, here=ours_wins, there=not ours_wins)
     raise ConflictError(
         "the label config was changed here and in Label Studio",
@@ -61,6 +61,26 @@ def merge(project: Project, state: State, theirs: str, settlement: Settlement = 
         cure="labeltrail sync --settle label_config=ours (or =theirs); or make both alike, here or in "
         f"{project.studio.url}/projects/{state.project}/settings/labeling",
     )
+
+
+def _check_key(new: str, old: str, where: str) -> None:
+    """Whether a label config can take the place of another: it can be used, and finds the recordings of the tasks.
+
+    Raises:
+        InputError: it cannot.
+    """
+    key = label_config.parse(new, where).data_key
+    try:
+        before = label_config.parse(old).data_key
+    except InputError:
+        return  # nothing can read it any more, so nothing is known of it
+    if key != before:
+        raise InputError(
+            f"the label config looks for recordings under ${key}",
+            where=where,
+            why=f"the tasks of this project have them under ${before}; nothing was written",
+            cure=f'write <TimeSeries value="${before}"> there, then labeltrail sync',
+        )
 
 
 def take(project: Project, config: ConfigMerge) -> None:
@@ -76,5 +96,5 @@ def give(project: Project, state: State, config: ConfigMerge) -> None:
 
 
 def digest(text: str) -> str:
-    """What `sync.json` remembers a label config by."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    """What `sync.json` remembers a label config by, whatever blanks are around it."""
+    return hashlib.md5(text.strip().encode(), usedforsecurity=False).hexdigest()

@@ -11,8 +11,10 @@ import pytest
 from pipelines import unknown_labels
 from stages.timeseries.choices import read_choices
 from stages.timeseries.targets import make_targets
-from storage import export, label_config, label_config_xml
+from storage import export, label_config, label_config_xml, shared_config
 from storage.errors import InputError
+from storage.project import Project
+from storage.state import State
 
 GOOD = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="A"/><Label value="B"/></TimeSeriesLabels>
@@ -148,3 +150,15 @@ def test_labels_that_the_config_lacks_are_counted_with_series_and_a_cure_that_cu
     )
     assert list(unknown_labels.find(records, cured)) == ["run"]
     assert unknown_labels.warnings([record("A", "B")], config) == []
+
+
+def test_another_key_for_recordings_is_refused_by_sync(tmp_path: Path) -> None:
+    """Tasks that there are would show nothing any more."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/label_config.xml").write_text(GOOD.replace("$csv", "$url"))
+    project, state = Project(tmp_path), State(1, label_config=shared_config.digest(GOOD))
+    with pytest.raises(InputError) as caught:
+        shared_config.merge(project, state, GOOD)
+    assert caught.value.cure == 'write <TimeSeries value="$csv"> there, then labeltrail sync'
+    (tmp_path / "data/label_config.xml").write_text(f"\n{GOOD}\n")
+    assert shared_config.merge(project, state, GOOD).settled, "Label Studio cuts blanks off"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,16 +24,25 @@ from storage.remote import Remote
 from storage.snapshot import Record
 from storage.state import State
 
+ANSWERS = ("timeserieslabels", "choices")
 WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
 
 
 @dataclass(frozen=True)
 class Held:
-    """An annotation that is there: its number, and whose it is."""
+    """An annotation that is there: its number, whose it is, and what it says."""
 
     number: int
     annotator: str
-    has_regions: bool
+    result: list[dict[str, Any]]
+    cancelled: bool
+
+    def says(self, wanted: Wanted) -> bool:
+        """Whether it says what is wanted; of a flat export, whose regions have no ids, as far as that says it."""
+        others = [item for item in self.result if not wanted.partial or item.get("type") in ANSWERS]
+        return self.cancelled == bool(wanted.fields.get("was_cancelled")) and _said(others) == _said(
+            wanted.result
+        )
 
 
 @dataclass
@@ -57,18 +65,16 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
     there = _there(remote, state)
     steps = Steps(defaultdict(list), [])
     for series, wanted in plan.annotations.items():
-        left = []
+        held, left = there.get(series, []), []
         for one in wanted:  # all that are somebody's already come first
-            held = there.get(_content(series, one.result, one.fields), [])
-            same = next((found for found in held if found.annotator == one.person.name), None)
+            same = next((h for h in held if h.annotator == one.person.name and h.says(one)), None)
             if same is None:
                 left.append(one)
             else:
                 held.remove(same)
                 steps.known += 1
         for one in left:
-            held = there.get(_content(series, one.result, one.fields), [])
-            other = next((found for found in held if _may_be(found, one.person, plan.people)), None)
+            other = next((h for h in held if h.says(one) and _may_be(h, one, plan.people)), None)
             if other is None:
                 steps.new[series].append(one)
             else:
@@ -78,29 +84,34 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
 
 
 def _there(remote: Remote, state: State | None) -> dict[str, list[Held]]:
+    """The annotations that are there, by series."""
     found: dict[str, list[Held]] = defaultdict(list)
     names = state.annotators if state else {}
     for row in remote.annotations.rows() if state else ():
         if row.value is not None:
             record: Record = row.value["record"]
             who = identity.annotator(names, row.value.get("import_id"), record["annotator"])
-            content = _content(record["series"], record["result"], record)
-            found[content].append(Held(row.value["annotation"], who, bool(record["result"])))
+            held = Held(row.value["annotation"], who, record["result"], record["was_cancelled"])
+            found[record["series"]].append(held)
     return found
 
 
-def _may_be(held: Held, person: Person, people: People | None) -> bool:
+def _may_be(held: Held, wanted: Wanted, people: People | None) -> bool:
     """Whether an annotation that says the same is this person's, taken over by an earlier import as another's.
 
     Regions have random ids: who has the same has them from the same export. That nothing is there may be said by two.
     """
-    owner = people.owner if people else ""
-    return held.annotator in person.earlier or (held.annotator == owner and held.has_regions)
+    if held.annotator in wanted.person.earlier:
+        return True
+    same = held.result == wanted.result and bool(wanted.result)
+    return same and people is not None and held.annotator == people.owner
 
 
-def _content(series: str, result: list[Any], fields: Mapping[str, Any]) -> str:
-    """What makes two annotations of one series the same, whoever made them."""
-    return json.dumps((series, result, bool(fields.get("was_cancelled"))), sort_keys=True)
+def _said(result: list[dict[str, Any]]) -> list[str]:
+    """What regions and choices say, whatever ids they have."""
+    return sorted(
+        json.dumps([i.get("from_name"), i.get("type"), i.get("value")], sort_keys=True) for i in result
+    )
 
 
 def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:

@@ -37,11 +37,13 @@ class Wanted:
         result: regions and choices.
         fields: what else Label Studio takes: `was_cancelled`, `ground_truth`, `lead_time`.
         person: who made it.
+        partial: a flat export did not hold all that it said.
     """
 
     result: list[dict[str, Any]]
     fields: dict[str, Any]
     person: Person
+    partial: bool = False
 
 
 def people_of(project: Project, exported: Iterable[ExportedTask], given: Mapping[str, str]) -> People:
@@ -109,7 +111,8 @@ def annotations_of(
                 for name in ("was_cancelled", "ground_truth", "lead_time")
                 if annotation.get(name)
             }
-            found[series].append(Wanted(annotation.get("result") or [], fields, person))
+            partial = bool(annotation.get("lost"))
+            found[series].append(Wanted(annotation.get("result") or [], fields, person, partial))
     return found
 
 

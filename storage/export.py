@@ -159,7 +159,10 @@ def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
         raise InputError(
             "no label config can be made: the recording has no channel", cure="add --label-config FILE"
         )
-    names = {"control_tag": items[0]["from_name"], "object_tag": items[0]["to_name"]}
+    names = {
+        "control_tag": items[0].get("from_name") or "label",
+        "object_tag": items[0].get("to_name") or "ts",
+    }
     return render(channels, labels, time, task=task, **names)
 
 

@@ -59,6 +59,13 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(_is_name(item) for item in value)
 
 
+def _are_choices(value: Any) -> bool:
+    """Names, or for choices below choices the names on the way to them."""
+    return isinstance(value, list) and all(
+        _is_name(item) or (bool(item) and _are_names(item)) for item in value
+    )
+
+
 ID: Rule = (lambda value: value is None or _is_id(value), "no number of a task or annotation")
 LIST = _optional(list, "no list")
 TASK: Mapping[str, Rule] = {
@@ -93,6 +100,7 @@ VALUE: Mapping[str, Rule] = {
     "start": (_is_time, "no time"),
     "end": (_is_time, "no time"),
     "instant": _optional(bool, "neither true nor false"),
+    "choices": (_are_choices, f"no list of choices of 1 to {LONGEST_NAME} characters"),
     "timeserieslabels": (_are_names, f"no list of labels of 1 to {LONGEST_NAME} characters"),
 }
 

@@ -119,6 +119,17 @@ def test_exports_from_another_label_studio(empty: Project, tmp_path: Path) -> No
         foreseen = place.take(PEOPLE, dry_run=True)
         assert (foreseen.annotations, foreseen.known, foreseen.unchanged) == (0, 7, 4)
     assert place.sync().commit == ""
+    walked, address = said(2, 4)["result"][0]["value"], PEOPLE[0]["data"]["csv"]
+    flat = {
+        "csv": address,
+        "id": 1,
+        "label": [walked],
+        "annotator": 4,
+        "annotation_id": 2,
+        "created_at": None,
+    }
+    again = place.take([flat], dry_run=True)
+    assert (again.annotations, again.known) == (0, 1), "regions of a flat export have no ids"
     _a_map_gives_annotations_to_accounts(place, ann, four)
     _task_data_of_recordings_that_are_there(place)
     _a_label_renamed_in_label_studio(place)

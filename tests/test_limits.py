@@ -7,7 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from storage import branches, bucket, drivers, json_text, keys, mirror, printable, s3_http, snapshot, state
+from storage import (
+    branches,
+    bucket,
+    downloads,
+    drivers,
+    json_text,
+    keys,
+    label_config,
+    label_config_xml,
+    mirror,
+    printable,
+    s3_http,
+    snapshot,
+    state,
+)
 from storage.errors import InputError
 from tests.conftest import CHECKOUT
 from tests.history_project import Past, record
@@ -33,6 +47,9 @@ def test_the_table_has_the_limits_of_the_code() -> None:
         (printable, printable.LONGEST),
         (drivers, drivers.LARGEST),
         (s3_http, s3_http.LONGEST_ERROR),
+        (label_config, label_config.MOST_LABELS, label_config.LONGEST_LABEL),
+        (label_config_xml, label_config_xml.LONGEST),
+        (downloads, downloads.LARGEST),
     ]
     assert found == [
         ([f"{limit:,}" for limit in limits], f"storage/{Path(module.__file__).name}")

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from pipelines import services
 from pipelines.import_ import import_recordings
-from storage import dvc_remote, labelstudio_http, loopback, network, process, s3_http, servers
+from storage import downloads, dvc_remote, labelstudio_http, loopback, network, process, s3_http, servers
 from storage import settings as project_settings
 from storage.bucket import Bucket
 from storage.errors import ServiceError, SetupError
@@ -379,8 +379,9 @@ def test_the_table_of_limits_says_what_the_code_does() -> None:
         f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {labelstudio_http.TRIES}, none after "
         f"{labelstudio_http.ENDURANCE:g} s |",
         f"| {connect:g} s | {long:g} s | {long + grace:g} {per} | the same |",
+        f"| {downloads.SILENCE:g} s | {downloads.SILENCE:g} s | {downloads.LONGEST:g} s, an hour for all | 1 |",
         f"| {servers.ANSWER_WITHIN:g} s | {servers.ANSWER_WITHIN:g} s | {servers.ANSWER_WITHIN:g} s | 1 |",
     ]
     text = (CHECKOUT / "docs/architecture.md").read_text(encoding="utf-8")
     assert [row for row in rows if row not in text] == []
-    assert dvc_remote.LONGEST == 3600
+    assert dvc_remote.LONGEST == downloads.IN_ALL == 3600

@@ -11,6 +11,7 @@ from pipelines.gc import gc
 from pipelines.rollback import rollback
 from storage.errors import NotFoundError
 from storage.git import LABELS, SERIES
+from storage.keys import OBJECT
 from storage.objects import pointed
 from storage.pointer import parse_pointer
 from storage.project import Project
@@ -85,6 +86,21 @@ def test_a_model_that_nothing_names_goes_and_everything_else_stays(
         assert project.repository.labels_at("HEAD") == project.repository.labels_at(commit)
     assert model(project, "m1") == models[1]
     assert goes <= remote(project), "what comes back is pushed again"
+
+
+def test_a_commit_in_sync_json_is_taken_for_no_hash(
+    old: tuple[Lab, list[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, _, _ = old
+    asked: list[str] = []
+    has = Repository.has
+    monkeypatch.setattr(Repository, "has", lambda self, md5: asked.append(md5) or has(self, md5))
+    gc(lab.project)
+    state = lab.project.remote.state()
+    assert state is not None
+    assert state.labels in asked
+    assert state.commit
+    assert [md5 for md5 in asked if not OBJECT.fullmatch(md5)] == []
 
 
 def test_what_was_pushed_nowhere_or_just_now_stays(old: tuple[Lab, list[str], list[str]]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 LONGEST = 200  # characters of a name that are shown
+LONGEST_LINE = 4000  # characters of a line of an error: more than any path or command has
 
 # Control characters (C0, DEL, C1), line and paragraph separators, marks that change the direction of text, characters
 # that nobody sees, and halves of surrogate pairs. Joiners (U+200C, U+200D) stay: Persian and emoji need them.
@@ -37,8 +38,9 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 
 def block(text: str | Iterable[str], indent: str) -> str:
-    """One text on one line, or several below each other, each behind `indent`."""
-    return printable(text) if isinstance(text, str) else f"\n{indent}".join(map(printable, text))
+    """One text on one line, or several below each other, each behind `indent`; none longer than a page."""
+    lines = [text] if isinstance(text, str) else text
+    return f"\n{indent}".join(shortened(line, LONGEST_LINE) for line in lines)
 
 
 def argument(value: object) -> str:

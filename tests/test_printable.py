@@ -40,6 +40,12 @@ def test_an_error_cannot_be_forged_by_what_it_quotes() -> None:
     assert error.to_json()["where"] == r"a\n  next: rm"
 
 
+def test_an_error_that_quotes_a_whole_file_stays_a_page_long() -> None:
+    error = InputError("not a row", where=["x" * 100_000, "y"], why="z" * 100_000)
+    assert [len(line) for line in str(error).splitlines()] == [9, 4033, 5, 4031]
+    assert "x... (100,000 characters)" in error.where
+
+
 def test_output_of_a_program_keeps_its_lines_and_loses_its_escapes() -> None:
     error = ProgramError("`git` failed", returncode=1, stderr="", why=["\x1b[31mfatal", "hint"])
     assert str(error) == "`git` failed\n  why: \\x1b[31mfatal\n    hint"

@@ -75,9 +75,8 @@ class Synced:
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
         if self.healed:
-            text.append(
-                f"{history.plural(self.healed, 'annotation')} that the bucket had missed: written to it"
-            )
+            what = f"{history.plural(self.healed, 'annotation')} that the bucket had missed"
+            text.append(f"{what}: {'would be ' if self.dry else ''}written to it")
         text += self._deletion_lines()
         changed = self.pushed - self.deletions.studio - self.made_again
         if changed > 0:

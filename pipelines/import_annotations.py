@@ -67,7 +67,7 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
     for series, wanted in plan.annotations.items():
         held, left = there.get(series, []), []
         for one in wanted:  # all that are somebody's already come first
-            same = next((h for h in held if h.annotator == one.person.name and h.says(one)), None)
+            same = next((h for h in held if h.says(one) and _is(h, one)), None)
             if same is None:
                 left.append(one)
             else:
@@ -81,6 +81,11 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
                 held.remove(other)
                 steps.given.append((other.number, one.person))
     return steps
+
+
+def _is(held: Held, wanted: Wanted) -> bool:
+    """Whether an annotation that says the same is the one that is wanted."""
+    return held.annotator == wanted.person.name or held.number == wanted.number
 
 
 def _there(remote: Remote, state: State | None) -> dict[str, list[Held]]:

@@ -5,6 +5,7 @@ Whatever is not taken is told and counted.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from storage.errors import InputError
 from storage.export import ExportedTask
 from storage.export_match import match
 from storage.label_config import LabelConfig
+from storage.labelstudio import LabelStudio
 from storage.printable import shortened
 from storage.project import Project
 from storage.snapshot import moment
 
+TRIED = 3  # annotations that Label Studio is asked for
 SHOWN = 3  # reasons that an error lists
 FLAT = (
     "this form of an export lacks skipped annotations, ground truth, predictions, drafts and ids of regions"
@@ -38,19 +41,35 @@ class Wanted:
         fields: what else Label Studio takes: `was_cancelled`, `ground_truth`, `lead_time`.
         person: who made it.
         partial: a flat export did not hold all that it said.
+        number: of the annotation, where the export is of this Label Studio; else 0.
     """
 
     result: list[dict[str, Any]]
     fields: dict[str, Any]
     person: Person
     partial: bool = False
+    number: int = 0
 
 
-def people_of(project: Project, exported: Iterable[ExportedTask], given: Mapping[str, str]) -> People:
+def people_of(project: Project, exported: Sequence[ExportedTask], given: Mapping[str, str]) -> People:
     """The people of an export, in the Label Studio in use."""
-    users = {email: number for number, email in project.studio.users().items()}
-    known = import_people.addresses(a for task in exported for a in task.annotations)
-    return People(users, project.studio.whoami(), given, known)
+    users = project.studio.users()
+    annotations = [annotation for task in exported for annotation in task.annotations]
+    here = _are_from_here(project.studio, annotations)
+    known = {str(number): email for number, email in users.items()} if here else {}
+    known |= import_people.addresses(annotations)
+    accounts = {email: number for number, email in users.items()}
+    return People(accounts, project.studio.whoami(), given, known, here)
+
+
+def _are_from_here(studio: LabelStudio, annotations: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether Label Studio has one of the first annotations, made in the same microsecond."""
+    dated = (a for a in annotations if a.get("id") and moment(a.get("created_at")))
+    for annotation in itertools.islice(dated, TRIED):
+        found = studio.annotation(annotation["id"])
+        if found and moment(found.get("created_at")) == moment(annotation["created_at"]):
+            return True
+    return False
 
 
 def matched(
@@ -112,7 +131,8 @@ def annotations_of(
                 if annotation.get(name)
             }
             partial = bool(annotation.get("lost"))
-            found[series].append(Wanted(annotation.get("result") or [], fields, person, partial))
+            number = annotation.get("id") or 0 if people.are_from_here else 0
+            found[series].append(Wanted(annotation.get("result") or [], fields, person, partial, number))
     return found
 
 

@@ -46,7 +46,9 @@ class People:
         users: accounts here: number by e-mail address.
         owner: address of the account whose token is used; annotations that name nobody are its own.
         given: `--annotators`: address here by number or address of the export.
-        addresses: address by number, as far as the export tells both of somebody.
+        addresses: address by number, as far as the export tells both of somebody; of an export of this Label Studio
+            those of its accounts too.
+        are_from_here: the export is of this Label Studio.
         count: annotations by person.
     """
 
@@ -54,6 +56,7 @@ class People:
     owner: str
     given: Mapping[str, str]
     addresses: Mapping[str, str]
+    are_from_here: bool = False
     count: Counter[Person] = field(default_factory=Counter)
 
     def of(self, annotation: Mapping[str, Any]) -> Person:

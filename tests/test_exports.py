@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from pipelines import import_people
+from pipelines import import_config, import_people
 from pipelines.import_people import People
+from pipelines.imported import Imported
 from storage import carried, export, label_config
 from storage.errors import InputError
 from storage.export_match import match, path_of
+from storage.project import Project
 from tests.conftest import CONFIG
 
 REGION: dict[str, Any] = {
@@ -343,3 +345,43 @@ def test_the_map_of_annotators(text: str, error: str, tmp_path: Path) -> None:
         import_people.read_map(path)
     assert error in caught.value.why
     assert "7,ann@example.com" in caught.value.cure
+
+
+# -- the label config -----------------------------------------------------------------------------
+
+
+def test_labels_of_the_task_data_are_written_into_the_label_config(tmp_path: Path) -> None:
+    dynamic = CONFIG.replace('toName="ts"', 'toName="ts" value="$kinds"')
+    for label in ("walk", "run", "knock"):
+        dynamic = dynamic.replace(
+            next(line for line in dynamic.splitlines(True) if f'value="{label}"' in line), ""
+        )
+    (tmp_path / "config.xml").write_text(dynamic)
+    kinds = [
+        [{"value": "walk"}, {"value": "Running", "alias": "run"}],
+        ["walk", {"value": "knock"}, {"alias": "x"}, 3],
+    ]
+    given = [{"id": n, "data": {"csv": "one.csv", "kinds": some}} for n, some in enumerate(kinds, 1)]
+    project = Project(tmp_path)
+    found = import_config.known(project, tmp_path / "config.xml")
+    assert found is not None
+    assert found.dynamic == "kinds"
+    tasks = export.read(written(tmp_path, given), found.parsed)
+    done = Imported()
+    text, parsed = import_config.settle(found, tasks, lambda: tmp_path, project, done)
+    assert (parsed.labels, label_config.parse(text).labels) == (("walk", "run", "knock"),) * 2
+    assert [finding.what for finding in done.findings] == [
+        "its labels are left to the task data ($kinds): the 3 that the export names are written into it"
+    ]
+    for others in ([], [t for t in tasks if not t.data.pop("kinds")]):
+        with pytest.raises(InputError, match="leaves its labels to the task data"):
+            import_config.settle(found, others, lambda: tmp_path, project, Imported())
+
+
+def test_a_label_config_without_times_says_that_rows_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("time;acc_x;acc_y\n0;1;2\n")
+    (tmp_path / "config.xml").write_text(CONFIG.replace('timeColumn="time"', ""))
+    project, done = Project(tmp_path), Imported()
+    found = import_config.known(project, tmp_path / "config.xml")
+    import_config.settle(found, [], lambda: tmp_path / "one.csv", project, done)
+    assert done.findings[0].what.endswith("so times are rows, 0, 1, 2; recordings have a column 'time'")

@@ -134,6 +134,7 @@ def test_exports_from_another_label_studio(empty: Project, tmp_path: Path) -> No
     _a_map_gives_annotations_to_accounts(place, ann, four)
     _task_data_of_recordings_that_are_there(place)
     _a_label_renamed_in_label_studio(place)
+    _a_config_that_label_studio_refuses_stops_a_sync_first(place)
 
 
 def _refused_imports_change_nothing(place: Place, xml: Path) -> None:
@@ -238,3 +239,25 @@ def _a_label_renamed_in_label_studio(place: Place) -> None:
     place.project.studio.update_project(state.project, label_config=mended)
     assert place.sync().warnings == []
     assert next(c for c in doctor.examine(place.project) if c.name == "labels").passed
+
+
+def _a_config_that_label_studio_refuses_stops_a_sync_first(place: Place) -> None:
+    """A control tag that annotations have cannot be renamed: nothing else is written either."""
+    project, path = place.project, place.root / label_config.PATH
+    task = next(iter(project.studio.tasks(project.remote.state().project)))  # type: ignore[union-attr]
+    project.studio.annotate(task.id, result((0.7, 0.9, "knock")))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('name="label"', 'name="other"'), encoding="utf-8")
+    pointer = place.root / "data/labels.dvc"
+    before = project.repository.head(), pointer.read_bytes(), project.remote.state()
+    with pytest.raises(InputError) as caught:
+        place.sync()
+    assert "Created annotations are incompatible" in caught.value.why
+    project = place.project
+    assert before == (
+        project.repository.head(),
+        (place.root / "data/labels.dvc").read_bytes(),
+        project.remote.state(),
+    )
+    path.write_text(text, encoding="utf-8")
+    assert place.sync().commit

@@ -175,9 +175,9 @@ def refuse_nothing(
         )
 
 
-def note_flat(path: Path, done: Imported) -> None:
+def note_flat(exported: Sequence[ExportedTask], path: Path, done: Imported) -> None:
     """Tell what a flat form of an export does not hold."""
-    if export.is_flat(path):
+    if any(task.is_flat for task in exported):
         cure = "nothing, if there are none; else export the project as JSON"
         done.findings.append(Finding(str(path), FLAT, cure, False))
 

@@ -97,7 +97,7 @@ def make(project: Project, sources: Sources, done: Imported) -> Plan:
         matched = import_labels.matched(exported, good, done)
         annotations = import_labels.annotations_of(matched, config, people, done)
         import_labels.refuse_nothing(exported, annotations, path, done)
-        import_labels.note_flat(path, done)
+        import_labels.note_flat(exported, path, done)
         import_labels.note_people(people, sources.annotators, done)
         data = import_task_data.plan(project, remote, matched, done)
     import_task_data.note_missing(project, remote, text, good, data, done)

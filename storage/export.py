@@ -35,6 +35,7 @@ class ExportedTask:
         predictions: how many predictions came along; they are not imported.
         columns: the recording itself, by column, where the task data holds it (`valueType="json"`).
         drafts: how many edits came along that nobody submitted; they are not imported.
+        is_flat: it is of a form that does not hold all; what of an annotation was not taken is under its `lost`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ExportedTask:
     predictions: int
     columns: dict[str, Any] | None = None
     drafts: int = 0
+    is_flat: bool = False
 
 
 def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
@@ -67,7 +69,8 @@ def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
             "the export cannot be read", where=where, why=str(error.strerror), cure="check it"
         ) from error
     if path.suffix.lower() in (".csv", ".tsv"):
-        return _tasks(export_flat.tasks(export_flat.read_table(where, data), config), where, config)
+        rows = export_flat.read_table(where, data)
+        return _tasks(export_flat.tasks(rows, config), where, config, is_flat=True)
     try:
         value = parse_json(where, data)
     except InputError as error:
@@ -76,27 +79,20 @@ def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
         raise InputError(what, where=where, why=why, cure=CURE) from error
     if not isinstance(value, list):
         raise InputError("not a Label Studio export", where=where, why="it is no list of tasks", cure=CURE)
-    if export_flat.is_flat(value):
-        value = export_flat.tasks(value, config)
-    return _tasks(value, where, config)
+    is_flat = export_flat.is_flat(value)
+    return _tasks(export_flat.tasks(value, config) if is_flat else value, where, config, is_flat=is_flat)
 
 
-def is_flat(path: Path) -> bool:
-    """Whether an export that was read is of a form that does not hold all."""
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return True
-    value = parse_json(str(path), path.read_bytes())
-    return isinstance(value, list) and export_flat.is_flat(value)
-
-
-def _tasks(value: Sequence[Any], where: str, config: LabelConfig | None) -> list[ExportedTask]:
+def _tasks(
+    value: Sequence[Any], where: str, config: LabelConfig | None, *, is_flat: bool
+) -> list[ExportedTask]:
     for number, task in enumerate(value, 1):
         name = task.get("id", number) if isinstance(task, dict) else number
         export_checks.check(task, f"{where}: task {shortened(str(name), 40)}")
-    return [_task(task, number, config) for number, task in enumerate(value, 1)]
+    return [_task(task, number, config, is_flat) for number, task in enumerate(value, 1)]
 
 
-def _task(task: dict[str, Any], number: int, config: LabelConfig | None) -> ExportedTask:
+def _task(task: dict[str, Any], number: int, config: LabelConfig | None, is_flat: bool) -> ExportedTask:
     data = dict(task["data"])
     own = task.get("id")
     own = number if own is None else own
@@ -104,15 +100,19 @@ def _task(task: dict[str, Any], number: int, config: LabelConfig | None) -> Expo
     recording = data.pop(key) if key else ""
     columns = recording if isinstance(recording, dict) else None
     address = str(recording) if columns is None else f"task{own}.csv"
+    annotations = task.get("annotations") or task.get("completions") or []
+    if not is_flat:
+        annotations = [{key: a[key] for key in a if key != "lost"} for a in annotations]
     shown = path_of(address).rpartition("/")[2] or "no recording"
     return ExportedTask(
         name=f"task {own} ({shortened(shown, 100)})",
         address=address,
         data=data,
-        annotations=task.get("annotations") or task.get("completions") or [],
+        annotations=annotations,
         predictions=len(task.get("predictions") or ()),
         columns=columns,
         drafts=len(task.get("drafts") or ()),
+        is_flat=is_flat,
     )
 
 

@@ -256,7 +256,7 @@ def test_flat_exports_say_the_same_as_json(name: str, config: Any, tmp_path: Pat
         value = value.replace('0.5\t"', '0.5,"').replace('false\t"', 'false,"')
     path = written(tmp_path, value, name)
     one, two = export.read(path, config)
-    assert export.is_flat(path)
+    assert one.is_flat
     assert (one.address, one.data["subject"], two.address, two.annotations) == (
         "one.csv",
         "ann",

@@ -27,7 +27,7 @@ MADE = "2026-01-01T10:00:00Z"
 TASKS = [
     {"id": 1, "data": {"csv": "/data/upload/1/0a1b2c3d-r0.csv", "subject": "ann"}, "predictions": [4],
      "annotations": [
-         {"id": 5, "completed_by": 3, "result": [REGION], "created_at": MADE, "was_cancelled": False},
+         {"id": 5, "completed_by": 3, "lost": 5, "result": [REGION], "created_at": MADE, "was_cancelled": False},
          {"id": 6, "completed_by": {"id": 3, "email": "a@b.c"}, "result": [CHOICE], "ground_truth": True}]},
     {"id": 2, "data": {"csv": {"time": [0, 1], "x": [1, 2], "y": [1, None]}}, "drafts": [{"id": 1}]},
 ]  # fmt: skip

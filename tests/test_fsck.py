@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipelines.doctor import examine
+from pipelines import doctor
 from pipelines.fsck import Checked, fsck
 from pipelines.rollback import rollback
 from storage import process, worktree
@@ -92,35 +92,50 @@ def test_a_whole_history_is_sound_and_nothing_changes(history: Lab) -> None:
     assert found.lines()[-1] == "all of it can be had back from the DVC remote, to the byte"
 
 
-@pytest.mark.parametrize("data", [b"", b"other bytes"])
-def test_a_damaged_object_of_the_cache_is_healed_from_the_remote(history: Lab, data: bytes) -> None:
-    md5 = shard(history, "HEAD~1", "one")
-    damage(cached(history, md5), data)
-    (trouble,) = check(history).troubles
-    assert (trouble.md5, trouble.remote, trouble.cache, trouble.healed) == (md5, "sound", "damaged", "")
-    (trouble,) = check(history, repair=True).troubles
-    assert trouble.healed == "remote"
-    assert check(history).troubles == []
+def test_damage_of_every_kind_is_named_and_healed(history: Lab) -> None:
+    repository, bucket, root = history.project.repository, history.project.bucket, history.project.root
+    series = repository.folder(repository.pointer("data/series"), "data/series")
+    labels = repository.labels_at("HEAD")
+    emptied, changed = shard(history, "HEAD~1", "one"), shard(history, "HEAD", "two")
+    damage(cached(history, emptied))
+    damage(cached(history, changed), b"other bytes")
+    in_remote = {
+        shard(history, "HEAD", "three"): b"other bytes",
+        labels: b"[]",
+        series["one.csv"]: b"",
+        series["two.csv"]: b"time,acc_x,acc_y\n",
+        series["three.csv"]: None,
+    }
+    for md5, data in in_remote.items():
+        bucket.put(key(md5), data) if data is not None else bucket.delete([key(md5)])
+    code, text = told(root, "fsck", "--json")
+    value = json.loads(text)
+    assert (code, value["error"]["next"], value["ok"]) == (6, "labeltrail fsck --repair", False)
+    found = {each["md5"]: (each["remote"], each["cache"], each["lost"]) for each in value["troubles"]}
+    assert found == {
+        emptied: ("sound", "damaged", False),
+        changed: ("sound", "damaged", False),
+        **{
+            md5: ("damaged" if data is not None else "missing", "sound", False)
+            for md5, data in in_remote.items()
+        },
+    }
+    kinds = {each["md5"]: (each["kind"], each["where"].partition(" of ")[0]) for each in value["troubles"]}
+    assert kinds[series["two.csv"]] == ("recordings", "data/series/two.csv")
+    with pytest.raises(CheckError) as caught:
+        doctor._bytes(Project(root))
+    assert caught.value.cure == "labeltrail fsck --repair"
 
-
-@pytest.mark.parametrize("data", [None, b"", b"other bytes"])
-def test_what_the_remote_lost_is_healed_from_the_cache(history: Lab, data: bytes | None) -> None:
-    md5 = shard(history, "HEAD~1", "one")
-    bucket = history.project.bucket
-    bucket.put(key(md5), data) if data is not None else bucket.delete([key(md5)])
-    (trouble,) = check(history).troubles
-    assert (trouble.remote, trouble.cache) == ("missing" if data is None else "damaged", "sound")
-    (trouble,) = check(history, repair=True).troubles
-    assert trouble.healed == "cache"
-    assert check(history).troubles == []
-    assert bucket.get(key(md5))[0] == cached(history, md5).read_bytes()
-
-
-def test_a_listing_is_healed_too(history: Lab) -> None:
-    labels = history.project.repository.labels_at("HEAD")
-    history.project.bucket.put(key(labels), b"[]")
-    assert check(history, repair=True).troubles[0].healed == "cache"
-    assert check(history).troubles == []
+    healed = json.loads(labeltrail(root, "fsck", "--repair", "--json"))["troubles"]
+    assert {each["md5"]: each["healed"] for each in healed} == {
+        emptied: "remote",
+        changed: "remote",
+        **dict.fromkeys(in_remote, "cache"),
+    }
+    assert all(bucket.get(key(md5))[0] == cached(history, md5).read_bytes() for md5 in found)
+    checks = {check.name: check.passed for check in doctor.examine(Project(root), deep=True)}
+    assert checks == dict.fromkeys(checks, True)
+    assert "bytes" in checks
 
 
 def test_what_both_have_lost_is_had_from_the_work_tree_or_named(history: Lab) -> None:
@@ -149,29 +164,6 @@ def test_what_a_branch_alone_names_counts(history: Lab) -> None:
     md5 = shard(history, "kept", "two")
     history.project.bucket.delete([key(md5)])
     assert [t.md5 for t in check(history).troubles] == [md5]
-
-
-def test_recordings_count(history: Lab) -> None:
-    repository = history.project.repository
-    md5 = repository.folder(repository.pointer("data/series"), "data/series")["two.csv"]
-    history.project.bucket.put(key(md5), b"time,acc_x,acc_y\n")
-    (trouble,) = check(history).troubles
-    assert (trouble.kind, trouble.where.partition(" of ")[0]) == ("recordings", "data/series/two.csv")
-
-
-def test_exit_code_json_and_doctor(history: Lab) -> None:
-    root = history.project.root
-    assert json.loads(labeltrail(root, "fsck", "--json"))["ok"] is True
-    md5 = shard(history, "HEAD~1", "one")
-    history.project.bucket.put(key(md5), b"other")
-    code, text = told(root, "fsck", "--json")
-    value = json.loads(text)
-    assert (code, value["error"]["next"]) == (6, "labeltrail fsck --repair")
-    assert [trouble["md5"] for trouble in value["troubles"]] == [md5]
-    (deep,) = [c for c in examine(Project(root), deep=True) if c.name == "bytes"]
-    assert (deep.passed, deep.cure) == (False, "labeltrail fsck --repair")
-    labeltrail(root, "fsck", "--repair")
-    assert all(c.passed for c in examine(Project(root), deep=True))
 
 
 # -- what is read is hashed, fsck or not ----------------------------------------------------------
@@ -204,20 +196,18 @@ def test_a_label_that_was_altered_in_the_remote_is_refused(history: Lab, tmp_pat
 HOSTILE = {"md5": "d41d8cd98f00b204e9800998ecf8427e", "relpath": "../../numpy.py"}
 
 
-@pytest.mark.parametrize("folder", ["data/labels", "data/series"])
-def test_a_listing_that_leads_out_of_its_folder_is_not_followed(
-    history: Lab, tmp_path: Path, folder: str
-) -> None:
+def test_a_listing_that_leads_out_of_its_folder_is_not_followed(history: Lab, tmp_path: Path) -> None:
     """Whoever can write to the bucket could have had a file of code written into every clone."""
-    md5 = history.project.repository.pointer(folder)
-    listing = json.loads(history.project.bucket.get(key(md5))[0])
-    history.project.bucket.put(key(md5), json.dumps([*listing, HOSTILE]).encode())
-    history.project.bucket.put(key(HOSTILE["md5"]), b"")
     second = fresh_clone(history, tmp_path / "second")
-    with pytest.raises(DamagedError):
-        worktree.restore(second)
-    assert not (second.root / "numpy.py").exists()
-    assert not (second.root / folder).exists()
+    for folder in ("data/labels", "data/series"):
+        md5 = history.project.repository.pointer(folder)
+        listing = json.loads(history.project.bucket.get(key(md5))[0])
+        history.project.bucket.put(key(md5), json.dumps([*listing, HOSTILE]).encode())
+        history.project.bucket.put(key(HOSTILE["md5"]), b"")
+        with pytest.raises(DamagedError):
+            worktree.restore(second, [folder])
+        assert not (second.root / "numpy.py").exists()
+        assert not (second.root / folder).exists()
     assert told(second.root, "sync")[0] == 6
     assert not (second.root / "numpy.py").exists()
     assert process.run(["git", "status", "--porcelain"], cwd=second.root) == ""

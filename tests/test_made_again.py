@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pipelines.sync import Options, Synced, sync
 from storage.project import Project
 from tests.conftest import Lab, result
@@ -30,29 +28,29 @@ def delete(lab: Lab, number: int) -> None:
     lab.project.bucket.delete([lab.project.remote.annotations.key(number)])
 
 
-def made_again(lab: Lab) -> int:
+def made_again(lab: Lab, series: str = "one") -> int:
     """A label that was deleted in Label Studio comes back by plain git; returns its new number."""
-    old = lab.annotate("one", WALK)
+    old = lab.annotate(series, WALK)
     commit = lab.sync().commit
     lab.project.studio.delete_annotation(old)
     lab.sync()
     back(lab, commit)
     assert lab.sync().pushed == 1
-    (new,) = numbers(lab, "one")
+    (new,) = numbers(lab, series)
     assert new != old
     return new
 
 
-@pytest.mark.parametrize("named", ["all", "itself", "another"])
-def test_what_was_made_again_can_be_deleted(lab: Lab, named: str) -> None:
-    new = made_again(lab)
-    other = lab.annotate("two", RUN)
-    delete(lab, new)
-    done = lab.sync() if named == "all" else by_numbers(lab, new if named == "itself" else other)
-    assert "-1" in done.subject
-    lab.sync()
-    assert list(lab.labels()) == ["two"]
-    assert (lab.sync().commit, numbers(lab, "one")) == ("", [])
+def test_what_was_made_again_can_be_deleted(lab: Lab) -> None:
+    for named in ("all", "itself", "another"):
+        new = made_again(lab)
+        other = lab.annotate("two", RUN)
+        delete(lab, new)
+        done = lab.sync() if named == "all" else by_numbers(lab, new if named == "itself" else other)
+        assert "-1" in done.subject, named
+        lab.sync()
+        assert list(lab.labels()) == ["two"], named
+        assert (lab.sync().commit, numbers(lab, "one")) == ("", []), named
 
 
 def test_what_was_made_again_is_not_taken_for_deleted_where_its_neighbour_changes(lab: Lab) -> None:
@@ -73,16 +71,15 @@ def test_what_was_made_again_is_not_taken_for_deleted_where_its_neighbour_change
     assert lab.sync().commit == ""
 
 
-@pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize("named", [False, True])
-def test_an_object_that_is_gone_from_the_bucket_is_no_deletion(lab: Lab, again: bool, named: bool) -> None:
-    number = made_again(lab) if again else lab.annotate("one", WALK)
-    if not again:
-        lab.sync()
-    lab.project.bucket.delete([lab.project.remote.annotations.key(number)])
-    done = by_numbers(lab, number) if named else lab.sync()
-    assert (done.commit, done.healed, len(lab.labels()["one"])) == ("", 1, 1)
-    assert lab.sync().commit == ""
+def test_an_object_that_is_gone_from_the_bucket_is_no_deletion(lab: Lab) -> None:
+    first = lab.annotate("one", WALK)
+    lab.sync()
+    for series, number in (("one", first), ("two", made_again(lab, "two"))):
+        for named in (False, True):
+            lab.project.bucket.delete([lab.project.remote.annotations.key(number)])
+            done = by_numbers(lab, number) if named else lab.sync()
+            assert (done.commit, done.healed, len(lab.labels()[series])) == ("", 1, 1), (series, named)
+            assert lab.sync().commit == "", (series, named)
 
 
 def test_a_clone_that_missed_it_under_an_earlier_version_makes_up_for_it(lab: Lab) -> None:

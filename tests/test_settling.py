@@ -39,15 +39,20 @@ class Parted:
         return again(self.lab, settlement=Settlement(**settle))  # type: ignore[arg-type]
 
 
-def part(lab: Lab, ours: list[tuple[float, float, str]], theirs: list[tuple[float, float, str]]) -> Parted:
+def part(
+    lab: Lab,
+    ours: list[tuple[float, float, str]],
+    theirs: list[tuple[float, float, str]],
+    series: str = "one",
+) -> Parted:
     """`ours` in a label commit that git brought back, `theirs` in Label Studio, both from [WALK, RUN]."""
-    made = lab.annotate("one", *ours)
+    made = lab.annotate(series, *ours)
     wanted = lab.sync()
     lab.project.studio.update_annotation(made, result=result(WALK, RUN))
     lab.sync()
     lab.project.repository.git("checkout", wanted.commit, "--", "data/labels.dvc")
     lab.project.studio.update_annotation(made, result=result(*theirs))
-    (record,) = lab.labels()["one"]
+    (record,) = lab.labels()[series]
     return Parted(lab, made, record["id"])
 
 
@@ -60,24 +65,22 @@ def test_two_regions_moved_on_two_sides_are_no_conflict(lab: Lab) -> None:
     assert lab.sync().commit == ""
 
 
-@pytest.mark.parametrize(("side", "wanted"), [("ours", (0.1, 0.6, "walk")), ("theirs", (0.1, 0.9, "run"))])
 @pytest.mark.parametrize("by_name", [False, True])
-def test_a_region_that_both_sides_moved_is_settled(
-    lab: Lab, side: str, wanted: tuple[float, float, str], by_name: bool
-) -> None:
-    parted = part(lab, [(0.1, 0.6, "walk"), RUN], [(0.1, 0.9, "run"), RUN])
-    name = f"{parted.record}/a"
-    with pytest.raises(ConflictError) as caught:
-        lab.sync()
-    assert caught.value.where == (
-        f"{name} in one ({lab.project.studio.whoami()}): here walk 0.1 to 0.6; "
-        "in Label Studio run 0.1 to 0.9; before walk 0.1 to 0.5"
-    )
-    assert caught.value.cure.endswith(f"labeltrail sync --settle {name}=ours")
-    parted.settled(**({"named": {name: side}} if by_name else {"all": side}))
-    expected = result(wanted, RUN)
-    assert ([r["result"] for r in lab.labels()["one"]], held(lab, "one")) == ([expected], [expected])
-    assert lab.sync().commit == ""
+def test_a_region_that_both_sides_moved_is_settled(lab: Lab, by_name: bool) -> None:
+    for series, side, wanted in (("one", "ours", (0.1, 0.6, "walk")), ("two", "theirs", (0.1, 0.9, "run"))):
+        parted = part(lab, [(0.1, 0.6, "walk"), RUN], [(0.1, 0.9, "run"), RUN], series)
+        name = f"{parted.record}/a"
+        with pytest.raises(ConflictError) as caught:
+            lab.sync()
+        assert caught.value.where == (
+            f"{name} in {series} ({lab.project.studio.whoami()}): here walk 0.1 to 0.6; "
+            "in Label Studio run 0.1 to 0.9; before walk 0.1 to 0.5"
+        )
+        assert caught.value.cure.endswith(f"labeltrail sync --settle {name}=ours")
+        parted.settled(**({"named": {name: side}} if by_name else {"all": side}))
+        expected = result(wanted, RUN)
+        assert ([r["result"] for r in lab.labels()[series]], held(lab, series)) == ([expected], [expected])
+        assert lab.sync().commit == ""
 
 
 @pytest.mark.parametrize("side", ["ours", "theirs"])

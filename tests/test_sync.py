@@ -113,34 +113,35 @@ def test_an_object_that_outlived_its_annotation_is_removed(lab: Lab) -> None:
     assert [o.key for o in lab.project.bucket.objects(key)] == []
 
 
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        (b"", "not JSON: Expecting value: line 1 column 1 (char 0)"),
-        (
-            b"{not json",
-            "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-        ),
-        (b"[]", "it does not say which task it belongs to"),
-        (
-            b'{"id": 1, "task": {"id": 1, "data": {"csv": "elsewhere"}}}',
-            "its task shows no recording of this bucket",
-        ),
-        (b'{"id": 1, "task": {"data": {"series": "one"}}}', "it lacks `id`, `created_at` or `updated_at`"),
-        (
-            b'{"id": 1, "created_at": "", "updated_at": "", "task": {"data": {"series": "one"}}, "result": {}}',
-            "`result` is not a list of regions",
-        ),
-    ],
-)
-def test_an_object_that_is_no_annotation_is_set_aside_and_named(lab: Lab, data: bytes, problem: str) -> None:
+STRAY = [
+    (b"", "not JSON: Expecting value: line 1 column 1 (char 0)"),
+    (
+        b"{not json",
+        "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+    ),
+    (b"[]", "it does not say which task it belongs to"),
+    (
+        b'{"id": 1, "task": {"id": 1, "data": {"csv": "elsewhere"}}}',
+        "its task shows no recording of this bucket",
+    ),
+    (b'{"id": 1, "task": {"data": {"series": "one"}}}', "it lacks `id`, `created_at` or `updated_at`"),
+    (
+        b'{"id": 1, "created_at": "", "updated_at": "", "task": {"data": {"series": "one"}}, "result": {}}',
+        "`result` is not a list of regions",
+    ),
+]
+
+
+def test_objects_that_are_no_annotations_are_set_aside_and_named(lab: Lab) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
-    key = f"{lab.project.remote.annotations_prefix}stray"
-    lab.project.bucket.put(key, data)
-    done = lab.sync()
-    assert done.aside == [(key, problem)]
+    expected = []
+    for number, (data, problem) in enumerate(STRAY):
+        expected.append((f"{lab.project.remote.annotations_prefix}stray{number}", problem))
+        lab.project.bucket.put(expected[-1][0], data)
+    assert sorted(lab.sync().aside) == expected
     assert list(lab.labels()) == ["one"]
-    assert [o.key for o in lab.project.bucket.objects(key)] == [key], "it is left where it is"
+    left = lab.project.bucket.objects(f"{lab.project.remote.annotations_prefix}stray")
+    assert [o.key for o in left] == [key for key, _ in expected], "they are left where they are"
 
 
 def test_every_cache_can_be_deleted(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,49 +35,57 @@ def test_a_sync_that_was_overtaken_starts_again(lab: Lab, monkeypatch: pytest.Mo
     assert lab.sync().commit == ""
 
 
+# The first is of recordings, which only the first sync brings.
 STEPS = [
+    "Repository.add",
     "snapshot.write",
     "Repository.store",
     "Repository.point",
-    "Repository.add",
     "Repository.commit",
     "Repository.push",
     "write_state",
 ]
 
 
-@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_sync_that_was_cut_off_anywhere_ends_in_the_same_place(
-    lab: Lab, step: str, after: bool, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.annotate("one", (0.1, 0.5, "walk"))
-    lab.annotate("two", (0.2, 0.4, "run"))
-
-    class CutOffError(Exception):
-        pass
-
     owners = {
         "snapshot.write": (snapshot, "write"),
         "write_state": (type(lab.project.remote), "write_state"),
     }
-    owner, name = owners.get(step) or (type(lab.project.repository), step.partition(".")[2])
-    real = getattr(owner, name)
+    subjects = []
+    for count, step in enumerate(STEPS, 1):
+        lab.annotate("one", (0.1, 0.5, "walk"))
+        lab.annotate("two", (0.2, 0.4, "run"))
+        owner, name = owners.get(step) or (type(lab.project.repository), step.partition(".")[2])
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, cut_off(getattr(owner, name), after))
+            with pytest.raises(CutOffError):
+                lab.sync()
+        lab.sync()
+        found = {series: len(records) for series, records in lab.labels().items()}
+        assert found == {"one": count, "two": count}, step
+        subjects.insert(0, "labels: +2 in 2 series" + ("; series: +3" if count == 1 else ""))
+        assert lab.subjects() == subjects, step
+        assert lab.project.repository.git("status", "--porcelain") == "", step
+        assert lab.sync().commit == "", step
+
+
+class CutOffError(Exception):
+    """Stands for a program that ends."""
+
+
+def cut_off(real: Callable[..., Any], after: bool) -> Callable[..., None]:
+    """A function that ends the program before or after its work."""
 
     def cut(*args: Any, **kwargs: Any) -> None:
         if after:
             real(*args, **kwargs)
         raise CutOffError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, cut)
-        with pytest.raises(CutOffError):
-            lab.sync()
-    lab.sync()
-    assert {series: len(records) for series, records in lab.labels().items()} == {"one": 1, "two": 1}
-    assert lab.subjects() == ["labels: +2 in 2 series; series: +3"]
-    assert lab.project.repository.git("status", "--porcelain") == ""
-    assert lab.sync().commit == ""
+    return cut
 
 
 @pytest.mark.parametrize(

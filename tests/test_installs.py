@@ -198,6 +198,7 @@ def built(tmp_path: Path) -> Path:
     return go_program.build(minio.SOURCE, tmp_path, folder)
 
 
+@pytest.mark.slow  # MinIO itself is built so where it is not there yet
 def test_a_program_is_built_from_what_its_sums_say(hello: Path, tmp_path: Path) -> None:
     done = subprocess.run([built(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stderr == "de\n"

@@ -176,6 +176,7 @@ def launch(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow  # .ci/run itself begins so
 def test_make_brings_its_own_uv_pinned_by_its_hash(tmp_path: Path) -> None:
     cache = tmp_path / "ca'che $(x)"
     done = launch(cache, "--version")

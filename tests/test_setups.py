@@ -242,8 +242,11 @@ def told(answers: dict[str, Answer]) -> dict[str, Any]:
     return {name: answers[name].value for name in FACTS}
 
 
-def test_a_submodule(team: Team, right: dict[str, Any], tmp_path: Path) -> None:
-    outer, root = tmp_path / "outer", tmp_path / "outer/labels"
+def test_a_submodule_in_a_path_that_a_shell_would_act_on(
+    team: Team, right: dict[str, Any], tmp_path: Path
+) -> None:
+    outer = tmp_path / 'it\'s $(touch x) `touch x` "b" % #\nend ' / "outer"
+    root = outer / "labels"
     process.run(["git", "init", "--quiet", outer])
     words = [
         "git",
@@ -263,6 +266,9 @@ def test_a_submodule(team: Team, right: dict[str, Any], tmp_path: Path) -> None:
     assert codes == dict.fromkeys(READING, 0)
     assert told(answers) == right
     assert labeltrail(root, "sync").value["commit"] == ""
+    process.run(["git", "checkout", "--quiet", "HEAD~1"], cwd=root)
+    process.run(["git", "diff", "HEAD~1", "HEAD"], cwd=root)
+    assert not list(tmp_path.rglob("x"))
 
 
 def test_a_worktree(team: Team, right: dict[str, Any], tmp_path: Path) -> None:
@@ -282,17 +288,6 @@ def test_a_worktree(team: Team, right: dict[str, Any], tmp_path: Path) -> None:
     }
     assert told(answers) == right
     assert not (root / ".dvc/cache").is_symlink()
-
-
-def test_a_path_that_a_shell_would_act_on(team: Team, right: dict[str, Any], tmp_path: Path) -> None:
-    root = cloned(team, tmp_path / 'it\'s $(touch x) `touch x` "b" % #\nend ' / "clone")
-    connected(team, root)
-    codes, answers = tried(team, root, READING)
-    assert codes == dict.fromkeys(READING, 0)
-    assert told(answers) == right
-    process.run(["git", "checkout", "--quiet", "HEAD~1"], cwd=root)
-    process.run(["git", "diff", "HEAD~1", "HEAD"], cwd=root)
-    assert not list(tmp_path.rglob("x"))
 
 
 def test_a_shallow_clone_says_that_its_history_is_cut_off(

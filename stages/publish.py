@@ -4,6 +4,9 @@ Reads `data/predictions` and `data/best`; sends one prediction a task, named aft
 model hash; writes `data/receipt.json`. Everything is checked before it is sent, because Label Studio accepts
 predictions that it cannot show, and counted after. Predictions of earlier models of ours are then removed;
 annotations and other people's predictions are never touched. Running it twice is running it once.
+
+In a DVC experiment (`dvc exp run`) everything is checked and nothing is sent: an experiment is one of many tries, may
+run beside others and in no branch at all. The receipt stays what it was: what Label Studio holds.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.run import run
-from storage import predictions, provenance
+from storage import label_config, predictions, provenance, settings
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import read_json, write_json
 from storage.label_config import LabelConfig
@@ -33,12 +36,17 @@ OURS = re.compile(r"^[a-z-]+-[0-9a-f]{7}-[0-9a-f]{8}$")
 
 def main() -> None:
     """Send what is new, remove what is old, count, and write the receipt."""
-    project = Project.here()
-    origin = provenance.read(BEST)
+    origin, config = provenance.read(BEST), label_config.load()
     kind = str(read_json(BEST / "model.json", provenance.MODEL_VERSION, "dvc repro promote")["kind"])
-    version = model_version(project, kind, origin.labels, origin.model)
     found = [predictions.read(key) for key in predictions.keys()]  # noqa: SIM118 -- a module, no dict
-    checked = {p.series: check(p, project.label_config) for p in found}
+    checked = {p.series: check(p, config) for p in found}
+    name = settings.experiment()
+    if name:
+        keep_receipt()
+        say(in_experiment(name, kind, origin.model, found))
+        return
+    project = Project.here()
+    version = model_version(project, kind, origin.labels, origin.model)
     number = _project_number(project)
     sent = _send(project.studio, number, version, found, checked)
     receipt = {
@@ -50,6 +58,23 @@ def main() -> None:
     write_json(RECEIPT, receipt)
     where = f"{project.studio.url}/projects/{number}/data"
     say(f"{len(found)} predictions of {version} in {where} ({sent} sent)")
+
+
+def keep_receipt() -> None:
+    """Leave the receipt as it is; where nothing was ever published it says that, for DVC wants an output."""
+    if not RECEIPT.exists():
+        write_json(RECEIPT, {"version": VERSION, "model": "", "labels": "", "predictions": {}})
+
+
+def in_experiment(name: str, kind: str, model: str, found: list[Prediction]) -> str:
+    """What would have been sent, and how to send it."""
+    count = sum(len(p.regions) + len(p.choices) for p in found)
+    what = "choices" if any(p.choices for p in found) else "regions"
+    return (
+        f"experiment {name}: nothing is published. Outside of an experiment {len(found)} predictions "
+        f"({count} {what}) of model {kind}-{model[:8]} would go to Label Studio; to send them, bring the experiment "
+        "into the work tree (dvc exp apply) and commit it, then: dvc repro --single-item --force publish"
+    )
 
 
 def model_version(project: Project, kind: str, labels: str, model: str) -> str:

@@ -234,6 +234,14 @@ def stage_environment() -> dict[str, str]:
     return {**os.environ, **no_proxy(), "PATH": path}
 
 
+def experiment() -> str:
+    """Name of the DVC experiment (`dvc exp run`) that this stage runs in; "" where it runs in none.
+
+    DVC sets the variable for the stages of an experiment alone, in the workspace as in a folder of its own.
+    """
+    return os.environ.get("DVC_EXP_NAME", "") or ("unnamed" if "DVC_EXP_BASELINE_REV" in os.environ else "")
+
+
 def same_cublas_results() -> None:
     """Make CUDA's linear algebra give the same bits each time; torch asks for it, and it must be said before."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

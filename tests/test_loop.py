@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -182,3 +184,55 @@ def test_a_changed_label_runs_all_but_ingest_and_replaces_the_predictions(projec
     verdict = json.loads((project.root / "reports/promote.json").read_text(encoding="utf-8"))["verdict"]
     assert (set(versions) == first) == (verdict == "kept")
     assert len(project.studio.annotations(theirs.id)) == len(theirs.annotations)
+
+
+def outside(project: Project) -> dict[str, Any]:
+    """All that an experiment may not change: bucket, Label Studio, branches."""
+    state = project.remote.state()
+    assert state is not None
+    return {
+        "bucket": {item.key: item.etag for item in project.bucket.objects("")},
+        "predictions": {
+            p["id"]: (p["model_version"], p["result"], p["score"])
+            for p in project.studio.predictions(state.project)
+        },
+        "shown": project.studio.project(state.project)["model_version"],
+        "git": project.repository.git("for-each-ref", "refs/heads", "refs/tags", "refs/remotes"),
+    }
+
+
+def dvc(project: Project, *words: str) -> str:
+    return process.run(["dvc", *words], cwd=project.root, env=settings.stage_environment(), timeout=300)
+
+
+def test_an_experiment_publishes_nothing_wherever_it_runs(project: Project) -> None:
+    repository, root = project.repository, project.root
+    repository.commit(repository.changed(["dvc.lock"]), "model: newer\n")
+    before, made = outside(project), digests(root)
+    receipt = (root / "data/receipt.json").read_bytes()
+    other = ("--set-param", "predict.series=unassigned")
+    said = dvc(project, "exp", "run", "--temp", "--name", "apart", *other)
+    assert "experiment apart: nothing is published. Outside of an experiment 2 predictions (" in said
+    dvc(project, "exp", "run", "--queue", "--name", "queued", *other)
+    dvc(project, "queue", "start")
+    for _ in range(120):
+        if "Success" in dvc(project, "queue", "status"):
+            break
+        time.sleep(1)
+    assert "experiment queued: nothing is published." in dvc(project, "queue", "logs", "queued")
+    assert (outside(project), digests(root)) == (before, made)
+    assert repository.git("status", "--short") == "" and "up to date" in dvc(project, "status")
+
+    said = dvc(project, "exp", "run", "--name", "here", *other)
+    assert "experiment here: nothing is published." in said
+    assert outside(project) == before
+    assert (root / "data/receipt.json").read_bytes() == receipt, "what Label Studio holds"
+    assert repository.git("status", "--short") == " M dvc.lock\n M params.yaml\n"
+    repository.git("checkout", "--quiet", "params.yaml", "dvc.lock")
+    dvc(project, "checkout")
+    assert digests(root) == made, "the best model and its predictions are back"
+
+    dvc(project, "exp", "apply", "queued")
+    repository.commit(["dvc.lock", "params.yaml"], "model: of an experiment\n")
+    dvc(project, "repro", "--single-item", "--force", "publish")
+    assert len([version for version in predictions(project).values() if version.startswith("lstm-")]) == 2

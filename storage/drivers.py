@@ -6,16 +6,15 @@ cache and into the file that git names, never into the work tree.
 
 from __future__ import annotations
 
-import csv
 import operator
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage import conflicts, history, labels, loopback, sets, tasks
+from storage import conflicts, csv_text, history, labels, loopback, sets, tasks
 from storage.errors import InputError, LabeltrailError
 from storage.files import read_text
 from storage.git import LABELS, SERIES, find_root
@@ -30,7 +29,6 @@ from storage.snapshot import Record
 
 NAME = "labeltrail"
 LARGEST = 64_000_000  # bytes of shards that are written out for git to compare
-HEADER = ",".join(sets.HEADER) + "\n"
 MARKS = ("<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n")
 Texts = tuple[str, str, str]  # base, ours, theirs
 
@@ -181,9 +179,9 @@ def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) 
     if path == f"{SERIES}.dvc":
         return _merge_series(repository, texts, settled)
     if path == tasks.PATH.as_posix():
-        return _merge_lines("tasks", texts, lambda line: tasks.parse_line(line, path)[0], settled)
+        return _merge_lines("tasks", tuple(map(_task_lines, texts)), settled)
     if path == sets.PATH.as_posix():
-        return _merge_lines("sets", texts, lambda line: _series_of_row(line, path), settled, HEADER)
+        return _merge_lines("sets", tuple(map(_set_rows, texts)), settled, csv_text.line(sets.HEADER))
     return Merged(texts[1], note="ours stays; dvc repro makes the model of the merged labels")
 
 
@@ -218,10 +216,10 @@ def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> 
 
 
 def _merge_lines(
-    kind: str, texts: Texts, key: Callable[[str], str], settled: Settlement, header: str = ""
+    kind: str, sides: tuple[Mapping[str, str], ...], settled: Settlement, header: str = ""
 ) -> Merged:
-    """Merge a file that has a line for each series, below a header or none."""
-    base, ours, theirs = (_by_series(_lines(text.removeprefix(header)), key) for text in texts)
+    """Merge a file that has a row for each series, below a header or none: base, ours and theirs, text by series."""
+    base, ours, theirs = sides
     found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, kind))
     marked = {c.series: _marked(c.ours or "", c.theirs or "") for c in found.conflicts}
     lines = {**found.merged, **marked}
@@ -234,28 +232,26 @@ def _open(found: Iterable[Conflict]) -> dict[str, str]:
     return {conflict.name: conflicts.line(conflict, "") for conflict in found}
 
 
-def _by_series(lines: list[str], key: Callable[[str], str]) -> dict[str, str]:
-    found = {key(line): line for line in lines}
-    if len(found) < len(lines):
-        raise InputError("a series has two lines on one side", why="one of them would be lost")
-    return found
-
-
-def _series_of_row(line: str, where: str) -> str:
-    """The series that a row of a table is of.
+def _task_lines(text: str) -> dict[str, str]:
+    """Lines of data/tasks.jsonl by series; by line feeds alone, for JSON may hold other ends of lines (U+2028).
 
     Raises:
-        InputError: it is no row.
+        InputError: a line is no task, or a series has two, of which one would be lost.
     """
-    try:
-        return next(csv.reader([line], strict=True))[0]
-    except (csv.Error, StopIteration, IndexError) as error:
-        raise InputError("a line is no row", where=where, why=f"{line.strip()!r}: {error}") from error
+    tasks.parse(text, str(tasks.PATH))
+    lines = [line for line in text.split("\n") if line]
+    return {tasks.parse_line(line, str(tasks.PATH))[0]: f"{line}\n" for line in lines}
 
 
-def _lines(text: str) -> list[str]:
-    """Lines with their ends, by line feeds alone: JSON may hold what `str.splitlines` takes for an end (U+2028)."""
-    return [f"{line}\n" for line in text.split("\n") if line.strip()]
+def _set_rows(text: str) -> dict[str, str]:
+    """Rows of data/sets.csv by series; a cell may hold line ends.
+
+    Raises:
+        InputError: a row is none, or a series has two, of which one would be lost.
+    """
+    if not text:
+        return {}
+    return {series: csv_text.line(cells) for series, (_, cells) in sets.cells_by_series(text).items()}
 
 
 def _hashes(texts: Texts) -> Texts:

@@ -5,13 +5,12 @@ Layout and examples: docs/formats.md and docs/formats-choices.md.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from storage import csv_text
 from storage.files import write_bytes
 
 PAGE = Path("reports/index.html")
@@ -26,10 +25,8 @@ CURVES = Path("reports/train/plots/metrics")
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table; fractions to four digits, None is empty."""
-    text = io.StringIO()
     rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
-    csv.writer(text, lineterminator="\n").writerows([header, *rounded])
-    write_bytes(path, text.getvalue().encode())
+    write_bytes(path, csv_text.dump([header, *rounded]))
 
 
 def rounded(
@@ -60,8 +57,8 @@ def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
     """Rows by column name; none where the file is not there."""
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter=delimiter))
+    rows = [row for _, row in csv_text.parse(path.read_bytes().decode("utf-8"), delimiter)]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def read_json(path: Path) -> Any:

@@ -1,27 +1,25 @@
 """`data/sets.csv`: which series is for training, validation, test, or unassigned (yet to be labeled).
 
 Written by sync, read by window, and edited by hand: hence a CSV, sorted by series. `group` is whom the
-recording is of: a group is never in two sets, or the test would know the person.
+recording is of: a group is never in two sets, or the test would know the person. A text that a spreadsheet would run
+stands behind an apostrophe (storage/csv_text.py).
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from storage import csv_text
 from storage.errors import InputError
 from storage.files import read_text, write_bytes
-from storage.printable import argument
+from storage.printable import argument, shortened
 
 PATH = Path("data/sets.csv")
 UNASSIGNED = "unassigned"
 SETS = ("train", "validation", "test", UNASSIGNED)
 HEADER = ["series", "group", "set"]
-QUOTED = re.compile('[",\r\n]')
 
 
 @dataclass(frozen=True)
@@ -48,26 +46,40 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
     Raises:
         InputError: as `read`.
     """
-    cure = _cure(path)
-    rows: dict[str, Row] = {}
-    for number, line in _lines(text, path):
-        where = f"{path}:{number}"
-        if number == 1:
-            if line != HEADER:
-                why = f"it is {','.join(line)!r}"
-                raise InputError("the header must be series,group,set", where=where, why=why, cure=cure)
-            continue
-        if not line:
-            continue
-        if len(line) != 3 or line[2] not in SETS:
+    rows = {}
+    for series, (where, cells) in cells_by_series(text, path).items():
+        if len(cells) != 3 or cells[2] not in SETS:
             why = f"a row is series,group,set and set is one of {', '.join(SETS)}"
-            raise InputError(f"cannot read {','.join(line)!r}", where=where, why=why, cure=cure)
-        series, group, name = line
-        if series in rows:
-            raise InputError(f"series {series!r} is there twice", where=where, cure=cure)
-        rows[series] = Row(group, name)
+            what = f"cannot read {shortened(','.join(cells))!r}"
+            raise InputError(what, where=where, why=why, cure=_cure(path))
+        rows[series] = Row(cells[1], cells[2])
     refuse_divided(rows, path)
     return rows
+
+
+def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, list[str]]]:
+    """Each row's place (file and line) and its cells, by series, whatever else is in them.
+
+    Raises:
+        InputError: a row is none, the header is another one, or a series is there twice.
+    """
+    found: dict[str, tuple[str, list[str]]] = {}
+    header: list[str] = []
+    for number, cells in _lines(text, path):
+        where = f"{path}:{number}"
+        if not header:
+            header = cells
+            if header != HEADER:
+                why = f"it is {shortened(','.join(header))!r}"
+                raise InputError(
+                    "the header must be series,group,set", where=where, why=why, cure=_cure(path)
+                )
+        elif cells[0] in found:
+            what = f"series {shortened(cells[0])!r} is there twice"
+            raise InputError(what, where=where, cure=_cure(path))
+        else:
+            found[cells[0]] = where, cells
+    return found
 
 
 def _cure(path: Path | str) -> str:
@@ -80,13 +92,11 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         InputError: a row is none; names the line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        why = f"{error}: a quote that nothing closes, perhaps"
-        raise InputError("not a row", where=f"{path}:{reader.line_num}", why=why, cure=_cure(path)) from error
+        yield from csv_text.parse(text)
+    except csv_text.NoRowError as error:
+        why = f"{error.why}: a quote that nothing closes, perhaps"
+        raise InputError("not a row", where=f"{path}:{error.line}", why=why, cure=_cure(path)) from error
 
 
 def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
@@ -122,13 +132,7 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
         InputError: a group is in two sets.
     """
     refuse_divided(rows, where)
-    cells = [HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))]
-    return "".join(f"{','.join(map(_quoted, line))}\n" for line in cells).encode()
-
-
-def _quoted(cell: str) -> str:
-    """A cell as `csv` writes it, and quoted also where a carriage return, which ends a row too, is in it."""
-    return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
+    return csv_text.dump([HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))])
 
 
 def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from storage import branches
+from storage import branches, reports
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import InputError, NotFoundError
 from storage.git import LABELS, prefix_of
+from storage.printable import shortened
 from storage.project import Project
 from storage.remote import Remote
 
@@ -106,11 +106,11 @@ def _score(project: Project, name: str) -> tuple[str, float | None]:
     if not md5:
         return "", None
     try:
-        verdict = json.loads(project.repository.read([md5])[md5])
-    except NotFoundError:
+        verdict = reports.parse_verdict(project.repository.read([md5])[md5], VERDICT)
+    except (NotFoundError, InputError):
         return "", None
-    won = verdict["best_model"] == verdict["candidate_model"]
-    return str(verdict["metric"]), verdict["candidate" if won else "best"]
+    won = verdict.best_model == verdict.candidate_model
+    return shortened(verdict.metric), verdict.candidate if won else verdict.best
 
 
 def _url(project: Project, prefix: str) -> str:

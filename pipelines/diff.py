@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.wording import counts_json, difference_lines, stat_lines, total_line
-from storage import history, labels
+from storage import history, labels, reports
 from storage.differences import Difference, Wanted
 from storage.dvc_lock import PATH, Lock
 from storage.errors import LabeltrailError
@@ -34,7 +33,7 @@ class Side:
     revision: str
     commit: str
     labels: str
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float | None] = field(default_factory=dict)
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def side(repository: Repository, revision: str) -> Side:
     return Side(revision, commit, repository.labels_at(commit), *_scores(repository, commit))
 
 
-def _scores(repository: Repository, commit: str) -> tuple[dict[str, float], str]:
+def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None], str]:
     """Test scores by name, of a commit or ("") of the work tree, and why there are none for a model that there is."""
     try:
         text = repository.show(commit, PATH) if commit else None
@@ -106,10 +105,9 @@ def _scores(repository: Repository, commit: str) -> tuple[dict[str, float], str]
         md5 = lock.outputs().get(SCORES)
         if not md5:
             return {}, ""
-        value = json.loads(repository.read([md5])[md5])
+        test = reports.parse_scores(repository.read([md5])[md5], SCORES).get("test", {})
     except LabeltrailError as error:
         return {}, error.what
-    test = value.get("test", {})
     return {
         f"{level} {name}".replace("_", " "): n for level, found in test.items() for name, n in found.items()
     }, ""

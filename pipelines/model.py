@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 
 from stages import params as parameters
-from storage import dvc_stages, process, provenance, sets, settings
+from storage import dvc_stages, process, provenance, reports, sets, settings
 from storage.dvc_lock import PARAMS, Lock, outdated
 from storage.dvc_lock import PATH as LOCK
 from storage.files import md5, md5_bytes, write_bytes
@@ -43,8 +42,8 @@ def _verdict(project: Project) -> str:
     before = Lock.parse(project.repository.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
     if lock.outputs().get(VERDICT) != md5(path) or lock.inputs("promote") == before.inputs("promote"):
         return "stages ran, the best model is as it was"
-    verdict = json.loads(path.read_text(encoding="utf-8"))
-    return shortened(f"{verdict['verdict']}: {verdict['reason']}")
+    verdict = reports.parse_verdict(path.read_bytes(), VERDICT)
+    return shortened(f"{verdict.verdict}: {verdict.reason}")
 
 
 @dataclass(frozen=True)

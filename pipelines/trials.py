@@ -30,7 +30,8 @@ from stages.model.classifier_plan import Plan, epochs_of
 from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from storage.errors import InputError
-from storage.study import Trial
+from storage.printable import shortened
+from storage.study import CURE, Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 # A model of a trial is looked at so often on its way, at equal shares of its epochs. It may be pruned from look WARM
@@ -86,12 +87,27 @@ def draw(
         sampler=optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM),
         pruner=optuna.pruners.MedianPruner(FIRST, WARM),
     )
-    study.add_trials([_past(trial, space) for trial in done])
+    study.add_trials([_tried(trial, space) for trial in done])
     trial = study.ask(space)
     drawn = {name: _tidy(value, space[name]) for name, value in trial.params.items()}
     if not done:
         drawn |= {name: _nearest(usual[name], space[name]) for name in space if usual[name] is not None}
     return trial, drawn
+
+
+def _tried(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
+    """An earlier trial as Optuna has it.
+
+    Raises:
+        InputError: its params are not of these ranges: somebody else wrote the study.
+    """
+    try:
+        return _past(trial, space)
+    except (KeyError, TypeError, ValueError) as error:
+        why = shortened(f"{type(error).__name__}: {error}")
+        raise InputError(
+            f"trial {trial.number} of the study is none of these ranges", why=why, cure=CURE
+        ) from error
 
 
 def _past(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
@@ -167,6 +183,9 @@ def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) ->
         why = "; ".join(text for text in (error.what, error.where, error.why) if text)
         return Trial(number, "failed", asdict(plan), None, None, watch.curve, why)
     loss, accuracy = float(np.mean(watch.losses)), float(np.mean(watch.accuracies))
+    if not math.isfinite(loss):
+        why = "it has no loss: there was nothing to judge it by"
+        return Trial(number, "failed", asdict(plan), None, None, watch.curve, why)
     made = material.model_hash(taught)
     return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "", made)
 

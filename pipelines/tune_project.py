@@ -28,8 +28,9 @@ from storage.dataset import Index
 from storage.errors import InputError
 from storage.files import md5
 from storage.label_config import LabelConfig
+from storage.printable import shortened
 from storage.progress import bar
-from storage.study import Trial
+from storage.study import CURE, Trial
 
 # Where a class has too few series, or none.
 LABEL_MORE = "label more of them in Label Studio, then: labeltrail sync; dvc repro window"
@@ -162,13 +163,26 @@ def make(material: Material, tried: Trial, settings: params.Params, folder: Path
         settings: of the project; what is not the trial's goes into the provenance.
         folder: for the model; one that is there is replaced.
     """
-    place, plan = room(folder), Plan(**tried.params)
+    place, train = room(folder), params_of(tried, settings)
+    plan = Plan(**train.classifier_plan())
     with bar("training", epochs_of(plan, material.known)) as advance:
         taught = learn(material.known, material.held, material.question, plan, on_epoch=lambda _: advance())
     model = taught.model.to_checkpoint(material.tell(taught))
-    own = {name: tried.params[name] for name in params.Classifier.model_fields}
-    fixed = {name: tried.params[name] for name in BESIDE} | {"start": None}
-    train = params.Train.model_validate(settings.train.model_dump() | fixed | {"classifier": own})
     by = settings.model_copy(update={"train": train})
     checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)
     return model.hash()
+
+
+def params_of(tried: Trial, settings: params.Params) -> params.Train:
+    """The params of a trial, in the place of the project's.
+
+    Raises:
+        InputError: they are none that training takes: somebody else wrote the study.
+    """
+    try:
+        own = {name: tried.params[name] for name in params.Classifier.model_fields}
+        fixed = {name: tried.params[name] for name in BESIDE} | {"start": None}
+        return params.Train.model_validate(settings.train.model_dump() | fixed | {"classifier": own})
+    except (KeyError, ValueError) as error:
+        what = f"the params of trial {tried.number} are none that training takes"
+        raise InputError(what, why=shortened(" ".join(str(error).split())), cure=CURE) from error

@@ -19,7 +19,7 @@ from stages.run import run
 from stages.timeseries import bootstrap, calibration
 from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
-from storage import arrays, checkpoint, dataset, provenance, reports
+from storage import checkpoint, dataset, provenance, reports
 from storage.files import write_json
 from storage.printable import say
 from storage.progress import track
@@ -40,7 +40,7 @@ def main() -> None:
     """Candidate to scores."""
     settings, index = params.load(), dataset.read_index()
     resting = load(index)
-    model, known = Segmenter.from_checkpoint(resting), resting.training["learnt_from"]
+    model, known = Segmenter.from_checkpoint(resting), resting.training.get("learnt_from", ["train"])
     results = {
         name: judge(
             {key: count(model, index, key, settings) for key in track(keys, f"scoring {name}")}, index
@@ -71,9 +71,9 @@ def load(index: dataset.Index) -> checkpoint.Checkpoint:
 
 def count(model: Segmenter, index: dataset.Index, key: str, settings: params.Params) -> Tally:
     """Compare one series with the truth."""
-    values, rules = arrays.values(key), settings.evaluate
-    known = stretches(values, arrays.times(key), settings.ingest.gap)
-    judged = model.judge(values, dataset.target(key), index.series[key].regions, known)
+    (values, times, target), rules = dataset.labeled(key, index), settings.evaluate
+    known = stretches(values, times, settings.ingest.gap)
+    judged = model.judge(values, target, index.series[key].regions, known)
     return tally(judged, index.labels, rules.iou, rules.instant_tolerance)
 
 

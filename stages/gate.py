@@ -78,7 +78,7 @@ def judge(rules: Rules) -> Verdict:
         )
     try:
         best = checkpoint.read(provenance.BEST)
-    except checkpoint.OutdatedError as error:
+    except checkpoint.UnusableError as error:
         reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
         return Verdict("promoted", reason, metric, value, None)
     if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
@@ -91,7 +91,11 @@ def judge(rules: Rules) -> Verdict:
     if not rules.series:
         reason = "there is no test set to compare on: the newer model is taken"
         return Verdict("promoted", reason, metric, None, None)
-    its = rules.measure(best)
+    try:
+        its = rules.measure(best)
+    except checkpoint.UnusableError as error:
+        reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
+        return Verdict("promoted", reason, metric, value, None)
     if value is None:
         reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
         return Verdict("kept", reason, metric, None, its)

@@ -6,23 +6,23 @@ and style are in report_page.html and report.css, which Jinja fills and escapes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 from stages import params
 from stages.timeseries import counts, tables
 from stages.timeseries.curves import Chart
 from storage import arrays, checkpoint, dataset, label_config, provenance, reports, snapshot
 from storage.checkpoint import Checkpoint
+from storage.errors import InputError
 from storage.files import write_bytes
 from storage.label_config import LabelConfig
-from storage.printable import say
+from storage.printable import say, shortened
 from storage.provenance import Provenance
 
-QUALITY = arrays.PATH / "quality.json"
 HELD_OUT = ("test", "validation")
 
 
@@ -37,8 +37,8 @@ class Inputs:
     provenance: Provenance
     best: str | None
     annotators: dict[str, str]
-    verdict: dict[str, Any] | None
-    scores: dict[str, Any]
+    verdict: reports.Verdict | None
+    scores: reports.Scores
     classes: list[dict[str, str]]
     subjects: list[dict[str, str]]
     calibration: list[dict[str, str]]
@@ -51,14 +51,18 @@ def load() -> Inputs:
     """Read what there is.
 
     Raises:
-        InputError: there is no dataset, candidate, label config or params yet.
+        InputError: there is no dataset, candidate, label config or params yet, or a file is not as it must be.
     """
     best = provenance.BEST.exists()
+    with reports.understood():
+        curves = reports.read_curves()
+        classes, subjects = reports.read_csv(reports.CLASSES), reports.read_csv(reports.SUBJECTS)
+        calibration, confusion = reports.read_csv(reports.CALIBRATION), reports.read_csv(reports.CONFUSION)
     return Inputs(
         config=label_config.load(),
         params=params.load(),
         index=dataset.read_index(),
-        model=checkpoint.read(provenance.CANDIDATE),
+        model=_told(checkpoint.read(provenance.CANDIDATE)),
         provenance=provenance.read(provenance.CANDIDATE),
         best=provenance.read(provenance.BEST).model if best else None,
         annotators={
@@ -66,15 +70,22 @@ def load() -> Inputs:
             for records in snapshot.read().values()
             for record in records
         },
-        verdict=reports.read_json(reports.VERDICT),
-        scores=reports.read_json(reports.SCORES) or {},
-        classes=reports.read_csv(reports.CLASSES),
-        subjects=reports.read_csv(reports.SUBJECTS),
-        calibration=reports.read_csv(reports.CALIBRATION),
-        confusion=reports.read_csv(reports.CONFUSION),
-        curves=reports.read_curves(),
-        quality=reports.read_json(QUALITY),
+        verdict=reports.read_verdict(),
+        scores=reports.read_scores(),
+        classes=classes,
+        subjects=subjects,
+        calibration=calibration,
+        confusion=confusion,
+        curves=curves,
+        quality=arrays.read_quality(),
     )
+
+
+def _told(model: Checkpoint) -> Checkpoint:
+    """The model, with all that a page asks of its training."""
+    unknown: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "stopped": "", "kept": "", "accuracy": None}
+    validation = {"accuracy": None, **(model.training.get("validation") or {})}
+    return replace(model, training={**unknown, **model.training, "validation": validation})
 
 
 def held_out(index: dataset.Index) -> dict[str, list[str]]:
@@ -100,7 +111,26 @@ def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> N
         charts: of the training.
         values: what only this template asks for.
     """
-    text = render(
+    try:
+        text = _page(template, found, charts, values)
+    except (
+        UndefinedError,
+        TypeError,
+        ValueError,
+    ) as error:  # of the scores, which hold what evaluate of another version wrote
+        cure = reports.remake("evaluate")
+        raise InputError(
+            "the scores lack what the report shows",
+            where=str(reports.SCORES),
+            why=shortened(str(error)),
+            cure=cure,
+        ) from error
+    write_bytes(reports.PAGE, text.encode())
+    say(f"{reports.PAGE}: {len(text.encode()) / 1024:,.0f} KiB")
+
+
+def _page(template: str, found: Inputs, charts: list[Chart], values: dict[str, Any]) -> str:
+    return render(
         template,
         found=found,
         # Where times are plain numbers, only the project knows their unit.
@@ -111,8 +141,6 @@ def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> N
         charts=charts,
         **values,
     )
-    write_bytes(reports.PAGE, text.encode())
-    say(f"{reports.PAGE}: {len(text.encode()) / 1024:,.0f} KiB")
 
 
 def render(template: str, **values: Any) -> str:

@@ -51,7 +51,7 @@ class Sets(Section):
         description="key of the task data that names whom a series is of; '' takes each series alone"
     )
     shares: Shares
-    seed: int = Field(ge=0, description="order in which new groups are dealt out")
+    seed: int = Field(ge=0, lt=2**63, description="order in which new groups are dealt out")
 
 
 class Sync(Section):
@@ -91,11 +91,13 @@ class Window(Section):
 
     size: int = Field(
         ge=0,
+        le=1_000_000,
         description="timepoints the network sees at once while it learns; longer: more context, fewer and slower "
         "batches; 0: several times a long region, as the train set has them",
     )
     instant_tolerance: int = Field(
         ge=0,
+        le=1_000_000,
         description="timepoints before and after an instant that are taught as that instant; fewer: finer, slower, "
         "harder to learn",
     )
@@ -104,9 +106,12 @@ class Window(Section):
 class Train(Section):
     """Dataset to candidate."""
 
-    epochs: int = Field(ge=1, description="passes over the train set at most; the learning rate follows them")
+    epochs: int = Field(
+        ge=1, le=100_000, description="passes over the train set at most; the learning rate follows them"
+    )
     patience: int = Field(
         ge=1,
+        le=1_000_000,
         description="epochs without a gain on the validation set before it stops; with refit those of the trial, so "
         "above a quarter of epochs it has no effect",
     )
@@ -118,10 +123,10 @@ class Train(Section):
     )
     enough_worst_f1: float = Field(gt=0, le=1, description="F1 of the worst class that is enough, 0 to 1")
     batch_size: int = Field(
-        ge=1, description="windows for each step of the optimiser; more: fewer and steadier steps"
+        ge=1, le=4096, description="windows for each step of the optimiser; more: fewer and steadier steps"
     )
     min_batches: int = Field(
-        ge=1, description="batches an epoch at least; a small train set is passed several times"
+        ge=1, le=100_000, description="batches an epoch at least; a small train set is passed several times"
     )
     learning_rate: float = Field(
         gt=0,
@@ -217,7 +222,9 @@ class Evaluate(Section):
     iou: float = Field(
         gt=0, le=1, description="overlap (intersection over union) from which a range counts as found"
     )
-    instant_tolerance: int = Field(ge=0, description="timepoints by which a found instant may be off")
+    instant_tolerance: int = Field(
+        ge=0, le=1_000_000, description="timepoints by which a found instant may be off"
+    )
 
 
 class Promote(Section):

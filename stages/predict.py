@@ -26,22 +26,22 @@ def main() -> None:
     """Best to predictions."""
     config, settings = label_config.load(), params.load()
     resting = checkpoint.read(provenance.BEST)
-    rate = arrays.read_index().sampling_rate
-    refuse(resting, provenance.BEST, "project", config.channels, config.labels, rate)
+    index = arrays.read_index()
+    refuse(resting, provenance.BEST, "project", config.channels, config.labels, index.sampling_rate)
     name = provenance.read(provenance.BEST).model
-    keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
+    keys = sets.of_interest(sorted(index.series), settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
-    count = predictions.write(predict_all(model, name, keys, config, settings.ingest.gap))
+    count = predictions.write(predict_all(model, name, keys, index, config, settings.ingest.gap))
     say(f"{count} series predicted by model {name[:8]}")
 
 
 def predict_all(
-    model: Segmenter, name: str, keys: list[str], config: LabelConfig, gap: float
+    model: Segmenter, name: str, keys: list[str], index: arrays.Index, config: LabelConfig, gap: float
 ) -> Iterator[Prediction]:
     """One prediction for each series; its regions end at gaps."""
     for key in track(keys, "predicting"):
-        values = arrays.values(key)
-        found, known = model.segment(values), stretches(values, arrays.times(key), gap)
+        values, times = arrays.of(key, index)
+        found, known = model.segment(values), stretches(values, times, gap)
         regions = tuple(cut(found.regions, known))
         yield to_prediction(key, name, replace(found, regions=regions), arrays.shown_times(key), config)
 

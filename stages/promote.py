@@ -12,7 +12,7 @@ from stages.model.misfit import misfit
 from stages.model.segmenter import Segmenter
 from stages.run import run
 from stages.timeseries.gaps import stretches
-from storage import arrays, dataset
+from storage import dataset
 from storage.checkpoint import Checkpoint
 
 # What promotion goes by where params.yaml leaves it open.
@@ -50,9 +50,8 @@ def load(index: dataset.Index, gap: float) -> dict[str, Any]:
     """Of each labeled test series what `Segmenter.judge` takes."""
     found = {}
     for key in index.of("test"):
-        values = arrays.values(key)
-        known = stretches(values, arrays.times(key), gap)
-        found[key] = (values, dataset.target(key), index.series[key].regions, known)
+        values, times, target = dataset.labeled(key, index)
+        found[key] = (values, target, index.series[key].regions, stretches(values, times, gap))
     return found
 
 

@@ -21,7 +21,7 @@ from stages.timeseries.plots import Recording, SeriesPlot, longest_difference, s
 from stages.timeseries.regions import classes_of, paint
 from stages.timeseries.reliability import diagrams
 from stages.timeseries.tables import SeriesScore
-from storage import arrays, dataset, predictions
+from storage import dataset, predictions, reports
 from storage.regions import Region
 
 
@@ -52,16 +52,20 @@ class Examples:
 def main() -> None:
     """Everything to one page."""
     found = page.load()
+    with reports.understood():
+        made = {
+            "classes": tables.class_rows(found.classes),
+            "subjects": tables.subject_rows(found.subjects),
+            "reliability": diagrams(found.calibration, page.calibration_errors(found.scores)),
+            "confusion": tables.confusions(found.confusion),
+        }
     page.write(
         "report.html",
         found,
         draw_training(found),
         counted="regions",
-        classes=tables.class_rows(found.classes),
-        subjects=tables.subject_rows(found.subjects),
-        reliability=diagrams(found.calibration, page.calibration_errors(found.scores)),
-        confusion=tables.confusions(found.confusion),
         examples=draw_examples(found),
+        **made,
     )
 
 
@@ -92,10 +96,10 @@ def recall(index: dataset.Index, key: str) -> Recording:
     regions = [as_region(region) for region in predictions.read(key).regions]
     # An older best model may know a label that the label config has lost since.
     labels = tuple(dict.fromkeys([*index.labels, *(region.label for region in regions)]))
-    target = dataset.target(key)
+    values, times, target = dataset.labeled(key, index)
     classes = classes_of(paint(regions, len(target), labels, index.instant_tolerance), labels)
     judged = Judged(target, classes, index.series[key].regions, regions)
-    return Recording(arrays.values(key), arrays.times(key), index.channels, judged, labels)
+    return Recording(values, times, index.channels, judged, labels)
 
 
 def as_region(region: predictions.PredictedRegion) -> Region:

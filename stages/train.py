@@ -70,14 +70,14 @@ def load(index: dataset.Index, name: str, gap: float) -> list[Example]:
     if arrays.read_index().channels != index.channels:
         raise InputError("data/dataset is older than data/arrays", where=str(dataset.PATH), cure="dvc repro")
     starts: dict[str, list[int]] = {key: [] for key in index.of(name)}
-    for key, start in index.windows[name]:
-        starts[key].append(start)
+    for key, start in index.windows.get(name, ()):
+        if key in starts:
+            starts[key].append(start)
     found = []
     for key in starts:
-        values = arrays.values(key)
-        known = stretches(values, arrays.times(key), gap)
-        regions = index.series[key].regions
-        found.append(Example(values, dataset.target(key), tuple(starts[key]), regions, known))
+        values, times, target = dataset.labeled(key, index)
+        known, regions = stretches(values, times, gap), index.series[key].regions
+        found.append(Example(values, target, tuple(starts[key]), regions, known))
     return found
 
 

@@ -50,7 +50,7 @@ def main() -> None:
     ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
     with fresh_folder(dataset.PATH) as folder:
         taught = {
-            key: teach(key, records[key], config, settings, folder)
+            key: teach(key, ingested, records[key], config, settings, folder)
             for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
         }
         index = make_index(taught, ingested, rows, config, settings.window)
@@ -69,10 +69,15 @@ def main() -> None:
 
 
 def teach(
-    key: str, records: list[snapshot.Record], config: LabelConfig, settings: params.Params, folder: Path
+    key: str,
+    ingested: arrays.Index,
+    records: list[snapshot.Record],
+    config: LabelConfig,
+    settings: params.Params,
+    folder: Path,
 ) -> Taught:
     """Write the targets of one series; what lies in a hole of some channel teaches nothing. Regions end at gaps."""
-    values, times, rule = arrays.values(key), arrays.times(key), settings.window
+    (values, times), rule = arrays.of(key, ingested), settings.window
     targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
     missing = holes(values, settings.ingest.gap).any(1)
     if targets.annotations and missing.any():

@@ -5,7 +5,7 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files import read_json, write_json
+from storage import keys, typed
+from storage.errors import InputError
+from storage.files import write_json
+from storage.printable import shortened
+from storage.typed import Count, Positive
 
 if TYPE_CHECKING:  # it brings pandas, which those who only read arrays need not wait for
     from storage.series import Series
@@ -22,7 +26,9 @@ Times = NDArray[np.float64] | NDArray[np.int64]
 
 PATH = Path("data/arrays")
 VERSION = 2
+TIMES = ("float64", "int64")
 CURE = "dvc repro ingest"
+REMAKE = "dvc repro --force ingest window"
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,8 @@ class Entry:
     Of a series that was brought to another sampling rate, timepoints and Hz are the new ones.
     """
 
-    rows: int
-    sampling_rate: float | None
+    rows: Count
+    sampling_rate: Positive | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Index:
     """`index.json`: what all series have in common, and each of them."""
 
     channels: tuple[str, ...]
-    sampling_rate: float | None
+    sampling_rate: Positive | None
     series: dict[str, Entry]
 
 
@@ -102,23 +108,122 @@ def read_index(path: Path = PATH) -> Index:
     """Read `index.json`.
 
     Raises:
-        InputError: ingest has not run, or its format is newer than known.
+        InputError: ingest has not run, its format is newer than known, or it is not as it must be.
     """
-    value = read_json(path / "index.json", VERSION, CURE)
-    entries = {key: Entry(**entry) for key, entry in value["series"].items()}
-    return Index(tuple(value["channels"]), value["sampling_rate"], entries)
+    found = typed.read(path / "index.json", VERSION, Index, CURE, REMAKE)
+    refuse_names(found.series, path / "index.json")
+    return found
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Of one series."""
+
+    count: Count
+    longest_steps: float
+    longest_after_row: Count | None
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is odd about a series, or why it was refused."""
+
+    row: int | None
+    what: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `quality.json` says of one series: `nan` counts missing numbers by channel."""
+
+    gaps: Gaps
+    nan: dict[str, Count]
+    constant: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """`quality.json`."""
+
+    series: dict[str, Facts]
+    refused: dict[str, tuple[Note, ...]]
+    not_recordings: tuple[str, ...]
+    other_sampling_rates: dict[str, Positive]
+
+
+def read_quality(path: Path = PATH) -> dict[str, Any] | None:
+    """Read `quality.json`; None where ingest has not run.
+
+    Raises:
+        InputError: it is newer than known, or not as it must be.
+    """
+    place = path / "quality.json"
+    return asdict(typed.read(place, VERSION, Quality, CURE, REMAKE)) if place.exists() else None
+
+
+def refuse_names(series: Iterable[str], where: Path) -> None:
+    """Keys become paths.
+
+    Raises:
+        InputError: one leads out of its folder.
+    """
+    for key in series:
+        why = keys.refusal(key)
+        if why:
+            raise InputError(f"{key!r} is no series", where=str(where), why=why, cure=REMAKE)
 
 
 def values(key: str, path: Path = PATH) -> NDArray[np.float32]:
-    """Channels of one series, (timepoints, channels), mapped from the file, not read into memory."""
-    array: NDArray[np.float32] = np.load(path / "values" / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+    """Channels of one series, (timepoints, channels), mapped from the file, not read into memory.
+
+    Raises:
+        InputError: the file is not there, or holds something else.
+    """
+    return mapped(path / "values" / f"{key}.npy", 2, ("float32",), REMAKE)
+
+
+def mapped(path: Path, axes: int, kinds: Sequence[str], cure: str) -> NDArray[Any]:
+    """An array as it lies in its file: nothing that a header claims is made room for, nothing is unpickled.
+
+    Raises:
+        InputError: the file is not there, is cut off, or holds something else.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, OverflowError, SyntaxError, MemoryError) as error:
+        why = shortened(f"{type(error).__name__}: {error}")
+        raise InputError(f"{path} cannot be read", where=str(path), why=why, cure=cure) from error
+    if not isinstance(array, np.ndarray) or array.ndim != axes or array.dtype.name not in kinds:
+        why = f"it holds no array of {' or '.join(kinds)} with {axes} axes"
+        raise InputError(f"{path} cannot be read", where=str(path), why=why, cure=cure)
     return array
+
+
+def of(key: str, index: Index) -> tuple[NDArray[np.float32], Times]:
+    """Values and times of one series, which are as its entry in the index says.
+
+    Raises:
+        InputError: they are not: a file is of another run, or somebody else's.
+    """
+    found, when = values(key), times(key)
+    rows, channels = index.series[key].rows, len(index.channels)
+    if found.shape != (rows, channels) or len(when) != rows or not rows:
+        its = f"{found.shape[0]} timepoints of {found.shape[1]} channels and {len(when)} times"
+        why = f"{its}, not {rows} of {channels}"
+        where = str(PATH / "values" / f"{key}.npy")
+        raise InputError("data/dataset is older than data/arrays", where=where, why=why, cure=REMAKE)
+    return found, when
 
 
 def times(key: str, path: Path = PATH) -> Times:
-    """Times of one series, (timepoints,)."""
-    array: Times = np.load(path / "times" / f"{key}.npy", allow_pickle=False)
-    return array
+    """Times of one series, (timepoints,).
+
+    Raises:
+        InputError: as `values`.
+    """
+    return np.array(mapped(path / "times" / f"{key}.npy", 1, TIMES, REMAKE))
 
 
 def shown_times(key: str, path: Path = PATH) -> Times:
@@ -129,5 +234,4 @@ def shown_times(key: str, path: Path = PATH) -> Times:
     shown = path / "shown" / f"{key}.npy"
     if not shown.exists():
         return times(key, path)
-    array: Times = np.load(shown, allow_pickle=False)
-    return array
+    return np.array(mapped(shown, 1, TIMES, REMAKE))

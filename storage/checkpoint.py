@@ -13,18 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from storage import provenance as provenances
+from storage import typed
 from storage.errors import InputError
 from storage.files import fresh_folder, md5, read_json, write_bytes
+from storage.printable import shortened
 from storage.provenance import CANDIDATE, Provenance
+from storage.typed import Count, Positive
 
 VERSION = provenances.MODEL_VERSION
 FILES = ("model.json", "provenance.json", "weights.safetensors")
 
 
-class OutdatedError(InputError):
+class UnusableError(InputError):
+    """A model whose bytes are those that its provenance names, and that cannot be used all the same."""
+
+
+class OutdatedError(UnusableError):
     """A model of an older form, which this checkout cannot wake."""
 
 
@@ -89,19 +97,74 @@ def read(path: Path) -> Checkpoint:
     Raises:
         InputError: there is none, it is newer than known, or its bytes are not those its provenance names.
         OutdatedError: an older Labeltrail made it.
+        UnusableError: it is not as a model must be.
     """
     cure = provenances.cure(path)
-    value = read_json(path / "model.json", VERSION, cure)
-    if value.pop("version") < VERSION:
+    version = read_json(path / "model.json", VERSION, cure)["version"]
+    if version < VERSION:
         raise OutdatedError(f"an older Labeltrail made {path}", where=str(path), cure=cure)
-    value["channels"], value["labels"] = tuple(value["channels"]), tuple(value["labels"])
     weights = path / "weights.safetensors"
     if not weights.exists():
         raise InputError(f"{path} is not whole", where=str(weights), why="it is not there", cure=cure)
     if model_hash(path) != provenances.read(path).model:
         why = "weights.safetensors and model.json are not those that provenance.json names"
         raise InputError(f"{path} is damaged", where=str(path), why=why, cure=f"dvc checkout --force {path}")
-    return Checkpoint(**value, weights=load(weights.read_bytes()))
+    try:
+        value = typed.read(path / "model.json", VERSION, _File, cure, _remake(path))
+        return Checkpoint(**vars(value), weights=load(weights.read_bytes()))
+    except (InputError, SafetensorError, ValueError, KeyError) as error:
+        why = error.why if isinstance(error, InputError) else shortened(str(error))
+        raise UnusableError(f"{path} cannot be used", where=str(path), why=why, cure=_remake(path)) from error
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What is read of `validation` in it."""
+
+    accuracy: float | None = None
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What is read of `training`."""
+
+    epochs: Count = 0
+    best_epoch: Count = 0
+    loss: float | None = None
+    validation: _Held | None = None
+    learnt_from: tuple[str, ...] = ("train",)
+    accuracy: float = 0.0
+    kept: str = ""
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    """`model.json` as it is written."""
+
+    kind: str
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    sampling_rate: Positive | None
+    scaler: dict[str, Any]
+    network: dict[str, Any]
+    postprocess: dict[str, Any]
+    confidence: dict[str, Any]
+    training: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        typed.check(_Training, self.training, "training", "")
+
+
+def _remake(path: Path) -> str:
+    """The command that makes a model anew of which the bytes are as they were made."""
+    if path.name == provenances.START.name:
+        return provenances.cure(path)
+    if path.parent.name != CANDIDATE.parent.name:
+        return "another model, or make it again: labeltrail classify train TRAIN.csv"
+    stage = "promote" if path.name == provenances.BEST.name else "train"
+    return f"dvc repro --single-item --force {stage}, then: dvc repro"
 
 
 def model_hash(path: Path) -> str:

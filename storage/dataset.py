@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files import read_json, write_json
+from storage import arrays, typed
+from storage.errors import InputError
+from storage.files import write_json
 from storage.pointer import pointer_md5
 from storage.regions import Region
+from storage.sets import SETS
+from storage.typed import Count, Positive
 
 PATH = Path("data/dataset")
 LABELS, RECORDINGS = Path("data/labels"), Path("data/series")
@@ -23,6 +27,7 @@ LABELS, RECORDINGS = Path("data/labels"), Path("data/series")
 LEARNT = ("train", "validation", "test")
 VERSION = 2
 CURE = "dvc repro window"
+REMAKE = "dvc repro --force window"
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Entry:
         choices: what the whole series is, where the label config asks that.
     """
 
-    rows: int
+    rows: Count
     set: str
     group: str
     annotations: tuple[str, ...]
@@ -71,10 +76,10 @@ class Index:
     channels: tuple[str, ...]
     labels: tuple[str, ...]
     instants: tuple[str, ...]
-    sampling_rate: float | None
-    instant_tolerance: int
-    size: int
-    stride: int
+    sampling_rate: Positive | None
+    instant_tolerance: Count
+    size: Count
+    stride: Count
     series: dict[str, Entry]
     windows: dict[str, tuple[tuple[str, int], ...]]
     left_out: tuple[str, ...]
@@ -138,37 +143,85 @@ def read_index(path: Path = PATH) -> Index:
     """Read `index.json`.
 
     Raises:
-        InputError: window has not run, or its format is newer than known.
+        InputError: window has not run, its format is newer than known, or it is not as it must be.
     """
-    value = read_json(path / "index.json", VERSION, CURE)
-    series = {
-        key: Entry(
-            entry["rows"],
-            entry["set"],
-            entry["group"],
-            tuple(entry["annotations"]),
-            tuple(Region.from_json(region) for region in entry["regions"]),
-            tuple(entry["choices"]),
-        )
-        for key, entry in value["series"].items()
-    }
-    return Index(
-        channels=tuple(value["channels"]),
-        labels=tuple(value["labels"]),
-        instants=tuple(value["instants"]),
-        sampling_rate=value["sampling_rate"],
-        instant_tolerance=value["instant_tolerance"],
-        size=value["window"]["size"],
-        stride=value["window"]["stride"],
-        series=series,
-        windows={name: tuple((k, s) for k, s in starts) for name, starts in value["windows"].items()},
-        left_out=tuple(value["left_out"]),
-        warnings=tuple(value["warnings"]),
-        provenance=value["provenance"],
-    )
+    place = path / "index.json"
+    found = typed.read(place, VERSION, _File, CURE, REMAKE)
+    fields = vars(found) | vars(found.window)
+    index = Index(**{name: fields[name] for name in Index.__dataclass_fields__})
+    arrays.refuse_names(index.series, place)
+    why = _flaw(index)
+    if why:
+        raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
+    return index
+
+
+@dataclass(frozen=True)
+class _Window:
+    size: Count
+    stride: Count
+
+
+@dataclass(frozen=True)
+class _File:
+    """`index.json` as it is written."""
+
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    instants: tuple[str, ...]
+    sampling_rate: Positive | None
+    instant_tolerance: Count
+    window: _Window
+    series: dict[str, Entry]
+    windows: dict[str, tuple[tuple[str, Count], ...]]
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+def _flaw(index: Index) -> str:
+    """What in an index does not fit the rest of it; "" where all does."""
+    labels = set(index.labels)
+    if not labels or len(labels) < len(index.labels) or not labels.issuperset(index.instants):
+        return "its labels are none, or one is there twice, or an instant is none of them"
+    if not index.size or not index.stride:
+        return "a window has no timepoint"
+    if set(sources()) - set(index.provenance):
+        return "it does not say which labels and recordings it is of"
+    for key, entry in index.series.items():
+        if entry.set not in SETS:
+            return f"the set of {key} is {entry.set!r}"
+        if not labels.issuperset(region.label for region in entry.regions):
+            return f"{key} has a label that is none of its labels"
+        if not all(0 <= r.start <= r.end < entry.rows for r in entry.regions):
+            return f"{key} has a region that lies outside of it"
+    rows = {key: entry.rows for key, entry in index.series.items()}
+    for name, starts in index.windows.items():
+        if name not in LEARNT or not all(start < rows.get(key, 0) for key, start in starts):
+            return f"a window of {name!r} lies outside of its series"
+    return ""
 
 
 def target(key: str, path: Path = PATH) -> NDArray[np.int16]:
-    """Targets of one series, (timepoints,): 0 background, 1..K labels, -1 says nothing."""
-    array: NDArray[np.int16] = np.load(path / f"{key}.target.npy", allow_pickle=False)
-    return array
+    """Targets of one series, (timepoints,): 0 background, 1..K labels, -1 says nothing.
+
+    Raises:
+        InputError: the file is not there, or holds something else.
+    """
+    return np.array(arrays.mapped(path / f"{key}.target.npy", 1, ("int16",), REMAKE))
+
+
+def labeled(key: str, index: Index) -> tuple[NDArray[np.float32], arrays.Times, NDArray[np.int16]]:
+    """Values, times and targets of one labeled series, which belong together.
+
+    Raises:
+        InputError: they do not: a file is of another run, or somebody else's.
+    """
+    entry = arrays.Entry(index.series[key].rows, None)
+    values, times = arrays.of(key, arrays.Index(index.channels, None, {key: entry}))
+    its = target(key)
+    if len(its) != len(values) or its.min() < -1 or its.max() > len(index.labels):
+        why = f"it does not hold {len(values)} classes from -1 to {len(index.labels)}"
+        where = str(PATH / f"{key}.target.npy")
+        raise InputError("a series and its targets do not fit", where=where, why=why, cure=REMAKE)
+    return values, times, its

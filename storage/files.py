@@ -109,7 +109,7 @@ def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{path} is not there yet", where=str(path), cure=cure) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON", where=str(path), why=str(error), cure=cure) from error
     if not isinstance(value, dict):
         raise InputError(f"{path} is not a JSON object", where=str(path), cure=cure)

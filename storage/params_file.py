@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from storage.errors import InputError
-from storage.printable import argument
+from storage.printable import argument, shortened
 from storage.yaml_text import read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST = 50  # problems that are told at once
 
 
 def load(path: Path, model: type[Model]) -> Model:
@@ -29,8 +30,11 @@ def load(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        lines = [_in_words(problem, model) for problem in error.errors()]
-        what = [f"{len(lines)} problem(s) in the params:", *lines]
+        problems = error.errors()
+        lines = [_in_words(problem, model) for problem in problems[:MOST]]
+        if len(problems) > MOST:
+            lines.append(f"and {len(problems) - MOST:,} more")
+        what = [f"{len(problems)} problem(s) in the params:", *lines]
         raise InputError(
             what, where=str(path), cure=f"mend them in {path}, then run the command again"
         ) from error
@@ -38,7 +42,7 @@ def load(path: Path, model: type[Model]) -> Model:
 
 def _in_words(problem: Any, model: type[BaseModel]) -> str:
     """One problem as: field: what is there, what is allowed, what to do."""
-    place = [str(part) for part in problem["loc"]]
+    place = [shortened(str(part)) for part in problem["loc"]]
     name, found, kind = ".".join(place) or "params.yaml", problem["input"], problem["type"]
     if kind == "missing":
         return f"{name} is missing: {_description(place, model)}"
@@ -46,7 +50,7 @@ def _in_words(problem: Any, model: type[BaseModel]) -> str:
         return f"{name} is not a param: delete it; {_siblings(place, model)}"
     if kind == "value_error":
         return f"{name}: {problem['ctx']['error']}"
-    return f"{name} is {found!r}: it {_allowed(problem)}; {_description(place, model)}"
+    return f"{name} is {shortened(repr(found))}: it {_allowed(problem)}; {_description(place, model)}"
 
 
 def _allowed(problem: Any) -> str:

@@ -9,11 +9,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from storage.files import fresh_folder, read_json, write_json
+from storage import typed
+from storage.errors import InputError
+from storage.files import fresh_folder, write_json
+from storage.typed import Count, Share
 
 PATH = Path("data/predictions")
 VERSION = 2
 CURE = "dvc repro predict"
+REMAKE = "dvc repro --single-item --force predict"
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,11 @@ class PredictedRegion:
 
     start: float | str
     end: float | str
-    start_row: int
-    end_row: int
+    start_row: Count
+    end_row: Count
     label: str
     instant: bool
-    score: float
+    score: Share
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class PredictedChoice:
     """What a model takes a whole series for, and the chance that it is, 0 to 1."""
 
     label: str
-    score: float
+    score: Share
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,8 @@ class Prediction:
 
     series: str
     model: str
-    score: float
-    uncertainty: float
+    score: Share
+    uncertainty: Share
     regions: tuple[PredictedRegion, ...]
     choices: tuple[PredictedChoice, ...] = ()
 
@@ -83,10 +87,12 @@ def read(key: str, path: Path = PATH) -> Prediction:
     """Read the prediction of one series.
 
     Raises:
-        InputError: there is none, or its format is newer than known.
+        InputError: there is none, its format is newer than known, or it is not as it must be.
     """
-    value = read_json(path / f"{key}.json", VERSION, CURE)
-    value.pop("version")
-    value["regions"] = tuple(PredictedRegion(**region) for region in value["regions"])
-    value["choices"] = tuple(PredictedChoice(**choice) for choice in value["choices"])
-    return Prediction(**value)
+    place = path / f"{key}.json"
+    found = typed.read(place, VERSION, Prediction, CURE, REMAKE)
+    ends = [(region.start_row, region.end_row) for region in found.regions]
+    if found.series != key or any(start > end for start, end in ends):
+        why = f"it is of {found.series!r}" if found.series != key else "a region ends before it starts"
+        raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
+    return found

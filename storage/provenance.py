@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from storage import typed
 from storage.errors import InputError
-from storage.files import read_json, write_json
+from storage.files import write_json
 from storage.yaml_text import parse_yaml
 
 CANDIDATE = Path("data/candidate")
@@ -45,7 +46,7 @@ class Provenance:
     series: str
     label_config: str
     dataset: str
-    params: dict[str, Any]
+    params: dict[str, dict[str, Any]]
     annotations: dict[str, list[str]]
     start: str = ""
     earlier: dict[str, list[str]] = field(default_factory=dict)
@@ -65,11 +66,9 @@ def read(folder: Path) -> Provenance:
     """Read where the model in `folder` comes from.
 
     Raises:
-        InputError: there is no model, or it is newer than known.
+        InputError: there is no model, it is newer than known, or the file is not as it must be.
     """
-    value = read_json(folder / "provenance.json", VERSION, cure(folder))
-    value.pop("version")
-    return Provenance(**value)
+    return typed.read(folder / "provenance.json", VERSION, Provenance, cure(folder))
 
 
 def cure(folder: Path) -> str:

@@ -5,13 +5,18 @@ Layout and examples: docs/formats.md and docs/formats-choices.md.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage import csv_text
+from storage import csv_text, typed
+from storage.errors import InputError
 from storage.files import write_bytes
+from storage.json_text import parse_json
+from storage.printable import shortened
 
 PAGE = Path("reports/index.html")
 VERDICT = Path("reports/promote.json")
@@ -21,6 +26,22 @@ SUBJECTS = Path("reports/subjects.csv")
 CONFUSION = Path("reports/confusion.csv")
 CALIBRATION = Path("reports/calibration.csv")
 CURVES = Path("reports/train/plots/metrics")
+LARGEST = 1e15  # of a number in a curve
+# By set, level and name.
+Scores = dict[str, dict[str, dict[str, int | float | None]]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`promote.json`."""
+
+    verdict: str
+    reason: str
+    metric: str
+    candidate: float | None
+    best: float | None
+    candidate_model: str
+    best_model: str
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -61,16 +82,75 @@ def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
-def read_json(path: Path) -> Any:
-    """What a stage wrote; None where it has not run."""
-    return json.loads(path.read_bytes()) if path.exists() else None
+def parse_scores(data: bytes, where: str) -> Scores:
+    """The scores of a model, from the bytes of `evaluate.json`.
+
+    Raises:
+        InputError: they are something else.
+    """
+    return typed.check(Scores, _object(data, where), where, remake("evaluate"))
+
+
+def parse_verdict(data: bytes, where: str) -> Verdict:
+    """The verdict of the gate, from the bytes of `promote.json`.
+
+    Raises:
+        InputError: they are something else.
+    """
+    return typed.check(Verdict, _object(data, where), where, remake("promote"))
+
+
+def read_scores() -> Scores:
+    """`SCORES` of the work tree; empty where evaluate has not run."""
+    return parse_scores(SCORES.read_bytes(), str(SCORES)) if SCORES.exists() else {}
+
+
+def read_verdict() -> Verdict | None:
+    """`VERDICT` of the work tree; None where promote has not run."""
+    return parse_verdict(VERDICT.read_bytes(), str(VERDICT)) if VERDICT.exists() else None
+
+
+def _object(data: bytes, where: str) -> dict[str, Any]:
+    value = parse_json(where, data)
+    return value if isinstance(value, dict) else {"": value}
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """What is made of tables and curves in this block can be made of them.
+
+    Raises:
+        InputError: a column is missing, or a cell is no number.
+    """
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError) as error:
+        why = shortened(f"{type(error).__name__}: {error}")
+        where, cure = str(SCORES.parent), "dvc repro --single-item --force train evaluate, then: dvc repro"
+        raise InputError("a table of the report cannot be read", where=where, why=why, cure=cure) from error
+
+
+def remake(stage: str) -> str:
+    """The command that writes the report of a stage anew."""
+    return f"dvc repro --single-item --force {stage}, then: dvc repro"
 
 
 def read_curves() -> dict[str, list[float]]:
-    """What was measured in each epoch of the training, by name; a file's column is named after it."""
+    """What was measured in each epoch of the training, by name; a file's column is named after it.
+
+    Raises:
+        ValueError: a number is none.
+    """
     return {
         path.relative_to(CURVES).with_suffix("").as_posix(): [
-            float(row[path.stem]) for row in read_csv(path, "\t")
+            _bounded(row[path.stem]) for row in read_csv(path, "\t")
         ]
         for path in CURVES.rglob("*.tsv")
     }
+
+
+def _bounded(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or abs(number) > LARGEST:
+        raise ValueError(f"{text} is no number of a curve")
+    return number

@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from storage import typed
 from storage.errors import InputError, NotFoundError
-from storage.files import md5_bytes, read_json, write_json
+from storage.files import md5_bytes, write_json
+from storage.typed import Count
 
 FOLDER = Path("data/tuning")
 CURE = "--study with the name of another file"
@@ -78,7 +80,7 @@ class Study:
     def best(self) -> Trial | None:
         """The complete trial of the lowest loss; the earlier of two."""
         first = self.ranking[0] if self.trials else None
-        return first if first and first.state == "complete" else None
+        return first if first and first.state == "complete" and first.loss is not None else None
 
     def to_json(self) -> dict[str, Any]:
         """What the file holds."""
@@ -124,12 +126,41 @@ def load(path: Path) -> Study:
         why = f"there are: {others}" if others else "nothing was tuned yet"
         cure = "--study with one of them" if others else "labeltrail classify tune"
         raise NotFoundError("there is no study of a tuning", where=str(path), why=why, cure=cure)
-    value = read_json(path, VERSION, CURE)
     try:
-        trials = [Trial(**{**trial, "curve": dict(trial["curve"])}) for trial in value["trials"]]
-        return Study(dict(value["about"]), tuple(trials))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no study of a tuning", where=str(path), cure=CURE) from error
+        found = typed.read(path, VERSION, _File, CURE)
+    except InputError as error:
+        what = f"{path} is no study of a tuning"
+        raise InputError(what, where=str(path), why=error.why or error.what, cure=CURE) from error
+    trials = tuple(Trial(**{**vars(trial), "curve": dict(trial.curve)}) for trial in found.trials)
+    unscored = next(
+        (t.number for t in trials if t.state == "complete" and (t.loss is None or t.loss < 0)), None
+    )
+    if unscored is not None:
+        why = f"trial {unscored} is complete, and has no loss"
+        raise InputError(f"{path} is no study of a tuning", where=str(path), why=why, cure=CURE)
+    return Study(found.about, trials)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A trial as it is written."""
+
+    number: Count
+    state: Literal["complete", "pruned", "failed"]
+    params: dict[str, Any]
+    loss: float | None
+    accuracy: float | None
+    curve: tuple[tuple[Count, float], ...]
+    why: str
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    """The file of a study."""
+
+    about: dict[str, Any]
+    trials: tuple[_Trial, ...]
 
 
 def _is_one(path: Path) -> bool:

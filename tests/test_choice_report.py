@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import page as pages
 from stages.classification import evaluate, report
 from stages.model.asking import ask
 from stages.model.classifier import Classifier
@@ -179,7 +178,7 @@ def test_nothing_is_held_out() -> None:
 
 def test_optional_inputs_may_be_missing() -> None:
     lay()
-    for path in (reports.VERDICT, pages.QUALITY):
+    for path in (reports.VERDICT, arrays.PATH / "quality.json"):
         path.unlink()
     for folder in (provenance.BEST, snapshot.PATH, Path("reports/train")):
         shutil.rmtree(folder)

@@ -123,9 +123,19 @@ def test_without_a_validation_set_the_whole_schedule_is_run():
 
 
 def test_patience():
-    unlearnable = replace(example(seed=9), target=np.full(200, -1, np.int16))
+    flat = example(seed=9)
+    unlearnable = replace(flat, values=np.zeros_like(flat.values), target=np.full(200, 2, np.int16))
     found, seen = train([unlearnable], epochs=9, patience=2)
     assert (len(seen), found.stopped) == (3, "patience")
+
+
+@pytest.mark.parametrize("target", [-1, 0])
+def test_a_validation_set_with_nothing_to_find_stops_nothing(target: int):
+    found, seen = train(
+        [replace(example(seed=9), target=np.full(200, target, np.int16))], epochs=9, patience=2
+    )
+    assert (len(seen), found.stopped) == (9, "schedule")
+    assert {(epoch.balanced_accuracy, epoch.worst_f1) for epoch in seen} == {(None, None)}
 
 
 def test_a_loss_that_is_no_number_stops_training_with_the_reason():

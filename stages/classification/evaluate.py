@@ -36,7 +36,7 @@ class Result:
 def main() -> None:
     """Candidate to scores."""
     index, resting = dataset.read_index(), checkpoint.read(provenance.CANDIDATE)
-    model, known = candidate.wake(resting, index), resting.training["learnt_from"]
+    model, known = candidate.wake(resting, index), resting.training.get("learnt_from", ["train"])
     scored = [name for name in SETS if name not in known and index.of(name)]
     asked = {name: candidate.answer(model, index, name) for name in scored}
     results = {name: judge(model, found, index) for name, found in asked.items() if found.keys}

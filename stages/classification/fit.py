@@ -12,7 +12,7 @@ from storage.label_config import Task
 from storage.provenance import BEST
 
 
-def other_task(model: Checkpoint, task: Task) -> str:
+def other_task(model: Checkpoint, task: Task | str) -> str:
     """Why a model must not answer; "" where it was asked the same."""
     its = model.postprocess.get("task", "segmentation")
     return "" if its == task else f"its task is {its}; the project's is {task}"

@@ -27,9 +27,11 @@ class Classifier(Given):
     filters_3: int = Field(
         ge=1, le=4096, description="those of the third; their means over time are what it knows"
     )
-    kernel_size_1: int = Field(ge=1, description="timepoints that the first convolution sees at once")
-    kernel_size_2: int = Field(ge=1, description="those of the second")
-    kernel_size_3: int = Field(ge=1, description="those of the third")
+    kernel_size_1: int = Field(
+        ge=1, le=10_000, description="timepoints that the first convolution sees at once"
+    )
+    kernel_size_2: int = Field(ge=1, le=10_000, description="those of the second")
+    kernel_size_3: int = Field(ge=1, le=10_000, description="those of the third")
     lr: float = Field(
         gt=0,
         le=1,
@@ -41,11 +43,15 @@ class Classifier(Given):
     )
     batch_size: int = Field(
         ge=2,
+        le=65_536,
         description="series for each step of the optimiser, at most; few make batch norm noisy, many the steps few",
     )
-    epochs: int | None = Field(ge=1, description="passes over the train set; null: as many as `steps` are")
+    epochs: int | None = Field(
+        ge=1, le=1_000_000, description="passes over the train set; null: as many as `steps` are"
+    )
     steps: int | None = Field(
         ge=1,
+        le=10_000_000,
         description="steps of the optimiser where epochs is null; null: as many as a minute of one core allows, "
         "3,000 at most",
     )
@@ -146,6 +152,7 @@ class Tuning(Given):
     )
     steps: int | None = Field(
         ge=1,
+        le=10_000_000,
         description="steps of the optimiser for each model of a trial, where neither epochs nor steps has a range; "
         "null: as many as `train.classifier` says",
     )

@@ -34,10 +34,10 @@ def main() -> None:
         return gate.pick(metric, score(answers).series)
 
     def unlike(best: Checkpoint) -> str:
-        length = best.network["length"]
+        length = best.network.get("length")
         other = f"it takes series of {length} timepoints; the project's have {index.size}"
         why = misfit(best, index.channels, index.labels, index.sampling_rate)
-        why = why or other_task(best, checkpoint.read(CANDIDATE).postprocess["task"])
+        why = why or other_task(best, checkpoint.read(CANDIDATE).postprocess.get("task", ""))
         return why or ("" if length == index.size else other)
 
     series = len(test.values) if test else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.model.judging import Labeled
 from storage import arrays, dataset
@@ -15,11 +16,22 @@ def labeled(index: dataset.Index, name: str) -> Labeled | None:
     Raises:
         InputError: ingest has run since with other channels.
     """
-    if arrays.read_index().channels != index.channels:
-        raise InputError("data/dataset is older than data/arrays", where=str(dataset.PATH), cure="dvc repro")
+    ingested = arrays.read_index()
     keys = index.of(name)
+    if ingested.channels != index.channels or not ingested.series.keys() >= {*keys}:
+        raise InputError(
+            "data/dataset is older than data/arrays", where=str(dataset.PATH), cure=dataset.REMAKE
+        )
     if not keys:
         return None
-    values = np.stack([arrays.values(key).T for key in keys])
+    values = np.stack([_values(key, ingested, index.size).T for key in keys])
     truth = [[label in index.series[key].choices for label in index.labels] for key in keys]
     return Labeled(values, np.array(truth, bool))
+
+
+def _values(key: str, ingested: arrays.Index, length: int) -> NDArray[np.float32]:
+    values, _ = arrays.of(key, ingested)
+    if len(values) != length:
+        why = f"it has {len(values):,} timepoints, the dataset takes {length:,}"
+        raise InputError("data/dataset is older than data/arrays", where=key, why=why, cure=dataset.REMAKE)
+    return values

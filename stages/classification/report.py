@@ -21,7 +21,7 @@ from stages.timeseries.choice_metrics import Answers
 from stages.timeseries.choice_plots import Card, Chance, Square
 from stages.timeseries.curves import Chart, chart
 from stages.timeseries.reliability import diagrams
-from storage import arrays
+from storage import arrays, reports
 
 TEMPLATE = "classification/report.html"
 
@@ -61,8 +61,16 @@ class Examples:
 def main() -> None:
     """Everything to one page."""
     found = page.load()
-    task, labels = found.model.postprocess["task"], found.model.labels
+    task, labels = found.model.postprocess.get("task"), found.model.labels
     independent = task == "multilabel" or len(labels) == 1
+    with reports.understood():
+        made = {
+            "classes": choice_tables.class_rows(found.classes),
+            "groups": choice_tables.group_rows(found.subjects),
+            "reliability": diagrams(found.calibration, page.calibration_errors(found.scores)),
+            "confusion": {} if independent else tables.confusions(found.confusion, "series"),
+            "yes_or_no": choice_tables.yes_or_no(found.confusion) if independent else {},
+        }
     page.write(
         TEMPLATE,
         found,
@@ -71,18 +79,17 @@ def main() -> None:
         # Of two classes the curves are of the second; what a guess of each as likely would cost.
         asked=labels[1] if task == "binary" and not independent else "",
         guess=math.log(2 if independent else len(labels)),
-        classes=choice_tables.class_rows(found.classes),
-        groups=choice_tables.group_rows(found.subjects),
-        reliability=diagrams(found.calibration, page.calibration_errors(found.scores)),
-        confusion={} if independent else tables.confusions(found.confusion, "series"),
-        yes_or_no=choice_tables.yes_or_no(found.confusion) if independent else {},
         examples=draw_examples(found),
+        **made,
     )
 
 
 def draw_examples(found: Inputs) -> Examples | None:
     """Ask the candidate about the test set; without one about validation."""
-    model, known = candidate.wake(found.model, found.index), found.model.training["learnt_from"]
+    model, known = (
+        candidate.wake(found.model, found.index),
+        found.model.training.get("learnt_from", ["train"]),
+    )
     for name in page.HELD_OUT:
         if name in known or not found.index.of(name):
             continue

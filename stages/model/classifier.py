@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -11,12 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stages.model.loading import CURE, demand, readable, restore
 from stages.model.lstm_fcn import LstmFcn, Shape
+from storage import typed
 from storage.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.label_config import Task
 
 KIND = "lstm-fcn"
+CHOICES = ("binary", "multiclass", "multilabel")
 # Series that are predicted together are as many as come to so many multiplications, within bounds.
 BLOCK, FEWEST, MOST = 1e9, 8, 128
 # A series that is constant keeps its size: below this share of the usual deviation nothing is amplified.
@@ -83,13 +85,8 @@ class Scaling:
         with np.errstate(over="ignore"):  # who asks looks whether the answer is a number
             return np.asarray(scaled, np.float32)
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Scaling:
-        """Read `scaler` of model.json."""
-        return cls(value["by"], tuple(value["mean"]), tuple(value["deviation"]))
-
     def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`."""
+        """As `scaler` of model.json."""
         return {"by": self.by, "mean": list(self.mean), "deviation": list(self.deviation)}
 
 
@@ -153,17 +150,21 @@ class Classifier:
         if checkpoint.kind != KIND:
             why = f"it is of kind {checkpoint.kind!r}; whole series are classified by {KIND!r}"
             raise InputError("the model cannot be used", where="model.json", why=why, cure="dvc repro")
-        network = LstmFcn(Shape.from_json(checkpoint.network))
-        network.load_state_dict(dict(checkpoint.weights))
-        asked = checkpoint.postprocess
-        question = Question(
-            asked["task"],
-            checkpoint.labels,
-            checkpoint.channels,
-            tuple(asked["columns"]),
-            checkpoint.sampling_rate,
+        shape = Shape.from_json(checkpoint.network)
+        channels, labels = checkpoint.channels, checkpoint.labels
+        demand(
+            (shape.channels, shape.classes) == (len(channels), len(labels)), "its network has other classes"
         )
-        return cls(network.eval(), Scaling.from_json(checkpoint.scaler), question)
+        asked = {"labels": labels, "channels": channels, "sampling_rate": checkpoint.sampling_rate}
+        with readable():
+            question = typed.check(Question, checkpoint.postprocess | asked, "postprocess", CURE)
+            scaling = typed.check(Scaling, checkpoint.scaler, "scaler", CURE)
+        demand(
+            len(scaling.mean) == len(scaling.deviation) == len(channels) and min(scaling.deviation) > 0,
+            "its scaler is of other channels, or divides by 0",
+        )
+        demand(question.task in CHOICES, f"its task is {question.task}")
+        return cls(restore(lambda: LstmFcn(shape), checkpoint.weights), scaling, question)
 
     def to_checkpoint(self, training: dict[str, Any]) -> Checkpoint:
         """Put a model to rest; `training` says how it was made."""

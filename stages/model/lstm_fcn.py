@@ -12,16 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stages.model import devices
 from stages.model.devices import Precision
+from stages.model.loading import CURE, readable
+from storage import typed
+from storage.typed import Share, Size
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,14 @@ class Shape:
         precision: of the numbers that convolutions multiply; weights and all else are float32.
     """
 
-    channels: int
-    length: int
-    classes: int
-    layers: int
-    hidden: int
-    dropout: float
-    filters: tuple[int, int, int]
-    kernels: tuple[int, int, int]
+    channels: Size
+    length: Size
+    classes: Size
+    layers: Annotated[int, Field(ge=1, le=16)]
+    hidden: Size
+    dropout: Share
+    filters: tuple[Size, Size, Size]
+    kernels: tuple[Size, Size, Size]
     precision: Precision = "float32"
 
     @property
@@ -55,8 +59,13 @@ class Shape:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Shape:
-        """Read `network` of model.json."""
-        return cls(**{**value, "filters": tuple(value["filters"]), "kernels": tuple(value["kernels"])})
+        """Read `network` of model.json.
+
+        Raises:
+            UnusableError: there is no such network.
+        """
+        with readable():
+            return typed.check(cls, value, "network", CURE)
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of `from_json`."""

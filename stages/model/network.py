@@ -19,10 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.model import devices  # noqa: F401 -- one thread
+from stages.model.loading import CURE, demand, readable
+from storage import typed
+from storage.typed import Share, Size
 
 STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (4, 2), 16: (4, 4)}
 KERNEL = 9
 STEM = (32, 64)
+MOST_WIDTHS, WIDEST = 16, 100_001
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,12 @@ class Shape:
     """
 
     front_end: bool
-    channels: int
-    classes: int
+    channels: Size
+    classes: Size
     step: int
-    widths: tuple[int, ...]
-    hidden: int
-    dropout: float
+    widths: tuple[Size, ...]
+    hidden: Size
+    dropout: Share
 
     @property
     def lively(self) -> int:
@@ -54,8 +58,16 @@ class Shape:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Shape:
-        """Read `network` of model.json."""
-        return cls(**{**value, "widths": tuple(value["widths"])})
+        """Read `network` of model.json.
+
+        Raises:
+            UnusableError: there is no such network.
+        """
+        with readable():
+            found = typed.check(cls, value, "network", CURE)
+        demand(found.step in STRIDES and 0 < len(found.widths) <= MOST_WIDTHS, "its step or widths are none")
+        demand(all(width % 2 and width <= WIDEST for width in found.widths), "a width is even, or too wide")
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of `from_json`."""

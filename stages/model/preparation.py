@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +68,15 @@ class Scaler:
         deviation = np.where(constant, 1.0, np.sqrt(variance))
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()), skew, width)
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Scaler:
-        """Read `scaler` of model.json."""
-        return cls(tuple(value["mean"]), tuple(value["deviation"]), tuple(value["skew"]), value["width"])
+    def fits(self, channels: int) -> bool:
+        """Whether it is of so many channels, and divides by none of them."""
+        sizes = {len(self.mean), len(self.deviation), len(self.skew)}
+        return (
+            sizes == {channels} and min(self.deviation) > 0 and self.width > 0 and {-1, 0, 1} >= {*self.skew}
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`."""
+        """As `scaler` of model.json."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
     def __call__(self, values: Values) -> Values:

@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stages.model.loading import CURE, demand, readable, restore
 from stages.model.network import Network, Shape
 from stages.model.preparation import Scaler, Values, level
 from stages.timeseries.confidence import Confidence
 from stages.timeseries.decoding import Decoder, Probabilities
 from stages.timeseries.gaps import Stretches, cut
 from stages.timeseries.metrics import Judged, Scores, score
+from storage import typed
 from storage.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.regions import Region
@@ -71,13 +73,27 @@ class Segmenter:
         if checkpoint.kind != KIND:
             why = f"it is of kind {checkpoint.kind!r}; this checkout knows {KIND!r}"
             raise InputError("the model cannot be used", where="model.json", why=why, cure="dvc repro")
-        network = Network(Shape.from_json(checkpoint.network))
-        network.load_state_dict(dict(checkpoint.weights))
+        shape = Shape.from_json(checkpoint.network)
+        channels, classes = len(checkpoint.channels), len(checkpoint.labels) + 1
+        demand(
+            (shape.channels, shape.classes) == (channels, classes),
+            "its network has other channels or classes",
+        )
+        with readable():
+            scaler = typed.check(Scaler, checkpoint.scaler, "scaler", CURE)
+            decoder = typed.check(
+                Decoder, {**checkpoint.postprocess, "labels": checkpoint.labels}, "postprocess", CURE
+            )
+            confidence = typed.check(Confidence, checkpoint.confidence, "confidence", CURE)
+        demand(scaler.fits(channels), "its scaler is of other channels, or divides by 0")
+        demand(decoder.fits(shape.step, classes), "its decoder is of other classes or steps")
+        demand(confidence.temperature > 0, "its temperature is not above 0")
+        network = restore(lambda: Network(shape), checkpoint.weights)
         return cls(
-            network.eval(),
-            Scaler.from_json(checkpoint.scaler),
-            Decoder.from_json(checkpoint.postprocess, checkpoint.labels),
-            Confidence.from_json(checkpoint.confidence),
+            network,
+            scaler,
+            decoder,
+            confidence,
             checkpoint.channels,
             checkpoint.labels,
             checkpoint.sampling_rate,

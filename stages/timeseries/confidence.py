@@ -7,7 +7,7 @@ et al., On Calibration of Modern Neural Networks, ICML 2017), and a logistic cur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -35,13 +35,8 @@ class Confidence:
     slope: float = 1.0
     offset: float = 0.0
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Confidence:
-        """Read `confidence` of model.json."""
-        return cls(**value)
-
     def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`."""
+        """As `confidence` of model.json."""
         return asdict(self)
 
     def steps(self, probabilities: Floats, classes: NDArray[np.integer]) -> NDArray[np.float32]:

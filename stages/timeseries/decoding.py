@@ -32,6 +32,7 @@ FRACTIONS = (0.5, 0.3, 0.7, 0.0)
 # Another way than the usual one has to be better by this much over the root of the number of true events: about two
 # standard errors. On a hundred events that is .1, of event F1 and macro F1 together.
 LUCK = 1.0
+SMOOTHEST = 10_000
 # Too small to move the middle of anything that has a chance.
 TINY = 1e-300
 
@@ -64,15 +65,14 @@ class Decoder:
     smoothing: int = 3
     fraction: float = 0.5
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any], labels: Sequence[str]) -> Decoder:
-        """Read `postprocess` of model.json; the labels are written beside it."""
-        tuples = {name: tuple(value[name]) for name in ("instants", "typical")}
-        grammar = Grammar.from_json(value["grammar"])
-        return cls(**{**value, **tuples, "grammar": grammar}, labels=tuple(labels))
+    def fits(self, step: int, classes: int) -> bool:
+        """Whether it decodes probabilities of so many classes, a row for each `step` timepoints."""
+        known = {*self.labels} >= {*self.instants} and len(self.labels) + 1 == len(self.typical) == classes
+        sane = self.tolerance >= 0 and 0 < self.smoothing < SMOOTHEST and self.smoothing % 2 == 1
+        return known and sane and self.step == step and self.grammar.fits(classes)
 
     def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`."""
+        """As `postprocess` of model.json, which has the labels beside it."""
         fields = {k: v for k, v in self.__dict__.items() if k != "labels"}
         return fields | {"grammar": vars(self.grammar)}
 

@@ -8,10 +8,9 @@ train set, how much they count is chosen on the validation set (`decoding.choose
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,11 +83,10 @@ class Grammar:
             _rounded(np.array(spread)),
         )
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Grammar:
-        """Read `grammar` of model.json."""
-        fields = {name: tuple(found) for name, found in value.items()}
-        return cls(**{**fields, "follows": tuple(tuple(row) for row in value["follows"])})
+    def fits(self, classes: int) -> bool:
+        """Whether it is of so many classes, with lengths that have a spread."""
+        rows = (self.first, self.last, self.centre, self.spread, self.follows, *self.follows)
+        return {len(row) for row in rows} == {classes} and min(self.spread) > 0
 
     def lengths(self, steps: NDArray[np.intp], cut_off: bool = False) -> Floats:
         """Log-likelihood that a segment lasts this many steps, (lengths, classes): heavy tails around the centre.

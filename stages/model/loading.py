@@ -1,0 +1,70 @@
+"""A network from its weights, checked before any memory is taken: `model.json` may claim any size.
+
+What `model.json` says is somebody else's word until it fits itself and the weights, whose size is that of their file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from storage.checkpoint import UnusableError
+from storage.errors import InputError
+from storage.printable import shortened
+
+Module = TypeVar("Module", bound=nn.Module)
+CURE = "dvc repro --single-item --force train, then: dvc repro"
+
+
+def unusable(why: str) -> UnusableError:
+    """The error of a model that does not fit itself."""
+    return UnusableError("the model cannot be used", where="model.json", why=shortened(why), cure=CURE)
+
+
+def demand(holds: bool, why: str) -> None:
+    """Refuse a model.
+
+    Raises:
+        UnusableError: it does not hold.
+    """
+    if not holds:
+        raise unusable(why)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What is read of `model.json` in this block is there and of the right type.
+
+    Raises:
+        UnusableError: it is not.
+    """
+    try:
+        yield
+    except UnusableError:
+        raise
+    except InputError as error:
+        raise unusable(error.why) from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+        raise unusable(f"{type(error).__name__}: {error}") from error
+
+
+def restore(build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Module:
+    """The network that `build` makes, with these weights, ready to predict.
+
+    Raises:
+        UnusableError: the weights are those of another network, or numbers that are none.
+    """
+    with readable(), torch.device("meta"):
+        wanted = {name: (tuple(t.shape), t.dtype) for name, t in build().state_dict().items()}
+    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
+    differs = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    demand(not differs, f"its weights are of another network: {', '.join(differs[:3])}")
+    broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+    demand(not broken, f"its weights hold what is no number: {', '.join(broken[:3])}")
+    network = build()
+    network.load_state_dict(dict(weights))
+    return network.eval()

@@ -61,7 +61,9 @@ def lay_simulated(root: Path) -> None:
     )
     xml = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
     write_bytes(root / "data/label_config.xml", xml.encode())
-    write_bytes(root / "data/labels.dvc", b"outs:\n- md5: aaa.dir\n  path: labels\n")
+    write_bytes(
+        root / "data/labels.dvc", b"outs:\n- md5: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.dir\n  path: labels\n"
+    )
 
 
 def small(series: dict[str, np.ndarray], regions: dict[str, list[Region]], **given: Any) -> None:

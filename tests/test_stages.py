@@ -39,7 +39,7 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
     index = dataset.read_index()
     assert [len(index.of(name)) for name in ("train", "validation", "test")] == [3, 1, 1]
     assert index.instants == ("knock",)
-    assert index.provenance == {"labels": "aaa.dir", "series": ""}
+    assert index.provenance == {"labels": "a" * 32 + ".dir", "series": ""}
     for name, starts in index.windows.items():
         for key, start in starts:
             assert index.series[key].set == name
@@ -47,7 +47,7 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
     model = checkpoint.read(provenances.BEST)
     provenance = provenances.read(provenances.BEST)
     assert provenance.model == model.hash() == checkpoint.model_hash(provenances.CANDIDATE)
-    assert provenance.labels == "aaa.dir"
+    assert provenance.labels == "a" * 32 + ".dir"
     assert provenance.dataset == md5(dataset.PATH)
     assert sorted(provenance.annotations) == sorted([*index.of("train"), *index.of("validation")])
     assert predictions.keys() == sorted(arrays.read_index().series)

@@ -114,7 +114,7 @@ def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} is not a JSON object", where=str(path), cure=cure)
     found = value.get("version")
-    if not isinstance(found, int) or found > version:
+    if not isinstance(found, int) or isinstance(found, bool) or found > version:
         why = f"its version is {found}; this checkout reads up to {version}"
         raise InputError(f"{path} cannot be read", where=str(path), why=why, cure="git pull, or: " + cure)
     return value

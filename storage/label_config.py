@@ -17,7 +17,7 @@ from typing import Literal
 from storage import label_config_xml, page_times
 from storage.errors import InputError
 from storage.files import read_text
-from storage.label_config_xml import CURE, TAGS, Tag
+from storage.label_config_xml import CURE, TAGS, VARIABLE, Tag
 from storage.printable import shortened
 
 PATH = Path("data/label_config.xml")
@@ -169,7 +169,9 @@ def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
 
 def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], where: str) -> None:
     """The classes are known from the config alone, and one name means one of them."""
-    dynamic = [tag.get("value") for tag in (control, *answers) if tag.get("value").startswith("$")]
+    dynamic = [control.get("value")] if VARIABLE.fullmatch(control.get("value")) else []
+    if control.kind == "choices":  # of a label its own value is written, whatever is shown for it
+        dynamic += [a.get("value") for a in answers if not a.get("alias") and VARIABLE.search(a.get("value"))]
     if dynamic:
         raise InputError(
             f"the label config leaves its labels to the task data: {shortened(dynamic[0])}",

@@ -21,6 +21,9 @@ LONGEST = 1_000_000  # characters of a label config
 # A name that is this like to one that means something is a slip; the page would pass over it.
 ALIKE = 0.8
 
+# What Label Studio's page takes for a key of the task data.
+VARIABLE = re.compile(r"\$[\w[\].{}]+")
+
 # Attributes from which something follows here, by tag.
 MEANT: Mapping[str, tuple[str, ...]] = {
     "TimeSeries": ("name", "value", "valueType", "timeColumn", "timeFormat", "sep"),
@@ -157,7 +160,7 @@ def dynamic_key(xml: str, where: str) -> str:
     """Key of the task data that names the labels (`value="$labels"` of the control tag); "" where none does."""
     kinds = ("timeserieslabels", "choices")
     values = [tag.get("value") for tag in read(xml, where).inside(*kinds)]
-    return next((value[1:] for value in values if value.startswith("$")), "")
+    return next((value[1:] for value in values if VARIABLE.fullmatch(value)), "")
 
 
 def shown_keys(xml: str, where: str) -> list[str]:
@@ -177,7 +180,7 @@ def with_labels(xml: str, labels: Sequence[Mapping[str, str]]) -> str:
     for tag in root.iter():
         kind = tag.tag.lower() if isinstance(tag.tag, str) else ""
         name = next((name for name in tag.attrib if name.lower() == "value"), "")
-        if kind in ("timeserieslabels", "choices") and tag.attrib.get(name, "").startswith("$"):
+        if kind in ("timeserieslabels", "choices") and VARIABLE.fullmatch(tag.attrib.get(name, "")):
             del tag.attrib[name]
             for label in labels:
                 ET.SubElement(tag, "Choice" if kind == "choices" else "Label", dict(label))

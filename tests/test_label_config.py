@@ -61,6 +61,13 @@ def test_a_label_is_what_label_studio_writes_its_alias() -> None:
     assert export.problems({"result": record("w", "Walking uphill")["result"]}, config) == []
 
 
+def test_a_sign_of_a_key_in_a_label_is_a_letter_like_others() -> None:
+    """Label Studio writes the label as it stands; of a choice what the task data says, where it names a key."""
+    assert label_config.parse(GOOD.replace('"A"', '"$(touch x)"')).labels == ("$(touch x)", "B")
+    assert label_config.parse(GOOD.replace('"A"', '"$a"')).labels == ("$a", "B")
+    assert label_config.parse(WHOLE.replace('"bad"', '"$ bad"')).labels == ("good", "$ bad")
+
+
 def test_a_choice_is_its_alias_or_its_value() -> None:
     config = label_config.parse(WHOLE)
     assert config.labels == ("good", "bad")
@@ -82,7 +89,7 @@ REFUSED = {
     "a small z": (GOOD.replace("timeColumn=", 'timeFormat="%H%z" timeColumn='), "write %Z for %z"),
     "a path of keys": (GOOD.replace("$csv", "$a.b"), "more than the name of a key"),
     "labels of the task": (GOOD.replace("toName=", 'value="$l" toName='), "write them into <TimeSeriesLabels>"),
-    "a label of the task": (GOOD.replace('"A"', '"$a"'), "leaves its labels to the task data: $a"),
+    "a choice of the task": (WHOLE.replace('"bad"', '"not $a"'), "leaves its labels to the task data: not $a"),
     "two of one name": (GOOD.replace('value="A"', 'value="B" alias="C"'), "what annotations call another"),
     "one alias twice": (ALIAS.replace('value="B"', 'value="b" alias="w"'), "names a label twice: w"),
     "too many": (GOOD.replace("<Label", 999 * "<Label value=\"c\"/>" + "<Label", 1), "it has 1,001, 1,000 at most"),

@@ -17,7 +17,8 @@ WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 # Words of a command, and the exit code that it has here: 5 where it asks before it deletes.
 DRY = (
     ("sync --dry-run", 0), ("sync --dry-run --json", 0), ("sync --pull --dry-run", 0), ("sync --push --dry-run", 0),
-    ("import data/series --dry-run", 0), ("sync --dry-run --yes", 0), ("rollback HEAD~1 --dry-run", None), ("rollback HEAD~1 --dry-run --json", None),
+    ("import data/series --dry-run", 0), ("sync --dry-run --yes", 0),
+    ("rollback HEAD~1 --dry-run", None), ("rollback HEAD~1 --dry-run --json", None),
     ("undo --dry-run", None), ("gc --dry-run", None), ("gc --dry-run --yes", None), ("gc", None), ("drop idea", 5),
     ("status", 0), ("log", 0), ("show", 0), ("diff", 0), ("branches", 0), ("trace HEAD", 0), ("fsck", None),
     ("tag", 0),

@@ -49,7 +49,7 @@ def outputs(dvc: Any, root: Path) -> dict[str, str]:
     try:
         outs = dvc.index.outs
     except DvcException as error:
-        cure = "mend the file (git status, git diff), then dvc checkout"
+        cure = "mend the file (git status, git diff), then labeltrail sync"
         raise InputError(
             "DVC cannot read what is checked out", where=str(root), why=str(error), cure=cure
         ) from error

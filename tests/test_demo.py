@@ -107,6 +107,7 @@ def test_two_people_say_what_each_heart_beat_is(
     assert len(records) == 12
 
 
+@pytest.mark.slow  # .ci/run does it by `make demo-classify`
 def test_heart_beats_from_nothing_to_predictions(empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"BEATS": 40, "HEARTS": 4, "HEARTS_LABELED": 3}.items():
         monkeypatch.setattr(demo_data, name, value)

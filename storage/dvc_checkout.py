@@ -6,6 +6,7 @@ had the listings read, and their bytes hashed, before (`storage/repository.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def checkout(dvc: Any, root: Path, targets: Iterable[str], *, force: bool) -> No
     from dvc.exceptions import DvcException
 
     try:
-        dvc.checkout([str(root / path) for path in targets], force=force)
+        # DVC takes a path with a line end in it for no output; from within the clone none has its folder in it.
+        dvc.checkout([os.path.relpath(root / path) for path in targets], force=force)
     except DvcException as error:
         if not str(error).startswith(UNSAVED):
             raise
@@ -68,7 +70,7 @@ def remove_unused(dvc: Any) -> None:
 
 
 def _unsaved(words: str, root: Path) -> InputError:
-    name = Path(words.strip().split("\n")[-1]).relative_to(root)
+    name = Path(words.strip().rpartition(f"{root}/")[2])
     path = "/".join(name.parts[:2])
     word = argument(path)
     if (root / f"{path}.dvc").exists():

@@ -104,6 +104,7 @@ def test_a_worktree_uses_the_hooks_of_its_clone(tmp_path: Path) -> None:
 
 # -- what a hook brings, and what it does not -----------------------------------------------------
 
+HOME = "it's $(touch x) %\n#home"
 UNHOOKED = "-c", "core.hooksPath=/dev/null"
 HOSTILE = "../../numpy.py", "../numpy.py", "../../../numpy.py", "numpy.py", "../labels/00.jsonl"
 POINTER = "outs:\n- md5: {md5}\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: {name}\n"
@@ -112,7 +113,7 @@ POINTER = "outs:\n- md5: {md5}\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: {na
 @pytest.fixture
 def followed(tmp_path: Path) -> Past:
     """A clone with DVC and hooks: ONE on `main`, ONE and TWO on `walks`, whose pointers are there and no folders."""
-    past = Past(tmp_path / "home/clone")
+    past = Past(tmp_path / HOME / "clone")
     past.git("config", "advice.detachedHead", "false")
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore"):
         path = past.root / name
@@ -206,7 +207,7 @@ def test_a_listing_that_was_exchanged_writes_nothing(followed: Past, tmp_path: P
     point(followed, "series", md5)
     followed.save("recordings")
     followed.git("clone", "--quiet", "--bare", str(followed.root), str(origin))
-    fresh = tmp_path / "home/fresh"
+    fresh = tmp_path / HOME / "fresh"
     run(["git", "clone", "--quiet", "--branch", "main", str(origin), str(fresh)])
     hooks.install(Git(fresh))
     clone = Repository(fresh)
@@ -223,5 +224,5 @@ def test_a_listing_that_was_exchanged_writes_nothing(followed: Past, tmp_path: P
         assert done.returncode == 0, done.stderr
         assert "data/series as before: not in the DVC cache" in done.stderr
         shards = clone.folder(clone.labels_at("walks"))
-        assert files(tmp_path) - before <= {f"home/fresh/data/labels/{name}" for name in shards}
+        assert files(tmp_path) - before <= {f"{HOME}/fresh/data/labels/{name}" for name in shards}
         assert (fresh / f".dvc/tmp/damaged.{md5}").exists()

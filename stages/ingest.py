@@ -15,7 +15,7 @@ from stages import params
 from stages.run import run
 from stages.timeseries import resampling
 from stages.timeseries.quality import describe
-from storage import arrays, label_config
+from storage import arrays, keys, label_config
 from storage import series as recordings
 from storage.errors import InputError
 from storage.files import fresh_folder
@@ -65,6 +65,9 @@ class Converted:
 
 def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Converted:
     """Read one recording and write its arrays; only one is in memory at a time."""
+    why = keys.refusal(recordings.key_of(path))
+    if why:
+        return Converted(None, {}, [Problem(None, f"no series can have this name: {why}", "rename the file")])
     try:
         found = recordings.examine(path, config, rewrite=False)
     except OSError as error:

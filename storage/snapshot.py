@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ PATH = Path("data/labels")
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
+HALF = re.compile("[\ud800-\udfff]")
 # Numbers of annotations and tasks are kept in SQLite, here and in Label Studio.
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
@@ -190,6 +192,8 @@ def _flaw_of_line(record: Record) -> str:
     for name in ("series", "id", "annotator", "created_at", "updated_at"):
         if not isinstance(record.get(name), str):
             return f"`{name}` is no text"
+    if HALF.search(record["series"] + record["id"]):
+        return "there is half a character in `series` or `id`"
     if not isinstance(record.get("result"), list) or not all(isinstance(i, dict) for i in record["result"]):
         return "`result` is not a list of regions"
     missing = [name for name in ("was_cancelled", "ground_truth") if name not in record]

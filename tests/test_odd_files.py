@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stages import params
-from storage import branches, label_config, lineage, sets, settings, state, tasks
+from storage import branches, label_config, lineage, sets, settings, snapshot, state, tasks
 from storage.differences import difference
 from storage.dvc_lock import Lock
 from storage.errors import DamagedError, InputError
@@ -100,6 +100,13 @@ def test_an_entry_of_a_sync_that_is_too_short(entry: Any) -> None:
     )
     with pytest.raises(state.DamagedStateError):
         state.parse(text, "", "main/sync.json")
+
+
+def test_half_a_character_in_a_series_of_a_label_snapshot_is_named() -> None:
+    line = snapshot.dump_shard([ONE]).replace(b'"series":"one"', b'"series":"one\\ud83d"')
+    with pytest.raises(InputError, match="not a label record") as caught:
+        snapshot.parse_shard(line, "data/labels/ab.jsonl")
+    assert caught.value.where == "data/labels/ab.jsonl:1"
 
 
 def test_a_region_without_a_word_that_went_away() -> None:

@@ -62,8 +62,15 @@ def say(text: str, file: TextIO | None = None) -> None:
 
 
 def dump_json(value: Any) -> str:
-    """JSON for programs that a person may look at: readable letters, and nothing that a terminal acts on."""
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    """JSON for programs that a person may look at: readable letters, and nothing that a terminal acts on.
+
+    What no JSON can say, NaN and infinite numbers, is null.
+    """
+    try:
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        told = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
     # Inside of strings JSON has no raw control character, so a line end here is one between two values.
     return "\n".join(UNSAFE.sub(_json_escape, line) for line in text.split("\n"))
 

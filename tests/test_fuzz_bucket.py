@@ -33,7 +33,7 @@ from storage.identity import number_for
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.mirror import Mirror, Row
-from storage.printable import UNSAFE
+from storage.printable import UNSAFE, dump_json
 from storage.record_merge import merge_records
 from storage.remote import Remote
 from storage.snapshot import Record
@@ -70,6 +70,13 @@ def reader(mirror: Mirror = NOWHERE) -> Annotations:
 
 def plain(record: Record) -> str:
     return json.dumps(record, sort_keys=True)
+
+
+def is_json(text: str) -> None:
+    """Python reads what is no JSON (NaN, Infinity); other programs do not."""
+    constants: list[str] = []
+    json.loads(text, parse_constant=constants.append)
+    assert not constants
 
 
 def lines_are_safe(lines: list[str]) -> None:
@@ -116,7 +123,7 @@ def every_reader(before: Record, after: Record) -> None:
             text = history.message(counts, history.signs([]), ["x"])
             lines_are_safe(text.split("\n"))
             found = differences.difference(old, new, config)
-            json.dumps(found.to_json(), allow_nan=False)
+            is_json(dump_json(found.to_json()))
             assert len(text) < 1_000_000
             wording.counts_json(counts)
     for config in (None, SEGMENTS, WHOLE):
@@ -126,7 +133,7 @@ def every_reader(before: Record, after: Record) -> None:
         )
         for conflict in found:
             conflicts.line(conflict)
-            json.dumps(conflicts.to_json(conflict), allow_nan=False)
+            is_json(dump_json(conflicts.to_json(conflict)))
         if merged is not None:
             snapshot.dump([merged])
     history.record_text(after)

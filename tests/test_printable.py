@@ -40,6 +40,11 @@ def test_an_error_cannot_be_forged_by_what_it_quotes() -> None:
     assert error.to_json()["where"] == r"a\n  next: rm"
 
 
+def test_json_has_no_number_that_json_cannot_say() -> None:
+    value = {"a": [float("nan"), float("-inf"), 1.5], "b": "NaN"}
+    assert json.loads(printable.dump_json(value)) == {"a": [None, None, 1.5], "b": "NaN"}
+
+
 def test_an_error_that_quotes_a_whole_file_stays_a_page_long() -> None:
     error = InputError("not a row", where=["x" * 100_000, "y"], why="z" * 100_000)
     assert [len(line) for line in str(error).splitlines()] == [9, 4033, 5, 4031]

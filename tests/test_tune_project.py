@@ -177,7 +177,7 @@ def test_what_cannot_be_tuned_says_what_to_do(project: Path, monkeypatch: pytest
     assert "all of the train set that are slow are of one group (cid)" in error.why
     assert "write `validation` beside a group there" in error.cure
     lay_project()
-    Path("data/labels.dvc").write_text("outs:\n- md5: 0f.dir\n  path: labels\n")
+    Path("data/labels.dvc").write_text("outs:\n- md5: 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f.dir\n  path: labels\n")
     error = refused(tune)
     assert (error.what, error.cure) == ("the dataset is out of date", "dvc repro window")
     assert error.why == "no longer what it was made of: labels"

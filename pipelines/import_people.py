@@ -136,7 +136,8 @@ def read_map(path: Path) -> dict[str, str]:
 
 def _pairs(text: str) -> list[tuple[int, list[Any]]]:
     if text.lstrip().startswith("{"):
-        return [(1, list(pair)) for pair in json.loads(text).items()]
+        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # a name twice is told
+        return [(1, list(pair)) for pair in pairs]
     rows = [
         (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(io.StringIO(text)), 1) if row
     ]

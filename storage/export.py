@@ -100,7 +100,9 @@ def _task(task: dict[str, Any], number: int, config: LabelConfig | None, is_flat
     recording = data.pop(key) if key else ""
     columns = recording if isinstance(recording, dict) else None
     address = str(recording) if columns is None else f"task{own}.csv"
-    annotations = task.get("annotations") or task.get("completions") or []
+    annotations = list(task.get("annotations") or [])
+    # Of old exports; a converter may have left both.
+    annotations += [found for found in task.get("completions") or [] if found not in annotations]
     if not is_flat:
         annotations = [{key: a[key] for key in a if key != "lost"} for a in annotations]
     shown = path_of(address).rpartition("/")[2] or "no recording"

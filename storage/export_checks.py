@@ -42,12 +42,22 @@ def _is_name(value: Any) -> bool:
 
 def _is_person(value: Any) -> bool:
     if isinstance(value, dict):
-        parts = (value.get("email"), value.get("id"))
-        return parts != (None, None) and all(part is None or _is_person(part) for part in parts)
+        email, number = value.get("email"), value.get("id")
+        return (email is not None or number is not None) and (
+            (email is None or _is_email(email)) and (number is None or _is_account(number))
+        )
+    return _is_email(value) or _is_account(value)
+
+
+def _is_email(value: Any) -> bool:
+    is_text = isinstance(value, str) and len(value) <= LONGEST_EMAIL
+    return is_text and "@" in value and not CONTROL.search(value)
+
+
+def _is_account(value: Any) -> bool:
+    """The number of somebody's account; of a flat export as text."""
     if isinstance(value, str):
-        # Of a flat export: the number as text.
-        is_email = "@" in value and len(value) <= LONGEST_EMAIL and not CONTROL.search(value)
-        return is_email or (value.isascii() and value.isdecimal() and len(value) < 19)
+        return value.isascii() and value.isdecimal() and len(value) < 19
     return _is_id(value)
 
 

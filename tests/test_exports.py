@@ -70,6 +70,9 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a person with no name": (annotated(put("annotation", "completed_by", {})), "completed_by` is neither"),
     "a person that is true": (annotated(put("annotation", "completed_by", True)), "completed_by` is neither"),
     "a person on two lines": (annotated(put("annotation", "completed_by", "a@b\nc")), "completed_by` is neither"),
+    "a number for an address": (annotated(put("annotation", "completed_by", {"id": 3, "email": 5})), "` is neither"),
+    "a person in a person": (annotated(put("annotation", "completed_by", {"id": {"id": 3}})), "` is neither"),
+    "an address for a number": (annotated(put("annotation", "completed_by", {"id": "a@b.c"})), "` is neither"),
     "skipped by a word": (annotated(put("annotation", "was_cancelled", "no")), "was_cancelled` is neither true nor"),
     "a star of a number": (annotated(put("annotation", "ground_truth", 1)), "ground_truth` is neither true nor"),
     "an annotation's id": (annotated(put("annotation", "id", False)), "annotations[0].id` is no number"),
@@ -116,6 +119,13 @@ def test_what_label_studio_writes_is_taken(tmp_path: Path) -> None:
     (task,) = export.read(written(tmp_path, odd))
     assert (task.name, task.predictions, task.drafts) == ("task 1 (one.csv)", 2, 1)
     assert task.annotations[0]["result"][0]["value"] == {"start": 1, "end": None}
+
+
+def test_annotations_of_an_old_export_are_not_lost_beside_new_ones(tmp_path: Path) -> None:
+    new, old = ({"id": number, "result": []} for number in (5, 4))
+    value = [{"id": 1, "data": {"csv": "one.csv"}, "annotations": [new], "completions": [old, new]}]
+    (task,) = export.read(written(tmp_path, value))
+    assert task.annotations == [new, old]
 
 
 # -- keys -----------------------------------------------------------------------------------------
@@ -332,6 +342,7 @@ def test_each_person_stays_one_and_nobody_becomes_another() -> None:
         ("3;ann@example.com\n", "it is no pair of texts"),
         ("3,ann@example.com\n4,nobody\n", "nobody is no e-mail address"),
         ("3,a@b.c\n3,d@e.f\n", "3 is there twice"),
+        ('{"3": "a@b.c", "3": "d@e.f"}', "3 is there twice"),
         ('{"3": 4}', "it is no pair of texts"),
         ("{", "Expecting property name"),
     ],

@@ -29,6 +29,9 @@ Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
 # the page reads.
 DIRECTIVES = tuple(letter for letter in "YymdejbBaAHIpMSLfZ%" if letter in page_times.DIRECTIVES)
 
+# Directives that say the same part of a time as another one.
+SAME_PART = {"e": "d", "L": "f"}
+
 MOST_LABELS = 1000  # classes of a label config
 LONGEST_LABEL = 1000  # characters of a class's name
 SHOWN = 5  # names that an error lists
@@ -217,6 +220,16 @@ def _check_times(tag: Tag, where: str) -> None:
 
 
 def _check_time_format(time_format: str, where: str) -> None:
+    letters = [letter for letter in re.findall(r"%[-_0]?(.)", time_format) if letter != "%"]
+    parts = [SAME_PART.get(letter, letter) for letter in letters]
+    twice = [letter for letter, part in zip(letters, parts, strict=True) if parts.count(part) > 1]
+    if twice:
+        raise InputError(
+            f"the timeFormat {shortened(time_format)!r} says a part of the time twice",
+            where=where,
+            why=f"it has %{' and %'.join(twice)}",
+            cure="write the times of the recordings without the second one, and set timeFormat on <TimeSeries> so",
+        )
     unknown = [m for m in re.findall(r"%[-_0]?(.?)", time_format) if m not in DIRECTIVES]
     if not unknown or time_format in ("%s", "%Q"):
         return

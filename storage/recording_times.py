@@ -25,6 +25,8 @@ TO_ZEROS = str.maketrans("123456789", "000000000")
 PLAIN = re.compile(r"[1-9]\d{0,14}", re.ASCII)
 ZONE = re.compile(r"\s?(Z|[+-]\d\d:?\d\d)$", re.ASCII)
 FRACTION = re.compile(r"(?<=\d)\.(\d+)(?=$|\s|Z|[+-]\d\d:?\d\d$|\s?[AaPp][Mm])", re.ASCII)
+YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)", re.ASCII)
+YEARS = (1678, 2261)  # what 64 bits hold in nanoseconds
 Nanoseconds = NDArray[np.int64]
 MILLISECOND = 10**6
 
@@ -54,7 +56,7 @@ def page_form(texts: Sequence[str], time_format: str) -> tuple[list[str], Nanose
     """
     written = [text.strip() for text in texts]
     times = stamps.parse(written, time_format, strict=False)
-    if "%z" not in time_format.lower():
+    if "%z" not in time_format.lower() and time_format not in stamps.EPOCH:
         written, times = _in_utc(written, times, time_format)
     while (place := misread_known(written, times, time_format)) is not None:
         changed = [_edited(text, time_format) for text in written]
@@ -157,15 +159,22 @@ class TimeColumn:
         self.changed += sum(a != b for a, b in zip(texts, written, strict=True))
         for place in np.flatnonzero(times == stamps.NO_TIME).tolist():
             what = f"the time {quoted(texts[place])} is not in the timeFormat {self.time_format!r}"
-            self._note(
-                "format", Problem(lines[place], what, "write it so, or mend timeFormat in the label config")
-            )
+            cure = "write it so, or mend timeFormat in the label config"
+            if self._is_far(texts[place]):
+                what = f"the time {quoted(texts[place])} is in none of the years {YEARS[0]} to {YEARS[1]}"
+                cure = "write the time that it was, or delete the row"
+            self._note("format", Problem(lines[place], what, cure))
         misread_at = misread_known(written, times, self.time_format)
         if misread_at is not None and "page" not in self._found:
             self._note("page", self._unreadable(lines[misread_at], texts[misread_at]))
         for line, text in zip(lines, texts, strict=True):
             match = ZONE.search(text) if stamps.ZONE.search(text) else None
             self._zones.setdefault(match[1] if match else "", line)
+
+    def _is_far(self, text: str) -> bool:
+        """Whether it is written as a time should be, of a year that no time here can have."""
+        year = YEAR.search(text) if "Y" in self.time_format and self.fits(text) else None
+        return year is not None and not YEARS[0] <= int(year[0]) <= YEARS[1]
 
     def _unreadable(self, line: int, text: str) -> Problem:
         what = (

@@ -46,7 +46,10 @@ def parse(texts: Sequence[str], time_format: str, *, strict: bool = True) -> NDA
     stamps = pd.to_datetime(
         written, format=pattern, exact=True, utc=True, errors="raise" if strict else "coerce"
     )
-    return stamps.dt.tz_localize(None).dt.as_unit("ns").to_numpy().astype(np.int64)
+    stamps = stamps.dt.tz_localize(None)
+    if not strict:  # the years 1678 to 2261 are what int64 holds in nanoseconds
+        stamps = stamps.where(stamps.between(pd.Timestamp.min, pd.Timestamp.max))
+    return stamps.dt.as_unit("ns").to_numpy().astype(np.int64)
 
 
 def render(nanoseconds: int, time_format: str) -> str:

@@ -86,6 +86,8 @@ REFUSED = {
     "a format without a column": (GOOD.replace("timeColumn", "timeFormat"), "a timeFormat and no timeColumn"),
     "a kind": (GOOD.replace('"url"', '"csv"'), "Label Studio's page takes url or json"),
     "a kind in capitals": (GOOD.replace('"url"', '"JSON"'), "Label Studio's page takes url or json"),
+    "a year twice": (GOOD.replace("timeColumn=", 'timeFormat="%Y %-Y" timeColumn='), "it has %Y and %Y"),
+    "days in two ways": (GOOD.replace("timeColumn=", 'timeFormat="%d %%%e" timeColumn='), "it has %d and %e"),
     "a small z": (GOOD.replace("timeColumn=", 'timeFormat="%H%z" timeColumn='), "write %Z for %z"),
     "a path of keys": (GOOD.replace("$csv", "$a.b"), "more than the name of a key"),
     "labels of the task": (GOOD.replace("toName=", 'value="$l" toName='), "write them into <TimeSeriesLabels>"),

@@ -100,6 +100,23 @@ def test_what_cannot_be_taken_is_refused_with_its_line_and_a_cure_that_helps(nam
     assert same(numbers(followed.series), shown(followed.stored or case.followed[0], cured))
 
 
+@pytest.mark.parametrize("stamp", ["9999-12-31 23:59:59", "1600-01-01 00:00:00", "2262-04-12 00:00:00"])
+def test_a_time_of_no_year_that_can_be_kept_is_refused_with_its_line(stamp: str) -> None:
+    """What stands for no time in many a database."""
+    raw = f"time,x,y\n2026-01-01 00:00:00,1,2\n{stamp},3,4\n".encode()
+    (problem,) = series.examine(raw, label_config.parse(xml(time_format="%Y-%m-%d %H:%M:%S"))).problems
+    assert (problem.row, problem.fatal) == (3, True)
+    assert problem.what == f"the time '{stamp}' is in none of the years 1678 to 2261"
+    assert "or delete the row" in problem.cure
+
+
+def test_a_zone_behind_a_count_of_seconds_is_refused_with_its_line() -> None:
+    found = series.examine(
+        b"time,x,y\n1700000000,1,2\n1700000001 +0100,3,4\n", label_config.parse(xml(time_format="%s"))
+    )
+    assert [(problem.row, "timeFormat '%s'" in problem.what) for problem in found.problems] == [(3, True)]
+
+
 @pytest.mark.parametrize("name", [name for name in REFUSED if REFUSED[name].misread])
 def test_what_is_refused_for_the_page_it_would_misread(name: str) -> None:
     """Other cases are refused for what is in them: a time twice, a word for a number, an infinite one."""

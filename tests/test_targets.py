@@ -175,6 +175,12 @@ def test_numbers_may_be_text():
     assert values(record(region("1", "1.5", "A", instant=False))) == [0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400), True, [1], {}, "1e999"])
+@pytest.mark.parametrize("time_format", [None, "%Y-%m-%d"])
+def test_what_is_no_time_is_none(value: object, time_format: str | None):
+    assert parse_time(value, time_format) is None
+
+
 def test_what_cannot_be_used_is_counted():
     result = [
         {"id": "x", "type": "relation", "from_id": "a", "to_id": "b"},

@@ -27,9 +27,11 @@ def parse_time(value: Any, time_format: str | None) -> float | int | None:
             return int(stamps.parse([value], time_format)[0])
         except (ValueError, OverflowError):
             return None
+    if isinstance(value, bool):
+        return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # JSON has whole numbers of any length
         return None
     if not math.isfinite(number):
         return None

@@ -18,6 +18,7 @@ from storage import carried, export
 from storage.errors import InputError
 from storage.export import ExportedTask
 from storage.git import prefix_of
+from storage.printable import argument
 from storage.project import Project
 from storage.remote import Remote
 from storage.state import State
@@ -122,7 +123,7 @@ def _export_path(sources: Sources) -> Path | None:
             "two exports were named",
             where=[sources.path, str(sources.labels)],
             why="an export in the place of recordings brings its own labels along",
-            cure=f"labeltrail import FOLDER --labels {sources.labels}",
+            cure=f"labeltrail import FOLDER --labels {argument(sources.labels)}",
         )
     return Path(sources.path)
 

@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any, TextIO
 
 LONGEST = 200  # characters of a name that are shown
@@ -47,12 +48,14 @@ def argument(value: object) -> str:
     """A name or a path as one word of a shell, for a command that a person copies from an error or a `next` line.
 
     What a shell would act on is quoted; what a terminal would act on is spelled out within `$'...'`, which bash and
-    zsh read back.
+    zsh read back: a byte that is none of UTF-8 as `\\x80`, so the character U+0080 as `\\u0080`.
     """
     text = str(value)
+    if isinstance(value, PurePath) and text.startswith("-"):
+        text = f"./{text}"  # no program takes it for an option
     if not UNSAFE.search(text):
         return shlex.quote(text)
-    spelled = UNSAFE.sub(_spelled, text.replace("\\", "\\\\").replace("'", "\\'"))
+    spelled = UNSAFE.sub(_in_shell, text.replace("\\", "\\\\").replace("'", "\\'"))
     return f"$'{spelled}'"
 
 
@@ -77,6 +80,13 @@ def dump_json(value: Any) -> str:
 
 def _spelled(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
+
+
+def _in_shell(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # Python's stand-in for a byte of a file's name
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if 0x80 <= code <= 0xFF else _spelled(match)
 
 
 def _json_escape(match: re.Match[str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from storage.errors import InputError
 from storage.keys import alike, in_the_way, refusal
+from storage.printable import argument
 
 SHOWN = 3  # files that are named
 IGNORED = frozenset({".gitignore", ".gitkeep", ".dvcignore"})
@@ -78,9 +79,8 @@ def find(path: str) -> tuple[dict[str, Path], list[LeftOut]]:
     Raises:
         InputError: there is no recording, or a pattern finds two of one name.
     """
-    folder = Path(path)
-    if folder.is_dir():
-        files, left = _in_folder(folder)
+    if os.path.isdir(path):  # noqa: PTH112 -- Path.is_dir fails on a name that no file can have
+        files, left = _in_folder(Path(path))
     else:
         files, left = _by_name(path)
     found, others = _by_key(files)
@@ -100,7 +100,7 @@ def _nothing(path: str, left: list[LeftOut]) -> InputError:
 def _by_name(path: str) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
     """Files that a pattern finds; their name is their key."""
     # A name with signs of a pattern in it is a name where there is such a file.
-    matches = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 -- Path.glob refuses absolute patterns
+    matches = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 -- Path.glob refuses absolute patterns
     names = [Path(name) for name in matches if not Path(name).is_dir()]
     files: list[tuple[str, Path]] = []
     left = []
@@ -209,7 +209,9 @@ def _group(folder: Path, kind: Kind, paths: list[Path]) -> LeftOut:
 
 
 def _spelled(cure: str, path: Path) -> str:
-    return cure.replace("{0}", str(path)).replace("{1}", str(path.with_suffix("")))
+    """The cure with the file's name in it, as a word of a shell: somebody else may have named the file."""
+    names = {"{0}": argument(path), "{1}.csv": argument(path.with_suffix(".csv"))}
+    return re.sub(r"\{0\}|\{1\}\.csv", lambda match: names[match[0]], cure)
 
 
 def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOut]]:

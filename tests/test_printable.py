@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,30 @@ def test_json_means_what_it_meant_and_has_no_raw_control_character() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["plain/name", "$(touch hit)", "a;b", "`id`", "it's", "two words", "tab\there", "\x1b[2J", "x\u202ey"],
+    [
+        "plain/name",
+        "$(touch hit)",
+        "a;b",
+        "`id`",
+        "it's",
+        "two words",
+        "tab\there",
+        "\x1b[2J",
+        "x\u202ey",
+        "a\x85b",
+        "\xad1",
+    ],
 )
 def test_a_name_in_a_command_is_one_word_of_the_shell(name: str, tmp_path: Path) -> None:
     word = printable.argument(name)
     assert printable.printable(word) == word
     read = process.run(["bash", "-c", f"printf %s {word}"], cwd=tmp_path)
     assert (read, list(tmp_path.iterdir())) == (name, [])
+
+
+def test_a_file_in_a_command_is_no_option_and_keeps_its_bytes(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(b"-\x80\x1b1"))
+    assert printable.argument(path) == r"$'./-\x80\x1b1'"
+    read = process.output(["bash", "-c", f"printf %s {printable.argument(path)}"], cwd=tmp_path)
+    assert read == b"./-\x80\x1b1"
+    assert printable.argument("-x") == "-x"

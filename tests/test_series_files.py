@@ -107,6 +107,18 @@ def test_each_kind_of_file_is_named_with_what_to_do(kind: str, tmp_path: Path) -
     assert left.fatal == fatal
 
 
+def test_a_name_in_a_cure_is_one_word_of_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lay(tmp_path, "a.csv", "$(touch hit).csv.gz", "-rf; ls {1}.csv.tsv"))
+    _, (packed, text) = found(Path())
+    assert packed.cure == "gunzip '$(touch hit).csv.gz'; then import again"
+    assert text.cure.startswith("mv './-rf; ls {1}.csv.tsv' './-rf; ls {1}.csv.csv' if it")
+
+
+def test_a_name_that_no_file_can_have_is_no_recording() -> None:
+    with pytest.raises(InputError, match="no recording was found"):
+        series_files.find("x" * 300)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_of_nothing_else_is_no_recording(kind: str, tmp_path: Path) -> None:
     names, what, cure, fatal = KINDS[kind]

@@ -14,6 +14,7 @@ import yaml
 from pipelines.__main__ import help_texts
 from stages.params import Params
 from storage import process, settings
+from storage.pointer import pointer_md5
 
 ROOT = Path(__file__).parents[1]
 TOP = {
@@ -48,6 +49,22 @@ def test_a_stage_runs_its_own_file_and_depends_on_it(stage: str) -> None:
     assert f"stages/{stage}.py" in PIPELINE[stage]["deps"]
     code = [path for path in PIPELINE[stage]["deps"] if path.startswith(("stages/", "storage/"))]
     assert [path for path in code if not (ROOT / path).exists()] == []
+
+
+def test_git_changes_no_line_end(tmp_path: Path) -> None:
+    """A pointer with others names no hash, and code with others would be another stage to DVC."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    (first / "data").mkdir(parents=True)
+    for name in (".gitattributes", "params.yaml"):
+        (first / name).write_bytes((ROOT / name).read_bytes())
+    (first / "data/labels.dvc").write_bytes(b"outs:\n- md5: %b.dir\n  path: labels\n" % (b"a" * 32))
+    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    process.run(["git", "init", "--quiet"], cwd=first)
+    process.run(["git", "add", "."], cwd=first)
+    process.run(["git", *who, "commit", "--quiet", "-m", "one"], cwd=first)
+    process.run(["git", "clone", "--quiet", "-c", "core.autocrlf=true", first, second])
+    assert pointer_md5(second / "data/labels.dvc") == "a" * 32 + ".dir"
+    assert (second / "params.yaml").read_bytes() == (first / "params.yaml").read_bytes()
 
 
 def test_only_agreed_entries_at_the_top() -> None:

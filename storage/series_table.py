@@ -86,8 +86,9 @@ def read(
     """
     try:
         raw = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError) as error:
-        why = "it is a folder" if path.is_dir() else "there is no such file"
+    except OSError as error:
+        known = {FileNotFoundError: "there is no such file", IsADirectoryError: "it is a folder"}
+        why = known.get(type(error), str(error.strerror))
         cure = "name a CSV file with y* and x* columns"
         raise InputError(f"{path} cannot be read", where=str(path), why=why, cure=cure) from error
     return parse(raw, str(path), task=task, labels=labels, columns=columns, answered=answered)

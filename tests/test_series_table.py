@@ -264,7 +264,12 @@ def test_several_classes() -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    for path, why in ((tmp_path / "no.csv", "there is no such file"), (tmp_path, "it is a folder")):
+    long = Path("x" * 300)
+    for path, why in (
+        (tmp_path / "no.csv", "there is no such file"),
+        (tmp_path, "it is a folder"),
+        (long, "File name too long"),
+    ):
         with pytest.raises(InputError) as caught:
             series_table.read(path)
         assert caught.value.why == why

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 Json = dict[str, Any]
 PROJECT = 1
 OWNER = {"id": 1, "email": "ann@labeltrail.example"}
+IMPORTED = "2020-01-01T00:00:00.000000Z"  # when all tasks were made: before any annotation
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Desk:
             "id": task,
             "data": {"series": series},
             "annotations_ids": ",".join(map(str, held)),
+            "created_at": IMPORTED,
             "updated_at": self.tasks[task],
         }
 

@@ -34,7 +34,7 @@ def test_both_ways_are_timed_in_turn() -> None:
 
 def test_a_figure_is_a_median_and_a_ratio() -> None:
     figure = Figure("a thing", "`plainly`", [1.0, 9.0, 2.0], [4.0, 3.0, 8.0])
-    assert figure.line() == "| a thing | 2.00 s (1.00 to 9.00) | 4.00 s (3.00 to 8.00) | 2.0 | `plainly` |"
+    assert figure.line() == "| a thing | 2.00 s (1.00 to 9.00) | 4.00 s (3.00 to 8.00) | 2.00 | `plainly` |"
     assert figure.to_json() == {
         "name": "a thing",
         "plain_way": "`plainly`",

@@ -24,9 +24,10 @@ from storage import (
 from storage.git import LABELS, SERIES
 from storage.merge import Merge, changes_between
 from storage.pointer import parse_pointer
-from storage.printable import printable
+from storage.printable import printable, shortened
 from storage.project import Project
 from storage.shared_config import ConfigMerge
+from storage.snapshot import LONGEST_NAME
 from storage.state import State
 from storage.theirs import Labels
 
@@ -39,7 +40,7 @@ PATHS = (
     str(label_config.PATH),
 )
 
-
+SHOWN = 5  # series that a warning names
 ONE_NAME = "macOS and Windows take these names for one, so a clone there can hold one of the recordings only"
 
 
@@ -103,17 +104,28 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
     found = set(labeled)
     assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
     sets.write({key: sets.Row(groups[key], name) for key, name in assigned.items()}, project.root / sets.PATH)
+    warnings = []
     lost = sorted(found - merged.keys())
     if lost:
-        return [f"annotations on {len(lost)} series that the bucket does not have: {', '.join(lost[:5])}"]
-    return []
+        warnings.append(f"annotations on {len(lost)} series that the bucket does not have: {_some(lost)}")
+    long = sorted(key for key, data in merged.items() if len(str(data.get(rules.group, ""))) > LONGEST_NAME)
+    if long:
+        what = f"say in more than {LONGEST_NAME:,} characters whom they are of ({rules.group}), so nobody knows it"
+        warnings.append(f"tasks of {len(long)} series {what}: {_some(long)}")
+    return warnings
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(shortened, names[:SHOWN]))
 
 
 def group_of(value: object) -> str:
-    """Whom a series is of, as one line of a table; "" where task data does not say it by a text or a number."""
-    return (
-        printable(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    )
+    """Whom a series is of, as one line of a table; "" where task data does not say it by a text or a number.
+
+    Nor by a text of any length: no table is read with a cell that is longer than a name.
+    """
+    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return printable(text) if len(text) <= LONGEST_NAME else ""
 
 
 def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from storage.errors import ConflictError, DamagedError, InputError, NotFoundErro
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
-VERSION = 3  # also of what a parser took for well-formed: rows of an older one are read again
+VERSION = 4  # also of what a parser took for well-formed: rows of an older one are read again
 MOST_BYTES = 16_000_000  # of one object: tens of thousands of regions; sixteen are read at once
 BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
 # The columns after `problem` are taken from an annotation's value, so that it need not be parsed to be found.

@@ -10,7 +10,7 @@ from storage.annotations import Annotations
 from storage.bucket import Bucket, parallel
 from storage.errors import InputError, NotFoundError
 from storage.files import json_bytes, md5_bytes
-from storage.json_text import parse_json
+from storage.json_text import DEEPEST, is_deep, parse_json
 from storage.keys import MD5, SERIES, in_the_way, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
 from storage.mirror import Content, Mirror, Row
@@ -180,11 +180,13 @@ class Remote:
         Raises:
             InputError: it is no task.
         """
-        try:
-            value = parse_json(key, data)
-            fields = dict(value.get("data", value))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError("not a task", where=key, why=f"not a JSON object: {error}") from error
+        value = parse_json(key, data)
+        fields = value.get("data", value) if isinstance(value, dict) else None
+        if not isinstance(fields, dict):
+            raise InputError("not a task", where=key, why="its data is no JSON object")
+        if is_deep({"data": fields}):  # as it will stand in data/tasks.jsonl
+            why = f"lists and objects lie more than {DEEPEST - 1} deep in each other in its data"
+            raise InputError("not a task", where=key, why=why)
         if why := refusal(self.series_of_task(key)):
             raise InputError("not a task", where=key, why=why)
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}

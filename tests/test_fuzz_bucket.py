@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pipelines import wording
+from pipelines.incoming import group_of
 from stages.timeseries import choices, targets
 from storage import (
     conflicts,
@@ -22,8 +23,10 @@ from storage import (
     label_config,
     labels,
     listings,
+    sets,
     snapshot,
     state,
+    tasks,
 )  # fmt: skip
 from storage.annotations import Annotations
 from storage.bucket import Bucket
@@ -198,7 +201,7 @@ def test_sync_json(fuzz: Fuzz) -> None:
     fuzz(json_bytes(good), check)
 
 
-def test_task_objects(fuzz: Fuzz) -> None:
+def test_task_objects(fuzz: Fuzz, tmp_path: Path) -> None:
     remote = Remote(cast("Bucket", None), cast("LabelStudio", None), NOWHERE, "main", "csv")
 
     def check(example: tuple[str, bytes]) -> str:
@@ -210,6 +213,11 @@ def test_task_objects(fuzz: Fuzz) -> None:
             return refused(error)
         assert remote.series_of_task(key) == series
         assert not {"series", "csv"} & found.keys()
+        tasks.write({series: found}, tmp_path / "tasks.jsonl")
+        assert tasks.read(tmp_path / "tasks.jsonl") == {series: found}
+        row = sets.Row(group_of(found.get("subject")) or series, "train")
+        sets.write({series: row}, tmp_path / "sets.csv")
+        assert sets.read(tmp_path / "sets.csv") == {series: row}
         return TAKEN
 
     good = {

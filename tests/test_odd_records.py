@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines import incoming
 from pipelines import sync as syncing
 from pipelines.sync import Options
 from storage import snapshot, tasks
@@ -289,3 +291,35 @@ def test_numbers_that_json_lacks() -> None:
     assert math.isfinite(parse_json("k", b"0.1"))
     with pytest.raises(InputError, match="cannot be read"):
         Remote.parse_task(None, "k", b"[" * 100_000)  # type: ignore[arg-type]
+
+
+DEEP = json.dumps({"data": json.loads('{"a":' * 98 + "1" + "}" * 98)})
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ('{"data": [[null, 1], ["a", 2]]}', "its data is no JSON object"),  # pairs, which would make a dict
+        ('{"data": "subject"}', "its data is no JSON object"),
+        ("[]", "its data is no JSON object"),
+        ('{"a":' * 100 + "1" + "}" * 100, "lie more than 99 deep"),  # 100 may be read, and 101 be written
+        (DEEP, ""),
+    ],
+)
+def test_what_is_taken_of_a_task_can_be_read_again(data: str, why: str, tmp_path: Path) -> None:
+    remote = Remote(None, None, None, "main", "csv")  # type: ignore[arg-type]
+    path = tmp_path / "tasks.jsonl"
+    if not why:
+        tasks.write({"one": remote.parse_task("main/tasks/one.json", data.encode())}, path)
+        assert tasks.read(path)["one"] == json.loads(data)["data"]
+        return
+    with pytest.raises(InputError) as caught:
+        remote.parse_task("main/tasks/one.json", data.encode())
+    assert why in caught.value.why
+
+
+def test_a_group_is_no_longer_than_a_name() -> None:
+    """A table with a longer cell than 131,072 characters would be written and never be read again."""
+    assert incoming.group_of("x" * 1000) == "x" * 1000
+    assert incoming.group_of("x" * 1001) == ""
+    assert [incoming.group_of(value) for value in (7, "", None, True, ["a"])] == ["7", "", "", "", ""]

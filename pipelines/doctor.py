@@ -167,7 +167,7 @@ def _same_config(project: Project) -> str:
 
 
 def _recordings(project: Project) -> str:
-    files = sorted((project.root / SERIES).rglob("*.csv"))
+    files = sorted(path for path in (project.root / SERIES).rglob("*.csv") if path.is_file())
     for file in track(files, "reading recordings", len(files)):
         series.read(file, project.label_config)
     return f"{len(files)} recordings have the channels of the label config"

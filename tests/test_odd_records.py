@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from pipelines import incoming
 from pipelines import sync as syncing
 from pipelines.sync import Options
-from storage import snapshot, tasks
-from storage.errors import InputError
+from storage import outgoing, snapshot, tasks, worktree
+from storage.errors import InputError, NotFoundError
 from storage.json_text import parse_json
 from storage.keys import refusal
 from storage.project import Project
@@ -323,3 +324,26 @@ def test_a_group_is_no_longer_than_a_name() -> None:
     assert incoming.group_of("x" * 1000) == "x" * 1000
     assert incoming.group_of("x" * 1001) == ""
     assert [incoming.group_of(value) for value in (7, "", None, True, ["a"])] == ["7", "", "", "", ""]
+
+
+def test_labels_for_a_series_without_a_task_are_refused_by_its_name() -> None:
+    """A task that somebody deleted in Label Studio, or whose `series` was changed there."""
+    studio: Any = SimpleNamespace(tasks=lambda project: [SimpleNamespace(id=5, data={"series": "one"})])
+    assert outgoing.tasks_of(studio, 1, {"one"}) == {"one": 5}
+    with pytest.raises(NotFoundError, match="no task for them"):
+        outgoing.tasks_of(studio, 1, {"one", "two"})
+
+
+def test_a_link_that_leads_nowhere_beside_recordings_stops_no_sync(tmp_path: Path) -> None:
+    """An editor's lock is one."""
+    folder = tmp_path / "data/series"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_bytes(b"x")
+    project: Any = SimpleNamespace(root=tmp_path, repository=SimpleNamespace(pointer=lambda name: "md5"))
+    notes: dict[str, str] = {}
+    project.mirror = SimpleNamespace(note=notes.get, set_note=notes.__setitem__)
+    worktree.remember(project, ["data/series"])
+    (folder / ".#a.csv").symlink_to("ann@machine.123:456")
+    assert not worktree.is_current(project, ["data/series"])
+    worktree.remember(project, ["data/series"])
+    assert worktree.is_current(project, ["data/series"])

@@ -18,6 +18,7 @@ from pipelines.import_people import People, Person
 from pipelines.import_plan import Plan
 from pipelines.imported import Imported
 from storage import identity, theirs
+from storage.outgoing import tasks_of
 from storage.progress import track
 from storage.project import Project
 from storage.remote import Remote
@@ -120,10 +121,15 @@ def _said(result: list[dict[str, Any]]) -> list[str]:
 
 
 def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
-    """Make the annotations that are wanted and not there, and give those that are there to whom they belong."""
+    """Make the annotations that are wanted and not there, and give those that are there to whom they belong.
+
+    Raises:
+        NotFoundError: Label Studio has no task that says that it is of one of these series; none was made.
+    """
     remote, studio = project.remote, project.studio
     theirs.look(project.repository, remote, state, remote.project(state))
     steps = compare(plan, remote, state)
+    ids = tasks_of(studio, state.project, steps.new.keys())
     done.known = steps.known + len(steps.given)
     people = {one.person for some in steps.new.values() for one in some} | {who for _, who in steps.given}
     strangers = {str(identity.number_for(who.name)): who.name for who in people if who.account is None}
@@ -134,7 +140,6 @@ def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
         known = plan.people.users.get(plan.people.owner) if plan.people else None
         studio.update_annotation(number, **{"completed_by": known, "import_id": None} | owner)
     done.reassigned = len(steps.given)
-    ids = {str(task.data.get("series")): task.id for task in studio.tasks(state.project)}
 
     def make(series: str) -> int:
         for one in steps.new[series]:  # one after the other: of one annotator's the newest counts

@@ -54,7 +54,7 @@ def push(
     known = dict(ids)
     _refuse_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
     making = [change.after for change in changes if change.before is None and change.after is not None]
-    tasks = _tasks(studio, project, {record["series"] for record in making})
+    tasks = tasks_of(studio, project, {record["series"] for record in making})
     users = {email: user for user, email in studio.users().items()} if making else {}
     for change in track(changes, "writing to Label Studio"):
         beat()
@@ -76,14 +76,19 @@ def push(
     return known
 
 
-def _tasks(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, int]:
+def tasks_of(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, int]:
+    """Number of each series' task.
+
+    Raises:
+        NotFoundError: there is none of one of these series.
+    """
     tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)} if series else {}
     homeless = sorted(series - tasks.keys())
     if homeless:
         raise NotFoundError(
-            "labels of these series cannot go back into Label Studio: it has no task for them",
+            "labels of these series cannot go into Label Studio: it has no task for them",
             where=", ".join(homeless),
-            why="the task, or the recording in the bucket, is gone",
+            why="the task, or the recording in the bucket, is gone, or the task's `series` was changed",
             cure="bring the recordings back (labeltrail import), then labeltrail sync",
         )
     return tasks

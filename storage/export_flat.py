@@ -15,8 +15,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from storage.errors import InputError
+from storage.export_match import is_address
 from storage.json_text import parse_json
 from storage.label_config import LabelConfig
+from storage.printable import shortened
 
 # What stands in every row beside task data and answers.
 OWN = frozenset({
@@ -44,7 +46,8 @@ def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
         separator = "\t" if "\t" in text.partition("\n")[0] else ","
         before = csv.field_size_limit(LONGEST_CELL)
         try:
-            rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+            rows, names = list(reader), list(reader.fieldnames or ())
         finally:
             csv.field_size_limit(before)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -52,6 +55,10 @@ def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
     if not rows or not rows[0].keys() >= NEEDED:
         why = "its first line does not name the columns annotation_id and annotator"
         raise InputError("not a Label Studio export", where=where, why=why, cure=cure)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        why = f"its first line names the column {shortened(twice[0], 60)} twice"
+        raise InputError("the export cannot be read", where=where, why=why, cure=cure)
     uneven = [n for n, row in enumerate(rows, 2) if None in row or None in row.values()]
     if uneven:
         why = f"row {uneven[0]} has another number of cells than the first line"
@@ -93,7 +100,9 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
     for number, row in enumerate(rows, 1):
         answers = {name for name, value in row.items() if name not in OWN and _is_answer(name, value, config)}
         data = {name: value for name, value in row.items() if name not in OWN and name not in answers}
-        key = str(row.get("id", f"row {number}"))
+        # Tables of two projects, one put below the other, count their tasks from 1 each.
+        addresses = sorted(value for value in data.values() if is_address(value))
+        key = str((row.get("id", f"row {number}"), addresses))
         task = found.setdefault(key, {"id": row.get("id"), "data": data, "annotations": []})
         if row["annotation_id"] is not None:
             result = [item for name in sorted(answers) for item in _items(name, row[name], row, config)]

@@ -10,14 +10,17 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from storage import typed
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
-from storage.errors import NotFoundError
+from storage.errors import InputError, NotFoundError
 from storage.files import md5
 from storage.git import SERIES, LabelCommit
+from storage.json_text import parse_json
 from storage.labels import records
+from storage.progress import note
 from storage.repository import Repository
 from storage.snapshot import Record
 
@@ -25,6 +28,7 @@ BEST = "data/best"
 FILES = ("provenance.json", "model.json")
 VERSION = re.compile(r"^[a-z-]+-[0-9a-f]{7}-([0-9a-f]{8})$")
 HASH = re.compile(r"^[0-9a-f]{6,32}$")
+Form = TypeVar("Form")
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,9 @@ def models(repository: Repository) -> list[Model]:
             model = _model(_files(repository, folder), folder, commit)
         except NotFoundError:
             continue  # its bytes were given up by `dvc gc`; the others can still be traced
+        except InputError as error:
+            note(f"{error.where} was left out: {error.why}")
+            continue
         found.setdefault(model.hash, model)
     best = repository.root / BEST
     if all((best / name).is_file() for name in FILES):
@@ -277,7 +284,37 @@ def _files(repository: Repository, folder: str) -> dict[str, bytes]:
 
 
 def _model(files: dict[str, bytes], folder: str, code: str) -> Model:
-    provenance, model = (json.loads(files[name]) for name in FILES)
-    facts = {name: provenance[name] for name in ("labels", "series", "params", "annotations")}
-    facts |= {"start": provenance.get("start", ""), "earlier": provenance.get("earlier", {})}
-    return Model(hash=provenance["model"], kind=model["kind"], folder=folder, code=code, **facts)
+    where = f"{BEST} of {code[:12]}" if code else BEST
+    found = _read(f"{where}/{FILES[0]}", files[FILES[0]], _Origin)
+    kind = _read(f"{where}/{FILES[1]}", files[FILES[1]], _Kind).kind
+    facts = {name: value for name, value in vars(found).items() if name != "model"}
+    return Model(hash=found.model, kind=kind, folder=folder, code=code, **facts)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What is read of `provenance.json`, also of one that an older Labeltrail wrote."""
+
+    model: str
+    labels: str
+    series: str
+    params: dict[str, Any]
+    annotations: dict[str, list[str]]
+    start: str = ""
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is read of `model.json`."""
+
+    kind: str
+
+
+def _read(where: str, data: bytes, form: type[Form]) -> Form:
+    cure = f"dvc checkout --force {BEST}"
+    try:
+        value = parse_json(where, data)
+    except InputError as error:
+        raise InputError(f"{where} {error.what}", where=where, why=error.why, cure=cure) from error
+    return typed.check(form, value, where, cure)

@@ -204,10 +204,9 @@ def _folders(repository: Repository) -> tuple[int, list[Needed]]:
         for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
             if md5:
                 found[md5] = Needed(md5, kind, path, f"label commit {commit.commit[:12]}")
-    for name, lock in objects.runs(repository).items():
-        best = lock.best if name != "the work tree" else ""
-        if best:
-            found.setdefault(best, Needed(best, "models", BEST.as_posix(), name))
+    for name, lock in objects.runs(repository, legible=True).items():
+        if lock.best:
+            found.setdefault(lock.best, Needed(lock.best, "models", BEST.as_posix(), name))
     for md5 in objects.pointed(repository, reflog=False):
         found.setdefault(md5, Needed(md5, "models", "a .dvc file", "the history"))
     return commits, list(found.values())

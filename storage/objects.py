@@ -12,12 +12,15 @@ from storage.dvc_lock import Lock
 from storage.errors import InputError
 from storage.git import LABELS, SERIES, LabelCommit
 from storage.keys import SHARD
+from storage.progress import note
 
 if TYPE_CHECKING:
     from storage.repository import Repository
 
-# Of any pointer, also one that names several outputs or was made by hand.
-HASHES = re.compile(r"^\s*(?:- )?md5: ([0-9a-f]{32}(?:\.dir)?)\s*$", re.MULTILINE)
+# Of any pointer, also one that names several outputs, was made by hand or is JSON: gc deletes what it does not find.
+HASHES = re.compile(r"\bmd5['\"]?\s*:\s*['\"]?([0-9a-f]{32}(?:\.dir)?)(?![0-9a-z])")
+# What a commit made of a file: modes, and hashes of the blobs before and after.
+CHANGED = re.compile(r":\d{6} \d{6} ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ")
 # Where an object lies below `files/md5/` of the DVC remote.
 PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 SHOWN = 5
@@ -30,25 +33,42 @@ def pointed(repository: Repository, *, reflog: bool = True) -> set[str]:
         repository: whose history.
         reflog: that counts too: what was committed and left behind can still be had back.
     """
-    words = ("rev-list", "--objects", "--all", *(["--reflog"] if reflog else []))
-    # All objects, chosen by name here: with a pathspec git leaves out most of those that lie in folders.
-    listing = (line.partition(" ") for line in repository.lines(*words))
-    blobs = [blob for blob, _, name in listing if name.endswith(".dvc")]
-    texts = [text for text in repository.contents(blobs) if text]
+    # By what commits changed: `rev-list --objects` tells one name of an object, and a pointer may have been copied.
+    words = ("--all", *(["--reflog"] if reflog else []), "--full-history", "--root", "-m", "--no-renames")
+    listing = repository.git(
+        "-c", "log.diffMerges=separate", "log", *words, "--format=", "--raw", "--no-abbrev", "--", "*.dvc"
+    )
+    blobs = {blob for pair in CHANGED.findall(listing) for blob in pair if blob.strip("0")}
+    texts = [text for text in repository.contents(sorted(blobs)) if text]
     for name in repository.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
         path = repository.root / name
         texts += [path.read_text(encoding="utf-8", errors="replace")] if path.is_file() else []
     return {md5 for text in texts for md5 in HASHES.findall(text)}
 
 
-def runs(repository: Repository) -> dict[str, Lock]:
-    """`dvc.lock` of every branch and tag, by name, of the commit that is checked out, and of the work tree."""
+def runs(repository: Repository, *, legible: bool = False) -> dict[str, Lock]:
+    """`dvc.lock` of every branch and tag, by name, of the commit that is checked out, and of the work tree.
+
+    Args:
+        repository: whose.
+        legible: one that cannot be read, conflict marks that somebody committed for example, is named and left out.
+
+    Raises:
+        InputError: one cannot be read.
+    """
     refs = repository.lines("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags")
     names = ["HEAD", *refs]
     texts = repository.contents(f"{name}:{LOCK}" for name in names)
     found = {name: text for name, text in zip(names, texts, strict=True) if text}
-    locks = {name: Lock.parse(text, f"{LOCK} of {name}") for name, text in found.items()}
-    return {**locks, "the work tree": Lock.read(repository.root)}
+    locks = {}
+    for name, text in found.items():
+        try:
+            locks[name] = Lock.parse(text, f"{LOCK} of {name}")
+        except InputError as error:
+            if not legible:
+                raise
+            note(f"{error.where} was left out, with the model that it may name: {error.why}")
+    return locks if legible else {**locks, "the work tree": Lock.read(repository.root)}
 
 
 def is_labels(listing: Iterable[str]) -> bool:

@@ -24,6 +24,10 @@ from storage.printable import say
 from storage.problems import Problem
 from storage.progress import track
 
+# A recording in another unit of time may seem to have one timepoint in a year.
+MOST_RESAMPLED = 100_000_000  # timepoints; more are made only of a recording that has
+MOST_TIMES = 10  # as few times less of them
+
 
 def main() -> None:
     """Recordings to arrays."""
@@ -95,7 +99,10 @@ def settle_rates(
     if rate is None:
         return None, {}
     for key, its in others.items():
-        if settings.rates == "resample":
+        if settings.rates == "resample" and entries[key].rows * max(rate / its, 1.0) > most(entries[key]):
+            arrays.remove(folder, key)
+            read[key] = Converted(None, {}, [far_rate(its, rate)])
+        elif settings.rates == "resample":
             entry = bring_to_rate(key, entries[key], rate, settings.gap, folder)
             read[key] = replace(read[key], entry=entry)
         else:
@@ -111,6 +118,19 @@ def bring_to_rate(key: str, entry: arrays.Entry, rate: float, gap: float, folder
     blocks = resampling.resample(values, times, onto, rate, gap)
     arrays.replace(folder, key, onto, resampling.nearest_times(times, onto), blocks)
     return replace(entry, rows=len(onto), sampling_rate=rate)
+
+
+def most(entry: arrays.Entry) -> int:
+    """Timepoints that a recording may have at another rate."""
+    return max(MOST_RESAMPLED, MOST_TIMES * entry.rows)
+
+
+def far_rate(its: float, rate: float) -> Problem:
+    """Why a recording is not resampled: at the project's rate it would fill memory and disk."""
+    what = (
+        f"it has {its:g} timepoints per unit of time, most recordings have {rate:g}: too few to resample it"
+    )
+    return Problem(None, what, "write its times in the unit of the others, or leave it out")
 
 
 def other_rate(its: float, rate: float) -> Problem:

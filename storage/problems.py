@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from storage import times as stamps
 from storage.label_config import LabelConfig
-from storage.recording import Times
+from storage.recording import Times, sampling_rate
 
 # From here on a number is what a logger writes where it has none (1e20, 3.4e38): the deviation of its channel would
 # be so large that everything else is 0.
 FAR = 1e15
 MILLISECOND = 10**6  # nanoseconds
+LONGEST_NS = 2**63 - 1  # that a difference of times can have
+HIGHEST_RATE = 1e14  # timepoints per unit of time; what stages read goes up to 1e15
 # The line of the file on which a timepoint is written.
 Line = Callable[[int], int]
 
@@ -44,7 +46,7 @@ class Problem:
 def time_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem]:
     """Times must increase: a row written twice or a clock set back would tear regions apart."""
     if bool((times[1:] > times[:-1]).all()):
-        return []
+        return _unit_problems(config, times, line)
     steps = np.diff(times)
     problems = []
     for wrong, kind in ((steps == 0, "same"), (steps < 0, "back")):
@@ -58,6 +60,25 @@ def time_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem
         cure = "keep one row for each time" if same else "sort the rows by time, or split the recording there"
         problems.append(counted(Problem(line(index), what, cure), count))
     return sorted(problems, key=lambda p: p.row or 0)
+
+
+def _unit_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem]:
+    """Steps between times must be such that something can be reckoned with how many there are to a unit of time."""
+    if len(times) < 2:
+        return []
+    first, last = (_time_text(config, times[place]) for place in (0, -1))
+    if times.dtype.kind == "i":
+        wrong = int(times[-1]) - int(times[0]) > LONGEST_NS
+        cure = "split the recording, or check the years in it"
+    else:
+        with np.errstate(over="ignore"):
+            rate = sampling_rate(times)
+        wrong = rate is None or not 1 / HIGHEST_RATE < rate < HIGHEST_RATE
+        cure = "write the times in another unit, such as seconds, and check that timeColumn names them"
+    what = (
+        f"the times go from {first} to {last} in {len(times):,} rows, which is no time between measurements"
+    )
+    return [Problem(line(len(times) - 1), what, cure)] if wrong else []
 
 
 def _time_text(config: LabelConfig, time: np.float64 | np.int64) -> str:

@@ -110,6 +110,26 @@ def test_a_time_of_no_year_that_can_be_kept_is_refused_with_its_line(stamp: str)
     assert "or delete the row" in problem.cure
 
 
+@pytest.mark.parametrize(
+    ("times", "time_format"),
+    [
+        (("0", "1e-300", "2e-300"), ""),
+        (("0", "5e-324"), ""),
+        (("0", "1e300"), ""),
+        (("-1.7e308", "0", "1.7e308"), ""),
+        (("1678-01-01 00:00:00", "2261-01-01 00:00:00"), "%Y-%m-%d %H:%M:%S"),
+    ],
+)
+def test_steps_that_nothing_can_be_reckoned_with_are_refused(
+    times: tuple[str, ...], time_format: str
+) -> None:
+    """One such recording made the index of all of them one that no stage reads."""
+    raw = "time,x,y\n" + "".join(f"{time},1,2\n" for time in times)
+    (problem,) = series.examine(raw.encode(), label_config.parse(xml(time_format=time_format))).problems
+    assert (problem.row, problem.fatal) == (len(times) + 1, True)
+    assert "which is no time between measurements" in problem.what
+
+
 def test_a_zone_behind_a_count_of_seconds_is_refused_with_its_line() -> None:
     found = series.examine(
         b"time,x,y\n1700000000,1,2\n1700000001 +0100,3,4\n", label_config.parse(xml(time_format="%s"))

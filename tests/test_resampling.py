@@ -169,6 +169,19 @@ def test_another_rate_is_refused_and_named(folder: Path, capsys: pytest.CaptureF
     )
 
 
+def test_a_recording_in_another_unit_of_time_is_refused_before_it_fills_the_disk(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    two_rates({"rates": "resample"})
+    rows = "".join(f"{i}e12,{i},1\n" for i in range(3))
+    write_bytes(Path("data/series/far.csv"), f"time,x,y\n{rows}".encode())
+    ingest.main()
+    assert sorted(arrays.read_index().series) == ["a", "b", "fast", "slow"]
+    assert "refused: far: it has 1e-12 timepoints per unit of time, most recordings have 1: too few" in (
+        capsys.readouterr().out
+    )
+
+
 def test_another_rate_is_resampled_and_its_regions_keep_their_times(folder: Path):
     two_rates({"rates": "resample"})
     run_all()

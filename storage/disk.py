@@ -26,9 +26,14 @@ def full_is_said() -> Iterator[None]:
             raise
         raise _full(str(error.filename or ""), error.strerror or str(error)) from error
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        if sqlite_code(error) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise
         raise _full(".labeltrail/mirror.sqlite", str(error)) from error
+
+
+def sqlite_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; SQLITE_ERROR where Python itself could not read what a file holds (no UTF-8)."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _full(where: str, why: str) -> SetupError:

@@ -18,6 +18,7 @@ from typing import Any
 
 from storage import process
 from storage.bucket import Bucket, parallel, too_large
+from storage.disk import sqlite_code
 from storage.errors import ConflictError, DamagedError, InputError, NotFoundError
 from storage.progress import track
 
@@ -86,7 +87,7 @@ class Mirror:
             with _faults_are_said(fresh=True):
                 self._db = self._open(path)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            if isinstance(error, sqlite3.OperationalError) and sqlite_code(error) != sqlite3.SQLITE_ERROR:
                 raise  # the file is well; it is the disk, or whoever may read it
             for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
                 path.with_name(path.name + part).unlink(missing_ok=True)
@@ -308,9 +309,9 @@ def _faults_are_said(*, fresh: bool = False) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR and not fresh:
+        if sqlite_code(error) == sqlite3.SQLITE_ERROR and not fresh:
             raise _damaged(error) from error  # its own JSON, or its tables: the statements are ours
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
         raise ConflictError(
             "another labeltrail command is at work in this clone",

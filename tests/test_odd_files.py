@@ -128,6 +128,14 @@ def test_a_damaged_mirror_is_named_or_begun_anew(tmp_path: Path) -> None:
     assert caught.value.cure.startswith("rm .labeltrail/mirror.sqlite*")
 
 
+def test_a_mirror_whose_text_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path / "mirror.sqlite")
+    with mirror._db as db:
+        db.execute("INSERT INTO note VALUES ('a', CAST(x'ff27' AS TEXT))")
+    with pytest.raises(DamagedError, match="what this clone remembers of the bucket is damaged"):
+        mirror.note("a")
+
+
 def test_a_branch_that_would_be_a_folder_of_another(tmp_path: Path) -> None:
     past = Past(tmp_path / "past")
     past.git("branch", "a/b")

@@ -16,13 +16,16 @@ CONFLICT = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
 
 
 def parse_pointer(text: str | None) -> str:
-    """Hash in the text of a pointer; "" where there is none, not exactly one, or what is there is no hash.
+    """Hash in the text of a pointer; "" where there is none, not exactly one, what is there is no hash, or git left
+    conflict marks.
 
     Read as text: a parser of YAML takes seconds for the pointers of a long history. A hash becomes a path in the
     cache, so nothing else passes.
     """
     found = HASH.findall(text or "")
-    return str(found[0][1]) if len(found) == 1 and OBJECT.fullmatch(found[0][1]) else ""
+    if len(found) != 1 or not OBJECT.fullmatch(found[0][1]) or CONFLICT.search(text or ""):
+        return ""
+    return str(found[0][1])
 
 
 def pointer_md5(path: Path) -> str:

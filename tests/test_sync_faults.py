@@ -161,10 +161,12 @@ def test_a_conflict_writes_nothing_not_even_the_label_config(lab: Lab) -> None:
     lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
     lab.project.studio.update_annotation(made, result=result((0.4, 0.9, "run")))
     held = str(lab.project.studio.project(lab.number)["label_config"])
+    config = (lab.project.root / "data/label_config.xml").read_bytes()
+    assert config.decode().strip() == held
     lab.project.studio.update_project(lab.number, label_config=held.replace('"knock"', '"tap"'))
     with pytest.raises(ConflictError):
         lab.sync()
-    assert (lab.project.root / "data/label_config.xml").read_text(encoding="utf-8") == held
+    assert (lab.project.root / "data/label_config.xml").read_bytes() == config
 
 
 def test_a_project_that_is_gone_is_named_and_nothing_is_taken_for_deleted(lab: Lab) -> None:

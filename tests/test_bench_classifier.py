@@ -144,6 +144,7 @@ def test_a_mean_and_a_spread() -> None:
     assert classifier._accuracy_line("a set", runs) == "| a set | .7500 | .3536 | .5000 1.0000 | 1.5 | 7 |"
 
 
+@pytest.mark.slow  # it guards no data: figures of docs/benchmarks-classifier.md
 def test_both_are_measured_in_turn(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--sets", "Slopes", "--seeds", "0", "--rounds", "2", "--peer", str(stand_in(folder))]
     classifier.main([str(folder), *words, *PARAMS, "--json"])

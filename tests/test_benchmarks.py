@@ -46,6 +46,7 @@ def test_a_figure_is_a_median_and_a_ratio() -> None:
     }
 
 
+@pytest.mark.slow  # it guards no data: figures of docs/benchmarks.md
 def test_sync_against_the_plain_way(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

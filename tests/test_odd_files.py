@@ -68,6 +68,7 @@ def test_a_hash_in_a_pointer_is_a_hash() -> None:
     assert parse_pointer("outs:\n- md5: ../../../x\n") == ""
     assert parse_pointer(f"outs:\n- md5: {'a' * 32}.dir\n") == "a" * 32 + ".dir"
     assert parse_pointer(f"outs:\n- md5: '{'1' * 32}'\n") == "1" * 32
+    assert parse_pointer(f"<<<<<<< HEAD\nouts:\n- md5: {'1' * 32}\n=======\n>>>>>>> other\n") == ""
 
 
 def test_an_odd_dvc_lock_in_the_history_is_left_out_and_named(

@@ -25,24 +25,24 @@ def test_syncs_in_a_storm_end_right_or_in_an_error_of_ours(lab: Lab, seed: int, 
             _change_something(lab, stormy, die)
             stormy.weather(STORM)
             try:
-                lab.sync()
+                lab.sync(yes=True)
             except LabeltrailError as error:
                 assert error.why and error.cure, f"tells too little: {error}"
                 errors.append(str(error))
                 stormy.weather(CALM)
-                lab.sync()
+                lab.sync(yes=True)
             stormy.weather(CALM)
-        lab.sync()
+        lab.sync(yes=True)
         print(
             f"{len(stormy.s3.done + stormy.api.done)} faults in {faults} syncs, {len(errors)} errors", *errors
         )
         assert committed(lab) == held(stormy.studio, lab.number)
-        assert lab.sync().commit == ""
+        assert lab.sync(yes=True).commit == ""
         assert_clean(lab.project.root)
 
 
 def _change_something(lab: Lab, stormy: Stormy, die: random.Random) -> None:
-    """In Label Studio or in the work tree: both at once could be a conflict."""
+    """In Label Studio or in the work tree: both at once could be a conflict. Many deletions at once are meant."""
     repository = lab.project.repository
     commits = repository.label_commits()
     if len(list(commits)) > 1 and die.random() < 0.4:

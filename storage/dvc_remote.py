@@ -290,6 +290,7 @@ class Door:
             raise ServiceError(
                 f"the S3 server at {url} does not answer",
                 where=f"DVC remote {self._remote!r}",
+                why=f"it said nothing within {GREETING:g} s, or the connection broke",
                 cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
             )
         self._open = True

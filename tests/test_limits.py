@@ -51,10 +51,14 @@ def test_the_table_has_the_limits_of_the_code() -> None:
         (label_config_xml, label_config_xml.LONGEST),
         (downloads, downloads.LARGEST),
     ]
-    assert found == [
+    wanted = [
         ([f"{limit:,}" for limit in limits], f"storage/{Path(module.__file__).name}")
         for module, *limits in code
     ]
+    assert [row for row in wanted if row not in found] == []
+    places = [path for _, named in found for path in re.findall(r"[a-z0-9_/]+\.py", named)]
+    assert [path for path in places if not (CHECKOUT / path).exists()] == []
+    assert len(found) == len(wanted) + 4, "the others have no constant of their own, or more than one"
 
 
 def test_each_limit_is_said_with_its_number() -> None:

@@ -42,12 +42,15 @@ def require_labels(root: Path = Path()) -> None:
     """Refuse labels whose bytes are others than `data/labels.dvc` names, as far as the DVC cache has its listing.
 
     Raises:
-        DamagedError: a shard of the work tree has other bytes, is missing, or is one too many.
+        DamagedError: a shard of the work tree has other bytes, is missing, or is one too many; or the listing names
+            what no label snapshot has.
     """
-    _, listing = _listing(root, LABELS)
+    md5, listing = _listing(root, LABELS)
     if listing is None or not (root / LABELS).is_dir():
         return
-    named = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(listing)}
+    from storage import listings  # with git behind it, which stages that read no labels need not wait for
+
+    named = listings.parse(listing, md5, LABELS)
     found = {path.name: md5_bytes(path.read_bytes()) for path in (root / LABELS).glob("??.jsonl")}
     wrong = sorted(name for name in named.keys() | found.keys() if named.get(name) != found.get(name))
     if wrong:

@@ -76,7 +76,8 @@ def loss(project: Project, name: str) -> Loss:
     objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
     if remote.prefix in branches.SHARED or not (commit or state or marked or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
-    unsynced = _unsynced(project, name, state)
+    is_damaged = state is None and remote.state_key in objects
+    unsynced = None if is_damaged else _unsynced(project, name, state)
     aside = sum(key.startswith(remote.aside_prefix) for key in objects)
     aside += len(remote.mirror.aside(remote.annotations_prefix))
     return Loss(name, tuple(marked), len(objects), _commits(project, name, commit), unsynced, aside)
@@ -134,9 +135,6 @@ def _state(remote: Remote) -> State | None:
 
 def _unsynced(project: Project, name: str, state: State | None) -> int | None:
     """None where the branch, or the labels of its last sync, are not known here."""
-    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
-    if state is None and any(project.bucket.objects(remote.state_key)):
-        return None
     if state is None:
         return 0
     config = project.repository.show(name, str(CONFIG))

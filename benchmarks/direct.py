@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.many import Many, record, series_name
 from benchmarks.measure import Measure, in_turn
 from storage import labels, snapshot, worktree
-from storage.git import LABELS
 from storage.mirror import Row
+from storage.pointer import LABELS
 from storage.progress import track
 from storage.project import Project
 from storage.repository import Repository

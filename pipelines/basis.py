@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 
 from storage import labels, snapshot
-from storage.git import LABELS, SERIES, LabelCommit
+from storage.git import LabelCommit
 from storage.merge import Change
+from storage.pointer import LABELS, SERIES
 from storage.project import Project
 from storage.snapshot import Record
 from storage.state import Entry, State

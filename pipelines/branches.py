@@ -9,7 +9,8 @@ from storage import branches, reports
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import InputError, NotFoundError
-from storage.git import LABELS, prefix_of
+from storage.git import prefix_of
+from storage.pointer import LABELS
 from storage.printable import shortened
 from storage.project import Project
 from storage.remote import Remote

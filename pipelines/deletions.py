@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pipelines.incoming import Sides
 from stages import params as parameters
 from storage.errors import ConflictError, LabeltrailError
-from storage.git import LABELS
 from storage.history import plural
+from storage.pointer import LABELS
 from storage.project import Project
 from storage.repository import Repository
 from storage.snapshot import Record, find, same, shard_name

@@ -10,8 +10,8 @@ from storage import history, labels, reports
 from storage.differences import Difference, Wanted
 from storage.dvc_lock import PATH, Lock
 from storage.errors import LabeltrailError
-from storage.git import LABELS
 from storage.history import LabelChanges
+from storage.pointer import LABELS
 from storage.repository import Repository
 
 WORK_TREE = "work tree"

@@ -15,9 +15,9 @@ from pipelines import unknown_labels
 from pipelines.fsck import fsck
 from storage import hooks, label_config, labels, objects, pulled, series, stray_code
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
-from storage.git import LABELS, SERIES
 from storage.history import plural
 from storage.labelstudio import VERSION
+from storage.pointer import LABELS, SERIES
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project

@@ -11,9 +11,10 @@ from typing import Any
 from pipelines.lease import exclusive
 from storage import branches
 from storage.errors import InputError, LabeltrailError, NotFoundError
-from storage.git import LABELS, Git, prefix_of
+from storage.git import Git, prefix_of
 from storage.history import plural
 from storage.label_config import PATH as CONFIG
+from storage.pointer import LABELS
 from storage.printable import argument
 from storage.project import Project
 from storage.remote import Remote

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from storage import history, label_config, recordings
 from storage.errors import InputError
-from storage.git import SERIES
 from storage.history import plural
 from storage.identity import kept
 from storage.merge import Change
+from storage.pointer import SERIES
 from storage.project import Project
 from storage.snapshot import Record, record_id
 from storage.state import State

@@ -18,9 +18,9 @@ from typing import Any
 from storage import listings, objects, snapshot
 from storage.cache import Condition
 from storage.errors import CheckError, DamagedError, InputError, LabeltrailError
-from storage.git import LABELS, SERIES
 from storage.history import plural
 from storage.keys import MD5
+from storage.pointer import LABELS, SERIES
 from storage.progress import track
 from storage.project import Project
 from storage.provenance import BEST

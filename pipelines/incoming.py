@@ -21,9 +21,8 @@ from storage import (
     tasks,
     theirs,
 )
-from storage.git import LABELS, SERIES
 from storage.merge import Merge, changes_between
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.printable import printable, shortened
 from storage.project import Project
 from storage.shared_config import ConfigMerge

@@ -29,10 +29,9 @@ from storage import (
     worktree,
 )
 from storage.errors import ConflictError
-from storage.git import LABELS, SERIES
 from storage.history import plural
 from storage.merge import OPEN, OURS, Settlement
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.printable import argument, shortened
 from storage.project import Project
 from storage.repository import Repository

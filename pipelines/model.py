@@ -10,8 +10,8 @@ from storage import dvc_stages, process, provenance, reports, sets, settings
 from storage.dvc_lock import PARAMS, Lock, outdated
 from storage.dvc_lock import PATH as LOCK
 from storage.files import md5, md5_bytes, write_bytes
-from storage.git import LABELS
 from storage.lineage import LabelBest, model_in
+from storage.pointer import LABELS
 from storage.printable import shortened
 from storage.project import Project
 from storage.yaml_text import read_yaml

@@ -28,9 +28,10 @@ from storage import (
 )
 from storage.errors import InputError, NotFoundError
 from storage.files import write_bytes
-from storage.git import LABELS, SERIES, prefix_of
+from storage.git import prefix_of
 from storage.history import plural
 from storage.merge import OPEN, Settlement
+from storage.pointer import LABELS, SERIES
 from storage.printable import argument, shortened
 from storage.project import Project
 from storage.provenance import BEST

@@ -22,8 +22,8 @@ from storage import history, labels, lineage, sets
 from storage.dvc_lock import PATH as LOCK
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.files import write_bytes
-from storage.git import LABELS
 from storage.history import LabelChanges, plural
+from storage.pointer import LABELS
 from storage.project import Project
 from storage.turning import Part, turn, unmatched
 

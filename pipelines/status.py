@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storage import label_config, lineage, sets
 from storage.errors import LabeltrailError
-from storage.git import LABELS
+from storage.pointer import LABELS
 from storage.project import Project
 
 NO_LABELS = "no label commit yet (labeltrail sync)"

@@ -10,7 +10,7 @@ from pipelines.lease import exclusive
 from pipelines.model import PREDICTIONS, commit_model, publish
 from storage import branches, dvc_lock, label_config, worktree
 from storage.errors import InputError
-from storage.git import LABELS, SERIES
+from storage.pointer import LABELS, SERIES
 from storage.process import ProgramError
 from storage.project import Project
 

@@ -28,9 +28,9 @@ from storage import (
 )
 from storage.conflicts import OvertakenError
 from storage.errors import InputError, NotFoundError
-from storage.git import LABELS, SERIES
 from storage.label_config import LabelConfig
 from storage.merge import OPEN, Conflict, Settlement
+from storage.pointer import LABELS, SERIES
 from storage.printable import argument
 from storage.project import Project
 from storage.shared_config import ConfigMerge

@@ -14,11 +14,10 @@ from pipelines import tune_lineage
 from stages import params
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
-from storage.git import LABELS, SERIES
 from storage.history import record_text
 from storage.labels import records
 from storage.lineage import Lineage, Model
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.project import Project
 
 SHOWN = 12  # lines of a long list in the text; `--json` has all

@@ -10,11 +10,12 @@ from storage import label_config, process
 from storage.bucket import Bucket
 from storage.errors import InputError, NotFoundError
 from storage.filling import Content, Filled, fill
-from storage.git import SERIES, Git, prefix_of
+from storage.git import Git, prefix_of
 from storage.identity import annotator, kept, number_for
 from storage.labels import records
 from storage.labelstudio_projects import SETTINGS
 from storage.merge import changes_between
+from storage.pointer import SERIES
 from storage.printable import printable
 from storage.progress import track
 from storage.project import Project

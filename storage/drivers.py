@@ -17,10 +17,10 @@ from pathlib import Path
 from storage import conflicts, csv_text, history, labels, loopback, sets, tasks
 from storage.errors import InputError, LabeltrailError
 from storage.files import read_text
-from storage.git import LABELS, SERIES, find_root
+from storage.git import find_root
 from storage.label_config import LabelConfig
 from storage.merge import Conflict, Merge, Settlement, three_way, whole
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.printable import printable, say
 from storage.process import ProgramError
 from storage.record_merge import item_name, items

@@ -9,8 +9,8 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.files import read_text
-from storage.git import LABELS
 from storage.keys import OBJECT, relpath_refusal
+from storage.pointer import LABELS
 from storage.progress import note
 from storage.provenance import BEST, CANDIDATE
 from storage.yaml_text import parse_yaml

@@ -18,11 +18,10 @@ from typing import Any
 from storage import tasks
 from storage.bucket import parallel
 from storage.errors import NotFoundError
-from storage.git import LABELS, SERIES
 from storage.label_config import PATH as CONFIG
 from storage.labels import records
 from storage.outgoing import CREATABLE
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.progress import bar
 from storage.remote import Remote
 from storage.repository import Repository

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from storage import git_locks, process
 from storage.errors import InputError, NotFoundError
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 
-LABELS = "data/labels"
-SERIES = "data/series"
 # Whatever this user's git is set to print besides what it is asked for.
 GIT = ("git", "-c", "log.showSignature=false", "-c", "color.ui=false")
 # Fields and commits end in a zero byte, the one character that git allows in no message and no name.

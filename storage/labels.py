@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from storage import label_config, snapshot
 from storage.errors import InputError
-from storage.git import LABELS
 from storage.label_config import LabelConfig
 from storage.merge import OPEN, Change, Conflict, Settlement, three_way
+from storage.pointer import LABELS
 from storage.record_merge import combiner
 from storage.repository import Repository
 from storage.snapshot import Record

@@ -17,9 +17,10 @@ from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import InputError, NotFoundError
 from storage.files import md5
-from storage.git import SERIES, LabelCommit
+from storage.git import LabelCommit
 from storage.json_text import parse_json
 from storage.labels import records
+from storage.pointer import SERIES
 from storage.progress import note
 from storage.repository import Repository
 from storage.snapshot import Record

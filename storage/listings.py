@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 
 from storage.errors import DamagedError
-from storage.git import LABELS, SERIES
 from storage.keys import MD5, SHARD, refusal, relpath_refusal
+from storage.pointer import LABELS, SERIES
 
 
 def parse(data: bytes, md5: str, path: str = "") -> dict[str, str]:

@@ -10,8 +10,9 @@ from storage import snapshot, tasks
 from storage.dvc_lock import PATH as LOCK
 from storage.dvc_lock import Lock
 from storage.errors import InputError
-from storage.git import LABELS, SERIES, LabelCommit
+from storage.git import LabelCommit
 from storage.keys import SHARD
+from storage.pointer import LABELS, SERIES
 from storage.progress import note
 
 if TYPE_CHECKING:

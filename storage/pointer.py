@@ -10,6 +10,8 @@ from storage.files import read_text
 from storage.keys import OBJECT
 from storage.printable import argument
 
+LABELS, SERIES = "data/labels", "data/series"  # the folders that have one
+
 # Hash in a pointer, and not the line that says which kind of hash it is.
 HASH = re.compile(r"^[- ] md5: *(['\"]?)(\S+)\1 *$", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)

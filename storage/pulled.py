@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from storage import listings
 from storage.errors import DamagedError
 from storage.files import md5_bytes
-from storage.pointer import pointer_md5
+from storage.pointer import LABELS, SERIES, pointer_md5
 
-FOLDERS = ("data/labels", "data/series", "data/start")
-LABELS = FOLDERS[0]
+FOLDERS = (LABELS, SERIES, "data/start")
 CACHE = Path(".dvc/cache/files/md5")
 SHOWN = 5
 CURE = "labeltrail fsck --repair, here or in a clone that has it right; then labeltrail sync"
@@ -48,8 +48,6 @@ def require_labels(root: Path = Path()) -> None:
     md5, listing = _listing(root, LABELS)
     if listing is None or not (root / LABELS).is_dir():
         return
-    from storage import listings  # with git behind it, which stages that read no labels need not wait for
-
     named = listings.parse(listing, md5, LABELS)
     found = {path.name: md5_bytes(path.read_bytes()) for path in (root / LABELS).glob("??.jsonl")}
     wrong = sorted(name for name in named.keys() | found.keys() if named.get(name) != found.get(name))

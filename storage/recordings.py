@@ -10,10 +10,10 @@ from storage.bucket import parallel
 from storage.conflicts import OvertakenError
 from storage.errors import InputError
 from storage.files import md5_bytes, write_bytes
-from storage.git import SERIES
 from storage.keys import JUNK, series_key
 from storage.merge import OPEN, Change, Merge, Settlement, three_way, whole
 from storage.mirror import Content
+from storage.pointer import SERIES
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project

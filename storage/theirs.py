@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from storage import identity, reconcile
-from storage.git import LABELS
 from storage.identity import kept
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
 from storage.merge import Settlement
 from storage.mirror import Row
 from storage.outgoing import adopt
+from storage.pointer import LABELS
 from storage.remote import Remote
 from storage.repository import Repository
 from storage.snapshot import Record, edit, find, moment, same, shard_name

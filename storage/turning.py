@@ -9,10 +9,10 @@ from typing import Any
 
 from storage import labels as snapshots
 from storage import snapshot
-from storage.git import LABELS
 from storage.history import is_answer, item_labels, record_labels
 from storage.label_config import LabelConfig
 from storage.merge import Change
+from storage.pointer import LABELS
 from storage.printable import shortened
 from storage.record_merge import Item, marked, place
 from storage.repository import Repository

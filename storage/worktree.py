@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from storage import git_locks, hooks
 from storage.errors import ConflictError, InputError
-from storage.git import LABELS, SERIES
+from storage.pointer import LABELS, SERIES
 from storage.project import Project
 from storage.provenance import START
 

@@ -15,7 +15,7 @@ from pipelines.fsck import Checked, fsck
 from pipelines.rollback import rollback
 from storage import process, worktree
 from storage.errors import CheckError, DamagedError
-from storage.git import LABELS
+from storage.pointer import LABELS
 from storage.project import Project
 from storage.settings import Settings
 from tests.conftest import Lab, clone, imported

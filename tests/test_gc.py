@@ -10,10 +10,9 @@ import yaml
 from pipelines.gc import gc
 from pipelines.rollback import rollback
 from storage.errors import NotFoundError
-from storage.git import LABELS, SERIES
 from storage.keys import OBJECT
 from storage.objects import pointed
-from storage.pointer import parse_pointer
+from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.project import Project
 from storage.repository import Repository
 from tests.conftest import Lab, clone

@@ -24,9 +24,9 @@ from pipelines.sync import Options, sync
 from storage import drivers, label_config, process, snapshot
 from storage.errors import ConflictError
 from storage.files import write_bytes
-from storage.git import LABELS
 from storage.merge import Settlement
 from storage.mirror import PATH as MIRROR
+from storage.pointer import LABELS
 from storage.project import Project
 from storage.settings import Settings
 from storage.state import State

@@ -18,7 +18,7 @@ import pytest
 
 from pipelines import lease
 from pipelines.sync import Options, sync
-from storage.git import LABELS
+from storage.pointer import LABELS
 from storage.project import Project
 from storage.settings import Settings
 from tests.conftest import Lab, clone

@@ -18,6 +18,7 @@ from typing import Any
 from storage import tasks
 from storage.bucket import parallel
 from storage.errors import NotFoundError
+from storage.json_text import well_formed
 from storage.label_config import PATH as CONFIG
 from storage.labels import records
 from storage.outgoing import CREATABLE
@@ -249,4 +250,4 @@ def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str
 
 def _content(record: Record, annotator: str) -> str:
     facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(facts | {"annotator": annotator}, sort_keys=True)
+    return json.dumps(well_formed(facts | {"annotator": annotator}), sort_keys=True)

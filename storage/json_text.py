@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from storage.errors import InputError
@@ -11,6 +12,10 @@ from storage.errors import InputError
 DEEPEST = (
     100  # lists and objects inside each other: more than a label needs, less than JSON libraries can take
 )
+
+# A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
+HALF = re.compile("[\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
 
 
 def parse_json(where: str, data: bytes) -> Any:
@@ -49,6 +54,17 @@ def is_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def has_half(value: Any) -> bool:
+    """Whether a text or a name in a JSON value holds half a character (a lone surrogate)."""
+    return bool(HALF.search(json.dumps(value, ensure_ascii=False)))
+
+
+def well_formed(value: Any) -> Any:
+    """A JSON value with U+FFFD in the place of halves of characters, as a browser's `String.toWellFormed` has it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(HALF.sub(REPLACEMENT, text)) if HALF.search(text) else value
 
 
 def _finite(text: str) -> float | None:

@@ -87,7 +87,6 @@ class LabelStudio(Projects):
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[Task]:
         """Tasks of a project; with `since`, those that changed after that moment (in UTC)."""
         fields = "id,data,storage_filename,annotations_ids,updated_at,created_at"
-        query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
         # In a fixed order, or a task that goes away between two pages would hide another one.
         view: Json = {"ordering": ["tasks:id"]}
         if since:
@@ -98,6 +97,16 @@ class LabelStudio(Projects):
                 "value": since.strftime(FRACTION),
             }
             view["filters"] = {"conjunction": "and", "items": [newer]}
+        yield from map(_task, self._listed(project, fields, view))
+
+    def task_numbers(self, project: int) -> dict[str, int]:
+        """Number of each task by the key of its object; works where the data of a task cannot be listed."""
+        listed = self._listed(project, "id,storage_filename", {"ordering": ["tasks:id"]})
+        return {str(task["storage_filename"]): int(task["id"]) for task in listed}
+
+    def _listed(self, project: int, fields: str, view: Json) -> Iterator[Json]:
+        """Fields of the tasks in a view, page by page."""
+        query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
         query["query"] = json.dumps(view)
         page, seen, total = 1, 0, 1
         while seen < total:
@@ -105,7 +114,7 @@ class LabelStudio(Projects):
             total, found = answer["total"], answer["tasks"]
             if not found:
                 return
-            yield from map(_task, found)
+            yield from found
             seen, page = seen + len(found), page + 1
 
     def task(self, task: int) -> Task:
@@ -158,15 +167,10 @@ class LabelStudio(Projects):
             "type": "Boolean",
             "value": True,
         }
-        view = json.dumps({"filters": {"conjunction": "and", "items": [there]}})
-        query: Json = {"project": project, "fields": "all", "include": "id", "page_size": PAGE, "query": view}
+        view = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [there]}}
         found: list[Json] = []
-        page, total, seen = 1, 1, 0
-        while seen < total:
-            answer = self._object("GET", "/api/tasks", params=query | {"page": page}, timeout=LONG)
-            for task in answer["tasks"]:
-                found += self._call("GET", f"/api/tasks/{task['id']}/drafts")
-            total, seen, page = answer["total"], seen + max(1, len(answer["tasks"])), page + 1
+        for task in self._listed(project, "id", view):
+            found += self._call("GET", f"/api/tasks/{task['id']}/drafts")
         return found
 
     # -- predictions ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 from storage.conflicts import OvertakenError
 from storage.errors import ConflictError, NotFoundError
 from storage.identity import without
+from storage.json_text import well_formed
 from storage.labelstudio import LabelStudio
 from storage.merge import Change
 from storage.progress import track
@@ -163,4 +164,4 @@ def _pair(
 
 def _content(record: Record, annotator: str = "") -> str:
     facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(facts | {"annotator": annotator or record["annotator"]}, sort_keys=True)
+    return json.dumps(well_formed(facts | {"annotator": annotator or record["annotator"]}), sort_keys=True)

@@ -10,7 +10,7 @@ from storage.annotations import Annotations
 from storage.bucket import Bucket, parallel
 from storage.errors import InputError, NotFoundError
 from storage.files import json_bytes, md5_bytes
-from storage.json_text import DEEPEST, is_deep, parse_json
+from storage.json_text import DEEPEST, is_deep, parse_json, well_formed
 from storage.keys import MD5, SERIES, in_the_way, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
 from storage.mirror import Content, Mirror, Row
@@ -168,7 +168,7 @@ class Remote:
         body: dict[str, Any] = {"data": self.task_data(series, data)}
         if annotations:
             body["annotations"] = list(annotations)
-        return json_bytes(body, indent=1)
+        return json_bytes(well_formed(body), indent=1)
 
     def task_data(self, series: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """The data of a task, with the address of its recording."""

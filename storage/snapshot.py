@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.json_text import HALF, well_formed
 from storage.printable import shortened
 
 Record = dict[str, Any]
@@ -27,7 +27,6 @@ PATH = Path("data/labels")
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
-HALF = re.compile("[\ud800-\udfff]")
 # Numbers of annotations and tasks are kept in SQLite, here and in Label Studio.
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
@@ -136,8 +135,14 @@ def record_id(annotation_id: int, created_at: str) -> str:
 
 
 def same(a: Record, b: Record) -> bool:
-    """Whether two records say the same, times and parents apart."""
-    return a.keys() - BESIDE == b.keys() - BESIDE and all(a[k] == b[k] for k in a.keys() - BESIDE)
+    """Whether two records say the same, times and parents apart.
+
+    Halves of characters are U+FFFD for this: Label Studio is given that in their place, and no one has edited it.
+    """
+    names = a.keys() - BESIDE
+    return names == b.keys() - BESIDE and all(
+        a[name] == b[name] or well_formed(a[name]) == well_formed(b[name]) for name in names
+    )
 
 
 def shard_name(series: str) -> str:

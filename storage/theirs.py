@@ -13,13 +13,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from storage import identity, reconcile
+from storage import half_characters, identity, reconcile
+from storage.errors import ServiceError
 from storage.identity import kept
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
 from storage.merge import Settlement
 from storage.mirror import Row
 from storage.outgoing import adopt
 from storage.pointer import LABELS
+from storage.progress import note
 from storage.remote import Remote
 from storage.repository import Repository
 from storage.snapshot import Record, edit, find, moment, same, shard_name
@@ -57,8 +59,25 @@ def look(
         remote: the branch's place in bucket and Label Studio.
         state: which project in Label Studio, and what was agreed on.
         project: what Label Studio says of the project.
-        write: give recordings that have no task one. Nothing else is written.
+        write: give recordings that have no task one, and mend what Label Studio cannot show. Nothing else is written.
+
+    Raises:
+        ServiceError: Label Studio or the bucket does not answer, or fails.
     """
+    try:
+        return _look(repository, remote, state, project, write)
+    except ServiceError:
+        mended = half_characters.mend(remote, state.project) if write else ()
+        if not mended:
+            raise
+    for key in mended:
+        note(f"{key}: half a character in it is U+FFFD now, for Label Studio could not show it")
+    return _look(repository, remote, state, project, write)
+
+
+def _look(
+    repository: Repository, remote: Remote, state: State, project: Mapping[str, Any], write: bool
+) -> Theirs:
     series, refused = remote.recordings()
     missing = _refresh_tasks(remote, series, write)
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):

@@ -125,10 +125,11 @@ def project(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pro
 def put_stray_objects(project: Project) -> None:
     """A person and labels as only an object can hold them, and objects that are set aside."""
     remote, bucket = project.remote, project.bucket
-    rows = sorted(bucket.objects(remote.annotations_prefix), key=lambda item: item.key)
-    value = json.loads(bucket.get(rows[0].key)[0])
+    series = {row.key: row.value["record"]["series"] for row in remote.annotations.rows() if row.value}
+    key = next(key for key in series if series[key] == KEYS[0])
+    value = json.loads(bucket.get(key)[0])
     value |= {"completed_by": {"email": PERSON}, "result": results((STRAY, "half \ud83d", "nul\0nul"), 0.05)}
-    bucket.put(rows[0].key, json.dumps(value).encode())
+    bucket.put(key, json.dumps(value).encode())
     bucket.put(f"{remote.annotations_prefix}9\n{FORGED}\x1b[2J", b"{}")
     bucket.put(f"{remote.annotations_prefix}99", json.dumps({STRAY: STRAY}).encode())
     bucket.put(f"series/odd\n{FORGED}\x1b[2J.csv", recording())

@@ -9,14 +9,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from pipelines import incoming
 from pipelines import sync as syncing
+from pipelines.branch import branch
+from pipelines.switch import switch
 from pipelines.sync import Options
 from storage import outgoing, snapshot, tasks, worktree
 from storage.errors import InputError, NotFoundError
 from storage.json_text import parse_json
 from storage.keys import refusal
+from storage.pointer import LABELS
 from storage.project import Project
 from storage.remote import Remote
 from storage.snapshot import Record
@@ -113,6 +117,52 @@ def test_half_of_a_letter_does_not_stop_a_sync(lab: Lab) -> None:
     assert named(lab, number).commit
     assert records(lab)[0]["result"] == [text("n", "\ud83d")]
     assert named(lab, number).commit == ""
+
+
+def test_half_of_a_letter_is_given_to_label_studio_so_that_it_can_show_the_task(lab: Lab) -> None:
+    number = lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    changed = held(lab, number) | {"result": [text("n", "\ud83d", "🏃")]}
+    lab.project.bucket.put(key(lab, number), json.dumps(changed).encode())
+    lab.sync()
+    labels = lab.project.repository.pointer(LABELS)
+    goes_back_and_forth(lab)
+    for name in ("main", "another"):
+        if name != "main":
+            branch(lab.project, name)
+            switch(lab.project, name)
+        project = lab.project = Project(lab.project.root)
+        assert lab.sync().commit == ""
+        assert project.repository.pointer(LABELS) == labels
+        state = project.remote.state()
+        (task,) = [t for t in project.studio.tasks(state.project) if t.data["series"] == "one"]
+        assert [a["result"] for a in project.studio.annotations(task.id)] == [[text("n", "\ufffd", "🏃")]]
+
+
+def test_half_of_a_letter_that_label_studio_holds_stops_no_sync(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    remote, studio = lab.project.remote, lab.project.studio
+    lab.sync()
+    task = lab.tasks()["one"]
+    body = json.dumps({"result": [text("n", "\ud83d")]})
+    path = f"{studio.url}/api/tasks/{task}/annotations/"
+    headers = {"Authorization": studio._authorization, "Content-Type": "application/json"}
+    assert requests.post(path, data=body, headers=headers, timeout=30).status_code == 500  # and it is saved
+    lab.project.bucket.put("series/odd.csv", recording())
+    body = json.dumps({"data": remote.task_data("odd", {"note": "half \ud83d"}), "more": 1})
+    lab.project.bucket.put(remote.task_key("odd"), body.encode())
+    lab.annotate("two", (0.1, 0.5, "walk"))
+    requests.patch(f"{studio.url}/api/tasks/{task}/", json={"is_labeled": False}, headers=headers, timeout=30)
+    done = lab.sync()
+    assert done.subject == "labels: +1 in 2 series; series: +1"  # a text is no label
+    assert records(lab)[0]["result"] == [text("n", "\ufffd")]
+    assert len(records(lab, "two")) == 1
+    assert "tasks/odd.json: half a character in it is U+FFFD now" in capfd.readouterr().err
+    assert studio.task(lab.tasks()["odd"]).data["note"] == "half \ufffd"
+    assert json.loads(lab.project.bucket.get(remote.task_key("odd"))[0])["more"] == 1
+    assert studio.annotations(task)[0]["result"] == [text("n", "\ufffd")]
+    assert lab.sync().commit == ""
 
 
 def test_bytes_that_change_and_mean_the_same_are_no_change(lab: Lab) -> None:

@@ -12,6 +12,8 @@ import json
 import mmap
 import re
 import shutil
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,10 @@ from storage.printable import argument
 from storage.progress import note
 
 GO_LOCK = Path(__file__).with_name("go.lock.txt")
+UNREACHED = re.compile(
+    r"dial tcp|i/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|: 50[234] "
+)
+PAUSES = (2, 10)  # seconds before the second and the third try
 # -trimpath and no C compiler: the same source and Go give the same program, wherever it is built.
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
@@ -62,11 +68,24 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
     place = folder / "source"
     shutil.copytree(_fetch(source, go, folder, env), place)
     program = folder / "program"
-    process.run([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env=env, cwd=place)
+    _persist([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env, place)
     if not program.exists():
         what = f"Go said it built {source.title}, but there is no program"
         raise SetupError(what, where=str(program), cure="labeltrail up")
     return program
+
+
+def _persist(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
+    """Run Go; again where its proxy was not reached: it asks for each module once, and for hundreds at a time."""
+    for pause in PAUSES:
+        try:
+            return process.run(args, env=env, cwd=cwd)
+        except process.ProgramError as error:
+            if not UNREACHED.search(error.stderr + error.stdout):
+                raise
+            note(f"the Go module proxy was not reached; trying again in {pause} s")
+            time.sleep(pause)
+    return process.run(args, env=env, cwd=cwd)
 
 
 def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
@@ -74,7 +93,7 @@ def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
         "module labeltrail.invalid/build\n", encoding="utf-8"
     )  # no other module's folder
     name = f"{source.module}@{source.version}"
-    facts = json.loads(process.run([go, "mod", "download", "-json", name], env=env, cwd=folder))
+    facts = json.loads(_persist([go, "mod", "download", "-json", name], env, folder))
     if facts["Sum"] != source.sum:
         raise SetupError(
             f"what was fetched is not the source of {source.title} that is known here",

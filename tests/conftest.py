@@ -218,8 +218,15 @@ class Lab:
         return sync(self.project, Options(**options))
 
     def labels(self) -> dict[str, list[Record]]:
-        """The label snapshot of the work tree."""
-        return snapshot.read(self.project.root / "data/labels")
+        """The label snapshot of the work tree, in the order in which annotations were made.
+
+        A snapshot has the order of ids as texts, which is another one from the tenth annotation of a server on.
+        """
+        found = snapshot.read(self.project.root / "data/labels")
+        return {
+            key: sorted(held, key=lambda record: int(record["id"].partition("-")[0]))
+            for key, held in found.items()
+        }
 
     def subjects(self) -> list[str]:
         """Subjects of the label commits, newest first."""

@@ -73,6 +73,22 @@ def test_a_half_finished_build_of_minio_is_never_used(fake: Fake, tmp_path: Path
     assert minio.prepare(cache).read_text() == "whole\n"
 
 
+def test_a_go_proxy_that_is_not_reached_is_asked_again(
+    fake: Fake, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(go_program, "PAUSES", (0, 0))
+    tried = tmp_path / "tried"
+    away = f'echo x >> {tried}; [ $(wc -l < {tried}) -ge %d ] || {{ echo "dial tcp: i/o timeout" >&2; exit 1; }}; '
+    fake("go", go(away % 3 + 'echo whole > "$out"'))
+    assert minio.prepare(tmp_path / "cache").read_text() == "whole\n"
+    assert capsys.readouterr().err.count("the Go module proxy was not reached; trying again") == 2
+    tried.unlink()
+    fake("go", go(away % 4))
+    with pytest.raises(ProgramError) as caught:
+        minio.prepare(tmp_path / "another")
+    assert caught.value.why == "dial tcp: i/o timeout"
+
+
 def test_another_source_of_minio_is_not_built(fake: Fake, tmp_path: Path) -> None:
     fake("go", go('echo built > "$out"', sum="h1:another="))
     with pytest.raises(SetupError) as caught:

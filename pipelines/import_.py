@@ -12,9 +12,10 @@ from pathlib import Path
 from pipelines import import_annotations, import_files, import_plan
 from pipelines.import_plan import Plan, Sources
 from pipelines.imported import Imported
-from storage import label_config, shared_config, tasks
+from storage import label_config, shared_config, task_objects, tasks
 from storage.bucket import parallel
 from storage.files import write_bytes
+from storage.progress import note
 from storage.project import Project
 from storage.state import State
 
@@ -75,6 +76,10 @@ def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
     _write_config(project, plan)
     import_files.upload(project, plan.files, plan.data, done)
     _write_task_data(project, plan, done)
+    for row in task_objects.set_aside(
+        project.remote, lambda: tasks.read(project.root / tasks.PATH), state.project
+    ):
+        note(f"set aside: {row.key}: {row.problem}")
     # Only now: Label Studio refuses a source storage whose prefix is still empty.
     prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)

@@ -10,7 +10,7 @@ from pipelines.incoming import group_of
 from stages import params as parameters
 from storage import label_config_xml, sets, tasks
 from storage.bucket import parallel
-from storage.errors import NotFoundError
+from storage.errors import InputError, NotFoundError
 from storage.export import ExportedTask
 from storage.printable import shortened
 from storage.project import Project
@@ -81,7 +81,7 @@ def _in_bucket(remote: Remote, series: str) -> Data:
     key = remote.task_key(series)
     try:
         return remote.parse_task(key, remote.bucket.get(key)[0])
-    except NotFoundError:
+    except (NotFoundError, InputError):  # what is no task is moved out of the way
         return {}
 
 

@@ -27,7 +27,7 @@ class Synced:
         made_again: annotations that Label Studio had lost and was given again.
         taken_over: annotations that it has lost and no label commit had: they are in this one.
         returned: series whose task was deleted in Label Studio; it came back, without annotations.
-        aside: objects in the bucket that say nothing: key and reason. They were left where they are.
+        aside: objects in the bucket that say nothing: key and reason. Those of tasks were moved, the others left.
         warnings: what else a person should know.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
         conflicts: what is not settled; only a dry run ends with them.

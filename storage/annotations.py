@@ -13,7 +13,7 @@ from typing import Any
 
 from storage.bucket import Bucket, parallel
 from storage.errors import InputError
-from storage.json_text import parse_json
+from storage.json_text import HALF_ESCAPE, has_half, parse_json
 from storage.keys import refusal, series_key, series_of_url
 from storage.labelstudio import LabelStudio, Task
 from storage.mirror import Mirror, Refreshed, Row
@@ -116,7 +116,8 @@ class Annotations:
             raise InputError("not an annotation", where=key, why=why)
         if not is_number(task.get("id")):
             raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
-        return {
+        half = {"half": True} if HALF_ESCAPE.search(data) and has_half(record["result"]) else {}
+        return half | {
             "annotation": value["id"],
             "import_id": value.get("import_id"),
             "task": task.get("id"),

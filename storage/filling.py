@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage import tasks
+from storage import task_objects, tasks
 from storage.bucket import parallel
 from storage.errors import NotFoundError
 from storage.json_text import well_formed
@@ -106,6 +106,7 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
     people = _People(remote)
     for storage in remote.studio.storages(project)[0]:
         remote.studio.let_source_end(storage["id"])  # a run that was cut off may have begun it
+    moved = task_objects.set_aside(remote, lambda: held.tasks, project, keep=held.tasks)
     missing = _without_task(remote, project, held)
     # A reading of the source storage takes all that it finds: what is to come with annotations must not lie there.
     remote.bucket.delete(remote.task_key(series) for series in missing)
@@ -119,7 +120,7 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
     _make_plain(remote, held)
     if held.tasks and not source:
         remote.studio.ensure_source(project, settings, remote.tasks_prefix)
-    aside = _export(remote, settings, project)
+    aside = [*map(remote.aside_key, moved), *_export(remote, settings, project)]
     remote.annotations.refresh()
     ids, lost = _recognise(remote, held, people)
     count = sum(map(len, held.records.values()))
@@ -218,9 +219,7 @@ def _set_aside(remote: Remote) -> list[str]:
     remote.annotations.refresh()
     copied = []
     for row in remote.mirror.aside(remote.annotations_prefix):
-        name = row.key.removeprefix(remote.annotations_prefix)
-        # With its version: the same number may have to be moved again one day.
-        copied.append(f"{remote.aside_prefix}{name}.{row.etag[:12]}")
+        copied.append(remote.aside_key(row))
         remote.bucket.copy(row.key, copied[-1])
     return copied
 

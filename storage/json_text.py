@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from storage.errors import InputError
 
@@ -15,21 +15,24 @@ DEEPEST = (
 
 # A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
 HALF = re.compile("[\ud800-\udfff]")
+HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")  # where there is none in UTF-8 JSON, there is no half either
 REPLACEMENT = "\ufffd"
 
 
-def parse_json(where: str, data: bytes) -> Any:
+def parse_json(where: str, data: bytes, *, strict: bool = False) -> Any:
     """The value. What no JSON can say, NaN and infinite numbers, is null, as a browser writes it.
 
     Args:
         where: what errors call it.
         data: in UTF-8, UTF-16 or UTF-32.
+        strict: refuse such numbers.
 
     Raises:
         InputError: it is no JSON, or lists and objects lie too deep in each other.
     """
+    number = _strictly_finite if strict else _finite
     try:
-        value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(data, parse_constant=_refused if strict else lambda _: None, parse_float=number)
     except (ValueError, RecursionError) as error:
         raise InputError("cannot be read", where=where, why=f"not JSON: {error}") from error
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
@@ -65,6 +68,15 @@ def well_formed(value: Any) -> Any:
     """A JSON value with U+FFFD in the place of halves of characters, as a browser's `String.toWellFormed` has it."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(HALF.sub(REPLACEMENT, text)) if HALF.search(text) else value
+
+
+def _refused(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _strictly_finite(text: str) -> float:
+    number = _finite(text)
+    return _refused(text) if number is None else number
 
 
 def _finite(text: str) -> float | None:

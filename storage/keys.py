@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 SERIES = "series/"
 LONGEST = 240  # bytes of a file's name, with room for what is put behind it
+LONGEST_OBJECT = 1024  # bytes of any key
 LONGEST_KEY = 900  # bytes of a series key: S3 allows 1,024 with branch, folder and ending
 # Folders and files that git or DVC take for their own.
 HIDDEN = frozenset({".git", ".hg", ".dvc", ".dvcignore", ".gitignore", ".gitattributes", ".gitmodules"})
@@ -41,6 +42,11 @@ def refusal(series: str) -> str:
     """Why no file below `data/series` can have the name of this series; "" where one can."""
     why = _path_refusal(f"{series}.csv".split("/")) if series else "it has no name"
     return why or (f"it is longer than {LONGEST_KEY} bytes" if len(series.encode()) > LONGEST_KEY else "")
+
+
+def is_storable(key: str) -> bool:
+    """Whether S3 takes a key, and MinIO each part of it."""
+    return len(key.encode()) <= LONGEST_OBJECT and all(len(part.encode()) <= 255 for part in key.split("/"))
 
 
 def relpath_refusal(path: str) -> str:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from storage.errors import InputError
+from storage.errors import InputError, ServiceError
 from storage.labelstudio_http import LONG, Connection, Json
 from storage.settings import Settings
 
@@ -15,6 +15,7 @@ TITLE = 50  # letters that Label Studio allows
 # An export of all annotations runs inside the request, at about 100 a second.
 EXPORT = (3.0, 3600.0)
 AT_WORK = {"queued", "in_progress"}
+FAILED = {"failed", "completed_with_errors"}
 SILENCE = 20.0  # seconds; Label Studio gives a sign of life every five
 POLL = 0.3
 # What a project of another branch takes over: all that people set for labeling in the project's settings.
@@ -38,6 +39,10 @@ SETTINGS = (
     "skip_queue",
     "task_data_login",
 )
+
+
+class SourceError(ServiceError):
+    """Label Studio could not make tasks of all objects in its source storage."""
 
 
 class Projects(Connection):
@@ -175,9 +180,21 @@ class Projects(Connection):
             time.sleep(POLL)
 
     def sync_source(self, storage: int) -> None:
-        """Make tasks of the objects that are new in the source storage."""
+        """Make tasks of the objects that are new in the source storage.
+
+        Raises:
+            SourceError: it did not make all; it ends at the first object that it cannot use.
+        """
         self.let_source_end(storage)
-        self._call("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+        facts = self._object("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+        if facts.get("status") in FAILED:
+            said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
+            raise SourceError(
+                "Label Studio did not make tasks of all objects in the bucket",
+                where=f"{facts['bucket']}/{facts['prefix']}",
+                why=said[-1][:500],
+                cure="mend or delete the object, then labeltrail sync",
+            )
 
     def sync_target(self, storage: int) -> None:
         """Write the objects of all annotations of the target storage's project."""

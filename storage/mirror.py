@@ -23,17 +23,19 @@ from storage.errors import ConflictError, DamagedError, InputError, NotFoundErro
 from storage.progress import track
 
 PATH = Path(".labeltrail/mirror.sqlite")
-VERSION = 4  # also of what a parser took for well-formed: rows of an older one are read again
+VERSION = 5  # also of what a parser took for well-formed: rows of an older one are read again
 MOST_BYTES = 16_000_000  # of one object: tens of thousands of regions; sixteen are read at once
 BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
 # The columns after `problem` are taken from an annotation's value, so that it need not be parsed to be found.
 SCHEMA = """
 CREATE TABLE object (
     key TEXT PRIMARY KEY, etag TEXT NOT NULL, value TEXT, problem TEXT NOT NULL,
-    shard TEXT AS (json_extract(value, '$.shard')), task INTEGER AS (json_extract(value, '$.task'))
+    shard TEXT AS (json_extract(value, '$.shard')), task INTEGER AS (json_extract(value, '$.task')),
+    half INTEGER AS (json_extract(value, '$.half'))
 ) WITHOUT ROWID;
 CREATE INDEX by_shard ON object (shard, key) WHERE shard IS NOT NULL;
 CREATE INDEX by_task ON object (task, key) WHERE task IS NOT NULL;
+CREATE INDEX by_half ON object (key) WHERE half = 1;
 CREATE INDEX by_problem ON object (key) WHERE problem != '';
 CREATE TABLE moved (
     key TEXT, shard TEXT NOT NULL, number INTEGER, record TEXT, PRIMARY KEY (key, shard)
@@ -179,6 +181,10 @@ class Mirror:
     def aside(self, prefix: str) -> list[Row]:
         """Objects that say nothing."""
         return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
+
+    def with_half(self, prefix: str) -> list[Row]:
+        """Annotations in whose text is half a character."""
+        return self._rows("half = 1 AND key >= ? AND key < ?", prefix, prefix + LAST)
 
     def at(self, keys: Iterable[str]) -> list[Row]:
         """The rows of these keys that there are."""

@@ -10,12 +10,15 @@ from storage.annotations import Annotations
 from storage.bucket import Bucket, parallel
 from storage.errors import InputError, NotFoundError
 from storage.files import json_bytes, md5_bytes
-from storage.json_text import DEEPEST, is_deep, parse_json, well_formed
-from storage.keys import MD5, SERIES, in_the_way, refusal, series_key, series_of
+from storage.json_text import DEEPEST, has_half, is_deep, parse_json, well_formed
+from storage.keys import MD5, SERIES, in_the_way, is_storable, refusal, series_key, series_of
 from storage.labelstudio import LabelStudio
 from storage.mirror import Content, Mirror, Row
+from storage.printable import shortened
 from storage.progress import track
 from storage.state import LARGEST, DamagedStateError, State, parse
+
+HALF_INSIDE = "there is half a character (a lone surrogate) in it"
 
 
 class Remote:
@@ -180,7 +183,22 @@ class Remote:
         Raises:
             InputError: it is no task.
         """
-        value = parse_json(key, data)
+        value = parse_json(key, data, strict=True)
+        if has_half(value):
+            raise InputError("not a task", where=key, why=HALF_INSIDE)
+        fields = self.task_fields(key, value)
+        more = sorted(value.keys() - {"data"}) if "data" in value else ()
+        if more:
+            names = shortened(", ".join(more))
+            raise InputError("not a task", where=key, why=f"it holds more than a task's data: {names}")
+        return fields
+
+    def task_fields(self, key: str, value: Any) -> dict[str, Any]:
+        """What the JSON of a task's object says of its series, without the recording's address.
+
+        Raises:
+            InputError: it is no task.
+        """
         fields = value.get("data", value) if isinstance(value, dict) else None
         if not isinstance(fields, dict):
             raise InputError("not a task", where=key, why="its data is no JSON object")
@@ -190,6 +208,18 @@ class Remote:
         if why := refusal(self.series_of_task(key)):
             raise InputError("not a task", where=key, why=why)
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
+
+    def refresh_tasks(self) -> None:
+        """Get the tasks' objects that changed since this clone looked last."""
+        self.mirror.refresh(self.bucket, self.tasks_prefix, self.parse_task)
+
+    def aside_key(self, row: Row) -> str:
+        """Where an object of this branch is copied that is in the way: with its version, for it may come again."""
+        name = row.key.removeprefix(self.annotations_prefix).removeprefix(f"{self.prefix}/")
+        place = f"{self.aside_prefix}{name}.{row.etag[:12]}"
+        if not is_storable(place):
+            place = f"{self.aside_prefix}{md5_bytes(name.encode())}.{row.etag[:12]}"
+        return place
 
     def series_of_task(self, key: str) -> str:
         """The series whose task lies under this key."""

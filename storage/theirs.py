@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from storage import half_characters, identity, reconcile
-from storage.errors import ServiceError
+from storage import half_characters, identity, reconcile, task_objects, tasks
 from storage.identity import kept
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
+from storage.labelstudio_projects import SourceError
 from storage.merge import Settlement
 from storage.mirror import Row
 from storage.outgoing import adopt
@@ -59,34 +59,23 @@ def look(
         remote: the branch's place in bucket and Label Studio.
         state: which project in Label Studio, and what was agreed on.
         project: what Label Studio says of the project.
-        write: give recordings that have no task one, and mend what Label Studio cannot show. Nothing else is written.
+        write: give recordings that have no task one, move what is no task out of the way, and mend what Label Studio
+            cannot show. Nothing else is written.
 
     Raises:
         ServiceError: Label Studio or the bucket does not answer, or fails.
     """
-    try:
-        return _look(repository, remote, state, project, write)
-    except ServiceError:
-        mended = half_characters.mend(remote, state.project) if write else ()
-        if not mended:
-            raise
-    for key in mended:
-        note(f"{key}: half a character in it is U+FFFD now, for Label Studio could not show it")
-    return _look(repository, remote, state, project, write)
-
-
-def _look(
-    repository: Repository, remote: Remote, state: State, project: Mapping[str, Any], write: bool
-) -> Theirs:
     series, refused = remote.recordings()
-    missing = _refresh_tasks(remote, series, write)
+    moved = _tidy_tasks(repository, remote, state, write)
+    missing = _without_task(remote, series, write)
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
-        for source in remote.studio.storages(state.project)[0]:
-            remote.studio.sync_source(source["id"])
+        _read_source(remote, state)
     remote.annotations.refresh()
+    if write and half_characters.mend(remote):
+        remote.annotations.refresh()
     compared = reconcile.reconcile(remote.annotations, project, _committed(repository, state))
     found = _found(remote, state, series, compared, new_tasks=bool(missing))
-    return replace(found, aside=[*found.aside, *refused])
+    return replace(found, aside=[*found.aside, *moved, *refused])
 
 
 def _committed(repository: Repository, state: State) -> Callable[[Row], bool]:
@@ -194,15 +183,31 @@ def _found(
     return Theirs(known, moved, series, aside, compared, known and not stirred and not other_series)
 
 
-def _refresh_tasks(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:
-    """Look at the tasks in the bucket; returns the recordings that had none yet, and have one now."""
-    remote.mirror.refresh(remote.bucket, remote.tasks_prefix, remote.parse_task)
+def _tidy_tasks(repository: Repository, remote: Remote, state: State, write: bool) -> list[Row]:
+    """Look at the tasks in the bucket; returns the objects that were none and were moved out of the way."""
+    if write:
+        return task_objects.set_aside(remote, lambda: tasks.read(repository.root / tasks.PATH), state.project)
+    remote.refresh_tasks()
+    return []
+
+
+def _read_source(remote: Remote, state: State) -> None:
+    """Have Label Studio make tasks; labels are synced whether it can or not."""
+    for source in remote.studio.storages(state.project)[0]:
+        try:
+            remote.studio.sync_source(source["id"])
+        except SourceError as error:
+            note(str(error))
+
+
+def _without_task(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:
+    """Give a task to the recordings that have none; returns their keys."""
     known = remote.mirror.etags(remote.tasks_prefix)
     missing = sorted(key for key in series if remote.task_key(key) not in known)
     if write and missing:
         for key in missing:
             remote.put_task(key, {})
-        remote.mirror.refresh(remote.bucket, remote.tasks_prefix, remote.parse_task)
+        remote.refresh_tasks()
     return missing
 
 

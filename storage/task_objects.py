@@ -1,0 +1,67 @@
+"""The objects that Label Studio makes tasks of: whatever else lies among them is moved out of its way.
+
+Label Studio 1.23.2 reads them in the order of their keys and ends at the first that it cannot use (NaN, no JSON at
+all): no task is made of those behind it. Others it reads, and then fails at the list of tasks or shows what nobody
+here has checked. So an object that is not the plain data of one task is copied to `<branch>/set-aside/tasks/`, and a
+plain one is put in its place where its key is that of a series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from storage.errors import InputError
+from storage.json_text import parse_json, well_formed
+from storage.keys import refusal
+from storage.mirror import MOST_BYTES, Row
+from storage.remote import HALF_INSIDE, Remote
+
+Known = Mapping[str, Mapping[str, Any]]
+
+
+def set_aside(
+    remote: Remote, known: Callable[[], Known], project: int, keep: Collection[str] = ()
+) -> list[Row]:
+    """Move what is no task out of Label Studio's way, before it reads the source storage.
+
+    Args:
+        remote: the branch's place in bucket and Label Studio; the mirror is brought up to date with the tasks.
+        known: gives task data by series, for objects that do not say it themselves.
+        project: number in Label Studio; a task that it has made of half a character already is mended.
+        keep: series whose objects are left alone: they carry annotations while a project is filled.
+
+    Returns:
+        The objects, as they were; the problem says where each is now.
+    """
+    remote.refresh_tasks()
+    rows = [row for row in remote.mirror.aside(remote.tasks_prefix) if row.key.endswith(".json")]
+    odd = [row for row in rows if remote.series_of_task(row.key) not in keep]
+    halves = any(row.problem == HALF_INSIDE for row in odd)
+    numbers = remote.studio.task_numbers(project) if halves else {}
+    moved = []
+    for row in odd:
+        series, place = remote.series_of_task(row.key), remote.aside_key(row)
+        found = _data(remote, row)
+        remote.bucket.copy(row.key, place)
+        if refusal(series):
+            remote.bucket.delete([row.key])
+        else:
+            data = known().get(series, {}) if found is None else found
+            if row.problem == HALF_INSIDE and row.key in numbers:
+                remote.studio.update_task(numbers[row.key], remote.task_data(series, data))
+            remote.put_task(series, data)
+        moved.append(replace(row, problem=f"{row.problem}; it is {place} now"))
+    if moved:
+        remote.refresh_tasks()
+    return moved
+
+
+def _data(remote: Remote, row: Row) -> dict[str, Any] | None:
+    """The task data in an object that is no plain task; None where there is none that can be kept."""
+    try:
+        value = well_formed(parse_json(row.key, remote.bucket.get(row.key, MOST_BYTES)[0]))
+        return remote.task_fields(row.key, value)
+    except InputError:
+        return None

@@ -57,7 +57,9 @@ def push(
     making = [change.after for change in changes if change.before is None and change.after is not None]
     tasks = tasks_of(studio, project, {record["series"] for record in making})
     users = {email: user for user, email in studio.users().items()} if making else {}
-    for change in track(changes, "writing to Label Studio"):
+    # Deletions first: a star given to one annotation is taken from the task's others, and if this is cut off then,
+    # one that was to be deleted would look edited by somebody.
+    for change in track(sorted(changes, key=lambda c: c.after is not None), "writing to Label Studio"):
         beat()
         if change.before is None and change.after is not None:
             fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}

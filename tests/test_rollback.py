@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pipelines.rollback import Rolled, rollback, undo
 from pipelines.sync import Synced
 from storage.errors import ConflictError, InputError, NotFoundError
+from storage.labelstudio import LabelStudio
 from storage.project import Project
 from storage.snapshot import Record, canonical
 from storage.turning import Part
@@ -235,3 +237,58 @@ def test_a_revision_without_labels_or_without_meaning_is_said(lab: Lab) -> None:
         back(lab, "HEAD~1")
     with pytest.raises(NotFoundError, match="no label commit before the last"):
         undo(Project(lab.project.root))
+
+
+WRITES = ("create_annotation", "update_annotation", "delete_annotation")
+
+
+def cut_off(lab: Lab, revision: str, write: int, after: bool) -> bool:
+    """Roll back, cut off before or after one of the writes to Label Studio; whether there were as many."""
+    count = 0
+
+    def wrapped(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any, **fields: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == write and not after:
+                raise KeyboardInterrupt
+            answer = plain(*words, **fields)
+            if count == write:
+                raise KeyboardInterrupt
+            return answer
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in WRITES:
+            patch.setattr(LabelStudio, name, wrapped(getattr(LabelStudio, name)))
+        try:
+            back(lab, revision)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_rollback_that_moves_a_star_may_be_cut_off_anywhere(lab: Lab, after: bool) -> None:
+    """Label Studio takes a star away from a task's other annotations by itself, and that is nobody's edit."""
+    first = lab.annotate("three", (0.1, 0.5, "walk"), ground_truth=True)
+    lab.annotate("three", (0.7, 0.9, "run"))
+    lab.sync()
+    then = lab.project.repository.head()
+    lab.project.studio.update_annotation(first, result=result((0.1, 0.6, "walk")))
+    lab.annotate("three", (0.2, 0.4, "run"), ground_truth=True)
+    lab.annotate("three", (0.2, 0.3, "run"))
+    lab.sync()
+    now = lab.project.repository.head()
+    for write in range(1, 9):
+        cut = False
+        for revision in (then, now):
+            cut |= cut_off(lab, revision, write, after)
+            back(lab, revision)
+            assert pointer(lab) == pointer(lab, revision)
+            assert held(lab) == here(lab)
+            assert lab.sync().commit == ""
+        if not cut:
+            return
+    pytest.fail("it was never done without a cut")

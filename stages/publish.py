@@ -23,6 +23,7 @@ from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import read_json, write_json
 from storage.label_config import LabelConfig
 from storage.labelstudio import LabelStudio
+from storage.labelstudio_http import BrokenAnswerError
 from storage.predictions import Prediction
 from storage.printable import say
 from storage.progress import bar
@@ -206,7 +207,11 @@ def _send(
 
 
 def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dict[str, Any]]]:
-    return {p["task"]: p["result"] for p in studio.predictions(project) if p["model_version"] == version}
+    try:
+        found = studio.predictions(project)
+    except BrokenAnswerError:  # somebody's prediction holds what Label Studio cannot show: ours are sent anew
+        return {}
+    return {p["task"]: p["result"] for p in found if p["model_version"] == version}
 
 
 def _count(studio: LabelStudio, project: int, version: str, wanted: int) -> None:

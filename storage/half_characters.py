@@ -6,9 +6,9 @@ HTTP 500 for the task and for its page of all tasks. It still takes changes.
 
 from __future__ import annotations
 
-from storage.errors import ServiceError
 from storage.labelstudio import LabelStudio
-from storage.progress import note
+from storage.labelstudio_http import BrokenAnswerError
+from storage.progress import note, track
 from storage.remote import Remote
 
 
@@ -35,6 +35,31 @@ def _is_shown(studio: LabelStudio, annotation: int) -> bool:
     """Whether Label Studio shows an annotation, or has none of this number."""
     try:
         studio.annotation(annotation)
-    except ServiceError:
+    except BrokenAnswerError:
         return False
     return True
+
+
+def mend_tasks(remote: Remote, project: int) -> int:
+    """Give tasks that Label Studio cannot show the data again that the bucket has: it cannot list tasks otherwise.
+
+    Args:
+        remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
+        project: its number in Label Studio.
+
+    Returns:
+        How many tasks were given it.
+    """
+    mended = 0
+    numbers = remote.studio.task_numbers(project)
+    for key, number in track(
+        numbers.items(), "looking for tasks that Label Studio cannot show", len(numbers)
+    ):
+        try:
+            remote.studio.task(number)
+        except BrokenAnswerError:
+            data = next((row.value for row in remote.mirror.at([key])), None) or {}
+            remote.studio.update_task(number, remote.task_data(remote.series_of_task(key), data))
+            note(f"task {number}: Label Studio could not show it; its data is that of {key} again")
+            mended += 1
+    return mended

@@ -7,14 +7,15 @@ import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from storage.errors import NotFoundError
-from storage.labelstudio_http import LONG, Json
+from storage.labelstudio_http import LONG, BrokenAnswerError, Json
 from storage.labelstudio_projects import Projects
+from storage.progress import note
 from storage.settings import Settings
 
 VERSION = "1.23.2"
@@ -130,9 +131,21 @@ class LabelStudio(Projects):
         """The bytes behind an address in a task's data, as the browser gets them."""
         return self._bytes(address)
 
-    def annotations(self, task: int) -> list[Json]:
-        """All annotations of a task; Label Studio's own list of them leaves out the skipped ones."""
-        found = self._object("GET", f"/api/tasks/{task}")["annotations"]
+    def annotations(self, task: int, numbers: Iterable[int] = ()) -> list[Json]:
+        """All annotations of a task; Label Studio's own list of them leaves out the skipped ones.
+
+        Args:
+            task: its number.
+            numbers: of the annotations, to be asked for one by one where Label Studio cannot show the task: half a
+                character in a draft, a prediction or the task's meta data is enough for that.
+        """
+        try:
+            found = self._object("GET", f"/api/tasks/{task}")["annotations"]
+        except BrokenAnswerError:
+            single = [self.annotation(number) for number in numbers]
+            if not single:
+                raise
+            return [item for item in single if item is not None]
         return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in found]
 
     def annotation(self, annotation: int) -> Json | None:
@@ -170,7 +183,12 @@ class LabelStudio(Projects):
         view = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [there]}}
         found: list[Json] = []
         for task in self._listed(project, "id", view):
-            found += self._call("GET", f"/api/tasks/{task['id']}/drafts")
+            try:
+                found += self._call("GET", f"/api/tasks/{task['id']}/drafts")
+            except BrokenAnswerError:
+                note(
+                    f"task {task['id']}: Label Studio cannot show the edits that were begun there, so they are lost"
+                )
         return found
 
     # -- predictions ------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ class _Comparison:
             ):
                 continue
             users = users or self.studio.users()
-            for found in self.studio.annotations(task.id):
+            for found in self.studio.annotations(task.id, task.annotations):
                 known = rows.get(found["id"])
                 if known is None or _is_behind(known.value["record"], found):
                     self._miss(task, found, users)

@@ -16,6 +16,7 @@ from typing import Any
 from storage import half_characters, identity, reconcile, task_objects, tasks
 from storage.identity import kept
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
+from storage.labelstudio_http import BrokenAnswerError
 from storage.labelstudio_projects import SourceError
 from storage.merge import Settlement
 from storage.mirror import Row
@@ -73,9 +74,22 @@ def look(
     remote.annotations.refresh()
     if write and half_characters.mend(remote):
         remote.annotations.refresh()
-    compared = reconcile.reconcile(remote.annotations, project, _committed(repository, state))
+    compared = _compared(repository, remote, state, project, write)
     found = _found(remote, state, series, compared, new_tasks=bool(missing))
     return replace(found, aside=[*found.aside, *moved, *refused])
+
+
+def _compared(
+    repository: Repository, remote: Remote, state: State, project: Mapping[str, Any], write: bool
+) -> reconcile.Found:
+    """Compare with Label Studio; once more where it could not list its tasks and that was mended."""
+    committed = _committed(repository, state)
+    try:
+        return reconcile.reconcile(remote.annotations, project, committed)
+    except BrokenAnswerError:
+        if not (write and half_characters.mend_tasks(remote, state.project)):
+            raise
+    return reconcile.reconcile(remote.annotations, project, committed)
 
 
 def _committed(repository: Repository, state: State) -> Callable[[Row], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from pipelines import sync as syncing
 from pipelines.branch import branch
 from pipelines.switch import switch
 from pipelines.sync import Options
+from stages import publish
 from storage import outgoing, snapshot, tasks, worktree
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.json_text import parse_json
@@ -145,10 +147,7 @@ def test_half_of_a_letter_that_label_studio_holds_is_mended(
     remote, studio = lab.project.remote, lab.project.studio
     lab.sync()
     task = lab.tasks()["one"]
-    body = json.dumps({"result": [text("n", "\ud83d")]})
-    path = f"{studio.url}/api/tasks/{task}/annotations/"
-    headers = {"Authorization": studio._authorization, "Content-Type": "application/json"}
-    assert requests.post(path, data=body, headers=headers, timeout=30).status_code == 500  # and it is saved
+    broken(lab, "POST", f"/api/tasks/{task}/annotations/", {"result": [text("n", "\ud83d")]})
     all_tasks = {"project": lab.number, "fields": "all"}  # as the page of all tasks asks for them
     with pytest.raises(ServiceError, match="Label Studio failed"):
         studio._call("GET", "/api/tasks", params=all_tasks)
@@ -159,6 +158,55 @@ def test_half_of_a_letter_that_label_studio_holds_is_mended(
     assert len(studio._call("GET", "/api/tasks", params=all_tasks)["tasks"]) == 3
     assert remote.mirror.with_half(remote.annotations_prefix) == []
     assert lab.sync().commit == ""
+
+
+def broken(lab: Lab, method: str, path: str, body: Any) -> None:
+    """Have Label Studio store what it then cannot show: it answers HTTP 500, and has stored it."""
+    studio = lab.project.studio
+    headers = {"Authorization": studio._authorization, "Content-Type": "application/json"}
+    answer = requests.request(method, studio.url + path, data=json.dumps(body), headers=headers, timeout=30)
+    assert answer.status_code == 500
+
+
+HALF = [{"x": "\ud83d"}]
+BROKEN: dict[str, Callable[[Lab, int], None]] = {
+    "a draft": lambda lab, task: broken(
+        lab, "POST", f"/api/tasks/{task}/drafts", {"result": HALF, "lead_time": 1}
+    ),
+    "meta data": lambda lab, task: broken(lab, "PATCH", f"/api/tasks/{task}/", {"meta": HALF[0]}),
+    "a prediction": lambda lab, task: broken(
+        lab, "POST", "/api/predictions/", {"task": task, "model_version": "x", "result": HALF}
+    ),
+    "data": lambda lab, task: broken(
+        lab, "PATCH", f"/api/tasks/{task}/", {"data": lab.project.remote.task_data("one", HALF[0])}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_task_that_label_studio_cannot_show_stops_no_sync(lab: Lab, name: str) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    task, first = lab.tasks()["one"], lab.project.repository.head()
+    studio = lab.project.studio
+    second = studio.annotate(task, result((0.5, 0.9, "run")))
+    lab.annotate("two", (0.1, 0.5, "walk"))
+    BROKEN[name](lab, task)
+    lab.project.bucket.delete([key(lab, second)])  # Label Studio could not write it, say
+    done = lab.sync()
+    assert (done.subject, done.healed) == ("labels: +2 in 2 series", 1)
+    assert lab.sync().commit == ""
+    lab.project.repository.git("checkout", first, "--", "data/labels.dvc")
+    assert lab.sync(yes=True).pushed == 2
+    assert [record["result"] for record in records(lab)] == [result((0.1, 0.5, "walk"))]
+
+
+def test_a_prediction_that_label_studio_cannot_show_stops_no_publishing(lab: Lab) -> None:
+    studio, version = lab.project.studio, "lstm-0123456-01234567"
+    body = {"task": lab.tasks()["one"], "model_version": version, "result": HALF}
+    broken(lab, "POST", "/api/predictions/", body)
+    assert publish._send(studio, lab.number, version, [], {}) == 0
+    assert (studio.model_versions(lab.number), studio.predictions(lab.number)) == ({}, [])
 
 
 def test_bytes_that_change_and_mean_the_same_are_no_change(lab: Lab) -> None:

@@ -191,7 +191,7 @@ def _send(
     }
     versions = studio.model_versions(project)
     if version in versions and _held(studio, project, version) != {t: w["result"] for t, w in wanted.items()}:
-        studio.delete_predictions(project, version)  # cut off half-way, or of other series: all anew
+        studio.delete_predictions(project, version)  # cut off half-way, of other series, or not to be read
         del versions[version]
     sent = 0
     if wanted and version not in versions:
@@ -200,17 +200,19 @@ def _send(
                 sent += made
                 advance(made)
         _count(studio, project, version, len(wanted))
-    studio.update_project(project, model_version=version)
+    if wanted:  # Label Studio refuses the name of a model without predictions
+        studio.update_project(project, model_version=version)
     for old in _old(versions, version):
         studio.delete_predictions(project, old)
     return sent
 
 
-def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dict[str, Any]]]:
+def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dict[str, Any]]] | None:
+    """Results of a version by task; None where somebody's prediction holds what Label Studio cannot show."""
     try:
         found = studio.predictions(project)
-    except BrokenAnswerError:  # somebody's prediction holds what Label Studio cannot show: ours are sent anew
-        return {}
+    except BrokenAnswerError:
+        return None
     return {p["task"]: p["result"] for p in found if p["model_version"] == version}
 
 

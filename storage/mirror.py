@@ -88,7 +88,7 @@ class Mirror:
         try:
             with _faults_are_said(fresh=True):
                 self._db = self._open(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and sqlite_code(error) != sqlite3.SQLITE_ERROR:
                 raise  # the file is well; it is the disk, or whoever may read it
             for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
@@ -325,7 +325,7 @@ def _faults_are_said(*, fresh: bool = False) -> Iterator[None]:
             why=str(error),
             cure="the same command again, once that one has ended",
         ) from error
-    except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+    except (sqlite3.DatabaseError, ValueError) as error:  # no JSON, or no UTF-8: SQLite quotes what it found
         if fresh:
             raise
         raise _damaged(error) from error

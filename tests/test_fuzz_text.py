@@ -35,10 +35,10 @@ def test_json_for_people(fuzz: Fuzz) -> None:
         text = printable.dump_json({"version": 1, "value": value})
         assert not printable.UNSAFE.search(text.replace("\n", ""))
         text.encode()
-        assert json.loads(text)["value"] == json.loads(json.dumps(value))
+        assert json.loads(text)["value"] == json.loads(json.dumps(value), parse_constant=lambda _: None)
         return TAKEN if text.isascii() else REFUSED
 
-    fuzz(values.filter(lambda value: "NaN" not in json.dumps(value)), check)
+    fuzz(values, check)
 
 
 def test_json_of_others(fuzz: Fuzz) -> None:

@@ -14,6 +14,7 @@ from os import stat_result
 from pathlib import Path
 
 PATH = Path(".labeltrail/verified.sqlite")
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)  # SQLite quotes what it found, which may be no UTF-8
 LOCK_TIMEOUT_S = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS verified (
@@ -37,7 +38,7 @@ def known(root: Path) -> dict[str, Facts]:
         with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_S)) as db:
             rows = db.execute("SELECT md5, inode, written, size FROM verified")
             return {md5: (inode, written, size) for md5, inode, written, size in rows}
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         return {}
 
 
@@ -50,9 +51,9 @@ def remember(root: Path, found: Iterable[tuple[str, Facts]]) -> None:
         _write(path, rows)
     except sqlite3.OperationalError:
         return
-    except sqlite3.DatabaseError:  # half written, or no database at all
+    except UNREADABLE:  # half written, or no database at all
         path.unlink(missing_ok=True)
-        with suppress(sqlite3.DatabaseError):
+        with suppress(*UNREADABLE):
             _write(path, rows)
 
 

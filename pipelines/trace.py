@@ -15,6 +15,7 @@ from stages import params
 from storage import files, lineage, sets
 from storage.errors import LabeltrailError, NotFoundError
 from storage.history import record_text
+from storage.json_text import whole_number
 from storage.labels import records
 from storage.lineage import Lineage, Model
 from storage.pointer import LABELS, SERIES, parse_pointer
@@ -83,10 +84,11 @@ def trace(project: Project, thing: str) -> Trace:
 
 
 def _prediction(project: Project, thing: str) -> Trace | None:
-    if not thing.isdecimal():
+    number = whole_number(thing)
+    if number is None:
         return None
     try:
-        found = project.studio.prediction(int(thing))
+        found = project.studio.prediction(number)
     except NotFoundError:
         return None
     task = project.studio.task(found["task"])

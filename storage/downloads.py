@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urljoin, urlsplit
 
 from storage.errors import InputError, SetupError
+from storage.json_text import whole_number
 from storage.network import open_url
 from storage.printable import shortened
 
@@ -118,9 +119,9 @@ def _is_link_local(host: str) -> bool:
 
 def _copy(answer: Any, file: Any, end: float) -> None:
     """Copy an answer's body as it comes."""
-    told = answer.headers.get("Content-Length", "")
-    if told.isdecimal() and int(told) > LARGEST:
-        raise _RefusedError(f"it has {int(told):,} bytes, {LARGEST:,} at most are fetched")
+    told = whole_number(answer.headers.get("Content-Length", ""))
+    if told is not None and told > LARGEST:
+        raise _RefusedError(f"it has {told:,} bytes, {LARGEST:,} at most are fetched")
     size = 0
     while block := answer.read1(BLOCK):
         size += len(block)
@@ -131,5 +132,5 @@ def _copy(answer: Any, file: Any, end: float) -> None:
                 f"it took longer than {LONGEST:g} s, or all recordings longer than {IN_ALL:g} s"
             )
         file.write(block)
-    if told.isdecimal() and size < int(told):
-        raise _RefusedError(f"it broke off after {size:,} of {int(told):,} bytes")
+    if told is not None and size < told:
+        raise _RefusedError(f"it broke off after {size:,} of {told:,} bytes")

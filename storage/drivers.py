@@ -286,7 +286,7 @@ def point(repository: Repository, text: str, md5: str) -> str:
 
 def _size(repository: Repository, text: str, old: Mapping[str, str], new: Mapping[str, str]) -> int | None:
     """Bytes of the new folder; None where the cache lacks a file that one has and the other has not."""
-    found = re.search(r"^  size: (\d+)$", text, re.MULTILINE)
+    found = re.search(r"^  size: (\d{1,18})$", text, re.MULTILINE)
     total = int(found[1]) if found else None
     for name in labels.differing(old, new):
         for folder, sign in ((old, -1), (new, 1)):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from storage.errors import InputError
+from storage.json_text import whole_number
 from storage.keys import CONTROL
 from storage.printable import shortened
 from storage.snapshot import LARGEST_NUMBER, LONGEST_NAME
@@ -57,7 +58,7 @@ def _is_email(value: Any) -> bool:
 def _is_account(value: Any) -> bool:
     """The number of somebody's account; of a flat export as text."""
     if isinstance(value, str):
-        return value.isascii() and value.isdecimal() and len(value) < 19
+        return whole_number(value) is not None
     return _is_id(value)
 
 

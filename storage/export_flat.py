@@ -16,7 +16,7 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.export_match import is_address
-from storage.json_text import parse_json
+from storage.json_text import parse_json, whole_number
 from storage.label_config import LabelConfig
 from storage.printable import shortened
 
@@ -74,8 +74,9 @@ def _blank(row: Row) -> dict[str, None]:
 
 
 def _cell(where: str, name: str, cell: str) -> Any:
-    if name in ("id", "annotation_id") and cell.isascii() and cell.isdecimal() and len(cell) < 19:
-        return int(cell)
+    number = whole_number(cell) if name in ("id", "annotation_id") else None
+    if number is not None:
+        return number
     if name == "lead_time":
         try:
             return float(cell)

@@ -16,6 +16,7 @@ DEEPEST = (
 # A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
 HALF = re.compile("[\ud800-\udfff]")
 HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")  # where there is none in UTF-8 JSON, there is no half either
+MOST_DIGITS = 18
 REPLACEMENT = "\ufffd"
 
 
@@ -68,6 +69,11 @@ def well_formed(value: Any) -> Any:
     """A JSON value with U+FFFD in the place of halves of characters, as a browser's `String.toWellFormed` has it."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(HALF.sub(REPLACEMENT, text)) if HALF.search(text) else value
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text of digits is; None where it is none, or has more digits than 64 bits hold."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _refused(text: str) -> NoReturn:

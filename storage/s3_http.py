@@ -26,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
 from storage.files import md5_bytes
+from storage.json_text import whole_number
 from storage.network import POOLS, Paced, proxy_for
 from storage.settings import Settings
 
@@ -240,8 +241,7 @@ class S3Http:
 
 def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
     """Bytes that a body has, and those bytes; of a body with more than `most` none, and the connection is closed."""
-    told = response.headers.get("Content-Length", "")
-    size = int(told) if told.isdecimal() else 0
+    size = whole_number(response.headers.get("Content-Length", "")) or 0
     data = b"" if size > most else response.read(most + 1, decode_content=False)
     if max(size, len(data)) > most:
         response.close()

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from storage.addresses import Address, BucketName, S3Address, address, s3_address
 from storage.errors import InputError
 from storage.files import read_text, write_bytes
+from storage.json_text import whole_number
 from storage.loopback import no_proxy
 from storage.progress import note
 
@@ -166,8 +167,7 @@ def is_external(root: Path, service: Service) -> bool:
 
 def own_port(root: Path, service: Service) -> int | None:
     """The port kept in `.env` for the server that this clone starts."""
-    port = read_env_file(root).get(service.port, "")
-    return int(port) if port.isdecimal() else None
+    return whole_number(read_env_file(root).get(service.port, ""))
 
 
 def own_url(root: Path, service: Service) -> str | None:

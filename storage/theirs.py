@@ -15,6 +15,7 @@ from typing import Any
 
 from storage import half_characters, identity, reconcile, task_objects, tasks
 from storage.identity import kept
+from storage.json_text import whole_number
 from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
 from storage.labelstudio_http import BrokenAnswerError
 from storage.labelstudio_projects import SourceError
@@ -321,10 +322,9 @@ def _given_twice(remote: Remote, state: State, missing: Mapping[str, Record]) ->
     found = {}
     for name, record in missing.items():
         current = own.get(name, name)
-        number, _, digest = current.partition("-")
-        rows = (
-            remote.mirror.at([remote.annotations.key(int(number))]) if number.isdecimal() and digest else []
-        )
+        text, _, digest = current.partition("-")
+        number = whole_number(text)
+        rows = remote.mirror.at([remote.annotations.key(number)]) if number is not None and digest else []
         for row in rows:
             then, now = moment(record["created_at"]), row.value and moment(row.value["record"]["created_at"])
             if then and now and row.value["record"]["id"] != current and now > then:

@@ -142,7 +142,8 @@ TOLD = (
     ["trace", KEYS[3]], ["rollback", "HEAD~2", "--dry-run"], ["undo", "--dry-run"],
 )  # fmt: skip
 REFUSED = (
-    ["trace", STRAY], ["diff", STRAY], ["show", STRAY], ["log", STRAY], ["tag", STRAY], ["branch", STRAY],
+    ["trace", STRAY], ["trace", "9" * 5000], ["diff", STRAY], ["show", STRAY], ["log", STRAY], ["tag", STRAY],
+    ["branch", STRAY],
     ["switch", STRAY], ["drop", STRAY], ["merge", STRAY], ["rollback", STRAY], ["restore", STRAY],
     ["start-from", STRAY], ["start-from", "best"],
     ["sync", "--settle", f"{STRAY}=x"], ["import", STRAY], ["classify", "train", STRAY, "--model", "x"],

@@ -36,6 +36,12 @@ def test_what_is_missing_is_named_with_its_cure(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("port", ["", "x", "-1", "1.5", "٣", "9" * 5000])
+def test_a_port_that_is_no_number_counts_as_none(tmp_path: Path, port: str) -> None:
+    (tmp_path / ".env").write_text(f"LABELTRAIL_MINIO_PORT={port}\n")
+    assert settings.own_port(tmp_path, MINIO) is None
+
+
 def test_an_address_given_by_hand_needs_its_credentials_by_hand(tmp_path: Path) -> None:
     settings.write_env_file(tmp_path, OURS | {"AWS_ENDPOINT_URL": "minio:9000", "AWS_ACCESS_KEY_ID": ""})
     with pytest.raises(InputError) as caught:

@@ -18,6 +18,7 @@ from storage.printable import shortened
 from storage.progress import track
 from storage.state import LARGEST, DamagedStateError, State, parse
 
+MORE_INSIDE = "it holds more than a task's data"
 HALF_INSIDE = "there is half a character (a lone surrogate) in it"
 
 
@@ -189,8 +190,7 @@ class Remote:
         fields = self.task_fields(key, value)
         more = sorted(value.keys() - {"data"}) if "data" in value else ()
         if more:
-            names = shortened(", ".join(more))
-            raise InputError("not a task", where=key, why=f"it holds more than a task's data: {names}")
+            raise InputError("not a task", where=key, why=f"{MORE_INSIDE}: {shortened(', '.join(more))}")
         return fields
 
     def task_fields(self, key: str, value: Any) -> dict[str, Any]:

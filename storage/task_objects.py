@@ -16,8 +16,9 @@ from storage.errors import InputError
 from storage.json_text import parse_json, well_formed
 from storage.keys import refusal
 from storage.mirror import MOST_BYTES, Row
-from storage.remote import HALF_INSIDE, Remote
+from storage.remote import HALF_INSIDE, MORE_INSIDE, Remote
 
+CARRIES = f"{MORE_INSIDE}: annotations"
 Known = Mapping[str, Mapping[str, Any]]
 
 
@@ -30,14 +31,14 @@ def set_aside(
         remote: the branch's place in bucket and Label Studio; the mirror is brought up to date with the tasks.
         known: gives task data by series, for objects that do not say it themselves.
         project: number in Label Studio; a task that it has made of half a character already is mended.
-        keep: series whose objects are left alone: they carry annotations while a project is filled.
+        keep: series whose objects may carry annotations: a project is being filled.
 
     Returns:
         The objects, as they were; the problem says where each is now.
     """
     remote.refresh_tasks()
     rows = [row for row in remote.mirror.aside(remote.tasks_prefix) if row.key.endswith(".json")]
-    odd = [row for row in rows if remote.series_of_task(row.key) not in keep]
+    odd = [row for row in rows if row.problem != CARRIES or remote.series_of_task(row.key) not in keep]
     halves = any(row.problem == HALF_INSIDE for row in odd)
     numbers = remote.studio.task_numbers(project) if halves else {}
     moved = []

@@ -105,11 +105,15 @@ def test_an_import_and_a_restore_move_it_too(lab: Lab, capfd: pytest.CaptureFixt
     assert "set aside: main/tasks/aa.json: its data is no JSON object; it is" in capfd.readouterr().err
     assert "zz" in lab.tasks()
     lab.sync()
-    bucket.put(remote.task_key("bb"), b"5")
+    for series in ("bb", "one"):
+        bucket.put(remote.task_key(series), b"5")
     lab.project.studio.delete_project(lab.number)
     lab.project = Project(lab.project.root)
     done = restore(lab.project)
-    assert (done.annotations, [place[:24] for place in done.aside]) == (1, ["main/set-aside/tasks/bb."])
+    assert [place.rpartition(".")[0] for place in done.aside] == [
+        f"main/set-aside/tasks/{series}.json" for series in ("bb", "one")
+    ]
+    assert (done.annotations, len(places(lab))) == (1, 3)
 
 
 def test_what_label_studio_cannot_use_all_the_same_is_said_and_labels_are_synced(

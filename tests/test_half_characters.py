@@ -1,0 +1,118 @@
+"""Halves of characters (lone surrogates), which Label Studio stores and then answers HTTP 500 for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from pipelines.branch import branch
+from pipelines.switch import switch
+from stages import publish
+from storage.errors import ServiceError
+from storage.pointer import LABELS
+from storage.project import Project
+from tests.conftest import Lab, result
+from tests.test_odd_records import goes_back_and_forth, held, key, named, records
+from tests.test_record_merge import text
+
+
+def test_half_of_a_letter_does_not_stop_a_sync(lab: Lab) -> None:
+    number = lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    changed = held(lab, number) | {"result": [text("n", "\ud83d")]}
+    lab.project.bucket.put(key(lab, number), json.dumps(changed).encode())
+    assert named(lab, number).commit
+    assert records(lab)[0]["result"] == [text("n", "\ud83d")]
+    assert named(lab, number).commit == ""
+
+
+def test_half_of_a_letter_is_given_to_label_studio_so_that_it_can_show_the_task(lab: Lab) -> None:
+    number = lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    changed = held(lab, number) | {"result": [text("n", "\ud83d", "🏃")]}
+    lab.project.bucket.put(key(lab, number), json.dumps(changed).encode())
+    lab.sync()
+    labels = lab.project.repository.pointer(LABELS)
+    goes_back_and_forth(lab)
+    for name in ("main", "another"):
+        if name != "main":
+            branch(lab.project, name)
+            switch(lab.project, name)
+        project = lab.project = Project(lab.project.root)
+        assert lab.sync().commit == ""
+        assert project.repository.pointer(LABELS) == labels
+        state = project.remote.state()
+        (task,) = [t for t in project.studio.tasks(state.project) if t.data["series"] == "one"]
+        assert [a["result"] for a in project.studio.annotations(task.id)] == [[text("n", "\ufffd", "🏃")]]
+
+
+def test_half_of_a_letter_that_label_studio_holds_is_mended(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    remote, studio = lab.project.remote, lab.project.studio
+    lab.sync()
+    task = lab.tasks()["one"]
+    broken(lab, "POST", f"/api/tasks/{task}/annotations/", {"result": [text("n", "\ud83d")]})
+    all_tasks = {"project": lab.number, "fields": "all"}  # as the page of all tasks asks for them
+    with pytest.raises(ServiceError, match="Label Studio failed"):
+        studio._call("GET", "/api/tasks", params=all_tasks)
+    lab.annotate("two", (0.1, 0.5, "walk"))
+    assert lab.sync().subject == "labels: +1 in 2 series"  # a text is no label
+    assert "half a character is U+FFFD now" in capfd.readouterr().err
+    assert records(lab)[0]["result"] == studio.annotations(task)[0]["result"] == [text("n", "\ufffd")]
+    assert len(studio._call("GET", "/api/tasks", params=all_tasks)["tasks"]) == 3
+    assert remote.mirror.with_half(remote.annotations_prefix) == []
+    assert lab.sync().commit == ""
+
+
+def broken(lab: Lab, method: str, path: str, body: Any) -> None:
+    """Have Label Studio store what it then cannot show: it answers HTTP 500, and has stored it."""
+    studio = lab.project.studio
+    headers = {"Authorization": studio._authorization, "Content-Type": "application/json"}
+    answer = requests.request(method, studio.url + path, data=json.dumps(body), headers=headers, timeout=30)
+    assert answer.status_code == 500
+
+
+HALF = [{"x": "\ud83d"}]
+BROKEN: dict[str, Callable[[Lab, int], None]] = {
+    "a draft": lambda lab, task: broken(
+        lab, "POST", f"/api/tasks/{task}/drafts", {"result": HALF, "lead_time": 1}
+    ),
+    "meta data": lambda lab, task: broken(lab, "PATCH", f"/api/tasks/{task}/", {"meta": HALF[0]}),
+    "a prediction": lambda lab, task: broken(
+        lab, "POST", "/api/predictions/", {"task": task, "model_version": "x", "result": HALF}
+    ),
+    "data": lambda lab, task: broken(
+        lab, "PATCH", f"/api/tasks/{task}/", {"data": lab.project.remote.task_data("one", HALF[0])}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_task_that_label_studio_cannot_show_stops_no_sync(lab: Lab, name: str) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    task, first = lab.tasks()["one"], lab.project.repository.head()
+    studio = lab.project.studio
+    second = studio.annotate(task, result((0.5, 0.9, "run")))
+    lab.annotate("two", (0.1, 0.5, "walk"))
+    BROKEN[name](lab, task)
+    lab.project.bucket.delete([key(lab, second)])  # Label Studio could not write it, say
+    done = lab.sync()
+    assert (done.subject, done.healed) == ("labels: +2 in 2 series", 1)
+    assert lab.sync().commit == ""
+    lab.project.repository.git("checkout", first, "--", "data/labels.dvc")
+    assert lab.sync(yes=True).pushed == 2
+    assert [record["result"] for record in records(lab)] == [result((0.1, 0.5, "walk"))]
+
+
+def test_a_prediction_that_label_studio_cannot_show_stops_no_publishing(lab: Lab) -> None:
+    studio, version = lab.project.studio, "lstm-0123456-01234567"
+    body = {"task": lab.tasks()["one"], "model_version": version, "result": HALF}
+    broken(lab, "POST", "/api/predictions/", body)
+    assert publish._send(studio, lab.number, version, [], {}) == 0
+    assert (studio.model_versions(lab.number), studio.predictions(lab.number)) == ({}, [])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,7 +66,7 @@ class QuickStudio:
                 source, first = f"main/tasks/{series}.json", datetime(2026, 1, 1, tzinfo=UTC)
                 yield Task(task, {"series": series}, source, ids, self.touched[task], first)
 
-    def annotations(self, task: int) -> list[dict[str, Any]]:
+    def annotations(self, task: int, numbers: Iterable[int] = ()) -> list[dict[str, Any]]:
         return [self.annotation(n) for n, a in list(self.held.items()) if a["task"] == task]
 
     def annotation(self, number: int) -> Any:

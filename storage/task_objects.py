@@ -3,7 +3,7 @@
 Label Studio 1.23.2 reads them in the order of their keys and ends at the first that it cannot use (NaN, no JSON at
 all): no task is made of those behind it. Others it reads, and then fails at the list of tasks or shows what nobody
 here has checked. So an object that is not the plain data of one task is copied to `<branch>/set-aside/tasks/`, and a
-plain one is put in its place where its key is that of a series.
+plain one is put in its place where there is a recording for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.json_text import parse_json, well_formed
-from storage.keys import refusal
 from storage.mirror import MOST_BYTES, Row
 from storage.remote import HALF_INSIDE, MORE_INSIDE, Remote
 
@@ -41,12 +40,13 @@ def set_aside(
     odd = [row for row in rows if row.problem != CARRIES or remote.series_of_task(row.key) not in keep]
     halves = any(row.problem == HALF_INSIDE for row in odd)
     numbers = remote.studio.task_numbers(project) if halves else {}
+    recordings = remote.series() if odd else {}
     moved = []
     for row in odd:
         series, place = remote.series_of_task(row.key), remote.aside_key(row)
         found = _data(remote, row)
         remote.bucket.copy(row.key, place)
-        if refusal(series):
+        if series not in recordings:
             remote.bucket.delete([row.key])
         else:
             data = known().get(series, {}) if found is None else found

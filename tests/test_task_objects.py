@@ -83,13 +83,13 @@ def test_task_data_that_git_knows_take_the_place_of_an_odd_object(lab: Lab) -> N
 def test_a_key_that_is_no_series_goes_away_and_a_long_one_gets_a_short_name(lab: Lab) -> None:
     lab.sync()
     bucket, long = lab.project.bucket, "x" * 250
-    for name in ("no\nseries", long):
-        bucket.put(f"main/tasks/{name}.json", b"{}")
+    for name in ("no\nseries", "no-recording", long):
+        bucket.put(f"main/tasks/{name}.json", b"[]")
     bucket.put("main/tasks/no-task.txt", b"left alone")
-    assert len(lab.sync().aside) == 3
+    assert len(lab.sync().aside) == 4
     left = [item.key for item in bucket.objects("main/tasks/")]
     assert left == [f"main/tasks/{name}" for name in ("no-task.txt", "one.json", "three.json", "two.json")]
-    assert len(places(lab)) == 2
+    assert len(places(lab)) == 3
     assert not any(long in place for place in places(lab))
 
 

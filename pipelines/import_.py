@@ -74,12 +74,13 @@ def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
     # Label Studio first: what it refuses has changed nothing here.
     state = _ensure_project(project, plan)
     _write_config(project, plan)
-    import_files.upload(project, plan.files, plan.data, done)
-    _write_task_data(project, plan, done)
+    # Before anything is put in the place of such an object.
     for row in task_objects.set_aside(
         project.remote, lambda: tasks.read(project.root / tasks.PATH), state.project
     ):
         note(f"set aside: {row.key}: {row.problem}")
+    import_files.upload(project, plan.files, plan.data, done)
+    _write_task_data(project, plan, done)
     # Only now: Label Studio refuses a source storage whose prefix is still empty.
     prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)

@@ -8,9 +8,8 @@ from typing import Any
 from pipelines.imported import Finding, Imported
 from pipelines.incoming import group_of
 from stages import params as parameters
-from storage import label_config_xml, sets, tasks
+from storage import label_config_xml, sets, task_objects, tasks
 from storage.bucket import parallel
-from storage.errors import InputError, NotFoundError
 from storage.export import ExportedTask
 from storage.printable import shortened
 from storage.project import Project
@@ -78,11 +77,7 @@ def note_missing(
 
 
 def _in_bucket(remote: Remote, series: str) -> Data:
-    key = remote.task_key(series)
-    try:
-        return remote.parse_task(key, remote.bucket.get(key)[0])
-    except (NotFoundError, InputError):  # what is no task is moved out of the way
-        return {}
+    return task_objects.task_data(remote, remote.task_key(series)) or {}
 
 
 def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: Imported) -> None:

@@ -6,6 +6,8 @@ HTTP 500 for the task and for its page of all tasks. It still takes changes.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from storage.labelstudio import LabelStudio
 from storage.labelstudio_http import BrokenAnswerError
 from storage.progress import note, track
@@ -25,6 +27,9 @@ def mend(remote: Remote) -> int:
     for row in remote.mirror.with_half(remote.annotations_prefix):
         number = row.value["annotation"]
         if not _is_shown(remote.studio, number):
+            remote.annotations.read([row.key])
+            if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
+                continue  # somebody has saved it since: theirs is looked at next time
             remote.studio.update_annotation(number, result=row.value["record"]["result"])
             note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
             mended += 1
@@ -55,11 +60,14 @@ def mend_tasks(remote: Remote, project: int) -> int:
     for key, number in track(
         numbers.items(), "looking for tasks that Label Studio cannot show", len(numbers)
     ):
+        data = next((row.value for row in remote.mirror.at([key])), None)
+        if not key.startswith(remote.tasks_prefix) or data is None:
+            continue  # made by hand, or of another storage: there is nothing to give it
         try:
             remote.studio.task(number)
         except BrokenAnswerError:
-            data = next((row.value for row in remote.mirror.at([key])), None) or {}
-            remote.studio.update_task(number, remote.task_data(remote.series_of_task(key), data))
+            with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+                remote.studio.update_task(number, remote.task_data(remote.series_of_task(key), data))
             note(f"task {number}: Label Studio could not show it; its data is that of {key} again")
             mended += 1
     return mended

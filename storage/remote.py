@@ -188,7 +188,11 @@ class Remote:
         if has_half(value):
             raise InputError("not a task", where=key, why=HALF_INSIDE)
         fields = self.task_fields(key, value)
-        more = sorted(value.keys() - {"data"}) if "data" in value else ()
+        if not data.lstrip().startswith(b"{"):
+            raise InputError("not a task", where=key, why="it begins with another byte than `{` in UTF-8")
+        more = sorted(
+            value.keys() - {"data"} if "data" in value else value.keys() & {"annotations", "predictions"}
+        )
         if more:
             raise InputError("not a task", where=key, why=f"{MORE_INSIDE}: {shortened(', '.join(more))}")
         return fields

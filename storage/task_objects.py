@@ -9,11 +9,13 @@ plain one is put in its place where there is a recording for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from storage.errors import InputError
+from storage.errors import InputError, NotFoundError
 from storage.json_text import parse_json, well_formed
+from storage.labelstudio_http import BrokenAnswerError
 from storage.mirror import MOST_BYTES, Row
 from storage.remote import HALF_INSIDE, MORE_INSIDE, Remote
 
@@ -44,25 +46,38 @@ def set_aside(
     moved = []
     for row in odd:
         series, place = remote.series_of_task(row.key), remote.aside_key(row)
-        found = _data(remote, row)
+        try:
+            data, etag = remote.bucket.get(row.key, MOST_BYTES)
+        except (InputError, NotFoundError):
+            continue  # too large, which Label Studio may take; or another clone was faster
+        if etag != row.etag:
+            continue  # mended, or moved by another clone: the next look tells
+        found = _fields(remote, row.key, data)
         remote.bucket.copy(row.key, place)
         if series not in recordings:
             remote.bucket.delete([row.key])
         else:
-            data = known().get(series, {}) if found is None else found
+            fields = known().get(series, {}) if found is None else found
             if row.problem == HALF_INSIDE and row.key in numbers:
-                remote.studio.update_task(numbers[row.key], remote.task_data(series, data))
-            remote.put_task(series, data)
+                with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+                    remote.studio.update_task(numbers[row.key], remote.task_data(series, fields))
+            remote.put_task(series, fields)
         moved.append(replace(row, problem=f"{row.problem}; it is {place} now"))
     if moved:
         remote.refresh_tasks()
     return moved
 
 
-def _data(remote: Remote, row: Row) -> dict[str, Any] | None:
-    """The task data in an object that is no plain task; None where there is none that can be kept."""
+def task_data(remote: Remote, key: str) -> dict[str, Any] | None:
+    """The task data in an object, be it no plain task; None where there is none that can be kept."""
     try:
-        value = well_formed(parse_json(row.key, remote.bucket.get(row.key, MOST_BYTES)[0]))
-        return remote.task_fields(row.key, value)
+        return _fields(remote, key, remote.bucket.get(key, MOST_BYTES)[0])
+    except (InputError, NotFoundError):
+        return None
+
+
+def _fields(remote: Remote, key: str, data: bytes) -> dict[str, Any] | None:
+    try:
+        return remote.task_fields(key, well_formed(parse_json(key, data)))
     except InputError:
         return None

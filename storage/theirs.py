@@ -90,6 +90,7 @@ def _compared(
     except BrokenAnswerError:
         if not (write and half_characters.mend_tasks(remote, state.project)):
             raise
+    remote.annotations.refresh()
     return reconcile.reconcile(remote.annotations, project, committed)
 
 
@@ -212,7 +213,7 @@ def _read_source(remote: Remote, state: State) -> None:
         try:
             remote.studio.sync_source(source["id"])
         except SourceError as error:
-            note(str(error))
+            note(f"{error.what}: {error.where}: {error.why}")
 
 
 def _without_task(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:

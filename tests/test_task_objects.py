@@ -28,6 +28,7 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
     "annotations": (json.dumps({"data": GOOD, "annotations": [ANNOTATION]}), GOOD),
     "annotations that are none": (json.dumps({"data": GOOD, "annotations": 5}), GOOD),
     "predictions": (json.dumps({"data": GOOD, "predictions": [{"result": [{"x": "\ud83d"}]}]}), GOOD),
+    "a byte order mark": ("\ufeff" + json.dumps({"data": GOOD}), GOOD),
     "a list": (json.dumps([{"data": GOOD}, {"data": {"csv": "y"}}]), {}),
     "a text": ('{"data": "x"}', {}),
     "too deep": ('{"data": {"x": ' + "[" * 980 + "]" * 980 + "}}", {}),

@@ -38,7 +38,7 @@ class Theirs:
         known: this clone saw bucket and label commit agree as `sync.json` says: only what moved can differ.
         moved: by shard and key, number and record id of the annotations that moved since; "" are other objects.
         series: ETag of each recording by series key; None where only named annotations were looked at.
-        aside: objects that say nothing, with the reason: they are left where they are.
+        aside: objects that say nothing, with the reason: those of tasks were moved, the others left.
         compared: how bucket and Label Studio differ; nothing of it has been written yet.
         quiet: nothing moved at all.
     """

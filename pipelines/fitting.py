@@ -8,6 +8,7 @@ from storage import history, label_config, recordings
 from storage.errors import InputError
 from storage.history import plural
 from storage.identity import kept
+from storage.labelstudio_http import BrokenAnswerError
 from storage.merge import Change
 from storage.pointer import SERIES
 from storage.project import Project
@@ -67,7 +68,7 @@ def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
     series = {change.name: change.before["series"] for change in changes if change.before}
     begun = [
         f"annotation {draft['annotation']} on {series[name]}, by {draft['user']}"
-        for draft in project.studio.drafts(state.project)
+        for draft in project.studio.drafts(state.project).begun
         if draft["annotation"] and (name := _record(project, state, draft["annotation"])) in series
     ]
     if begun:
@@ -81,5 +82,9 @@ def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
 
 def _record(project: Project, state: State, number: int) -> str:
     """Id of the record of an annotation; "" where it is gone."""
-    found = project.studio.annotation(number)
+    try:
+        found = project.studio.annotation(number)
+    except BrokenAnswerError:
+        rows = project.remote.mirror.at([project.remote.annotations.key(number)])
+        found = next((row.value["record"] for row in rows if row.value), None)
     return kept(state.ids, record_id(number, found["created_at"]), number) if found else ""

@@ -6,33 +6,51 @@ HTTP 500 for the task and for its page of all tasks. It still takes changes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
-from storage.labelstudio import LabelStudio
+from storage.labelstudio import LabelStudio, Task
 from storage.labelstudio_http import BrokenAnswerError
-from storage.progress import note, track
+from storage.progress import note
 from storage.remote import Remote
 
 
-def mend(remote: Remote) -> int:
+def mend(remote: Remote, project: int) -> int:
     """Mend the annotations that have such, as the bucket says, and that Label Studio cannot show.
+
+    One that somebody is editing is left as it is: a change would drop the edit.
 
     Args:
         remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
+        project: its number in Label Studio.
 
     Returns:
         How many were mended; Label Studio has written their objects anew.
     """
+    studio = remote.studio
+    rows = [
+        row
+        for row in remote.mirror.with_half(remote.annotations_prefix)
+        if not _is_shown(studio, row.value["annotation"])
+    ]
+    if not rows:
+        return 0
+    drafts = studio.drafts(project)
+    edited = {draft["annotation"] for draft in drafts.begun} | drafts.hidden.keys()
     mended = 0
-    for row in remote.mirror.with_half(remote.annotations_prefix):
+    for row in rows:
         number = row.value["annotation"]
-        if not _is_shown(remote.studio, number):
-            remote.annotations.read([row.key])
-            if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
-                continue  # somebody has saved it since: theirs is looked at next time
-            remote.studio.update_annotation(number, result=row.value["record"]["result"])
-            note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
-            mended += 1
+        if number in edited:
+            why = "an edit that somebody has begun on it would be dropped"
+            note(f"{row.key}: half a character, so that Label Studio cannot show its task; not mended: {why}")
+            continue
+        remote.annotations.read([row.key])
+        if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
+            continue  # somebody has saved it since: theirs is looked at next time
+        studio.update_annotation(number, result=row.value["record"]["result"])
+        note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
+        mended += 1
     return mended
 
 
@@ -45,29 +63,22 @@ def _is_shown(studio: LabelStudio, annotation: int) -> bool:
     return True
 
 
-def mend_tasks(remote: Remote, project: int) -> int:
-    """Give tasks that Label Studio cannot show the data again that the bucket has: it cannot list tasks otherwise.
+def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give tasks that Label Studio cannot show the data again that the bucket has, or else the label commit.
 
     Args:
         remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
-        project: its number in Label Studio.
-
-    Returns:
-        How many tasks were given it.
+        tasks: those that it cannot show.
+        known: task data by series, as git has them.
     """
-    mended = 0
-    numbers = remote.studio.task_numbers(project)
-    for key, number in track(
-        numbers.items(), "looking for tasks that Label Studio cannot show", len(numbers)
-    ):
-        data = next((row.value for row in remote.mirror.at([key])), None)
-        if not key.startswith(remote.tasks_prefix) or data is None:
+    for task in tasks:
+        if not task.source.startswith(remote.tasks_prefix):
+            note(
+                f"task {task.id}: Label Studio cannot show it, nor a list with it, and the bucket has no data for it"
+            )
             continue  # made by hand, or of another storage: there is nothing to give it
-        try:
-            remote.studio.task(number)
-        except BrokenAnswerError:
-            with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
-                remote.studio.update_task(number, remote.task_data(remote.series_of_task(key), data))
-            note(f"task {number}: Label Studio could not show it; its data is that of {key} again")
-            mended += 1
-    return mended
+        series = remote.series_of_task(task.source)
+        held = next((row.value for row in remote.mirror.at([task.source])), None)
+        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+            remote.studio.update_task(task.id, remote.task_data(series, held or known.get(series, {})))
+        note(f"task {task.id}: Label Studio could not show it; its data is that of {task.source} again")

@@ -15,7 +15,7 @@ DEEPEST = (
 
 # A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
 HALF = re.compile("[\ud800-\udfff]")
-HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")  # where there is none in UTF-8 JSON, there is no half either
+HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")  # UTF-8 JSON holds a half as an escape, or not at all
 MOST_DIGITS = 18
 REPLACEMENT = "\ufffd"
 
@@ -72,7 +72,7 @@ def well_formed(value: Any) -> Any:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a text of digits is; None where it is none, or has more digits than 64 bits hold."""
+    """The number that a text of digits says; None where it says none, or has more than 18 digits, as 64 bits hold."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 

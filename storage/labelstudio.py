@@ -7,7 +7,7 @@ import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,11 @@ from typing import Any
 from storage.errors import NotFoundError
 from storage.labelstudio_http import LONG, BrokenAnswerError, Json
 from storage.labelstudio_projects import Projects
-from storage.progress import note
 from storage.settings import Settings
 
 VERSION = "1.23.2"
 
-PAGE = 500  # tasks in one answer
+PAGES = (500, 50, 5, 1)  # tasks in one answer; fewer where one of them cannot be shown
 # Label Studio reads this form of a moment and fails on one without a fraction.
 FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
 BATCH = 200  # predictions in one request
@@ -37,6 +36,7 @@ class Task:
         annotations: ids of its annotations.
         updated_at: moves with every change to the task's annotations.
         created_at: when it was made.
+        readable: Label Studio can show its data; they are {} where it cannot.
     """
 
     id: int
@@ -45,6 +45,20 @@ class Task:
     annotations: tuple[int, ...]
     updated_at: datetime
     created_at: datetime
+    readable: bool = True
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """Edits that were begun in a project and not submitted.
+
+    Attributes:
+        begun: as Label Studio tells them; `annotation` is None where they are of a new one.
+        hidden: annotations, and the tasks that they are of, whose edits Label Studio cannot show.
+    """
+
+    begun: list[Json]
+    hidden: Mapping[int, int]
 
 
 class LabelStudio(Projects):
@@ -107,16 +121,37 @@ class LabelStudio(Projects):
 
     def _listed(self, project: int, fields: str, view: Json) -> Iterator[Json]:
         """Fields of the tasks in a view, page by page."""
-        query: Json = {"project": project, "fields": "all", "include": fields, "page_size": PAGE}
+        query: Json = {"project": project, "fields": "all", "include": fields}
         query["query"] = json.dumps(view)
-        page, seen, total = 1, 0, 1
-        while seen < total:
-            answer = self._object("GET", "/api/tasks", params=query | {"page": page}, timeout=LONG)
-            total, found = answer["total"], answer["tasks"]
+        page, total = 0, 1
+        while page * PAGES[0] < total:
+            total, found = self._page(query, page, PAGES)
             if not found:
                 return
             yield from found
-            seen, page = seen + len(found), page + 1
+            page += 1
+
+    def _page(self, query: Json, page: int, sizes: Sequence[int]) -> tuple[int, list[Json]]:
+        """How many tasks a view has, and one page of them: without its data a task that cannot be shown with them."""
+        size, *smaller = sizes
+        asked = query | {"page": page + 1, "page_size": size}
+        try:
+            answer = self._object("GET", "/api/tasks", params=asked, timeout=LONG)
+            return answer["total"], answer["tasks"]
+        except BrokenAnswerError:
+            if "data" not in query["include"].split(","):
+                raise
+        if not smaller:
+            less = ",".join(name for name in query["include"].split(",") if name != "data")
+            return self._page(query | {"include": less}, page, sizes)
+        total, found = 1, []
+        first, each = page * size, smaller[0]
+        for start in range(first, first + size, each):
+            if start >= max(total, first + 1):
+                break
+            total, some = self._page(query, start // each, smaller)
+            found += some
+        return total, found
 
     def task(self, task: int) -> Task:
         """One task."""
@@ -131,21 +166,9 @@ class LabelStudio(Projects):
         """The bytes behind an address in a task's data, as the browser gets them."""
         return self._bytes(address)
 
-    def annotations(self, task: int, numbers: Iterable[int] = ()) -> list[Json]:
-        """All annotations of a task; Label Studio's own list of them leaves out the skipped ones.
-
-        Args:
-            task: its number.
-            numbers: of the annotations, to be asked for one by one where Label Studio cannot show the task: half a
-                character in a draft, a prediction or the task's meta data is enough for that.
-        """
-        try:
-            found = self._object("GET", f"/api/tasks/{task}")["annotations"]
-        except BrokenAnswerError:
-            single = [self.annotation(number) for number in numbers]
-            if not single:
-                raise
-            return [item for item in single if item is not None]
+    def annotations(self, task: int) -> list[Json]:
+        """All annotations of a task; Label Studio's own list of them leaves out the skipped ones."""
+        found = self._object("GET", f"/api/tasks/{task}")["annotations"]
         return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in found]
 
     def annotation(self, annotation: int) -> Json | None:
@@ -172,8 +195,8 @@ class LabelStudio(Projects):
         """Delete an annotation."""
         self._call("DELETE", f"/api/annotations/{annotation}/")
 
-    def drafts(self, project: int) -> list[Json]:
-        """Edits that somebody has begun and not submitted; `annotation` is None where they are of a new one."""
+    def drafts(self, project: int) -> Drafts:
+        """Edits that somebody has begun and not submitted."""
         there = {
             "filter": "filter:tasks:draft_exists",
             "operator": "equal",
@@ -181,15 +204,14 @@ class LabelStudio(Projects):
             "value": True,
         }
         view = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [there]}}
-        found: list[Json] = []
-        for task in self._listed(project, "id", view):
+        begun: list[Json] = []
+        hidden: dict[int, int] = {}
+        for task in self._listed(project, "id,annotations_ids", view):
             try:
-                found += self._call("GET", f"/api/tasks/{task['id']}/drafts")
+                begun += self._call("GET", f"/api/tasks/{task['id']}/drafts")
             except BrokenAnswerError:
-                note(
-                    f"task {task['id']}: Label Studio cannot show the edits that were begun there, so they are lost"
-                )
-        return found
+                hidden |= {number: int(task["id"]) for number in _numbers(task)}
+        return Drafts(begun, hidden)
 
     # -- predictions ------------------------------------------------------------------------------
 
@@ -222,6 +244,11 @@ class LabelStudio(Projects):
 
 
 def _task(task: Json) -> Task:
-    ids = tuple(int(i) for i in str(task["annotations_ids"] or "").split(",") if i.strip())
     updated, created = (datetime.fromisoformat(task[name]) for name in ("updated_at", "created_at"))
-    return Task(task["id"], task["data"], task.get("storage_filename") or "", ids, updated, created)
+    data, source = task.get("data", {}), task.get("storage_filename") or ""
+    return Task(task["id"], data, source, _numbers(task), updated, created, readable="data" in task)
+
+
+def _numbers(task: Json) -> tuple[int, ...]:
+    """Annotations of a task."""
+    return tuple(int(number) for number in str(task["annotations_ids"] or "").split(",") if number.strip())

@@ -193,7 +193,7 @@ class Projects(Connection):
                 "Label Studio did not make tasks of all objects in the bucket",
                 where=f"{facts['bucket']}/{facts['prefix']}",
                 why=said[-1][:500],
-                cure="mend or delete the object, then labeltrail sync",
+                cure="mend or delete the object, then the same command again",
             )
 
     def sync_target(self, storage: int) -> None:

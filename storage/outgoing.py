@@ -17,8 +17,9 @@ from storage.errors import ConflictError, NotFoundError
 from storage.identity import without
 from storage.json_text import well_formed
 from storage.labelstudio import LabelStudio
+from storage.labelstudio_http import BrokenAnswerError
 from storage.merge import Change
-from storage.progress import track
+from storage.progress import note, track
 from storage.snapshot import Record, record_id
 
 # What Label Studio takes when an annotation is made; the rest it decides by itself.
@@ -99,10 +100,12 @@ def tasks_of(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, i
 
 def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str]) -> None:
     """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
-    drafts = studio.drafts(project) if changing else ()
+    if not changing:
+        return
+    drafts = studio.drafts(project)
     begun = [
         f"annotation {draft['annotation']} on {changing[draft['annotation']]}, by {draft['user']}"
-        for draft in drafts
+        for draft in drafts.begun
         if draft["annotation"] in changing
     ]
     if begun:
@@ -112,11 +115,19 @@ def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str
             why="Label Studio would drop the edit; nothing was changed there",
             cure="have it submitted or discarded, then labeltrail sync",
         )
+    for number in sorted(drafts.hidden.keys() & changing.keys()):
+        note(
+            f"annotation {number} on {changing[number]} changes: an edit that was begun on task "
+            f"{drafts.hidden[number]}, which Label Studio cannot show to anybody, is dropped if it is of this one"
+        )
 
 
 def _refuse_overtaken(studio: LabelStudio, number: int, change: Change[Record]) -> None:
     """What somebody saved since it was looked at is not written over: the next look merges it."""
-    found = studio.annotation(number)
+    try:
+        found = studio.annotation(number)
+    except BrokenAnswerError:
+        return  # nor can anybody open it to save something
     held = found and found.get("updated_at")
     if change.before is not None and held != change.before["updated_at"]:
         raise OvertakenError(

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from storage.annotations import Annotations
 from storage.labelstudio import Task
+from storage.labelstudio_http import BrokenAnswerError
 from storage.mirror import Row
 from storage.snapshot import Record, moment
 
@@ -38,12 +40,16 @@ class Found:
         deleted: keys of objects whose annotations people deleted, and which a label commit has as they are.
         lost: objects whose annotations Label Studio has lost, by key.
         returned: series whose task was deleted in Label Studio and has been made anew from the bucket.
+        hidden: numbers of annotations that Label Studio cannot show and the bucket may lack, or have as they were.
+        unreadable: tasks whose data Label Studio cannot show.
     """
 
     missed: dict[str, bytes] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     lost: dict[str, Row] = field(default_factory=dict)
     returned: list[str] = field(default_factory=list)
+    hidden: list[int] = field(default_factory=list)
+    unreadable: list[Task] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class _Comparison:
         if last.newest:
             created = [task for task in tasks if task.created_at > last.newest and self._had_task(task)]
             self.found.returned = sorted(self.at.series_of(task) for task in created)
+        self.found.unreadable = [task for task in tasks if not task.readable]
         self._remember_look(number, tasks, last)
         return self.found
 
@@ -144,7 +151,7 @@ class _Comparison:
             ):
                 continue
             users = users or self.studio.users()
-            for found in self.studio.annotations(task.id, task.annotations):
+            for found in self._annotations(task):
                 known = rows.get(found["id"])
                 if known is None or _is_behind(known.value["record"], found):
                     self._miss(task, found, users)
@@ -153,6 +160,24 @@ class _Comparison:
             lacking = self.mirror.tasks(self.at.prefix) - there
             gone += [(row, None) for task in lacking for row in self.mirror.of_task(self.at.prefix, task)]
         self._judge(gone, tasks)
+
+    def _annotations(self, task: Task) -> list[dict[str, Any]]:
+        """Annotations of a task, one by one where Label Studio cannot show the task.
+
+        Half a character in a draft, a prediction or the task's meta data is enough for that.
+        """
+        with suppress(BrokenAnswerError):
+            return self.studio.annotations(task.id)
+        found = []
+        for number in task.annotations:
+            try:
+                found.append(self.studio.annotation(number))
+            except BrokenAnswerError:
+                if not any(
+                    row.value and row.value.get("half") for row in self.mirror.at([self.at.key(number)])
+                ):
+                    self.found.hidden.append(number)
+        return [item for item in found if item is not None]
 
     def _miss(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> None:
         key, data = self.at.key(annotation["id"]), self.at.object_of(task, annotation, users)

@@ -158,10 +158,16 @@ class Remote:
         etag = self.bucket.put(series_key(series), data, content_type="text/csv")
         return series_key(series), etag, md5_bytes(data)
 
-    def put_task(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> None:
-        """Write the object that Label Studio makes a task of."""
+    def put_task(
+        self,
+        series: str,
+        data: Mapping[str, Any],
+        annotations: Sequence[Any] = (),
+        match: str | None = None,
+    ) -> None:
+        """Write the object that Label Studio makes a task of; with `match` in the place of that version alone."""
         body = self.task_object(series, data, annotations)
-        self.bucket.put(self.task_key(series), body, content_type="application/json")
+        self.bucket.put(self.task_key(series), body, match=match, content_type="application/json")
 
     def task_key(self, series: str) -> str:
         """Key of a series' task in the bucket."""

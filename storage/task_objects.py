@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from storage.errors import InputError, NotFoundError
+from storage.bucket import parallel
+from storage.errors import ConflictError, InputError, NotFoundError
 from storage.json_text import parse_json, well_formed
 from storage.labelstudio_http import BrokenAnswerError
 from storage.mirror import MOST_BYTES, Row
+from storage.progress import track
 from storage.remote import HALF_INSIDE, MORE_INSIDE, Remote
 
 CARRIES = f"{MORE_INSIDE}: annotations"
@@ -38,34 +40,65 @@ def set_aside(
         The objects, as they were; the problem says where each is now.
     """
     remote.refresh_tasks()
-    rows = [row for row in remote.mirror.aside(remote.tasks_prefix) if row.key.endswith(".json")]
+    # Label Studio reads what ends as its filter `\.json$` says: also before a line end.
+    aside = remote.mirror.aside(remote.tasks_prefix)
+    rows = [row for row in aside if row.key.removesuffix("\n").endswith(".json")]
     odd = [row for row in rows if row.problem != CARRIES or remote.series_of_task(row.key) not in keep]
-    halves = any(row.problem == HALF_INSIDE for row in odd)
+    if not odd:
+        return []
+    copied = [c for c in track(parallel(lambda row: _copy(remote, row), odd), "setting aside", len(odd)) if c]
+    recordings = remote.series()
+    fallback = {} if all(copy.fields is not None for copy in copied) else known()
+    plain = {
+        copy.row.key: fallback.get(series, {}) if copy.fields is None else copy.fields
+        for copy in copied
+        if (series := remote.series_of_task(copy.row.key)) in recordings
+    }
+    halves = [copy.row.key for copy in copied if copy.row.problem == HALF_INSIDE and copy.row.key in plain]
     numbers = remote.studio.task_numbers(project) if halves else {}
-    recordings = remote.series() if odd else {}
-    moved = []
-    for row in odd:
-        series, place = remote.series_of_task(row.key), remote.aside_key(row)
-        try:
-            data, etag = remote.bucket.get(row.key, MOST_BYTES)
-        except (InputError, NotFoundError):
-            continue  # too large, which Label Studio may take; or another clone was faster
-        if etag != row.etag:
-            continue  # mended, or moved by another clone: the next look tells
-        found = _fields(remote, row.key, data)
-        remote.bucket.copy(row.key, place)
-        if series not in recordings:
-            remote.bucket.delete([row.key])
+    for key in halves:
+        if key in numbers:
+            with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+                series = remote.series_of_task(key)
+                remote.studio.update_task(numbers[key], remote.task_data(series, plain[key]))
+
+    def tidy(copy: _Copy) -> Row | None:
+        key = copy.row.key
+        if key not in plain:
+            remote.bucket.delete([key])
         else:
-            fields = known().get(series, {}) if found is None else found
-            if row.problem == HALF_INSIDE and row.key in numbers:
-                with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
-                    remote.studio.update_task(numbers[row.key], remote.task_data(series, fields))
-            remote.put_task(series, fields)
-        moved.append(replace(row, problem=f"{row.problem}; it is {place} now"))
+            try:
+                remote.put_task(remote.series_of_task(key), plain[key], match=copy.row.etag)
+            except ConflictError:
+                return None  # somebody has put another one there: the next look tells
+        return replace(copy.row, problem=f"{copy.row.problem}; it is {copy.place} now")
+
+    moved = [row for row in parallel(tidy, copied) if row]
     if moved:
         remote.refresh_tasks()
     return moved
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """An object that was copied to its place aside, and the task data in it; None where there are none."""
+
+    row: Row
+    place: str
+    fields: dict[str, Any] | None
+
+
+def _copy(remote: Remote, row: Row) -> _Copy | None:
+    """Copy an object; None where it is another one by now, or too large, which Label Studio may take."""
+    try:
+        data, etag = remote.bucket.get(row.key, MOST_BYTES)
+    except (InputError, NotFoundError):
+        return None
+    if etag != row.etag:
+        return None  # mended, or moved by another clone: the next look tells
+    place = remote.aside_key(row)
+    remote.bucket.put(place, data)
+    return _Copy(row, place, _fields(remote, row.key, data))
 
 
 def task_data(remote: Remote, key: str) -> dict[str, Any] | None:

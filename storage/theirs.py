@@ -6,6 +6,7 @@ sync that `sync.json` tells of, nothing else has to be compared.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -68,30 +69,39 @@ def look(
         ServiceError: Label Studio or the bucket does not answer, or fails.
     """
     series, refused = remote.recordings()
-    moved = _tidy_tasks(repository, remote, state, write)
+    known = functools.cache(lambda: tasks.read(repository.root / tasks.PATH))
+    moved = _tidy_tasks(remote, state, known, write)
     missing = _without_task(remote, series, write)
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
         _read_source(remote, state)
     remote.annotations.refresh()
-    if write and half_characters.mend(remote):
+    if write and half_characters.mend(remote, state.project):
         remote.annotations.refresh()
-    compared = _compared(repository, remote, state, project, write)
+    compared = reconcile.reconcile(remote.annotations, project, _committed(repository, state))
+    if write:
+        _mend_hidden(remote, state, compared, known)
     found = _found(remote, state, series, compared, new_tasks=bool(missing))
     return replace(found, aside=[*found.aside, *moved, *refused])
 
 
-def _compared(
-    repository: Repository, remote: Remote, state: State, project: Mapping[str, Any], write: bool
-) -> reconcile.Found:
-    """Compare with Label Studio; once more where it could not list its tasks and that was mended."""
-    committed = _committed(repository, state)
-    try:
-        return reconcile.reconcile(remote.annotations, project, committed)
-    except BrokenAnswerError:
-        if not (write and half_characters.mend_tasks(remote, state.project)):
-            raise
+def _mend_hidden(
+    remote: Remote, state: State, compared: reconcile.Found, known: Callable[[], task_objects.Known]
+) -> None:
+    """Mend what Label Studio cannot show, and have it write the annotations among that into the bucket."""
+    if compared.unreadable:
+        half_characters.mend_tasks(remote, compared.unreadable, known())
+    if not compared.hidden:
+        return
+    for storage in remote.studio.storages(state.project)[1]:
+        remote.studio.sync_target(storage["id"])
     remote.annotations.refresh()
-    return reconcile.reconcile(remote.annotations, project, committed)
+    if half_characters.mend(remote, state.project):
+        remote.annotations.refresh()
+    for number in compared.hidden:
+        if not remote.mirror.at([remote.annotations.key(number)]):
+            note(
+                f"annotation {number}: Label Studio can neither show it nor write it into the bucket: left out"
+            )
 
 
 def _committed(repository: Repository, state: State) -> Callable[[Row], bool]:
@@ -135,7 +145,10 @@ def look_at(remote: Remote, state: State, numbers: Collection[int]) -> Theirs | 
         return None
     lost = _without_object(remote)
     same = [named[row.key] for row in rows if row.key in named and before.get(row.key) == row.etag]
-    gone = {number for number in (*lost, *same) if remote.studio.annotation(number) is None}
+    try:
+        gone = {number for number in (*lost, *same) if remote.studio.annotation(number) is None}
+    except BrokenAnswerError:
+        return None  # a look at everything mends what Label Studio cannot show
     if gone:
         remote.project(state)  # in another Label Studio any annotation seems to be gone
     if not gone.issuperset(lost):
@@ -199,10 +212,12 @@ def _found(
     return Theirs(known, moved, series, aside, compared, known and not stirred and not other_series)
 
 
-def _tidy_tasks(repository: Repository, remote: Remote, state: State, write: bool) -> list[Row]:
+def _tidy_tasks(
+    remote: Remote, state: State, known: Callable[[], task_objects.Known], write: bool
+) -> list[Row]:
     """Look at the tasks in the bucket; returns the objects that were none and were moved out of the way."""
     if write:
-        return task_objects.set_aside(remote, lambda: tasks.read(repository.root / tasks.PATH), state.project)
+        return task_objects.set_aside(remote, known, state.project)
     remote.refresh_tasks()
     return []
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from storage.bucket import Bucket
 from storage.errors import NotFoundError
-from storage.labelstudio import Task
+from storage.labelstudio import Drafts, Task
 from tests.conftest import CONFIG
 
 USERS = {1: "ann@example.com", 2: "ben@example.com"}
@@ -50,8 +50,8 @@ class QuickStudio:
     def storages(self, number: int) -> tuple[list[Any], list[Any]]:
         return [], []
 
-    def drafts(self, number: int) -> list[Any]:
-        return []
+    def drafts(self, number: int) -> Drafts:
+        return Drafts([], {})
 
     def users(self) -> dict[int, str]:
         return USERS
@@ -66,7 +66,7 @@ class QuickStudio:
                 source, first = f"main/tasks/{series}.json", datetime(2026, 1, 1, tzinfo=UTC)
                 yield Task(task, {"series": series}, source, ids, self.touched[task], first)
 
-    def annotations(self, task: int, numbers: Iterable[int] = ()) -> list[dict[str, Any]]:
+    def annotations(self, task: int) -> list[dict[str, Any]]:
         return [self.annotation(n) for n, a in list(self.held.items()) if a["task"] == task]
 
     def annotation(self, number: int) -> Any:

@@ -15,7 +15,7 @@ from stages import publish
 from storage.errors import ServiceError
 from storage.pointer import LABELS
 from storage.project import Project
-from tests.conftest import Lab, result
+from tests.conftest import Lab, recording, result
 from tests.test_odd_records import goes_back_and_forth, held, key, named, records
 from tests.test_record_merge import text
 
@@ -116,3 +116,84 @@ def test_a_prediction_that_label_studio_cannot_show_stops_no_publishing(lab: Lab
     broken(lab, "POST", "/api/predictions/", body)
     assert publish._send(studio, lab.number, version, [], {}) == 0
     assert (studio.model_versions(lab.number), studio.predictions(lab.number)) == ({}, [])
+
+
+def half_annotation(lab: Lab, series: str) -> int:
+    """An annotation that Label Studio stored and cannot show, and whose object it wrote."""
+    there = set(numbers(lab))
+    body = {"result": [text("n", "\ud83d")]}
+    broken(lab, "POST", f"/api/tasks/{lab.tasks()[series]}/annotations/", body)
+    (number,) = set(numbers(lab)) - there
+    return number
+
+
+def numbers(lab: Lab) -> list[int]:
+    return [number for task in lab.project.studio.tasks(lab.number) for number in task.annotations]
+
+
+def test_an_annotation_that_somebody_is_editing_is_not_mended(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lab.sync()
+    number, studio = half_annotation(lab, "one"), lab.project.studio
+    edit = {"result": result((0.1, 0.5, "walk")), "lead_time": 1}
+    studio._call("POST", f"/api/tasks/{lab.tasks()['one']}/annotations/{number}/drafts", json=edit)
+    other = lab.annotate("two", (0.1, 0.5, "walk"))
+    assert lab.sync().subject == "labels: +1 in 2 series"
+    assert "not mended: an edit that somebody has begun" in capfd.readouterr().err
+    studio.update_annotation(other, result=result((0.2, 0.5, "walk")))
+    assert named(lab, other).subject == "labels: ~1 in 1 series"
+    (draft,) = studio.drafts(lab.number).begun
+    assert (draft["annotation"], draft["result"]) == (number, edit["result"])
+    assert records(lab)[0]["result"] == [text("n", "\ud83d")]
+    studio._call("DELETE", f"/api/drafts/{draft['id']}/")
+    lab.sync()
+    assert studio.annotation(number)["result"] == [text("n", "\ufffd")]
+
+
+@pytest.mark.parametrize("by_number", [True, False])
+def test_an_annotation_that_label_studio_can_neither_show_nor_has_written_is_taken_over(
+    lab: Lab, by_number: bool
+) -> None:
+    lab.sync()
+    number = half_annotation(lab, "one")
+    lab.project.bucket.delete([key(lab, number)])  # Label Studio could not write it, say
+    lab.annotate("two", (0.1, 0.5, "walk"))
+    done = named(lab, number) if by_number else lab.sync()
+    assert done.commit
+    if by_number:
+        lab.sync()
+    assert sorted(record["series"] for record in records(lab)) == ["one", "two"]
+    assert lab.project.studio.annotation(number)["result"] == [text("n", "\ufffd")]
+
+
+def test_an_annotation_that_label_studio_cannot_show_is_synced_by_its_number(lab: Lab) -> None:
+    lab.sync()
+    number = half_annotation(lab, "one")
+    lab.project.remote.annotations.refresh()  # so its object is as it was
+    assert named(lab, number).commit
+    assert [record["result"] for record in records(lab)] == [[text("n", "\ufffd")]]
+
+
+def test_a_task_made_by_hand_that_label_studio_cannot_show_stops_nothing(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lab.sync()
+    body = [{"data": {"csv": f"s3://{lab.project.bucket.name}/series/one.csv"}}]
+    lab.project.studio._call("POST", f"/api/projects/{lab.number}/import", json=body)
+    (number,) = [t.id for t in lab.project.studio.tasks(lab.number) if not t.source]
+    broken(lab, "PATCH", f"/api/tasks/{number}/", {"data": {"csv": "\ud83d"}})
+    lab.annotate("two", (0.1, 0.5, "walk"))
+    for series in ("aa", "zz"):
+        lab.project.bucket.put(f"series/{series}.csv", recording())
+    assert lab.sync().subject == "labels: +1 in 1 series; series: +2"
+    assert f"task {number}: Label Studio cannot show it" in capfd.readouterr().err
+    found = {task.id: task for task in lab.project.studio.tasks(lab.number)}
+    assert [task.id for task in found.values() if not task.readable] == [number]
+    assert sorted(t.data["series"] for t in found.values() if t.readable) == [
+        "aa",
+        "one",
+        "three",
+        "two",
+        "zz",
+    ]

@@ -203,11 +203,13 @@ def test_a_draft_stays_and_one_on_an_annotation_that_would_change_stops_it(
     assert caught.value.where == f"annotation {made['edited']} on one, by {studio.whoami()}"
     assert (held(lab), lab.project.repository.head()) == (before, head)
     back(lab, commits[0].commit, series=("t*",))
-    assert [d["annotation"] for d in studio.drafts(lab.number)] == [None, made["edited"]]
-    [submitted] = [d for d in studio.drafts(lab.number) if d["annotation"]]
+    assert [d["annotation"] for d in studio.drafts(lab.number).begun] == [None, made["edited"]]
+    [submitted] = [d for d in studio.drafts(lab.number).begun if d["annotation"]]
     studio._call("DELETE", f"/api/drafts/{submitted['id']}/")
     back(lab, commits[0].commit)
-    assert [(d["annotation"], d["result"]) for d in studio.drafts(lab.number)] == [(None, draft["result"])]
+    assert [(d["annotation"], d["result"]) for d in studio.drafts(lab.number).begun] == [
+        (None, draft["result"])
+    ]
     assert here(lab) == held(lab)
 
 

@@ -208,7 +208,7 @@ def test_an_edit_that_somebody_has_begun_is_not_dropped(lab: Lab) -> None:
     with pytest.raises(ConflictError) as caught:
         lab.sync()
     assert caught.value.where == f"annotation {parted.number} on one, by {studio.whoami()}"
-    (begun,) = studio.drafts(lab.number)
+    (begun,) = studio.drafts(lab.number).begun
     assert (begun["result"], held(lab, "one")) == (draft["result"], [result(WALK, RUN)])
     studio._call("DELETE", f"/api/drafts/{begun['id']}/")
     assert lab.sync().pushed == 1

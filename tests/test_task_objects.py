@@ -86,11 +86,12 @@ def test_a_key_that_is_no_series_goes_away_and_a_long_one_gets_a_short_name(lab:
     bucket, long = lab.project.bucket, "x" * 250
     for name in ("no\nseries", "no-recording", long):
         bucket.put(f"main/tasks/{name}.json", b"[]")
+    bucket.put("main/tasks/one.json\n", b"[]")  # Label Studio reads this one too
     bucket.put("main/tasks/no-task.txt", b"left alone")
-    assert len(lab.sync().aside) == 4
+    assert len(lab.sync().aside) == 5
     left = [item.key for item in bucket.objects("main/tasks/")]
     assert left == [f"main/tasks/{name}" for name in ("no-task.txt", "one.json", "three.json", "two.json")]
-    assert len(places(lab)) == 3
+    assert len(places(lab)) == 4
     assert not any(long in place for place in places(lab))
 
 

@@ -151,18 +151,12 @@ def test_an_annotation_that_somebody_is_editing_is_not_mended(
     assert studio.annotation(number)["result"] == [text("n", "\ufffd")]
 
 
-@pytest.mark.parametrize("by_number", [True, False])
-def test_an_annotation_that_label_studio_can_neither_show_nor_has_written_is_taken_over(
-    lab: Lab, by_number: bool
-) -> None:
+def test_an_annotation_that_label_studio_can_neither_show_nor_has_written_is_taken_over(lab: Lab) -> None:
     lab.sync()
     number = half_annotation(lab, "one")
     lab.project.bucket.delete([key(lab, number)])  # Label Studio could not write it, say
     lab.annotate("two", (0.1, 0.5, "walk"))
-    done = named(lab, number) if by_number else lab.sync()
-    assert done.commit
-    if by_number:
-        lab.sync()
+    lab.sync()
     assert {series: len(found) for series, found in lab.labels().items()} == {"one": 1, "two": 1}
     assert lab.project.studio.annotation(number)["result"] == [text("n", "\ufffd")]
 
@@ -179,10 +173,10 @@ def test_a_task_made_by_hand_that_label_studio_cannot_show_stops_nothing(
     lab: Lab, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lab.sync()
+    lab.annotate("two", (0.1, 0.5, "walk"))
     body = [{"data": {"csv": f"s3://{lab.project.bucket.name}/series/one.csv"}}]
     lab.project.studio._call("POST", f"/api/projects/{lab.number}/import", json=body)
     (number,) = [t.id for t in lab.project.studio.tasks(lab.number) if not t.source]
-    lab.annotate("two", (0.1, 0.5, "walk"))
     broken(lab, "PATCH", f"/api/tasks/{number}/", {"data": {"csv": "\ud83d"}})
     for series in ("aa", "zz"):
         lab.project.bucket.put(f"series/{series}.csv", recording())

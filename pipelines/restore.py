@@ -91,7 +91,7 @@ class Restored:
                 "owner's, in the label commits they stay theirs"
             )
         if self.aside:
-            text.append(f"in no label commit, so kept beside the annotations: {', '.join(self.aside)}")
+            text.append(f"set aside, being in no label commit, or no task: {', '.join(self.aside)}")
         if self.published:
             text.append("the best model's predictions are in Label Studio")
         if self.lacks:

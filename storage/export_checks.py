@@ -6,12 +6,11 @@ be what Label Studio itself writes; else the error names the task and the field.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from storage.errors import InputError
-from storage.json_text import whole_number
+from storage.json_text import HALF, has_half, whole_number
 from storage.keys import CONTROL
 from storage.printable import shortened
 from storage.snapshot import LARGEST_NUMBER, LONGEST_NAME
@@ -127,16 +126,14 @@ def check(task: Any, where: str) -> None:
     for field, value, (right, words) in _fields(task):
         if not right(value):
             raise _error(where, field, words, value)
-    try:
-        json.dumps(task, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
+    if has_half(task):
         field = next(_broken("", task), "it")
         raise InputError(
             "the export cannot be used",
             where=where,
             why=f"`{shortened(field)}` holds half of a character (a lone surrogate), which Label Studio cannot keep",
             cure=CURE,
-        ) from error
+        )
 
 
 def _error(where: str, field: str, words: str, value: Any) -> InputError:
@@ -168,9 +165,9 @@ def _ruled(path: str, found: Mapping[str, Any], rules: Mapping[str, Rule]) -> It
 
 
 def _broken(path: str, value: Any) -> Iterator[str]:
-    """Paths of the texts that UTF-8 cannot hold."""
+    """Paths of the texts with half a character."""
     if isinstance(value, str):
-        if value.encode(errors="ignore").decode() != value:
+        if HALF.search(value):
             yield path
     elif isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)

@@ -25,7 +25,7 @@ LONG = (3.0, 300.0)
 TRIES = 4
 ENDURANCE = 10.0  # seconds after which a request is not tried again
 BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
-FAILED = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
+FAILURE = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
 FAILING = {500, 502, 503, 504}
 REPEATABLE = {"GET", "PATCH", "DELETE"}  # twice is the same as once
 
@@ -197,10 +197,10 @@ class Connection:
                 "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
             ),
             404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
-            500: (BrokenAnswerError, *FAILED),
+            500: (BrokenAnswerError, *FAILURE),
             409: (ConflictError, "Label Studio has another version", "labeltrail sync"),
         }
-        kind, what, cure = kinds.get(answer.status_code, (ServiceError, *FAILED))
+        kind, what, cure = kinds.get(answer.status_code, (ServiceError, *FAILURE))
         return kind(what, where=where, why=why, cure=cure)
 
 

@@ -218,7 +218,13 @@ def _bring_together(
         if merged.outgoing:
             with lease.held(project, state) as holder:
                 ids = outgoing.push(
-                    project.studio, state.project, merged.outgoing, merged.numbers, ids, holder.beat
+                    project.studio,
+                    state.project,
+                    merged.outgoing,
+                    merged.numbers,
+                    ids,
+                    holder.beat,
+                    project.remote.annotations.is_as_seen,
                 )
                 state = holder.state
             gone = [merged.numbers[change.name] for change in merged.outgoing if change.after is None]

@@ -152,15 +152,18 @@ def theirs(remote: Remote, base: Mapping[str, Record], state: State | None) -> d
     # Where sync.json is lost, the labels still say who has no account.
     names = {str(number_for(who)): who for who in {record["annotator"] for record in base.values()}}
     names |= state.annotators if state else {}
-    for row in remote.mirror.rows(remote.annotations_prefix):
-        if row.value is not None:
-            record = row.value["record"]
-            who = annotator(names, row.value.get("import_id"), record["annotator"])
-            record = record | {"annotator": who}
-            name = kept(ids, record["id"], row.value["annotation"])
-            if name != record["id"]:
-                record = record | {"id": name, "annotator": base[name]["annotator"] if name in base else who}
-            found[name] = record
+    rows = [row for row in remote.mirror.rows(remote.annotations_prefix) if row.value is not None]
+    there = {row.value["record"]["id"] for row in rows}
+    for row in rows:
+        record = row.value["record"]
+        who = annotator(names, row.value.get("import_id"), record["annotator"])
+        record = record | {"annotator": who}
+        name = kept(ids, record["id"], row.value["annotation"], there.__contains__)
+        if name in found:
+            name = record["id"]
+        if name != record["id"]:
+            record = record | {"id": name, "annotator": base[name]["annotator"] if name in base else who}
+        found[name] = record
     return found
 
 

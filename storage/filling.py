@@ -19,6 +19,7 @@ from storage import task_objects, tasks
 from storage.bucket import parallel
 from storage.errors import NotFoundError
 from storage.json_text import well_formed
+from storage.keys import refusal
 from storage.label_config import PATH as CONFIG
 from storage.labels import records
 from storage.outgoing import CREATABLE
@@ -91,7 +92,9 @@ def content(repository: Repository, commit: str) -> Content:
         some.sort(key=lambda record: (record["created_at"], record["id"]))
     known = tasks.parse(repository.show(commit, str(tasks.PATH)) or "", f"{commit[:12]}:{tasks.PATH}")
     keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
-    return Content(commit, labels, series, config, {key: known.get(key, {}) for key in sorted(keys)}, found)
+    # A label commit of somebody else's may name any series; annotations of one that can be none are reported missing.
+    tasks_ = {key: known.get(key, {}) for key in sorted(keys) if not refusal(key)}
+    return Content(commit, labels, series, config, tasks_, found)
 
 
 def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Filled:

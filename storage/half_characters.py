@@ -42,13 +42,14 @@ def mend(remote: Remote, project: int) -> int:
     for row in rows:
         number = row.value["annotation"]
         if number in edited:
-            why = "an edit that somebody has begun on it would be dropped"
+            why = "an edit that was begun on it would be dropped; have it submitted or discarded, then sync again"
             note(f"{row.key}: half a character, so that Label Studio cannot show its task; not mended: {why}")
             continue
         remote.annotations.read([row.key])
         if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
             continue  # somebody has saved it since: theirs is looked at next time
-        studio.update_annotation(number, result=row.value["record"]["result"])
+        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+            studio.update_annotation(number, result=row.value["record"]["result"])
         note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
         mended += 1
     return mended

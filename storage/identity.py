@@ -12,20 +12,23 @@ by `import_id` whose it is: a number made of the name. `annotators` of `sync.jso
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 Ids = Mapping[str, str]  # record id that is kept, by the annotation's own id, or by its number
 
 
-def kept(ids: Ids, own: str, number: int) -> str:
+def kept(ids: Ids, own: str, number: int, is_there: Callable[[str], bool] = lambda _: False) -> str:
     """The id of the record that an annotation stands for.
 
     Args:
         ids: of `sync.json`.
         own: the annotation's own record id.
         number: its number in Label Studio.
+        is_there: whether a record has an annotation of its own: no other one stands for it then, whatever
+            `sync.json` says, for one of the two would be lost.
     """
-    return ids.get(own) or ids.get(str(number)) or own
+    keeps = ids.get(own) or ids.get(str(number)) or own
+    return own if keeps != own and is_there(keeps) else keeps
 
 
 def number_of(own: str) -> int:
@@ -48,7 +51,8 @@ def without(ids: Ids, number: int) -> dict[str, str]:
 
 def number_for(annotator: str) -> int:
     """What `import_id` says of an annotation of somebody without an account: a number for each name."""
-    return int(hashlib.md5(annotator.encode(), usedforsecurity=False).hexdigest()[:15], 16) + 1
+    name = annotator.encode(errors="surrogatepass")
+    return int(hashlib.md5(name, usedforsecurity=False).hexdigest()[:15], 16) + 1
 
 
 def annotator(names: Mapping[str, str], import_id: object, owner: str) -> str:

@@ -15,7 +15,7 @@ DEEPEST = (
 
 # A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
 HALF = re.compile("[\ud800-\udfff]")
-HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")  # UTF-8 JSON holds a half as an escape, or not at all
+HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # Python reads it as it stands, too
 MOST_DIGITS = 18
 REPLACEMENT = "\ufffd"
 

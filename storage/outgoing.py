@@ -34,6 +34,7 @@ def push(
     numbers: Mapping[str, int],
     ids: Mapping[str, str],
     beat: Callable[[], None],
+    as_seen: Callable[[int], bool],
 ) -> dict[str, str]:
     """Bring Label Studio to the records that the changes end in.
 
@@ -44,6 +45,7 @@ def push(
         numbers: number in Label Studio of the annotations that it has, by record id.
         ids: of `sync.json`: annotations that were made again before.
         beat: called before each, so that others see that this is going on.
+        as_seen: whether the object of an annotation is the one that was looked at.
 
     Returns:
         `ids`, with the annotations that were made now.
@@ -70,7 +72,7 @@ def push(
             known[record_id(int(made["id"]), str(made["created_at"]))] = change.name
         elif change.before is not None:
             number = numbers[change.name]
-            _refuse_overtaken(studio, number, change)
+            _refuse_overtaken(studio, number, change, as_seen)
             if change.after is None:
                 studio.delete_annotation(number)
                 known = without(known, number)
@@ -86,7 +88,8 @@ def tasks_of(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, i
     Raises:
         NotFoundError: there is none of one of these series.
     """
-    tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)} if series else {}
+    listed = studio.tasks(project) if series else ()
+    tasks = {name: task.id for task in listed if isinstance(name := task.data.get("series"), str)}
     homeless = sorted(series - tasks.keys())
     if homeless:
         raise NotFoundError(
@@ -122,14 +125,19 @@ def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str
         )
 
 
-def _refuse_overtaken(studio: LabelStudio, number: int, change: Change[Record]) -> None:
+def _refuse_overtaken(
+    studio: LabelStudio, number: int, change: Change[Record], as_seen: Callable[[int], bool]
+) -> None:
     """What somebody saved since it was looked at is not written over: the next look merges it."""
     try:
         found = studio.annotation(number)
     except BrokenAnswerError:
-        return  # nor can anybody open it to save something
-    held = found and found.get("updated_at")
-    if change.before is not None and held != change.before["updated_at"]:
+        overtaken = not as_seen(number)  # Label Studio writes the object with every change
+    else:
+        overtaken = (
+            change.before is not None and (found or {}).get("updated_at") != change.before["updated_at"]
+        )
+    if overtaken and change.before is not None:
         raise OvertakenError(
             "somebody labeled while labels went into Label Studio",
             where=f"annotation {number} of {change.before['series']}",

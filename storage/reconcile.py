@@ -100,7 +100,9 @@ class _Comparison:
             created = [task for task in tasks if task.created_at > last.newest and self._had_task(task)]
             self.found.returned = sorted(self.at.series_of(task) for task in created)
         self.found.unreadable = [task for task in tasks if not task.readable]
-        self._remember_look(number, tasks, last)
+        if not (self.found.missed or self.found.hidden):
+            # What nobody has written yet, for this may be refused or cut off, is to be found again.
+            self._remember_look(number, tasks, last)
         return self.found
 
     # -- the last look ----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from storage.printable import shortened
 Record = dict[str, Any]
 
 PATH = Path("data/labels")
+SHARD = f"a file of {PATH}"
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
@@ -122,11 +123,13 @@ def _is_choice(name: str) -> bool:
 
 def moment(text: object) -> datetime | None:
     """A moment as Label Studio writes it, in UTC where it names no zone; None where it is none."""
+    if not (isinstance(text, str) and text.isascii() and text.isprintable()):
+        return None  # Python takes any character between date and time
     try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def record_id(annotation_id: int, created_at: str) -> str:
@@ -170,26 +173,38 @@ def parse_shard(data: bytes, where: str) -> list[Record]:
     """Read one shard.
 
     Raises:
-        InputError: a line is not a record; names file and line.
+        InputError: a line is not a record, or two have one id; names file and line.
     """
-    records: list[Record] = []
-    for number, line in enumerate(data.splitlines(), 1):
-        record = _parse_line(line)
-        why = record if isinstance(record, str) else _flaw_of_line(record)
-        if isinstance(record, str) or why:
-            cure = "dvc checkout --force data/labels.dvc"
-            raise InputError("not a label record", where=f"{where}:{number}", why=why, cure=cure)
-        records.append(record)
-    return records
+    places = ((line, f"{where}:{number}") for number, line in enumerate(data.splitlines(), 1))
+    return list(_by_id(places).values())
 
 
-def _parse_line(line: bytes) -> Record | str:
-    """The record of a line, or why it is none."""
+def _by_id(lines: Iterable[tuple[bytes, str]]) -> dict[str, Record]:
+    """The records of lines by id; beside each line, where it stands."""
+    found: dict[str, Record] = {}
+    for line, where in lines:
+        record = _parse_line(line, where)
+        if record["id"] in found:
+            raise _no_record(where, f"two records have the id {shortened(record['id'])}")
+        found[record["id"]] = record
+    return found
+
+
+def _parse_line(line: bytes, where: str) -> Record:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return f"{type(error).__name__}: {error}"
-    return record if isinstance(record, dict) else "it is no JSON object"
+        raise _no_record(where, f"{type(error).__name__}: {error}") from error
+    why = _flaw_of_line(record) if isinstance(record, dict) else "it is no JSON object"
+    if why:
+        raise _no_record(where, why)
+    found: Record = record
+    return found
+
+
+def _no_record(where: str, why: str) -> InputError:
+    cure = "dvc checkout --force data/labels.dvc, or labeltrail fsck where a label commit has it"
+    return InputError("not a label record", where=where, why=why, cure=cure)
 
 
 def _flaw_of_line(record: Record) -> str:
@@ -209,18 +224,24 @@ def _flaw_of_line(record: Record) -> str:
 
 
 def find(data: bytes, names: Iterable[str]) -> dict[str, Record]:
-    """Records of a shard by id; only their lines are parsed, so that a large shard costs little."""
+    """Records of a shard by id; only their lines are parsed, so that a large shard costs little.
+
+    Raises (also `edit` and `difference`):
+        InputError: a line that was parsed is not a record.
+    """
+    _refuse_open_end(data)
     return {name: record for name in names for _, _, record in _spans(data, name)}
 
 
 def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
     """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
+    _refuse_open_end(data)
     spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
     edges = [0, *(edge for span in spans for edge in span), len(data)]
     kept = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
     added = sorted((record for record in changes.values() if record is not None), key=_place)
     if len(added) > kept.count(b"\n"):
-        return dump_shard([*added, *map(json.loads, kept.splitlines())])
+        return dump_shard([*added, *parse_shard(kept, SHARD)])
     parts, end = [], 0
     for record in added:
         place = _position(kept, end, _place(record))
@@ -234,9 +255,16 @@ def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None
     start, end = _edges(before, after)
     old, new = (data[start : len(data) - end].splitlines() for data in (before, after))
     alike = set(old) & set(new)
-    was, now = ({r["id"]: r for r in map(json.loads, filterfalse(alike.__contains__, s))} for s in (old, new))
+    was, now = (
+        _by_id((line, SHARD) for line in filterfalse(alike.__contains__, side)) for side in (old, new)
+    )
     for name in sorted(was.keys() | now.keys()):
         yield name, was.get(name), now.get(name)
+
+
+def _refuse_open_end(data: bytes) -> None:
+    if data and not data.endswith(b"\n"):
+        raise _no_record(SHARD, "its last line has no end: it was cut off")
 
 
 def _position(data: bytes, low: int, place: tuple[str, str]) -> int:
@@ -245,7 +273,7 @@ def _position(data: bytes, low: int, place: tuple[str, str]) -> int:
     while low < high:
         middle = data.rfind(b"\n", low, (low + high) // 2) + 1 or low
         end = data.index(b"\n", middle) + 1
-        if _place(json.loads(data[middle:end])) < place:
+        if _place(_parse_line(data[middle:end], SHARD)) < place:
             low = end
         else:
             high = middle
@@ -283,7 +311,7 @@ def _spans(data: bytes, name: str) -> Iterator[tuple[int, int, Record]]:
     place = data.find(wanted)
     while place >= 0:
         start, end = data.rfind(b"\n", 0, place) + 1, data.index(b"\n", place) + 1
-        record = json.loads(data[start:end])
+        record = _parse_line(data[start:end], SHARD)
         if record["id"] == name:
             yield start, end, record
             return

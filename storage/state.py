@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from storage.errors import InputError
 from storage.files import json_bytes
 from storage.identity import number_for
-from storage.keys import MD5
+from storage.keys import CONTROL, MD5
 from storage.snapshot import LARGEST_NUMBER, LONGEST_NAME
 
 VERSION = 4  # 3 and older: without `annotators`; 2 and older: `ids` by number alone
@@ -123,7 +123,12 @@ def _is_entry(entry: tuple[object, ...]) -> bool:
 
 
 def _is_pair(number: object, record: object) -> bool:
-    return _matches(OWN_ID, number) and isinstance(record, str) and len(record) <= LONGEST_WORD
+    return (
+        _matches(OWN_ID, number)
+        and isinstance(record, str)
+        and len(record) <= LONGEST_WORD
+        and not CONTROL.search(record)
+    )
 
 
 def _is_annotator(number: object, name: object) -> bool:

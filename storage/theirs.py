@@ -94,11 +94,13 @@ def _mend_hidden(
         return
     for storage in remote.studio.storages(state.project)[1]:
         remote.studio.sync_target(storage["id"])
-    remote.annotations.refresh()
-    if half_characters.mend(remote, state.project):
-        remote.annotations.refresh()
-    for number in compared.hidden:
-        if not remote.mirror.at([remote.annotations.key(number)]):
+    keys = {remote.annotations.key(number): number for number in compared.hidden}
+    # These alone: the comparison has told the mirror of others what the bucket does not say yet.
+    remote.annotations.read(keys)
+    half_characters.mend(remote, state.project)
+    remote.annotations.read(keys)
+    for key, number in keys.items():
+        if not remote.mirror.at([key]):
             note(
                 f"annotation {number}: Label Studio can neither show it nor write it into the bucket: left out"
             )
@@ -300,7 +302,7 @@ def merge(
             # What has moved to a series of another shard is there under the same key.
             rows = [row for row in remote.mirror.at(moved) if row.value and row.value["shard"] == name]
             old = {kept(state.ids, record, number) for number, record in moved.values()}
-            old |= {_kept_by(state, row) for row in (*rows, *lost.get(name, ()))}
+            old |= {_kept_by(remote, state, row) for row in (*rows, *lost.get(name, ()))}
             our = find(our_bytes, old)
             base_records = our
         else:
@@ -310,8 +312,8 @@ def merge(
         others: Shard = {}  # what a sync that is news to ours has written
         if agreed.get(name) != was.get(name):
             others = parse(shard_bytes(repository, agreed.get(name)), name)
-        again = {_kept_by(state, row): row.key for row in lost.get(name, ()) if committed(row)}
-        theirs, numbers = _shard([row for row in rows if row.key not in again.values()], state)
+        again = {_kept_by(remote, state, row): row.key for row in lost.get(name, ()) if committed(row)}
+        theirs, numbers = _shard(remote, [row for row in rows if row.key not in again.values()], state)
         again |= _given_twice(
             remote, state, {n: base_records[n] for n in base_records.keys() - theirs.keys()}
         )
@@ -327,9 +329,15 @@ def merge(
     return result
 
 
-def _kept_by(state: State, row: Row) -> str:
+def _kept_by(remote: Remote, state: State, row: Row) -> str:
     """The id of the record that an object's annotation stands for."""
-    return kept(state.ids, row.value["record"]["id"], row.value["annotation"])
+
+    def is_there(name: str) -> bool:
+        number = whole_number(name.partition("-")[0])
+        rows = remote.mirror.at([remote.annotations.key(number)]) if number is not None else []
+        return any(row.value and row.value["record"]["id"] == name for row in rows)
+
+    return kept(state.ids, row.value["record"]["id"], row.value["annotation"], is_there)
 
 
 def _given_twice(remote: Remote, state: State, missing: Mapping[str, Record]) -> dict[str, str]:
@@ -355,18 +363,19 @@ def _by_shard(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _shard(rows: Iterable[Row], state: State) -> tuple[Shard, dict[str, int]]:
+def _shard(remote: Remote, rows: Iterable[Row], state: State) -> tuple[Shard, dict[str, int]]:
     """Records by id, those that were made again under the id that they keep, and their numbers."""
     records: Shard = {}
     numbers = {}
-    for row in rows:
-        if row.value is not None:
-            number, record = row.value["annotation"], row.value["record"]
-            record["id"] = _kept_by(state, row)
-            record["annotator"] = identity.annotator(
-                state.annotators, row.value.get("import_id"), record["annotator"]
-            )
-            records[record["id"]], numbers[record["id"]] = record, number
+    for row in (row for row in rows if row.value is not None):
+        number, record = row.value["annotation"], row.value["record"]
+        keeps = _kept_by(remote, state, row)
+        if keeps not in records:
+            record["id"] = keeps
+        record["annotator"] = identity.annotator(
+            state.annotators, row.value.get("import_id"), record["annotator"]
+        )
+        records[record["id"]], numbers[record["id"]] = record, number
     return records, numbers
 
 

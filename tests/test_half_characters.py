@@ -161,6 +161,28 @@ def test_an_annotation_that_label_studio_can_neither_show_nor_has_written_is_tak
     assert lab.project.studio.annotation(number)["result"] == [text("n", "\ufffd")]
 
 
+def test_what_the_bucket_missed_or_kept_beside_it_is_not_forgotten(lab: Lab) -> None:
+    kept, deleted = (lab.annotate(series, (0.1, 0.5, "walk")) for series in ("two", "three"))
+    lab.sync()
+    remote, studio = lab.project.remote, lab.project.studio
+    left = remote.bucket.get(key(lab, deleted))[0]
+    number = half_annotation(lab, "one")
+    missed = lab.annotate("two", (0.6, 0.9, "run"))
+    studio.delete_annotation(deleted)
+    remote.bucket.put(key(lab, deleted), left)  # Label Studio could not delete it, say,
+    remote.bucket.delete([key(lab, name) for name in (number, missed)])  # or write these
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "storage.labelstudio.LabelStudio.sync_target", lambda *_: None
+        )  # nor when it is asked to
+        lab.sync(yes=True)
+    assert {series: len(found) for series, found in lab.labels().items()} == {"two": 2}
+    assert lab.sync().commit
+    assert {series: len(found) for series, found in lab.labels().items()} == {"one": 1, "two": 2}
+    assert sorted(numbers(lab)) == [kept, number, missed]
+    assert lab.sync().commit == ""
+
+
 def test_an_annotation_that_label_studio_cannot_show_is_synced_by_its_number(lab: Lab) -> None:
     lab.sync()
     number = half_annotation(lab, "one")

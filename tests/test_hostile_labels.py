@@ -136,6 +136,10 @@ def test_a_repository_that_has_such_a_commit_already_is_read(tmp_path: Any) -> N
 ODD_OBJECTS: dict[str, tuple[dict[str, Any], str]] = {
     "a number that is true": ({"id": True}, "its `id` is no number"),
     "a moment that is none": ({"updated_at": "yesterday"}, "`updated_at` is no moment: 'yesterday'"),
+    "half a character in a moment": (
+        {"created_at": "2026-01-02\ud83d03:04:05"},
+        "`created_at` is no moment: '2026-01-02\\ud83d03:04:05'",
+    ),
     "a flag that is text": ({"was_cancelled": "no"}, "`was_cancelled` is neither true nor false"),
     "nobody": ({"completed_by": ["ann"]}, "it does not say who made it: `completed_by` is no account"),
     "a series that leads elsewhere": (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipelines.sync import Options, Synced, sync
+from storage import branches
 from storage.project import Project
 from tests.conftest import Lab, result
 
@@ -91,3 +94,19 @@ def test_a_clone_that_missed_it_under_an_earlier_version_makes_up_for_it(lab: La
     notes = [(f"agreed {remote.prefix}", state.etag), (f"known {remote.prefix}", "")]
     mirror.settle(remote.annotations_prefix, notes, ())
     assert lab.sync().subject == "labels: -1 in 1 series"
+
+
+def test_no_annotation_stands_for_the_record_of_another_one_whatever_sync_json_says(lab: Lab) -> None:
+    lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.annotate("one", (0.6, 0.9, "run"))
+    lab.sync()
+    first, second = (record["id"] for record in lab.labels()["one"])
+    remote = lab.project.remote
+    state = remote.state()
+    assert state is not None
+    remote.write_state(replace(state, ids={second: first}))
+    assert lab.sync().commit == ""
+    remote.mirror.forget([remote.annotations.key(int(second.partition("-")[0]))])
+    assert lab.sync().commit == ""
+    assert [record["id"] for record in lab.labels()["one"]] == [first, second]
+    assert branches.theirs(remote, {}, remote.state()).keys() == {first, second}

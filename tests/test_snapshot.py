@@ -212,3 +212,54 @@ def test_editing_a_shard_is_writing_it_anew(
         for name in found.keys() | wanted.keys()
         if found.get(name) != wanted.get(name)
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-02\ud80003:04:05", "2026-01-02\n03:04:05", "2026-01-02\x1b03:04", "2026-01-02\u202803:04"],
+)
+def test_a_moment_has_no_odd_character_between_date_and_time(text: str) -> None:
+    assert snapshot.moment(text) is None
+    assert snapshot.moment(text[:10] + "T" + text[11:]) is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b'{"id":"a"',
+        b'{"id":"a"}',
+        b'{"id":"7-000001","series":5}',
+        b"[]",
+        b"\xff",
+        b"[" * 20_000,
+    ],
+)
+def test_a_shard_that_is_none_is_refused_by_whatever_reads_it(line: bytes) -> None:
+    good = snapshot.dump_shard([_record(7, "one"), _record(8, "one")])
+    bad = line + b"\n"
+    for read in (
+        lambda: list(snapshot.difference(good, bad)),
+        lambda: list(snapshot.difference(bad, good)),
+        lambda: list(snapshot.difference(good + bad, good)),
+        lambda: snapshot.edit(bad, {"9-000009": _record(9, "one")}),
+        lambda: snapshot.find(good[:-1], ["8-000008"]),
+        lambda: snapshot.edit(good[:-1], {"9-000009": _record(9, "one")}),
+    ):
+        with pytest.raises(InputError, match="not a label record"):
+            read()
+
+
+def test_two_records_of_one_id_are_refused() -> None:
+    first = _record(7, "one")
+    twice = snapshot.dump_shard([first, first | {"was_cancelled": True}])
+    with pytest.raises(InputError, match="two records have the id 7-000007"):
+        snapshot.parse_shard(twice, "data/labels/ab.jsonl")
+    with pytest.raises(InputError, match="two records have the id 7-000007"):
+        list(snapshot.difference(b"", twice))
+
+
+def _record(number: int, series: str) -> snapshot.Record:
+    fields = {"id": f"{number}-{number:06d}", "series": series, "annotator": "a@x", "result": []}
+    times = dict.fromkeys(("created_at", "updated_at"), "2026-01-02T03:04:05.000001Z")
+    return {**fields, **times, "was_cancelled": False, "ground_truth": False}

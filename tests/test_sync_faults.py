@@ -182,3 +182,36 @@ def test_a_project_that_is_gone_is_named_and_nothing_is_taken_for_deleted(lab: L
             act()
         assert caught.value.what == f"the Label Studio project of this branch, number {lab.number}, is gone"
     assert list(lab.labels()) == ["one"]
+
+
+def test_what_the_bucket_missed_is_found_again_after_a_sync_that_was_cut_off(lab: Lab) -> None:
+    number = lab.annotate("one", (0.1, 0.5, "walk"))
+    lab.sync()
+    key = lab.project.remote.annotations.key(number)
+    before, _ = lab.project.bucket.get(key)
+    lab.project.studio.update_annotation(number, result=result((0.1, 0.5, "run")))
+    lab.project.bucket.put(key, before)  # Label Studio could not write the new one, say
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOffError):
+            patch.setattr("storage.annotations.Annotations.write", _cut_off)
+            lab.sync()
+    done = lab.sync()
+    assert (done.healed, done.subject) == (1, "labels: ~1 in 1 series")
+    assert [record["result"] for record in lab.labels()["one"]] == [result((0.1, 0.5, "run"))]
+    assert lab.sync().commit == ""
+
+
+def test_a_star_that_moved_is_one_after_a_sync_that_was_cut_off(lab: Lab) -> None:
+    first, second = (lab.annotate("one", (0.1, 0.5, label)) for label in ("walk", "run"))
+    lab.project.studio.update_annotation(first, ground_truth=True)
+    lab.sync()
+    lab.project.studio.update_annotation(second, ground_truth=True)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOffError):
+        patch.setattr("storage.annotations.Annotations.write", _cut_off)
+        lab.sync()
+    lab.sync()
+    assert [record["ground_truth"] for record in lab.labels()["one"]] == [False, True]
+
+
+def _cut_off(*_: object) -> None:
+    raise CutOffError

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from storage.json_text import HALF, REPLACEMENT
+
 # The wide forms are taken for the same where Japanese or Chinese is set.
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -33,8 +35,8 @@ class NoRowError(ValueError):
 
 
 def dump(rows: Iterable[Sequence[Any]]) -> bytes:
-    """The rows in UTF-8, each ended by a line feed; None is an empty cell."""
-    return "".join(line(row) for row in rows).encode()
+    """The rows in UTF-8, each ended by a line feed; None is an empty cell, half a character is U+FFFD."""
+    return HALF.sub(REPLACEMENT, "".join(line(row) for row in rows)).encode()
 
 
 def line(row: Sequence[Any]) -> str:

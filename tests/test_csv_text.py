@@ -158,3 +158,7 @@ def test_settlements_count_for_rows(tmp_path: Path) -> None:
     texts = (table(a="x").decode(), table(a="y").decode(), table(a="z").decode())
     found = drivers.merge(repository, "data/sets.csv", texts, Settlement("theirs"))
     assert (found.text, len(found.open)) == (texts[2], 0)
+
+
+def test_half_a_character_is_written_as_one_that_utf_8_has() -> None:
+    assert csv_text.dump([["a\ud83d", 1], ["🏃", None]]) == "a\ufffd,1\n🏃,\n".encode()

@@ -301,7 +301,7 @@ def merge(
         if known and was.get(name) == ours.get(name):
             # What has moved to a series of another shard is there under the same key.
             rows = [row for row in remote.mirror.at(moved) if row.value and row.value["shard"] == name]
-            old = {kept(state.ids, record, number) for number, record in moved.values()}
+            old = {_kept(remote, state, record, number) for number, record in moved.values()}
             old |= {_kept_by(remote, state, row) for row in (*rows, *lost.get(name, ()))}
             our = find(our_bytes, old)
             base_records = our
@@ -331,13 +331,18 @@ def merge(
 
 def _kept_by(remote: Remote, state: State, row: Row) -> str:
     """The id of the record that an object's annotation stands for."""
+    return _kept(remote, state, row.value["record"]["id"], row.value["annotation"])
+
+
+def _kept(remote: Remote, state: State, own: str, number: int) -> str:
+    """The same of an annotation with this id of its own."""
 
     def is_there(name: str) -> bool:
-        number = whole_number(name.partition("-")[0])
-        rows = remote.mirror.at([remote.annotations.key(number)]) if number is not None else []
+        other = whole_number(name.partition("-")[0])
+        rows = remote.mirror.at([remote.annotations.key(other)]) if other is not None else []
         return any(row.value and row.value["record"]["id"] == name for row in rows)
 
-    return kept(state.ids, row.value["record"]["id"], row.value["annotation"], is_there)
+    return kept(state.ids, own, number, is_there)
 
 
 def _given_twice(remote: Remote, state: State, missing: Mapping[str, Record]) -> dict[str, str]:

@@ -173,7 +173,8 @@ def _send(
     results: dict[str, list[dict[str, Any]]],
 ) -> int:
     """Make Label Studio hold exactly these predictions of ours; returns how many had to be sent."""
-    tasks = {str(task.data.get("series")): task.id for task in studio.tasks(project)}
+    listed = studio.tasks(project)
+    tasks = {name: task.id for task in listed if isinstance(name := task.data.get("series"), str)}
     missing = [p.series for p in found if p.series not in tasks]
     if missing:
         why = f"{len(missing)} of {len(found)} series have no task"

@@ -120,38 +120,39 @@ class LabelStudio(Projects):
         return {str(task["storage_filename"]): int(task["id"]) for task in listed}
 
     def _listed(self, project: int, fields: str, view: Json) -> Iterator[Json]:
-        """Fields of the tasks in a view, page by page."""
-        query: Json = {"project": project, "fields": "all", "include": fields}
-        query["query"] = json.dumps(view)
-        page, total = 0, 1
-        while page * PAGES[0] < total:
-            total, found = self._page(query, page, PAGES)
+        """Fields of the tasks in a view, page by page; `data` is left out of a task that cannot be shown with it."""
+        query: Json = {"project": project, "fields": "all", "include": fields, "query": json.dumps(view)}
+        less = query | {"include": ",".join(name for name in fields.split(",") if name != "data")}
+        sizes: tuple[int, ...] = PAGES
+        most, given = sizes[0], 0  # at once: tasks to ask for, and what this server is known to give
+        seen, total = 0, 1
+        while seen < total:
+            size = max(size for size in sizes if size <= most and seen % size == 0)
+            try:
+                total, found = self._page(query, seen // size, size)
+            except BrokenAnswerError:
+                if query == less:
+                    raise
+                if size > 1:
+                    most = size - 1
+                    continue
+                total, found = self._page(less, seen, 1)
             if not found:
                 return
+            if seen and given < size > len(found):
+                most = given  # its pages are smaller than those that were asked for, so it is another page
+                continue
             yield from found
-            page += 1
+            seen, given = seen + len(found), max(given, len(found))
+            if len(found) < size and seen < total:  # this server gives no more at once
+                sizes = (len(found), *(size for size in sizes if size < len(found)))
+            most = sizes[0]
 
-    def _page(self, query: Json, page: int, sizes: Sequence[int]) -> tuple[int, list[Json]]:
-        """How many tasks a view has, and one page of them: without its data a task that cannot be shown with them."""
-        size, *smaller = sizes
+    def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
+        """How many tasks a view has, and a page of them."""
         asked = query | {"page": page + 1, "page_size": size}
-        try:
-            answer = self._object("GET", "/api/tasks", params=asked, timeout=LONG)
-            return answer["total"], answer["tasks"]
-        except BrokenAnswerError:
-            if "data" not in query["include"].split(","):
-                raise
-        if not smaller:
-            less = ",".join(name for name in query["include"].split(",") if name != "data")
-            return self._page(query | {"include": less}, page, sizes)
-        total, found = 1, []
-        first, each = page * size, smaller[0]
-        for start in range(first, first + size, each):
-            if start >= max(total, first + 1):
-                break
-            total, some = self._page(query, start // each, smaller)
-            found += some
-        return total, found
+        answer = self._object("GET", "/api/tasks", params=asked, timeout=LONG)
+        return answer["total"], answer["tasks"]
 
     def task(self, task: int) -> Task:
         """One task."""

@@ -325,11 +325,8 @@ def _faults_are_said(*, fresh: bool = False) -> Iterator[None]:
             why=str(error),
             cure="the same command again, once that one has ended",
         ) from error
-    except (
-        sqlite3.DatabaseError,
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-    ) as error:  # SQLite quotes what it found
+    except (sqlite3.DatabaseError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        # The last, for SQLite quotes what it found.
         if fresh:
             raise
         raise _damaged(error) from error

@@ -71,6 +71,7 @@ def test_a_change_is_one_that_sync_finds(settings: Settings, tmp_path: Path) -> 
     assert sync.sync(lab.project).subject == "labels: ~2 in 2 series"
 
 
+@pytest.mark.slow  # it guards no data: figures of docs/scaling.md
 def test_what_label_commits_cost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

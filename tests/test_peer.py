@@ -70,6 +70,7 @@ def checkout(folder: Path, text: str) -> Path:
     return folder
 
 
+@pytest.mark.slow  # it guards no data: figures of docs/benchmarks.md
 def test_it_is_trained_and_asked(tmp_path: Path):
     train = [recording("one", [0, 3, 3, 0, 5], Region(1, 2, "a"), Region(4, 4, "b", instant=True))]
     test = [recording("two", [5, 0, 3], Region(0, 1, "a")), recording("three", [0, 0])]

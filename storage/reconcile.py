@@ -11,7 +11,7 @@ Nothing is written here but the mirror, which is a cache.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -145,11 +145,8 @@ class _Comparison:
             gone += [(row, task) for number, row in rows.items() if number not in task.annotations]
             if not self.at.series_of(task):
                 continue  # its annotations say nothing here: their objects are set aside and named
-            # A star takes away that of the task's other annotations, and Label Studio tells the bucket of one only.
-            starred = [row for row in rows.values() if row.value["record"]["ground_truth"]]
             if rows.keys() == set(task.annotations) and (
-                settled.get(task.id) == task.updated_at
-                or (_untouched_since(task, rows.values()) and len(starred) < 2)
+                settled.get(task.id) == task.updated_at or _is_as_written(task, rows.values(), everything)
             ):
                 continue
             users = users or self.studio.users()
@@ -212,6 +209,19 @@ def _is_lost(row: Row, task: Task | None, tasks: Iterable[Task]) -> bool:
         return True
     # A task with this number, or a lower one, that was made after the annotation: the number came a second time.
     return any(other.id <= number and other.created_at > made for other in tasks)
+
+
+def _is_as_written(task: Task, rows: Collection[Row], everything: bool) -> bool:
+    """Whether the bucket has all that happened to a task whose annotations it has.
+
+    A star takes away that of the task's other annotations, and Label Studio tells the bucket of one only; which may
+    have been deleted since. So a task with a star that changed is asked for; where all tasks are looked at, one to
+    which something happened after the star was given.
+    """
+    starred = [row for row in rows if row.value["record"]["ground_truth"]]
+    if starred:
+        return everything and len(starred) == 1 and _untouched_since(task, starred)
+    return _untouched_since(task, rows)
 
 
 def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines import sync as syncing
 from pipelines.import_ import import_recordings
-from storage import snapshot
+from storage import mirror, snapshot
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.project import Project
 from storage.settings import write_env_file
@@ -215,3 +215,20 @@ def test_a_star_that_moved_is_one_after_a_sync_that_was_cut_off(lab: Lab) -> Non
 
 def _cut_off(*_: object) -> None:
     raise CutOffError
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_star_that_an_annotation_took_which_is_gone_is_gone_too(lab: Lab, fresh: bool) -> None:
+    first, second = (lab.annotate("one", (0.1, 0.5, label)) for label in ("walk", "run"))
+    studio = lab.project.studio
+    studio.update_annotation(first, ground_truth=True)
+    lab.sync()
+    studio.update_annotation(second, ground_truth=True)
+    studio.delete_annotation(second)
+    lab.annotate("one", (0.6, 0.9, "run"))
+    if fresh:
+        lab.project.remote.mirror.close()
+        (lab.project.root / mirror.PATH).unlink()
+        lab.project = Project(lab.project.root)
+    lab.sync(yes=True)
+    assert [record["ground_truth"] for record in lab.labels()["one"]] == [False, False]

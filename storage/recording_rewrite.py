@@ -18,6 +18,7 @@ from storage.problems import Problem
 from storage.recording_layout import SPOKEN, Layout, is_padded, is_place, separator
 from storage.recording_rows import rows
 from storage.recording_scan import Scan
+from storage.recording_text import quoted
 
 COMMAS = 'set sep="," on <TimeSeries> in the label config: import then stores the columns parted by commas'
 SEMICOLONS = (
@@ -172,7 +173,7 @@ def write(raw: bytes, found: Scan, written: Plan) -> bytes | Problem:
     lines = [line_of_cells(written.names, sep)] if layout.header else []
     for row, (line, cells) in enumerate(rows(raw, layout, config)):
         if time >= 0 and sep in cells[time]:
-            what = f"the time {cells[time]!r} holds {sep!r}, which parts columns"
+            what = f"the time {quoted(cells[time])} holds {sep!r}, which parts columns"
             return Problem(line, what, COMMAS if sep != "," else SEMICOLONS)
         lines.append(line_of_cells([_cell(cells, place, row) for place in order], sep))
         if len(lines) >= FLUSH:

@@ -99,7 +99,9 @@ def scan(raw: bytes, layout: Layout, config: LabelConfig) -> Scan:
     _settle_commas(found)
     for name, (line, cell) in found.truths.items():
         if name in found.numbers:
-            found.note("number", Problem(line, f"{cell!r} in channel {name!r} is not a number", NUMBER_CURE))
+            found.note(
+                "number", Problem(line, f"{quoted(cell)} in channel {name!r} is not a number", NUMBER_CURE)
+            )
     return found
 
 
@@ -218,7 +220,7 @@ def _see_cell(found: Scan, line: int, where: str, name: str, cell: str, kind: Ki
     if kind == "number":
         found.numbers.add(name)
     elif kind == "grouped":
-        what = f"{cell!r} in {where} has signs between its thousands"
+        what = f"{quoted(cell)} in {where} has signs between its thousands"
         cure = f"write {ungrouped(cell)}: without them, and with a point for decimals"
         found.note("grouped", Problem(line, what, cure))
     elif kind == "infinite":
@@ -237,7 +239,7 @@ def _see_time(found: Scan, line: int, name: str, cell: str) -> None:
     if kind == "missing":
         problem = Problem(line, f"there is no time in {name!r}", "write the time, or delete the row")
     elif kind == "infinite":
-        problem = Problem(line, f"the time {cell!r} is infinite", "write the time, or delete the row")
+        problem = Problem(line, f"the time {quoted(cell)} is infinite", "write the time, or delete the row")
     elif kind in ("text", "truth"):
         cure = 'set timeFormat on <TimeSeries> in the label config, as "%Y-%m-%d %H:%M:%S"'
         if name in found.numbers:  # other times are numbers
@@ -256,15 +258,16 @@ def _settle_commas(found: Scan) -> None:
         where = "time column" if name == found.config.time_column else "channel"
         if name in commas.points:
             other_line, other = commas.points[name]
-            what = f"{where} {name!r} has {cell!r} here and {other!r} in line {other_line}: commas and points"
+            both = f"{quoted(cell)} here and {quoted(other)} in line {other_line}"
+            what = f"{where} {name!r} has {both}: commas and points"
             found.note(
                 "comma", Problem(line, what, "write all decimals with a point, and nothing between thousands")
             )
         elif name in commas.unclear and commas.decimal is None:
             line, cell = commas.unclear[name]
-            what = f"{cell!r} in {where} {name!r} may be a thousand or have three decimals"
-            point = cell.replace(",", ".")
-            cure = f"write {ungrouped(cell)} if the comma parts thousands, {point} if it starts decimals"
+            what = f"{quoted(cell)} in {where} {name!r} may be a thousand or have three decimals"
+            whole, point = (quoted(text)[1:-1] for text in (ungrouped(cell), cell.replace(",", ".")))
+            cure = f"write {whole} if the comma parts thousands, {point} if it starts decimals"
             found.note("comma", Problem(line, what, cure))
 
 

@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.printable import shortened
+
 # d3 directives that strptime spells otherwise; %L is milliseconds, %e a day padded with a blank.
 STRPTIME = {"L": "%f", "e": "%d", "Z": "%z"}
 EPOCH = {"%s": 10**9, "%Q": 10**6}
@@ -94,7 +96,7 @@ def _epoch(text: str, unit: int, strict: bool) -> int:
     except (InvalidOperation, OverflowError, ValueError) as error:
         if not strict:
             return NO_TIME
-        raise ValueError(f"{text!r} is not a number") from error
+        raise ValueError(f"'{shortened(text)}' is not a number") from error
 
 
 def zones(texts: Sequence[str]) -> list[str]:

@@ -32,7 +32,7 @@ def main() -> None:
     """Run a command; an error a person can act on becomes its text and exit code, a bug keeps its traceback."""
     loopback.spare()
     try:
-        with disk.full_is_said():
+        with disk.faults_are_said():
             app()
     except LabeltrailError as error:
         if "--json" in sys.argv:

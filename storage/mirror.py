@@ -8,6 +8,7 @@ so that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -84,12 +85,13 @@ class Mirror:
         if scratch:
             self._folder = TemporaryDirectory(prefix="labeltrail-")
             path = _copy(path, Path(self._folder.name))
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _faults_are_said(fresh=True):
+            with _faults_are_said(path, fresh=True):
                 self._db = self._open(path)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if isinstance(error, sqlite3.OperationalError) and sqlite_code(error) != sqlite3.SQLITE_ERROR:
+            if isinstance(error, sqlite3.OperationalError) and not _is_damaged(path, error):
                 raise  # the file is well; it is the disk, or whoever may read it
             for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
                 path.with_name(path.name + part).unlink(missing_ok=True)
@@ -192,13 +194,13 @@ class Mirror:
 
     def _rows(self, condition: str, *values: object) -> list[Row]:
         query = f"SELECT key, etag, value, problem FROM object WHERE {condition} ORDER BY key"  # noqa: S608 -- ours
-        with _faults_are_said():
+        with _faults_are_said(self._path):
             found = self._db.execute(query, values)
             return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
 
     def _all(self, query: str, *values: object) -> list[Any]:
         """What a query finds."""
-        with _faults_are_said():
+        with _faults_are_said(self._path):
             return self._db.execute(query, values).fetchall()
 
     def count(self, prefix: str) -> int:
@@ -280,13 +282,20 @@ class Mirror:
     @contextmanager
     def _changes(self) -> Iterator[None]:
         """All or none of what is written within."""
-        with _faults_are_said(), self._db:
+        with _faults_are_said(self._path), self._db:
             yield
 
     def close(self) -> None:
         """Let go of the file."""
         with suppress(sqlite3.Error):
             self._db.close()
+
+
+def _is_damaged(path: Path, error: sqlite3.OperationalError) -> bool:
+    """Whether it is the file's own fault: SQLite takes one for read-only, too, whose bytes say a later version."""
+    if sqlite_code(error) == sqlite3.SQLITE_READONLY:
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return sqlite_code(error) == sqlite3.SQLITE_ERROR
 
 
 def _copy(path: Path, folder: Path) -> Path:
@@ -302,10 +311,11 @@ def _copy(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _faults_are_said(*, fresh: bool = False) -> Iterator[None]:
+def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
     """Turn the error of a file that somebody else holds, or that is damaged, into one that a person can mend.
 
     Args:
+        path: of the file.
         fresh: the file is being opened: who opens it begins a damaged one anew.
 
     Raises:
@@ -315,7 +325,7 @@ def _faults_are_said(*, fresh: bool = False) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if sqlite_code(error) == sqlite3.SQLITE_ERROR and not fresh:
+        if _is_damaged(path, error) and not fresh:
             raise _damaged(error) from error  # its own JSON, or its tables: the statements are ours
         if sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from storage import mirror
-from storage.errors import ConflictError
+from storage.disk import faults_are_said
+from storage.errors import ConflictError, DamagedError, SetupError
 from storage.mirror import Mirror
 
 
@@ -42,6 +46,31 @@ def test_a_file_that_is_just_being_made_stays(tmp_path: Path) -> None:
     assert other.execute("SELECT name FROM made").fetchall() == [("half",)]
 
 
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_a_file_that_says_it_is_of_a_later_sqlite_is_made_anew_or_named(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "mirror.sqlite"
+    Mirror(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA journal_mode = {mode}")
+    data = bytearray(path.read_bytes())
+    data[18] = 255  # the version that it is to be written by: SQLite says that the file is read-only
+    path.write_bytes(data)
+    found = Mirror(path)
+    if mode == "WAL":  # it can be read, so it is known no sooner
+        with pytest.raises(DamagedError, match="what this clone remembers of the bucket is damaged"):
+            found.set_note("agreed main", "etag")
+    else:
+        found.set_note("agreed main", "etag")
+        assert found.note("agreed main") == "etag"
+
+
+def test_a_file_that_nobody_may_write_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "mirror.sqlite"
+    path.mkdir()  # stands for one of somebody else's: root may write any
+    with pytest.raises(SetupError, match="a file cannot be read or written"), faults_are_said():
+        Mirror(path)
+
+
 def test_what_is_no_database_or_of_another_version_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "mirror.sqlite"
     path.write_bytes(b"not a database")
@@ -49,3 +78,10 @@ def test_what_is_no_database_or_of_another_version_is_made_anew(tmp_path: Path) 
     with sqlite3.connect(path) as other:
         other.execute("PRAGMA user_version = 99")
     assert Mirror(path).note("agreed main") == ""
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_file_that_this_user_may_not_use_is_said(code: int) -> None:
+    with pytest.raises(SetupError) as caught, faults_are_said():
+        raise OSError(code, os.strerror(code), "data/labels/00.jsonl")
+    assert (caught.value.where, caught.value.why) == ("data/labels/00.jsonl", os.strerror(code))

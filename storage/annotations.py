@@ -52,8 +52,7 @@ class Annotations:
     def is_as_seen(self, number: int) -> bool:
         """Whether the object of an annotation is, version for version, the one that was looked at."""
         key = self.key(number)
-        now = [item.etag for item in self.bucket.objects(key) if item.key == key]
-        return now == [row.etag for row in self.mirror.at([key])]
+        return self.bucket.etag(key) == next((row.etag for row in self.mirror.at([key])), "")
 
     def key(self, number: int) -> str:
         """The object of an annotation."""

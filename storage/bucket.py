@@ -116,6 +116,11 @@ class Bucket:
         self._accept(answer, key)
         return answer.data, answer.etag
 
+    def etag(self, key: str) -> str:
+        """The version of an object; "" where there is none."""
+        first = next(self.objects(key), None)  # in the order of keys: those that go on sort behind it
+        return first.etag if first and first.key == key else ""
+
     def put(self, key: str, data: bytes, *, match: str | None = None, content_type: str = "") -> str:
         """Write an object whole and return its ETag.
 

@@ -65,7 +65,7 @@ def set_aside(
     def tidy(copy: _Copy) -> Row | None:
         key = copy.row.key
         if key not in plain:
-            if _etag(remote, key) == copy.row.etag:
+            if remote.bucket.etag(key) == copy.row.etag:
                 remote.bucket.delete([key])
         else:
             try:
@@ -100,10 +100,6 @@ def _copy(remote: Remote, row: Row) -> _Copy | None:
     place = remote.aside_key(row)
     remote.bucket.put(place, data)
     return _Copy(row, place, _fields(remote, row.key, data))
-
-
-def _etag(remote: Remote, key: str) -> str:
-    return next((item.etag for item in remote.bucket.objects(key) if item.key == key), "")
 
 
 def task_data(remote: Remote, key: str) -> dict[str, Any] | None:

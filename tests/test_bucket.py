@@ -50,6 +50,14 @@ def test_what_is_empty_large_or_many_megabytes(bucket: Bucket) -> None:
         assert bucket.get("size") == (data, md5_bytes(data))
 
 
+def test_the_version_of_one_object_among_those_that_begin_like_it(bucket: Bucket) -> None:
+    for key in ("v/1", "v/10", "v/1/x"):
+        bucket.put(key, key.encode())
+    assert bucket.etag("v/1") == bucket.get("v/1")[1]
+    bucket.delete(["v/1"])
+    assert (bucket.etag("v/1"), bucket.etag("v/2")) == ("", "")
+
+
 def test_an_object_that_is_too_large_is_not_read(bucket: Bucket) -> None:
     bucket.put("size", b"x" * 1001)
     with pytest.raises(InputError, match="too large") as caught:

@@ -1,6 +1,6 @@
 # One-line calls; what they do is in pipelines/ and tests/. `make help` lists them.
-# The uv on the PATH, or one that is brought, pinned by its hash (storage/uv_launcher.py).
-UV := python3 -m storage.uv_launcher
+# The uv on the PATH, or one that is brought, pinned by its hash (storage/servers/uv_launcher.py).
+UV := python3 -m storage.servers.uv_launcher
 RUN := $(UV) run --frozen --quiet
 IN_DEMO := $(UV) --directory demo run --frozen --quiet --no-dev
 IN_DEMO_CLASSIFY := $(UV) --directory demo-classify run --frozen --quiet --no-dev

@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmarks.lab import identify
 from storage import process, settings
-from storage.bucket import Bucket, parallel
 from storage.files import write_bytes
-from storage.snapshot import Record, canonical, dump_shard, shard_name
+from storage.labels.snapshot import Record, canonical, dump_shard, shard_name
+from storage.s3.bucket import Bucket, parallel
 
 FOLDER = "data/labels"
 PREFIX = "main/annotations/"

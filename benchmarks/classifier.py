@@ -30,8 +30,8 @@ from stages.model.classifier import Classifier, Question
 from stages.model.classifier_plan import Plan, batches_of, epochs_of
 from stages.model.classifying import learn
 from stages.model.judging import Labeled
-from storage import series_table
 from storage.progress import console
+from storage.series import series_table
 
 UCR = ("ArrowHead", "GunPoint", "ItalyPowerDemand")
 SAGEMAKER = "lstm-fcn-sagemaker"

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from benchmarks.many import Many, record, series_name
 from benchmarks.measure import Measure, in_turn
-from storage import labels, snapshot, worktree
-from storage.mirror import Row
-from storage.pointer import LABELS
+from storage import worktree
+from storage.labels import label_store, snapshot
+from storage.labels.snapshot import Record, shard_name
 from storage.progress import track
 from storage.project import Project
-from storage.repository import Repository
-from storage.snapshot import Record, shard_name
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
+from storage.s3.mirror import Row
 from storage.theirs import Theirs, agree
 
 CHANGES = 10
@@ -123,7 +124,7 @@ def _diff(many: Many) -> Measure:
     changes: list[object] = []
 
     def diff() -> None:
-        changes[:] = labels.changes(repository, commits[0].before, commits[0].labels)
+        changes[:] = label_store.changes(repository, commits[0].before, commits[0].labels)
 
     found.time(diff)
     found.facts["annotations differ"] = len(changes)

@@ -19,9 +19,10 @@ from pipelines import services
 from pipelines.import_ import import_recordings
 from stages.timeseries import simulation
 from stages.timeseries.simulation import Recording
-from storage import label_config, process
+from storage import process
 from storage import settings as project_settings
 from storage.files import write_bytes
+from storage.label_studio import label_config
 from storage.project import Project
 from storage.settings import SERVICES, Settings
 

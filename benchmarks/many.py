@@ -20,16 +20,16 @@ from benchmarks.standin import OWNER, PROJECT, Desk, Json, answering
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from stages.timeseries.simulation import LABELS
-from storage import label_config
-from storage.bucket import parallel
 from storage.files import write_bytes
-from storage.keys import series_key
+from storage.label_studio import label_config
+from storage.labels.snapshot import Record, canonical
 from storage.progress import track
 from storage.project import Project
-from storage.remote import Remote
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
+from storage.s3.bucket import parallel
+from storage.s3.keys import series_key
 from storage.settings import Settings
-from storage.snapshot import Record, canonical
-from storage.state import State
 
 SERIES = 1000
 BEGINNING = datetime(2026, 1, 5, 8, tzinfo=UTC)

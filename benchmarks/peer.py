@@ -39,8 +39,8 @@ from benchmarks import peer_process
 from benchmarks.recordings import Recording, nearest
 from stages.timeseries.regions import classes_of, paint
 from storage import process, settings
+from storage.artifacts.region import Region
 from storage.errors import SetupError
-from storage.regions import Region
 
 
 @dataclass(frozen=True)

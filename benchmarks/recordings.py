@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.timeseries.simulation import simulate
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from stages.timeseries.regions import classes_of, paint
 from stages.timeseries.tables import score
 from stages.window import mostly_instant
 from storage.progress import console
-from storage.series import sampling_rate
+from storage.series.reader import sampling_rate
 
 FIGURES = ("balanced_accuracy", "macro_f1", "event_f1")
 

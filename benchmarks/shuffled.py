@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.recordings import Recording
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 Values = NDArray[np.float32]
 

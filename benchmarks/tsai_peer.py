@@ -32,8 +32,9 @@ import numpy as np
 from benchmarks import tsai_peer_process
 from stages.model.classifier_plan import Plan
 from stages.model.judging import Labeled
-from storage import machine_cache, process, settings, uv
+from storage import process, settings
 from storage.progress import console
+from storage.servers import machine_cache, uv_environment
 
 VERSION = "1.0.1"
 # Its imports fail with the fastai, fastcore and pyts of later days, and without jupyter_core, which it does not name.
@@ -69,7 +70,7 @@ def prepare(cache: Path) -> Path:
         if not whole.exists() or whole.read_text(encoding="utf-8") != wanted:
             shutil.rmtree(folder, ignore_errors=True)
             console.print(f"tsai: installing {VERSION} into an environment of its own, 6 GB, in {folder}")
-            uv.make_environment(cache, folder, LOCK)
+            uv_environment.make_environment(cache, folder, LOCK)
             whole.write_text(wanted, encoding="utf-8")
     return folder / "bin/python"
 

@@ -21,8 +21,9 @@ from pipelines.commands import (  # noqa: F401 -- they register their commands, 
     undo,
 )
 from pipelines.commands.line import app
-from storage import disk, loopback, printable
+from storage import disk, printable
 from storage.errors import LabeltrailError
+from storage.network import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

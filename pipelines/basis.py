@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 
-from storage import labels, snapshot
-from storage.git import LabelCommit
-from storage.merge import Change
-from storage.pointer import LABELS, SERIES
+from storage.labels import label_store, snapshot
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Change
 from storage.project import Project
-from storage.snapshot import Record
-from storage.state import Entry, State
+from storage.remote.sync_state import Entry, State
+from storage.repo.git import LabelCommit
+from storage.repo.pointer import LABELS, SERIES
 from storage.theirs import Labels, Theirs
 
 Base = tuple[str, str]  # hashes of labels and recordings
@@ -81,7 +81,7 @@ def taken(project: Project, ours: str, merged: Labels) -> str:
         merged: what came of it.
     """
     shards = {name: after for name, (_, after) in merged.shards.items()}
-    return labels.store(project.repository, ours, shards | merged.theirs)
+    return label_store.store(project.repository, ours, shards | merged.theirs)
 
 
 def given(project: Project, base: str, outgoing: list[Change[Record]]) -> str:
@@ -91,9 +91,9 @@ def given(project: Project, base: str, outgoing: list[Change[Record]]) -> str:
     shards: dict[str, bytes] = {}
     for change in outgoing:
         name = snapshot.shard_name((change.after or change.before or {})["series"])
-        before = shards.get(name, labels.shard_bytes(repository, folder.get(name)))
+        before = shards.get(name, label_store.shard_bytes(repository, folder.get(name)))
         shards[name] = snapshot.edit(before, {change.name: change.after})
-    return labels.store(repository, base, shards)
+    return label_store.store(repository, base, shards)
 
 
 def _name(project: Project) -> str:

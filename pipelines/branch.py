@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.lease import exclusive
-from storage import branches, filling, label_config
+from storage import branches, filling
 from storage.errors import ConflictError, InputError
-from storage.git import Git
-from storage.history import plural
+from storage.label_studio import label_config
+from storage.labels.label_changes import plural
 from storage.printable import argument
 from storage.project import Project
+from storage.repo.git import Git
 
 
 @dataclass(frozen=True)

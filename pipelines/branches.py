@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from storage import branches, reports
-from storage.dvc_lock import PATH as LOCK
-from storage.dvc_lock import Lock
+from storage import branches
+from storage.artifacts import reports
 from storage.errors import InputError, NotFoundError
-from storage.git import prefix_of
-from storage.pointer import LABELS
 from storage.printable import shortened
 from storage.project import Project
-from storage.remote import Remote
+from storage.remote.remote import Remote
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.dvc_lock import Lock
+from storage.repo.git import prefix_of
+from storage.repo.pointer import LABELS
 
 VERDICT = "reports/promote.json"
 

@@ -1,6 +1,7 @@
 """Whole series from CSV files, without Label Studio, git and DVC: train a model on one, let it answer for another.
 
-The network, its params and the files of a model are those of the stages; the CSV is read by storage/series_table.py.
+The network, its params and the files of a model are those of the stages; the CSV is read by
+storage/series/series_table.py.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from stages.model.classifier import Classifier, Question
 from stages.model.classifier_plan import Plan, epochs_of
 from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
-from storage import checkpoint, series_table
+from storage.artifacts import checkpoint
+from storage.artifacts.provenance import Provenance
 from storage.errors import InputError
 from storage.files import md5, md5_bytes
 from storage.progress import bar
-from storage.provenance import Provenance
-from storage.series_table import SeriesTable, Task
+from storage.series import series_table
+from storage.series.series_table import SeriesTable, Task
 
 # The one channel of a series that is a row of a table.
 CHANNEL = "x"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pipelines.incoming import Sides
 from stages import params as parameters
 from storage.errors import ConflictError, LabeltrailError
-from storage.history import plural
-from storage.pointer import LABELS
+from storage.labels.label_changes import plural
+from storage.labels.snapshot import Record, find, same, shard_name
 from storage.project import Project
-from storage.repository import Repository
-from storage.snapshot import Record, find, same, shard_name
-from storage.state import State
+from storage.remote.sync_state import State
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
 from storage.theirs import Theirs
 
 SHOWN = 5

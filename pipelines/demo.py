@@ -21,10 +21,13 @@ from pipelines.import_ import import_recordings
 from pipelines.model import commit_model
 from pipelines.sync import sync
 from stages.timeseries.tables import score
-from storage import drivers, label_config, lineage, settings, worktree
+from storage import settings, worktree
+from storage.artifacts import lineage
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
-from storage.labelstudio import LabelStudio
+from storage.label_studio import label_config
+from storage.label_studio.client import LabelStudio
+from storage.labels import git_drivers
 from storage.printable import argument
 from storage.progress import console, note, track
 from storage.project import Project
@@ -104,7 +107,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
         services.up(project.root)
         project.wire()
         worktree.follow_git(project)
-        drivers.configure(project.repository)
+        git_drivers.configure(project.repository)
     if data is None:
         simulated = demo_data.simulate(classify)
         with _step(done, "recordings"):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from stages.timeseries import beats, simulation
 from stages.timeseries.beats import Beat
 from stages.timeseries.simulation import Recording
-from storage import label_config
+from storage.label_studio import label_config
 
 RECORDINGS, SUBJECTS = 24, 8
 LABELED = 6  # of the subjects; the recordings of the others are the model's, which has never met them

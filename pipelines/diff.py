@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.wording import counts_json, difference_lines, stat_lines, total_line
-from storage import history, labels, reports
-from storage.differences import Difference, Wanted
-from storage.dvc_lock import PATH, Lock
+from storage.artifacts import reports
 from storage.errors import LabeltrailError
-from storage.history import LabelChanges
-from storage.pointer import LABELS
-from storage.repository import Repository
+from storage.labels import label_changes, label_store
+from storage.labels.diff import Difference, Wanted
+from storage.labels.label_changes import LabelChanges
+from storage.repo.dvc_lock import PATH, Lock
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
 
 WORK_TREE = "work tree"
 SCORES = "reports/evaluate.json"
@@ -83,9 +84,9 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
     sides = side(repository, before or "HEAD"), side(repository, after)
     wanted = wanted or Wanted()
     hashes = sides[0].labels, sides[1].labels
-    found = list(wanted.changes(labels.changes(repository, *hashes)))
-    config = labels.asked(repository, sides[1].commit)
-    counts = history.count(found, wanted.label, config)
+    found = list(wanted.changes(label_store.changes(repository, *hashes)))
+    config = label_store.asked(repository, sides[1].commit)
+    counts = label_changes.count(found, wanted.label, config)
     return Diff(*sides, wanted.differences(found, config), counts)
 
 

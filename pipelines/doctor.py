@@ -13,15 +13,18 @@ from typing import Any
 
 from pipelines import unknown_labels
 from pipelines.fsck import fsck
-from storage import hooks, label_config, labels, objects, pulled, series, stray_code
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
-from storage.history import plural
-from storage.labelstudio import VERSION
-from storage.pointer import LABELS, SERIES
+from storage.label_studio import label_config
+from storage.label_studio.client import VERSION
+from storage.labels import label_store, references
+from storage.labels.label_changes import plural
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
-from storage.state import State
+from storage.remote.sync_state import State
+from storage.repo import git_hooks, integrity, stray_code
+from storage.repo.pointer import LABELS, SERIES
+from storage.series import reader
 
 REMOTE = "dvc/files/md5/"
 SHOWN = 5  # lost objects that are named
@@ -169,7 +172,7 @@ def _same_config(project: Project) -> str:
 def _recordings(project: Project) -> str:
     files = sorted(path for path in (project.root / SERIES).rglob("*.csv") if path.is_file())
     for file in track(files, "reading recordings", len(files)):
-        series.read(file, project.label_config)
+        reader.read(file, project.label_config)
     return f"{len(files)} recordings have the channels of the label config"
 
 
@@ -179,7 +182,7 @@ def _git(project: Project) -> str:
     if "user.email" not in repository.git("config", "--list", "--name-only").split():
         cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM'
         raise InputError("git does not know who commits", where=str(project.root), cure=cure)
-    if old := hooks.outdated(repository):
+    if old := git_hooks.outdated(repository):
         why = "it has DVC write whatever the bucket names, unchecked"
         raise InputError(
             "a git hook of an earlier Labeltrail", where=", ".join(old), why=why, cure="labeltrail git-setup"
@@ -205,8 +208,8 @@ def _work_tree(project: Project) -> str:
                 part for part in ("look at them", gone, back, "and change the keys of the bucket") if part
             ),
         )
-    pulled.require_listings(project.root)
-    pulled.require_labels(project.root)
+    integrity.require_listings(project.root)
+    integrity.require_labels(project.root)
     return "labels and listings are those that git names, and so is the code"
 
 
@@ -222,7 +225,7 @@ def _dvc(project: Project) -> str:
 
 def _labels(project: Project) -> str:
     repository, config = project.repository, project.label_config
-    records = list(labels.records(repository, repository.pointer(LABELS)))
+    records = list(label_store.records(repository, repository.pointer(LABELS)))
     found = unknown_labels.find(records, config)
     if found:
         lines = unknown_labels.lines(found, config)
@@ -239,10 +242,10 @@ def _history(project: Project) -> str:
     """One LIST of the remote, held against everything that the pointers of all commits name."""
     repository = project.repository
     there = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
-    named = dict(objects.folders(repository, objects.pointed(repository)))
+    named = dict(references.folders(repository, references.pointed(repository)))
     lost = sorted(set().union(*named.values()) - there)
     if lost:
-        places = [objects.whereabouts(repository, md5) or md5 for md5 in lost[:SHOWN]]
+        places = [references.whereabouts(repository, md5) or md5 for md5 in lost[:SHOWN]]
         raise NotFoundError(
             f"{len(lost)} object(s) that label commits name are not in the DVC remote",
             where="; ".join(places),

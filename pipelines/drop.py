@@ -11,14 +11,14 @@ from typing import Any
 from pipelines.lease import exclusive
 from storage import branches
 from storage.errors import InputError, LabeltrailError, NotFoundError
-from storage.git import Git, prefix_of
-from storage.history import plural
-from storage.label_config import PATH as CONFIG
-from storage.pointer import LABELS
+from storage.label_studio.label_config import PATH as CONFIG
+from storage.labels.label_changes import plural
 from storage.printable import argument
 from storage.project import Project
-from storage.remote import Remote
-from storage.state import DamagedStateError, State
+from storage.remote.remote import Remote
+from storage.remote.sync_state import DamagedStateError, State
+from storage.repo.git import Git, prefix_of
+from storage.repo.pointer import LABELS
 
 
 @dataclass(frozen=True)

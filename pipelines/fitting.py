@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from storage import history, label_config, recordings
+from storage import recordings
 from storage.errors import InputError
-from storage.history import plural
-from storage.identity import kept
-from storage.labelstudio_http import BrokenAnswerError
-from storage.merge import Change
-from storage.pointer import SERIES
+from storage.label_studio import label_config
+from storage.label_studio.session import BrokenAnswerError
+from storage.labels import label_changes
+from storage.labels.label_changes import plural
+from storage.labels.snapshot import Record, record_id
+from storage.labels.three_way import Change
 from storage.project import Project
-from storage.snapshot import Record, record_id
-from storage.state import State
+from storage.remote.identity import kept
+from storage.remote.sync_state import State
+from storage.repo.pointer import SERIES
 
 SHOWN = 5
 
@@ -37,7 +39,7 @@ def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None
 
 def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
     config = project.label_config
-    used = {label for record in coming for label in history.record_labels(record, config)}
+    used = {label for record in coming for label in label_changes.record_labels(record, config)}
     unknown = sorted(name for name in used if config.label_of(name) is None)
     if unknown:
         raise InputError(

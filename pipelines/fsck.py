@@ -15,16 +15,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from storage import listings, objects, snapshot
-from storage.cache import Condition
+from storage.artifacts.provenance import BEST
 from storage.errors import CheckError, DamagedError, InputError, LabeltrailError
-from storage.history import plural
-from storage.keys import MD5
-from storage.pointer import LABELS, SERIES
+from storage.labels import references, snapshot
+from storage.labels.label_changes import plural
 from storage.progress import track
 from storage.project import Project
-from storage.provenance import BEST
-from storage.repository import THREADS, Repository
+from storage.repo import dvc_listing
+from storage.repo.dvc_cache import Condition
+from storage.repo.pointer import LABELS, SERIES
+from storage.repo.repository import THREADS, Repository
+from storage.s3.keys import MD5
 
 UNITS = ("B", "KB", "MB", "GB", "TB")
 SHOWN = 20
@@ -204,10 +205,10 @@ def _folders(repository: Repository) -> tuple[int, list[Needed]]:
         for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
             if md5:
                 found[md5] = Needed(md5, kind, path, f"label commit {commit.commit[:12]}")
-    for name, lock in objects.runs(repository, legible=True).items():
+    for name, lock in references.runs(repository, legible=True).items():
         if lock.best:
             found.setdefault(lock.best, Needed(lock.best, "models", BEST.as_posix(), name))
-    for md5 in objects.pointed(repository, reflog=False):
+    for md5 in references.pointed(repository, reflog=False):
         found.setdefault(md5, Needed(md5, "models", "a .dvc file", "the history"))
     return commits, list(found.values())
 
@@ -255,7 +256,7 @@ class _Reader:
             data = self.repository.load(need.md5)
         try:
             path = need.path if need.path in (LABELS, SERIES) else ""
-            return listings.parse(data, need.md5, path) if data is not None else {}
+            return dvc_listing.parse(data, need.md5, path) if data is not None else {}
         except DamagedError as error:
             self.flaws[need.md5] = error.why
             return {}

@@ -14,13 +14,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipelines import lease
-from storage import lineage, listings, objects
-from storage.bucket import parallel
+from storage.artifacts import lineage
 from storage.errors import DamagedError, NotFoundError
 from storage.files import md5_bytes
-from storage.history import plural
+from storage.labels import references
+from storage.labels.label_changes import plural
 from storage.project import Project
-from storage.remote import Remote
+from storage.remote.remote import Remote
+from storage.repo import dvc_listing
+from storage.s3.bucket import parallel
 
 REMOTE = "dvc/files/md5/"
 DAY = 24.0
@@ -129,7 +131,7 @@ def _look(project: Project, hours: float) -> Garbage:
     repository.require_whole_history()
     here = repository.cached()
     listed = [
-        o for o in project.bucket.objects(REMOTE) if objects.PLACE.fullmatch(o.key.removeprefix(REMOTE))
+        o for o in project.bucket.objects(REMOTE) if references.PLACE.fullmatch(o.key.removeprefix(REMOTE))
     ]
     there = {o.key.removeprefix(REMOTE).replace("/", ""): o for o in listed}
     sizes = {md5: o.size for md5, o in there.items()}
@@ -161,12 +163,12 @@ def _look(project: Project, hours: float) -> Garbage:
 def _kept(project: Project) -> dict[str, set[str]]:
     """Every hash that a commit, a branch, a tag or the work tree names, with the files that it stands for."""
     repository = project.repository
-    labels = objects.pointed(repository) | _agreed(project)
-    kept = dict(objects.folders(repository, labels))
-    outputs = {md5 for lock in objects.runs(repository).values() for md5 in lock.outputs().values()}
+    labels = references.pointed(repository) | _agreed(project)
+    kept = dict(references.folders(repository, labels))
+    outputs = {md5 for lock in references.runs(repository).values() for md5 in lock.outputs().values()}
     for md5 in sorted(outputs - kept.keys()):
         try:
-            kept |= dict(objects.folders(repository, [md5]))
+            kept |= dict(references.folders(repository, [md5]))
         except NotFoundError:
             kept[md5] = {md5}  # given up before: what it held can be made again
     return kept
@@ -189,7 +191,7 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     def read(md5: str) -> tuple[str, dict[str, str] | None]:
         data = project.bucket.get(_key(md5))[0]
         try:
-            return md5, listings.parse(data, md5) if md5_bytes(data) + ".dir" == md5 else None
+            return md5, dvc_listing.parse(data, md5) if md5_bytes(data) + ".dir" == md5 else None
         except DamagedError:
             return md5, None
 
@@ -197,7 +199,7 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     for md5, files in parallel(read, folders):
         if files is None:
             found.add(md5)  # damaged: what it held nobody can say; fsck names it
-        elif objects.is_labels(files):
+        elif references.is_labels(files):
             found |= {md5, *files.values()}
     return found & set(unknown)
 
@@ -213,7 +215,7 @@ def _models(project: Project, used: set[str]) -> list[str]:
 
 def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> list[str]:
     lost = sorted(set().union(*kept.values()) - there)
-    words = (objects.whereabouts(project.repository, md5) for md5 in lost)
+    words = (references.whereabouts(project.repository, md5) for md5 in lost)
     return [text for text in words if text]
 
 

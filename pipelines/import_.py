@@ -12,12 +12,15 @@ from pathlib import Path
 from pipelines import import_annotations, import_files, import_plan
 from pipelines.import_plan import Plan, Sources
 from pipelines.imported import Imported
-from storage import label_config, shared_config, task_objects, tasks
-from storage.bucket import parallel
+from storage import shared_config
 from storage.files import write_bytes
+from storage.label_studio import label_config
 from storage.progress import note
 from storage.project import Project
-from storage.state import State
+from storage.project_files import tasks_file
+from storage.remote import task_objects
+from storage.remote.sync_state import State
+from storage.s3.bucket import parallel
 
 
 def import_recordings(
@@ -76,7 +79,7 @@ def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
     _write_config(project, plan)
     # Before anything is put in the place of such an object.
     for row in task_objects.set_aside(
-        project.remote, lambda: tasks.read(project.root / tasks.PATH), state.project
+        project.remote, lambda: tasks_file.read(project.root / tasks_file.PATH), state.project
     ):
         note(f"set aside: {row.key}: {row.problem}")
     import_files.upload(project, plan.files, plan.data, done)
@@ -119,10 +122,10 @@ def _write_task_data(project: Project, plan: Plan, done: Imported) -> None:
     """What the export says of series that are there already: into the bucket, and into git's file of tasks."""
     for _ in parallel(lambda series: project.remote.put_task(series, plan.data[series]), plan.data):
         pass
-    known = tasks.read(project.root / tasks.PATH)
+    known = tasks_file.read(project.root / tasks_file.PATH)
     changed = {series: data for series, data in plan.data.items() if known.get(series, data) != data}
     if changed:
-        tasks.write(known | changed, project.root / tasks.PATH)
+        tasks_file.write(known | changed, project.root / tasks_file.PATH)
     done.task_data = len(plan.data)
 
 

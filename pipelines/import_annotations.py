@@ -2,7 +2,7 @@
 
 Label Studio knows an annotator by account alone. An annotation of somebody without one belongs to the token's owner
 there, and says by `import_id` whose it is: a number for each person, whose names are in `sync.json`
-(storage/identity.py). So it says it from its first moment, and an import that was cut off is gone on with.
+(storage/remote/identity.py). So it says it from its first moment, and an import that was cut off is gone on with.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pipelines.import_labels import Wanted
 from pipelines.import_people import People, Person
 from pipelines.import_plan import Plan
 from pipelines.imported import Imported
-from storage import identity, theirs
+from storage import theirs
+from storage.labels.snapshot import Record
 from storage.outgoing import tasks_of
 from storage.progress import track
 from storage.project import Project
-from storage.remote import Remote
-from storage.snapshot import Record
-from storage.state import State
+from storage.remote import identity
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
 
 ANSWERS = ("timeserieslabels", "choices")
 WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.imported import Finding, Imported
-from storage import export, label_config, label_config_xml, recording_text
 from storage.errors import InputError
-from storage.export import ExportedTask
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config, label_config_xml
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import export
+from storage.labels.export import ExportedTask
 from storage.printable import shortened
 from storage.project import Project
+from storage.series import recording_text
 
 PIECE = 1 << 20  # bytes of a recording that are looked at for its header
 # What a label of the task data may bring along.

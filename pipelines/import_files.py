@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.imported import Finding, Imported
-from storage import series, series_files, tasks
-from storage.bucket import parallel
 from storage.files import md5, write_bytes
-from storage.label_config import LabelConfig
-from storage.mirror import Content
-from storage.problems import Problem
+from storage.label_studio.label_config import LabelConfig
 from storage.progress import track
 from storage.project import Project
-from storage.remote import Remote
+from storage.project_files import tasks_file
+from storage.remote.remote import Remote
+from storage.s3.bucket import parallel
+from storage.s3.mirror import Content
+from storage.series import discovery, reader
+from storage.series.validation import Problem
 
 # Recordings as they are stored, where that is not as they are: from the check to the upload.
 REWRITTEN = Path(".labeltrail/import/rewritten")
@@ -34,7 +35,7 @@ def find(path: str, done: Imported) -> dict[str, Path]:
     Raises:
         InputError: there is none, or a pattern finds two of one name.
     """
-    found, left = series_files.find(path)
+    found, left = discovery.find(path)
     done.findings += [Finding(out.where, out.what, out.cure, out.fatal) for out in left]
     return found
 
@@ -45,21 +46,21 @@ def check(files: dict[str, Path], config: LabelConfig, done: Imported, root: Pat
     good, rates = {}, {}
     for key, file in track(files.items(), "checking recordings", len(files)):
         try:
-            found = series.examine(file, config)
+            found = reader.examine(file, config)
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
-            found = series.Examined(None, [Problem(None, what, "check the file", fatal=True)])
+            found = reader.Examined(None, [Problem(None, what, "check the file", fatal=True)])
         for problem in found.problems:
             where = f"{file}:{problem.row}" if problem.row else str(file)
             done.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))
         if found.series is None:
             done.refused += 1
             continue
-        good[key], rates[key] = file, series.sampling_rate(found.series.times)
+        good[key], rates[key] = file, reader.sampling_rate(found.series.times)
         if found.stored is not None:
             good[key] = root / REWRITTEN / f"{key}.csv"
             write_bytes(good[key], found.stored)
-    usual, others = series.different_rates(rates)
+    usual, others = reader.different_rates(rates)
     for key, rate in others.items():
         what = f"sampled at {rate:g} Hz, most others at {usual:g} Hz"
         cure = "resample it, or keep it in a project of its own"
@@ -98,6 +99,6 @@ def upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, An
     have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
     missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
     # What the work tree knows of a series goes before what an export says.
-    known = tasks.read(project.root / tasks.PATH)
+    known = tasks_file.read(project.root / tasks_file.PATH)
     for _ in parallel(lambda key: remote.put_task(key, data.get(key, known.get(key, {}))), missing):
         pass

@@ -15,15 +15,15 @@ from typing import Any
 from pipelines import import_people
 from pipelines.import_people import People, Person
 from pipelines.imported import Finding, Imported
-from storage import export
 from storage.errors import InputError
-from storage.export import ExportedTask
-from storage.export_match import match
-from storage.label_config import LabelConfig
-from storage.labelstudio import LabelStudio
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import export
+from storage.labels.export import ExportedTask
+from storage.labels.export_match import match
+from storage.labels.snapshot import moment
 from storage.printable import shortened
 from storage.project import Project
-from storage.snapshot import moment
 
 TRIED = 3  # annotations that Label Studio is asked for
 SHOWN = 3  # reasons that an error lists

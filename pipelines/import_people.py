@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
-from storage.export_checks import LONGEST_EMAIL
-from storage.keys import CONTROL
+from storage.labels.export_checks import LONGEST_EMAIL
 from storage.printable import shortened
+from storage.s3.keys import CONTROL
 
 FORM = "a line for each: the export's number or e-mail, a comma, the e-mail here; such as 7,ann@example.com"
 

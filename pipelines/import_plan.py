@@ -14,14 +14,14 @@ from pipelines import import_config, import_files, import_labels, import_people,
 from pipelines.import_labels import Wanted
 from pipelines.import_people import People
 from pipelines.imported import Finding, Imported, refuse_all
-from storage import carried, export
 from storage.errors import InputError
-from storage.export import ExportedTask
-from storage.git import prefix_of
+from storage.labels import export, export_recordings
+from storage.labels.export import ExportedTask
 from storage.printable import argument
 from storage.project import Project
-from storage.remote import Remote
-from storage.state import State
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
+from storage.repo.git import prefix_of
 
 FETCHED = Path(".labeltrail/import")
 
@@ -132,7 +132,7 @@ def _carried(
     exported: list[ExportedTask], project: Project, done: Imported
 ) -> tuple[dict[str, Path], list[ExportedTask]]:
     """The recordings that an export brings along, as files, and their tasks; an error where none can be had."""
-    found = carried.write(exported, project.root / FETCHED / "fetched")
+    found = export_recordings.write(exported, project.root / FETCHED / "fetched")
     for task, error in found.lost:
         done.findings.append(Finding(task.name, f"{error.what}: {error.why}", error.cure, True))
         done.leave_out("tasks", 1)

@@ -8,12 +8,14 @@ from typing import Any
 from pipelines.imported import Finding, Imported
 from pipelines.incoming import group_of
 from stages import params as parameters
-from storage import label_config_xml, sets, task_objects, tasks
-from storage.bucket import parallel
-from storage.export import ExportedTask
+from storage.label_studio import label_config_xml
+from storage.labels.export import ExportedTask
 from storage.printable import shortened
 from storage.project import Project
-from storage.remote import Remote
+from storage.project_files import splits_file, tasks_file
+from storage.remote import task_objects
+from storage.remote.remote import Remote
+from storage.s3.bucket import parallel
 
 Data = dict[str, Any]
 SHOWN = 3  # series that are named
@@ -27,7 +29,7 @@ def plan(
     Raises:
         InputError: somebody's recordings would be in two sets; names the cure.
     """
-    known = tasks.read(project.root / tasks.PATH)
+    known = tasks_file.read(project.root / tasks_file.PATH)
     found: dict[str, Data] = {}
     unknown = [series for series in matched if series not in known]
     held_there = dict(zip(unknown, parallel(lambda series: _in_bucket(remote, series), unknown), strict=True))
@@ -63,7 +65,7 @@ def note_missing(
     keys = [key for key in label_config_xml.shown_keys(config, "") if key not in ("series", remote.data_key)]
     if not keys:
         return
-    known = tasks.read(project.root / tasks.PATH)
+    known = tasks_file.read(project.root / tasks_file.PATH)
     names = sorted(series)
     held = parallel(lambda name: found.get(name) or known.get(name) or _in_bucket(remote, name), names)
     data = dict(zip(names, held, strict=True))
@@ -94,9 +96,7 @@ def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: I
         if merged.setdefault(name, value) != value:
             kept, new = (shortened(repr(side), 60) for side in (merged[name], value))
             what = f"its {shortened(name, 60)} is {kept} here and {new} in the export: it was kept"
-            cure = (
-                f"edit the line of {shortened(series)} in {tasks.PATH} if that is wrong, then labeltrail sync"
-            )
+            cure = f"edit the line of {shortened(series)} in {tasks_file.PATH} if that is wrong, then labeltrail sync"
             done.findings.append(Finding(task.name, what, cure, False))
             done.leave_out("values of task data", 1)
 
@@ -104,6 +104,6 @@ def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: I
 def _check_sets(project: Project, data: Mapping[str, Data]) -> None:
     """Nobody is in two sets, with the groups that series will have."""
     rules = parameters.load(project.root / parameters.PATH).sets
-    rows = sets.read(project.root / sets.PATH)
+    rows = splits_file.read(project.root / splits_file.PATH)
     groups = {key: group_of(data.get(key, {}).get(rules.group)) or row.group for key, row in rows.items()}
-    sets.refuse_divided({key: sets.Row(groups[key], row.set) for key, row in rows.items()})
+    splits_file.refuse_divided({key: splits_file.Row(groups[key], row.set) for key, row in rows.items()})

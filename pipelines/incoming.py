@@ -9,33 +9,26 @@ from dataclasses import dataclass
 from pipelines import basis
 from stages import params as parameters
 from stages.timeseries import splits
-from storage import (
-    history,
-    keys,
-    label_config,
-    labels,
-    recordings,
-    sets,
-    shared_config,
-    snapshot,
-    tasks,
-    theirs,
-)
-from storage.merge import Merge, changes_between
-from storage.pointer import LABELS, SERIES, parse_pointer
+from storage import recordings, shared_config, theirs
+from storage.label_studio import label_config
+from storage.labels import label_changes, label_store, snapshot
+from storage.labels.snapshot import LONGEST_NAME
+from storage.labels.three_way import Merge, changes_between
 from storage.printable import printable, shortened
 from storage.project import Project
+from storage.project_files import splits_file, tasks_file
+from storage.remote.sync_state import State
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.s3 import keys
 from storage.shared_config import ConfigMerge
-from storage.snapshot import LONGEST_NAME
-from storage.state import State
 from storage.theirs import Labels
 
 PATHS = (
     "data/.gitignore",
     f"{LABELS}.dvc",
     f"{SERIES}.dvc",
-    str(tasks.PATH),
-    str(sets.PATH),
+    str(tasks_file.PATH),
+    str(splits_file.PATH),
     str(label_config.PATH),
 )
 
@@ -69,7 +62,7 @@ def take(project: Project, state: State, base: basis.Base, sides: Sides) -> tupl
         recordings.take(project, sides.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
     before = repository.pointer(LABELS)
-    ours = labels.store(repository, before, shards)
+    ours = label_store.store(repository, before, shards)
     base = (basis.taken(project, before, merged) if merged.outgoing else ours, base[1])
     basis.note(project, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
@@ -87,22 +80,25 @@ def take(project: Project, state: State, base: basis.Base, sides: Sides) -> tupl
 
 def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:
     """Bring `data/tasks.jsonl` and `data/sets.csv` up to date; returns warnings."""
-    rows = sets.read(project.root / sets.PATH)
+    rows = splits_file.read(project.root / splits_file.PATH)
     if series is None and all(rows[key].set != splits.UNASSIGNED for key in labeled if key in rows):
         return []
-    known = tasks.read(project.root / tasks.PATH)
+    known = tasks_file.read(project.root / tasks_file.PATH)
     merged = known
     if series is not None:
         held = theirs.task_data(project.remote)
         # What the work tree says of a task wins: Label Studio never reads a task's object twice.
         merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
-        tasks.write(merged, project.root / tasks.PATH)
+        tasks_file.write(merged, project.root / tasks_file.PATH)
     rules = parameters.load(project.root / parameters.PATH).sets
     groups = {key: group_of(data.get(rules.group)) or key for key, data in merged.items()}
     existing = {key: row.set for key, row in rows.items()}
     found = set(labeled)
     assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
-    sets.write({key: sets.Row(groups[key], name) for key, name in assigned.items()}, project.root / sets.PATH)
+    splits_file.write(
+        {key: splits_file.Row(groups[key], name) for key, name in assigned.items()},
+        project.root / splits_file.PATH,
+    )
     warnings = []
     lost = sorted(found - merged.keys())
     if lost:
@@ -138,9 +134,11 @@ def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tup
     head = [
         parse_pointer(text) for text in repository.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
     ]
-    found = labels.changes(repository, head[0], hashes[0])
-    changes = history.count(found, config=labels.asked(repository))
+    found = label_store.changes(repository, head[0], hashes[0])
+    changes = label_changes.count(found, config=label_store.asked(repository))
     before, after = (recordings.by_series(repository.folder(md5, SERIES)) for md5 in (head[1], hashes[1]))
-    text = history.message(changes, history.signs(changes_between(before, after, operator.eq)), changed)
+    text = label_changes.message(
+        changes, label_changes.signs(changes_between(before, after, operator.eq)), changed
+    )
     made = repository.commit(changed, text)
     return made, text.splitlines()[0] if made else ""

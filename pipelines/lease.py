@@ -19,11 +19,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
 from storage import process, worktree
-from storage.conflicts import OvertakenError
 from storage.errors import ConflictError, LabeltrailError
+from storage.labels.conflicts import OvertakenError
 from storage.progress import note
 from storage.project import Project
-from storage.state import State
+from storage.remote.sync_state import State
 
 BEAT = 3.0  # seconds between two words of somebody who is at it
 PATIENCE = 20.0  # seconds without a new word after which somebody is taken for gone

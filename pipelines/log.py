@@ -13,13 +13,13 @@ from itertools import islice
 from typing import Any
 
 from pipelines.wording import counts_json, counts_line
-from storage import history, labels
-from storage.differences import Wanted
 from storage.errors import LabeltrailError
-from storage.git import LabelCommit
-from storage.history import LabelChanges
-from storage.label_config import LabelConfig
-from storage.repository import Repository
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import label_changes, label_store
+from storage.labels.diff import Wanted
+from storage.labels.label_changes import LabelChanges
+from storage.repo.git import LabelCommit
+from storage.repo.repository import Repository
 
 SERIES_SHOWN = 5
 DOTS = re.compile(r"\.{2,3}")
@@ -80,7 +80,7 @@ def log(
     for end in filter(None, DOTS.split(revision)):
         repository.resolve(end)
     tags = repository.tags()
-    config = labels.asked(repository, DOTS.split(revision)[-1] or "HEAD")
+    config = label_store.asked(repository, DOTS.split(revision)[-1] or "HEAD")
     found = (
         entry
         for commit in repository.label_commits(revision, *narrowed)
@@ -111,8 +111,8 @@ def _entry(
     config: LabelConfig | None,
 ) -> Entry | None:
     try:
-        changes = wanted.changes(labels.changes(repository, commit.before, commit.labels))
-        counts = history.count(changes, wanted.label, config)
+        changes = wanted.changes(label_store.changes(repository, commit.before, commit.labels))
+        counts = label_changes.count(changes, wanted.label, config)
     except LabeltrailError as error:  # named, not left out: it may be one that is looked for
         return Entry(commit, tags, None, error.what)
     return Entry(commit, tags, counts) if counts.annotations or wanted.everything else None

@@ -16,27 +16,20 @@ from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import commit_model
 from pipelines.sync import Options, sync
-from storage import (
-    branches,
-    conflicts,
-    drivers,
-    dvc_lock,
-    history,
-    label_config,
-    labels,
-    merging,
-    sets,
-    worktree,
-)
+from storage import branches, merging, worktree
 from storage.errors import ConflictError
-from storage.history import plural
-from storage.merge import OPEN, OURS, Settlement
-from storage.pointer import LABELS, SERIES, parse_pointer
+from storage.label_studio import label_config
+from storage.labels import conflicts, git_drivers, label_changes, label_store
+from storage.labels.label_changes import plural
+from storage.labels.three_way import OPEN, OURS, Settlement
 from storage.printable import argument, shortened
 from storage.project import Project
-from storage.repository import Repository
+from storage.project_files import splits_file
+from storage.repo import dvc_lock
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.repository import Repository
 
-CONFIG, SETS = str(label_config.PATH), str(sets.PATH)
+CONFIG, SETS = str(label_config.PATH), str(splits_file.PATH)
 OWN = (*(path for path in PATHS if path != "data/.gitignore"), dvc_lock.PATH)
 NOTHING = "nothing to merge: it is all here"
 
@@ -134,9 +127,9 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
     before, after = (
         parse_pointer(text) for text in (repository.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
     )
-    found = labels.changes(repository, before, after)
-    counts = history.count(found, config=labels.asked(repository, ours))
-    subject, _, trailers = history.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
+    found = label_store.changes(repository, before, after)
+    counts = label_changes.count(found, config=label_store.asked(repository, ours))
+    subject, _, trailers = label_changes.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
     what = f"Merge {shortened(name)}"
     subject = f"{what}: {subject}" if counts.annotations else what
     made = merging.with_files(repository, tree, files)
@@ -164,7 +157,7 @@ def _files(
                 {} if side else {"label_config": "label_config in data/label_config.xml: changed on both"}
             )
         else:
-            found = drivers.merge(repository, path, (base, ours, theirs), settlement)
+            found = git_drivers.merge(repository, path, (base, ours, theirs), settlement)
             files[path] = found.text
             open_ |= found.open
     return {path: text for path, text in files.items() if text}, open_
@@ -172,19 +165,21 @@ def _files(
 
 def _sets(base: str, ours: str, theirs: str) -> str:
     """Sets that the branch gave are taken where they divide no group; what has a set here keeps it."""
-    was, our, their = (sets.parse(text) if text else {} for text in (base, ours, theirs))
+    was, our, their = (splits_file.parse(text) if text else {} for text in (base, ours, theirs))
     rows = dict(our)
-    homes = {row.group: row.set for row in our.values() if row.set != sets.UNASSIGNED}
+    homes = {row.group: row.set for row in our.values() if row.set != splits_file.UNASSIGNED}
     for series, row in sorted(their.items()):
         if series not in our or (our[series] == was.get(series) and row != our[series]):
-            home = homes.setdefault(row.group, row.set) if row.set != sets.UNASSIGNED else row.set
-            rows[series] = sets.Row(row.group, home)
-    return sets.dump(_known(rows, was, their)).decode()
+            home = homes.setdefault(row.group, row.set) if row.set != splits_file.UNASSIGNED else row.set
+            rows[series] = splits_file.Row(row.group, home)
+    return splits_file.dump(_known(rows, was, their)).decode()
 
 
 def _known(
-    rows: Mapping[str, sets.Row], was: Mapping[str, sets.Row], their: Mapping[str, sets.Row]
-) -> dict[str, sets.Row]:
+    rows: Mapping[str, splits_file.Row],
+    was: Mapping[str, splits_file.Row],
+    their: Mapping[str, splits_file.Row],
+) -> dict[str, splits_file.Row]:
     """Without the series that the branch gave up."""
     return {series: row for series, row in rows.items() if series in their or series not in was}
 

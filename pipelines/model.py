@@ -6,15 +6,18 @@ import sys
 from dataclasses import dataclass, field
 
 from stages import params as parameters
-from storage import dvc_stages, process, provenance, reports, sets, settings
-from storage.dvc_lock import PARAMS, Lock, outdated
-from storage.dvc_lock import PATH as LOCK
+from storage import process, settings
+from storage.artifacts import provenance, reports
+from storage.artifacts.lineage import LabelBest, model_in
 from storage.files import md5, md5_bytes, write_bytes
-from storage.lineage import LabelBest, model_in
-from storage.pointer import LABELS
 from storage.printable import shortened
 from storage.project import Project
-from storage.yaml_text import read_yaml
+from storage.project_files import splits_file
+from storage.repo import dvc_stages
+from storage.repo.dvc_lock import PARAMS, Lock, outdated
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.pointer import LABELS
+from storage.text.yaml_text import read_yaml
 
 VERDICT = "reports/promote.json"
 PREDICTIONS = "data/predictions"
@@ -90,7 +93,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
         )
     stages = dvc_stages.read(project.root)
     params = read_yaml(project.root / PARAMS, f"mend it, or: git checkout {PARAMS}")
-    planned = {LABELS: labels, str(sets.PATH): md5_bytes(set_rows)}
+    planned = {LABELS: labels, str(splits_file.PATH): md5_bytes(set_rows)}
     runs = outdated(found.lock, stages, params, lambda path: planned.get(path) or repository.digest(path))
     for name in stages:
         gone = [path for path in found.lock.outputs(name) if path in lost]

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from stages.model.classifier import Classifier
-from storage import checkpoint
+from storage.artifacts import checkpoint
 from storage.errors import InputError, NotFoundError
-from storage.table_rows import named
+from storage.series.table_rows import named
 
 TRAIN = "labeltrail classify train TRAIN.csv --model FOLDER"
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pipelines.model_folder import unwritable
 from stages.model.classifying import Taught
-from storage import checkpoint
+from storage.artifacts import checkpoint
 from storage.errors import InputError
-from storage.table_rows import named
+from storage.series.table_rows import named
 
 BEYOND = "so far beyond those of the training that float32 cannot hold them once they are scaled; nothing was written"
 

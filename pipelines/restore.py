@@ -15,28 +15,21 @@ from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import publish
 from pipelines.sync import Options, sync
-from storage import (
-    branches,
-    conflicts,
-    dvc_lock,
-    filling,
-    history,
-    label_config,
-    labels,
-    snapshot,
-    worktree,
-)
+from storage import branches, filling, worktree
+from storage.artifacts.provenance import BEST
 from storage.errors import InputError, NotFoundError
 from storage.files import write_bytes
-from storage.git import prefix_of
-from storage.history import plural
-from storage.merge import OPEN, Settlement
-from storage.pointer import LABELS, SERIES
+from storage.label_studio import label_config
+from storage.labels import conflicts, label_changes, label_store, snapshot
+from storage.labels.label_changes import plural
+from storage.labels.three_way import OPEN, Settlement
 from storage.printable import argument, shortened
 from storage.project import Project
-from storage.provenance import BEST
-from storage.remote import Remote
-from storage.state import DamagedStateError, State
+from storage.remote.remote import Remote
+from storage.remote.sync_state import DamagedStateError, State
+from storage.repo import dvc_lock
+from storage.repo.git import prefix_of
+from storage.repo.pointer import LABELS, SERIES
 
 PREDICTIONS = "data/predictions"
 
@@ -210,20 +203,20 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     repository = project.repository
     ours = repository.pointer(LABELS)
     base = state.labels if state is not None and state.labels else ours
-    was = {record["id"]: record for record in labels.records(repository, base)}
+    was = {record["id"]: record for record in label_store.records(repository, base)}
     found = branches.theirs(remote, was, state)
     theirs = repository.store(snapshot.dump((was | found).values()))
-    config = labels.asked(repository)
-    merged = labels.merge(repository, base, ours, theirs, settlement, config)
+    config = label_store.asked(repository)
+    merged = label_store.merge(repository, base, ours, theirs, settlement, config)
     conflicts.refuse(merged.conflicts, "labeltrail restore", "the bucket")
     if not merged.shards:
         return ""
-    after = labels.store(repository, ours, {name: text for name, (_, text) in merged.shards.items()})
+    after = label_store.store(repository, ours, {name: text for name, (_, text) in merged.shards.items()})
     repository.point(LABELS, after)
     repository.checkout(LABELS, force=True)
     worktree.remember(project)
-    counts = history.count(merged.incoming(), config=config)
-    commit = repository.commit([f"{LABELS}.dvc"], history.message(counts, Counter(), ()))
+    counts = label_changes.count(merged.incoming(), config=config)
+    commit = repository.commit([f"{LABELS}.dvc"], label_changes.message(counts, Counter(), ()))
     repository.push()
     return commit
 

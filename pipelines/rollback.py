@@ -18,16 +18,18 @@ from pipelines.model import BestPlan, bring_back, commit_model, outlived, plan_b
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from pipelines.wording import counts_json, stat_lines
-from storage import history, labels, lineage, sets
-from storage.dvc_lock import PATH as LOCK
+from storage.artifacts import lineage
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.files import write_bytes
-from storage.history import LabelChanges, plural
-from storage.pointer import LABELS
+from storage.labels import label_changes, label_store
+from storage.labels.label_changes import LabelChanges, plural
 from storage.project import Project
+from storage.project_files import splits_file
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.pointer import LABELS
 from storage.turning import Part, turn, unmatched
 
-PATHS = (f"{LABELS}.dvc", str(sets.PATH), LOCK)
+PATHS = (f"{LABELS}.dvc", str(splits_file.PATH), LOCK)
 
 
 @dataclass(frozen=True)
@@ -168,23 +170,23 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
 def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     repository = project.repository
     now, then = repository.pointer(LABELS), repository.labels_at(to)
-    config = labels.asked(repository)
+    config = label_store.asked(repository)
     _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
     wanted = turn(repository, now, then, part, config)
-    changes = list(labels.changes(repository, now, wanted))
+    changes = list(label_store.changes(repository, now, wanted))
     fitting.refuse(project, to, changes)
     best = lineage.best_of(repository, wanted, ["HEAD", to])
     if part.whole:
         # Sets may have been edited between the label commit and the run that made its best model.
         rows = _sets(project, best.commit if best and best.lock.labels == wanted else to)
     else:
-        rows = (project.root / sets.PATH).read_bytes()
+        rows = (project.root / splits_file.PATH).read_bytes()
     return RollbackPlan(
         to=to,
         part=part,
         labels=wanted,
         pointer=(repository.show(to, f"{LABELS}.dvc") or "").encode() if wanted == then else b"",
-        changes=history.count(changes, config=config),
+        changes=label_changes.count(changes, config=config),
         sets=rows,
         best=plan_best(project, best, wanted, rows),
     )
@@ -203,9 +205,9 @@ def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
 
 def _sets(project: Project, commit: str) -> bytes:
     """`data/sets.csv` of a commit, for the series there are now: which series teach belongs to the labels."""
-    now = sets.read(project.root / sets.PATH)
-    text = project.repository.show(commit, str(sets.PATH))
-    return sets.dump(sets.as_then(now, sets.parse(text)) if text else now)
+    now = splits_file.read(project.root / splits_file.PATH)
+    text = project.repository.show(commit, str(splits_file.PATH))
+    return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 
 def _commit(project: Project, plan: RollbackPlan) -> tuple[str, str]:
@@ -215,12 +217,12 @@ def _commit(project: Project, plan: RollbackPlan) -> tuple[str, str]:
         write_bytes(project.root / f"{LABELS}.dvc", plan.pointer, durable=True)
     else:
         repository.point(LABELS, plan.labels)
-    write_bytes(project.root / sets.PATH, plan.sets, durable=True)
+    write_bytes(project.root / splits_file.PATH, plan.sets, durable=True)
     write_lock(project, plan.best)
     changed = repository.changed(PATHS)
     if not changed:
         return "", ""
-    subject, _, trailers = history.message(plan.changes, Counter(), changed).partition("\n")
+    subject, _, trailers = label_changes.message(plan.changes, Counter(), changed).partition("\n")
     what = plan.part.words()
     subject = f"{subject}; back to {plan.to[:7]}" + (f" ({what})" if what else "")
     return repository.commit(changed, f"{subject}\n{trailers}"), subject

@@ -13,16 +13,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from storage import labelstudio_server, minio, process, servers, settings
+from storage import process, settings
 from storage.errors import ServiceError
-from storage.git import Git
 from storage.progress import note
-from storage.servers import ServerStatus
+from storage.repo.git import Git
+from storage.servers import label_studio_server, minio, supervisor
+from storage.servers.supervisor import ServerStatus
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
 
-PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: labelstudio_server.prepare}
-VARIABLES = {MINIO: minio.variables, LABEL_STUDIO: labelstudio_server.variables}
-LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: labelstudio_server.launch}
+PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: label_studio_server.prepare}
+VARIABLES = {MINIO: minio.variables, LABEL_STUDIO: label_studio_server.variables}
+LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: label_studio_server.launch}
 PATIENCE = 20.0  # seconds that a running server may leave us without an answer before it is started again
 SAY_EVERY = 30.0  # seconds between two lines while a build or an installation goes on
 
@@ -60,7 +61,7 @@ def down(root: Path) -> list[ServerStatus]:
     """
     with _alone(root):
         for service in SERVICES:
-            if servers.stop(root, service):
+            if supervisor.stop(root, service):
                 note(f"{service.title}: stopped")
     return status(root)
 
@@ -90,8 +91,8 @@ def _words(server: ServerStatus) -> str:
 
 def _status(root: Path, service: Service) -> ServerStatus:
     if settings.is_external(root, service):
-        return servers.inspect_external(service, settings.variables(root)[service.url])
-    return servers.inspect(root, service)
+        return supervisor.inspect_external(service, settings.variables(root)[service.url])
+    return supervisor.inspect(root, service)
 
 
 def _alone(root: Path) -> AbstractContextManager[None]:
@@ -118,14 +119,14 @@ def _give_address(root: Path, service: Service) -> None:
     """See to it that `.env` has a free port and credentials for a server that this clone starts."""
     if settings.is_external(root, service):
         return
-    known = servers.recorded(root, service.name)
+    known = supervisor.recorded(root, service.name)
     ours = known is not None and process.alive(known.process)
     port = settings.own_port(root, service)
-    if port is not None and not ours and not servers.is_free(port):
+    if port is not None and not ours and not supervisor.is_free(port):
         note(f"{service.title}: port {port} is taken by another program; choosing another one")
         port = None
-    fresh = settings.generated(service, labelstudio_server.username(root))
-    settings.adopt(root, service, port or servers.free_port(), fresh)
+    fresh = settings.generated(service, label_studio_server.username(root))
+    settings.adopt(root, service, port or supervisor.free_port(), fresh)
 
 
 def _bring_up(root: Path, service: Service) -> ServerStatus:
@@ -138,21 +139,21 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
         process.wait(lambda: _status(root, service).state != "not answering", PATIENCE, every=1.0)
         found = _status(root, service)
     if found.state == "running":
-        if servers.is_current(root, service, VARIABLES[service](root, settings.load(root))):
+        if supervisor.is_current(root, service, VARIABLES[service](root, settings.load(root))):
             note(f"{service.title}: already running on {found.url}")
             return found
         note(f"{service.title}: its settings have changed; starting it again")
-        servers.stop(root, service)
+        supervisor.stop(root, service)
     if found.state == "died":
         note(f"{service.title}: it had ended by itself, starting it again; its last lines:")
-        for line in servers.log_tail(servers.log_path(root, service.name)):
+        for line in supervisor.log_tail(supervisor.log_path(root, service.name)):
             note(f"    {line}")
     if found.state == "not answering":
         note(f"{service.title}: process {found.pid} does not answer; stopping it")
-        servers.stop(root, service)
+        supervisor.stop(root, service)
     program = PREPARE[service](settings.cache_folder())
-    port = settings.own_port(root, service) or servers.free_port()
-    return servers.start(root, LAUNCH[service](root, program, settings.load(root), port))
+    port = settings.own_port(root, service) or supervisor.free_port()
+    return supervisor.start(root, LAUNCH[service](root, program, settings.load(root), port))
 
 
 def _require(found: ServerStatus, service: Service) -> ServerStatus:

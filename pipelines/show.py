@@ -7,12 +7,13 @@ from typing import Any
 
 from pipelines.log import commit_json, commit_line
 from pipelines.wording import counts_json, difference_lines, total_line
-from storage import history, labels, lineage
-from storage.differences import Difference, Wanted
+from storage.artifacts import lineage
 from storage.errors import LabeltrailError, NotFoundError
-from storage.git import LabelCommit
-from storage.history import LabelChanges
-from storage.repository import Repository
+from storage.labels import label_changes, label_store
+from storage.labels.diff import Difference, Wanted
+from storage.labels.label_changes import LabelChanges
+from storage.repo.git import LabelCommit
+from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,12 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
     if found is None:
         what = f"{revision} has no labels yet"
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")
-    changes = list(labels.changes(repository, found.before, found.labels))
+    changes = list(label_store.changes(repository, found.before, found.labels))
     tags = tuple(repository.tags().get(found.commit, ()))
-    config = labels.asked(repository, found.commit)
+    config = label_store.asked(repository, found.commit)
     differences = Wanted().differences(changes, config)
     best = _best(repository, found.labels, commit)
-    return Shown(revision, found, tags, differences, history.count(changes, config=config), best)
+    return Shown(revision, found, tags, differences, label_changes.count(changes, config=config), best)
 
 
 def _best(repository: Repository, md5: str, commit: str) -> Best | None:

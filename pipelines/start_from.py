@@ -14,12 +14,14 @@ from typing import Any
 
 from stages import params
 from stages.model.classifier import KIND
-from storage import checkpoint, lineage, params_edit, worktree
-from storage.dvc_lock import PATH as LOCK
-from storage.dvc_lock import Lock
+from storage import worktree
+from storage.artifacts import checkpoint, lineage
+from storage.artifacts.provenance import SCRATCH, START
 from storage.errors import InputError, NotFoundError
 from storage.project import Project
-from storage.provenance import SCRATCH, START
+from storage.project_files import params_edit
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.dvc_lock import Lock
 
 PATHS = (str(params.PATH), f"{START}.dvc")
 BEST = "best"

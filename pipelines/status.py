@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from storage import label_config, lineage, sets
+from storage.artifacts import lineage
 from storage.errors import LabeltrailError
-from storage.pointer import LABELS
+from storage.label_studio import label_config
 from storage.project import Project
+from storage.project_files import splits_file
+from storage.repo.pointer import LABELS
 
 NO_LABELS = "no label commit yet (labeltrail sync)"
 
@@ -16,8 +18,8 @@ def whereabouts(project: Project) -> dict[str, str]:
     facts = {"branch": repository.branch()}
     labels = repository.pointer(LABELS)
     facts["labels"] = _labels(project, labels) if labels else NO_LABELS
-    rows = sets.read(project.root / sets.PATH).values()
-    counts = {name: sum(row.set == name for row in rows) for name in sets.SETS}
+    rows = splits_file.read(project.root / splits_file.PATH).values()
+    counts = {name: sum(row.set == name for row in rows) for name in splits_file.SETS}
     facts["series"] = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet"
     facts["best model"] = _best_model(project)
     facts["project"] = _project_url(project)

@@ -8,11 +8,13 @@ from typing import Any
 from pipelines.incoming import PATHS
 from pipelines.lease import exclusive
 from pipelines.model import PREDICTIONS, commit_model, publish
-from storage import branches, dvc_lock, label_config, worktree
+from storage import branches, worktree
 from storage.errors import InputError
-from storage.pointer import LABELS, SERIES
+from storage.label_studio import label_config
 from storage.process import ProgramError
 from storage.project import Project
+from storage.repo import dvc_lock
+from storage.repo.pointer import LABELS, SERIES
 
 
 @dataclass(frozen=True)

@@ -13,29 +13,21 @@ from pipelines import basis, deletions, incoming, lease, unknown_labels
 from pipelines.incoming import PATHS, Sides
 from pipelines.model import commit_model
 from pipelines.synced import Synced
-from storage import (
-    conflicts,
-    dvc_stages,
-    history,
-    identity,
-    label_config,
-    labels,
-    outgoing,
-    recordings,
-    shared_config,
-    theirs,
-    worktree,
-)
-from storage.conflicts import OvertakenError
+from storage import outgoing, recordings, shared_config, theirs, worktree
 from storage.errors import InputError, NotFoundError
-from storage.label_config import LabelConfig
-from storage.merge import OPEN, Conflict, Settlement
-from storage.pointer import LABELS, SERIES
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import conflicts, label_changes, label_store
+from storage.labels.conflicts import OvertakenError
+from storage.labels.snapshot import Record
+from storage.labels.three_way import OPEN, Conflict, Settlement
 from storage.printable import argument
 from storage.project import Project
+from storage.remote import identity
+from storage.remote.sync_state import State
+from storage.repo import dvc_stages
+from storage.repo.pointer import LABELS, SERIES
 from storage.shared_config import ConfigMerge
-from storage.snapshot import Record
-from storage.state import State
 from storage.theirs import Labels, Theirs
 
 ATTEMPTS = 5  # when somebody else syncs or labels at the same moment
@@ -146,7 +138,9 @@ def _sync_once(project: Project, state: State, options: Options) -> Synced:
     planned = deletions.of(sides, found, remote.mirror.count(remote.annotations_prefix))
     if options.dry_run:
         why = deletions.question(project, state, planned)
-        return replace(_planned(sides, found, open_, labels.asked(repository)), deletions=planned, asks=why)
+        return replace(
+            _planned(sides, found, open_, label_store.asked(repository)), deletions=planned, asks=why
+        )
     conflicts.refuse(open_)
     if not options.yes:
         deletions.ask(project, state, planned)
@@ -176,12 +170,12 @@ def _aside(found: Theirs) -> list[tuple[str, str]]:
 
 def _planned(sides: Sides, found: Theirs, open_: list[Conflict], asked: LabelConfig | None) -> Synced:
     """What a sync would do."""
-    changes = history.count(sides.labels.incoming(), config=asked)
-    series = history.signs(sides.series.incoming) if sides.series else history.signs(())
+    changes = label_changes.count(sides.labels.incoming(), config=asked)
+    series = label_changes.signs(sides.series.incoming) if sides.series else label_changes.signs(())
     others = [str(label_config.PATH)] if sides.config and not sides.config.here else []
     subject = ""
     if changes.annotations or series or others:
-        subject = history.message(changes, series, others).splitlines()[0]
+        subject = label_changes.message(changes, series, others).splitlines()[0]
     return Synced(
         subject=subject,
         pushed=len(sides.labels.outgoing),
@@ -259,11 +253,11 @@ def _bring_together(
 
 def _unknown_labels(project: Project, sides: Sides, hash_: str) -> list[str]:
     """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
-    config = labels.asked(project.repository)
+    config = label_store.asked(project.repository)
     if config is None:
         return []
     if sides.config and not sides.config.settled:
-        return unknown_labels.warnings(labels.records(project.repository, hash_), config)
+        return unknown_labels.warnings(label_store.records(project.repository, hash_), config)
     came = (change.after for change in sides.labels.incoming() if change.after is not None)
     return unknown_labels.warnings(came, config)
 

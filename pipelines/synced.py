@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.deletions import NONE, Deletions
-from storage import conflicts, history
-from storage.merge import Conflict
+from storage.labels import conflicts, label_changes
+from storage.labels.three_way import Conflict
 
 SHOWN = 5
 
@@ -75,13 +75,13 @@ class Synced:
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
         if self.healed:
-            what = f"{history.plural(self.healed, 'annotation')} that the bucket had missed"
+            what = f"{label_changes.plural(self.healed, 'annotation')} that the bucket had missed"
             text.append(f"{what}: {'would be ' if self.dry else ''}written to it")
         text += self._deletion_lines()
         changed = self.pushed - self.deletions.studio - self.made_again
         if changed > 0:
             how = "would change" if self.dry else "changed"
-            text.append(f"{history.plural(changed, 'annotation')} {how} in Label Studio")
+            text.append(f"{label_changes.plural(changed, 'annotation')} {how} in Label Studio")
         text.append(self._commit_line())
         if self.runs:
             text.append(
@@ -91,7 +91,7 @@ class Synced:
 
     def _deletion_lines(self) -> list[str]:
         """What is gone, or would go, and what was lost and is back."""
-        would, plural, gone = "would be " if self.dry else "", history.plural, self.deletions
+        would, plural, gone = "would be " if self.dry else "", label_changes.plural, self.deletions
         text = []
         if self.returned:
             keys = ", ".join(self.returned[:SHOWN]) + (" and more" if len(self.returned) > SHOWN else "")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from storage import history, labels
 from storage.errors import InputError
-from storage.merge import Change
+from storage.labels import label_changes, label_store
+from storage.labels.three_way import Change
 from storage.printable import argument
 from storage.process import ProgramError
-from storage.repository import Repository
+from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,11 @@ def tags(repository: Repository) -> list[Tag]:
 
 def _message(repository: Repository, md5: str, commit: str) -> str:
     """What there is in the whole snapshot, in the words of a label commit's message."""
-    every = (Change(record["id"], None, record) for record in labels.records(repository, md5))
-    counts = history.count(every, config=labels.asked(repository, commit))
-    annotations = history.plural(counts.annotations["+"], "annotation")
-    subject = (
-        f"labels: {counts.regions['+']} in {annotations} of {history.plural(len(counts.series), 'series')}"
-    )
-    trailers = history.trailers("Label", counts.labels, signs=False)
-    trailers += history.trailers("Annotator", counts.annotators, signs=False)
+    every = (Change(record["id"], None, record) for record in label_store.records(repository, md5))
+    counts = label_changes.count(every, config=label_store.asked(repository, commit))
+    annotations = label_changes.plural(counts.annotations["+"], "annotation")
+    series = label_changes.plural(len(counts.series), "series")
+    subject = f"labels: {counts.regions['+']} in {annotations} of {series}"
+    trailers = label_changes.trailers("Label", counts.labels, signs=False)
+    trailers += label_changes.trailers("Annotator", counts.annotators, signs=False)
     return "\n".join([subject, "", *trailers])

@@ -12,14 +12,16 @@ from typing import Any
 
 from pipelines import tune_lineage
 from stages import params
-from storage import files, lineage, sets
+from storage import files
+from storage.artifacts import lineage
+from storage.artifacts.lineage import Lineage, Model
 from storage.errors import LabeltrailError, NotFoundError
-from storage.history import record_text
-from storage.json_text import whole_number
-from storage.labels import records
-from storage.lineage import Lineage, Model
-from storage.pointer import LABELS, SERIES, parse_pointer
+from storage.labels.label_changes import record_text
+from storage.labels.label_store import records
 from storage.project import Project
+from storage.project_files import splits_file
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.text.json_text import whole_number
 
 SHOWN = 12  # lines of a long list in the text; `--json` has all
 
@@ -157,7 +159,7 @@ def _series(project: Project, thing: str) -> Trace | None:
     recordings = project.repository.folder(project.repository.pointer(SERIES), SERIES)
     if f"{thing}.csv" not in recordings:
         return None
-    row = sets.read(project.root / sets.PATH).get(thing)
+    row = splits_file.read(project.root / splits_file.PATH).get(thing)
     found = records(project.repository, project.repository.pointer(LABELS))
     ids = [record["id"] for record in found if record["series"] == thing]
     facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
@@ -167,7 +169,7 @@ def _series(project: Project, thing: str) -> Trace | None:
 
 def _unlearnt(project: Project, key: str) -> str:
     """Why no model learns from a series: it is held out to judge them by."""
-    rows = sets.read(project.root / sets.PATH)
+    rows = splits_file.read(project.root / splits_file.PATH)
     name = rows[key].set if key in rows else ""
     if name == "test":
         return (
@@ -178,7 +180,7 @@ def _unlearnt(project: Project, key: str) -> str:
     return ""
 
 
-def _refits(project: Project, rows: Mapping[str, sets.Row]) -> bool:
+def _refits(project: Project, rows: Mapping[str, splits_file.Row]) -> bool:
     """Whether the validation set is learnt from in the end: for regions, where a test set is held out."""
     refit = (
         project.label_config.task == "segmentation" and params.load(project.root / params.PATH).train.refit

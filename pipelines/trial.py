@@ -16,13 +16,15 @@ from pipelines.tune_lineage import labels_of
 from pipelines.tune_project import make, of_project
 from pipelines.tuned import SECTION, flags_of, text
 from stages import params
-from storage import dataset, label_config, params_edit
-from storage import study as studies
+from storage.artifacts import dataset
 from storage.errors import InputError, NotFoundError
 from storage.files import md5
-from storage.git import Git, find_root
+from storage.label_studio import label_config
 from storage.printable import argument
-from storage.study import Study, Trial
+from storage.project_files import params_edit
+from storage.project_files import study as studies
+from storage.project_files.study import Study, Trial
+from storage.repo.git import Git, find_root
 
 
 @dataclass(frozen=True)

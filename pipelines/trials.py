@@ -31,7 +31,7 @@ from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from storage.errors import InputError
 from storage.printable import shortened
-from storage.study import CURE, Trial
+from storage.project_files.study import CURE, Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 # A model of a trial is looked at so often on its way, at equal shares of its epochs. It may be pruned from look WARM

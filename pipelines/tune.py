@@ -2,7 +2,7 @@
 
 The series are those of a CSV file, or of the project that the command runs in. What is judged by is a validation set,
 or else each part of the train set in turn; a test set is never asked for. What was tried rests in a study
-(storage/study.py), which a tuning that was cut off goes on with.
+(storage/project_files/study.py), which a tuning that was cut off goes on with.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from stages import params
 from stages.model import devices
 from stages.model.classifier_plan import Plan
 from stages.timeseries import trial_plot
-from storage import params_edit
-from storage import study as studies
 from storage.errors import InputError
 from storage.files import write_bytes
 from storage.progress import bar
-from storage.series_table import Task
-from storage.study import Study, Trial
+from storage.project_files import params_edit
+from storage.project_files import study as studies
+from storage.project_files.study import Study, Trial
+from storage.series.series_table import Task
 
 
 def tune(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storage import study as studies
-from storage.git import Git, find_root
-from storage.lineage import Model, hash_in
-from storage.study import Study, Trial
+from storage.artifacts.lineage import Model, hash_in
+from storage.project_files import study as studies
+from storage.project_files.study import Study, Trial
+from storage.repo.git import Git, find_root
 
 Found = tuple[Path, Study, Trial]
 

@@ -13,10 +13,10 @@ from stages import params
 from stages.model.classifier import Question
 from stages.model.classifying import Taught
 from stages.model.judging import Labeled
-from storage import series_table
 from storage.errors import InputError
 from storage.files import md5
-from storage.series_table import Task
+from storage.series import series_table
+from storage.series.series_table import Task
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,16 @@ from stages.model.classifying import Taught, learn
 from stages.model.judging import Labeled
 from stages.origin import of_candidate
 from stages.timeseries.lacking import nothing_to_learn
-from storage import checkpoint, dataset, label_config, provenance, sets
-from storage.dataset import Index
+from storage.artifacts import checkpoint, dataset, provenance
+from storage.artifacts.dataset import Index
 from storage.errors import InputError
 from storage.files import md5
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
 from storage.printable import shortened
 from storage.progress import bar
-from storage.study import CURE, Trial
+from storage.project_files import splits_file
+from storage.project_files.study import CURE, Trial
 
 # Where a class has too few series, or none.
 LABEL_MORE = "label more of them in Label Studio, then: labeltrail sync; dvc repro window"
@@ -120,7 +122,7 @@ def folds(
     except FewError as few:
         raise InputError(
             "there is nothing to judge trials by",
-            where=str(sets.PATH),
+            where=str(splits_file.PATH),
             why=f"the validation set has no labeled series, and all of the train set that are {few.label} are of one "
             f"group ({few.group}), which cannot be learnt from and judged by",
             cure=f"label {few.label} of somebody else, or write `validation` beside a group there; then: "

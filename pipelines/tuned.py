@@ -13,7 +13,7 @@ from pipelines.tune_material import Material
 from stages import params
 from stages.timeseries.trial_plot import COLOURS
 from storage.printable import argument
-from storage.study import Study, Trial, place_of
+from storage.project_files.study import Study, Trial, place_of
 
 SECTION = ("train", "classifier")
 

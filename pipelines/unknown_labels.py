@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
-from storage import history
-from storage.label_config import LabelConfig
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import label_changes
+from storage.labels.snapshot import Record
 from storage.printable import shortened
-from storage.snapshot import Record
 
 SHOWN = 3  # labels and series that are named
 
@@ -45,9 +45,9 @@ def find(records: Iterable[Record], config: LabelConfig) -> dict[str, Unknown]:
 
 def _labels(record: Record, config: LabelConfig) -> list[str]:
     if config.task == "segmentation":
-        return [label for item in record["result"] for label in history.item_labels(item)]
-    items = history.whole_choices(record, config)
-    return [label for item in items for label in history.item_labels(item, whole=True)]
+        return [label for item in record["result"] for label in label_changes.item_labels(item)]
+    items = label_changes.whole_choices(record, config)
+    return [label for item in items for label in label_changes.item_labels(item, whole=True)]
 
 
 def lines(found: dict[str, Unknown], config: LabelConfig) -> list[str]:
@@ -56,12 +56,12 @@ def lines(found: dict[str, Unknown], config: LabelConfig) -> list[str]:
     text = []
     for label, unknown in list(found.items())[:SHOWN]:
         series = ", ".join(sorted(unknown.series)[:SHOWN]) + (", .." if len(unknown.series) > SHOWN else "")
-        what = history.plural(unknown.count, kind)
+        what = label_changes.plural(unknown.count, kind)
         where = f"in {len(unknown.series)} series ({series})"
         text.append(f"{what} of label {shortened(repr(label))} {where}: the label config has no such label")
     if len(found) > SHOWN:
         rest = sum(unknown.count for unknown in list(found.values())[SHOWN:])
-        text.append(f"{history.plural(rest, kind)} of {len(found) - SHOWN} other labels that it lacks")
+        text.append(f"{label_changes.plural(rest, kind)} of {len(found) - SHOWN} other labels that it lacks")
     return text
 
 

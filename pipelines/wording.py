@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from storage.differences import Difference, ItemChange
-from storage.history import (
+from storage.labels.diff import Difference, ItemChange
+from storage.labels.label_changes import (
     LabelChanges,
     beside_text,
     item_text,

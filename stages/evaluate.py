@@ -19,7 +19,7 @@ from stages.run import run
 from stages.timeseries import bootstrap, calibration
 from stages.timeseries.gaps import stretches
 from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
-from storage import checkpoint, dataset, provenance, reports
+from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.files import write_json
 from storage.printable import say
 from storage.progress import track

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage import checkpoint, provenance
-from storage.checkpoint import Checkpoint
+from storage.artifacts import checkpoint, provenance
+from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.files import write_json
 from storage.printable import say

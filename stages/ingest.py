@@ -15,14 +15,16 @@ from stages import params
 from stages.run import run
 from stages.timeseries import resampling
 from stages.timeseries.quality import describe
-from storage import arrays, keys, label_config
-from storage import series as recordings
+from storage.artifacts import arrays
 from storage.errors import InputError
 from storage.files import fresh_folder
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
 from storage.printable import say
-from storage.problems import Problem
 from storage.progress import track
+from storage.s3 import keys
+from storage.series import reader as recordings
+from storage.series.validation import Problem
 
 # A recording in another unit of time may seem to have one timepoint in a year.
 MOST_RESAMPLED = 100_000_000  # timepoints; more are made only of a recording that has

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from stages import params
-from storage import checkpoint, dataset, label_config, provenance
+from storage.artifacts import checkpoint, dataset, provenance
 from storage.files import md5
+from storage.label_studio import label_config
 
 
 def of_candidate(

@@ -15,13 +15,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 from stages import params
 from stages.timeseries import counts, tables
 from stages.timeseries.curves import Chart
-from storage import arrays, checkpoint, dataset, label_config, provenance, reports, snapshot
-from storage.checkpoint import Checkpoint
+from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.provenance import Provenance
 from storage.errors import InputError
 from storage.files import write_bytes
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import snapshot
 from storage.printable import say, shortened
-from storage.provenance import Provenance
 
 HELD_OUT = ("test", "validation")
 

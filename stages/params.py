@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from stages.classification.params import Classifier as Classifier
 from stages.classification.params import Ranges as Ranges
 from stages.classification.params import Tuning as Tuning
-from storage import params_file
+from storage.project_files import params_file
 
 PATH = Path("params.yaml")
 Metric = Literal[

@@ -15,11 +15,13 @@ from stages.model.segmenter import Segmentation, Segmenter
 from stages.run import run
 from stages.timeseries.gaps import cut, stretches
 from stages.timeseries.times import Times, row_to_time
-from storage import arrays, checkpoint, label_config, predictions, provenance, sets
-from storage.label_config import LabelConfig
-from storage.predictions import PredictedRegion, Prediction
+from storage.artifacts import arrays, checkpoint, predictions, provenance
+from storage.artifacts.predictions import PredictedRegion, Prediction
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
 from storage.printable import say
 from storage.progress import track
+from storage.project_files import splits_file
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     index = arrays.read_index()
     refuse(resting, provenance.BEST, "project", config.channels, config.labels, index.sampling_rate)
     name = provenance.read(provenance.BEST).model
-    keys = sets.of_interest(sorted(index.series), settings.predict.series)
+    keys = splits_file.of_interest(sorted(index.series), settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
     count = predictions.write(predict_all(model, name, keys, index, config, settings.ingest.gap))
     say(f"{count} series predicted by model {name[:8]}")

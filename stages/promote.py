@@ -12,8 +12,8 @@ from stages.model.misfit import misfit
 from stages.model.segmenter import Segmenter
 from stages.run import run
 from stages.timeseries.gaps import stretches
-from storage import dataset
-from storage.checkpoint import Checkpoint
+from storage.artifacts import dataset
+from storage.artifacts.checkpoint import Checkpoint
 
 # What promotion goes by where params.yaml leaves it open.
 METRIC = "event_f1"

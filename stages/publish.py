@@ -18,17 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from stages.run import run
-from storage import label_config, predictions, provenance, settings
+from storage import settings
+from storage.artifacts import predictions, provenance
+from storage.artifacts.predictions import Prediction
+from storage.artifacts.provenance import BEST
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import read_json, write_json
-from storage.label_config import LabelConfig
-from storage.labelstudio import LabelStudio
-from storage.labelstudio_http import BrokenAnswerError
-from storage.predictions import Prediction
+from storage.label_studio import label_config
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.label_config import LabelConfig
+from storage.label_studio.session import BrokenAnswerError
 from storage.printable import say
 from storage.progress import bar
 from storage.project import Project
-from storage.provenance import BEST
 
 RECEIPT = Path("data/receipt.json")
 VERSION = 1

@@ -21,8 +21,8 @@ from stages.timeseries.plots import Recording, SeriesPlot, longest_difference, s
 from stages.timeseries.regions import classes_of, paint
 from stages.timeseries.reliability import diagrams
 from stages.timeseries.tables import SeriesScore
-from storage import dataset, predictions, reports
-from storage.regions import Region
+from storage.artifacts import dataset, predictions, reports
+from storage.artifacts.region import Region
 
 
 @dataclass(frozen=True)

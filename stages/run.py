@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from storage import label_config, loopback, pulled
 from storage.errors import LabeltrailError
+from storage.label_studio import label_config
+from storage.network import loopback
+from storage.repo import integrity
 
 
 def run(main: Callable[[], None], whole: str = "", *, labels: bool = False) -> None:
@@ -22,9 +24,9 @@ def run(main: Callable[[], None], whole: str = "", *, labels: bool = False) -> N
     """
     loopback.spare()
     try:
-        pulled.require_listings()
+        integrity.require_listings()
         if labels:
-            pulled.require_labels()
+            integrity.require_labels()
         if whole and label_config.load().task != "segmentation":
             main = import_module(whole).main
         main()

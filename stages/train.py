@@ -19,7 +19,7 @@ from stages.model.training import Epoch
 from stages.origin import of_candidate
 from stages.run import run
 from stages.timeseries.gaps import stretches
-from storage import arrays, checkpoint, dataset, provenance, reports
+from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.printable import say
 from storage.progress import bar

@@ -16,14 +16,17 @@ from stages.run import run
 from stages.timeseries import lacking, windows
 from stages.timeseries.gaps import holes, stretches, within
 from stages.timeseries.targets import make_targets
-from storage import arrays, dataset, label_config, sets, snapshot
-from storage.dataset import LABELS, LEARNT
+from storage.artifacts import arrays, dataset
+from storage.artifacts.dataset import LABELS, LEARNT
+from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import fresh_folder
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import snapshot
 from storage.printable import say
 from storage.progress import track
-from storage.regions import Region
+from storage.project_files import splits_file
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Taught:
 def main() -> None:
     """Labels to targets and windows."""
     config, settings = label_config.load(), params.load()
-    ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
+    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read(LABELS)
     with fresh_folder(dataset.PATH) as folder:
         taught = {
             key: teach(key, ingested, records[key], config, settings, folder)
@@ -93,14 +96,14 @@ def teach(
 def make_index(
     taught: Mapping[str, Taught],
     ingested: arrays.Index,
-    rows: Mapping[str, sets.Row],
+    rows: Mapping[str, splits_file.Row],
     config: LabelConfig,
     settings: params.Window,
 ) -> dataset.Index:
     """Series, sets and windows. What follows from the data follows from the train set alone."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, sets.Row(key, "unassigned")), taught.get(key)
+        row, found = rows.get(key, splits_file.Row(key, "unassigned")), taught.get(key)
         said = (found.annotations, found.regions) if found else ((), ())
         series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
     train = [e for e in series.values() if e.set == "train" and e.annotations]

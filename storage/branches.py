@@ -6,23 +6,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from storage import label_config, process
-from storage.bucket import Bucket
+from storage import process
 from storage.errors import InputError, NotFoundError
 from storage.filling import Content, Filled, fill
-from storage.git import Git, prefix_of
-from storage.identity import annotator, kept, number_for
-from storage.labels import records
-from storage.labelstudio_projects import SETTINGS
-from storage.merge import changes_between
-from storage.pointer import SERIES
+from storage.label_studio import label_config
+from storage.label_studio.projects import SETTINGS
+from storage.labels.label_store import records
+from storage.labels.snapshot import Record, same
+from storage.labels.three_way import changes_between
 from storage.printable import printable
 from storage.progress import track
 from storage.project import Project
-from storage.remote import Remote
+from storage.remote.identity import annotator, kept, number_for
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
+from storage.repo.git import Git, prefix_of
+from storage.repo.pointer import SERIES
+from storage.s3.bucket import Bucket
 from storage.shared_config import digest
-from storage.snapshot import Record, same
-from storage.state import State
 
 # What lies at the top of the bucket beside the branches.
 SHARED = ("series", "dvc")

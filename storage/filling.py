@@ -15,20 +15,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage import task_objects, tasks
-from storage.bucket import parallel
 from storage.errors import NotFoundError
-from storage.json_text import well_formed
-from storage.keys import refusal
-from storage.label_config import PATH as CONFIG
-from storage.labels import records
+from storage.label_studio.label_config import PATH as CONFIG
+from storage.labels.label_store import records
+from storage.labels.snapshot import Record
 from storage.outgoing import CREATABLE
-from storage.pointer import LABELS, SERIES, parse_pointer
 from storage.progress import bar
-from storage.remote import Remote
-from storage.repository import Repository
+from storage.project_files import tasks_file
+from storage.remote import task_objects
+from storage.remote.remote import Remote
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.repository import Repository
+from storage.s3.bucket import parallel
+from storage.s3.keys import refusal
 from storage.settings import Settings
-from storage.snapshot import Record
+from storage.text.json_text import well_formed
 
 BATCH = 500  # tasks and annotations that one reading of the source storage makes: some ten seconds
 
@@ -90,7 +91,9 @@ def content(repository: Repository, commit: str) -> Content:
         found[record["series"]].append(record)
     for some in found.values():
         some.sort(key=lambda record: (record["created_at"], record["id"]))
-    known = tasks.parse(repository.show(commit, str(tasks.PATH)) or "", f"{commit[:12]}:{tasks.PATH}")
+    known = tasks_file.parse(
+        repository.show(commit, str(tasks_file.PATH)) or "", f"{commit[:12]}:{tasks_file.PATH}"
+    )
     keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
     # A label commit of somebody else's may name any series; annotations of one that can be none are reported missing.
     tasks_ = {key: known.get(key, {}) for key in sorted(keys) if not refusal(key)}

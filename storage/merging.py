@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from storage import process
-from storage.drivers import NAME as DRIVER
-from storage.git import Git
+from storage.labels.git_drivers import NAME as DRIVER
+from storage.repo.git import Git
 
 MISSING = ("040000", "tree", "4b825dc642cb6eb9a060e54bf8d69288fbee4904")  # git's empty tree
 

@@ -12,15 +12,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from storage.conflicts import OvertakenError
 from storage.errors import ConflictError, NotFoundError
-from storage.identity import without
-from storage.json_text import well_formed
-from storage.labelstudio import LabelStudio
-from storage.labelstudio_http import BrokenAnswerError
-from storage.merge import Change
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.session import BrokenAnswerError
+from storage.labels.conflicts import OvertakenError
+from storage.labels.snapshot import Record, record_id
+from storage.labels.three_way import Change
 from storage.progress import note, track
-from storage.snapshot import Record, record_id
+from storage.remote.identity import without
+from storage.text.json_text import well_formed
 
 # What Label Studio takes when an annotation is made; the rest it decides by itself.
 CREATABLE = ("was_cancelled", "ground_truth", "lead_time")

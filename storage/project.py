@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from storage import label_config, loopback, settings
-from storage.bucket import Bucket
-from storage.git import find_root, prefix_of
-from storage.label_config import LabelConfig
-from storage.labelstudio import LabelStudio
-from storage.mirror import PATH as MIRROR
-from storage.mirror import Mirror
-from storage.remote import Remote
-from storage.repository import Repository
+from storage import settings
+from storage.label_studio import label_config
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.label_config import LabelConfig
+from storage.network import loopback
+from storage.remote.remote import Remote
+from storage.repo.git import find_root, prefix_of
+from storage.repo.repository import Repository
+from storage.s3.bucket import Bucket
+from storage.s3.mirror import PATH as MIRROR
+from storage.s3.mirror import Mirror
 
 
 class Project:

@@ -6,17 +6,17 @@ import operator
 from collections.abc import Mapping, Set
 from pathlib import Path
 
-from storage.bucket import parallel
-from storage.conflicts import OvertakenError
 from storage.errors import InputError
 from storage.files import md5_bytes, write_bytes
-from storage.keys import JUNK, series_key
-from storage.merge import OPEN, Change, Merge, Settlement, three_way, whole
-from storage.mirror import Content
-from storage.pointer import SERIES
+from storage.labels.conflicts import OvertakenError
+from storage.labels.three_way import OPEN, Change, Merge, Settlement, three_way, whole
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
+from storage.repo.pointer import SERIES
+from storage.s3.bucket import parallel
+from storage.s3.keys import JUNK, series_key
+from storage.s3.mirror import Content
 
 SHOWN = 5
 

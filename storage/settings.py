@@ -23,12 +23,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from storage.addresses import Address, BucketName, S3Address, address, s3_address
 from storage.errors import InputError
 from storage.files import read_text, write_bytes
-from storage.json_text import whole_number
-from storage.loopback import no_proxy
+from storage.network.addresses import Address, BucketName, S3Address, address, s3_address
+from storage.network.loopback import no_proxy
 from storage.progress import note
+from storage.text.json_text import whole_number
 
 ENV_FILE = ".env"
 ENV_HEADER = "# Addresses and credentials of this clone, kept by `labeltrail up`. Never commit this file."

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from storage import label_config
 from storage.errors import ConflictError, InputError
 from storage.files import write_bytes
-from storage.merge import OPEN, OURS, Settlement
+from storage.label_studio import label_config
+from storage.labels.three_way import OPEN, OURS, Settlement
 from storage.project import Project
-from storage.state import State
+from storage.remote.sync_state import State
 
 
 @dataclass(frozen=True)

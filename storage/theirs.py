@@ -14,21 +14,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from storage import half_characters, identity, reconcile, task_objects, tasks
-from storage.identity import kept
-from storage.json_text import whole_number
-from storage.labels import LabelMerge, Shard, asked, differing, parse, shard_bytes
-from storage.labelstudio_http import BrokenAnswerError
-from storage.labelstudio_projects import SourceError
-from storage.merge import Settlement
-from storage.mirror import Row
+from storage.label_studio.projects import SourceError
+from storage.label_studio.session import BrokenAnswerError
+from storage.labels.label_store import LabelMerge, Shard, asked, differing, parse, shard_bytes
+from storage.labels.snapshot import Record, edit, find, moment, same, shard_name
+from storage.labels.three_way import Settlement
 from storage.outgoing import adopt
-from storage.pointer import LABELS
 from storage.progress import note
-from storage.remote import Remote
-from storage.repository import Repository
-from storage.snapshot import Record, edit, find, moment, same, shard_name
-from storage.state import State
+from storage.project_files import tasks_file
+from storage.remote import half_characters, identity, reconcile, task_objects
+from storage.remote.identity import kept
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
+from storage.s3.mirror import Row
+from storage.text.json_text import whole_number
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def look(
         ServiceError: Label Studio or the bucket does not answer, or fails.
     """
     series, refused = remote.recordings()
-    known = functools.cache(lambda: tasks.read(repository.root / tasks.PATH))
+    known = functools.cache(lambda: tasks_file.read(repository.root / tasks_file.PATH))
     moved = _tidy_tasks(remote, state, known, write)
     missing = _without_task(remote, series, write)
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from storage import labels as snapshots
-from storage import snapshot
-from storage.history import is_answer, item_labels, record_labels
-from storage.label_config import LabelConfig
-from storage.merge import Change
-from storage.pointer import LABELS
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import label_store as snapshots
+from storage.labels import snapshot
+from storage.labels.label_changes import is_answer, item_labels, record_labels
+from storage.labels.record_merge import Item, marked, place
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Change
 from storage.printable import shortened
-from storage.record_merge import Item, marked, place
-from storage.repository import Repository
-from storage.snapshot import Record
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)

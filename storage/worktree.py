@@ -12,11 +12,11 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 
-from storage import git_locks, hooks
+from storage.artifacts.provenance import START
 from storage.errors import ConflictError, InputError
-from storage.pointer import LABELS, SERIES
 from storage.project import Project
-from storage.provenance import START
+from storage.repo import git_hooks, git_locks
+from storage.repo.pointer import LABELS, SERIES
 
 FOLDERS = (LABELS, SERIES)
 BEGINNING = START.as_posix()
@@ -109,7 +109,7 @@ def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 def follow_git(project: Project) -> None:
     """Have git bring the folders along after a checkout or a pull, unless a hook of somebody's own is there."""
-    hooks.install(project.repository)
+    git_hooks.install(project.repository)
 
 
 def _note(folder: str) -> str:

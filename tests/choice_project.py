@@ -10,9 +10,11 @@ import yaml
 
 from stages import ingest
 from stages.classification import predict, promote, train, window
-from storage import label_config, sets, snapshot
 from storage.files import write_bytes
-from storage.label_config import Task
+from storage.label_studio import label_config
+from storage.label_studio.label_config import Task
+from storage.labels import snapshot
+from storage.project_files import splits_file
 from tests.stage_project import ROOT, write_params
 
 ROWS = 40
@@ -58,7 +60,7 @@ def lay(
     xml = label_config.render(("x", "y"), labels, "time", task=task)
     write_bytes(Path("data/label_config.xml"), xml.encode())
     snapshot.write(Path("data/labels"), snapshot.dump(records))
-    sets.write({key: sets.Row(key, of_sets.get(key, "unassigned")) for key in series})
+    splits_file.write({key: splits_file.Row(key, of_sets.get(key, "unassigned")) for key in series})
     write_params(train={"classifier": {**CLASSIFIER, **TINY, **params}})
 
 

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from stages.model.classifier import Classifier, Question, Scaling
 from stages.model.lstm_fcn import LstmFcn, Shape
-from storage import arrays, checkpoint, dataset, label_config, reports, snapshot
-from storage import provenance as provenances
-from storage.checkpoint import Checkpoint
+from storage.artifacts import arrays, checkpoint, dataset, reports
+from storage.artifacts import provenance as provenances
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.provenance import Provenance
 from storage.files import write_bytes, write_json
-from storage.label_config import Task
-from storage.provenance import Provenance
-from storage.series import Series
+from storage.label_studio import label_config
+from storage.label_studio.label_config import Task
+from storage.labels import snapshot
+from storage.series.reader import Series
 
 ROOT = Path(__file__).parent.parent
 SETS = {"train": 12, "validation": 6, "test": 12}

@@ -22,13 +22,16 @@ from pipelines import services
 from pipelines.import_ import import_recordings
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
-from storage import go_program, label_config, machine_cache, process, servers, snapshot
+from storage import process
 from storage import settings as project_settings
-from storage.bucket import Bucket
-from storage.go_program import Source
+from storage.label_studio import label_config
+from storage.labels import snapshot
+from storage.labels.snapshot import Record
 from storage.project import Project
+from storage.s3.bucket import Bucket
+from storage.servers import go_program, machine_cache, supervisor
+from storage.servers.go_program import Source
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
-from storage.snapshot import Record
 from tests.fuzzing import Fuzz
 
 
@@ -126,7 +129,7 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         with tempfile.TemporaryDirectory(dir=cache) as building:
             go_program.keep(go_program.build(VERSITYGW_SOURCE, cache, Path(building)), program)
     go_program.require_built(program, VERSITYGW_SOURCE.title)
-    folder, port = tmp_path_factory.mktemp("versitygw"), servers.free_port()
+    folder, port = tmp_path_factory.mktemp("versitygw"), supervisor.free_port()
     words = [
         "--access",
         VERSITYGW,
@@ -145,7 +148,7 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         LABEL_STUDIO_API_KEY=SecretStr("none"),
     )
     with subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as running:
-        while servers.answer(settings.s3_endpoint) is None:
+        while supervisor.answer(settings.s3_endpoint) is None:
             assert running.poll() is None
             time.sleep(0.05)
         yield settings

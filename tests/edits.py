@@ -7,8 +7,8 @@ import random
 from collections.abc import Container, Mapping
 from typing import Any
 
-from storage.bucket import Bucket
-from storage.labelstudio import LabelStudio
+from storage.label_studio.client import LabelStudio
+from storage.s3.bucket import Bucket
 from tests.conftest import Lab, result
 
 LABELS = ("walk", "run", "knock")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from storage import label_config, process
+from storage import process
+from storage.label_studio import label_config
 from storage.project import Project
 
 # Notes of programs about what they have seen; none of it is read as anything else.

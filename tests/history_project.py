@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage import drivers, history, labels, process, settings, snapshot
+from storage import process, settings
+from storage.labels import git_drivers, label_changes, label_store, snapshot
+from storage.labels.snapshot import Record
 from storage.project import Project
-from storage.repository import Repository
-from storage.snapshot import Record
+from storage.repo.repository import Repository
 from tests.conftest import CHECKOUT, result
 
 POINTER = "outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {files}\n  hash: md5\n  path: labels\n"
@@ -33,7 +34,7 @@ def branched(root: Path) -> Past:
     """A label commit of ONE and TWO on `main` and a branch `walks` there; git's drivers are set."""
     past = Past(root)
     shutil.copy(CHECKOUT / ".gitattributes", past.root)
-    drivers.configure(past.repository)
+    git_drivers.configure(past.repository)
     past.label([ONE, TWO])
     past.git("branch", "walks")
     return past
@@ -89,8 +90,8 @@ class Past:
     def label(self, records: Sequence[Record], message: str = "") -> str:
         """Make a label commit as sync would; returns its id."""
         before = self.repository.labels_at("HEAD")
-        counts = history.count(labels.changes(self.repository, before, self.point(records)))
-        return self.save(message or history.message(counts, history.signs([]), []))
+        counts = label_changes.count(label_store.changes(self.repository, before, self.point(records)))
+        return self.save(message or label_changes.message(counts, label_changes.signs([]), []))
 
     def write(self, **files: str) -> None:
         """Write files of `data/`; `sets_csv` is sets.csv."""

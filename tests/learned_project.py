@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage import history, labels, predictions, snapshot
+from storage.artifacts import predictions
+from storage.labels import label_changes, label_store, snapshot
 from tests.stage_project import noise, run_all, small
 
 SCALES = [1e-3, 1e4]  # of channels x and y
@@ -62,4 +63,6 @@ def shards() -> dict[str, bytes]:
 def annotations_changed(before: dict[str, bytes], after: dict[str, bytes]) -> dict[str, int]:
     """How many annotations were added, changed and removed, as a label commit counts them."""
     pairs = [(before.get(name, b""), after.get(name, b"")) for name in {*before, *after}]
-    return dict(history.count(change for pair in pairs for change in labels.between(*pair)).annotations)
+    return dict(
+        label_changes.count(change for pair in pairs for change in label_store.between(*pair)).annotations
+    )

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage.bucket import Bucket
 from storage.errors import NotFoundError
-from storage.labelstudio import Drafts, Task
+from storage.label_studio.client import Drafts, Task
+from storage.s3.bucket import Bucket
 from tests.conftest import CONFIG
 
 USERS = {1: "ann@example.com", 2: "ben@example.com"}

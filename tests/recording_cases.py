@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
-from storage import label_config
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
 
 
 def xml(

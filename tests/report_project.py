@@ -11,14 +11,16 @@ import torch
 
 from stages import evaluate
 from stages.timeseries.metrics import Judged, Tally, tally
-from storage import arrays, checkpoint, dataset, label_config, predictions, reports, snapshot
-from storage import provenance as provenances
-from storage.checkpoint import Checkpoint
+from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
+from storage.artifacts import provenance as provenances
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.predictions import PredictedRegion, Prediction
+from storage.artifacts.provenance import Provenance
+from storage.artifacts.region import Region
 from storage.files import write_bytes, write_json
-from storage.predictions import PredictedRegion, Prediction
-from storage.provenance import Provenance
-from storage.regions import Region
-from storage.series import Series
+from storage.label_studio import label_config
+from storage.labels import snapshot
+from storage.series.reader import Series
 
 ROOT = Path(__file__).parent.parent
 

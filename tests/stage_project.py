@@ -10,8 +10,10 @@ import yaml
 
 from stages import evaluate, ingest, predict, promote, train, window
 from stages.timeseries import simulation
-from storage import label_config, sets, snapshot
 from storage.files import write_bytes
+from storage.label_studio import label_config
+from storage.labels import snapshot
+from storage.project_files import splits_file
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"train": {"epochs": 2, "hidden_size": 8, "min_batches": 2}, "window": {"size": 512}}
@@ -55,8 +57,8 @@ def lay_simulated(root: Path) -> None:
     rows = dict(
         zip([r.series for r in made], ["train", "validation", "test", "train", "train"], strict=False)
     )
-    sets.write(
-        {r.series: sets.Row(r.subject, rows.get(r.series, "unassigned")) for r in made},
+    splits_file.write(
+        {r.series: splits_file.Row(r.subject, rows.get(r.series, "unassigned")) for r in made},
         root / "data/sets.csv",
     )
     xml = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
@@ -77,7 +79,7 @@ def small(series: dict[str, np.ndarray], regions: dict[str, list[Region]], **giv
     xml = label_config.render(("x", "y"), given.get("labels", ("A", "B")), "time")
     write_bytes(Path("data/label_config.xml"), xml.encode())
     snapshot.write(Path("data/labels"), snapshot.dump(record(key, found) for key, found in regions.items()))
-    sets.write({key: sets.Row(key, names.get(key, "train")) for key in series})
+    splits_file.write({key: splits_file.Row(key, names.get(key, "train")) for key in series})
     write_params(**given.get("params", {}))
 
 

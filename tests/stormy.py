@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from storage import s3_http
-from storage.bucket import Bucket
-from storage.labelstudio import LabelStudio
-from storage.labelstudio_http import Connection
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.session import Connection
 from storage.project import Project
+from storage.s3 import client
+from storage.s3.bucket import Bucket
 from storage.settings import write_env_file
 from tests.conftest import Lab
 from tests.proxy import CALM, Faults, Proxy, standing_before
@@ -48,8 +48,8 @@ def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
             for url in (settings.s3_endpoint, settings.label_studio_url)
         )
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(s3_http, "READ", 1.5)
-        patch.setattr(s3_http, "GREETING", 1.5)
+        patch.setattr(client, "READ", 1.5)
+        patch.setattr(client, "GREETING", 1.5)
         real = Connection._persist
         patch.setattr(
             Connection, "_persist", lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)})

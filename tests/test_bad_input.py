@@ -13,10 +13,11 @@ import pytest
 
 from stages import evaluate, gate, ingest, predict, promote, train, window
 from stages.timeseries.splits import assign
-from storage import checkpoint, dataset, label_config, predictions
-from storage import provenance as provenances
+from storage.artifacts import checkpoint, dataset, predictions
+from storage.artifacts import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
+from storage.label_studio import label_config
 from tests import learned_project
 from tests.learned_project import found_in, recording, relabel
 from tests.stage_project import noise, record, run_all, small

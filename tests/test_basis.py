@@ -10,7 +10,7 @@ import pytest
 from pipelines.rollback import rollback
 from pipelines.sync import Options, sync
 from storage.errors import ConflictError, InputError, ServiceError
-from storage.merge import Settlement
+from storage.labels.three_way import Settlement
 from storage.project import Project
 from tests.conftest import Lab, clone, result
 

@@ -13,7 +13,8 @@ from stages.model.classifying import learn
 from stages.model.judging import Labeled
 from stages.params import Params
 from stages.timeseries.beats import CHANNELS, LABELS, LENGTH, RATE, Beat, disagree, simulate
-from storage import label_config, series
+from storage.label_studio import label_config
+from storage.series import reader
 from tests.test_structure import ROOT
 
 CONFIG = label_config.parse(label_config.render(CHANNELS, LABELS, "time", task="multiclass"))
@@ -41,7 +42,7 @@ def test_a_beat_does_not_depend_on_how_many_there_are() -> None:
 
 def test_the_csv_is_the_beat() -> None:
     made = simulate(1)[0]
-    read, problems = series.inspect(made.to_csv(), CONFIG)
+    read, problems = reader.inspect(made.to_csv(), CONFIG)
     assert problems == []
     assert read is not None
     assert np.array_equal(read.values, made.values)

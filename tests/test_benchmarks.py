@@ -14,7 +14,7 @@ from benchmarks.lab import make
 from benchmarks.many import many
 from benchmarks.plain import one_stage
 from benchmarks.timing import Figure, compare
-from storage import snapshot
+from storage.labels import snapshot
 from storage.settings import Settings
 
 

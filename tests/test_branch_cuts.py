@@ -14,10 +14,10 @@ from pipelines.drop import drop, loss
 from pipelines.import_ import import_recordings
 from pipelines.restore import restore
 from pipelines.sync import sync
-from storage.bucket import Bucket
 from storage.errors import NotFoundError
-from storage.labelstudio import LabelStudio
+from storage.label_studio.client import LabelStudio
 from storage.project import Project
+from storage.s3.bucket import Bucket
 from tests.conftest import CONFIG, Lab, recording, result
 from tests.test_branches import facts, labeled, moved
 

@@ -15,7 +15,7 @@ from pipelines.switch import switch
 from pipelines.sync import sync
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project
-from storage.remote import Remote
+from storage.remote.remote import Remote
 from tests.conftest import Lab
 
 

@@ -10,9 +10,9 @@ import pytest
 from botocore import auth
 from pydantic import SecretStr
 
-from storage.bucket import THREADS, Bucket, Object, parallel
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.files import md5_bytes
+from storage.s3.bucket import THREADS, Bucket, Object, parallel
 from storage.settings import Settings
 from tests.conftest import VERSITYGW
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from storage import s3_http
-from storage.bucket import Bucket
 from storage.errors import ConflictError, ServiceError
 from storage.files import md5_bytes
+from storage.s3 import client
+from storage.s3.bucket import Bucket
 from storage.settings import Settings
 from tests.proxy import Proxy, Request, standing_before
 
@@ -20,7 +20,7 @@ TROUBLES = ["500", "late 503", "hang", "late hang", "cut", "reset"]
 @pytest.fixture
 def proxy(s3: Settings, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy before the server, and a client with little patience."""
-    monkeypatch.setattr(s3_http, "READ", 0.6)
+    monkeypatch.setattr(client, "READ", 0.6)
     with standing_before(s3.s3_endpoint) as found:
         yield found
 
@@ -108,13 +108,13 @@ def test_other_bytes_than_the_etag_says_are_read_again(
     bucket: Bucket, behind: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("a", b"some bytes")
-    real, times = s3_http.md5_bytes, []
+    real, times = client.md5_bytes, []
 
     def damaged(data: bytes) -> str:
         times.append(data)
         return real(data + b"!" if len(times) < 3 else data)
 
-    monkeypatch.setattr(s3_http, "md5_bytes", damaged)
+    monkeypatch.setattr(client, "md5_bytes", damaged)
     assert behind.get("a")[0] == b"some bytes"
     assert len(proxy.seen) == 3
 

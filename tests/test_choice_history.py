@@ -14,9 +14,10 @@ from pipelines.log import log
 from pipelines.show import show
 from pipelines.tag import tag
 from stages.timeseries.choices import what_it_is
-from storage import drivers, history, label_config, labels
-from storage.differences import Wanted, difference
-from storage.merge import Change
+from storage.label_studio import label_config
+from storage.labels import git_drivers, label_changes, label_store
+from storage.labels.diff import Wanted, difference
+from storage.labels.three_way import Change
 from storage.project import Project
 from storage.turning import Part, turned
 from tests.conftest import Lab, recording
@@ -41,13 +42,13 @@ WALK = region("a")
 
 def test_choices_beside_regions_are_no_labels() -> None:
     before, after = beat(1, WALK, GOOD), beat(1, WALK, BAD)
-    counts = history.count([Change("1", before, after)], config=BESIDE)
+    counts = label_changes.count([Change("1", before, after)], config=BESIDE)
     assert (counts.regions, counts.labels, counts.annotations) == ({}, {}, {"~": 1})
-    assert history.record_labels(after, BESIDE) == ["walk"]
+    assert label_changes.record_labels(after, BESIDE) == ["walk"]
     (item,) = difference(before, after, BESIDE).items
     assert (item.name, item.kinds, item.labels) == ("quality:choices", ["changed"], set())
     # Nor are answers to a tag that a config of choices has no more.
-    old = history.count([Change("1", None, beat(1, NORMAL, choice("low", tag="mood")))], config=SINGLE)
+    old = label_changes.count([Change("1", None, beat(1, NORMAL, choice("low", tag="mood")))], config=SINGLE)
     assert old.labels == {"normal": {"+": 1}}
 
 
@@ -65,7 +66,7 @@ def test_they_are_kept_and_shown(tmp_path: Path) -> None:
     assert diff(past.repository, "HEAD~1", "HEAD", Wanted(label="bad")).differences == []
     assert list(log(past.repository, "HEAD", Wanted(label="bad"))) == []
     assert tag(past.repository, "good").counts == "labels: 1 in 1 annotation of 1 series"
-    lines = list(drivers.textconv(past.repository, (past.root / "data/labels.dvc").read_text("utf-8")))
+    lines = list(git_drivers.textconv(past.repository, (past.root / "data/labels.dvc").read_text("utf-8")))
     assert lines == [
         "one  ann@example.com  1-4c63c0/a  walk  1 .. 2\n",
         "one  ann@example.com  1-4c63c0/quality:choices  choices  bad\n",
@@ -100,7 +101,7 @@ def test_an_annotation_without_a_label_says_what_it_teaches(
     assert difference(beat(1, WALK, NORMAL, GOOD), found, config).words == [words]
     assert difference(found, found | {"ground_truth": True}, config).words == ["ground truth"]
     assert difference(None, found | {"was_cancelled": True}, config).words == ["new annotation", "skipped"]
-    assert next(drivers.record_lines(found, config)) == f"one  ann@example.com  1-4c63c0  * {words}\n"
+    assert next(git_drivers.record_lines(found, config)) == f"one  ann@example.com  1-4c63c0  * {words}\n"
 
 
 def test_the_words_are_what_the_stages_do() -> None:
@@ -116,7 +117,7 @@ def test_the_words_are_what_the_stages_do() -> None:
 
 def test_git_merges_choices_of_several(tmp_path: Path) -> None:
     past = Past(tmp_path / "past")
-    drivers.configure(past.repository)
+    git_drivers.configure(past.repository)
     shutil.copy(Path(__file__).parent.parent / ".gitattributes", past.root)
     past.write()
     (past.root / "data/label_config.xml").write_text(SEVERAL_XML, encoding="utf-8")
@@ -126,7 +127,7 @@ def test_git_merges_choices_of_several(tmp_path: Path) -> None:
     past.label([beat(1, choice("abnormal"))])
     status, said = past.merge_walks()
     assert (status, "+1 labels came in" in said) == (0, True)
-    (merged,) = labels.records(past.repository, past.repository.labels_at("HEAD"))
+    (merged,) = label_store.records(past.repository, past.repository.labels_at("HEAD"))
     assert merged["result"] == [choice("abnormal", "noise")]
 
 

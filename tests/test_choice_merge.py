@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import label_config
-from storage.merge import Settlement
-from storage.record_merge import merge_records
-from storage.snapshot import Record, same
+from storage.label_studio import label_config
+from storage.labels.record_merge import merge_records
+from storage.labels.snapshot import Record, same
+from storage.labels.three_way import Settlement
 from tests.test_choices import CHANNELS, LABELS, choice
 from tests.test_record_merge import OURS, THEIRS, anything, dump, fields, record, region
 

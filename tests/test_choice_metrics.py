@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stages.timeseries import choice_metrics, ranking
 from stages.timeseries.choice_metrics import Answers
-from storage.label_config import Task
+from storage.label_studio.label_config import Task
 
 
 def answers(task: Task, truth: ArrayLike, chances: ArrayLike) -> Answers:

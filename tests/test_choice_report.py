@@ -17,8 +17,9 @@ from stages.classification import evaluate, report
 from stages.model.asking import ask
 from stages.model.classifier import Classifier
 from stages.timeseries import choice_plots, ranking
-from storage import arrays, checkpoint, dataset, provenance, reports, snapshot
+from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
+from storage.labels import snapshot
 from tests.classified_project import ROOT, ROWS, lay
 from tests.test_choice_metrics import THREE, answers, one_of
 from tests.test_report import check_tags

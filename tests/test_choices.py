@@ -16,12 +16,13 @@ from pipelines.show import show
 from pipelines.sync import Options, sync
 from pipelines.tag import tag
 from pipelines.trace import trace
-from storage import conflicts, export, history, label_config
-from storage.differences import Wanted, difference
 from storage.errors import ConflictError, InputError
-from storage.merge import Change, Settlement
+from storage.label_studio import label_config
+from storage.labels import conflicts, export, label_changes
+from storage.labels.diff import Wanted, difference
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Change, Settlement
 from storage.project import Project
-from storage.snapshot import Record
 from storage.turning import Part, turned
 from tests.conftest import Lab, recording
 from tests.history_project import Past, record
@@ -65,7 +66,7 @@ NORMAL, ABNORMAL, AGAIN = choice("normal"), choice("abnormal"), choice("normal",
 def test_each_value_that_was_chosen_counts(
     before: list[Item], after: list[Item], regions: dict[str, int], labels: dict[str, dict[str, int]]
 ) -> None:
-    counts = history.count([Change("1", beat(1, *before), beat(1, *after))])
+    counts = label_changes.count([Change("1", beat(1, *before), beat(1, *after))])
     assert (counts.regions, counts.labels, counts.annotations) == (regions, labels, {"~": 1})
 
 
@@ -73,14 +74,14 @@ def test_choices_on_regions_and_of_skipped_annotations_are_no_labels() -> None:
     marked = record("one", 1, (0.1, 0.5, "walk"))["result"]
     timed = choice("good") | {"value": {"start": 1, "end": 2, "choices": ["good"]}}
     after = beat(1, *marked, choice("bad", name="a"), timed)
-    assert history.count([Change("1", None, after)]).labels == {"walk": {"+": 1}}
-    assert history.record_labels(after) == ["walk"]
+    assert label_changes.count([Change("1", None, after)]).labels == {"walk": {"+": 1}}
+    assert label_changes.record_labels(after) == ["walk"]
     assert [(i.name, i.labels) for i in difference(None, after).items] == [
         ("a", {"walk"}),
         ("a:choices", set()),
         ("q:choices", set()),
     ]
-    skipped = history.count([Change("1", None, beat(2, NORMAL, was_cancelled=True))])
+    skipped = label_changes.count([Change("1", None, beat(2, NORMAL, was_cancelled=True))])
     assert (skipped.regions, skipped.annotations) == ({}, {"+": 1})
 
 

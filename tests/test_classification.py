@@ -14,9 +14,10 @@ from stages.classification import predict, promote, train, window
 from stages.model.asking import ask
 from stages.model.classifier import Classifier
 from stages.timeseries.choices import what_it_is
-from storage import arrays, checkpoint, dataset, label_config, predictions, provenance
+from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance
 from storage.errors import InputError
 from storage.files import md5
+from storage.label_studio import label_config
 from tests.choice_project import lay, record, run_all, wave
 
 KINDS = {f"{kind}{n}": kind for kind in ("slow", "fast") for n in range(12)}

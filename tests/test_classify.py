@@ -12,7 +12,7 @@ import pytest
 
 from pipelines import classify
 from pipelines.__main__ import main
-from storage import checkpoint, provenance
+from storage.artifacts import checkpoint, provenance
 from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.files import md5
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import classify
-from storage import checkpoint
+from storage.artifacts import checkpoint
 from storage.files import md5
 from tests.test_classify import SMALL, one_hot, refused, series, table
 

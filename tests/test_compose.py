@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from storage import labelstudio_server, settings
+from storage import settings
+from storage.servers import label_studio_server
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,7 +20,7 @@ def servers() -> dict[str, Any]:
 
 
 def test_images_are_pinned_and_ports_are_on_this_machine_only(servers: dict[str, Any]) -> None:
-    assert servers["label-studio"]["image"] == f"heartexlabs/label-studio:{labelstudio_server.VERSION}"
+    assert servers["label-studio"]["image"] == f"heartexlabs/label-studio:{label_studio_server.VERSION}"
     assert servers["minio"]["image"] == "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
     ports = [port for server in servers.values() for port in server["ports"]]
     assert ports == ["127.0.0.1:9000:9000", "127.0.0.1:9001:9001", "127.0.0.1:8080:8080"]
@@ -28,7 +29,7 @@ def test_images_are_pinned_and_ports_are_on_this_machine_only(servers: dict[str,
 def test_label_studio_gets_the_same_settings(servers: dict[str, Any]) -> None:
     given = servers["label-studio"]["environment"]
     # The log level makes our own logs short; docker keeps its own.
-    wanted = labelstudio_server.QUIET | labelstudio_server.ACCESS | labelstudio_server.ZONE
+    wanted = label_studio_server.QUIET | label_studio_server.ACCESS | label_studio_server.ZONE
     assert {name: given.get(name) for name in wanted if name != "LOG_LEVEL"} == {
         name: value for name, value in wanted.items() if name != "LOG_LEVEL"
     }

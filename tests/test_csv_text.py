@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import csv_text, drivers, reports, sets
+from storage.artifacts import reports
 from storage.errors import InputError
-from storage.merge import Settlement
+from storage.labels import git_drivers
+from storage.labels.three_way import Settlement
+from storage.project_files import splits_file
+from storage.text import csv_text
 
 FORMULAS = [
     "=1+2",
@@ -68,10 +71,10 @@ def test_numbers_are_no_formulas_and_other_cells_are_as_ever() -> None:
 
 
 def test_sets_of_people_and_series_of_any_name(tmp_path: Path) -> None:
-    rows = {name: sets.Row(f"{name} of", "train") for name in FORMULAS + ODD if name}
+    rows = {name: splits_file.Row(f"{name} of", "train") for name in FORMULAS + ODD if name}
     path = tmp_path / "sets.csv"
-    sets.write(rows, path)
-    assert sets.read(path) == rows
+    splits_file.write(rows, path)
+    assert splits_file.read(path) == rows
 
 
 @pytest.mark.parametrize(
@@ -88,10 +91,10 @@ def test_a_table_of_sets_that_cannot_be_read_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sets.PATH.parent.mkdir()
-    sets.PATH.write_bytes(data)
+    splits_file.PATH.parent.mkdir()
+    splits_file.PATH.write_bytes(data)
     with pytest.raises(InputError) as caught:
-        sets.read()
+        splits_file.read()
     assert caught.value.what == what and "\x1b" not in str(caught.value) and caught.value.cure
 
 
@@ -105,18 +108,18 @@ def test_a_table_of_a_report_comes_back(tmp_path: Path) -> None:
 # -- git's merge driver ---------------------------------------------------------------------------
 
 
-def merged(tmp_path: Path, path: str, base: bytes, ours: bytes, theirs: bytes) -> drivers.Merged:
+def merged(tmp_path: Path, path: str, base: bytes, ours: bytes, theirs: bytes) -> git_drivers.Merged:
     places = [tmp_path / name for name in ("base", "ours", "theirs")]
     for place, data in zip(places, (base, ours, theirs), strict=True):
         place.write_bytes(data)
     repository: Any = SimpleNamespace(git=lambda *_: "")
-    found = drivers.merge_files(repository, *places, path)
+    found = git_drivers.merge_files(repository, *places, path)
     assert places[1].read_bytes() == found.text.encode()
     return found
 
 
 def table(**rows: str) -> bytes:
-    return sets.dump({name: sets.Row(group, "train") for name, group in rows.items()})
+    return splits_file.dump({name: splits_file.Row(group, "train") for name, group in rows.items()})
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_a_side_that_is_no_table_loses_nothing(tmp_path: Path) -> None:
 def test_settlements_count_for_rows(tmp_path: Path) -> None:
     repository: Any = None
     texts = (table(a="x").decode(), table(a="y").decode(), table(a="z").decode())
-    found = drivers.merge(repository, "data/sets.csv", texts, Settlement("theirs"))
+    found = git_drivers.merge(repository, "data/sets.csv", texts, Settlement("theirs"))
     assert (found.text, len(found.open)) == (texts[2], 0)
 
 

@@ -14,7 +14,7 @@ from stages.timeseries import windows
 from stages.timeseries.decoding import EVIDENCE, ORDER, Decoder, choose, drop_short
 from stages.timeseries.regions import code_runs, paint, runs
 from stages.timeseries.segments import Grammar, moving_mean
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 USUAL = Grammar.fit([np.repeat(np.array([0, 1, 2, 0, 3, 0], np.int16), (40, 40, 40, 40, 7, 40))] * 3, 4, 4)
 PLAIN = Decoder(4, ("A", "B", "I"), ("I",), 3, (0, 40, 40, 7), USUAL, evidence=0.0, smoothing=1, fraction=0.5)

@@ -13,9 +13,9 @@ from pipelines.demo import FOLDER, Demo, demo
 from pipelines.import_ import import_recordings
 from pipelines.sync import sync
 from stages.timeseries import beats, simulation
-from storage import snapshot
 from storage.errors import InputError
 from storage.files import write_json
+from storage.labels import snapshot
 from storage.project import Project
 from tests.conftest import recording, result
 from tests.test_loop import small

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import differences, snapshot
-from storage.differences import Difference, Wanted, difference
-from storage.merge import changes_between
-from storage.record_merge import NOT_FIELDS, item_name, items
-from storage.snapshot import Record
+from storage.labels import diff, snapshot
+from storage.labels.diff import Difference, Wanted, difference
+from storage.labels.record_merge import NOT_FIELDS, item_name, items
+from storage.labels.snapshot import Record
+from storage.labels.three_way import changes_between
 from tests.history_project import record
 
 
@@ -22,15 +22,15 @@ def region(**value: Any) -> dict[str, Any]:
 
 def test_what_happened_to_a_region() -> None:
     def kinds(after: dict[str, Any]) -> list[str]:
-        return differences.ItemChange("x1", region(), after).kinds
+        return diff.ItemChange("x1", region(), after).kinds
 
     assert kinds(region(end=3)) == ["moved"]
     assert kinds(region(timeserieslabels=["run"])) == ["relabeled"]
     assert kinds(region(start=0, timeserieslabels=["walk", "run"])) == ["moved", "relabeled"]
     assert kinds(region(instant=True)) == ["changed"]
     assert kinds(region(end=3) | {"meta": {"text": ["?"]}}) == ["moved", "changed"]
-    assert differences.ItemChange("x1", None, region()).kinds == ["added"]
-    assert differences.ItemChange("x1", region(), None).kinds == ["removed"]
+    assert diff.ItemChange("x1", None, region()).kinds == ["added"]
+    assert diff.ItemChange("x1", region(), None).kinds == ["removed"]
 
 
 def test_what_happened_to_an_annotation() -> None:

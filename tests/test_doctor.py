@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.doctor import Check, examine
 from pipelines.import_ import import_recordings
-from storage import hooks
 from storage.project import Project
+from storage.repo import git_hooks
 from storage.settings import Settings, write_env_file
 from tests.conftest import Lab, clone, imported
 from tests.project_copies import copied
@@ -74,7 +74,7 @@ def other_bucket(lab: Lab) -> None:
 
 def old_hook(lab: Lab) -> None:
     path = lab.project.root / ".git/hooks/post-merge"
-    path.write_text(f"#!/bin/sh\n{hooks.SIGN}\nexec dvc checkout\n", encoding="utf-8")
+    path.write_text(f"#!/bin/sh\n{git_hooks.SIGN}\nexec dvc checkout\n", encoding="utf-8")
 
 
 def stray_module(lab: Lab) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from storage import downloads
-from storage.downloads import Downloads
 from storage.errors import InputError
+from storage.network import downloads
+from storage.network.downloads import Downloads
 from tests.conftest import recording
 
 GOOD = recording()

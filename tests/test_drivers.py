@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from storage import drivers, labels, snapshot, worktree
-from storage.pointer import parse_pointer
-from storage.repository import Repository
-from storage.snapshot import Record
+from storage import worktree
+from storage.labels import git_drivers, label_store, snapshot
+from storage.labels.snapshot import Record
+from storage.repo.pointer import parse_pointer
+from storage.repo.repository import Repository
 from tests.history_project import ONE, POINTER, TWO, Past, branched, record
 
 BEN = "ben@example.com"
@@ -24,7 +25,7 @@ def past(tmp_path: Path) -> Past:
 
 def held(past: Past, revision: str = "HEAD") -> dict[str, Any]:
     """Regions (start, end, label) of each record in a revision, by series."""
-    found = labels.records(past.repository, past.repository.labels_at(revision))
+    found = label_store.records(past.repository, past.repository.labels_at(revision))
     return {
         r["series"]: [
             (v["start"], v["end"], *v["timeserieslabels"]) for i in r["result"] if (v := i["value"])
@@ -65,9 +66,9 @@ def test_an_object_that_is_not_there_is_one_line(past: Path, tmp_path: Path) -> 
 
 
 def test_too_many_labels_are_compared_by_shard(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drivers, "LARGEST", 10)
+    monkeypatch.setattr(git_drivers, "LARGEST", 10)
     text = (past.root / "data/labels.dvc").read_text(encoding="utf-8")
-    lines = list(drivers.textconv(past.repository, text))
+    lines = list(git_drivers.textconv(past.repository, text))
     assert [line.partition("  ")[0] for line in lines[1:]] == ["01.jsonl", "f9.jsonl"]
 
 
@@ -160,8 +161,10 @@ def test_a_region_moved_on_both_sides_is_a_conflict(clash: Past) -> None:
     )
     assert clash.git("status", "--short") == "UU data/labels.dvc\n"
     text = (clash.root / "data/labels.dvc").read_text(encoding="utf-8")
-    ours, theirs = text.removeprefix(drivers.MARKS[0]).removesuffix(drivers.MARKS[2]).split(drivers.MARKS[1])
-    both = [{r["series"]: r["result"][0]["value"]["end"] for r in labels.records(clash.repository, md5)}
+    ours, theirs = (
+        text.removeprefix(git_drivers.MARKS[0]).removesuffix(git_drivers.MARKS[2]).split(git_drivers.MARKS[1])
+    )
+    both = [{r["series"]: r["result"][0]["value"]["end"] for r in label_store.records(clash.repository, md5)}
             for md5 in map(parse_pointer, (ours, theirs))]  # fmt: skip
     assert both == [{"one": 0.6, "three": 6, "zwei ü": 2}, {"one": 0.7, "three": 6, "zwei ü": 2}]
 
@@ -212,7 +215,7 @@ def test_a_merge_reads_the_shards_that_differ(past: Past, monkeypatch: pytest.Mo
     path = past.root / "x"
     for name, text in zip(("base", "ours", "theirs"), texts, strict=True):
         path.with_name(name).write_text(text, encoding="utf-8")
-    merged = drivers.merge_files(
+    merged = git_drivers.merge_files(
         past.repository, *(path.with_name(name) for name in ("base", "ours", "theirs")), "data/labels.dvc"
     )
     assert (merged.open, merged.note) == ({}, "~1 labels came in")

@@ -13,7 +13,8 @@ import yaml
 
 from stages import evaluate
 from stages.classification import evaluate as choices_evaluate
-from storage import process, reports, settings
+from storage import process, settings
+from storage.artifacts import reports
 
 ROOT = Path(__file__).parent.parent
 CURVES = Path("reports/train/plots/metrics")

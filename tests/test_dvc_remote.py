@@ -14,10 +14,11 @@ from dvc.config import Config
 from dvc.repo import Repo
 
 from pipelines import services
-from storage import dvc_remote, process, settings
+from storage import process, settings
 from storage.errors import ConflictError, InputError, LabeltrailError
 from storage.project import Project
-from storage.repository import Repository
+from storage.repo import dvc_remote
+from storage.repo.repository import Repository
 from storage.settings import MINIO, Settings
 from tests.conftest import CHECKOUT
 from tests.history_project import ONE, Past

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from stages import evaluate
-from storage import dataset, reports
+from storage.artifacts import dataset, reports
+from storage.artifacts.region import Region
 from storage.errors import InputError
-from storage.regions import Region
 from tests.report_project import lay, lay_model, tally_of
 
 TESTS = ("train", *["test"] * 5)

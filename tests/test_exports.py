@@ -12,9 +12,10 @@ import pytest
 from pipelines import import_config, import_people
 from pipelines.import_people import People
 from pipelines.imported import Imported
-from storage import carried, export, label_config
 from storage.errors import InputError
-from storage.export_match import match, path_of
+from storage.label_studio import label_config
+from storage.labels import export, export_recordings
+from storage.labels.export_match import match, path_of
 from storage.project import Project
 from tests.conftest import CONFIG
 
@@ -150,10 +151,10 @@ def test_no_address_leads_out_of_the_folder_and_nothing_is_written(name: str, tm
     tasks = export.read(written(tmp_path, [good, {"id": 2, "data": {"csv": KEYS[name]}}]), config)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InputError) as caught:
-        carried.write(tasks, tmp_path / "in/here")
+        export_recordings.write(tasks, tmp_path / "in/here")
     assert caught.value.what.startswith("a recording of the export cannot be called")
     assert caught.value.where.startswith("task 2 (")
-    assert caught.value.cure == carried.FOLDER
+    assert caught.value.cure == export_recordings.FOLDER
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -165,10 +166,10 @@ def test_two_recordings_of_one_key_are_refused(tmp_path: Path) -> None:
     for pair in addresses:
         tasks = [{"id": n, "data": {"csv": address}} for n, address in enumerate(pair, 1)]
         with pytest.raises(InputError, match=r"two tasks would have one series key|cannot be called"):
-            carried.write(export.read(written(tmp_path, tasks)), tmp_path / "in")
+            export_recordings.write(export.read(written(tmp_path, tasks)), tmp_path / "in")
     twice = [{"id": 4, "data": {"csv": COLUMNS}}, {"id": 4, "data": {"csv": COLUMNS | {"acc_x": [5, 6]}}}]
     with pytest.raises(InputError, match="two tasks would have one series key, 'task4'"):
-        carried.write(export.read(written(tmp_path, twice)), tmp_path / "in")
+        export_recordings.write(export.read(written(tmp_path, twice)), tmp_path / "in")
     assert not (tmp_path / "in").exists()
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from storage import arrays, checkpoint, dataset, predictions
-from storage import provenance as provenances
+from storage.artifacts import arrays, checkpoint, dataset, predictions
+from storage.artifacts import provenance as provenances
+from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import fresh_folder, md5, read_json, write_bytes, write_json
-from storage.pointer import pointer_md5
-from storage.regions import Region
-from storage.series import Series
+from storage.repo.pointer import pointer_md5
+from storage.series.reader import Series
 
 
 def test_json_is_sorted_and_stable(tmp_path: Path):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import export, label_config
 from storage.errors import InputError
+from storage.label_studio import label_config
+from storage.labels import export
 
 CONFIG = label_config.parse(label_config.render(("x",), ("walk", "run"), "time"))
 

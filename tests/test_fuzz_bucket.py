@@ -14,32 +14,24 @@ from hypothesis import strategies as st
 from pipelines import wording
 from pipelines.incoming import group_of
 from stages.timeseries import choices, targets
-from storage import (
-    conflicts,
-    differences,
-    drivers,
-    history,
-    keys,
-    label_config,
-    labels,
-    listings,
-    sets,
-    snapshot,
-    state,
-    tasks,
-)  # fmt: skip
-from storage.annotations import Annotations
-from storage.bucket import Bucket
 from storage.errors import InputError, LabeltrailError
 from storage.files import dir_listing, md5_bytes
-from storage.identity import number_for
-from storage.labelstudio import LabelStudio
-from storage.merge import Change
-from storage.mirror import Mirror, Row
+from storage.label_studio import label_config  # fmt: skip
+from storage.label_studio.client import LabelStudio
+from storage.labels import conflicts, diff, git_drivers, label_changes, label_store, snapshot
+from storage.labels.record_merge import merge_records
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Change
 from storage.printable import UNSAFE, dump_json
-from storage.record_merge import merge_records
-from storage.remote import Remote
-from storage.snapshot import Record
+from storage.project_files import splits_file, tasks_file
+from storage.remote import sync_state
+from storage.remote.annotations import Annotations
+from storage.remote.identity import number_for
+from storage.remote.remote import Remote
+from storage.repo import dvc_listing
+from storage.s3 import keys
+from storage.s3.bucket import Bucket
+from storage.s3.mirror import Mirror, Row
 from tests.fuzzing import REFUSED, TAKEN, Fuzz, refused
 from tests.hostile import altered, damaged, dumped, json_bytes, texts
 
@@ -122,15 +114,15 @@ def every_reader(before: Record, after: Record) -> None:
     for old, new in ((None, after), (before, after), (after, None)):
         change = Change(str((new or before)["id"]), old, new)
         for config in (None, SEGMENTS, WHOLE):
-            counts = history.count([change], config=config)
-            text = history.message(counts, history.signs([]), ["x"])
+            counts = label_changes.count([change], config=config)
+            text = label_changes.message(counts, label_changes.signs([]), ["x"])
             lines_are_safe(text.split("\n"))
-            found = differences.difference(old, new, config)
+            found = diff.difference(old, new, config)
             is_json(dump_json(found.to_json()))
             assert len(text) < 1_000_000
             wording.counts_json(counts)
     for config in (None, SEGMENTS, WHOLE):
-        lines_are_safe([line.removesuffix("\n") for line in drivers.record_lines(after, config)])
+        lines_are_safe([line.removesuffix("\n") for line in git_drivers.record_lines(after, config)])
         merged, found = merge_records(
             before, after, {**before, "ground_truth": True, "result": [NOTE]}, config=config
         )
@@ -139,7 +131,7 @@ def every_reader(before: Record, after: Record) -> None:
             is_json(dump_json(conflicts.to_json(conflict)))
         if merged is not None:
             snapshot.dump([merged])
-    history.record_text(after)
+    label_changes.record_text(after)
     for rule in ("vote", "agree"):
         said = targets.make_targets([after, before], TIMES, SEGMENTS, 2, cast("Any", rule))
         assert said.values.shape == TIMES.shape
@@ -155,8 +147,8 @@ def test_label_snapshots(fuzz: Fuzz) -> None:
     def check(lines: list[bytes]) -> str:
         data = b"".join(lines)
         for compare in (
-            lambda: list(labels.between(clean, data)),
-            lambda: list(labels.between(data, clean)),
+            lambda: list(label_store.between(clean, data)),
+            lambda: list(label_store.between(data, clean)),
             lambda: snapshot.find(data, ["8-000000", "9-000000"]),
             lambda: snapshot.edit(data, {"8-000000": good[1], "a-000000": good[2]}),
         ):
@@ -171,7 +163,7 @@ def test_label_snapshots(fuzz: Fuzz) -> None:
             every_reader(first, record)
         again = snapshot.dump_shard(found)
         assert sorted(map(plain, snapshot.parse_shard(again, ""))) == sorted(map(plain, found))
-        by_id = labels.parse(again, "ab.jsonl")
+        by_id = label_store.parse(again, "ab.jsonl")
         assert len(by_id) == len(found)
         assert snapshot.find(again, by_id).keys() == by_id.keys()
         assert snapshot.edit(again, dict.fromkeys(by_id)) == b""
@@ -194,15 +186,17 @@ def test_sync_json(fuzz: Fuzz) -> None:
     folders = "a" * 32 + ".dir", "b" * 32 + ".dir"
     ids = {"7-123456": "1-9f3c1a"}
     people = {str(number_for("annotator-4@export")): "annotator-4@export"}
-    agreed = state.State(3, *folders, "c" * 40, "d" * 32, (("", "", ""),), ids, "word", annotators=people)
+    agreed = sync_state.State(
+        3, *folders, "c" * 40, "d" * 32, (("", "", ""),), ids, "word", annotators=people
+    )
     good = json.loads(agreed.dump())
 
     def check(data: bytes) -> str:
         try:
-            found = state.parse(data, "etag", "main/sync.json")
+            found = sync_state.parse(data, "etag", "main/sync.json")
         except InputError as error:
             return refused(error, "main/sync.json")
-        assert state.parse(found.dump(), "etag", "") == found
+        assert sync_state.parse(found.dump(), "etag", "") == found
         return TAKEN
 
     fuzz(json_bytes(good), check)
@@ -220,11 +214,11 @@ def test_task_objects(fuzz: Fuzz, tmp_path: Path) -> None:
             return refused(error)
         assert remote.series_of_task(key) == series
         assert not {"series", "csv"} & found.keys()
-        tasks.write({series: found}, tmp_path / "tasks.jsonl")
-        assert tasks.read(tmp_path / "tasks.jsonl") == {series: found}
-        row = sets.Row(group_of(found.get("subject")) or series, "train")
-        sets.write({series: row}, tmp_path / "sets.csv")
-        assert sets.read(tmp_path / "sets.csv") == {series: row}
+        tasks_file.write({series: found}, tmp_path / "tasks.jsonl")
+        assert tasks_file.read(tmp_path / "tasks.jsonl") == {series: found}
+        row = splits_file.Row(group_of(found.get("subject")) or series, "train")
+        splits_file.write({series: row}, tmp_path / "sets.csv")
+        assert splits_file.read(tmp_path / "sets.csv") == {series: row}
         return TAKEN
 
     good = {
@@ -239,7 +233,7 @@ def test_listings(fuzz: Fuzz) -> None:
     def check(example: tuple[bytes, str]) -> str:
         data, path = example
         try:
-            found = listings.parse(data, md5_bytes(data), path)
+            found = dvc_listing.parse(data, md5_bytes(data), path)
         except LabeltrailError as error:
             return refused(error, md5_bytes(data)[2:])
         assert len(found) == len(json.loads(data))
@@ -248,7 +242,7 @@ def test_listings(fuzz: Fuzz) -> None:
             assert not Path(name).is_absolute()
             assert ".." not in Path(name).parts
             assert keys.MD5.fullmatch(md5)
-        assert listings.parse(dir_listing(found), "", path) == found
+        assert dvc_listing.parse(dir_listing(found), "", path) == found
         return TAKEN
 
     good = json.loads(dir_listing(dict.fromkeys(names, "a" * 32)))

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pipelines import import_labels, import_people
 from pipelines.import_people import People
 from pipelines.imported import Imported
-from storage import carried, export, label_config
 from storage.errors import LabeltrailError
-from storage.export_match import match, path_of
+from storage.label_studio import label_config
+from storage.labels import export, export_recordings
+from storage.labels.export_match import match, path_of
 from tests.fuzzing import TAKEN, Fuzz, refused
 from tests.hostile import damaged, json_bytes, texts
 
@@ -72,7 +73,7 @@ def test_exports(fuzz: Fuzz, tmp_path: Path) -> None:
         )
         near = [task for task in tasks if not task.address.startswith("http")]
         try:
-            found = carried.write(near, tmp_path / "in").files
+            found = export_recordings.write(near, tmp_path / "in").files
             assert all(
                 file.is_relative_to(tmp_path / "in") and ".." not in file.parts for file in found.values()
             )

@@ -9,11 +9,13 @@ import yaml
 from hypothesis import strategies as st
 
 from stages import params
-from storage import label_config, label_config_xml, params_edit, sets, settings, tasks
-from storage.dvc_lock import Lock, outdated
+from storage import settings
 from storage.errors import LabeltrailError
-from storage.keys import OBJECT
-from storage.pointer import parse_pointer, pointer_md5
+from storage.label_studio import label_config, label_config_xml
+from storage.project_files import params_edit, splits_file, tasks_file
+from storage.repo.dvc_lock import Lock, outdated
+from storage.repo.pointer import parse_pointer, pointer_md5
+from storage.s3.keys import OBJECT
 from tests.conftest import CHECKOUT
 from tests.fuzzing import TAKEN, Fuzz, refused
 from tests.hostile import altered, damaged, json_bytes, patched_text, texts
@@ -73,13 +75,13 @@ def test_tasks(fuzz: Fuzz, tmp_path: Path) -> None:
     def check(data: bytes) -> str:
         path.write_bytes(data)
         try:
-            found = tasks.read(path)
+            found = tasks_file.read(path)
         except LabeltrailError as error:
             return refused(error, str(path))
         lines = data.decode().removesuffix("\n").split("\n") if data else []
         assert len(found) == len(lines), "a line was lost"
-        tasks.write(found, path)
-        assert tasks.read(path) == found
+        tasks_file.write(found, path)
+        assert tasks_file.read(path) == found
         return TAKEN
 
     line = json_bytes(good).map(lambda data: data.replace(b"\n", b"") + b"\n")
@@ -93,11 +95,11 @@ def test_splits(fuzz: Fuzz, tmp_path: Path) -> None:
     def check(data: bytes) -> str:
         path.write_bytes(data)
         try:
-            found = sets.read(path)
+            found = splits_file.read(path)
         except LabeltrailError as error:
             return refused(error, str(path))
-        sets.write(found, path)
-        assert sets.read(path) == found
+        splits_file.write(found, path)
+        assert splits_file.read(path) == found
         return TAKEN
 
     good = 'series,group,set\none,ann,train\ntwo,ben,test\n"a,b","c""d",unassigned\n'
@@ -111,16 +113,16 @@ def test_splits_of_any_names(fuzz: Fuzz, tmp_path: Path) -> None:
     path = tmp_path / "sets.csv"
 
     def check(rows: dict[str, tuple[str, str]]) -> str:
-        wanted = {series: sets.Row(*row) for series, row in rows.items()}
+        wanted = {series: splits_file.Row(*row) for series, row in rows.items()}
         try:
-            sets.write(wanted, path)
+            splits_file.write(wanted, path)
         except LabeltrailError as error:
             return refused(error)
-        assert sets.read(path) == wanted
+        assert splits_file.read(path) == wanted
         return TAKEN
 
     name = st.one_of(SAFE, texts.map(lambda t: t.encode("utf-8", "replace").decode()))
-    fuzz(st.dictionaries(name, st.tuples(name, st.sampled_from(sets.SETS)), max_size=4), check)
+    fuzz(st.dictionaries(name, st.tuples(name, st.sampled_from(splits_file.SETS)), max_size=4), check)
 
 
 def test_params(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import strategies as st
 
 from pipelines.log import log
-from storage import branches, drivers, history, process, sets, tasks
+from storage import branches, process
 from storage.errors import LabeltrailError
-from storage.git import prefix_of
-from storage.history import LabelChanges
-from storage.keys import CONTROL
-from storage.merge import Settlement
+from storage.labels import git_drivers, label_changes
+from storage.labels.label_changes import LabelChanges
+from storage.labels.three_way import Settlement
 from storage.printable import UNSAFE
+from storage.project_files import splits_file, tasks_file
+from storage.repo.git import prefix_of
+from storage.s3.keys import CONTROL
 from tests.fuzzing import REFUSED, TAKEN, Fuzz, refused
 from tests.history_project import Past
 from tests.hostile import dumped, json_bytes, patched_text, texts
@@ -71,7 +73,7 @@ def test_messages_of_label_commits(fuzz: Fuzz) -> None:
     def check(counts: tuple[dict[str, int], dict[str, int]]) -> str:
         labels, people = ({name: Counter({"+": n}) for name, n in found.items()} for found in counts)
         changes = LabelChanges(Counter({"+": 1}), labels, people, Counter({"+": 1}))  # type: ignore[arg-type]
-        lines = history.message(changes, Counter(), []).removesuffix("\n").split("\n")
+        lines = label_changes.message(changes, Counter(), []).removesuffix("\n").split("\n")
         assert len(lines) == 3 + len(labels) + len(people)
         assert [line.partition(": ")[0] for line in lines[3:]] == ["Label"] * len(labels) + [
             "Annotator"
@@ -126,10 +128,10 @@ def test_merges_of_tasks_and_splits(fuzz: Fuzz, past: Past) -> None:
     def check(example: tuple[str, tuple[str, str, str], str]) -> str:
         path, texts, side = example
         try:
-            found = drivers.merge(past.repository, path, texts, Settlement(side))
+            found = git_drivers.merge(past.repository, path, texts, Settlement(side))
             if found.open:
                 return REFUSED
-            (sets if path.endswith(".csv") else tasks).parse(found.text, path)
+            (splits_file if path.endswith(".csv") else tasks_file).parse(found.text, path)
         except LabeltrailError as error:
             return refused(error)
         return TAKEN

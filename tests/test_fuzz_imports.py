@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from storage import keys, label_config, series, series_files
 from storage.errors import LabeltrailError
+from storage.label_studio import label_config
+from storage.s3 import keys
+from storage.series import discovery, reader
 from tests.fuzzing import REFUSED, TAKEN, Fuzz, refused
 from tests.hostile import damaged, patched_text, texts
 
@@ -60,7 +62,7 @@ def tables(draw: st.DrawFn) -> bytes:
     return text.encode(code, "replace" if code == "cp1252" else "surrogatepass")
 
 
-def numbers(found: series.Series) -> tuple[list[float], list[list[float]]]:
+def numbers(found: reader.Series) -> tuple[list[float], list[list[float]]]:
     return np.asarray(found.times, float).tolist(), found.values.tolist()
 
 
@@ -70,7 +72,7 @@ def test_recordings(fuzz: Fuzz) -> None:
     def check(example: tuple[bytes, int]) -> str:
         raw, which = example
         config = CONFIGS[which]
-        found = series.examine(raw, config)
+        found = reader.examine(raw, config)
         for problem in found.problems:
             # What and cure pass through `printable` on their way; they must be there, and not endless.
             assert problem.what
@@ -80,7 +82,7 @@ def test_recordings(fuzz: Fuzz) -> None:
             assert any(problem.fatal for problem in found.problems)
             return REFUSED
         assert not [problem for problem in found.problems if problem.fatal]
-        again = series.examine(raw if found.stored is None else found.stored, config)
+        again = reader.examine(raw if found.stored is None else found.stored, config)
         assert again.series is not None
         assert np.array_equal(np.asarray(again.series.times), np.asarray(found.series.times))
         assert np.array_equal(again.series.values, found.series.values, equal_nan=True)
@@ -112,7 +114,7 @@ def test_folders(fuzz: Fuzz, tmp_path: Path) -> None:
             made.append(path)
         made = sorted(set(made))
         try:
-            found, left = series_files.find(str(folder))
+            found, left = discovery.find(str(folder))
         except LabeltrailError as error:
             return refused(error)
         taken = set(found.values())

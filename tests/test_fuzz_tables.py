@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from storage import series_table
 from storage.errors import LabeltrailError
+from storage.series import series_table
 from tests.fuzzing import TAKEN, Fuzz, refused
 from tests.hostile import damaged, patched_text, texts
 from tests.test_fuzz_imports import CELLS

@@ -8,8 +8,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from storage import addresses, json_text, keys, printable
+from storage import printable
 from storage.errors import InputError
+from storage.network import addresses
+from storage.s3 import keys
+from storage.text import json_text
 from tests.fuzzing import REFUSED, TAKEN, Fuzz, refused
 from tests.hostile import damaged, dumped, texts, values
 

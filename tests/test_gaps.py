@@ -10,9 +10,11 @@ import pytest
 
 from stages import evaluate, ingest, predict, window
 from stages.timeseries.gaps import holes, stretches, within
-from storage import dataset, label_config, predictions, reports, series
+from storage.artifacts import dataset, predictions, reports
+from storage.artifacts.region import Region
 from storage.files import write_bytes
-from storage.regions import Region
+from storage.label_studio import label_config
+from storage.series import reader
 from tests import learned_project
 from tests.learned_project import found_in, recording
 from tests.stage_project import noise, record, small
@@ -124,6 +126,6 @@ def test_a_number_that_no_sensor_measures_is_named(tmp_path: Path, far: str) -> 
     path = tmp_path / "a.csv"
     path.write_text(f"time,x,y\n0,1,\n1,2,{far}\n2,3,5\n")
     config = label_config.parse(label_config.render(("x", "y"), ("A",), "time"))
-    missing, strange = series.check(path, config)
+    missing, strange = reader.check(path, config)
     assert (missing.row, strange.row, strange.fatal) == (2, 3, False)
     assert strange.what == f"{np.float32(far):g} in 'y' is no measurement, and hides all others"

@@ -10,11 +10,11 @@ import yaml
 from pipelines.gc import gc
 from pipelines.rollback import rollback
 from storage.errors import NotFoundError
-from storage.keys import OBJECT
-from storage.objects import pointed
-from storage.pointer import LABELS, SERIES, parse_pointer
+from storage.labels.references import pointed
 from storage.project import Project
-from storage.repository import Repository
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.repository import Repository
+from storage.s3.keys import OBJECT
 from tests.conftest import Lab, clone
 
 

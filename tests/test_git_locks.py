@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import git_locks, process
-from storage.git import Git
+from storage import process
+from storage.repo import git_locks
+from storage.repo.git import Git
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pipelines.branch import branch
 from pipelines.switch import switch
 from stages import publish
 from storage.errors import ServiceError
-from storage.pointer import LABELS
 from storage.project import Project
+from storage.repo.pointer import LABELS
 from tests.conftest import Lab, recording, result
 from tests.test_odd_records import goes_back_and_forth, held, key, named, records
 from tests.test_record_merge import text
@@ -173,7 +173,7 @@ def test_what_the_bucket_missed_or_kept_beside_it_is_not_forgotten(lab: Lab) -> 
     remote.bucket.delete([key(lab, name) for name in (number, missed)])  # or write these
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "storage.labelstudio.LabelStudio.sync_target", lambda *_: None
+            "storage.label_studio.client.LabelStudio.sync_target", lambda *_: None
         )  # nor when it is asked to
         lab.sync(yes=True)
     assert {series: len(found) for series, found in lab.labels().items()} == {"two": 2}

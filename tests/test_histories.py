@@ -21,16 +21,18 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pipelines.sync import Options, sync
-from storage import drivers, label_config, process, snapshot
+from storage import process
 from storage.errors import ConflictError
 from storage.files import write_bytes
-from storage.merge import Settlement
-from storage.mirror import PATH as MIRROR
-from storage.pointer import LABELS
+from storage.label_studio import label_config
+from storage.labels import git_drivers, snapshot
+from storage.labels.three_way import Settlement
 from storage.process import ProgramError
 from storage.project import Project
+from storage.remote.sync_state import State
+from storage.repo.pointer import LABELS
+from storage.s3.mirror import PATH as MIRROR
 from storage.settings import Settings
-from storage.state import State
 from tests.conftest import CONFIG, Lab, clone, recording
 from tests.quick_studio import PROJECT, QuickStudio
 from tests.test_record_merge import choice, region, relation
@@ -253,7 +255,7 @@ def quick_world(servers: Settings, folder: Path) -> Iterator[World]:
         projects[0].bucket.put(f"series/{series}.csv", recording(rows=3, seed=place))
     for project in projects:
         write_bytes(project.root / label_config.PATH, FLAWED.encode())
-        drivers.configure(project.repository)
+        git_drivers.configure(project.repository)
     projects[0].remote.write_state(State(PROJECT))
     studio = QuickStudio(projects[0].bucket, SERIES)
     studio.config = FLAWED
@@ -309,5 +311,5 @@ def test_the_same_with_label_studio_itself(
     other = clone(tmp_path / "second", lab.project.settings, lab.project.bucket.name)
     other.repository.git("pull", "--quiet", str(lab.project.root), "main")
     for project in (lab.project, other):
-        drivers.configure(project.repository)
+        git_drivers.configure(project.repository)
     play(World(lab.project.studio, lab.number, [lab.project.root, other.root]), script)

@@ -14,10 +14,10 @@ from pipelines.log import log
 from pipelines.show import show
 from pipelines.tag import tag, tags
 from storage import process
-from storage.differences import Wanted
 from storage.errors import InputError, NotFoundError
-from storage.git import GIT
-from storage.repository import Repository
+from storage.labels.diff import Wanted
+from storage.repo.git import GIT
+from storage.repo.repository import Repository
 from tests.history_project import Past, record
 from tests.test_cli import labeltrail
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pipelines.diff import diff
 from pipelines.log import log
-from storage import drivers
+from storage.labels import git_drivers
 from tests.conftest import Lab, result
 from tests.test_cli import labeltrail
 
 
 def test_the_history_of_a_project_that_was_synced(lab: Lab) -> None:
     root, repository = lab.project.root, lab.project.repository
-    drivers.configure(repository)
+    git_drivers.configure(repository)
     number = lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
     lab.project.studio.update_annotation(number, result=result((0.1, 0.7, "run")))

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from storage import drivers, hooks, snapshot
 from storage.files import md5_bytes
-from storage.git import Git
+from storage.labels import git_drivers, snapshot
 from storage.process import run
-from storage.repository import Repository
+from storage.repo import git_hooks
+from storage.repo.git import Git
+from storage.repo.repository import Repository
 from tests.conftest import CHECKOUT
 from tests.history_project import ONE, TWO, Past, record
 
@@ -27,7 +28,7 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     past = Past(home / "clone")
     programs = home / "programs"
     programs.mkdir()
-    noted = '*storage.hooks) echo "$@" > "$(git rev-parse --git-dir)/followed"'
+    noted = '*storage.repo.git_hooks) echo "$@" > "$(git rev-parse --git-dir)/followed"'
     script = f'#!/bin/sh\ncase "$*" in\n{noted} ;;\n*) exec "{sys.executable}" "$@" ;;\nesac\n'
     (programs / "python").write_text(script)
     (programs / "python").chmod(0o755)
@@ -37,15 +38,15 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_hook_runs_and_nothing_else_does(odd: Past) -> None:
     odd.label([ONE])
-    hooks.install(odd.repository)
+    git_hooks.install(odd.repository)
     odd.git("checkout", "--quiet", "-b", "walks")
-    assert (odd.root / ".git/followed").read_text() == "-P -m storage.hooks\n"
+    assert (odd.root / ".git/followed").read_text() == "-P -m storage.repo.git_hooks\n"
     assert not list(odd.root.parent.parent.rglob("x"))
 
 
 def test_git_diff_and_merge_find_their_drivers(odd: Past) -> None:
     (odd.root / ".gitattributes").write_text("data/labels.dvc diff=labeltrail merge=labeltrail\n")
-    drivers.configure(odd.repository)
+    git_drivers.configure(odd.repository)
     odd.label([ONE, TWO])
     odd.git("branch", "walks")
     odd.on_walks([ONE, TWO, record("three", 3, (5, 6, "run"))])
@@ -63,13 +64,13 @@ def test_an_earlier_hook_of_ours_is_replaced_and_others_stay(
     old = '#!/bin/sh\n# Written by labeltrail: data/ follows what git checks out.\nexec "/old/dvc" checkout\n'
     (folder / "post-checkout").write_text(old)
     (folder / "post-merge").write_text("#!/bin/sh\necho mine\n")
-    hooks.install(past.repository)
+    git_hooks.install(past.repository)
     assert "/old/dvc" not in (folder / "post-checkout").read_text()
     assert (folder / "post-merge").read_text() == "#!/bin/sh\necho mine\n"
     said = " ".join(capsys.readouterr().err.split())
     assert said == (
         f"{folder}/post-merge is not ours to change; for data/ to follow git, add to it: "
-        f"{sys.executable} -P -m storage.hooks"
+        f"{sys.executable} -P -m storage.repo.git_hooks"
     )
 
 
@@ -79,7 +80,7 @@ def test_hooks_that_all_clones_share_are_left_alone(
     past = Past(tmp_path / "clone")
     shared = tmp_path / "my-hooks"
     past.git("config", "core.hooksPath", str(shared))
-    hooks.install(past.repository)
+    git_hooks.install(past.repository)
     assert not shared.exists()
     assert "is not ours to change" in " ".join(capsys.readouterr().err.split())
 
@@ -88,7 +89,7 @@ def test_a_checkout_goes_on_where_python_is_gone(tmp_path: Path, monkeypatch: py
     past = Past(tmp_path / "clone")
     past.label([ONE])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone/python"))
-    hooks.install(past.repository)
+    git_hooks.install(past.repository)
     done = subprocess.run(["git", "checkout", "-b", "walks"], cwd=past.root, capture_output=True, text=True)
     assert done.returncode == 0
     assert f"data/ does not follow this checkout, for {tmp_path}/gone/python is gone" in done.stderr
@@ -97,7 +98,7 @@ def test_a_checkout_goes_on_where_python_is_gone(tmp_path: Path, monkeypatch: py
 def test_a_worktree_uses_the_hooks_of_its_clone(tmp_path: Path) -> None:
     past = Past(tmp_path / "clone")
     past.git("worktree", "add", "--quiet", str(tmp_path / "beside"), "-b", "walks")
-    hooks.install(Git(tmp_path / "beside"))
+    git_hooks.install(Git(tmp_path / "beside"))
     assert (past.root / ".git/hooks/post-checkout").exists()
     assert run(["git", "status", "--porcelain"], cwd=tmp_path / "beside") == ""
 
@@ -123,7 +124,7 @@ def followed(tmp_path: Path) -> Past:
     past.label([ONE])
     past.git("switch", "--quiet", "-c", "walks")
     past.label([ONE, TWO])
-    hooks.install(past.repository)
+    git_hooks.install(past.repository)
     return past
 
 
@@ -209,7 +210,7 @@ def test_a_listing_that_was_exchanged_writes_nothing(followed: Past, tmp_path: P
     followed.git("clone", "--quiet", "--bare", str(followed.root), str(origin))
     fresh = tmp_path / HOME / "fresh"
     run(["git", "clone", "--quiet", "--branch", "main", str(origin), str(fresh)])
-    hooks.install(Git(fresh))
+    git_hooks.install(Git(fresh))
     clone = Repository(fresh)
     (fresh / ".dvc/cache/files/md5").mkdir(parents=True)
     run(["cp", "-r", f"{followed.root}/.dvc/cache/files/md5/.", str(fresh / ".dvc/cache/files/md5")])

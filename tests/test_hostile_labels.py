@@ -9,9 +9,10 @@ import pytest
 
 from pipelines.log import log
 from pipelines.sync import Options, sync
-from storage import printable, process, remote
+from storage import printable, process
 from storage.project import Project
-from storage.state import DamagedStateError, State, parse
+from storage.remote import remote
+from storage.remote.sync_state import DamagedStateError, State, parse
 from tests.conftest import Lab, result
 from tests.history_project import Past, record
 from tests.test_cli import labeltrail

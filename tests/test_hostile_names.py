@@ -14,9 +14,12 @@ import pytest
 from stages import evaluate, ingest, predict, promote, publish, report, train, window
 from stages.classification import evaluate as choice_evaluate
 from stages.classification import report as choice_report
-from storage import arrays, dataset, label_config, predictions, reports, sets, snapshot
-from storage.keys import CONTROL
+from storage.artifacts import arrays, dataset, predictions, reports
+from storage.label_studio import label_config
+from storage.labels import snapshot
 from storage.printable import UNSAFE
+from storage.project_files import splits_file
+from storage.s3.keys import CONTROL
 from tests import choice_project
 from tests.stage_project import noise, record, small, write_params
 from tests.test_report import check_tags
@@ -43,9 +46,12 @@ def keys(count: int) -> list[str]:
 
 def people(names: list[str]) -> None:
     """Whom the series are of: no one in two sets."""
-    rows = sets.read()
-    sets.write(
-        {key: sets.Row(f"{PEOPLE[i % 5]} {rows[key].set}", rows[key].set) for i, key in enumerate(names)}
+    rows = splits_file.read()
+    splits_file.write(
+        {
+            key: splits_file.Row(f"{PEOPLE[i % 5]} {rows[key].set}", rows[key].set)
+            for i, key in enumerate(names)
+        }
     )
 
 

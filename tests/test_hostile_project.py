@@ -18,8 +18,9 @@ from uuid import uuid4
 import pytest
 
 from pipelines.__main__ import help_texts, main
-from storage import label_config, printable, process
+from storage import printable, process
 from storage import settings as project_settings
+from storage.label_studio import label_config
 from storage.project import Project
 from storage.settings import Settings
 from tests.conftest import clone, recording

@@ -19,9 +19,10 @@ from stages.classification import evaluate as choice_evaluate
 from stages.classification import predict as choice_predict
 from stages.classification import promote as choice_promote
 from stages.classification import report as choice_report
-from storage import arrays, checkpoint, dataset, predictions, provenance, reports, study
+from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.project_files import study
 from tests import choice_project
 from tests.stage_project import noise, run_all, small
 

@@ -15,10 +15,12 @@ from pipelines.imported import Imported
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from stages.timeseries.targets import voters
-from storage import label_config, sets, snapshot, tasks
 from storage.errors import InputError
+from storage.label_studio import label_config
+from storage.labels import snapshot
+from storage.labels.snapshot import Record
 from storage.project import Project
-from storage.snapshot import Record
+from storage.project_files import splits_file, tasks_file
 from tests.conftest import CONFIG, recording, result
 from tests.everywhere import Everywhere
 
@@ -196,22 +198,24 @@ def _a_map_gives_annotations_to_accounts(place: Place, ann: str, four: str) -> N
 def _task_data_of_recordings_that_are_there(place: Place) -> None:
     """Who a recording is of comes late, contradicts, or would divide a person."""
     more = [uploaded(3, "r2", subject="ann", title="third"), uploaded(2, HOUSE, subject="cai")]
-    rows = sets.read(place.root / sets.PATH)
+    rows = splits_file.read(place.root / splits_file.PATH)
     home = {row.group: row.set for row in rows.values()}
     if rows["r2"].set != home["ann"]:
         with Everywhere(place.project).stays(), pytest.raises(InputError) as caught:
             place.take(more)
         assert caught.value.what == "group 'ann' is in two sets"
         # The cure cures.
-        sets.write(rows | {"r2": sets.Row(rows["r2"].group, home["ann"])}, place.root / sets.PATH)
+        splits_file.write(
+            rows | {"r2": splits_file.Row(rows["r2"].group, home["ann"])}, place.root / splits_file.PATH
+        )
     done = place.take(more)
     assert done.task_data == 1
     assert [f.what for f in done.findings if "subject" in f.what] == [
         "its subject is 'ben' here and 'cai' in the export: it was kept"
     ]
     place.sync()
-    assert tasks.read(place.root / tasks.PATH)["r2"] == {"subject": "ann", "title": "third"}
-    rows = sets.read(place.root / sets.PATH)
+    assert tasks_file.read(place.root / tasks_file.PATH)["r2"] == {"subject": "ann", "title": "third"}
+    rows = splits_file.read(place.root / splits_file.PATH)
     assert (rows["r2"].group, rows["r2"].set) == ("ann", rows[WALK].set)
     state = place.project.remote.state()
     assert state is not None

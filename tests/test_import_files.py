@@ -12,7 +12,7 @@ import pytest
 from pipelines.import_ import import_recordings
 from pipelines.import_files import REWRITTEN
 from stages import ingest
-from storage import arrays
+from storage.artifacts import arrays
 from storage.errors import InputError
 from storage.project import Project
 from tests.conftest import CONFIG, Lab, recording

@@ -14,18 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import (
-    go_program,
-    labelstudio_server,
-    machine_cache,
-    minio,
-    process,
-    settings,
-    uv,
-    uv_launcher,
-)
+from storage import process, settings
 from storage.errors import SetupError
 from storage.process import ProgramError
+from storage.servers import go_program, label_studio_server, machine_cache, minio, uv_environment, uv_launcher
 from tests.conftest import CHECKOUT
 
 Capture = pytest.CaptureFixture[str]
@@ -174,7 +166,7 @@ def test_an_old_go_is_not_used_and_without_uv_the_cure_is_said(
     with pytest.raises(SetupError, match="uv was not found") as caught:
         minio.prepare(tmp_path / "cache")
     assert caught.value.cure == (
-        "`make up`, which brings its own; or python -m pip install --require-hashes -r storage/uv.lock.txt"
+        "`make up`, which brings its own; or python -m pip install --require-hashes -r storage/servers/uv.lock.txt"
     )
 
 
@@ -271,9 +263,9 @@ def test_the_hashes_moved_no_version_of_label_studio() -> None:
         "# Label Studio's environment, pinned. Made by: echo label-studio==1.23.2 | uv pip compile --universal "
         "--python-version 3.11 --no-annotate --no-header -\n"
     )
-    pins = re.findall(r"^[a-z][^\\\n]*", labelstudio_server.LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    pins = re.findall(r"^[a-z][^\\\n]*", label_studio_server.LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     text = header + "".join(f"{pin.rstrip()}\n" for pin in pins)
-    assert hashlib.sha256(text.encode()).hexdigest() == labelstudio_server.EARLIER
+    assert hashlib.sha256(text.encode()).hexdigest() == label_studio_server.EARLIER
 
 
 SMALL = "xmljson==0.2.1 \\\n    --hash=sha256:{hash}\n"
@@ -281,7 +273,7 @@ SMALL = "xmljson==0.2.1 \\\n    --hash=sha256:{hash}\n"
 
 def small_lock(tmp_path: Path, first: str = "") -> Path:
     """A lock of one small package of Label Studio's, whose hashes may begin otherwise."""
-    text = labelstudio_server.LOCK.read_text(encoding="utf-8")
+    text = label_studio_server.LOCK.read_text(encoding="utf-8")
     entry = re.search(r"^xmljson==(?:.*\\\n)+.*\n", text, re.MULTILINE)
     assert entry
     lock = tmp_path / "lock.txt"
@@ -294,10 +286,10 @@ def test_a_package_that_is_not_what_its_hash_says_is_not_installed(
 ) -> None:
     monkeypatch.setenv("UV_NO_VERIFY_HASHES", "1")
     monkeypatch.setenv("UV_NO_CACHE", "1")
-    uv.make_environment(tmp_path, tmp_path / "right", small_lock(tmp_path))
+    uv_environment.make_environment(tmp_path, tmp_path / "right", small_lock(tmp_path))
     assert list((tmp_path / "right").glob("lib/*/site-packages/xmljson"))
     with pytest.raises(ProgramError) as caught:
-        uv.make_environment(tmp_path, tmp_path / "wrong", small_lock(tmp_path, "0000"))
+        uv_environment.make_environment(tmp_path, tmp_path / "wrong", small_lock(tmp_path, "0000"))
     assert "Hash mismatch for `xmljson==0.2.1`" in caught.value.stderr
     assert not list((tmp_path / "wrong").glob("lib/*/site-packages/xmljson"))
 
@@ -306,20 +298,20 @@ def test_a_package_without_a_hash_is_not_installed(tmp_path: Path, real_uv: None
     lock = tmp_path / "lock.txt"
     lock.write_text("xmljson==0.2.1\n")
     with pytest.raises(ProgramError) as caught:
-        uv.make_environment(tmp_path, tmp_path / "environment", lock)
+        uv_environment.make_environment(tmp_path, tmp_path / "environment", lock)
     assert "all requirements must have a hash" in caught.value.stderr
 
 
 def test_what_has_no_wheel_is_built_with_tools_of_known_hashes(tmp_path: Path, real_uv: None) -> None:
-    text = labelstudio_server.LOCK.read_text(encoding="utf-8")
+    text = label_studio_server.LOCK.read_text(encoding="utf-8")
     entry = re.search(r"^attr==(?:.*\\\n)+.*\n", text, re.MULTILINE)
     assert entry
     lock = tmp_path / "lock.txt"
     lock.write_text(entry[0])
     with pytest.raises(ProgramError) as caught:
-        uv.make_environment(tmp_path, tmp_path / "wheels", lock)
+        uv_environment.make_environment(tmp_path, tmp_path / "wheels", lock)
     assert "no usable wheels" in caught.value.stderr
-    uv.make_environment(tmp_path, tmp_path / "built", lock, ["attr"])
+    uv_environment.make_environment(tmp_path, tmp_path / "built", lock, ["attr"])
     assert list((tmp_path / "built").glob("lib/*/site-packages/attr-0.3.1*"))
 
 
@@ -351,22 +343,24 @@ def test_a_half_finished_installation_of_label_studio_is_made_anew(
     cache, ready = tmp_path / "cache", tmp_path / "programs/ready"
     fake("uv", UV.format(ready=ready))
     with pytest.raises(ProgramError):
-        labelstudio_server.prepare(cache)
+        label_studio_server.prepare(cache)
     folder = cache / "label-studio-1.23.2"
     assert folder.exists()
 
     fake("ready", 'cd "$LABEL_STUDIO_BASE_DATA_DIR"; echo empty > label_studio.sqlite3; mkdir media\n')
-    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio"
+    assert label_studio_server.prepare(cache) == folder / "bin/label-studio"
     assert f"removing a half-finished or outdated installation, {folder}" in capsys.readouterr().err
     assert (folder / "label_studio.sqlite3").read_text() == "empty\n"
     assert sorted(path.name for path in cache.iterdir()) == ["label-studio-1.23.2", "label-studio.lock"]
     ready.unlink()
-    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio"
-    (folder / ".complete").write_text(labelstudio_server.EARLIER)
-    assert labelstudio_server.prepare(cache) == folder / "bin/label-studio", "an earlier Labeltrail's is kept"
+    assert label_studio_server.prepare(cache) == folder / "bin/label-studio"
+    (folder / ".complete").write_text(label_studio_server.EARLIER)
+    assert label_studio_server.prepare(cache) == folder / "bin/label-studio", (
+        "an earlier Labeltrail's is kept"
+    )
     (folder / "bin/label-studio").chmod(0o777)
     with pytest.raises(SetupError, match="what others could have changed is not run") as caught:
-        labelstudio_server.prepare(cache)
+        label_studio_server.prepare(cache)
     assert (caught.value.where, caught.value.why) == (
         str(folder / "bin/label-studio"),
         "others may write to it (mode 777)",

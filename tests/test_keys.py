@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import keys, listings
 from storage.errors import DamagedError
 from storage.files import dir_listing
+from storage.repo import dvc_listing
+from storage.s3 import keys
 
 MD5 = "0123456789abcdef0123456789abcdef"
 
@@ -58,19 +59,19 @@ def test_names_that_some_file_systems_take_for_one() -> None:
 
 
 def parse(path: str, *entries: object) -> dict[str, str]:
-    return listings.parse(json.dumps(entries).encode(), MD5 + ".dir", path)
+    return dvc_listing.parse(json.dumps(entries).encode(), MD5 + ".dir", path)
 
 
 def test_a_listing_that_stays_in_its_folder() -> None:
     shards = {"00.jsonl": MD5, "ff.jsonl": MD5}
-    assert listings.parse(dir_listing(shards), MD5 + ".dir", "data/labels") == shards
+    assert dvc_listing.parse(dir_listing(shards), MD5 + ".dir", "data/labels") == shards
     recordings = {"a b/c.csv": MD5, "d.csv": MD5}
-    assert listings.parse(dir_listing(recordings), MD5 + ".dir", "data/series") == recordings
-    assert listings.parse(dir_listing({"model.json": MD5, "a/b.npy": MD5}), MD5 + ".dir").keys() == {
+    assert dvc_listing.parse(dir_listing(recordings), MD5 + ".dir", "data/series") == recordings
+    assert dvc_listing.parse(dir_listing({"model.json": MD5, "a/b.npy": MD5}), MD5 + ".dir").keys() == {
         "model.json",
         "a/b.npy",
     }
-    assert listings.parse(b"[]", MD5 + ".dir") == {}
+    assert dvc_listing.parse(b"[]", MD5 + ".dir") == {}
 
 
 @pytest.mark.parametrize("path", ["", "data/labels", "data/series"])
@@ -107,4 +108,4 @@ def test_a_listing_names_nothing_twice_and_no_file_for_a_folder() -> None:
 @pytest.mark.parametrize("data", [b"", b"{}x", b"[" * 10_000, b'{"a": 1}', b"\xff\xfe"])
 def test_what_is_no_listing(data: bytes) -> None:
     with pytest.raises(DamagedError):
-        listings.parse(data, MD5 + ".dir")
+        dvc_listing.parse(data, MD5 + ".dir")

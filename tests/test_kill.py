@@ -18,8 +18,9 @@ from pipelines.drop import drop, loss
 from pipelines.import_ import import_recordings
 from pipelines.switch import switch
 from pipelines.sync import Options, sync
-from storage import labels, process
+from storage import process
 from storage.errors import ConflictError
+from storage.labels import label_store
 from storage.project import Project
 from tests.conftest import Lab, recording
 from tests.edits import SERIES, Facts, committed, edit, facts, held, stored
@@ -102,7 +103,7 @@ def a_bad_day(lab: Lab, die: random.Random) -> Job:
     edit(lab.project.studio, lab.number, die)
     commit = _another_commit(lab, die)
     repository = lab.project.repository
-    records = labels.records(repository, repository.labels_at(commit))
+    records = label_store.records(repository, repository.labels_at(commit))
     return Job(["rollback", commit], sorted(facts(record["series"], record) for record in records))
 
 

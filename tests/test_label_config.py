@@ -11,10 +11,12 @@ import pytest
 from pipelines import unknown_labels
 from stages.timeseries.choices import read_choices
 from stages.timeseries.targets import make_targets
-from storage import export, label_config, label_config_xml, shared_config
+from storage import shared_config
 from storage.errors import InputError
+from storage.label_studio import label_config, label_config_xml
+from storage.labels import export
 from storage.project import Project
-from storage.state import State
+from storage.remote.sync_state import State
 
 GOOD = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="A"/><Label value="B"/></TimeSeriesLabels>

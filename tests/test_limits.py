@@ -7,22 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from storage import (
-    branches,
-    bucket,
-    downloads,
-    drivers,
-    json_text,
-    keys,
-    label_config,
-    label_config_xml,
-    mirror,
-    printable,
-    s3_http,
-    snapshot,
-    state,
-)
+from storage import branches, printable
 from storage.errors import InputError
+from storage.label_studio import label_config, label_config_xml
+from storage.labels import git_drivers, snapshot
+from storage.network import downloads
+from storage.remote import sync_state
+from storage.s3 import bucket, client, keys, mirror
+from storage.text import json_text
 from tests.conftest import CHECKOUT
 from tests.history_project import Past, record
 
@@ -38,21 +30,21 @@ def test_the_table_has_the_limits_of_the_code() -> None:
     found = [(re.findall(r"[0-9][0-9,]*", limit), module.strip("`")) for _, limit, _, module in rows[2:]]
     code = [
         (mirror, mirror.MOST_BYTES),
-        (state, state.LARGEST),
+        (sync_state, sync_state.LARGEST),
         (json_text, json_text.DEEPEST),
         (snapshot, snapshot.LONGEST_NAME),
         (snapshot, snapshot.LARGEST_NUMBER),
         (keys, keys.LONGEST_KEY, keys.LONGEST),
         (branches, branches.LONGEST_BRANCH),
         (printable, printable.LONGEST),
-        (drivers, drivers.LARGEST),
-        (s3_http, s3_http.LONGEST_ERROR),
+        (git_drivers, git_drivers.LARGEST),
+        (client, client.LONGEST_ERROR),
         (label_config, label_config.MOST_LABELS, label_config.LONGEST_LABEL),
         (label_config_xml, label_config_xml.LONGEST),
         (downloads, downloads.LARGEST),
     ]
     wanted = [
-        ([f"{limit:,}" for limit in limits], f"storage/{Path(module.__file__).name}")
+        ([f"{limit:,}" for limit in limits], Path(module.__file__).relative_to(CHECKOUT).as_posix())
         for module, *limits in code
     ]
     assert [row for row in wanted if row not in found] == []

@@ -17,7 +17,8 @@ from pipelines.import_ import import_recordings
 from pipelines.sync import sync
 from pipelines.trace import trace
 from stages.timeseries import simulation
-from storage import label_config, process, settings
+from storage import process, settings
+from storage.label_studio import label_config
 from storage.project import Project
 from storage.settings import Settings
 from tests.conftest import clone

@@ -15,10 +15,11 @@ import pytest
 from pipelines import services
 from pipelines.rollback import undo
 from pipelines.sync import Options, sync
-from storage import labelstudio_server, reconcile
 from storage import settings as project_settings
 from storage.errors import ConflictError
 from storage.project import Project
+from storage.remote import reconcile
+from storage.servers import label_studio_server
 from storage.settings import LABEL_STUDIO, Settings
 from tests.conftest import Lab, clone, imported, result
 from tests.everywhere import Everywhere
@@ -40,7 +41,7 @@ class OwnStudio:
     def backup(self) -> Path:
         """A copy of the database as it is now."""
         path = self.root / f"{uuid4().hex}.sqlite3"
-        database = labelstudio_server.data_folder(self.root) / labelstudio_server.DATABASE
+        database = label_studio_server.data_folder(self.root) / label_studio_server.DATABASE
         with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(path)) as target:
             source.backup(target)
         return path
@@ -48,10 +49,10 @@ class OwnStudio:
     def put_back(self, path: Path) -> None:
         """Have Label Studio go on with an earlier database."""
         services.down(self.root)
-        folder = labelstudio_server.data_folder(self.root)
-        for name in folder.glob(f"{labelstudio_server.DATABASE}*"):
+        folder = label_studio_server.data_folder(self.root)
+        for name in folder.glob(f"{label_studio_server.DATABASE}*"):
             name.unlink()
-        shutil.copy(path, folder / labelstudio_server.DATABASE)
+        shutil.copy(path, folder / label_studio_server.DATABASE)
         services.up(self.root, only=[LABEL_STUDIO])
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import services
-from storage import machine_cache, minio, settings, uv, uv_launcher
+from storage import settings
 from storage.errors import SetupError
+from storage.servers import machine_cache, minio, uv_environment, uv_launcher
 from storage.settings import MINIO
 from tests.conftest import CHECKOUT
 
@@ -115,11 +116,11 @@ def test_a_tree_is_looked_at_whole(tmp_path: Path) -> None:
 def test_a_plain_user_takes_what_is_theirs_or_roots(tmp_path: Path) -> None:
     """Asked as a plain user, whoever runs the tests, with nothing but a bare Python."""
     places = [Path("/usr"), tmp_path / "mine", tmp_path / "another"]
-    copy = tmp_path / "code/storage"
+    copy = tmp_path / "code/storage/servers"
     for folder in (*places[1:], copy):
         folder.mkdir(parents=True)
     for name in ("__init__.py", "machine_cache.py"):
-        shutil.copy(CHECKOUT / "storage" / name, copy)
+        shutil.copy(CHECKOUT / "storage/servers" / name, copy)
     user = os.geteuid()
     if user == 0:
         user = STRANGER
@@ -131,11 +132,11 @@ def test_a_plain_user_takes_what_is_theirs_or_roots(tmp_path: Path) -> None:
         os.chown(places[2], user + 1, user + 1)
     code = (
         "import os, sys; os.geteuid() or os.setuid(int(sys.argv[1]))\n"
-        "from pathlib import Path\nfrom storage.machine_cache import fault\n"
+        "from pathlib import Path\nfrom storage.servers.machine_cache import fault\n"
         "print([fault(Path(place)) for place in sys.argv[2:]])"
     )
     words = ["python3", "-c", code, str(user), *map(str, places)]
-    env = {"PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
+    env = {"PYTHONPATH": str(copy.parents[1]), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
     refused = "it belongs to user 54322, and you are user 54321" if os.geteuid() == 0 else ""
     assert done.stdout == f"{['', '', refused]}\n"
@@ -171,7 +172,7 @@ def launch(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         if name.startswith(("PIP_", "SSL_", "HTTPS_", "HTTP_"))
     }
     return subprocess.run(
-        [sys.executable, "-m", "storage.uv_launcher", *words],
+        [sys.executable, "-m", "storage.servers.uv_launcher", *words],
         cwd=CHECKOUT, env=kept | env, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
 
@@ -194,7 +195,7 @@ def test_make_brings_its_own_uv_pinned_by_its_hash(tmp_path: Path) -> None:
     with pytest.raises(SetupError), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", "/usr/bin:/bin")
         patch.setattr(sys, "executable", "/usr/bin/python3")
-        uv.command(cache)
+        uv_environment.command(cache)
 
 
 def test_a_uv_that_is_not_what_its_hash_says_is_not_installed(

@@ -9,7 +9,7 @@ from pipelines.branch import branch
 from pipelines.merge import merge
 from pipelines.sync import Options, sync
 from storage.errors import ConflictError, InputError, NotFoundError
-from storage.merge import Settlement
+from storage.labels.three_way import Settlement
 from storage.project import Project
 from tests.conftest import Lab, result
 from tests.test_branches import labeled, moved

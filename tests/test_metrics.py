@@ -7,7 +7,7 @@ import pytest
 
 from stages.timeseries.matching import match, overlap, split
 from stages.timeseries.metrics import Judged, score, timepoint_scores
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 LABELS = ("A", "I")
 NOTHING = np.zeros(1, np.int16)

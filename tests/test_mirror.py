@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import mirror
 from storage.disk import faults_are_said
 from storage.errors import ConflictError, DamagedError, SetupError
-from storage.mirror import Mirror
+from storage.s3 import mirror
+from storage.s3.mirror import Mirror
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 from storage.errors import NotFoundError
 from storage.files import md5_bytes
-from storage.keys import series_of
+from storage.s3.keys import series_of
 from tests.conftest import Lab, recording, result
 from tests.edits import committed, held
 from tests.killing import assert_clean

@@ -20,15 +20,20 @@ from pydantic import SecretStr
 
 from pipelines import services
 from pipelines.import_ import import_recordings
-from storage import downloads, dvc_remote, labelstudio_http, loopback, network, process, s3_http, servers
+from storage import process
 from storage import settings as project_settings
-from storage.bucket import Bucket
 from storage.errors import ServiceError, SetupError
 from storage.files import md5_bytes
-from storage.labelstudio import LabelStudio
-from storage.loopback import is_loopback, with_loopback
+from storage.label_studio import session
+from storage.label_studio.client import LabelStudio
+from storage.network import connections, downloads, loopback
+from storage.network.loopback import is_loopback, with_loopback
 from storage.project import Project
-from storage.repository import Repository
+from storage.repo import dvc_remote
+from storage.repo.repository import Repository
+from storage.s3 import client
+from storage.s3.bucket import Bucket
+from storage.servers import supervisor
 from storage.settings import Settings
 from tests.conftest import CHECKOUT, CONFIG, recording
 from tests.proxy import standing_before
@@ -114,7 +119,7 @@ def test_a_proxy_in_any_variable_is_not_asked(
     bucket.create()
     assert "signed address" in bucket.probe()
     assert LabelStudio.of(settings).whoami() == "admin@labeltrail.local"
-    assert servers.answer(settings.s3_endpoint + "/minio/health/live") == 200
+    assert supervisor.answer(settings.s3_endpoint + "/minio/health/live") == 200
     assert trap.heard == []
 
 
@@ -179,9 +184,9 @@ def test_a_proxy_that_cannot_be_used_is_named(proxy: str, why: str, monkeypatch:
     for name in (*PROXIES, "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ALL_PROXY", proxy)
-    assert network.proxy_for("http://127.0.0.1:9000") is None
+    assert connections.proxy_for("http://127.0.0.1:9000") is None
     with pytest.raises(SetupError) as caught:
-        network.proxy_for("https://s3.example.test:9000/x")
+        connections.proxy_for("https://s3.example.test:9000/x")
     assert str(caught.value) == (
         "https://s3.example.test cannot be reached through the proxy of this shell\n"
         "  where: HTTPS_PROXY or ALL_PROXY\n"
@@ -190,12 +195,12 @@ def test_a_proxy_that_cannot_be_used_is_named(proxy: str, why: str, monkeypatch:
     )
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "s3.example.test:9000")
-    assert network.proxy_for("https://s3.example.test:9000/x") is None
+    assert connections.proxy_for("https://s3.example.test:9000/x") is None
 
 
 def test_a_proxy_without_its_scheme_is_one_of_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "proxy.example.test:3128")
-    assert network.proxy_for("https://s3.example.test") == "http://proxy.example.test:3128"
+    assert connections.proxy_for("https://s3.example.test") == "http://proxy.example.test:3128"
 
 
 @pytest.mark.parametrize(
@@ -251,11 +256,11 @@ def settings_of_servers() -> dict[str, str]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """All limits a tenth of what they are, or less."""
-    monkeypatch.setattr(network.TimedResponse, "grace", 1.0)
-    monkeypatch.setattr(s3_http, "READ", 2.0)
-    monkeypatch.setattr(s3_http, "GREETING", 1.0)
-    monkeypatch.setattr(s3_http, "PATIENCE", 4.0)
-    monkeypatch.setattr(labelstudio_http, "ENDURANCE", 1.0)
+    monkeypatch.setattr(connections.TimedResponse, "grace", 1.0)
+    monkeypatch.setattr(client, "READ", 2.0)
+    monkeypatch.setattr(client, "GREETING", 1.0)
+    monkeypatch.setattr(client, "PATIENCE", 4.0)
+    monkeypatch.setattr(session, "ENDURANCE", 1.0)
 
 
 @pytest.mark.parametrize("fault", ["drip", "drip header"])
@@ -325,18 +330,18 @@ def test_a_dvc_remote_that_answers_a_byte_at_a_time_ends(
 def test_whether_a_server_is_there_is_known_in_seconds(
     minio: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr(supervisor, "ANSWER_WITHIN", 0.5)
     with standing_before(minio.s3_endpoint) as proxy:
         proxy.script = ["drip header"]
         began = time.monotonic()
-        assert servers.answer(proxy.url + "/minio/health/live") is None
+        assert supervisor.answer(proxy.url + "/minio/health/live") is None
         assert time.monotonic() - began < 1.5
 
 
 def test_a_server_that_takes_a_byte_at_a_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent is as bounded as what is read."""
-    monkeypatch.setattr(network, "SLOWEST", 10_000_000)
-    sent = network.Paced(b"x" * 40_000, grace=0.2)
+    monkeypatch.setattr(connections, "SLOWEST", 10_000_000)
+    sent = connections.Paced(b"x" * 40_000, grace=0.2)
     assert len(sent.read(16_384)) == 16_384
     time.sleep(0.3)
     with pytest.raises(TimeoutError, match="the server takes less than"):
@@ -345,8 +350,8 @@ def test_a_server_that_takes_a_byte_at_a_time_ends(monkeypatch: pytest.MonkeyPat
 
 def test_a_large_answer_over_a_slow_line_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that come buy time for those behind them: it is the rate that counts, and not the whole."""
-    monkeypatch.setattr(network.TimedResponse, "grace", 0.2)
-    monkeypatch.setattr(network, "SLOWEST", 1000)
+    monkeypatch.setattr(connections.TimedResponse, "grace", 0.2)
+    monkeypatch.setattr(connections, "SLOWEST", 1000)
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -359,28 +364,28 @@ def test_a_large_answer_over_a_slow_line_is_read_whole(monkeypatch: pytest.Monke
                     connection.sendall(b"y" * 200)
 
         threading.Thread(target=serve, daemon=True).start()
-        with network.open_url(f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout=0.5) as answer:
+        with connections.open_url(f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout=0.5) as answer:
             assert answer.read() == b"y" * 4000
 
 
 def test_the_table_of_limits_says_what_the_code_does() -> None:
-    per = f"s + 1 s per {network.SLOWEST:,} bytes"
-    grace, silent = network.GRACE, s3_http.READ
-    connect, patience = labelstudio_http.PATIENCE
-    long = labelstudio_http.LONG[1]
+    per = f"s + 1 s per {connections.SLOWEST:,} bytes"
+    grace, silent = connections.GRACE, client.READ
+    connect, patience = session.PATIENCE
+    long = session.LONG[1]
     greeting, forgotten = dvc_remote.GREETING, dvc_remote.REMEMBERED
-    again = f"{s3_http.TRIES}, none after {s3_http.PATIENCE:g} s"
+    again = f"{client.TRIES}, none after {client.PATIENCE:g} s"
     rows = [
-        f"| {s3_http.CONNECT:g} s | {s3_http.GREETING:g} s | {s3_http.GREETING + grace:g} s | 2 |",
-        f"| {s3_http.CONNECT:g} s | {silent:g} s | {silent + grace:g} {per} | {again} |",
+        f"| {client.CONNECT:g} s | {client.GREETING:g} s | {client.GREETING + grace:g} s | 2 |",
+        f"| {client.CONNECT:g} s | {silent:g} s | {silent + grace:g} {per} | {again} |",
         f"| | {silent:g} s a block | {silent:g} {per} | {again} |",
         f"| {greeting:g} s | {greeting:g} s | {greeting + grace:g} s | once, and again after {forgotten:g} s |",
         f"| {dvc_remote.GRACE:g} {per}, an hour at most |",
-        f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {labelstudio_http.TRIES}, none after "
-        f"{labelstudio_http.ENDURANCE:g} s |",
+        f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {session.TRIES}, none after "
+        f"{session.ENDURANCE:g} s |",
         f"| {connect:g} s | {long:g} s | {long + grace:g} {per} | the same |",
         f"| {downloads.SILENCE:g} s | {downloads.SILENCE:g} s | {downloads.LONGEST:g} s, an hour for all | 1 |",
-        f"| {servers.ANSWER_WITHIN:g} s | {servers.ANSWER_WITHIN:g} s | {servers.ANSWER_WITHIN:g} s | 1 |",
+        f"| {supervisor.ANSWER_WITHIN:g} s | {supervisor.ANSWER_WITHIN:g} s | {supervisor.ANSWER_WITHIN:g} s | 1 |",
     ]
     text = (CHECKOUT / "docs/architecture.md").read_text(encoding="utf-8")
     assert [row for row in rows if row not in text] == []

@@ -19,7 +19,7 @@ from stages.classification import promote as choice_promote
 from stages.classification import report as choice_report
 from stages.classification import window as choice_window
 from stages.gate import Rules
-from storage import checkpoint, dataset, provenance, reports
+from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes
 from tests import choice_project, classified_project, report_project

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 
 from stages import params
-from storage import branches, label_config, lineage, sets, settings, snapshot, state, tasks
-from storage.differences import difference
-from storage.dvc_lock import Lock
+from storage import branches, settings
+from storage.artifacts import lineage
 from storage.errors import DamagedError, InputError
-from storage.label_config import render
-from storage.mirror import Mirror
-from storage.pointer import parse_pointer, pointer_md5
+from storage.label_studio import label_config
+from storage.label_studio.label_config import render
+from storage.labels import snapshot
+from storage.labels.diff import difference
+from storage.project_files import splits_file, tasks_file
+from storage.remote import sync_state
+from storage.repo.dvc_lock import Lock
+from storage.repo.pointer import parse_pointer, pointer_md5
+from storage.s3.mirror import Mirror
 from tests.history_project import ONE, Past
 
 XML = render(("x",), ("walk",), "time")
@@ -36,11 +41,11 @@ FILES: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
     ),
     "a hash that is a path": ("labels.dvc", b"outs:\n- md5: ../../../x\n  path: labels\n", pointer_md5),
     "a pointer in another encoding": ("labels.dvc", b"\xffouts:\n", pointer_md5),
-    "a task in another encoding": ("tasks.jsonl", b'{"data":{"a":"\xe9"},"series":"one"}\n', tasks.read),
-    "two tasks of one series": ("tasks.jsonl", TASK * 2, tasks.read),
-    "a task whose series is a number": ("tasks.jsonl", b'{"data":{},"series":5}\n', tasks.read),
-    "a task that is nested deep": ("tasks.jsonl", b'{"data":' + b"[" * 5000, tasks.read),
-    "a quote that nothing closes": ("sets.csv", b'series,group,set\n"' + b"a" * 200_000, sets.read),
+    "a task in another encoding": ("tasks.jsonl", b'{"data":{"a":"\xe9"},"series":"one"}\n', tasks_file.read),
+    "two tasks of one series": ("tasks.jsonl", TASK * 2, tasks_file.read),
+    "a task whose series is a number": ("tasks.jsonl", b'{"data":{},"series":5}\n', tasks_file.read),
+    "a task that is nested deep": ("tasks.jsonl", b'{"data":' + b"[" * 5000, tasks_file.read),
+    "a quote that nothing closes": ("sets.csv", b'series,group,set\n"' + b"a" * 200_000, splits_file.read),
     "a label config in UTF-16": ("config.xml", XML.encode("utf-16"), label_config.load),
     "tags in tags": ("config.xml", b"<View>" * 2000 + XML.encode() + b"</View>" * 2000, label_config.load),
     "settings in another encoding": (
@@ -87,20 +92,20 @@ def test_an_odd_dvc_lock_in_the_history_is_left_out_and_named(
 
 
 def test_a_cell_with_a_carriage_return_reads_back(tmp_path: Path) -> None:
-    rows = {"one": sets.Row("a\rb", "train"), "two": sets.Row("\r\n", "test")}
-    sets.write(rows, tmp_path / "sets.csv")
-    assert sets.read(tmp_path / "sets.csv") == rows
+    rows = {"one": splits_file.Row("a\rb", "train"), "two": splits_file.Row("\r\n", "test")}
+    splits_file.write(rows, tmp_path / "sets.csv")
+    assert splits_file.read(tmp_path / "sets.csv") == rows
 
 
 @pytest.mark.parametrize("entry", [[], [""], "a"])
 def test_an_entry_of_a_sync_that_is_too_short(entry: Any) -> None:
     text = (
-        state.State(1)
+        sync_state.State(1)
         .dump()
         .replace(b'"history": []', b'"history": [' + str(entry).replace("'", '"').encode() + b"]")
     )
-    with pytest.raises(state.DamagedStateError):
-        state.parse(text, "", "main/sync.json")
+    with pytest.raises(sync_state.DamagedStateError):
+        sync_state.parse(text, "", "main/sync.json")
 
 
 def test_half_a_character_in_a_series_of_a_label_snapshot_is_named() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage import lineage
+from storage.artifacts import lineage
 from storage.errors import InputError
 from tests.history_project import Past
 

@@ -13,13 +13,15 @@ import pytest
 from pipelines import incoming
 from pipelines import sync as syncing
 from pipelines.sync import Options
-from storage import outgoing, snapshot, tasks, worktree
+from storage import outgoing, worktree
 from storage.errors import InputError, NotFoundError
-from storage.json_text import parse_json
-from storage.keys import refusal
+from storage.labels import snapshot
+from storage.labels.snapshot import Record
 from storage.project import Project
-from storage.remote import Remote
-from storage.snapshot import Record
+from storage.project_files import tasks_file
+from storage.remote.remote import Remote
+from storage.s3.keys import refusal
+from storage.text.json_text import parse_json
 from tests.conftest import Lab, recording, result
 from tests.test_record_merge import choice, region, relation, text
 
@@ -267,7 +269,7 @@ def test_names_are_judged() -> None:
 
 def test_task_data_keep_every_letter() -> None:
     known = {ODD: {"subject": ODD}, "": {}}
-    assert tasks.parse("".join(map(line, sorted(known.items()))), "tasks.jsonl") == known
+    assert tasks_file.parse("".join(map(line, sorted(known.items()))), "tasks.jsonl") == known
 
 
 def line(item: tuple[str, dict[str, Any]]) -> str:
@@ -301,8 +303,8 @@ def test_what_is_taken_of_a_task_can_be_read_again(data: str, why: str, tmp_path
     remote = Remote(None, None, None, "main", "csv")  # type: ignore[arg-type]
     path = tmp_path / "tasks.jsonl"
     if not why:
-        tasks.write({"one": remote.parse_task("main/tasks/one.json", data.encode())}, path)
-        assert tasks.read(path)["one"] == json.loads(data)["data"]
+        tasks_file.write({"one": remote.parse_task("main/tasks/one.json", data.encode())}, path)
+        assert tasks_file.read(path)["one"] == json.loads(data)["data"]
         return
     with pytest.raises(InputError) as caught:
         remote.parse_task("main/tasks/one.json", data.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from storage.errors import InputError
-from storage.series_table import parse
+from storage.series.series_table import parse
 
 GOOD = "y_1,y_2,x_1,x_2,x_3\n1,0,1,2,3\n0,1,4,5,6\n"
 

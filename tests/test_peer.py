@@ -11,9 +11,9 @@ import pytest
 from benchmarks.peer import peer
 from benchmarks.peer_process import EXAMPLE
 from benchmarks.recordings import Recording
+from storage.artifacts.region import Region
 from storage.errors import SetupError
 from storage.process import ProgramError
-from storage.regions import Region
 
 # Learns each label's level, and calls a row what its level says.
 STAND_IN = """

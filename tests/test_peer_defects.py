@@ -17,12 +17,14 @@ import pytest
 from stages import ingest, predict, promote, publish, train, window
 from stages.timeseries.metrics import timepoint_scores
 from stages.timeseries.targets import make_targets
-from storage import arrays, carried, checkpoint, dataset, export, label_config, predictions, snapshot
-from storage import provenance as provenances
+from storage.artifacts import arrays, checkpoint, dataset, predictions
+from storage.artifacts import provenance as provenances
+from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import md5, write_bytes
-from storage.label_config import LabelConfig
-from storage.regions import Region
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import export, export_recordings, snapshot
 from tests import learned_project
 from tests.learned_project import annotations_changed, found_in, recording, relabel, shards
 from tests.stage_project import noise, record, run_all, small, write_params
@@ -132,7 +134,7 @@ def test_defect_07_separators_inline_columns_and_multichannel(folder: Path):
     task = export.ExportedTask(
         "task 1", "task1.csv", {}, [], 0, {"time": [0, 1], "x": [1, None], "y": [2, 4]}
     )
-    files = carried.write([task], folder).files
+    files = export_recordings.write([task], folder).files
     assert files["task1"].read_bytes() == b"time,x,y\n0,1,2\n1,,4\n"
     assert label_config.parse(xml.replace('valueType="url"', 'valueType="json"')).inline
 

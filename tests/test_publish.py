@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from stages import publish
-from storage import label_config
+from storage.artifacts.predictions import PredictedRegion, Prediction
 from storage.errors import InputError, NotFoundError
-from storage.predictions import PredictedRegion, Prediction
+from storage.label_studio import label_config
 from tests.conftest import CONFIG, Lab
 
 WALK = PredictedRegion(0.1, 0.5, 5, 25, "walk", False, 0.9)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipelines import doctor
-from storage import pulled, stray_code
 from storage.errors import DamagedError
 from storage.files import md5_bytes
 from storage.process import run
-from storage.repository import Repository
+from storage.repo import integrity, stray_code
+from storage.repo.repository import Repository
 from tests.conftest import CHECKOUT
 from tests.history_project import ONE, TWO, Past
 
@@ -120,8 +120,8 @@ def shared(tmp_path: Path) -> tuple[Past, Path]:
 def test_plain_dvc_pull_from_a_bucket_that_others_write_to(shared: tuple[Past, Path]) -> None:
     """A listing leads elsewhere, a label is another: DVC brings both. The stages and doctor refuse them."""
     past, remote = shared
-    pulled.require_listings(past.root)
-    pulled.require_labels(past.root)
+    integrity.require_listings(past.root)
+    integrity.require_labels(past.root)
     series, shards = past.repository.pointer("data/series"), past.repository.pointer("data/labels")
     evil = md5_bytes(HOSTILE)
     put(remote, evil, HOSTILE)
@@ -137,7 +137,7 @@ def test_plain_dvc_pull_from_a_bucket_that_others_write_to(shared: tuple[Past, P
     past.run(["dvc", "pull", "--quiet", "--force"])
     assert (past.root / "numpy.py").read_bytes() == HOSTILE, "DVC itself writes it"
     with pytest.raises(DamagedError) as caught:
-        pulled.require_listings(past.root)
+        integrity.require_listings(past.root)
     assert "it names ../../numpy.py, ../../stages/run.py, which may have been written" in caught.value.why
     assert stray_code.found(past.repository) == (["numpy.py"], ["stages/run.py"])
     with pytest.raises(DamagedError) as caught:
@@ -152,7 +152,7 @@ def test_plain_dvc_pull_from_a_bucket_that_others_write_to(shared: tuple[Past, P
     )
     place(past.root / ".dvc/cache", series).unlink()
     with pytest.raises(DamagedError, match="does not hold the labels") as caught:
-        pulled.require_labels(past.root)
+        integrity.require_labels(past.root)
     assert caught.value.where == f"data/labels/{name}"
     assert caught.value.cure.startswith("labeltrail sync")
     assert "does not hold the labels" in stage(past, "window")
@@ -187,12 +187,12 @@ def test_code_of_ones_own_is_left_alone(shared: tuple[Past, Path]) -> None:
     with (past.root / "stages/run.py").open("a") as file:
         file.write("# mine\n")
     assert stray_code.found(Repository(past.root)) == ([], [])
-    for name in ("stages/run/__init__.py", "storage/git.abi3.so", "yaml.py", "json/__init__.py"):
+    for name in ("stages/run/__init__.py", "storage/files.abi3.so", "yaml.py", "json/__init__.py"):
         (past.root / name).parent.mkdir(exist_ok=True)
         (past.root / name).write_text("x = 1\n")
     assert stray_code.found(Repository(past.root))[0] == [
         "json/__init__.py",
         "stages/run/__init__.py",
-        "storage/git.abi3.so",
+        "storage/files.abi3.so",
         "yaml.py",
     ]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.merge import OPEN, Conflict, Settlement
-from storage.record_merge import items, marked, merge_records
-from storage.snapshot import Record, same
+from storage.labels.record_merge import items, marked, merge_records
+from storage.labels.snapshot import Record, same
+from storage.labels.three_way import OPEN, Conflict, Settlement
 
 Item = dict[str, Any]
 OURS, THEIRS = Settlement("ours"), Settlement("theirs")

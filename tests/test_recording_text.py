@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.recording_text import header_of
+from storage.series.recording_text import header_of
 
 HEADERS = {
     "commas": (b"time,x,y\n0,1,2\n", ",", ["time", "x", "y"]),

@@ -15,10 +15,11 @@ import pytest
 from stages import report
 from stages.timeseries import counts
 from stages.timeseries.traces import LEFT, RIGHT, WIDTH
-from storage import dataset, predictions, reports, snapshot
-from storage import provenance as provenances
+from storage.artifacts import dataset, predictions, reports
+from storage.artifacts import provenance as provenances
+from storage.artifacts.region import Region
 from storage.errors import InputError
-from storage.regions import Region
+from storage.labels import snapshot
 from tests.report_project import lay, lay_verdict
 
 EVIL = '<script>alert("1")</script> & Gehen/走る'

@@ -11,8 +11,8 @@ from stages import evaluate, report
 from stages.page import held_out
 from stages.timeseries.reliability import diagrams
 from stages.timeseries.tables import Drawn, drawn, subject_rows
-from storage import dataset, reports
-from storage.regions import Region
+from storage.artifacts import dataset, reports
+from storage.artifacts.region import Region
 from tests.report_project import lay
 
 TESTS = ("train", *["test"] * 5)

@@ -11,9 +11,10 @@ from stages import ingest, window
 from stages.timeseries import resampling
 from stages.timeseries.resampling import even_times, nearest_times, resample
 from stages.timeseries.times import time_to_row
-from storage import arrays, dataset, predictions, snapshot
+from storage.artifacts import arrays, dataset, predictions
+from storage.artifacts.region import Region
 from storage.files import write_bytes
-from storage.regions import Region
+from storage.labels import snapshot
 from tests.stage_project import noise, record, run_all, small
 
 

@@ -12,11 +12,12 @@ import pytest
 from pipelines import services
 from pipelines.restore import restore
 from pipelines.sync import sync
-from storage import process, snapshot
+from storage import process
 from storage import settings as project_settings
 from storage.errors import InputError, NotFoundError
+from storage.labels import snapshot
 from storage.project import Project
-from storage.repository import Repository
+from storage.repo.repository import Repository
 from storage.settings import LABEL_STUDIO, Settings
 from tests.conftest import Lab, cloned
 from tests.test_branches import facts, labeled

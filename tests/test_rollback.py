@@ -11,9 +11,9 @@ import pytest
 from pipelines.rollback import Rolled, rollback, undo
 from pipelines.sync import Synced
 from storage.errors import ConflictError, InputError, NotFoundError
-from storage.labelstudio import LabelStudio
+from storage.label_studio.client import LabelStudio
+from storage.labels.snapshot import Record, canonical
 from storage.project import Project
-from storage.snapshot import Record, canonical
 from storage.turning import Part
 from tests.conftest import Lab, result
 from tests.test_cli import labeltrail

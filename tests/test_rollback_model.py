@@ -18,9 +18,9 @@ from pipelines.rollback import Rolled, rollback, undo
 from pipelines.status import whereabouts
 from pipelines.sync import sync
 from stages.timeseries import simulation
-from storage import label_config
-from storage.dvc_lock import Lock
+from storage.label_studio import label_config
 from storage.project import Project
+from storage.repo.dvc_lock import Lock
 from storage.settings import Settings
 from storage.turning import Part
 from tests.conftest import clone

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import series_files
 from storage.errors import InputError
-from storage.series_files import LeftOut
+from storage.series import discovery
+from storage.series.discovery import LeftOut
 
 ROWS = b"time,x,y\n0,1,2\n1,3,4\n"
 
@@ -27,7 +27,7 @@ def lay(folder: Path, *names: str) -> Path:
 
 
 def found(folder: Path) -> tuple[list[str], list[LeftOut]]:
-    files, left = series_files.find(str(folder))
+    files, left = discovery.find(str(folder))
     return list(files), left
 
 
@@ -116,14 +116,14 @@ def test_a_name_in_a_cure_is_one_word_of_the_shell(tmp_path: Path, monkeypatch: 
 
 def test_a_name_that_no_file_can_have_is_no_recording() -> None:
     with pytest.raises(InputError, match="no recording was found"):
-        series_files.find("x" * 300)
+        discovery.find("x" * 300)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_of_nothing_else_is_no_recording(kind: str, tmp_path: Path) -> None:
     names, what, cure, fatal = KINDS[kind]
     with pytest.raises(InputError) as caught:
-        series_files.find(str(lay(tmp_path, *names)))
+        discovery.find(str(lay(tmp_path, *names)))
     assert caught.value.what == "no recording was found"
     assert what in caught.value.why
     assert (
@@ -238,18 +238,18 @@ def test_a_folder_that_cannot_be_read_is_named() -> None:
 
 def test_a_file_that_is_named_is_taken_whatever_its_ending(tmp_path: Path) -> None:
     lay(tmp_path, "a.tsv", "b.csv.gz", "c.csv")
-    assert series_files.find(str(tmp_path / "a.tsv"))[0] == {"a": tmp_path / "a.tsv"}
+    assert discovery.find(str(tmp_path / "a.tsv"))[0] == {"a": tmp_path / "a.tsv"}
     with pytest.raises(InputError) as caught:
-        series_files.find(str(tmp_path / "b.csv.gz"))
+        discovery.find(str(tmp_path / "b.csv.gz"))
     assert caught.value.why == "no *.csv there; the file is packed"
     assert caught.value.cure == f"gunzip {tmp_path}/b.csv.gz; then import again"
-    assert list(series_files.find(str(tmp_path / "*"))[0]) == ["a", "c"]
+    assert list(discovery.find(str(tmp_path / "*"))[0]) == ["a", "c"]
     lay(tmp_path, "day[1].csv")
-    assert list(series_files.find(str(tmp_path / "day[1].csv"))[0]) == ["day[1]"]
+    assert list(discovery.find(str(tmp_path / "day[1].csv"))[0]) == ["day[1]"]
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(InputError) as caught:
-        series_files.find(str(tmp_path / "pipe.csv"))
+        discovery.find(str(tmp_path / "pipe.csv"))
     assert caught.value.why == "no *.csv there; it is no file but a pipe or a device"
     with pytest.raises(InputError) as caught:
-        series_files.find(str(lay(tmp_path, "deep/c.csv") / "**/c.csv"))
+        discovery.find(str(lay(tmp_path, "deep/c.csv") / "**/c.csv"))
     assert caught.value.cure == "import the folder"

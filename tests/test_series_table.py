@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage import series_table
 from storage.errors import InputError
-from storage.series_table import SeriesTable
+from storage.series import series_table
+from storage.series.series_table import SeriesTable
 
 GOOD = "y_1,y_2,x_1,x_2,x_3\n1,0,1,2,3\n0,1,4,5,6\n"
 DATASETS = Path(__file__).parents[1].parent / "shared/datasets"

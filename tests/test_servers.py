@@ -16,10 +16,11 @@ import psutil
 import pytest
 
 from pipelines import services
-from storage import labelstudio_server, minio, process, servers, settings
-from storage.bucket import Bucket
+from storage import process, settings
 from storage.errors import InputError, ServiceError
-from storage.labelstudio import LabelStudio
+from storage.label_studio.client import LabelStudio
+from storage.s3.bucket import Bucket
+from storage.servers import label_studio_server, minio, supervisor
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 
 # What a MinIO answers that is known to do.
@@ -36,7 +37,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     services.down(tmp_path)
 
 
-def up_minio(project: Path) -> servers.ServerStatus:
+def up_minio(project: Path) -> supervisor.ServerStatus:
     return services.up(project, only=[MINIO])[0]
 
 
@@ -49,14 +50,14 @@ def test_up_twice_down_and_up_again(project: Path, capsys: Capture) -> None:
     assert (first.state, first.external) == ("running", False)
     assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
     assert stat.S_IMODE(Path(first.log or "").stat().st_mode) == 0o600
-    assert stat.S_IMODE(servers.record_path(project, "minio").stat().st_mode) == 0o600
+    assert stat.S_IMODE(supervisor.record_path(project, "minio").stat().st_mode) == 0o600
     assert up_minio(project) == first
     assert f"MinIO: already running on {first.url}" in said(capsys)
     assert [s.state for s in services.status(project)] == ["running", "stopped"]
 
     (project / ".labeltrail/data/minio/kept").mkdir()
     assert [s.state for s in services.down(project)] == ["stopped", "stopped"]
-    assert servers.is_free(settings.own_port(project, MINIO) or 0)
+    assert supervisor.is_free(settings.own_port(project, MINIO) or 0)
     again = up_minio(project)
     assert again.url == first.url
     assert again.pid != first.pid
@@ -76,7 +77,7 @@ def test_a_dead_server_is_started_again(project: Path, capsys: Capture) -> None:
 
 def test_a_pid_that_somebody_else_has_now_is_left_alone(project: Path) -> None:
     record = {"pid": os.getpid(), "started": "0", "url": "http://127.0.0.1:20001", "settings": ""}
-    path = servers.record_path(project, "minio")
+    path = supervisor.record_path(project, "minio")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(record))
     assert services.status(project)[0].state == "died"
@@ -85,7 +86,7 @@ def test_a_pid_that_somebody_else_has_now_is_left_alone(project: Path) -> None:
 
 
 def test_a_damaged_record_is_no_record(project: Path, capsys: Capture) -> None:
-    path = servers.record_path(project, "minio")
+    path = supervisor.record_path(project, "minio")
     path.parent.mkdir(parents=True)
     path.write_text('{"pid": 12')
     assert services.status(project)[0].state == "stopped"
@@ -105,7 +106,7 @@ def test_a_taken_port_is_changed(project: Path, capsys: Capture) -> None:
 
 
 def test_a_server_that_is_busy_is_not_stopped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(supervisor, "ANSWER_WITHIN", 0.3)
     first = up_minio(project)
     busy = psutil.Process(first.pid)
     told: list[str] = []
@@ -156,16 +157,16 @@ def test_a_server_that_never_answers(project: Path, fake: Fake) -> None:
     program = fake("minio", KNOWN + 'echo "thinking"; exec sleep 60\n')
     launch = launch_minio(project, program)
     with pytest.raises(ServiceError, match=r"MinIO does not answer after 0\.5 s") as caught:
-        servers.start(project, replace(launch, patience=0.5))
+        supervisor.start(project, replace(launch, patience=0.5))
     assert caught.value.why == "thinking"
-    assert servers.recorded(project, "minio") is None
+    assert supervisor.recorded(project, "minio") is None
 
 
 def test_a_server_that_goes_to_another_port(project: Path, fake: Fake) -> None:
     listen = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"
     program = fake("minio", KNOWN + f'exec python3 -c "{listen}"\n')
     with pytest.raises(ServiceError, match="MinIO is not where it should be") as caught:
-        servers.start(project, launch_minio(project, program))
+        supervisor.start(project, launch_minio(project, program))
     assert "was taken in between; it went to" in caught.value.why
 
 
@@ -174,12 +175,12 @@ def test_a_server_that_hangs_is_replaced(
 ) -> None:
     monkeypatch.setattr(services, "PATIENCE", 0.1)
     first = process.spawn(["sleep", "60"], env={}, cwd=project, log=project / "hangs.log")
-    port = servers.free_port()
+    port = supervisor.free_port()
     settings.adopt(project, MINIO, port, settings.generated(MINIO, ""))
     url = f"http://127.0.0.1:{port}"
     record = {"pid": first.pid, "started": first.started, "url": url, "settings": ""}
-    servers.record_path(project, "minio").parent.mkdir(parents=True)
-    servers.record_path(project, "minio").write_text(json.dumps(record))
+    supervisor.record_path(project, "minio").parent.mkdir(parents=True)
+    supervisor.record_path(project, "minio").write_text(json.dumps(record))
     assert services.status(project)[0].state == "not answering"
     fake("minio", KNOWN + "exit 1\n")
     with pytest.raises(ServiceError):
@@ -188,8 +189,8 @@ def test_a_server_that_hangs_is_replaced(
     assert not process.alive(first)
 
 
-def launch_minio(project: Path, path: Path) -> servers.Launch:
-    port = servers.free_port()
+def launch_minio(project: Path, path: Path) -> supervisor.Launch:
+    port = supervisor.free_port()
     for service in SERVICES:
         settings.adopt(project, service, port, settings.generated(service, "me@example.com"))
     return minio.launch(project, path, settings.load(project), port)
@@ -219,7 +220,7 @@ def test_given_addresses_are_used_and_nothing_is_started(
 
 
 def test_a_given_address_where_nobody_answers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{supervisor.free_port()}")
     with pytest.raises(ServiceError) as caught:
         up_minio(project)
     assert caught.value.what == "MinIO does not answer"
@@ -264,7 +265,7 @@ def whoami(values: Settings) -> str:
 
 
 def secret_key(root: Path) -> str:
-    return (labelstudio_server.data_folder(root) / ".env").read_text().partition("SECRET_KEY=")[2].strip()
+    return (label_studio_server.data_folder(root) / ".env").read_text().partition("SECRET_KEY=")[2].strip()
 
 
 def test_no_secret_in_the_process_list_or_the_logs(services_root: Path, label_studio: Settings) -> None:
@@ -285,7 +286,7 @@ def test_no_secret_in_the_process_list_or_the_logs(services_root: Path, label_st
 
 
 def test_label_studio_data_are_private(services_root: Path, label_studio: Settings) -> None:
-    folder = labelstudio_server.data_folder(services_root)
+    folder = label_studio_server.data_folder(services_root)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folders = [line for line in log_lines(services_root) if "Database and media directory" in line]
     assert set(folders) == {f"=> Database and media directory: {folder}"}  # nothing in the user's home
@@ -293,4 +294,4 @@ def test_label_studio_data_are_private(services_root: Path, label_studio: Settin
 
 
 def log_lines(root: Path) -> list[str]:
-    return servers.log_path(root, "label-studio").read_text().splitlines()
+    return supervisor.log_path(root, "label-studio").read_text().splitlines()

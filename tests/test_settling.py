@@ -10,7 +10,7 @@ import pytest
 from pipelines.sync import Options, sync
 from pipelines.synced import Synced
 from storage.errors import ConflictError, InputError
-from storage.merge import Settlement
+from storage.labels.three_way import Settlement
 from storage.project import Project
 from tests.conftest import Lab, result
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.recordings import Recording, by_group, labels_of, load, nearest
 from benchmarks.shuffled import borders, reorder, shuffle
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 
 @st.composite

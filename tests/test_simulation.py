@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from stages.timeseries.simulation import CHANNELS, INSTANTS, LABELS, RATE, disagree, simulate
-from storage import series
-from storage.label_config import LabelConfig
+from storage.label_studio.label_config import LabelConfig
+from storage.series import reader
 
 CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", CHANNELS, LABELS)
 
@@ -41,7 +41,7 @@ def test_a_recording_does_not_depend_on_how_many_there_are():
 
 def test_the_csv_is_the_recording():
     made = simulate(1)[0]
-    read, problems = series.inspect(made.to_csv(), CONFIG)
+    read, problems = reader.inspect(made.to_csv(), CONFIG)
     assert problems == []
     assert read is not None
     assert np.array_equal(read.values, made.values)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import snapshot
 from storage.errors import InputError
-from storage.merge import three_way
-from storage.record_merge import combiner
-from storage.snapshot import Record
+from storage.labels import snapshot
+from storage.labels.record_merge import combiner
+from storage.labels.snapshot import Record
+from storage.labels.three_way import three_way
 
 # As Label Studio 1.23.2's target storage writes it.
 OBJECT: dict[str, Any] = {

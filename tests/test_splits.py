@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.timeseries.splits import assign
-from storage import sets
 from storage.errors import InputError
+from storage.project_files import splits_file
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -69,12 +69,12 @@ def test_nothing_moves_when_data_is_added(groups: dict[str, str], cut: int, seed
 
 
 def test_the_file_reads_back_and_is_sorted(tmp_path: Path):
-    rows = {"b": sets.Row("p,1", "test"), "a": sets.Row("p2", "train")}
+    rows = {"b": splits_file.Row("p,1", "test"), "a": splits_file.Row("p2", "train")}
     path = tmp_path / "sets.csv"
-    sets.write(rows, path)
+    splits_file.write(rows, path)
     assert path.read_text() == 'series,group,set\na,p2,train\nb,"p,1",test\n'
-    assert sets.read(path) == rows
-    assert sets.read(tmp_path / "none.csv") == {}
+    assert splits_file.read(path) == rows
+    assert splits_file.read(tmp_path / "none.csv") == {}
 
 
 @pytest.mark.parametrize(
@@ -89,15 +89,15 @@ def test_a_line_edited_wrongly_is_named(tmp_path: Path, text: str, line: int, wh
     path = tmp_path / "sets.csv"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        sets.read(path)
+        splits_file.read(path)
     assert (caught.value.what, caught.value.where) == (what, f"{path}:{line}")
 
 
 def test_a_group_in_two_sets_is_refused_by_name(tmp_path: Path):
     path = tmp_path / "sets.csv"
     path.write_text("series,group,set\na,p,train\nb,p,unassigned\nc,p,test\n")
-    rows = {"a": sets.Row("p", "train"), "c": sets.Row("p", "test")}
-    for refused in (lambda: sets.read(path), lambda: sets.write(rows, path)):
+    rows = {"a": splits_file.Row("p", "train"), "c": splits_file.Row("p", "test")}
+    for refused in (lambda: splits_file.read(path), lambda: splits_file.write(rows, path)):
         with pytest.raises(InputError) as caught:
             refused()
         assert caught.value.what == "group 'p' is in two sets"

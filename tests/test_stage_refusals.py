@@ -13,10 +13,11 @@ import pytest
 
 from stages import gate, ingest, predict, promote, train, window
 from stages.run import run
-from storage import checkpoint, label_config, predictions
-from storage import provenance as provenances
+from storage.artifacts import checkpoint, predictions
+from storage.artifacts import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
+from storage.label_studio import label_config
 from tests.stage_project import (
     QUICK,
     noise,

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from stages import gate, ingest, window
-from storage import arrays, checkpoint, dataset, label_config, predictions, reports, snapshot
-from storage import provenance as provenances
+from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
+from storage.artifacts import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
+from storage.label_studio import label_config
+from storage.labels import snapshot
 from tests.stage_project import (
     QUICK,
     lay_simulated,

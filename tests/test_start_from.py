@@ -15,11 +15,11 @@ from pipelines.__main__ import app
 from stages import params
 from stages import train as regions
 from stages.classification import train
-from storage import checkpoint, dataset, provenance
+from storage.artifacts import checkpoint, dataset, provenance
+from storage.artifacts.lineage import Model
+from storage.artifacts.provenance import CANDIDATE, START
 from storage.errors import InputError
 from storage.files import md5
-from storage.lineage import Model
-from storage.provenance import CANDIDATE, START
 from tests.choice_project import lay, run_all
 from tests.test_classification import RECORDS, SERIES, SETS
 

@@ -17,11 +17,14 @@ from pipelines.rollback import rollback
 from pipelines.start_from import PATHS, scratch, start_from
 from pipelines.sync import sync
 from pipelines.trace import trace
-from storage import files, label_config, process, provenance, sets, settings, worktree
+from storage import files, process, settings, worktree
+from storage.artifacts import provenance
+from storage.artifacts.provenance import START
 from storage.errors import InputError, NotFoundError
+from storage.label_studio import label_config
 from storage.process import ProgramError
 from storage.project import Project
-from storage.provenance import START
+from storage.project_files import splits_file
 from storage.settings import Settings
 from tests.choice_project import TINY, wave
 from tests.conftest import clone
@@ -90,7 +93,9 @@ def test_what_is_held_out_is_traced_to_no_model_and_says_so(
     started: tuple[Project, str, str], held: str
 ) -> None:
     project, _, _ = started
-    key = next(key for key, row in sets.read(project.root / sets.PATH).items() if row.set == held)
+    key = next(
+        key for key, row in splits_file.read(project.root / splits_file.PATH).items() if row.set == held
+    )
     found = trace(project, key)
     for thing in (key, found.facts["annotations"][0]):
         line = trace(project, thing).lines()[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from storage import process
-from storage.labelstudio import LabelStudio
+from storage.label_studio.client import LabelStudio
 from tests.conftest import Lab
 
 

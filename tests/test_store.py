@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import process, settings
-from storage.repository import Repository
+from storage.repo.repository import Repository
 
 FILES = {
     "00.jsonl": b'{"series":"one"}\n',

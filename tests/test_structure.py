@@ -14,7 +14,7 @@ import yaml
 from pipelines.__main__ import help_texts
 from stages.params import Params
 from storage import process, settings
-from storage.pointer import pointer_md5
+from storage.repo.pointer import pointer_md5
 
 ROOT = Path(__file__).parents[1]
 TOP = {

@@ -10,9 +10,10 @@ import pytest
 
 from pipelines import sync as syncing
 from pipelines.import_ import import_recordings
-from storage import mirror, snapshot
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
+from storage.labels import snapshot
 from storage.project import Project
+from storage.s3 import mirror
 from storage.settings import write_env_file
 from tests.conftest import Lab, result
 
@@ -193,7 +194,7 @@ def test_what_the_bucket_missed_is_found_again_after_a_sync_that_was_cut_off(lab
     lab.project.bucket.put(key, before)  # Label Studio could not write the new one, say
     for _ in range(2):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOffError):
-            patch.setattr("storage.annotations.Annotations.write", _cut_off)
+            patch.setattr("storage.remote.annotations.Annotations.write", _cut_off)
             lab.sync()
     done = lab.sync()
     assert (done.healed, done.subject) == (1, "labels: ~1 in 1 series")
@@ -207,7 +208,7 @@ def test_a_star_that_moved_is_one_after_a_sync_that_was_cut_off(lab: Lab) -> Non
     lab.sync()
     lab.project.studio.update_annotation(second, ground_truth=True)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOffError):
-        patch.setattr("storage.annotations.Annotations.write", _cut_off)
+        patch.setattr("storage.remote.annotations.Annotations.write", _cut_off)
         lab.sync()
     lab.sync()
     assert [record["ground_truth"] for record in lab.labels()["one"]] == [False, True]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pipelines import classify
-from storage import series_table
 from storage.errors import InputError
-from storage.series_table import SeriesTable
-from storage.table_forms import FORM
+from storage.series import series_table
+from storage.series.series_table import SeriesTable
+from storage.series.table_forms import FORM
 
 HEAD = "y,x_1,x_2,x_3\n"
 # Six series of three timepoints, the odd ones of the second class.

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from stages.timeseries.targets import common, make_targets, vote
 from stages.timeseries.times import parse_time, row_to_time, time_to_row
-from storage.label_config import LabelConfig
-from storage.regions import Region
+from storage.artifacts.region import Region
+from storage.label_studio.label_config import LabelConfig
 
 CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", ("x",), ("A", "B", "I"))
 TIMES = np.arange(10) * 0.5  # 0, 0.5, ... 4.5

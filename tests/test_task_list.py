@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.labelstudio import LabelStudio
-from storage.labelstudio_http import BrokenAnswerError
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.session import BrokenAnswerError
 
 
 class Server(LabelStudio):

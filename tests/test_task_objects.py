@@ -12,9 +12,9 @@ import pytest
 
 from pipelines.import_ import import_recordings
 from pipelines.restore import restore
-from storage import tasks
-from storage.labelstudio_projects import SourceError
+from storage.label_studio.projects import SourceError
 from storage.project import Project
+from storage.project_files import tasks_file
 from tests.conftest import Lab, recording
 
 GOOD = {"note": "by hand"}
@@ -57,7 +57,7 @@ def test_the_tasks_behind_an_odd_object_are_made(lab: Lab, name: str) -> None:
     assert (key, why.endswith(f"; it is {place} now")) == (remote.task_key("aa"), True)
     assert bucket.get(place)[0] == odd.encode()
     assert json.loads(bucket.get(key)[0]) == {"data": remote.task_data("aa", left)}
-    assert tasks.read(lab.project.root / tasks.PATH).get("aa", {}) == left
+    assert tasks_file.read(lab.project.root / tasks_file.PATH).get("aa", {}) == left
     again = lab.sync()
     assert (again.commit, again.aside, places(lab)) == ("", [], [place])
 
@@ -125,7 +125,9 @@ def test_what_label_studio_cannot_use_all_the_same_is_said_and_labels_are_synced
     lab.annotate("one", (0.1, 0.5, "walk"))
     lab.project.bucket.put("main/tasks/a/b.json", b"5")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("storage.task_objects.set_aside", lambda remote, *_: remote.refresh_tasks() or [])
+        patch.setattr(
+            "storage.remote.task_objects.set_aside", lambda remote, *_: remote.refresh_tasks() or []
+        )
         lab.project.bucket.put("series/zz.csv", recording())
         assert lab.sync().subject == "labels: +1 in 1 series; series: +1"
     assert "Label Studio did not make tasks of all objects" in capfd.readouterr().err

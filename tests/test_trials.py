@@ -17,9 +17,9 @@ from pipelines.tune_folds import folds
 from stages import params
 from stages.model.classifying import Epoch
 from stages.timeseries.trial_plot import Mark, draw
-from storage import params_edit
 from storage.errors import InputError, LabeltrailError
-from storage.study import Study, Trial
+from storage.project_files import params_edit
+from storage.project_files.study import Study, Trial
 from tests.test_classify import one_hot
 from tests.tuning_project import project, ranged
 

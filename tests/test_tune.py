@@ -16,9 +16,11 @@ from pipelines.tune import tune
 from stages import params
 from stages.model import classifying
 from stages.model.classifier_plan import Plan
-from storage import process, provenance, series_table, settings
+from storage import process, settings
+from storage.artifacts import provenance
 from storage.errors import InputError
 from storage.files import md5
+from storage.series import series_table
 from tests.test_classify import called, one_hot, refused, series, table
 from tests.tuning_project import FIXED, RANGES, ROOT, project, ranged, run
 

@@ -18,10 +18,12 @@ from stages import ingest, params
 from stages import window as regions
 from stages.classification import train, window
 from stages.model import classifying
-from storage import arrays, label_config, provenance, sets
-from storage import study as studies
+from storage.artifacts import arrays, provenance
 from storage.errors import InputError
 from storage.files import md5
+from storage.label_studio import label_config
+from storage.project_files import splits_file
+from storage.project_files import study as studies
 from tests import stage_project
 from tests.choice_project import lay, record, wave
 from tests.test_classify import called, one_hot, refused, series, table
@@ -44,7 +46,9 @@ def lay_project(of_sets: dict[str, str] = PEOPLE, lacking: tuple[str, ...] = (),
     records = [record(key, [kind]) for key, kind in KINDS.items() if not key.startswith(lacking or "-")]
     shutil.rmtree("data/labels", ignore_errors=True)
     lay(WAVES, records, {}, steps=20)
-    sets.write({key: sets.Row(key.partition("/")[0], of_sets[key.partition("/")[0]]) for key in KINDS})
+    splits_file.write(
+        {key: splits_file.Row(key.partition("/")[0], of_sets[key.partition("/")[0]]) for key in KINDS}
+    )
     value = yaml.safe_load(Path("params.yaml").read_text()) | {"tuning": TUNING | {"trials": 3, **tuning}}
     Path("params.yaml").write_text(yaml.safe_dump(value, sort_keys=False))
     ingest.main()
@@ -227,7 +231,7 @@ def test_several_choices_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("slow", "fast", "any"),
         "multilabel",
     )
-    sets.write({key: sets.Row(key.partition("/")[0], "train") for key in KINDS})
+    splits_file.write({key: splits_file.Row(key.partition("/")[0], "train") for key in KINDS})
     stage_project.write_params(tuning=TUNING | {"trials": 1})
     ingest.main()
     window.main()

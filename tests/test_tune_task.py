@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.trial import again
 from pipelines.tune import tune
-from storage import checkpoint
+from storage.artifacts import checkpoint
 from tests.test_classify import one_hot, refused, series, table
 from tests.tuning_project import project, run
 

@@ -16,11 +16,12 @@ from pipelines.tune import tune
 from pipelines.tuned import Tuned
 from stages import params
 from stages.classification import promote, train
-from storage import checkpoint, process, provenance, settings
-from storage import study as studies
+from storage import process, settings
+from storage.artifacts import checkpoint, provenance
 from storage.errors import InputError, NotFoundError
 from storage.files import md5
 from storage.project import Project
+from storage.project_files import study as studies
 from tests.test_classify import called, refused
 from tests.test_tune_project import PEOPLE, lay_project
 from tests.tuning_project import ROOT, run

@@ -18,8 +18,8 @@ import pytest
 
 from pipelines import lease
 from pipelines.sync import Options, sync
-from storage.pointer import LABELS
 from storage.project import Project
+from storage.repo.pointer import LABELS
 from storage.settings import Settings
 from tests.conftest import Lab, clone
 from tests.test_histories import World, quick_world

@@ -9,7 +9,7 @@ import typer
 from pipelines.commands.line import Json, app, next_step, project_here, repository_here, say
 
 if TYPE_CHECKING:
-    from storage.differences import Wanted
+    from storage.labels.diff import Wanted
 
 Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
 Label = Annotated[str, typer.Option("--label", help="Only what has, or had, this label.")]
@@ -18,7 +18,7 @@ Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of
 
 def wanted(series: str, label: str, annotator: str) -> Wanted:
     """What the filters ask for."""
-    from storage.differences import Wanted
+    from storage.labels.diff import Wanted
 
     return Wanted(series, label, annotator)
 
@@ -120,10 +120,11 @@ def git_setup() -> None:
 
     Example: labeltrail git-setup
     """
-    from storage import drivers, worktree
+    from storage import worktree
+    from storage.labels import git_drivers
 
     project = project_here()
     worktree.follow_git(project)
-    drivers.configure(project.repository)
+    git_drivers.configure(project.repository)
     print("git diff, git log -p and git merge speak of labels in this clone")
     next_step(False, "git log -p data/labels.dvc")

@@ -13,7 +13,7 @@ from storage import printable
 if TYPE_CHECKING:
     from storage.errors import LabeltrailError
     from storage.project import Project
-    from storage.repository import Repository
+    from storage.repo.repository import Repository
 
 EXIT_CODES = """
 Exit codes: 0 done · 1 a bug, with its traceback · 2 wrong usage · 3 bad input · 4 Label Studio or the bucket is
@@ -40,8 +40,8 @@ def project_here() -> Project:
 
 def repository_here() -> Repository:
     """The clone that the current folder lies in: git and DVC alone, which is there much sooner."""
-    from storage.git import find_root
-    from storage.repository import Repository
+    from storage.repo.git import find_root
+    from storage.repo.repository import Repository
 
     return Repository(find_root(Path.cwd()))
 

@@ -19,13 +19,14 @@ def up(as_json: Json = False) -> None:
     Example: labeltrail up
     """
     from pipelines import services
-    from storage import drivers, worktree
+    from storage import worktree
+    from storage.labels import git_drivers
 
     project = project_here()
     servers = services.up(project.root)
     project.wire()
     worktree.follow_git(project)
-    drivers.configure(project.repository)
+    git_drivers.configure(project.repository)
     say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from storage.merge import Settlement
+    from storage.labels.three_way import Settlement
 
 Ours = Annotated[bool, typer.Option("--ours", help="In every conflict not named, take what is here.")]
 Theirs = Annotated[bool, typer.Option("--theirs", help="In every conflict not named, take the other side.")]
@@ -21,7 +21,7 @@ Settle = Annotated[
 
 def settlement(ours: bool, theirs: bool, settle: list[str] | None) -> Settlement:
     """What the three options say together."""
-    from storage.merge import OURS, THEIRS, Settlement
+    from storage.labels.three_way import OURS, THEIRS, Settlement
 
     if ours and theirs:
         raise typer.BadParameter("--ours and --theirs exclude each other")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from stages.model.asking import Asked, ask
 from stages.model.classifier import Classifier
 from stages.model.misfit import refuse
-from storage import arrays, dataset, provenance
-from storage.checkpoint import Checkpoint
+from storage.artifacts import arrays, dataset, provenance
+from storage.artifacts.checkpoint import Checkpoint
 from storage.progress import track
 
 

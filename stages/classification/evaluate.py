@@ -16,7 +16,7 @@ from stages.model.asking import Asked, compare
 from stages.model.classifier import Classifier
 from stages.timeseries import calibration, choice_metrics
 from stages.timeseries.choice_metrics import Answers, Scores
-from storage import checkpoint, dataset, provenance, reports
+from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.files import write_json
 from storage.printable import say
 

@@ -6,10 +6,10 @@ one of them never says two or none, and one that was asked for any number does.
 
 from __future__ import annotations
 
-from storage.checkpoint import Checkpoint
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.provenance import BEST
 from storage.errors import InputError
-from storage.label_config import Task
-from storage.provenance import BEST
+from storage.label_studio.label_config import Task
 
 
 def other_task(model: Checkpoint, task: Task | str) -> str:

@@ -17,10 +17,12 @@ from stages.model.asking import Asked, ask
 from stages.model.classifier import Classifier
 from stages.model.misfit import refuse
 from stages.timeseries.choice_metrics import confidence
-from storage import arrays, checkpoint, label_config, predictions, provenance, sets
-from storage.predictions import PredictedChoice, Prediction
+from storage.artifacts import arrays, checkpoint, predictions, provenance
+from storage.artifacts.predictions import PredictedChoice, Prediction
+from storage.label_studio import label_config
 from storage.printable import say
 from storage.progress import track
+from storage.project_files import splits_file
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
     refuse_other_task(resting, config.task)
     model = Classifier.from_checkpoint(resting)
     name = provenance.read(provenance.BEST).model
-    keys = sets.of_interest(sorted(arrays.read_index().series), settings.predict.series)
+    keys = splits_file.of_interest(sorted(arrays.read_index().series), settings.predict.series)
     asked = ask(model, ((key, arrays.values(key)) for key in track(keys, "predicting")))
     count = predictions.write(predictions_of(model, name, asked))
     say(f"{count} series predicted by model {name[:8]}")

@@ -11,9 +11,9 @@ from stages.classification.recordings import labeled
 from stages.model.classifier import Classifier
 from stages.model.misfit import misfit
 from stages.timeseries.choice_metrics import Answers, score
-from storage import checkpoint, dataset
-from storage.checkpoint import Checkpoint
-from storage.provenance import CANDIDATE
+from storage.artifacts import checkpoint, dataset
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.provenance import CANDIDATE
 
 # What promotion goes by where params.yaml leaves it open.
 METRIC = "macro_f1"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.model.judging import Labeled
-from storage import arrays, dataset
+from storage.artifacts import arrays, dataset
 from storage.errors import InputError
 
 

@@ -21,7 +21,7 @@ from stages.timeseries.choice_metrics import Answers
 from stages.timeseries.choice_plots import Card, Chance, Square
 from stages.timeseries.curves import Chart, chart
 from stages.timeseries.reliability import diagrams
-from storage import arrays, reports
+from storage.artifacts import arrays, reports
 
 TEMPLATE = "classification/report.html"
 

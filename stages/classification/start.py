@@ -9,9 +9,9 @@ from __future__ import annotations
 from stages.model.classifier import Classifier, Question
 from stages.model.classifier_plan import Plan
 from stages.model.classifying import refuse_other
-from storage import checkpoint, dataset
+from storage.artifacts import checkpoint, dataset
+from storage.artifacts.provenance import SCRATCH, START, Provenance, read
 from storage.errors import InputError
-from storage.provenance import SCRATCH, START, Provenance, read
 
 SHOWN = 5
 

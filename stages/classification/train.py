@@ -18,8 +18,9 @@ from stages.model.classifier_plan import Plan, epochs_of
 from stages.model.classifying import Epoch, Taught, learn
 from stages.model.judging import Labeled
 from stages.origin import of_candidate
-from storage import checkpoint, dataset, label_config
+from storage.artifacts import checkpoint, dataset
 from storage.errors import InputError
+from storage.label_studio import label_config
 from storage.printable import say
 from storage.progress import bar
 

@@ -13,17 +13,20 @@ from dataclasses import replace
 from stages import params
 from stages.timeseries import lacking
 from stages.timeseries.choices import Said, what_it_is, why_unfit
-from storage import arrays, dataset, label_config, sets, snapshot
-from storage.dataset import LABELS, LEARNT
+from storage.artifacts import arrays, dataset
+from storage.artifacts.dataset import LABELS, LEARNT
 from storage.files import fresh_folder
-from storage.label_config import LabelConfig
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import snapshot
 from storage.printable import say
+from storage.project_files import splits_file
 
 
 def main() -> None:
     """Labels to classes of whole series."""
     config, rule = label_config.load(), params.load().window.disagreement
-    ingested, rows, records = arrays.read_index(), sets.read(), snapshot.read(LABELS)
+    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read(LABELS)
     keys = sorted(records.keys() & ingested.series.keys())
     length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
     said: dict[str, Said] = {}
@@ -58,14 +61,14 @@ def usual_length(rows: Mapping[str, int]) -> int:
 def make_index(
     said: Mapping[str, Said],
     ingested: arrays.Index,
-    rows: Mapping[str, sets.Row],
+    rows: Mapping[str, splits_file.Row],
     config: LabelConfig,
     length: int,
 ) -> dataset.Index:
     """Series and sets."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, sets.Row(key, "unassigned")), said.get(key)
+        row, found = rows.get(key, splits_file.Row(key, "unassigned")), said.get(key)
         answers = (found.annotations, (), found.choices) if found else ((), (), ())
         series[key] = dataset.Entry(entry.rows, row.set, row.group, *answers)
     labeled = {name: [k for k, e in series.items() if e.set == name and e.annotations] for name in LEARNT}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stages.model.classifier import Classifier
 from stages.timeseries.choice_metrics import Answers
 from stages.timeseries.choices import why_unfit
-from storage.dataset import Index
+from storage.artifacts.dataset import Index
 
 # Recordings that are in memory at once.
 PART = 256

@@ -16,7 +16,7 @@ from stages.model.network import Shape
 from stages.model.preparation import Scaler, Values, level
 from stages.timeseries.gaps import Stretches
 from stages.timeseries.regions import runs
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 # Weights of a class grow with its rarity to this power, from a rarity clipped here.
 RARITY_POWER, RARITY_LIMIT = 0.5, 50.0

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from stages.model.loading import CURE, demand, readable, restore
 from stages.model.lstm_fcn import LstmFcn, Shape
-from storage import typed
-from storage.checkpoint import Checkpoint
+from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
-from storage.label_config import Task
+from storage.label_studio.label_config import Task
+from storage.text import typed
 
 KIND = "lstm-fcn"
 CHOICES = ("binary", "multiclass", "multilabel")

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from storage.checkpoint import UnusableError
+from storage.artifacts.checkpoint import UnusableError
 from storage.errors import InputError
 from storage.printable import shortened
 

@@ -24,8 +24,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from stages.model import devices
 from stages.model.devices import Precision
 from stages.model.loading import CURE, readable
-from storage import typed
-from storage.typed import Share, Size
+from storage.text import typed
+from storage.text.typed import Share, Size
 
 
 @dataclass(frozen=True)

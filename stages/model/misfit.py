@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.checkpoint import Checkpoint
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.provenance import BEST
 from storage.errors import InputError
-from storage.provenance import BEST
 
 # Sampling rates that are nearer than this are one rate, and the jitter of clocks.
 SAME_RATE = 0.02

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from stages.model import devices  # noqa: F401 -- one thread
 from stages.model.loading import CURE, demand, readable
-from storage import typed
-from storage.typed import Share, Size
+from storage.text import typed
+from storage.text.typed import Share, Size
 
 STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (4, 2), 16: (4, 4)}
 KERNEL = 9

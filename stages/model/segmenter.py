@@ -19,10 +19,10 @@ from stages.timeseries.confidence import Confidence
 from stages.timeseries.decoding import Decoder, Probabilities
 from stages.timeseries.gaps import Stretches, cut
 from stages.timeseries.metrics import Judged, Scores, score
-from storage import typed
-from storage.checkpoint import Checkpoint
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.region import Region
 from storage.errors import InputError
-from storage.regions import Region
+from storage.text import typed
 
 KIND = "lstm"
 # Steps the network sees at once in prediction, and steps that neighbouring stretches share.

@@ -112,7 +112,7 @@ class Beat:
     def result(self, label: str) -> list[dict[str, Any]]:
         """A label as a person's annotation of this recording, with the tag names of a label config that was made.
 
-        They are `label` and `ts`: see `storage.label_config.render`.
+        They are `label` and `ts`: see `storage.label_studio.label_config.render`.
         """
         return [
             {

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stages.timeseries import bootstrap, calibration, ranking
 from stages.timeseries.calibration import Bins
 from stages.timeseries.metrics import Score, or_none, timepoint_means
-from storage.label_config import Task
+from storage.label_studio.label_config import Task
 
 # A chance of 0 of what is true has no finite loss: it counts as the least that a float32 tells from 1.
 LEAST = float(np.finfo(np.float32).eps)

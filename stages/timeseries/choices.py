@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.timeseries.targets import Disagreement, Record, quoted, voters
-from storage.label_config import LabelConfig
+from storage.label_studio.label_config import LabelConfig
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.dataset import Entry, Index
+from storage.artifacts.dataset import Entry, Index
 
 SETS = ("train", "validation", "test", "unassigned")
 

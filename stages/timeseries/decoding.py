@@ -22,7 +22,7 @@ from stages.timeseries.gaps import Stretches, cut
 from stages.timeseries.metrics import Judged, score
 from stages.timeseries.regions import classes_of, paint, runs
 from stages.timeseries.segments import Grammar, moving_mean, segment
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 Probabilities = NDArray[np.float32]
 # What is tried on the validation set, the most usual first, and of equals the earlier wins.

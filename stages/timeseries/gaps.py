@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stages.timeseries.regions import runs
 from stages.timeseries.times import Times
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 # First and last timepoint of each stretch of a recording that can be spoken of.
 Stretches = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
-from storage import sets
-from storage.dataset import LABELS, LEARNT, PATH, Index
+from storage.artifacts.dataset import LABELS, LEARNT, PATH, Index
 from storage.errors import InputError
 from storage.printable import shortened
+from storage.project_files import splits_file
 
 UNKNOWN = "which the label config lacks"
 MOST, LONGEST = 20, 1000  # lines that are shown at once, and characters of one
@@ -23,7 +23,8 @@ def warnings(index: Index) -> list[str]:
         lacking = [label for label in index.labels if label not in there]
         if not keys:
             lines.append(
-                f"the {name} set has no labeled series; label one of somebody else, or write {name} in {sets.PATH}"
+                f"the {name} set has no labeled series; label one of somebody else, "
+                f"or write {name} in {splits_file.PATH}"
             )
         elif lacking:
             lines.append(f"the {name} set does not contain labels from all classes: no {', '.join(lacking)}")
@@ -73,8 +74,8 @@ def nothing_to_learn(index: Index, usable: str, unused: Sequence[str] = ()) -> I
     """
     labeled = [key for key, entry in index.series.items() if entry.annotations]
     if labeled:
-        where, why = sets.PATH, f"{len(labeled)} series are labeled, none of them is in the train set"
-        cure = f"write `train` beside some of them in {sets.PATH}"
+        where, why = splits_file.PATH, f"{len(labeled)} series are labeled, none of them is in the train set"
+        cure = f"write `train` beside some of them in {splits_file.PATH}"
     else:
         where, why = LABELS, f"no series has {usable}"
         cure = "label some series in Label Studio, then: labeltrail sync"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 Regions = Sequence[Region]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from stages.timeseries import calibration
 from stages.timeseries.calibration import Bins
 from stages.timeseries.matching import match, split
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 BACKGROUND = "background"
 Confusion = NDArray[np.int64]

@@ -19,7 +19,7 @@ from stages.timeseries.metrics import Judged
 from stages.timeseries.regions import runs
 from stages.timeseries.times import Times
 from stages.timeseries.traces import WIDTH, Scale, Stretch, Trace, Values, trace
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 TRACES_Y = 76  # below the two lanes, which report.html draws
 

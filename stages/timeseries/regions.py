@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 Codes = NDArray[np.integer]
 

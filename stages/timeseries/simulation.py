@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 RATE = 50
 CHANNELS = ("acc_x", "acc_y", "acc_z")
@@ -88,7 +88,7 @@ class Recording:
     def result(self, regions: Sequence[Region]) -> list[dict[str, Any]]:
         """Regions as a person's annotation of this recording, with the tag names of a label config that was made.
 
-        They are `label` and `ts`: see `storage.label_config.render`.
+        They are `label` and `ts`: see `storage.label_studio.label_config.render`.
         """
         return [
             {

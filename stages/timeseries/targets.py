@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from stages.timeseries.regions import classes_of, code_runs, paint
 from stages.timeseries.times import Times, is_blank, parse_time, time_to_row
-from storage.label_config import LabelConfig
+from storage.artifacts.region import Region
+from storage.label_studio.label_config import LabelConfig
 from storage.printable import shortened
-from storage.regions import Region
 
 Record = Mapping[str, Any]
 Disagreement = Literal["vote", "newest", "agree"]

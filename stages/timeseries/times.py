@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import times as stamps
+from storage.series import timestamps as stamps
 
 # What else Label Studio may write in the place of a time that it does not know.
 BLANK = {"", "null", "none", "invalid date"}

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from storage.regions import Region
+from storage.artifacts.region import Region
 
 # A short region should be this many steps of the network long, to be told from its surroundings.
 STEPS_PER_REGION = 4

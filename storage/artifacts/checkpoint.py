@@ -1,0 +1,184 @@
+"""A model at rest: `data/candidate/` and `data/best/`. Safetensors and JSON; nothing is ever unpickled.
+
+Layout and example: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from storage.artifacts import provenance as provenances
+from storage.artifacts.provenance import CANDIDATE, Provenance
+from storage.errors import InputError
+from storage.files import fresh_folder, md5, read_json, write_bytes
+from storage.printable import shortened
+from storage.text import typed
+from storage.text.typed import Count, Positive
+
+VERSION = provenances.MODEL_VERSION
+FILES = ("model.json", "provenance.json", "weights.safetensors")
+
+
+class UnusableError(InputError):
+    """A model whose bytes are those that its provenance names, and that cannot be used all the same."""
+
+
+class OutdatedError(UnusableError):
+    """A model of an older form, which this checkout cannot wake."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is needed to predict. `stages/model/` gives the dictionaries their types.
+
+    Attributes:
+        kind: which network: `lstm`.
+        channels: columns of a recording, in the order in which the network takes them.
+        labels: class names; class 0 of the network is background, class k is `labels[k - 1]`.
+        sampling_rate: Hz of the recordings it learnt from; None where they had one timepoint.
+        scaler: how values are brought to the range the network knows.
+        network: shape of the network.
+        postprocess: how probabilities become regions.
+        confidence: how sure it may be of what it says.
+        training: how the training went.
+        weights: the tensors, by name.
+    """
+
+    kind: str
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    sampling_rate: float | None
+    scaler: dict[str, Any]
+    network: dict[str, Any]
+    postprocess: dict[str, Any]
+    confidence: dict[str, Any]
+    training: dict[str, Any]
+    weights: Mapping[str, torch.Tensor]
+
+    def hash(self) -> str:
+        """MD5 of weights and model.json: the model's name in predictions and provenance."""
+        return _hash(self._weight_bytes(), self._json_bytes())
+
+    def _weight_bytes(self) -> bytes:
+        return save({name: tensor.contiguous() for name, tensor in sorted(self.weights.items())})
+
+    def _json_bytes(self) -> bytes:
+        fields = {k: v for k, v in self.__dict__.items() if k != "weights"}
+        value = {"version": VERSION, **fields}
+        return (
+            json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        )
+
+
+def _hash(weights: bytes, model: bytes) -> str:
+    return hashlib.md5(weights + model, usedforsecurity=False).hexdigest()
+
+
+def write(checkpoint: Checkpoint, provenance: Provenance, path: Path = CANDIDATE) -> None:
+    """Write the three files of a model anew."""
+    with fresh_folder(path) as folder:
+        write_bytes(folder / "weights.safetensors", checkpoint._weight_bytes())
+        write_bytes(folder / "model.json", checkpoint._json_bytes())
+        provenances.write(provenance, folder)
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a model.
+
+    Raises:
+        InputError: there is none, it is newer than known, or its bytes are not those its provenance names.
+        OutdatedError: an older Labeltrail made it.
+        UnusableError: it is not as a model must be.
+    """
+    cure = provenances.cure(path)
+    version = read_json(path / "model.json", VERSION, cure)["version"]
+    if version < VERSION:
+        raise OutdatedError(f"an older Labeltrail made {path}", where=str(path), cure=cure)
+    weights = path / "weights.safetensors"
+    if not weights.exists():
+        raise InputError(f"{path} is not whole", where=str(weights), why="it is not there", cure=cure)
+    if model_hash(path) != provenances.read(path).model:
+        why = "weights.safetensors and model.json are not those that provenance.json names"
+        raise InputError(f"{path} is damaged", where=str(path), why=why, cure=f"dvc checkout --force {path}")
+    try:
+        value = typed.read(path / "model.json", VERSION, _File, cure, _remake(path))
+        return Checkpoint(**vars(value), weights=load(weights.read_bytes()))
+    except (InputError, SafetensorError, ValueError, KeyError) as error:
+        why = error.why if isinstance(error, InputError) else shortened(str(error))
+        raise UnusableError(f"{path} cannot be used", where=str(path), why=why, cure=_remake(path)) from error
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What is read of `validation` in it."""
+
+    accuracy: float | None = None
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What is read of `training`."""
+
+    epochs: Count = 0
+    best_epoch: Count = 0
+    loss: float | None = None
+    validation: _Held | None = None
+    learnt_from: tuple[str, ...] = ("train",)
+    accuracy: float = 0.0
+    kept: str = ""
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    """`model.json` as it is written."""
+
+    kind: str
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    sampling_rate: Positive | None
+    scaler: dict[str, Any]
+    network: dict[str, Any]
+    postprocess: dict[str, Any]
+    confidence: dict[str, Any]
+    training: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        typed.check(_Training, self.training, "training", "")
+
+
+def _remake(path: Path) -> str:
+    """The command that makes a model anew of which the bytes are as they were made."""
+    if path.name == provenances.START.name:
+        return provenances.cure(path)
+    if path.parent.name != CANDIDATE.parent.name:
+        return "another model, or make it again: labeltrail classify train TRAIN.csv"
+    stage = "promote" if path.name == provenances.BEST.name else "train"
+    return f"dvc repro --single-item --force {stage}, then: dvc repro"
+
+
+def model_hash(path: Path) -> str:
+    """The model's hash from its files."""
+    return _hash((path / "weights.safetensors").read_bytes(), (path / "model.json").read_bytes())
+
+
+def copy(source: Path, target: Path) -> None:
+    """Put a model in another's place, byte for byte."""
+    with fresh_folder(target) as folder:
+        for name in FILES:
+            write_bytes(folder / name, (source / name).read_bytes())
+
+
+def same(a: Path, b: Path) -> bool:
+    """Whether two folders hold the same bytes."""
+    return md5(a) == md5(b)

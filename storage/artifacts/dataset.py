@@ -1,0 +1,228 @@
+"""`data/dataset/`: a target per timepoint, the sets, and where each window starts, written by window.
+
+A window is a view: a series key and a start in `data/arrays/<series key>.npy`. Nothing is stored twice.
+Layout and example: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.artifacts import arrays
+from storage.artifacts.region import Region
+from storage.errors import InputError
+from storage.files import write_json
+from storage.project_files.splits_file import SETS
+from storage.repo.pointer import pointer_md5
+from storage.text import typed
+from storage.text.typed import Count, Positive
+
+PATH = Path("data/dataset")
+LABELS, RECORDINGS = Path("data/labels"), Path("data/series")
+# The sets that a model is made and judged with.
+LEARNT = ("train", "validation", "test")
+VERSION = 2
+CURE = "dvc repro window"
+REMAKE = "dvc repro --force window"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One series of the dataset.
+
+    Attributes:
+        rows: timepoints.
+        set: train, validation, test or unassigned.
+        group: whom it is of.
+        annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
+        regions: the true regions, by start; one over a gap is there in parts, as what is predicted.
+        choices: what the whole series is, where the label config asks that.
+    """
+
+    rows: Count
+    set: str
+    group: str
+    annotations: tuple[str, ...]
+    regions: tuple[Region, ...] = ()
+    choices: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Classes that occur."""
+        return frozenset([*self.choices, *(region.label for region in self.regions)])
+
+
+@dataclass(frozen=True)
+class Index:
+    """`index.json`.
+
+    Attributes:
+        labels: class names; of timepoints target k is `labels[k - 1]`, target 0 is background.
+        instants: the labels that stand for instants; all others stand for ranges.
+        instant_tolerance: timepoints before and after an instant that are taught as that instant.
+        size: timepoints in a window. A series may be shorter: the rest is padding. Where whole series are classified,
+            a window is a series, and all have this length.
+        stride: timepoints from one window of a series to the next.
+        windows: by set, (series key, start), in order.
+        left_out: what was not used, and why, in words.
+        warnings: what a person should know, in words.
+        provenance: hashes of data/labels and data/series.
+    """
+
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    instants: tuple[str, ...]
+    sampling_rate: Positive | None
+    instant_tolerance: Count
+    size: Count
+    stride: Count
+    series: dict[str, Entry]
+    windows: dict[str, tuple[tuple[str, int], ...]]
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+    provenance: dict[str, str]
+
+    def of(self, name: str) -> list[str]:
+        """Keys of the labeled series in a set, sorted."""
+        return [k for k, entry in self.series.items() if entry.set == name and entry.annotations]
+
+
+def sources() -> dict[str, str]:
+    """Hashes of data/labels and data/series, as DVC has them: `provenance` of the index."""
+    return {
+        name: pointer_md5(path.with_suffix(".dvc"))
+        for name, path in (("labels", LABELS), ("series", RECORDINGS))
+    }
+
+
+def save_target(folder: Path, key: str, target: NDArray[np.int16]) -> None:
+    """Write the targets of one series."""
+    place = folder / f"{key}.target.npy"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    np.save(place, target, allow_pickle=False)
+
+
+def save_index(folder: Path, index: Index) -> None:
+    """Write `index.json`."""
+    write_json(folder / "index.json", _to_json(index))
+
+
+def _to_json(index: Index) -> dict[str, Any]:
+    series = {
+        key: {
+            "rows": entry.rows,
+            "set": entry.set,
+            "group": entry.group,
+            "annotations": entry.annotations,
+            "regions": [region.to_json() for region in entry.regions],
+            "choices": entry.choices,
+        }
+        for key, entry in index.series.items()
+    }
+    return {
+        "version": VERSION,
+        "channels": index.channels,
+        "labels": index.labels,
+        "instants": index.instants,
+        "sampling_rate": index.sampling_rate,
+        "instant_tolerance": index.instant_tolerance,
+        "window": {"size": index.size, "stride": index.stride},
+        "series": series,
+        "windows": index.windows,
+        "left_out": index.left_out,
+        "warnings": index.warnings,
+        "provenance": index.provenance,
+    }
+
+
+def read_index(path: Path = PATH) -> Index:
+    """Read `index.json`.
+
+    Raises:
+        InputError: window has not run, its format is newer than known, or it is not as it must be.
+    """
+    place = path / "index.json"
+    found = typed.read(place, VERSION, _File, CURE, REMAKE)
+    fields = vars(found) | vars(found.window)
+    index = Index(**{name: fields[name] for name in Index.__dataclass_fields__})
+    arrays.refuse_names(index.series, place)
+    why = _flaw(index)
+    if why:
+        raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
+    return index
+
+
+@dataclass(frozen=True)
+class _Window:
+    size: Count
+    stride: Count
+
+
+@dataclass(frozen=True)
+class _File:
+    """`index.json` as it is written."""
+
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    instants: tuple[str, ...]
+    sampling_rate: Positive | None
+    instant_tolerance: Count
+    window: _Window
+    series: dict[str, Entry]
+    windows: dict[str, tuple[tuple[str, Count], ...]]
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+def _flaw(index: Index) -> str:
+    """What in an index does not fit the rest of it; "" where all does."""
+    labels = set(index.labels)
+    if not labels or len(labels) < len(index.labels) or not labels.issuperset(index.instants):
+        return "its labels are none, or one is there twice, or an instant is none of them"
+    if not index.size or not index.stride:
+        return "a window has no timepoint"
+    if set(sources()) - set(index.provenance):
+        return "it does not say which labels and recordings it is of"
+    for key, entry in index.series.items():
+        if entry.set not in SETS:
+            return f"the set of {key} is {entry.set!r}"
+        if not labels.issuperset(region.label for region in entry.regions):
+            return f"{key} has a label that is none of its labels"
+        if not all(0 <= r.start <= r.end < entry.rows for r in entry.regions):
+            return f"{key} has a region that lies outside of it"
+    rows = {key: entry.rows for key, entry in index.series.items()}
+    for name, starts in index.windows.items():
+        if name not in LEARNT or not all(start < rows.get(key, 0) for key, start in starts):
+            return f"a window of {name!r} lies outside of its series"
+    return ""
+
+
+def target(key: str, path: Path = PATH) -> NDArray[np.int16]:
+    """Targets of one series, (timepoints,): 0 background, 1..K labels, -1 says nothing.
+
+    Raises:
+        InputError: the file is not there, or holds something else.
+    """
+    return np.array(arrays.mapped(path / f"{key}.target.npy", 1, ("int16",), REMAKE))
+
+
+def labeled(key: str, index: Index) -> tuple[NDArray[np.float32], arrays.Times, NDArray[np.int16]]:
+    """Values, times and targets of one labeled series, which belong together.
+
+    Raises:
+        InputError: they do not: a file is of another run, or somebody else's.
+    """
+    entry = arrays.Entry(index.series[key].rows, None)
+    values, times = arrays.of(key, arrays.Index(index.channels, None, {key: entry}))
+    its = target(key)
+    if len(its) != len(values) or its.min() < -1 or its.max() > len(index.labels):
+        why = f"it does not hold {len(values)} classes from -1 to {len(index.labels)}"
+        where = str(PATH / f"{key}.target.npy")
+        raise InputError("a series and its targets do not fit", where=where, why=why, cure=REMAKE)
+    return values, times, its

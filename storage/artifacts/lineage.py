@@ -1,0 +1,321 @@
+"""Lineage: the path from a prediction to the model, the label commit, the annotations and the recordings.
+
+Nothing is stored for it but what git and DVC hold anyway: `dvc.lock` of each commit names the bytes of the best
+model, the model's provenance names its labels by their hash, and the label commit is the first one with that hash.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from storage.errors import InputError, NotFoundError
+from storage.files import md5
+from storage.labels.label_store import records
+from storage.labels.snapshot import Record
+from storage.progress import note
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.dvc_lock import Lock
+from storage.repo.git import LabelCommit
+from storage.repo.pointer import SERIES
+from storage.repo.repository import Repository
+from storage.text import typed
+from storage.text.json_text import parse_json
+
+BEST = "data/best"
+FILES = ("provenance.json", "model.json")
+VERSION = re.compile(r"^[a-z-]+-[0-9a-f]{7}-([0-9a-f]{8})$")
+HASH = re.compile(r"^[0-9a-f]{6,32}$")
+Form = TypeVar("Form")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was best once.
+
+    Attributes:
+        hash: of weights and model.json.
+        kind: `lstm`.
+        labels: hash of the label snapshot it learnt from.
+        series: hash of the folder of recordings.
+        params: by section.
+        annotations: record ids by series.
+        start: hash of the model it was started from; "" of one that was trained from scratch.
+        earlier: ids of the records that it knows from that model alone, by series.
+        folder: DVC's hash of its folder.
+        code: first commit whose `dvc.lock` names it; "" while that is not committed.
+    """
+
+    hash: str
+    kind: str
+    labels: str
+    series: str
+    params: dict[str, Any]
+    annotations: dict[str, list[str]]
+    start: str
+    earlier: dict[str, list[str]]
+    folder: str
+    code: str
+
+    def knows(self, record: Record) -> bool:
+        """Whether an annotation has a share in its weights."""
+        return any(record["id"] in ids.get(record["series"], ()) for ids in (self.annotations, self.earlier))
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from, whole.
+
+    Attributes:
+        model: the model.
+        version: its name on predictions in Label Studio.
+        commit: the label commit; None where the labels were never committed.
+        annotators: number of annotations by annotator.
+        annotations: the records it learnt from, by series.
+        recordings: MD5 by series key.
+    """
+
+    model: Model
+    version: str
+    commit: LabelCommit | None
+    annotators: dict[str, int] = field(default_factory=dict)
+    annotations: dict[str, list[Record]] = field(default_factory=dict)
+    recordings: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`; regions are counted, not repeated."""
+        return {
+            "model": self.model.hash,
+            "model_version": self.version,
+            "label_commit": self.commit and {"commit": self.commit.commit, "subject": self.commit.subject},
+            "labels": self.model.labels,
+            "code_commit": self.model.code or None,
+            "start": self.model.start or None,
+            "params": self.model.params,
+            "annotators": self.annotators,
+            "annotations": [
+                {"id": r["id"], "series": key, "annotator": r["annotator"], "regions": len(r["result"])}
+                for key, records in self.annotations.items()
+                for r in records
+            ],
+            "series": self.recordings,
+        }
+
+
+def models(repository: Repository) -> list[Model]:
+    """Every model that was best, newest first; the work tree's first where it is not committed yet."""
+    found: dict[str, Model] = {}
+    # The log is newest first, so the oldest commit of each stays.
+    folders = {lock.best: commit for commit, lock in locks(repository, "HEAD") if lock.best}
+    for folder, commit in folders.items():
+        try:
+            model = _model(_files(repository, folder), folder, commit)
+        except NotFoundError:
+            continue  # its bytes were given up by `dvc gc`; the others can still be traced
+        except InputError as error:
+            note(f"{error.where} was left out: {error.why}")
+            continue
+        found.setdefault(model.hash, model)
+    best = repository.root / BEST
+    if all((best / name).is_file() for name in FILES):
+        model = _model({name: (best / name).read_bytes() for name in FILES}, md5(best), "")
+        if model.hash not in found:
+            return [model, *found.values()]
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The best model of the work tree.
+
+    Attributes:
+        model: in `data/best`, or where that was not brought the one that the work tree's `dvc.lock` names.
+        committed: whether the `dvc.lock` of HEAD names it.
+        locked: whether that of the work tree does.
+    """
+
+    model: Model
+    committed: bool
+    locked: bool
+
+
+def standing(repository: Repository) -> Standing | None:
+    """What is best now, committed or not; None where no model is.
+
+    Raises:
+        NotFoundError: it is in `dvc.lock` alone, and neither cache nor remote has it.
+    """
+    named = Lock.read(repository.root).best
+    best = repository.root / BEST
+    if all((best / name).is_file() for name in FILES):
+        folder, data = md5(best), {name: (best / name).read_bytes() for name in FILES}
+    elif named:
+        folder, data = named, _files(repository, named)
+    else:
+        return None
+    committed = Lock.parse(repository.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
+    return Standing(_model(data, folder, ""), folder == committed, folder == named)
+
+
+def model_in(repository: Repository, folder: str) -> str:
+    """Hash of the model in a folder that DVC has, by its DVC hash; only its provenance is read.
+
+    Raises:
+        NotFoundError: neither cache nor remote has it.
+        ServiceError: the cache lacks it, and the remote is away.
+    """
+    origin = repository.folder(folder)["provenance.json"]
+    return str(json.loads(repository.read([origin])[origin])["model"])
+
+
+def called(repository: Repository, name: str) -> list[Model]:
+    """The models that a model version, a hash or the beginning of one may mean, newest first."""
+    start = hash_in(name)
+    return [model for model in models(repository) if start and model.hash.startswith(start)]
+
+
+def hash_in(name: str) -> str:
+    """The hash, or the beginning of one, in a model version or in what is one itself; "" where there is none."""
+    matched = VERSION.match(name)
+    return matched[1] if matched else name if HASH.match(name) else ""
+
+
+@dataclass(frozen=True)
+class LabelBest:
+    """The best model of a label commit, as a `dvc.lock` names it.
+
+    Attributes:
+        lock: the `dvc.lock`, whole.
+        commit: the commit that holds it.
+        reason: why it is this one.
+    """
+
+    lock: Lock
+    commit: str
+    reason: str
+
+
+def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> LabelBest | None:
+    """The best model of these labels: what was best when the stages ran on them last.
+
+    Failing that, a model that learnt from them and was best later; failing that, what was best while they were
+    the newest labels, though nobody trained on them.
+
+    Args:
+        repository: whose history.
+        labels: hash of a label snapshot.
+        revisions: whose histories are searched.
+    """
+    known = [(commit, lock) for commit, lock in locks(repository, *revisions) if lock.best]
+    for commit, lock in known:
+        if lock.labels == labels:
+            return LabelBest(lock, commit, "it was best when the stages ran on these labels")
+    for model in models(repository):
+        found = [(commit, lock) for commit, lock in known if model.labels == labels and commit == model.code]
+        for commit, lock in found:
+            return LabelBest(lock, commit, "it learnt from these labels")
+    commit = _last_with(repository, labels, revisions)
+    text = repository.show(commit, LOCK) if commit else None
+    last = Lock.of_history(text, commit) if text else None
+    if last and last.best:
+        return LabelBest(last, commit, "it was best at that label commit, which nobody trained on")
+    return None
+
+
+def locks(repository: Repository, *revisions: str) -> Iterator[tuple[str, Lock]]:
+    """Every commit of these histories that changed `dvc.lock`, and the file as it was then; newest first.
+
+    One that cannot be read, conflict marks that somebody committed for example, is named and left out.
+    """
+    commits = repository.git("log", "--format=%H", *revisions, "--", LOCK).split()
+    texts = repository.contents(f"{commit}:{LOCK}" for commit in commits)
+    for commit, text in zip(commits, texts, strict=True):
+        if text is not None and (lock := Lock.of_history(text, commit)):
+            yield commit, lock
+
+
+def _last_with(repository: Repository, labels: str, revisions: Iterable[str]) -> str:
+    """The last commit before these labels were replaced; "" where they never were the newest."""
+    for revision in revisions:
+        last = repository.resolve(revision)
+        for found in repository.label_commits(last):
+            if found.labels == labels:
+                return last
+            last = f"{found.commit}^"
+    return ""
+
+
+def trace(repository: Repository, model: Model) -> Lineage:
+    """Follow a model to its label commit, annotations, annotators and recordings.
+
+    Raises:
+        NotFoundError: the label snapshot is neither in the DVC cache nor in its remote.
+        InputError: a shallow clone does not know which label commit it is.
+    """
+    repository.require_whole_history()
+    commit = next((c for c in reversed(list(repository.label_commits())) if c.labels == model.labels), None)
+    wanted = {name for names in model.annotations.values() for name in names}
+    found: dict[str, list[Record]] = {}
+    people: dict[str, int] = {}
+    for record in records(repository, model.labels):
+        if record["id"] in wanted:
+            found.setdefault(record["series"], []).append(record)
+            people[record["annotator"]] = people.get(record["annotator"], 0) + 1
+    recordings = {
+        name.removesuffix(".csv"): md5 for name, md5 in repository.folder(model.series, SERIES).items()
+    }
+    return Lineage(
+        model=model,
+        version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",
+        commit=commit,
+        annotators=dict(sorted(people.items())),
+        annotations=dict(sorted(found.items())),
+        recordings={key: recordings[key] for key in sorted(recordings)},
+    )
+
+
+def _files(repository: Repository, folder: str) -> dict[str, bytes]:
+    """What says what a model is and where it comes from, of a folder in DVC's cache or remote."""
+    listing = repository.folder(folder)
+    data = repository.read([listing[name] for name in FILES])
+    return {name: data[listing[name]] for name in FILES}
+
+
+def _model(files: dict[str, bytes], folder: str, code: str) -> Model:
+    where = f"{BEST} of {code[:12]}" if code else BEST
+    found = _read(f"{where}/{FILES[0]}", files[FILES[0]], _Origin)
+    kind = _read(f"{where}/{FILES[1]}", files[FILES[1]], _Kind).kind
+    facts = {name: value for name, value in vars(found).items() if name != "model"}
+    return Model(hash=found.model, kind=kind, folder=folder, code=code, **facts)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What is read of `provenance.json`, also of one that an older Labeltrail wrote."""
+
+    model: str
+    labels: str
+    series: str
+    params: dict[str, Any]
+    annotations: dict[str, list[str]]
+    start: str = ""
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is read of `model.json`."""
+
+    kind: str
+
+
+def _read(where: str, data: bytes, form: type[Form]) -> Form:
+    cure = f"dvc checkout --force {BEST}"
+    try:
+        value = parse_json(where, data)
+    except InputError as error:
+        raise InputError(f"{where} {error.what}", where=where, why=error.why, cure=cure) from error
+    return typed.check(form, value, where, cure)

@@ -1,0 +1,97 @@
+"""Where a model comes from: `provenance.json` beside its weights, readable without torch.
+
+Layout and example: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.files import write_json
+from storage.text import typed
+from storage.text.yaml_text import parse_yaml
+
+CANDIDATE = Path("data/candidate")
+BEST = Path("data/best")
+START = Path("data/start")
+# Trains from scratch again.
+SCRATCH = "labeltrail start-from --none"
+LOCK = Path("dvc.lock")
+VERSION = 2
+# Of model.json, which storage/artifacts/checkpoint.py writes: here, for who reads it without torch.
+MODEL_VERSION = 3
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from.
+
+    Attributes:
+        model: its hash.
+        labels: MD5 of data/labels, as in data/labels.dvc; "" where the label snapshot is not in DVC.
+        series: MD5 of data/series, as in data/series.dvc.
+        label_config: MD5 of data/label_config.xml.
+        dataset: MD5 of data/dataset, as in dvc.lock.
+        params: the params that made it, by section.
+        annotations: ids of the label records it learnt from, by series.
+        start: hash of the model whose weights were the beginning; "" of one that was trained from scratch.
+        earlier: ids of further records, which that model has learnt from, or those before it, by series.
+    """
+
+    model: str
+    labels: str
+    series: str
+    label_config: str
+    dataset: str
+    params: dict[str, dict[str, Any]]
+    annotations: dict[str, list[str]]
+    start: str = ""
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+
+    def known(self) -> dict[str, set[str]]:
+        """Ids of all records that have a share in the weights, by series."""
+        both = self.annotations.keys() | self.earlier.keys()
+        return {key: {*self.annotations.get(key, ()), *self.earlier.get(key, ())} for key in both}
+
+
+def write(provenance: Provenance, folder: Path) -> None:
+    """Write it beside the weights in `folder`."""
+    write_json(folder / "provenance.json", {"version": VERSION, **asdict(provenance)})
+
+
+def read(folder: Path) -> Provenance:
+    """Read where the model in `folder` comes from.
+
+    Raises:
+        InputError: there is no model, it is newer than known, or the file is not as it must be.
+    """
+    return typed.read(folder / "provenance.json", VERSION, Provenance, cure(folder))
+
+
+def cure(folder: Path) -> str:
+    """The command that makes the model in `folder`."""
+    if folder.name == START.name:
+        return (
+            f"dvc checkout --force {START}.dvc; or another: labeltrail start-from MODEL; or none: {SCRATCH}"
+        )
+    return f"dvc repro {'promote' if folder.name == BEST.name else 'train'}"
+
+
+def locked_best(lock: str | None) -> str:
+    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there.
+
+    Raises:
+        InputError: it is not as DVC writes it.
+    """
+    cure = f"git checkout HEAD -- {LOCK}, then dvc repro"
+    value = parse_yaml(lock or "", str(LOCK), cure)
+    try:
+        outs = value["stages"]["promote"]["outs"] if value else ()
+        return next((str(out["md5"]) for out in outs if out["path"] == BEST.as_posix()), "")
+    except KeyError:  # promote has not run yet
+        return ""
+    except TypeError as error:
+        raise InputError("cannot be read", where=str(LOCK), why=str(error), cure=cure) from error

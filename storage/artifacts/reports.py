@@ -1,0 +1,156 @@
+"""`reports/`: what stages say about a model, for people, `dvc metrics` and the page.
+
+Layout and examples: docs/formats.md and docs/formats-choices.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.files import write_bytes
+from storage.printable import shortened
+from storage.text import csv_text, typed
+from storage.text.json_text import parse_json
+
+PAGE = Path("reports/index.html")
+VERDICT = Path("reports/promote.json")
+SCORES = Path("reports/evaluate.json")
+CLASSES = Path("reports/classes.csv")
+SUBJECTS = Path("reports/subjects.csv")
+CONFUSION = Path("reports/confusion.csv")
+CALIBRATION = Path("reports/calibration.csv")
+CURVES = Path("reports/train/plots/metrics")
+LARGEST = 1e15  # of a number in a curve
+# By set, level and name.
+Scores = dict[str, dict[str, dict[str, int | float | None]]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`promote.json`."""
+
+    verdict: str
+    reason: str
+    metric: str
+    candidate: float | None
+    best: float | None
+    candidate_model: str
+    best_model: str
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table; fractions to four digits, None is empty."""
+    rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
+    write_bytes(path, csv_text.dump([header, *rounded]))
+
+
+def rounded(
+    levels: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, tuple[float, float]]
+) -> dict[str, dict[str, float | None]]:
+    """The scores of a set as `SCORES` has them: to four digits, None (`null`) where there is none, with the ends of
+    intervals; empty levels left out."""
+    ends = {
+        "interval_low": {name: low for name, (low, _) in intervals.items()},
+        "interval_high": {name: high for name, (_, high) in intervals.items()},
+    }
+    return {
+        level: {name: None if value is None else round(value, 4) for name, value in found.items()}
+        for level, found in {**levels, **ends}.items()
+        if found
+    }
+
+
+def in_words(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
+    """A score for a line of output, with the ends of its interval; "none" where there is nothing to score by."""
+    if value is None:
+        return f"{title} none"
+    ends = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    return f"{title} {value:.3f}{ends}"
+
+
+def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
+    """Rows by column name; none where the file is not there."""
+    if not path.exists():
+        return []
+    rows = [row for _, row in csv_text.parse(path.read_bytes().decode("utf-8"), delimiter)]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+def parse_scores(data: bytes, where: str) -> Scores:
+    """The scores of a model, from the bytes of `evaluate.json`.
+
+    Raises:
+        InputError: they are something else.
+    """
+    return typed.check(Scores, _object(data, where), where, remake("evaluate"))
+
+
+def parse_verdict(data: bytes, where: str) -> Verdict:
+    """The verdict of the gate, from the bytes of `promote.json`.
+
+    Raises:
+        InputError: they are something else.
+    """
+    return typed.check(Verdict, _object(data, where), where, remake("promote"))
+
+
+def read_scores() -> Scores:
+    """`SCORES` of the work tree; empty where evaluate has not run."""
+    return parse_scores(SCORES.read_bytes(), str(SCORES)) if SCORES.exists() else {}
+
+
+def read_verdict() -> Verdict | None:
+    """`VERDICT` of the work tree; None where promote has not run."""
+    return parse_verdict(VERDICT.read_bytes(), str(VERDICT)) if VERDICT.exists() else None
+
+
+def _object(data: bytes, where: str) -> dict[str, Any]:
+    value = parse_json(where, data)
+    return value if isinstance(value, dict) else {"": value}
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """What is made of tables and curves in this block can be made of them.
+
+    Raises:
+        InputError: a column is missing, or a cell is no number.
+    """
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError) as error:
+        why = shortened(f"{type(error).__name__}: {error}")
+        where, cure = str(SCORES.parent), "dvc repro --single-item --force train evaluate, then: dvc repro"
+        raise InputError("a table of the report cannot be read", where=where, why=why, cure=cure) from error
+
+
+def remake(stage: str) -> str:
+    """The command that writes the report of a stage anew."""
+    return f"dvc repro --single-item --force {stage}, then: dvc repro"
+
+
+def read_curves() -> dict[str, list[float]]:
+    """What was measured in each epoch of the training, by name; a file's column is named after it.
+
+    Raises:
+        ValueError: a number is none.
+    """
+    return {
+        path.relative_to(CURVES).with_suffix("").as_posix(): [
+            _bounded(row[path.stem]) for row in read_csv(path, "\t")
+        ]
+        for path in CURVES.rglob("*.tsv")
+    }
+
+
+def _bounded(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or abs(number) > LARGEST:
+        raise ValueError(f"{text} is no number of a curve")
+    return number

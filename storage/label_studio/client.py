@@ -1,0 +1,255 @@
+"""Label Studio's HTTP API: people, tasks, annotations and predictions.
+
+Written against Label Studio 1.23.2 with requests: the official SDK does the same but takes two seconds to
+import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay plain dictionaries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage.errors import NotFoundError
+from storage.label_studio.projects import Projects
+from storage.label_studio.session import LONG, BrokenAnswerError, Json
+from storage.settings import Settings
+
+VERSION = "1.23.2"
+
+PAGES = (500, 50, 5, 1)  # tasks in one answer; fewer where one of them cannot be shown
+# Label Studio reads this form of a moment and fails on one without a fraction.
+FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
+BATCH = 200  # predictions in one request
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as Label Studio lists it.
+
+    Attributes:
+        id: Label Studio's number, different on every server.
+        data: task data; the recording's address is already rewritten by Label Studio.
+        source: key of the object in the bucket that the task was made from.
+        annotations: ids of its annotations.
+        updated_at: moves with every change to the task's annotations.
+        created_at: when it was made.
+        readable: Label Studio can show its data; they are {} where it cannot.
+    """
+
+    id: int
+    data: Json
+    source: str
+    annotations: tuple[int, ...]
+    updated_at: datetime
+    created_at: datetime
+    readable: bool = True
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """Edits that were begun in a project and not submitted.
+
+    Attributes:
+        begun: as Label Studio tells them; `annotation` is None where they are of a new one.
+        hidden: annotations, and the tasks that they are of, whose edits Label Studio cannot show.
+    """
+
+    begun: list[Json]
+    hidden: Mapping[int, int]
+
+
+class LabelStudio(Projects):
+    """One Label Studio server, as the user whose token is in the settings.
+
+    Raises (every method):
+        ServiceError: the server is away, refuses the token, or fails.
+        NotFoundError: the project, task or annotation does not exist.
+        InputError: Label Studio refuses what was sent, with its reason.
+    """
+
+    @classmethod
+    def of(cls, settings: Settings, *, read_only: bool = False) -> LabelStudio:
+        """The server and user that the settings name."""
+        token = settings.label_studio_api_key.get_secret_value()
+        return cls(settings.label_studio_url, token, read_only=read_only)
+
+    # -- server and people ------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """The server's release."""
+        return str(self._call("GET", "/api/version")["release"])
+
+    def whoami(self) -> str:
+        """E-mail address of the token's owner."""
+        return str(self._call("GET", "/api/current-user/whoami")["email"])
+
+    def users(self) -> dict[int, str]:
+        """E-mail address by user id."""
+        return {user["id"]: user["email"] for user in self._call("GET", "/api/users/")}
+
+    def invite(self, email: str, password: str) -> str:
+        """Make a user of this organization by its invitation link, as a person would; returns the token."""
+        token = self.sign_up(self._object("GET", "/api/invite")["invite_url"], email, password)
+        # The server logs the link it was asked for, so it must not open the door a second time.
+        self._call("POST", "/api/invite/reset-token")
+        return token
+
+    # -- tasks and annotations --------------------------------------------------------------------
+
+    def tasks(self, project: int, since: datetime | None = None) -> Iterator[Task]:
+        """Tasks of a project; with `since`, those that changed after that moment (in UTC)."""
+        fields = "id,data,storage_filename,annotations_ids,updated_at,created_at"
+        # In a fixed order, or a task that goes away between two pages would hide another one.
+        view: Json = {"ordering": ["tasks:id"]}
+        if since:
+            newer = {
+                "filter": "filter:tasks:updated_at",
+                "operator": "greater",
+                "type": "Datetime",
+                "value": since.strftime(FRACTION),
+            }
+            view["filters"] = {"conjunction": "and", "items": [newer]}
+        yield from map(_task, self._listed(project, fields, view))
+
+    def task_numbers(self, project: int) -> dict[str, int]:
+        """Number of each task by the key of its object; works where the data of a task cannot be listed."""
+        listed = self._listed(project, "id,storage_filename", {"ordering": ["tasks:id"]})
+        return {str(task["storage_filename"]): int(task["id"]) for task in listed}
+
+    def _listed(self, project: int, fields: str, view: Json) -> Iterator[Json]:
+        """Fields of the tasks in a view, page by page; `data` is left out of a task that cannot be shown with it."""
+        query: Json = {"project": project, "fields": "all", "include": fields, "query": json.dumps(view)}
+        less = query | {"include": ",".join(name for name in fields.split(",") if name != "data")}
+        sizes: tuple[int, ...] = PAGES
+        most, given = sizes[0], 0  # at once: tasks to ask for, and what this server is known to give
+        seen, total = 0, 1
+        while seen < total:
+            size = max(size for size in sizes if size <= most and seen % size == 0)
+            try:
+                total, found = self._page(query, seen // size, size)
+            except BrokenAnswerError:
+                if query == less:
+                    raise
+                if size > 1:
+                    most = size - 1
+                    continue
+                total, found = self._page(less, seen, 1)
+            if not found:
+                return
+            if seen and given < size > len(found):
+                most = given  # its pages are smaller than those that were asked for, so it is another page
+                continue
+            yield from found
+            seen, given = seen + len(found), max(given, len(found))
+            if len(found) < size and seen < total:  # this server gives no more at once
+                sizes = (len(found), *(size for size in sizes if size < len(found)))
+            most = sizes[0]
+
+    def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
+        """How many tasks a view has, and a page of them."""
+        asked = query | {"page": page + 1, "page_size": size}
+        answer = self._object("GET", "/api/tasks", params=asked, timeout=LONG)
+        return answer["total"], answer["tasks"]
+
+    def task(self, task: int) -> Task:
+        """One task."""
+        found = self._object("GET", f"/api/tasks/{task}", params={"fields": "all"})
+        return _task(found)
+
+    def update_task(self, task: int, data: Json) -> None:
+        """Put other task data in the place of a task's own."""
+        self._call("PATCH", f"/api/tasks/{task}/", json={"data": data})
+
+    def download(self, address: str) -> bytes:
+        """The bytes behind an address in a task's data, as the browser gets them."""
+        return self._bytes(address)
+
+    def annotations(self, task: int) -> list[Json]:
+        """All annotations of a task; Label Studio's own list of them leaves out the skipped ones."""
+        found = self._object("GET", f"/api/tasks/{task}")["annotations"]
+        return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in found]
+
+    def annotation(self, annotation: int) -> Json | None:
+        """One annotation; None where it is gone."""
+        try:
+            return self._object("GET", f"/api/annotations/{annotation}/")
+        except NotFoundError:
+            return None
+
+    def annotate(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> int:
+        """Submit an annotation; returns its id."""
+        return int(self.create_annotation(task, result, **fields)["id"])
+
+    def create_annotation(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> Json:
+        """The same; returns the annotation."""
+        body = {"result": list(result)} | fields
+        return self._object("POST", f"/api/tasks/{task}/annotations/", json=body)
+
+    def update_annotation(self, annotation: int, **fields: Any) -> None:
+        """Change an annotation in place."""
+        self._call("PATCH", f"/api/annotations/{annotation}/", json=fields)
+
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete an annotation."""
+        self._call("DELETE", f"/api/annotations/{annotation}/")
+
+    def drafts(self, project: int) -> Drafts:
+        """Edits that somebody has begun and not submitted."""
+        there = {
+            "filter": "filter:tasks:draft_exists",
+            "operator": "equal",
+            "type": "Boolean",
+            "value": True,
+        }
+        view = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [there]}}
+        begun: list[Json] = []
+        hidden: dict[int, int] = {}
+        for task in self._listed(project, "id,annotations_ids", view):
+            try:
+                begun += self._call("GET", f"/api/tasks/{task['id']}/drafts")
+            except BrokenAnswerError:
+                hidden |= {number: int(task["id"]) for number in _numbers(task)}
+        return Drafts(begun, hidden)
+
+    # -- predictions ------------------------------------------------------------------------------
+
+    def prediction(self, prediction: int) -> Json:
+        """One prediction."""
+        return self._object("GET", f"/api/predictions/{prediction}/")
+
+    def predictions(self, project: int) -> list[Json]:
+        """All predictions of a project."""
+        found: list[Json] = self._call("GET", "/api/predictions/", params={"project": project}, timeout=LONG)
+        return found
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        """How many predictions of each model version a project has."""
+        found = self._object("GET", f"/api/projects/{project}/model-versions")
+        return {str(version): int(count) for version, count in found.items()}
+
+    def import_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> Iterator[int]:
+        """Send predictions in batches; yields how many Label Studio made of each batch."""
+        for start in range(0, len(predictions), BATCH):
+            batch = list(predictions[start : start + BATCH])
+            path = f"/api/projects/{project}/import/predictions"
+            yield int(self._object("POST", path, json=batch, timeout=LONG)["created"])
+
+    def delete_predictions(self, project: int, model_version: str) -> int:
+        """Delete the predictions of one model version; returns how many there were."""
+        body = {"model_version": model_version}
+        path = f"/api/projects/{project}/model-versions"
+        return int(self._object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
+
+
+def _task(task: Json) -> Task:
+    updated, created = (datetime.fromisoformat(task[name]) for name in ("updated_at", "created_at"))
+    data, source = task.get("data", {}), task.get("storage_filename") or ""
+    return Task(task["id"], data, source, _numbers(task), updated, created, readable="data" in task)
+
+
+def _numbers(task: Json) -> tuple[int, ...]:
+    """Annotations of a task."""
+    return tuple(int(number) for number in str(task["annotations_ids"] or "").split(",") if number.strip())

@@ -1,0 +1,302 @@
+"""The project's label config: Label Studio's XML, kept in git as `data/label_config.xml`.
+
+Read here once and used everywhere, as Label Studio's page reads it: which columns of a recording are channels, how
+its times are written, what people are asked (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
+recording is: `<Choices>`), and which answers there are. Format: https://labelstud.io/tags/timeseries
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from storage.errors import InputError
+from storage.files import read_text
+from storage.label_studio import label_config_xml, page_times
+from storage.label_studio.label_config_xml import CURE, TAGS, VARIABLE, Tag
+from storage.printable import shortened
+
+PATH = Path("data/label_config.xml")
+
+# What is asked of a recording: where things are in it, or what the whole of it is.
+Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
+
+# Of d3-time-format's directives those from which a time follows, in a way that every language agrees on, and which
+# the page reads.
+DIRECTIVES = tuple(letter for letter in "YymdejbBaAHIpMSLfZ%" if letter in page_times.DIRECTIVES)
+
+# Directives that say the same part of a time as another one.
+SAME_PART = {"e": "d", "L": "f"}
+
+MOST_LABELS = 1000  # classes of a label config
+LONGEST_LABEL = 1000  # characters of a class's name
+SHOWN = 5  # names that an error lists
+
+SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "\\t": "\t"}
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """What a label config says about recordings and what is said of them.
+
+    Attributes:
+        task: what is asked; it follows from the control tag, and from how many choices there are and may be made.
+        object_tag: name of the `<TimeSeries>` tag; regions and choices carry it as `to_name`.
+        control_tag: name of the `<TimeSeriesLabels>` or `<Choices>` tag; regions and choices carry it as `from_name`.
+        data_key: key of the task data that holds the recording (`$csv` is `csv`).
+        inline: the task data holds the columns themselves (`valueType="json"`), not an address.
+        time_column: column of times; None counts the rows 0..n-1.
+        time_format: d3-time-format of the times; None means numbers.
+        sep: column separator of the CSV.
+        channels: columns, in the order of the config.
+        labels: class names, in the order of the config: of a label or choice its alias where it has one, for that is
+            what Label Studio writes into annotations.
+        several: names of all `<Choices>` tags, the control tag or beside it, that take any number of choices.
+        shown_as: labels by what Label Studio shows for them, of those that have an alias.
+        controls: names of all control tags.
+    """
+
+    task: Task
+    object_tag: str
+    control_tag: str
+    data_key: str
+    inline: bool
+    time_column: str | None
+    time_format: str | None
+    sep: str
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    several: frozenset[str] = frozenset()
+    shown_as: Mapping[str, str] = field(default_factory=dict, hash=False)
+    controls: frozenset[str] = frozenset()
+
+    def label_of(self, name: object) -> str | None:
+        """The label that an annotation means by a name: Label Studio takes the alias for it, and the value too."""
+        if not isinstance(name, str):
+            return None
+        return name if name in self.labels else self.shown_as.get(name)
+
+
+def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
+    """Read a label config.
+
+    Raises:
+        InputError: not XML or none that Label Studio takes, no `<TimeSeries>` or more than one, no channel, neither
+            one `<TimeSeriesLabels>` nor one `<Choices>` for it, no label, the same label twice, too many or too
+            long ones, labels that the task data names, choices below choices, times that the page cannot read.
+    """
+    root = label_config_xml.read(xml, where)
+    series = list(root.inside("timeseries"))
+    if len(series) != 1:
+        why = f"it has {len(series)} <TimeSeries> tags"
+        raise InputError("a label config needs one <TimeSeries>", where=where, why=why, cure=CURE)
+    tag = series[0]
+    name = tag.get("name")
+    control = _control(root, name, where)
+    # <MultiChannel> only groups channels in one plot: the channels inside it are channels like others.
+    channels = tuple(c.get("column") for c in tag.inside("channel"))
+    answers = list(control.inside("choice" if control.kind == "choices" else "label"))
+    labels = tuple(answer.get("alias") or answer.get("value") for answer in answers)
+    _check_names("channel", channels, where)
+    _check_labels(control, answers, labels, where)
+    value = tag.get("value")
+    if not value.startswith("$"):
+        raise InputError('<TimeSeries value="..."> must name a key of the task data', where=where, cure=CURE)
+    _check_data_key(value, where)
+    _check_times(tag, where)
+    sep = tag.get("sep", ",")
+    return LabelConfig(
+        task=_task(control, labels),
+        object_tag=name,
+        control_tag=control.get("name"),
+        data_key=value[1:],
+        inline=tag.get("valuetype", "url") == "json",
+        time_column=tag.get("timecolumn") or None,
+        time_format=tag.get("timeformat") or None,
+        sep=SEPARATORS.get(sep, sep),
+        channels=channels,
+        labels=labels,
+        several=frozenset(tag.get("name") for tag in root.inside("choices") if _takes_several(tag)),
+        shown_as={a.get("value"): a.get("alias") for a in answers if a.get("alias") and a.get("value")},
+        controls=frozenset(tag.get("name") for tag in root.all() if "toname" in tag.attributes),
+    )
+
+
+def _control(root: Tag, series: str, where: str) -> Tag:
+    """The tag that asks about the recording: regions, or where nobody asks for them, choices for the whole."""
+
+    def of(kind: str) -> list[Tag]:
+        return [tag for tag in root.inside(kind) if series in tag.get("toname").split(",")]
+
+    regions = of("timeserieslabels")
+    # Choices that are made for each region describe regions.
+    choices = [tag for tag in of("choices") if tag.get("perregion").lower() != "true"]
+    if len(regions) == 1 or (not regions and len(choices) == 1):
+        found = (regions or choices)[0]
+        if any(next(choice.inside("choice"), None) for choice in found.inside("choice")):
+            raise InputError("choices below choices are no classes", where=where, cure=CURE)
+        return found
+    why = f"it has {len(regions)} of the first and {len(choices)} of the second"
+    what = "a label config needs one <TimeSeriesLabels>, or one <Choices> for whole recordings"
+    raise InputError(what, where=where, why=why, cure=CURE)
+
+
+def _task(control: Tag, labels: tuple[str, ...]) -> Task:
+    if control.kind != "choices":
+        return "segmentation"
+    if _takes_several(control):
+        return "multilabel"
+    return "binary" if len(labels) == 2 else "multiclass"
+
+
+def _takes_several(choices: Tag) -> bool:
+    return choices.get("choice", "single").startswith("multiple")
+
+
+# -- what is refused ------------------------------------------------------------------------------
+
+
+def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
+    """There are some, each has a name, and none is there twice."""
+    if not values or "" in values:
+        raise InputError(f"the label config has no {what}, or one without a name", where=where, cure=CURE)
+    if len(set(values)) < len(values):
+        twice = sorted({value for value in values if values.count(value) > 1})[:SHOWN]
+        names = ", ".join(map(shortened, twice))
+        raise InputError(f"the label config names a {what} twice: {names}", where=where, cure=CURE)
+
+
+def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], where: str) -> None:
+    """The classes are known from the config alone, and one name means one of them."""
+    dynamic = [control.get("value")] if VARIABLE.fullmatch(control.get("value")) else []
+    if control.kind == "choices":  # of a label its own value is written, whatever is shown for it
+        dynamic += [a.get("value") for a in answers if not a.get("alias") and VARIABLE.search(a.get("value"))]
+    if dynamic:
+        raise InputError(
+            f"the label config leaves its labels to the task data: {shortened(dynamic[0])}",
+            where=where,
+            why="a model has the same classes for every recording",
+            cure=f"write them into <{TAGS[control.kind]}> as tags, each with a value of its own; "
+            "labeltrail import does it where an export comes along that names them",
+        )
+    if len(labels) > MOST_LABELS:
+        why = f"it has {len(labels):,}, {MOST_LABELS:,} at most"
+        raise InputError("the label config has too many labels", where=where, why=why, cure=CURE)
+    long = max(labels, key=len, default="")
+    if len(long) > LONGEST_LABEL:
+        why = f"{shortened(long, 40)}, {LONGEST_LABEL:,} at most"
+        raise InputError("a label of the label config is too long", where=where, why=why, cure=CURE)
+    _check_names("label", labels, where)
+    for answer in answers:
+        shown = answer.get("value")
+        if shown in labels and answer.get("alias") not in ("", shown):
+            why = f"{shortened(shown)} is the value of one label and what annotations call another"
+            raise InputError("two labels of the label config have one name", where=where, why=why, cure=CURE)
+
+
+def _check_data_key(value: str, where: str) -> None:
+    if not re.fullmatch(r"\$\w+", value):
+        why = f"{shortened(value)} is more than the name of a key: letters, digits and _"
+        raise InputError(
+            '<TimeSeries value="..."> must name a key of the task data', where=where, why=why, cure=CURE
+        )
+
+
+def _check_times(tag: Tag, where: str) -> None:
+    """What is said about times and where they are has one meaning, on the page and here."""
+    kind = tag.get("valuetype", "url")
+    if kind not in ("url", "json"):
+        why = f"it is {shortened(kind)!r}, and Label Studio's page takes url or json, in small letters"
+        raise InputError("the valueType of <TimeSeries> is unknown", where=where, why=why, cure=CURE)
+    time_format = tag.get("timeformat")
+    _check_time_format(time_format, where)
+    if time_format and not tag.get("timecolumn"):
+        why = "there is a timeFormat and no timeColumn, and without one rows are counted 0, 1, 2"
+        raise InputError("the label config does not say where times are", where=where, why=why, cure=CURE)
+
+
+def _check_time_format(time_format: str, where: str) -> None:
+    letters = [letter for letter in re.findall(r"%[-_0]?(.)", time_format) if letter != "%"]
+    parts = [SAME_PART.get(letter, letter) for letter in letters]
+    twice = [letter for letter, part in zip(letters, parts, strict=True) if parts.count(part) > 1]
+    if twice:
+        raise InputError(
+            f"the timeFormat {shortened(time_format)!r} says a part of the time twice",
+            where=where,
+            why=f"it has %{' and %'.join(twice)}",
+            cure="write the times of the recordings without the second one, and set timeFormat on <TimeSeries> so",
+        )
+    unknown = [m for m in re.findall(r"%[-_0]?(.?)", time_format) if m not in DIRECTIVES]
+    if not unknown or time_format in ("%s", "%Q"):
+        return
+    alone = f"%{unknown[0]} must stand alone" if unknown[0] in ("s", "Q") else ""
+    why = alone or f"%{unknown[0]} is none of %{' %'.join(DIRECTIVES)}, nor %s or %Q alone"
+    cure = "write the times of the recordings in another form and set timeFormat on <TimeSeries> to it"
+    if unknown[0] == "z":
+        cure = "write %Z for %z in timeFormat: Label Studio's page reads +0100, +01:00 and Z so"
+    raise InputError(
+        f"the timeFormat {shortened(time_format)!r} does not say when it was", where=where, why=why, cure=cure
+    )
+
+
+def load(path: Path = PATH) -> LabelConfig:
+    """Read `data/label_config.xml`.
+
+    Raises:
+        InputError: the file is not there, or `parse` refuses it.
+    """
+    try:
+        xml = read_text(path, f"write {path} in UTF-8, then run the command again")
+    except FileNotFoundError as error:
+        raise InputError(
+            "this project has no label config yet",
+            where=str(path),
+            cure="labeltrail import PATH --label-config FILE",
+        ) from error
+    return parse(xml, str(path))
+
+
+def render(
+    channels: tuple[str, ...],
+    labels: tuple[str, ...],
+    time_column: str | None,
+    *,
+    control_tag: str = "label",
+    object_tag: str = "ts",
+    task: Task = "segmentation",
+) -> str:
+    """A label config for recordings with these columns; the task data key is `csv`."""
+    view = ET.Element("View")
+    asked = "TimeSeriesLabels" if task == "segmentation" else "Choices"
+    control = ET.SubElement(view, asked, name=control_tag, toName=object_tag)
+    if task != "segmentation":
+        control.set("choice", "multiple" if task == "multilabel" else "single")
+    for i, label in enumerate(labels):
+        if task == "segmentation":
+            ET.SubElement(control, "Label", value=label, background=colour(i))
+        else:
+            ET.SubElement(control, "Choice", value=label)
+    series = ET.SubElement(view, "TimeSeries", name=object_tag, value="$csv", valueType="url")
+    if time_column:
+        series.set("timeColumn", time_column)
+    if task != "segmentation":
+        # Who judges the whole wants to see the whole; Label Studio begins with the first quarter.
+        series.set("overviewWidth", "100%")
+    plot = ET.SubElement(series, "MultiChannel", height="320")
+    for i, channel in enumerate(channels):
+        ET.SubElement(plot, "Channel", column=channel, legend=channel, strokeColor=colour(i))
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def colour(index: int) -> str:
+    """A colour for the class or channel with this index, the same in Label Studio and in the report."""
+    palette = (
+        "#2a78b5", "#e07b39", "#3f9e62", "#b5495b", "#7d5ba6", "#8c6d46",
+        "#d277b0", "#5b6b7b", "#a8a032", "#32a0a8", "#d4a017", "#4b54c4",
+    )  # fmt: skip
+    return palette[index % len(palette)]

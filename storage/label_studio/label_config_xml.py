@@ -1,0 +1,192 @@
+"""A label config's XML, read as Label Studio 1.23.2 reads it, and written anew where a project needs it otherwise.
+
+Label Studio's page takes names of tags and attributes in any case; its server takes no document type, no XML
+declaration and no XML that is nested very deep. What one of the two does not take is refused here too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from storage.errors import InputError
+from storage.printable import shortened
+from storage.text.json_text import DEEPEST
+
+CURE = "mend the label config, then run the command again"
+LONGEST = 1_000_000  # characters of a label config
+# A name that is this like to one that means something is a slip; the page would pass over it.
+ALIKE = 0.8
+
+# What Label Studio's page takes for a key of the task data.
+VARIABLE = re.compile(r"\$[\w[\].{}]+")
+
+# Attributes from which something follows here, by tag.
+MEANT: Mapping[str, tuple[str, ...]] = {
+    "TimeSeries": ("name", "value", "valueType", "timeColumn", "timeFormat", "sep"),
+    "Channel": ("column",),
+    "TimeSeriesLabels": ("name", "toName", "value"),
+    "Label": ("value", "alias"),
+    "Choices": ("name", "toName", "value", "choice", "perRegion"),
+    "Choice": ("value", "alias"),
+}
+TAGS = {name.lower(): name for name in (*MEANT, "MultiChannel")}
+# Tags of Label Studio that are like one of those and another thing.
+OTHER_TAGS = frozenset({"labels", "timelinelabels", "timeseriesoverview"})
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag with what is in it.
+
+    Attributes:
+        kind: its name in small letters.
+        attributes: values by name in small letters.
+        children: the tags in it.
+    """
+
+    kind: str
+    attributes: Mapping[str, str]
+    children: tuple[Tag, ...]
+
+    def get(self, name: str, default: str = "") -> str:
+        """An attribute's value."""
+        return self.attributes.get(name, default)
+
+    def inside(self, *kinds: str) -> Iterator[Tag]:
+        """All tags of these kinds below this one, in the order of the file."""
+        for child in self.children:
+            if child.kind in kinds:
+                yield child
+            yield from child.inside(*kinds)
+
+    def all(self) -> Iterator[Tag]:
+        """This tag and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.all()
+
+
+class _NoDoctype(ET.TreeBuilder):
+    """Builds a tree of a text without a document type, in which entities could be made."""
+
+    def doctype(self, name: str, *_: str | None) -> None:
+        raise ValueError(f"it has a document type (<!DOCTYPE {name}>), which Label Studio refuses")
+
+
+def read(xml: str, where: str) -> Tag:
+    """The root tag.
+
+    Raises:
+        InputError: it is no XML, or Label Studio takes no such, or a name is there twice or is a slip.
+    """
+    root = _tree(xml, where)
+    if _depth(root) > DEEPEST:
+        why = f"its tags lie more than {DEEPEST} deep in each other"
+        raise InputError("the label config cannot be used", where=where, why=why, cure=CURE)
+    tag = _tag(root, where)
+    for found in tag.all():
+        _check_names(found, where)
+    return tag
+
+
+def _tree(xml: str, where: str) -> ET.Element:
+    if len(xml) > LONGEST:
+        why = f"it has {len(xml):,} characters, {LONGEST:,} at most"
+        raise InputError("the label config is too long", where=where, why=why, cure=CURE)
+    if re.match(r"\s*<\?xml\b", xml):
+        cure = "delete the first line of the label config, <?xml ..?>: Label Studio takes none"
+        raise InputError("the label config has an XML declaration", where=where, cure=cure)
+    try:
+        return ET.fromstring(xml, ET.XMLParser(target=_NoDoctype(insert_comments=True)))
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise InputError("the label config is not XML", where=where, why=str(error), cure=CURE) from error
+
+
+def _depth(root: ET.Element) -> int:
+    """How many tags lie inside each other, up to one more than may."""
+    level, depth = [root], 0
+    while level and depth <= DEEPEST:
+        level, depth = [child for tag in level for child in tag], depth + 1
+    return depth
+
+
+def _tag(element: ET.Element, where: str) -> Tag:
+    attributes: dict[str, str] = {}
+    for name, value in element.attrib.items():
+        if name.lower() in attributes:
+            why = f"<{element.tag}> has {name} twice: Label Studio reads names in any case"
+            raise InputError("the label config cannot be used", where=where, why=why, cure=CURE)
+        attributes[name.lower()] = value
+    # A comment's tag is a function.
+    children = tuple(_tag(child, where) for child in element if isinstance(child.tag, str))
+    return Tag(str(element.tag).lower(), attributes, children)
+
+
+def _check_names(tag: Tag, where: str) -> None:
+    """Refuse names that are slips: Label Studio's page passes over an attribute that it does not know."""
+    if tag.kind not in TAGS and tag.kind not in OTHER_TAGS:
+        _refuse_slip(f"<{tag.kind}>", tag.kind, TAGS, where)
+    meant = {name.lower(): name for name in MEANT.get(TAGS.get(tag.kind, ""), ())}
+    for name in sorted(tag.attributes.keys() - meant.keys()):
+        _refuse_slip(f"{name} in <{TAGS.get(tag.kind, tag.kind)}>", name, meant, where)
+
+
+def _refuse_slip(what: str, name: str, meant: Mapping[str, str], where: str) -> None:
+    like = difflib.get_close_matches(re.sub(r"[^a-z]", "", name), meant, n=1, cutoff=ALIKE)
+    if like:
+        why = f"{shortened(what)} is nothing that Label Studio knows: is {meant[like[0]]} meant?"
+        raise InputError("the label config has a slip", where=where, why=why, cure=CURE)
+
+
+# -- written anew ---------------------------------------------------------------------------------
+
+
+def by_address(xml: str) -> str:
+    """The same label config for recordings that are addressed: they lie in the bucket, not in the task data."""
+    root = _tree(xml, "")
+    for tag in root.iter():
+        if isinstance(tag.tag, str) and tag.tag.lower() == "timeseries":
+            for name in [name for name in tag.attrib if name.lower() == "valuetype"]:
+                del tag.attrib[name]
+            tag.set("valueType", "url")
+    return _text(root)
+
+
+def dynamic_key(xml: str, where: str) -> str:
+    """Key of the task data that names the labels (`value="$labels"` of the control tag); "" where none does."""
+    kinds = ("timeserieslabels", "choices")
+    values = [tag.get("value") for tag in read(xml, where).inside(*kinds)]
+    return next((value[1:] for value in values if VARIABLE.fullmatch(value)), "")
+
+
+def shown_keys(xml: str, where: str) -> list[str]:
+    """Keys of the task data that tags show, such as `$csv` and `$video`, in the order of the label config."""
+    values = (tag.get("value") for tag in read(xml, where).all() if "toname" not in tag.attributes)
+    return list(dict.fromkeys(value[1:] for value in values if re.fullmatch(r"\$\w+", value)))
+
+
+def with_labels(xml: str, labels: Sequence[Mapping[str, str]]) -> str:
+    """The same label config with these labels in the place of those that the task data names (`value="$labels"`).
+
+    Args:
+        xml: the label config.
+        labels: attributes of each.
+    """
+    root = _tree(xml, "")
+    for tag in root.iter():
+        kind = tag.tag.lower() if isinstance(tag.tag, str) else ""
+        name = next((name for name in tag.attrib if name.lower() == "value"), "")
+        if kind in ("timeserieslabels", "choices") and VARIABLE.fullmatch(tag.attrib.get(name, "")):
+            del tag.attrib[name]
+            for label in labels:
+                ET.SubElement(tag, "Choice" if kind == "choices" else "Label", dict(label))
+    ET.indent(root)
+    return _text(root)
+
+
+def _text(root: ET.Element) -> str:
+    return ET.tostring(root, encoding="unicode") + "\n"

@@ -1,0 +1,80 @@
+"""What Label Studio's page holds of a recording: its times and the values of its channels, or its error."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from storage.label_studio.label_config import LabelConfig
+from storage.label_studio.page_csv import PageError, PageTable
+from storage.label_studio.page_times import cell_time
+
+Cells = list[float | str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A recording as the page holds it.
+
+    Attributes:
+        times: in milliseconds since 1970 UTC where the label config has a `timeFormat`; 0, 1, 2, .. without a time
+            column. A text is a cell that is no number.
+        channels: by the label config's name for them; a text is a cell that is no number, and ends the line drawn.
+    """
+
+    times: Cells
+    channels: dict[str, Cells]
+
+
+def show(text: str, config: LabelConfig) -> Shown:
+    """Read a recording as the page does.
+
+    Raises:
+        PageError: the page shows an error, or columns of different lengths.
+    """
+    table = PageTable(text, config.sep)
+    columns = table.columns()
+    lengths = {name: len(cells) for name, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise PageError(f"columns of different lengths: {lengths}")
+    channels = {}
+    for channel in config.channels:
+        name = table.name_of(channel)
+        # A channel that is a number looks for a column of that name first, and for its place when it is too late.
+        if name not in columns or (name != channel.lower() and channel.isdecimal()):
+            raise PageError(f"{name} not found in data.")
+        channels[channel] = columns[name]
+    if config.time_column is None:
+        return Shown([float(row) for row in range(len(next(iter(columns.values()))))], channels)
+    if config.time_column.lower() not in columns:
+        raise PageError(f"{config.time_column} not found in data.")
+    cells = columns[config.time_column.lower()]
+    return Shown(_times(cells, table, config), channels)
+
+
+def _times(cells: Cells, table: PageTable, config: LabelConfig) -> Cells:
+    """Times in the order in which they must be; one that cannot be read counts as 0."""
+    if config.time_format is None:
+        if isinstance(cells[0], str):
+            raise PageError(f"{config.time_column} contains non-numbers.")
+        times = cells
+    else:
+        times = [cell_time(cell, config.time_format) or 0.0 for cell in _raw(table, str(config.time_column))]
+    for before, now in itertools.pairwise(times):
+        if isinstance(before, float) and isinstance(now, float) and now < before:
+            raise PageError(f"{config.time_column} must be incremental and sequentially ordered.")
+    if sum(1 for time in times[:3] if isinstance(time, str) or time == 0) >= 2:
+        raise PageError(f"{config.time_column} cannot be parsed.")
+    return times
+
+
+def _raw(table: PageTable, column: str) -> Iterator[str]:
+    place = table.names.index(column.lower())
+    return (cells[place] for cells in table.rows())
+
+
+def is_number(cell: float | str) -> bool:
+    """Whether the page draws it."""
+    return isinstance(cell, float) and math.isfinite(cell)

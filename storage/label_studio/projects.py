@@ -1,0 +1,225 @@
+"""Label Studio's HTTP API: projects, and the storages that wire them to the bucket."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from storage.errors import InputError, ServiceError
+from storage.label_studio.session import LONG, Connection, Json
+from storage.settings import Settings
+
+TITLE = 50  # letters that Label Studio allows
+# An export of all annotations runs inside the request, at about 100 a second.
+EXPORT = (3.0, 3600.0)
+AT_WORK = {"queued", "in_progress"}
+FAILED = {"failed", "completed_with_errors"}
+SILENCE = 20.0  # seconds; Label Studio gives a sign of life every five
+POLL = 0.3
+# What a project of another branch takes over: all that people set for labeling in the project's settings.
+SETTINGS = (
+    "annotator_evaluation_enabled",
+    "color",
+    "control_weights",
+    "enable_empty_annotation",
+    "evaluate_predictions_automatically",
+    "expert_instruction",
+    "maximum_annotations",
+    "overlap_cohort_percentage",
+    "reveal_preannotations_interactively",
+    "sampling",
+    "show_annotation_history",
+    "show_collab_predictions",
+    "show_ground_truth_first",
+    "show_instruction",
+    "show_overlap_first",
+    "show_skip_button",
+    "skip_queue",
+    "task_data_login",
+)
+
+
+class SourceError(ServiceError):
+    """Label Studio could not make tasks of all objects in its source storage."""
+
+
+class Projects(Connection):
+    """The projects of one Label Studio server.
+
+    Raises (every method):
+        ServiceError: the server is away, refuses the token, or fails.
+        NotFoundError: the project or storage does not exist.
+        InputError: Label Studio refuses what was sent, with its reason.
+    """
+
+    def project(self, project: int) -> Json:
+        """A project's settings and counts."""
+        return self._object("GET", f"/api/projects/{project}")
+
+    def marked(self, address: str) -> list[int]:
+        """Ids of the projects whose description names a branch's place in the bucket, oldest first."""
+        found: list[int] = []
+        page: str | None = "/api/projects?page_size=100&include=id,description"
+        while page:
+            answer = self._object("GET", page)
+            found += [
+                item["id"] for item in answer["results"] if address in (item["description"] or "").split()
+            ]
+            following = urlsplit(answer.get("next") or "")
+            page = f"{following.path}?{following.query}" if following.query else None
+        return sorted(found)
+
+    def create_project(self, title: str, description: str, label_config: str) -> int:
+        """Make a project; shows predictions to annotators from the start."""
+        body = {"title": title[:TITLE], "description": description, "label_config": label_config}
+        return int(self._object("POST", "/api/projects", json=body | {"show_collab_predictions": True})["id"])
+
+    def check_label_config(self, label_config: str) -> None:
+        """Ask whether Label Studio takes a label config; nothing is changed.
+
+        Raises:
+            InputError: it does not; with its words.
+        """
+        path = "/api/projects/validate/"
+        try:
+            self._request("POST", path, json={"label_config": label_config}, changes=False)
+        except InputError as error:
+            raise InputError(
+                "Label Studio refuses the label config",
+                where=error.where,
+                why=f"{error.why}; nothing was changed",
+                cure="mend the label config, then run the command again",
+            ) from error
+
+    def update_project(self, project: int, **changes: Any) -> None:
+        """Change settings, such as `label_config` or `model_version`."""
+        self._call("PATCH", f"/api/projects/{project}", json=changes)
+
+    def delete_project(self, project: int) -> None:
+        """Delete a project with its tasks and annotations; the objects in the bucket stay."""
+        # Or Label Studio would delete every annotation's object, one after the other.
+        for target in self.storages(project)[1]:
+            self._call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG)
+        self._call("DELETE", f"/api/projects/{project}", timeout=EXPORT)
+
+    # -- storages ---------------------------------------------------------------------------------
+
+    def ensure_storages(
+        self, project: int, settings: Settings, tasks: str, annotations: str
+    ) -> tuple[int, int]:
+        """Wire a project to the bucket: tasks from one prefix, annotations to another.
+
+        Credentials are renewed when the storages are there already.
+
+        Returns:
+            Ids of the source storage and the target storage.
+        """
+        source = self.ensure_source(project, settings, tasks)
+        return source, self.ensure_target(project, settings, annotations)
+
+    def ensure_source(self, project: int, settings: Settings, tasks: str) -> int:
+        """Have a project read its tasks from a prefix, which must not be empty; returns the storage's id."""
+        source = _common(project, settings) | {
+            "title": "recordings",
+            "prefix": tasks,
+            "regex_filter": r".*\.json$",
+            "use_blob_urls": False,
+            # Recordings pass through Label Studio: the browser needs no access to the bucket, so no CORS.
+            "presign": False,
+            "recursive_scan": True,
+        }
+        return self._ensure_storage("", source)
+
+    def ensure_target(self, project: int, settings: Settings, annotations: str) -> int:
+        """Have a project write its annotations below a prefix, those it has at once; returns the storage's id."""
+        target = _common(project, settings) | {
+            "title": "annotations",
+            # No final slash: Label Studio adds one, and `a//1` is no key for MinIO.
+            "prefix": annotations.rstrip("/"),
+            "can_delete_objects": True,
+        }
+        return self._ensure_storage("export/", target)
+
+    def storages(self, project: int) -> tuple[list[Json], list[Json]]:
+        """Source and target S3 storages of a project."""
+        query = {"project": project}
+        sources: list[Json] = self._call("GET", "/api/storages/s3/", params=query)
+        targets: list[Json] = self._call("GET", "/api/storages/export/s3", params=query)
+        return sources, targets
+
+    def _ensure_storage(self, kind: str, body: Json) -> int:
+        known = self._call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
+        for storage in known:
+            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == (
+                body["bucket"],
+                body["prefix"].rstrip("/"),
+            ):
+                self._call("PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG)
+                return int(storage["id"])
+        return int(self._object("POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT)["id"])
+
+    def try_storage(self, kind: str, project: int, storage: Json) -> None:
+        """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""
+        path = "/api/storages/s3/validate" if kind == "source" else "/api/storages/export/s3/validate"
+        facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
+        self._call("POST", path, json=facts | {"project": project})
+
+    def let_source_end(self, storage: int) -> None:
+        """Wait until nobody reads the source storage: two that read it at once make every new task twice.
+
+        Whoever asked for it may have been killed; Label Studio goes on, and says so every few seconds.
+        """
+        said, since = None, time.monotonic()
+        while (facts := self._object("GET", f"/api/storages/s3/{storage}"))["status"] in AT_WORK:
+            if facts["meta"] != said:
+                said, since = facts["meta"], time.monotonic()
+            elif time.monotonic() - since > SILENCE:
+                return  # Label Studio itself was killed
+            time.sleep(POLL)
+
+    def sync_source(self, storage: int) -> None:
+        """Make tasks of the objects that are new in the source storage.
+
+        Raises:
+            SourceError: it did not make all; it ends at the first object that it cannot use.
+        """
+        self.let_source_end(storage)
+        facts = self._object("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+        if facts.get("status") in FAILED:
+            said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
+            raise SourceError(
+                "Label Studio did not make tasks of all objects in the bucket",
+                where=f"{facts['bucket']}/{facts['prefix']}",
+                why=said[-1][:500],
+                cure="mend or delete the object, then the same command again",
+            )
+
+    def sync_target(self, storage: int) -> None:
+        """Write the objects of all annotations of the target storage's project."""
+        self._call("POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT)
+
+
+def _common(project: int, settings: Settings) -> Json:
+    common: Json = {
+        "project": project,
+        "bucket": settings.bucket,
+        "region_name": settings.region,
+        "aws_access_key_id": settings.access_key_id,
+        "aws_secret_access_key": settings.secret_access_key.get_secret_value(),
+    }
+    if not _is_local(settings.s3_endpoint):
+        # Label Studio refuses an address of its own machine or network here; one that may reach it is
+        # told so when it starts (LABEL_STUDIO_S3_ENDPOINT).
+        common["s3endpoint"] = settings.s3_endpoint
+    return common
+
+
+def _is_local(url: str) -> bool:
+    """Whether an address is one that Label Studio's guard against forged requests refuses."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost"

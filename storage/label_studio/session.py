@@ -1,0 +1,243 @@
+"""Requests to Label Studio: the token, how long to wait, what is tried again, and its refusals in our words."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+
+from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.network.connections import POOLS
+from storage.network.loopback import is_loopback
+from storage.text.json_text import well_formed
+
+Json = dict[str, Any]
+
+# A person waits at most ten seconds to hear that a server is away; imports may work for longer.
+PATIENCE = (3.0, 8.0)  # seconds to connect, and between two words of the answer
+LONG = (3.0, 300.0)
+TRIES = 4
+ENDURANCE = 10.0  # seconds after which a request is not tried again
+BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
+FAILURE = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
+FAILING = {500, 502, 503, 504}
+REPEATABLE = {"GET", "PATCH", "DELETE"}  # twice is the same as once
+
+
+class BrokenAnswerError(ServiceError):
+    """Label Studio answers HTTP 500 at every try: it holds something that it cannot show."""
+
+
+class Connection:
+    """One Label Studio server, as the user who owns the token.
+
+    Args:
+        url: the server's address.
+        token: a legacy token, or a personal access token.
+        read_only: nothing but GET is sent; anything else is a bug.
+    """
+
+    def __init__(self, url: str, token: str, *, read_only: bool = False) -> None:
+        self.url, self._read_only = url.rstrip("/"), read_only
+        self._http = _Session()
+        # As a function, for a name and password in ~/.netrc would win over a header.
+        self._http.auth = self._sign
+        self._authorization = f"Token {token}"
+        # A personal access token is a JWT that buys tokens which last some minutes.
+        self._personal = token if token.count(".") == 2 else ""
+        if self._personal:
+            self._renew()
+
+    def sign_up(self, path: str, email: str, password: str) -> str:
+        """Fill in the form behind an invitation link; returns the new user's token.
+
+        Raises:
+            ServiceError: Label Studio did not take the form, for example because it knows the user.
+        """
+        with _Session() as browser, self._errors(path):
+            browser.get(self.url + path, timeout=PATIENCE)
+            form = {
+                "email": email,
+                "password": password,
+                "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
+            }
+            browser.post(self.url + path, data=form, headers={"Referer": self.url}, timeout=PATIENCE)
+            answer = browser.get(self.url + "/api/current-user/token", timeout=PATIENCE)
+        if answer.status_code != requests.codes.ok:
+            why = f"HTTP {answer.status_code}"
+            raise ServiceError("Label Studio did not make the user", where=email, why=why)
+        return str(answer.json()["token"])
+
+    def _object(self, method: str, path: str, **arguments: Any) -> Json:
+        answer: Json = self._call(method, path, **arguments)
+        return answer
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self._request(method, path, **arguments)
+        if not answer.ok or not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ServiceError(
+                f"what answers at {self.url} is not Label Studio",
+                where=f"{method} {self.url}{path}",
+                why=f"its answer is no JSON: {answer.text[:100]!r}",
+                cure="check LABEL_STUDIO_URL, then labeltrail doctor",
+            ) from error
+
+    def _bytes(self, path: str) -> bytes:
+        return self._request("GET", path, allow_redirects=True).content
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        timeout: tuple[float, float] = PATIENCE,
+        allow_redirects: bool = False,
+        changes: bool = True,
+        **content: Any,
+    ) -> requests.Response:
+        """Send a request until it is answered; one that makes something only while nothing has reached the server.
+
+        Args:
+            method: of HTTP.
+            path: behind the server's address.
+            timeout: seconds to connect, and without a byte.
+            allow_redirects: follow them.
+            changes: whether a method that is not GET changes something.
+            content: of the request.
+
+        Returns:
+            An answer of success; or 404 to a DELETE whose earlier try was cut off after it had been carried out.
+        """
+        if self._read_only and changes and method != "GET":
+            raise AssertionError(f"{method} {path} in a dry run")
+        content |= {"timeout": timeout, "allow_redirects": allow_redirects}
+        if "json" in content:
+            # Label Studio keeps halves of characters, and from then on answers 500 for the whole task.
+            content["json"] = well_formed(content["json"])
+        with self._errors(path):
+            tries, answer = self._persist(method, path, **content)
+            if answer.status_code == requests.codes.unauthorized and self._personal:
+                self._renew()
+                more, answer = self._persist(method, path, **content)
+                tries += more - 1
+        deleted = method == "DELETE" and tries > 1 and answer.status_code == requests.codes.not_found
+        if not 200 <= answer.status_code < 300 and not deleted:
+            raise self._refusal(answer, f"{method} {self.url}{path}")
+        return answer
+
+    def _persist(self, method: str, path: str, **content: Any) -> tuple[int, requests.Response]:
+        """The first answer that another try would not better, and how many tries it took."""
+        began, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                answer = self._http.request(method, self.url + path, **content)
+                if answer.status_code not in FAILING or method not in REPEATABLE or _enough(tries, began):
+                    return tries, answer
+            except requests.RequestException as error:
+                if _enough(tries, began) or not (method in REPEATABLE or _unsent(error)):
+                    raise
+            time.sleep(BACK_OFF * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._authorization
+        return request
+
+    def _renew(self) -> None:
+        path = "/api/token/refresh/"
+        with self._errors(path), _Session() as session:
+            answer = session.post(self.url + path, json={"refresh": self._personal}, timeout=PATIENCE)
+        if answer.status_code != requests.codes.ok:
+            raise self._refusal(answer, f"POST {self.url}{path}")
+        self._authorization = f"Bearer {answer.json()['access']}"
+
+    @contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except requests.RequestException as error:
+            raise ServiceError(
+                f"Label Studio at {self.url} does not answer",
+                where=path,
+                why=type(error).__name__,
+                cure="labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
+            ) from error
+
+    @staticmethod
+    def _refusal(answer: requests.Response, where: str) -> LabeltrailError:
+        try:
+            body = answer.json()
+            why = (
+                str(body.get("validation_errors") or body.get("detail") or body)
+                if isinstance(body, dict)
+                else str(body)
+            )
+        except ValueError:
+            why = answer.reason
+        why = f"HTTP {answer.status_code}: {why[:500]}"
+        kinds: dict[int, tuple[type[LabeltrailError], str, str]] = {
+            400: (InputError, "Label Studio refused what was sent", "labeltrail doctor"),
+            401: (
+                ServiceError,
+                "Label Studio refused the token",
+                "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
+            ),
+            403: (
+                ServiceError,
+                "Label Studio refused the token",
+                "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
+            ),
+            404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
+            500: (BrokenAnswerError, *FAILURE),
+            409: (ConflictError, "Label Studio has another version", "labeltrail sync"),
+        }
+        kind, what, cure = kinds.get(answer.status_code, (ServiceError, *FAILURE))
+        return kind(what, where=where, why=why, cure=cure)
+
+
+class _Adapter(HTTPAdapter):
+    """Connections whose answers end."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    """Requests to Label Studio: never through a proxy to this machine, and no answer without an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter())
+
+    def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
+        """What the environment says, less its proxies for an address of this machine."""
+        direct = {"http": "", "https": ""} if is_loopback(str(url)) else {}
+        return super().merge_environment_settings(url, {**direct, **(proxies or {})}, *others)
+
+
+def _enough(tries: int, began: float) -> bool:
+    return tries >= TRIES or time.monotonic() - began > ENDURANCE
+
+
+def _unsent(error: requests.RequestException) -> bool:
+    """Whether the server cannot have seen anything of the request."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(reason, NewConnectionError)

@@ -1,0 +1,218 @@
+"""A Label Studio export: tasks with their annotations, from any Label Studio.
+
+Read are JSON, the form that holds all, and the flat forms JSON_MIN, CSV and TSV. Format:
+https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.label_studio.label_config import LabelConfig, Task, render
+from storage.labels import export_checks, export_flat
+from storage.labels.export_match import is_address, path_of
+from storage.labels.record_merge import marked, of_whole
+from storage.printable import shortened
+from storage.text.json_text import parse_json
+
+TIME_NAMES = frozenset({"time", "timestamp", "t", "date", "datetime", "index", "seconds"})
+CURE = "export the project from Label Studio as JSON"
+
+
+@dataclass(frozen=True)
+class ExportedTask:
+    """One task of an export.
+
+    Attributes:
+        name: how to name it to a person: its number and its recording.
+        address: what its data says about where the recording is; "" where it does not.
+        data: task data without that address.
+        annotations: as exported.
+        predictions: how many predictions came along; they are not imported.
+        columns: the recording itself, by column, where the task data holds it (`valueType="json"`).
+        drafts: how many edits came along that nobody submitted; they are not imported.
+        is_flat: it is of a form that does not hold all; what of an annotation was not taken is under its `lost`.
+    """
+
+    name: str
+    address: str
+    data: dict[str, Any]
+    annotations: list[dict[str, Any]]
+    predictions: int
+    columns: dict[str, Any] | None = None
+    drafts: int = 0
+    is_flat: bool = False
+
+
+def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
+    """Read an export.
+
+    Args:
+        path: the file: JSON, or by its name CSV or TSV.
+        config: names the key of the task data that holds the recording, and the tags of a flat export; both are
+            found by what they look like where it is not given.
+
+    Raises:
+        InputError: it is no export, or a field is not as Label Studio writes it; names task and field.
+    """
+    where = str(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError("the export is not there", where=where, cure="check the path") from error
+    except OSError as error:
+        raise InputError(
+            "the export cannot be read", where=where, why=str(error.strerror), cure="check it"
+        ) from error
+    if path.suffix.lower() in (".csv", ".tsv"):
+        rows = export_flat.read_table(where, data)
+        return _tasks(export_flat.tasks(rows, config), where, config, is_flat=True)
+    try:
+        value = parse_json(where, data)
+    except InputError as error:
+        what = "the export is not JSON" if error.why.startswith("not JSON") else "the export cannot be used"
+        why = error.why.removeprefix("not JSON: ")
+        raise InputError(what, where=where, why=why, cure=CURE) from error
+    if not isinstance(value, list):
+        raise InputError("not a Label Studio export", where=where, why="it is no list of tasks", cure=CURE)
+    is_flat = export_flat.is_flat(value)
+    return _tasks(export_flat.tasks(value, config) if is_flat else value, where, config, is_flat=is_flat)
+
+
+def _tasks(
+    value: Sequence[Any], where: str, config: LabelConfig | None, *, is_flat: bool
+) -> list[ExportedTask]:
+    for number, task in enumerate(value, 1):
+        name = task.get("id", number) if isinstance(task, dict) else number
+        export_checks.check(task, f"{where}: task {shortened(str(name), 40)}")
+    return [_task(task, number, config, is_flat) for number, task in enumerate(value, 1)]
+
+
+def _task(task: dict[str, Any], number: int, config: LabelConfig | None, is_flat: bool) -> ExportedTask:
+    data = dict(task["data"])
+    own = task.get("id")
+    own = number if own is None else own
+    key = _recording_key(data, config)
+    recording = data.pop(key) if key else ""
+    columns = recording if isinstance(recording, dict) else None
+    address = str(recording) if columns is None else f"task{own}.csv"
+    annotations = list(task.get("annotations") or [])
+    # Of old exports; a converter may have left both.
+    annotations += [found for found in task.get("completions") or [] if found not in annotations]
+    if not is_flat:
+        annotations = [{key: a[key] for key in a if key != "lost"} for a in annotations]
+    shown = path_of(address).rpartition("/")[2] or "no recording"
+    return ExportedTask(
+        name=f"task {own} ({shortened(shown, 100)})",
+        address=address,
+        data=data,
+        annotations=annotations,
+        predictions=len(task.get("predictions") or ()),
+        columns=columns,
+        drafts=len(task.get("drafts") or ()),
+        is_flat=is_flat,
+    )
+
+
+def _recording_key(data: Mapping[str, Any], config: LabelConfig | None) -> str:
+    """Key of the task data that holds the recording; "" where none does, or any of several may."""
+    if config is not None and isinstance(data.get(config.data_key), str | dict) and data[config.data_key]:
+        return config.data_key
+    keys = [key for key, value in data.items() if is_address(value)]
+    keys = keys or [key for key, value in data.items() if _is_columns(value)]
+    return keys[0] if len(keys) == 1 else ""
+
+
+def _is_columns(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(column, list) for column in value.values())
+
+
+def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
+    """A label config for an export: its labels and tag names, and the columns of a recording.
+
+    It asks for regions where there are any, else what the whole recording is: for several answers where somebody
+    gave several.
+
+    Raises:
+        InputError: the export has no label, or choices of more than one control tag, or the recording has no column
+            but the time.
+    """
+    results = [a.get("result") or [] for task in tasks for a in task.annotations]
+    items = [item for result in results for item in result if _is_region(item)]
+    task: Task = "segmentation"
+    if not items:
+        items = [item for result in results for item in _choices(result)]
+        task = "multilabel" if any(len(_labels(item)) > 1 for item in items) else "multiclass"
+    cure = "labeltrail import PATH --labels EXPORT.json --label-config FILE"
+    labels = tuple(sorted({label for item in items for label in _labels(item)}))
+    if not labels:
+        raise InputError("no label config can be made from this export: it has no label", cure=cure)
+    tags = sorted({str(item.get("from_name")) for item in items})
+    if task != "segmentation" and len(tags) > 1:
+        why = f"whole recordings have choices of {', '.join(tags)}, and one tag is learnt"
+        raise InputError("no label config can be made from this export", why=why, cure=cure)
+    time = header[0] if header and header[0].lower() in TIME_NAMES else None
+    channels = tuple(name for name in header if name != time)
+    if not channels:
+        raise InputError(
+            "no label config can be made: the recording has no channel", cure="add --label-config FILE"
+        )
+    names = {
+        "control_tag": items[0].get("from_name") or "label",
+        "object_tag": items[0].get("to_name") or "ts",
+    }
+    return render(channels, labels, time, task=task, **names)
+
+
+def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
+    """Why an annotation does not fit a label config; empty where it does."""
+    result = annotation.get("result") or []
+    regions = [item for item in result if _is_region(item)]
+    if config.task == "segmentation":
+        # Choices beside regions are nothing that is learnt.
+        incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
+        found = [text for item in regions for text in _misfits(item, "region", config)]
+        return found + [f"region {item.get('id')}: without start or end" for item in incomplete]
+    found = [f"region {item.get('id')}: the label config asks for choices" for item in regions]
+    for item in _choices(result):
+        found += _misfits(item, "choice", config)
+        if len(_labels(item)) > 1 and config.task != "multilabel":
+            found.append(f"choice {item.get('id')}: several, where the label config asks for one")
+    return found
+
+
+def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
+    """What the label config lacks for a region or a choice."""
+    found = []
+    if item.get("from_name") != config.control_tag or item.get("to_name") != config.object_tag:
+        names = f"{item.get('from_name')!r} on {item.get('to_name')!r}"
+        found.append(f"{kind} {item.get('id')}: no tag {names} in the label config")
+    strange = sorted(label for label in set(_labels(item)) if config.label_of(label) is None)
+    if strange:
+        what = "label" if kind == "region" else "choice"
+        found.append(
+            f"{kind} {item.get('id')}: no {what} {', '.join(map(repr, strange))} in the label config"
+        )
+    return found
+
+
+def _labels(item: dict[str, Any]) -> list[str]:
+    """What a region or a choice says."""
+    value = item["value"]
+    return [str(label) for label in value.get("timeserieslabels", value.get("choices"))]
+
+
+def _choices(result: Iterable[Any]) -> list[dict[str, Any]]:
+    """The choices of a result that are for the whole recording."""
+    items = [item for item in result if isinstance(item, dict)]
+    regions = marked(items)
+    return [i for i in items if of_whole(i, regions) and isinstance(i["value"].get("choices"), list)]
+
+
+def _is_region(item: Any) -> bool:
+    value = item.get("value") if isinstance(item, dict) else None
+    return isinstance(value, dict) and isinstance(value.get("timeserieslabels"), list)

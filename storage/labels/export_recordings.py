@@ -1,0 +1,144 @@
+"""Recordings that an export brings along: columns inside the task data, or an http(s) address to fetch from.
+
+Both become CSV files, and from there on recordings like any other: in the bucket, versioned, shown by Label Studio
+through its source storage. What they are called is looked at before the first of them is fetched or written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from storage.errors import InputError
+from storage.files import write_bytes
+from storage.labels.export import ExportedTask
+from storage.network.downloads import Downloads
+from storage.printable import shortened
+from storage.progress import track
+from storage.s3.keys import alike, in_the_way, refusal
+
+FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --labels EXPORT.json"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Recordings by series key, and the tasks whose recording could not be had, with the reason."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    lost: list[tuple[ExportedTask, InputError]] = field(default_factory=list)
+
+
+def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
+    """Write the recordings of an export into `folder`; one that cannot be had does not stop the others.
+
+    Raises:
+        InputError: a recording would have a name that no series can have, or two would have one; nothing was written.
+    """
+    wanted = _by_key(task for task in tasks if task.columns is not None or _is_web(task.address))
+    firsts = {id(task): key for key, task in wanted.items()}
+    carried, downloads = Carried(), Downloads()
+    for task in track(tasks, "reading the export's recordings", len(tasks)):
+        key = firsts.get(id(task), "")
+        path = folder / f"{key}.csv"
+        try:
+            if key and task.columns is not None:
+                write_bytes(path, _csv(task))
+            elif key:
+                downloads.fetch(task.address, path, task.name)
+            elif task.columns is None and not _is_web(task.address):
+                raise _elsewhere(task)
+        except InputError as error:
+            carried.lost.append((task, error))
+            continue
+        if key:
+            carried.files[key] = path
+    return carried
+
+
+def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
+    """The first task of each recording, by its series key."""
+    found: dict[str, ExportedTask] = {}
+    for task in tasks:
+        key = _key(task)
+        first = found.setdefault(key, task)
+        if (first.address, first.columns) != (task.address, task.columns):
+            raise InputError(
+                f"two tasks would have one series key, {shortened(repr(key))}",
+                where=[first.name, task.name],
+                why="a recording is called by the last part of its address",
+                cure=FOLDER,
+            )
+    others = {
+        key: f"macOS and Windows take it for {names[0]!r}" for names in alike(found) for key in names[1:]
+    }
+    others |= {
+        key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(found).items()
+    }
+    for key, why in others.items():
+        raise InputError(
+            f"a recording cannot be called {shortened(repr(key))}",
+            where=found[key].name,
+            why=why,
+            cure=FOLDER,
+        )
+    return found
+
+
+def _key(task: ExportedTask) -> str:
+    """The series key of a task's recording: its name without `.csv`."""
+    # Behind the last slash there may be others, as percent signs.
+    last = urlsplit(task.address).path.rpartition("/")[2]
+    name = task.address if task.columns is not None else unquote(last)
+    key = name[:-4] if name.lower().endswith(".csv") else name
+    why = "there is a slash in it" if "/" in key or "\\" in key else refusal(key)
+    if why:
+        raise InputError(
+            f"a recording of the export cannot be called {shortened(repr(key))}",
+            where=task.name,
+            why=f"{why}; nothing was written",
+            cure=FOLDER,
+        )
+    return key
+
+
+def _is_web(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme in ("http", "https")
+    except ValueError:
+        return False
+
+
+def _csv(task: ExportedTask) -> bytes:
+    columns: Mapping[str, Any] = task.columns or {}
+    lengths = {name: len(values) if isinstance(values, list) else -1 for name, values in columns.items()}
+    cure = "every column must be a list of numbers and texts, and all of one length"
+    what = "the columns do not make a recording"
+    if not columns or len(set(lengths.values())) > 1 or -1 in lengths.values():
+        told = [f"{shortened(name, 40)}: {'no list' if n < 0 else n}" for name, n in lengths.items()]
+        raise InputError(what, where=task.name, why=", ".join(told[:20]) or "no columns", cure=cure)
+    for name, values in columns.items():
+        if any(isinstance(value, list | dict) for value in values):
+            why = f"{shortened(name, 40)}: a cell is a list or an object"
+            raise InputError(what, where=task.name, why=why, cure=cure)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(_cells(zip(*columns.values(), strict=True)))
+    return text.getvalue().encode()
+
+
+def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterable[list[Any]]:
+    return (["" if cell is None else cell for cell in row] for row in rows)
+
+
+def _elsewhere(task: ExportedTask) -> InputError:
+    """Why a recording cannot be fetched that is at no http(s) address."""
+    why = (
+        f"{shortened(task.address)} is no http(s) address" if task.address else "its data names no recording"
+    )
+    return InputError("the recording cannot be fetched", where=task.name, why=why, cure=FOLDER)

@@ -1,0 +1,302 @@
+"""git's own `diff`, `log -p` and `merge`, taught to compare and merge labels: one driver of each kind.
+
+git starts them, as `python -m storage.labels.git_drivers`, anew for every file, so little is imported. They write
+into the DVC cache and into the file that git names, never into the work tree.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage.errors import InputError, LabeltrailError
+from storage.files import read_text
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import conflicts, label_changes, label_store
+from storage.labels.record_merge import item_name, items
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Conflict, Merge, Settlement, three_way, whole
+from storage.network import loopback
+from storage.printable import printable, say
+from storage.process import ProgramError
+from storage.project_files import splits_file, tasks_file
+from storage.repo.git import find_root
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.repository import Repository
+from storage.text import csv_text
+
+NAME = "labeltrail"
+LARGEST = 64_000_000  # bytes of shards that are written out for git to compare
+MARKS = ("<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n")
+Texts = tuple[str, str, str]  # base, ours, theirs
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A file that both sides changed.
+
+    Attributes:
+        text: what becomes of it; with open conflicts, both versions between git's conflict marks.
+        open: the conflicts, a line each, by their names.
+        note: what a person should know of a file that was merged.
+    """
+
+    text: str
+    open: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+def main(words: list[str]) -> int:
+    """What git asks for: `textconv FILE`, or `merge BASE OURS THEIRS PATH`; returns the exit status."""
+    loopback.spare()
+    repository = Repository(find_root(Path.cwd()))
+    if words[0] == "textconv":
+        sys.stdout.writelines(textconv(repository, Path(words[1]).read_text(encoding="utf-8")))
+        return 0
+    base, ours, theirs = map(Path, words[1:4])
+    merged = merge_files(repository, base, ours, theirs, words[4])
+    for text in merged.open.values() or [merged.note]:
+        for line in text.split("\n"):
+            say(f"{words[4]}: {line}", sys.stderr)
+    if merged.open:
+        print("  next: git merge --abort; then git -c labeltrail.settle=ours merge NAME", file=sys.stderr)
+        print("        (or theirs, or one by one as in 1-9f3c1a/x1=ours)", file=sys.stderr)
+    return 1 if merged.open else 0
+
+
+def configure(repository: Repository) -> None:
+    """Tell this clone's git which programs `.gitattributes` means."""
+    program = f"{shlex.quote(sys.executable)} -P -m storage.labels.git_drivers"
+    # In a merge driver % begins what git fills in.
+    merging = program.replace("%", "%%")
+    wanted = {
+        # Where the program fails or is gone, git shows the pointer as it is.
+        f"diff.{NAME}.textconv": f'f() {{ {program} textconv "$1" 2>/dev/null || cat "$1"; }}; f',
+        f"merge.{NAME}.name": "labels by region",
+        f"merge.{NAME}.driver": f"{merging} merge %O %A %B %P",
+        # Of two bases the older is taken whole: that may show a conflict too many, never one too few.
+        f"merge.{NAME}.recursive": "binary",
+    }
+    for name, value in wanted.items():
+        repository.git("config", "--local", name, value)
+
+
+# -- diff -----------------------------------------------------------------------------------------
+
+
+def textconv(repository: Repository, text: str) -> Iterator[str]:
+    """What a pointer's text stands for, a line a region, sorted; from the DVC cache alone, and one line where
+    that lacks it."""
+    md5 = parse_pointer(text)
+    path = LABELS if re.search(r"^ *path: labels$", text, re.MULTILINE) else SERIES
+    if not md5:
+        yield text
+    elif repository.size(md5) is None:
+        yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
+    elif path == SERIES:
+        yield from (
+            f"{printable(name)}  {each}\n" for name, each in sorted(repository.folder(md5, SERIES).items())
+        )
+    else:
+        yield from _label_lines(repository, md5)
+
+
+def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
+    shards = repository.folder(md5, LABELS)
+    sizes = {name: repository.size(each) for name, each in shards.items()}
+    missing = [name for name, size in sizes.items() if size is None]
+    if missing:
+        yield f"{md5}: {len(missing)} shards are not in the DVC cache (dvc fetch --all-commits)\n"
+    elif sum(size or 0 for size in sizes.values()) > LARGEST:
+        yield "too many labels to write them all out: labeltrail diff reads the shards that differ\n"
+        yield from (f"{name}  {each}\n" for name, each in sorted(shards.items()))
+    else:
+        config = label_store.asked(repository)
+        records = label_store.records(repository, md5)
+        yield from sorted(line for record in records for line in record_lines(record, config))
+
+
+def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[str]:
+    """A line for the annotation where it is more than its regions, and one for each item of its result."""
+    who = f"{record['series']}  {record['annotator']}  {record['id']}"
+    facts = [
+        word
+        for name, word in (("was_cancelled", "skipped"), ("ground_truth", "ground truth"))
+        if record[name]
+    ]
+    empty = label_changes.empty_text(record, config)
+    facts += [empty] if empty else []
+    if facts:
+        yield f"{printable(who)}  * {', '.join(facts)}\n"
+    for key, item in items(record["result"]).items():
+        yield printable(f"{who}/{item_name(key)}  {label_changes.item_text(item)}") + "\n"
+
+
+# -- merge ----------------------------------------------------------------------------------------
+
+
+def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, path: str) -> Merged:
+    """Merge a file as git hands it over and write the result to `ours`; conflicts are told, never raised."""
+    try:
+        texts = [read_text(file, "git merge --abort") for file in (base, ours, theirs)]
+    except InputError as error:
+        return Merged("", {"": f"{error}\n  (it stays as it was)"})
+    try:
+        merged = merge(repository, path, (texts[0], texts[1], texts[2]), settlement(repository))
+        if path == splits_file.PATH.as_posix() and not merged.open:
+            splits_file.parse(merged.text, path)
+    except LabeltrailError as error:
+        merged = Merged(_marked(texts[1], texts[2]), {"": str(error)})
+    ours.write_text(merged.text, encoding="utf-8")
+    return merged
+
+
+def settlement(repository: Repository) -> Settlement:
+    """How the person who merges settles conflicts: `git -c labeltrail.settle=theirs merge NAME`.
+
+    Raises:
+        InputError: it is neither `ours`, `theirs` nor `NAME=ours`.
+    """
+    try:
+        words = repository.git("config", "--get-all", f"{NAME}.settle").split()
+    except ProgramError:
+        return Settlement()
+    everything = [word for word in words if word in ("ours", "theirs")]
+    return Settlement.parse(everything[-1] if everything else "", [w for w in words if w not in everything])
+
+
+def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) -> Merged:
+    """Three-way merge of one of the project's files.
+
+    Raises:
+        NotFoundError: labels of one side are neither in the DVC cache nor in its remote.
+        InputError: one of the texts is not what it must be.
+    """
+    if path == f"{LABELS}.dvc":
+        return _merge_labels(repository, texts, settled)
+    if path == f"{SERIES}.dvc":
+        return _merge_series(repository, texts, settled)
+    if path == tasks_file.PATH.as_posix():
+        return _merge_lines("tasks", tuple(map(_task_lines, texts)), settled)
+    if path == splits_file.PATH.as_posix():
+        return _merge_lines("sets", tuple(map(_set_rows, texts)), settled, csv_text.line(splits_file.HEADER))
+    return Merged(texts[1], note="ours stays; dvc repro makes the model of the merged labels")
+
+
+def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> Merged:
+    base, ours, theirs = _hashes(texts)
+
+    def pointer(found: label_store.LabelMerge) -> str:
+        shards = {name: after for name, (_, after) in found.shards.items()}
+        return point(repository, texts[1], label_store.store(repository, ours, shards))
+
+    config = label_store.asked(repository, "HEAD")
+    found = label_store.merge(repository, base, ours, theirs, settled, config)
+    if not found.conflicts:
+        counts = label_changes.count(found.incoming(), config=config)
+        return Merged(pointer(found), note=f"{label_changes.signed(counts.regions) or 'no'} labels came in")
+    other = label_store.merge(repository, base, ours, theirs, Settlement("theirs", settled.named), config)
+    return Merged(_marked(pointer(found), pointer(other)), _open(found.conflicts))
+
+
+def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> Merged:
+    base, ours, theirs = map(repository.folder, _hashes(texts))
+
+    def pointer(found: Merge[str]) -> str:
+        return point(repository, texts[1], repository.store({}, found.merged))
+
+    found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, "series"))
+    if not found.conflicts:
+        came = label_changes.signed(label_changes.signs(found.incoming))
+        return Merged(pointer(found), note=f"{came or 'no'} recordings came in")
+    other = three_way(base, ours, theirs, operator.eq, whole(Settlement("theirs", settled.named), "series"))
+    return Merged(_marked(pointer(found), pointer(other)), _open(found.conflicts))
+
+
+def _merge_lines(
+    kind: str, sides: tuple[Mapping[str, str], ...], settled: Settlement, header: str = ""
+) -> Merged:
+    """Merge a file that has a row for each series, below a header or none: base, ours and theirs, text by series."""
+    base, ours, theirs = sides
+    found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, kind))
+    marked = {c.series: _marked(c.ours or "", c.theirs or "") for c in found.conflicts}
+    lines = {**found.merged, **marked}
+    text = header + "".join(lines[name] for name in sorted(lines))
+    note = f"{label_changes.plural(len(found.incoming), 'line')} came in"
+    return Merged(text, _open(found.conflicts), note)
+
+
+def _open(found: Iterable[Conflict]) -> dict[str, str]:
+    return {conflict.name: conflicts.line(conflict, "") for conflict in found}
+
+
+def _task_lines(text: str) -> dict[str, str]:
+    """Lines of data/tasks.jsonl by series; by line feeds alone, for JSON may hold other ends of lines (U+2028).
+
+    Raises:
+        InputError: a line is no task, or a series has two, of which one would be lost.
+    """
+    tasks_file.parse(text, str(tasks_file.PATH))
+    lines = [line for line in text.split("\n") if line]
+    return {tasks_file.parse_line(line, str(tasks_file.PATH))[0]: f"{line}\n" for line in lines}
+
+
+def _set_rows(text: str) -> dict[str, str]:
+    """Rows of data/sets.csv by series; a cell may hold line ends.
+
+    Raises:
+        InputError: a row is none, or a series has two, of which one would be lost.
+    """
+    if not text:
+        return {}
+    return {series: csv_text.line(cells) for series, (_, cells) in splits_file.cells_by_series(text).items()}
+
+
+def _hashes(texts: Texts) -> Texts:
+    """Base, ours and theirs of a pointer; a side that is no pointer is not taken for an empty folder."""
+    base, ours, theirs = map(parse_pointer, texts)
+    for text, found, side in ((texts[1], ours, "ours"), (texts[2], theirs, "theirs")):
+        if text and not found:
+            raise InputError(f"{side} is no DVC pointer", why="it names no hash, or more than one")
+    return base, ours, theirs
+
+
+def _marked(ours: str, theirs: str) -> str:
+    return f"{MARKS[0]}{ours}{MARKS[1]}{theirs}{MARKS[2]}"
+
+
+def point(repository: Repository, text: str, md5: str) -> str:
+    """A pointer's text, brought to another hash; what else DVC or a person wrote into it stays.
+
+    Raises:
+        InputError: the folder would be empty, which DVC does not track.
+    """
+    if not md5:
+        raise InputError("the merged folder would be empty", cure="git merge --abort; then keep a side of it")
+    old, new = (repository.folder(each) for each in (parse_pointer(text), md5))
+    facts: Mapping[str, int | None] = {"nfiles": len(new), "size": _size(repository, text, old, new)}
+    text = text.replace(parse_pointer(text), md5)
+    for name, value in facts.items():
+        line = f"  {name}: {value}\n" if value is not None else ""
+        text = re.sub(rf"^  {name}: \d+\n", line, text, flags=re.MULTILINE)
+    return text
+
+
+def _size(repository: Repository, text: str, old: Mapping[str, str], new: Mapping[str, str]) -> int | None:
+    """Bytes of the new folder; None where the cache lacks a file that one has and the other has not."""
+    found = re.search(r"^  size: (\d{1,18})$", text, re.MULTILINE)
+    total = int(found[1]) if found else None
+    for name in label_store.differing(old, new):
+        for folder, sign in ((old, -1), (new, 1)):
+            size = repository.size(folder[name]) if name in folder else 0
+            total = None if total is None or size is None else total + sign * size
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,251 @@
+"""Label changes in words: what a label commit's subject and trailers say.
+
+A region that has another id is another region; the same id with another value was changed. Where the whole
+recording is asked about, each value that was chosen counts as a region does. An annotation can also change as a
+whole: skipped, made ground truth, submitted empty.
+
+What a project asks its label config says: choices that stand beside regions, in another control tag, are kept and
+shown and are no labels. Where no label config is to be had (`config` is None), all choices of whole recordings count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.label_studio.label_config import LabelConfig
+from storage.labels.record_merge import Item, marked, of_whole
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Change
+from storage.printable import shortened
+
+SIGNS = "+~-"
+TRAILERS = 200  # labels, and annotators, that a commit's message names at most
+
+
+@dataclass(frozen=True)
+class LabelChanges:
+    """Counts of one label commit.
+
+    Attributes:
+        regions: by sign (`+` added, `~` changed, `-` removed); and values chosen for whole recordings.
+        labels: the same, by label.
+        annotators: the same, by annotator.
+        annotations: annotations that changed in any way, also without a label (skipped, empty, starred).
+        series: the regions by the key of their series; also where an annotation changed and no region did.
+    """
+
+    regions: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    annotators: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    annotations: Counter[str] = field(default_factory=Counter)
+    series: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+
+def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
+    """How many were added (`+`), changed (`~`) and removed (`-`)."""
+    return Counter("+" if c.before is None else "-" if c.after is None else "~" for c in changes)
+
+
+def count(
+    changes: Iterable[Change[Record]], label: str = "", config: LabelConfig | None = None
+) -> LabelChanges:
+    """Count labels and annotations that changed; with a `label`, only regions and choices that have or had it."""
+    total = LabelChanges()
+    for change in changes:
+        record = change.after or change.before or {}
+        found = [
+            (sign, old if sign == "-" else new)
+            for sign, old, new in label_changes(change.before, change.after, config)
+            if not label or label in {*old, *new}
+        ]
+        if label and not found:
+            continue
+        total.annotations.update(signs([change]))
+        series = total.series[record["series"]]
+        for sign, names in found:
+            total.regions[sign] += 1
+            series[sign] += 1
+            total.annotators[record["annotator"]][sign] += 1
+            for name in names:
+                total.labels[name][sign] += 1
+    return total
+
+
+def label_changes(
+    before: Record | None, after: Record | None, config: LabelConfig | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """What is said in one version of a record and not, or otherwise, in the other: sign, labels before and after."""
+    old, new = _regions(before), _regions(after)
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was != now:
+            sign = "+" if was is None else "-" if now is None else "~"
+            yield sign, item_labels(was or {}), item_labels(now or {})
+    chosen = _choices(before, config), _choices(after, config)
+    for tag in sorted(chosen[0].keys() | chosen[1].keys()):
+        yield from _choice_changes(*(side.get(tag, set()) for side in chosen))
+
+
+def _choice_changes(old: set[str], new: set[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """One value for another is a change; where several may be chosen each comes or goes by itself."""
+    if len(old) == len(new) == 1 and old != new:
+        yield "~", list(old), list(new)
+        return
+    yield from (("-", [value], []) for value in sorted(old - new))
+    yield from (("+", [], [value]) for value in sorted(new - old))
+
+
+def item_labels(item: Item, whole: bool = False) -> list[str]:
+    """The labels on a region, or what was chosen for the `whole` recording; none on what stands beside a region."""
+    found = region_value(item).get("choices" if whole else "timeserieslabels")
+    return [str(label) for label in found] if isinstance(found, list) else []
+
+
+def record_labels(record: Record, config: LabelConfig | None = None) -> list[str]:
+    """All labels in an annotation, also one that stands there twice: on its regions, then for the whole recording."""
+    chosen = [label for item in whole_choices(record, config) for label in item_labels(item, whole=True)]
+    return [label for item in record["result"] for label in item_labels(item)] + chosen
+
+
+def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Item]:
+    """The choices of an annotation that are for the whole recording, also of a skipped one: those that are labels of
+    the task, without a label config those of any control tag."""
+    regions = marked(record["result"])
+    return [item for item in record["result"] if is_answer(item, regions, config)]
+
+
+def is_answer(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
+    """Whether what was chosen are labels of the task: it is for the whole recording, which is what is asked about."""
+    if config is not None and (config.task == "segmentation" or item.get("from_name") != config.control_tag):
+        return False
+    return of_whole(item, regions)
+
+
+def empty_text(record: Record, config: LabelConfig | None = None) -> str:
+    """What an annotation says in which there is no label; "" where there is one, or it was skipped."""
+    if record.get("was_cancelled"):
+        return ""
+    if config is None:
+        return "" if record["result"] else "empty: nothing here"
+    if config.task == "segmentation":
+        marks = any(item.get("type") == "timeserieslabels" for item in record["result"])
+        return "" if marks else "empty: nothing here"
+    if any(item_labels(item, whole=True) for item in whole_choices(record, config)):
+        return ""
+    return "empty: none of the labels" if config.task == "multilabel" else "no choice: teaches nothing"
+
+
+def record_text(record: Record) -> str:
+    """An annotation in a few words: `3 regions`, and what was chosen for the whole recording."""
+    whole = whole_choices(record)
+    others = len(record["result"]) - len(whole)
+    text = [plural(others, "region")] if others or not whole else []
+    return ", ".join(text + [label for item in whole for label in item_labels(item, whole=True)])
+
+
+def region_value(item: Item) -> dict[str, Any]:
+    """Times and labels of a region; odd items have none."""
+    value = item.get("value")
+    return value if isinstance(value, dict) else {}
+
+
+def times(item: Item) -> tuple[Any, Any]:
+    """Start and end of a region, as Label Studio wrote them."""
+    value = region_value(item)
+    return value.get("start"), value.get("end")
+
+
+def item_text(item: Item) -> str:
+    """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`; what is no region by its type and value."""
+    if "start" not in region_value(item):
+        return f"{item.get('type')}  {beside_text(item)}"
+    return f"{label_text(item)}  {span_text(item)}"
+
+
+def label_text(item: Item) -> str:
+    """The labels on a region."""
+    return ", ".join(item_labels(item)) or "(no label)"
+
+
+def span_text(item: Item) -> str:
+    """`0.1 .. 0.5`, or `at 0.9`."""
+    start, end = times(item)
+    return f"at {start}" if start == end else f"{start} .. {end}"
+
+
+def beside_text(item: Item) -> str:
+    """What a choice, a text or a relation beside the regions says."""
+    if item.get("type") == "relation":
+        return f"{item.get('from_id')} to {item.get('to_id')}"
+    value = region_value(item)
+    chosen = value.get(str(item.get("type")), value.get("text", value))
+    return ", ".join(map(str, chosen)) if isinstance(chosen, list) else str(chosen)
+
+
+def _regions(record: Record | None) -> dict[str, Item]:
+    if record is None or record.get("was_cancelled"):
+        return {}
+    # Relations, texts and choices on regions stand beside them and have no label.
+    found = [item for item in record["result"] if item.get("type") == "timeserieslabels"]
+    return {str(item.get("id", index)): item for index, item in enumerate(found)}
+
+
+def _choices(record: Record | None, config: LabelConfig | None) -> dict[str, set[str]]:
+    """What was chosen for the whole recording, by control tag."""
+    if record is None or record.get("was_cancelled"):
+        return {}
+    found: dict[str, set[str]] = defaultdict(set)
+    for item in whole_choices(record, config):
+        found[str(item.get("from_name"))].update(item_labels(item, whole=True))
+    return found
+
+
+def signed(counts: Counter[str]) -> str:
+    """`+12 ~3 -1`, without what is zero."""
+    return " ".join(f"{sign}{counts[sign]}" for sign in SIGNS if counts[sign])
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 annotation`, `2 annotations`; `series` stays."""
+    return f"{number} {noun}" if number == 1 or noun == "series" else f"{number} {noun}s"
+
+
+def message(labels: LabelChanges, series: Counter[str], others: Iterable[str]) -> str:
+    """Subject and trailers of a label commit.
+
+    Args:
+        labels: what changed in the label snapshot.
+        series: recordings that were added (`+`), changed (`~`) or removed (`-`).
+        others: names of other files that go with the commit, such as the label config.
+    """
+    parts = []
+    if labels.regions:
+        parts.append(f"labels: {signed(labels.regions)} in {plural(len(labels.series), 'series')}")
+    elif labels.annotations:
+        total = plural(labels.annotations.total(), "annotation")
+        parts.append(f"labels: {total} without a label changed in {plural(len(labels.series), 'series')}")
+    if series:
+        parts.append(f"series: {signed(series)}")
+    if not parts:
+        parts.append("project: " + ", ".join(others))
+    body = [f"Annotations: {signed(labels.annotations)}"] if labels.annotations else []
+    body += trailers("Label", labels.labels) + trailers("Annotator", labels.annotators)
+    return "; ".join(parts) + "\n" + ("\n" + "\n".join(body) + "\n" if body else "")
+
+
+def trailers(kind: str, counts: Mapping[str, Counter[str]], *, signs: bool = True) -> list[str]:
+    """A line for each name, made printable; those with the most changes where there are very many.
+
+    Args:
+        kind: `Label` or `Annotator`.
+        counts: by name.
+        signs: `+12 ~3`; else how many there are in all.
+    """
+    most = sorted(counts, key=lambda name: (-counts[name].total(), name))[:TRAILERS]
+    words = {name: signed(counts[name]) if signs else str(counts[name].total()) for name in most}
+    lines = [f"{kind}: {shortened(name)} {words[name]}" for name in sorted(most)]
+    rest = len(counts) - len(most)
+    return [*lines, f"{kind}s: {rest} more"] if rest else lines

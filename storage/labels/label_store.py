@@ -1,0 +1,172 @@
+"""Label snapshots in the DVC cache, read and merged shard by shard.
+
+Two snapshots share the shards that are alike, so what is compared costs what differs, and no more than one shard is
+taken apart at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+
+from storage.errors import InputError
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import snapshot
+from storage.labels.record_merge import combiner
+from storage.labels.snapshot import Record
+from storage.labels.three_way import OPEN, Change, Conflict, Settlement, three_way
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
+
+Shard = dict[str, Record]
+
+
+def asked(repository: Repository, revision: str = "") -> LabelConfig | None:
+    """What a revision asks of recordings ("" is the work tree); None where no label config says it.
+
+    It decides what counts as a label and how choices merge, never whether history can be read: without one every
+    choice counts, and merges whole.
+    """
+    path = repository.root / label_config.PATH
+    try:
+        if not revision:
+            return label_config.load(path)
+        text = repository.show(revision, label_config.PATH.as_posix())
+        return label_config.parse(text) if text else None
+    except InputError:
+        return None
+
+
+def records(repository: Repository, labels: str) -> Iterator[Record]:
+    """The records of a label snapshot, by shard, from the DVC cache or its remote."""
+    shards = repository.folder(labels, LABELS)
+    repository.require(shards.values())  # one by one they would take minutes from the remote
+    for name, md5 in sorted(shards.items()):
+        yield from snapshot.parse_shard(repository.read([md5])[md5], f"{LABELS}/{name}")
+
+
+def changes(repository: Repository, before: str, after: str) -> Iterator[Change[Record]]:
+    """What two snapshots differ in, by shard; reads only the shards that differ.
+
+    Args:
+        before: hash of a label snapshot; "" is an empty one.
+        after: the same.
+    """
+    old, new = (repository.folder(md5, LABELS) for md5 in (before, after))
+    for name in differing(old, new):
+        yield from between(shard_bytes(repository, old.get(name)), shard_bytes(repository, new.get(name)))
+
+
+def between(before: bytes, after: bytes) -> Iterator[Change[Record]]:
+    """What two versions of a shard differ in."""
+    for name, was, now in snapshot.difference(before, after):
+        if was is None or now is None or not snapshot.same(was, now):
+            yield Change(name, was, now)
+
+
+def differing(*folders: Mapping[str, str]) -> list[str]:
+    """Names of the files that are not the same in all of these folders."""
+    names = set().union(*folders)
+    return sorted(name for name in names if len({folder.get(name) for folder in folders}) > 1)
+
+
+@dataclass
+class LabelMerge:
+    """What becomes of ours.
+
+    Attributes:
+        shards: shards of ours that change: the bytes before and after, b"" where there is none.
+        outgoing: what theirs has to take over.
+        conflicts: what has to be settled before anything is written.
+        labeled: series that somebody labeled, among those of the records that either side changed.
+    """
+
+    shards: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    outgoing: list[Change[Record]] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    labeled: set[str] = field(default_factory=set)
+
+    def add(
+        self,
+        name: str,
+        ours: bytes,
+        sides: tuple[Shard, Shard, Shard],
+        settlement: Settlement,
+        agreed: Shard | None = None,
+        config: LabelConfig | None = None,
+    ) -> None:
+        """Merge one shard, or some of its records.
+
+        Args:
+            name: of the shard.
+            ours: its bytes.
+            sides: base, ours and theirs.
+            settlement: how conflicts were settled.
+            agreed: what a sync that ours does not know of has written: taken to the byte where it says the same.
+            config: of which choices there may be any number.
+        """
+        merge = three_way(*sides, snapshot.same, combiner(settlement, config))
+        self.conflicts += merge.conflicts
+        self.outgoing += merge.outgoing
+        for change in (*merge.incoming, *merge.outgoing):
+            if change.after is not None and not change.after["was_cancelled"]:
+                self.labeled.add(change.after["series"])
+        incoming = {change.name: change.after for change in merge.incoming}
+        incoming |= _in_other_words(agreed or {}, merge.merged, incoming.keys(), sides)
+        if incoming:
+            self.shards[name] = (ours, snapshot.edit(ours, incoming))
+
+    def incoming(self) -> Iterator[Change[Record]]:
+        """What ours has to take over, by shard."""
+        for before, after in self.shards.values():
+            yield from between(before, after)
+
+
+def _in_other_words(
+    agreed: Shard, merged: Shard, incoming: Set[str], sides: tuple[Shard, Shard, Shard]
+) -> Shard:
+    """Records of `agreed` that say what the merged ones say in other bytes, where ours has none of its own."""
+    base, ours, _ = sides
+    return {
+        name: record
+        for name, record in agreed.items()
+        if name in merged
+        and (name in incoming or ours.get(name) == base.get(name))
+        and record != ours.get(name)
+        and snapshot.same(record, merged[name])
+    }
+
+
+def merge(
+    repository: Repository,
+    base: str,
+    ours: str,
+    theirs: str,
+    settlement: Settlement = OPEN,
+    config: LabelConfig | None = None,
+) -> LabelMerge:
+    """Three-way merge of snapshots, by region; `base`, `ours` and `theirs` are their hashes."""
+    folders = [repository.folder(md5, LABELS) for md5 in (base, ours, theirs)]
+    result = LabelMerge()
+    for name in differing(*folders[1:]):
+        was, our, their = (shard_bytes(repository, folder.get(name)) for folder in folders)
+        sides = (parse(was, name), parse(our, name), parse(their, name))
+        result.add(name, our, sides, settlement, config=config)
+    return result
+
+
+def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str:
+    """Put the snapshot that `ours` becomes by these shards (b"": none) into the DVC cache; returns its hash."""
+    kept = {name: md5 for name, md5 in repository.folder(ours, LABELS).items() if name not in shards}
+    return repository.store({name: text for name, text in shards.items() if text}, kept)
+
+
+def parse(data: bytes, name: str) -> Shard:
+    """The records of a shard by id."""
+    return {record["id"]: record for record in snapshot.parse_shard(data, f"{LABELS}/{name}")}
+
+
+def shard_bytes(repository: Repository, md5: str | None) -> bytes:
+    """A shard from the DVC cache or its remote; b"" where there is none."""
+    return repository.read([md5])[md5] if md5 else b""

@@ -1,0 +1,265 @@
+"""Three-way merge of one annotation, by region, and by control tag where the whole recording is asked about.
+
+Two people who each move another region of the same annotation are no conflict; two who move the same one are. Where
+any number of choices may be made, each is merged by itself. The merge is symmetric: which side is called ours decides
+nothing but how a conflict is settled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import choice_merge
+from storage.labels.snapshot import BESIDE, Record, same
+from storage.labels.three_way import OPEN, OURS, THEIRS, Combine, Conflict, Settlement
+
+Item = dict[str, Any]
+Items = dict[tuple[str, ...], Item]
+# What belongs to no item of `result` and is merged as a field.
+NOT_FIELDS = BESIDE | {"result"}
+
+
+def combiner(settlement: Settlement = OPEN, config: LabelConfig | None = None) -> Combine[Record]:
+    """What `three_way` needs to merge records; without a label config no choices are taken to be several."""
+
+    def combine(
+        _name: str, was: Record | None, our: Record | None, their: Record | None
+    ) -> tuple[Record | None, list[Conflict]]:
+        return merge_records(was, our, their, settlement, config)
+
+    return combine
+
+
+def merge_records(
+    was: Record | None,
+    our: Record | None,
+    their: Record | None,
+    settlement: Settlement = OPEN,
+    config: LabelConfig | None = None,
+) -> tuple[Record | None, list[Conflict]]:
+    """Merge two versions of an annotation that differ from each other and from their base.
+
+    Returns:
+        The merged record, None where it is deleted, and what is still open; for that the record holds ours.
+    """
+    if our is None or their is None:
+        return _whole(was, our, their, settlement)
+    pick = _Pick(was or {}, our, their, settlement, config)
+    record = {
+        name: value
+        for name in sorted((our.keys() | their.keys()) - NOT_FIELDS)
+        if (value := pick.field(name)) is not None
+    }
+    record["result"] = pick.result()
+    record |= _beside(was or {}, our, their)
+    for side in (our, their):
+        if same(record, side):
+            return side, pick.conflicts
+    return record, pick.conflicts
+
+
+def _whole(
+    was: Record | None, our: Record | None, their: Record | None, settlement: Settlement
+) -> tuple[Record | None, list[Conflict]]:
+    """Deleted on one side, edited on the other."""
+    facts = our or their or was or {}
+    side = settlement.side(facts["id"])
+    if side:
+        return (our if side == OURS else their), []
+    return our, [Conflict(facts["id"], facts["series"], "annotation", was, our, their, _who(our, their))]
+
+
+class _Pick:
+    """Takes what changed from either side, and collects what both changed."""
+
+    def __init__(
+        self,
+        was: Record,
+        our: Record,
+        their: Record,
+        settlement: Settlement,
+        config: LabelConfig | None,
+    ) -> None:
+        self.was, self.our, self.their, self.settlement = was, our, their, settlement
+        self.several = config.several if config else frozenset()
+        self.labels = config.labels if config else ()
+        self.conflicts: list[Conflict] = []
+
+    def field(self, name: str) -> Any:
+        values = (self.was.get(name), self.our.get(name), self.their.get(name))
+        return self._one(f"{self.our['id']}.{name}", name, *values)
+
+    def result(self) -> list[Item]:
+        results = [side.get("result", []) for side in (self.was, self.our, self.their)]
+        was, our, their = (items(result, marked(*results)) for result in results)
+        contested = self._contested(was, our, their)
+        given_up = {name for name, side in contested.items() if not side}
+        merged = {}
+        for key in was.keys() | our.keys() | their.keys():
+            kind, first, second, _ = key
+            if kind != "relation" and first in contested:
+                item = contested[first].get(key)
+            else:
+                item = self._item(key, was.get(key), our.get(key), their.get(key))
+            if item is not None and not (kind == "relation" and given_up & {first, second}):
+                merged[key] = item
+        self.conflicts.sort(key=lambda conflict: conflict.name)
+        return [merged[key] for key in _order(merged, was, our, their)]
+
+    def _contested(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
+        """Regions that one side deleted and the other went on with: moved, chosen for, related to.
+
+        What is said of a region stands or falls with it, so it is one conflict and settled as one; returns what is
+        taken, by region id.
+        """
+        before, here, there = (_by_region(side, self.several) for side in (was, our, their))
+        found = {}
+        for name in sorted(before.keys() & (here.keys() ^ there.keys())):
+            group, kept = before[name], here.get(name) or there[name]
+            if _all_said(kept) == _all_said(group) and not _related(
+                name, was, our if name in here else their
+            ):
+                continue
+            keys = sorted(group.keys() | kept.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
+            shown = next((key for key in keys if group.get(key) != kept.get(key)), keys[0])
+            values = (side.get(name, {}).get(shown) for side in (before, here, there))
+            side = self._settle(f"{self.our['id']}/{item_name(keys[0])}", f"region {name}", *values)
+            found[name] = (there if side == THEIRS else here).get(name, {})
+        return found
+
+    def _item(
+        self, key: tuple[str, ...], was: Item | None, our: Item | None, their: Item | None
+    ) -> Item | None:
+        """An item that stands for itself. A choice that is made anew has another id and may say what it said."""
+        if our != their and was not in (our, their):
+            before, here, there = map(_said, (was, our, their))
+            if our and their and here == there:
+                return min(our, their, key=lambda side: str(side.get("id")))
+            if before in (here, there):
+                return our if before == there else their
+            if key[0] == "choices" and key[2] in self.several and choice_merge.agree(was, our, their):
+                return choice_merge.unite(was, our, their, self.labels)
+        name = item_name(key)
+        found: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
+        return found
+
+    def _one(self, name: str, what: str, was: Any, our: Any, their: Any) -> Any:
+        if our == their or was == their:
+            return our
+        if was == our:
+            return their
+        return their if self._settle(name, what, was, our, their) == THEIRS else our
+
+    def _settle(self, name: str, what: str, was: Any, our: Any, their: Any) -> str:
+        """The side that is taken; "" where that is open."""
+        side = self.settlement.side(name)
+        if not side:
+            who = _who(self.our, self.their)
+            self.conflicts.append(Conflict(name, self.our["series"], what, was, our, their, who))
+        return side
+
+
+def _by_region(found: Items, several: Collection[str]) -> dict[str, Items]:
+    """Items by the region that they are said of; none that any number of choices may answer: those unite."""
+    groups: dict[str, Items] = defaultdict(dict)
+    for key, item in found.items():
+        alone = key[0] == "choices" and key[1] == key[2] and key[2] in several
+        if key[0] != "relation" and not alone:
+            groups[key[1]][key] = item
+    return dict(groups)
+
+
+def _said(item: Item | None) -> Item | None:
+    """An item without its id, which what was chosen for the whole recording loses when it is chosen again."""
+    return item and {**item, "id": ""}
+
+
+def _all_said(group: Items) -> dict[tuple[str, ...], Item | None]:
+    return {key: _said(item) for key, item in group.items()}
+
+
+def _related(name: str, was: Items, now: Items) -> bool:
+    """Whether a relation of this region is new or changed."""
+    return any(key[0] == "relation" and name in key[1:3] and was.get(key) != now[key] for key in now)
+
+
+def marked(*results: list[Item]) -> frozenset[str]:
+    """Ids of the regions in these versions of a result."""
+    return frozenset(
+        str(item.get("id")) for result in results for item in result if item.get("type") == "timeserieslabels"
+    )
+
+
+def of_whole(item: Item, regions: Collection[str]) -> bool:
+    """Whether it is a choice for the whole recording: it has no times, and no region beside it has its id."""
+    value = item.get("value")
+    timeless = isinstance(value, dict) and "start" not in value
+    return timeless and item.get("type") == "choices" and str(item.get("id")) not in regions
+
+
+def place(item: Item, regions: Collection[str]) -> str:
+    """What an item is said of: the id of its region, or the control tag that asks about the whole recording.
+
+    An annotation answers such a tag once, and Label Studio gives an answer that was taken back and made anew
+    another id.
+    """
+    tag = item.get("from_name") if of_whole(item, regions) else None
+    return str(tag or item.get("id"))
+
+
+def items(result: list[Item], regions: Collection[str] | None = None) -> Items:
+    """The items of a result by what they are: choices and texts on a region have its id, relations have none.
+
+    Args:
+        regions: ids of all regions in the versions that are compared; by default those of this one.
+    """
+    regions = marked(result) if regions is None else regions
+    found: Items = {}
+    for item in result:
+        if item.get("type") == "relation":
+            ends = (str(item.get("from_id")), str(item.get("to_id")))
+            key: tuple[str, ...] = ("relation", *ends)
+        else:
+            key = (str(item.get("type")), place(item, regions), str(item.get("from_name")))
+        again = 0
+        while (*key, str(again)) in found:
+            again += 1
+        found[(*key, str(again))] = item
+    return found
+
+
+def item_name(key: tuple[str, ...]) -> str:
+    """What an item is called in conflicts and differences: its region's id, and what it is beside a region; a choice
+    for the whole recording by its control tag, as in `label:choices`."""
+    kind, first, second, again = key
+    name = f"{first}-{second}" if kind == "relation" else first
+    kinds = "" if kind == "timeserieslabels" else f":{kind}"
+    return f"{name}{kinds}" + (f"#{again}" if again != "0" else "")
+
+
+def _order(merged: Items, was: Items, our: Items, their: Items) -> list[tuple[str, ...]]:
+    """The order of whoever has just these items, and changed it; else that of the base, then new ones by name."""
+    alike = [list(side) for side in (our, their) if side.keys() == merged.keys()]
+    if alike:
+        return min([order for order in alike if order != list(was)] or alike)
+    return [key for key in was if key in merged] + sorted(merged.keys() - was.keys())
+
+
+def _beside(was: Record, our: Record, their: Record) -> Record:
+    """Times and parents: what one side changed, else those of the side that was saved last."""
+    later = max((our, their), key=lambda side: (side.get("updated_at", ""), json.dumps(side, sort_keys=True)))
+    found = {}
+    for name in BESIDE & (our.keys() | their.keys()):
+        values = [side.get(name) for side in (our, their) if side.get(name) != was.get(name)]
+        found[name] = values[0] if len(values) == 1 else later.get(name)
+    if "created_at" in was:
+        found["created_at"] = was["created_at"]
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _who(our: Record | None, their: Record | None) -> tuple[str, ...]:
+    return tuple(sorted({side["annotator"] for side in (our, their) if side}))

@@ -1,0 +1,117 @@
+"""The objects behind a history: which hashes its pointers name, and which label commit and series a hash is of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from storage.errors import InputError
+from storage.labels import snapshot
+from storage.progress import note
+from storage.project_files import tasks_file
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.dvc_lock import Lock
+from storage.repo.git import LabelCommit
+from storage.repo.pointer import LABELS, SERIES
+from storage.s3.keys import SHARD
+
+if TYPE_CHECKING:
+    from storage.repo.repository import Repository
+
+# Of any pointer, also one that names several outputs, was made by hand or is JSON: gc deletes what it does not find.
+HASHES = re.compile(r"\bmd5['\"]?\s*:\s*['\"]?([0-9a-f]{32}(?:\.dir)?)(?![0-9a-z])")
+# What a commit made of a file: modes, and hashes of the blobs before and after.
+CHANGED = re.compile(r":\d{6} \d{6} ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ")
+# Where an object lies below `files/md5/` of the DVC remote.
+PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
+SHOWN = 5
+
+
+def pointed(repository: Repository, *, reflog: bool = True) -> set[str]:
+    """What the `.dvc` files of every commit on every branch and tag name, and those of the work tree.
+
+    Args:
+        repository: whose history.
+        reflog: that counts too: what was committed and left behind can still be had back.
+    """
+    # By what commits changed: `rev-list --objects` tells one name of an object, and a pointer may have been copied.
+    words = ("--all", *(["--reflog"] if reflog else []), "--full-history", "--root", "-m", "--no-renames")
+    listing = repository.git(
+        "-c", "log.diffMerges=separate", "log", *words, "--format=", "--raw", "--no-abbrev", "--", "*.dvc"
+    )
+    blobs = {blob for pair in CHANGED.findall(listing) for blob in pair if blob.strip("0")}
+    texts = [text for text in repository.contents(sorted(blobs)) if text]
+    for name in repository.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
+        path = repository.root / name
+        texts += [path.read_text(encoding="utf-8", errors="replace")] if path.is_file() else []
+    return {md5 for text in texts for md5 in HASHES.findall(text)}
+
+
+def runs(repository: Repository, *, legible: bool = False) -> dict[str, Lock]:
+    """`dvc.lock` of every branch and tag, by name, of the commit that is checked out, and of the work tree.
+
+    Args:
+        repository: whose.
+        legible: one that cannot be read, conflict marks that somebody committed for example, is named and left out.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    refs = repository.lines("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags")
+    names = ["HEAD", *refs]
+    texts = repository.contents(f"{name}:{LOCK}" for name in names)
+    found = {name: text for name, text in zip(names, texts, strict=True) if text}
+    locks = {}
+    for name, text in found.items():
+        try:
+            locks[name] = Lock.parse(text, f"{LOCK} of {name}")
+        except InputError as error:
+            if not legible:
+                raise
+            note(f"{error.where} was left out, with the model that it may name: {error.why}")
+    return locks if legible else {**locks, "the work tree": Lock.read(repository.root)}
+
+
+def is_labels(listing: Iterable[str]) -> bool:
+    """Whether the files of a folder are those of a label snapshot or of recordings."""
+    names = list(listing)
+    return all(SHARD.fullmatch(name) for name in names) or all(name.endswith(".csv") for name in names)
+
+
+def whereabouts(repository: Repository, md5: str) -> str:
+    """Which label commit, file and series an object is of, in words; "" for one of no label commit.
+
+    Reads only what is in the cache, for it is asked about what cannot be had.
+    """
+    for commit in repository.synced_commits():
+        for path, folder in ((LABELS, commit.labels), (SERIES, commit.series)):
+            if md5 == folder:
+                return f"{path} of label commit {commit.commit[:12]}, whole"
+            if repository.size(folder) is None:
+                continue
+            for name, held in repository.folder(folder, path).items():
+                if held == md5:
+                    return f"{path}/{name} of label commit {commit.commit[:12]}{_series(repository, commit, name)}"
+    return ""
+
+
+def _series(repository: Repository, commit: LabelCommit, shard: str) -> str:
+    """The series whose labels a shard holds, as far as that commit knew its tasks."""
+    text = repository.show(commit.commit, str(tasks_file.PATH))
+    try:
+        known = tasks_file.parse(text or "", str(tasks_file.PATH))
+    except InputError:  # this is a word beside another error
+        return ""
+    found = [key for key in known if snapshot.shard_name(key) == shard]
+    return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""
+
+
+def folders(repository: Repository, hashes: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
+    """Each of these hashes with the files it stands for, itself among them.
+
+    Raises:
+        NotFoundError: the listing of a folder is neither in the cache nor in the remote.
+    """
+    for md5 in sorted(hashes):
+        yield md5, {md5, *(repository.folder(md5).values() if md5.endswith(".dir") else ())}

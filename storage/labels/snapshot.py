@@ -1,0 +1,358 @@
+"""The label snapshot: all annotations at one moment, as 256 sorted files whose bytes depend on nothing else.
+
+A record is a Label Studio annotation without the fields that Label Studio changes by itself (counters,
+"3 minutes ago", numeric ids of this server's tables); every other key is kept, known or not. The same labels
+give the same bytes, in whatever order they came. Layout and example: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import filterfalse
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.files import write_bytes
+from storage.printable import shortened
+from storage.text.json_text import HALF, well_formed
+
+Record = dict[str, Any]
+
+PATH = Path("data/labels")
+SHARD = f"a file of {PATH}"
+ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+# Numbers of annotations and tasks are kept in SQLite, here and in Label Studio.
+LARGEST_NUMBER = 2**63 - 1
+LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
+
+# What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
+VOLATILE = frozenset(
+    [
+        "bulk_created",
+        "completed_by",
+        "created_ago",
+        "created_username",
+        "draft_created_at",
+        "id",
+        "import_id",
+        "last_action",
+        "last_created_by",
+        "project",
+        "state",
+        "task",
+        "updated_by",
+    ]
+)
+# Fields that may differ between two records that say the same: saving without a change moves the times, and an
+# annotation that is made again has no parents, which people never edit.
+BESIDE = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
+
+
+def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Record:
+    """Turn an annotation, as the bucket or the API gives it, into a record.
+
+    Args:
+        annotation: the object that Label Studio's target storage wrote, or its API's answer.
+        series: key of the series that the annotation's task shows.
+        annotator: e-mail address of the person who made it.
+
+    Raises:
+        InputError: it is not one that Label Studio can have made; says in what.
+    """
+    record = {key: value for key, value in annotation.items() if key not in VOLATILE and value is not None}
+    record["series"], record["annotator"] = series, annotator
+    record["was_cancelled"] = bool(annotation.get("was_cancelled"))
+    record["ground_truth"] = bool(annotation.get("ground_truth"))
+    why = _flaw_of_source(annotation) or flaw({**record, "id": ""})
+    if why:
+        number = annotation.get("id", "?")
+        where = f"annotation {number if isinstance(number, int | str | None) else '?'} of series {series!r}"
+        raise InputError("not an annotation", where=where, why=why)
+    record["id"] = record_id(annotation["id"], annotation["created_at"])
+    return record
+
+
+def _flaw_of_source(annotation: Mapping[str, Any]) -> str:
+    moments = (annotation.get("created_at"), annotation.get("updated_at"))
+    if annotation.get("id") is None or not all(isinstance(found, str) for found in moments):
+        return "it lacks `id`, `created_at` or `updated_at`"
+    if not is_number(annotation["id"]):
+        return "its `id` is no number"
+    flags = [name for name in ("was_cancelled", "ground_truth") if name in annotation]
+    odd = [name for name in flags if not isinstance(annotation[name], bool | None)]
+    return f"`{odd[0]}` is neither true nor false" if odd else ""
+
+
+def is_number(value: object) -> bool:
+    """Whether it can be the number of an annotation or a task."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_NUMBER
+
+
+def flaw(record: Mapping[str, Any]) -> str:
+    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not looked at."""
+    for name in ("series", "annotator"):
+        if not isinstance(record.get(name), str) or len(record[name]) > LONGEST_NAME:
+            return f"`{name}` is no text, or longer than {LONGEST_NAME} characters"
+    result = record.get("result")
+    if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
+        return "`result` is not a list of regions"
+    for name in ("created_at", "updated_at"):
+        if moment(record.get(name)) is None:
+            return f"`{name}` is no moment: {shortened(repr(record.get(name)), 40)}"
+    long = max((label for item in result for label in _labels(item)), key=len, default="")
+    return f"a label has {len(long):,} characters, {LONGEST_NAME} at most" if len(long) > LONGEST_NAME else ""
+
+
+def _labels(item: Mapping[str, Any]) -> list[str]:
+    value = item.get("value")
+    lists = [found for name, found in value.items() if _is_choice(name)] if isinstance(value, dict) else []
+    return [label for found in lists if isinstance(found, list) for label in found if isinstance(label, str)]
+
+
+def _is_choice(name: str) -> bool:
+    """Whether a value of this name holds labels or choices, and no text."""
+    return name.endswith("labels") or name == "choices"
+
+
+def moment(text: object) -> datetime | None:
+    """A moment as Label Studio writes it, in UTC where it names no zone; None where it is none."""
+    if not (isinstance(text, str) and text.isascii() and text.isprintable()):
+        return None  # Python takes any character between date and time
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def record_id(annotation_id: int, created_at: str) -> str:
+    """A name that stays: a second Label Studio counts from 1 again, but not at the same microsecond."""
+    return f"{annotation_id}-{hashlib.md5(created_at.encode(), usedforsecurity=False).hexdigest()[:6]}"
+
+
+def same(a: Record, b: Record) -> bool:
+    """Whether two records say the same, times and parents apart.
+
+    Halves of characters are U+FFFD for this: Label Studio is given that in their place, and no one has edited it.
+    """
+    names = a.keys() - BESIDE
+    return names == b.keys() - BESIDE and all(
+        a[name] == b[name] or well_formed(a[name]) == well_formed(b[name]) for name in names
+    )
+
+
+def shard_name(series: str) -> str:
+    """Name of the file that holds the records of a series: `00.jsonl` to `ff.jsonl`."""
+    return hashlib.md5(series.encode(), usedforsecurity=False).hexdigest()[:2] + ".jsonl"
+
+
+def dump_shard(records: Iterable[Record]) -> bytes:
+    """Lines sorted by (series, id), keys sorted, no blanks."""
+    return b"".join(map(_line, sorted(records, key=_place)))
+
+
+def _line(record: Record) -> bytes:
+    try:
+        return ENCODER.encode(record).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a character, which a browser may cut out of a text
+        return ESCAPING.encode(record).encode() + b"\n"
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return record["series"], record["id"]
+
+
+def parse_shard(data: bytes, where: str) -> list[Record]:
+    """Read one shard.
+
+    Raises:
+        InputError: a line is not a record, or two have one id; names file and line.
+    """
+    places = ((line, f"{where}:{number}") for number, line in enumerate(data.splitlines(), 1))
+    return list(_by_id(places).values())
+
+
+def _by_id(lines: Iterable[tuple[bytes, str]]) -> dict[str, Record]:
+    """The records of lines by id; beside each line, where it stands."""
+    found: dict[str, Record] = {}
+    for line, where in lines:
+        record = _parse_line(line, where)
+        if record["id"] in found:
+            raise _no_record(where, f"two records have the id {shortened(record['id'])}")
+        found[record["id"]] = record
+    return found
+
+
+def _parse_line(line: bytes, where: str) -> Record:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _no_record(where, f"{type(error).__name__}: {error}") from error
+    why = _flaw_of_line(record) if isinstance(record, dict) else "it is no JSON object"
+    if why:
+        raise _no_record(where, why)
+    found: Record = record
+    return found
+
+
+def _no_record(where: str, why: str) -> InputError:
+    cure = "dvc checkout --force data/labels.dvc, or labeltrail fsck where a label commit has it"
+    return InputError("not a label record", where=where, why=why, cure=cure)
+
+
+def _flaw_of_line(record: Record) -> str:
+    """Why nothing can be done with a record of a snapshot; what older versions took stays readable."""
+    for name in ("series", "id", "annotator", "created_at", "updated_at"):
+        if not isinstance(record.get(name), str):
+            return f"`{name}` is no text"
+    if HALF.search(record["series"] + record["id"]):
+        return "there is half a character in `series` or `id`"
+    if not isinstance(record.get("result"), list) or not all(isinstance(i, dict) for i in record["result"]):
+        return "`result` is not a list of regions"
+    missing = [name for name in ("was_cancelled", "ground_truth") if name not in record]
+    return f"it lacks `{missing[0]}`" if missing else ""
+
+
+# -- a few records of a large shard ---------------------------------------------------------------
+
+
+def find(data: bytes, names: Iterable[str]) -> dict[str, Record]:
+    """Records of a shard by id; only their lines are parsed, so that a large shard costs little.
+
+    Raises (also `edit` and `difference`):
+        InputError: a line that was parsed is not a record.
+    """
+    _refuse_open_end(data)
+    return {name: record for name in names for _, _, record in _spans(data, name)}
+
+
+def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
+    """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
+    _refuse_open_end(data)
+    spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
+    edges = [0, *(edge for span in spans for edge in span), len(data)]
+    kept = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+    added = sorted((record for record in changes.values() if record is not None), key=_place)
+    if len(added) > kept.count(b"\n"):
+        return dump_shard([*added, *parse_shard(kept, SHARD)])
+    parts, end = [], 0
+    for record in added:
+        place = _position(kept, end, _place(record))
+        parts += [kept[end:place], _line(record)]
+        end = place
+    return b"".join([*parts, kept[end:]])
+
+
+def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None, Record | None]]:
+    """Ids of the records whose lines differ between two versions of a shard, with both; parses no other line."""
+    start, end = _edges(before, after)
+    old, new = (data[start : len(data) - end].splitlines() for data in (before, after))
+    alike = set(old) & set(new)
+    was, now = (
+        _by_id((line, SHARD) for line in filterfalse(alike.__contains__, side)) for side in (old, new)
+    )
+    for name in sorted(was.keys() | now.keys()):
+        yield name, was.get(name), now.get(name)
+
+
+def _refuse_open_end(data: bytes) -> None:
+    if data and not data.endswith(b"\n"):
+        raise _no_record(SHARD, "its last line has no end: it was cut off")
+
+
+def _position(data: bytes, low: int, place: tuple[str, str]) -> int:
+    """Where a record belongs in sorted lines, at or after `low`; parses as few of them as it can."""
+    high = len(data)
+    while low < high:
+        middle = data.rfind(b"\n", low, (low + high) // 2) + 1 or low
+        end = data.index(b"\n", middle) + 1
+        if _place(_parse_line(data[middle:end], SHARD)) < place:
+            low = end
+        else:
+            high = middle
+    return low
+
+
+def _edges(a: bytes, b: bytes) -> tuple[int, int]:
+    """Lengths of a beginning and an end, in whole lines, that two texts have in common."""
+    most = min(len(a), len(b))
+    start = _reach(most, lambda low, high: a[low:high] == b[low:high])
+    start = a.rfind(b"\n", 0, start) + 1
+    end = _reach(
+        most - start,
+        lambda low, high: a[len(a) - high : len(a) - low] == b[len(b) - high : len(b) - low],
+    )
+    line = a.find(b"\n", len(a) - end) + 1
+    return start, len(a) - line if line else 0
+
+
+def _reach(most: int, alike: Callable[[int, int], bool]) -> int:
+    """How far two texts are alike, by halves: comparing bytes is a hundred times as fast as splitting lines."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if alike(low, middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _spans(data: bytes, name: str) -> Iterator[tuple[int, int, Record]]:
+    """Start, end and record of the line whose record has this id; an id may stand in other lines, as a region's."""
+    wanted = b'"id":' + json.dumps(name, ensure_ascii=False).encode()
+    place = data.find(wanted)
+    while place >= 0:
+        start, end = data.rfind(b"\n", 0, place) + 1, data.index(b"\n", place) + 1
+        record = _parse_line(data[start:end], SHARD)
+        if record["id"] == name:
+            yield start, end, record
+            return
+        place = data.find(wanted, end)
+
+
+# -- all of them ----------------------------------------------------------------------------------
+
+
+def dump(records: Iterable[Record]) -> dict[str, bytes]:
+    """All shards of a snapshot, by file name; a shard without records does not exist."""
+    shards: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        shards[shard_name(record["series"])].append(record)
+    return {name: dump_shard(shards[name]) for name in sorted(shards)}
+
+
+def write(folder: Path, shards: Mapping[str, bytes]) -> None:
+    """Put these shards into the folder, remove those that are empty, and leave all others alone.
+
+    Every write is a new file put in place of the old one: DVC links work tree and cache, and writing into
+    a linked file would change the cached copy of an older snapshot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.part"):
+        left_over.unlink()
+    for name, data in shards.items():
+        if data:
+            write_bytes(folder / name, data, durable=True)
+        else:
+            (folder / name).unlink(missing_ok=True)
+
+
+def read(folder: Path = PATH) -> dict[str, list[Record]]:
+    """The records of each series, sorted by id.
+
+    Raises:
+        InputError: a line is not a record.
+    """
+    series: dict[str, list[Record]] = defaultdict(list)
+    for path in sorted(folder.glob("??.jsonl")):
+        for record in parse_shard(path.read_bytes(), str(path)):
+            series[record["series"]].append(record)
+    return {key: series[key] for key in sorted(series)}

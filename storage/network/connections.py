@@ -1,0 +1,235 @@
+"""HTTP connections: loopback never through a proxy, and an end to every answer.
+
+A socket's timeout counts from byte to byte, so a server that sends one a second would hold a program for ever. Here
+an answer has the timeout and GRACE, and a second more for each SLOWEST bytes of it; docs/architecture.md has a table
+of all limits. The proxies are those of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in
+capitals or not).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, BytesIO, RawIOBase
+from ssl import SSLError
+from typing import Any, cast
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    build_opener,
+    getproxies,
+    proxy_bypass,
+)
+
+import urllib3
+
+from storage.errors import SetupError
+from storage.network.loopback import is_loopback
+
+GRACE = 10.0  # seconds that an answer may take beyond its socket's timeout
+SLOWEST = 4096  # bytes a second under which an answer, or what is sent, counts as hanging
+PROXIES = ("http", "https")  # kinds that are understood
+
+
+# -- proxies --------------------------------------------------------------------------------------
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that requests to this address go through, with its scheme; None for none.
+
+    Raises:
+        SetupError: it is of a kind that is not understood, such as SOCKS.
+    """
+    parts = urlsplit(url)
+    if is_loopback(url) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    found = getproxies()
+    proxy = found.get(parts.scheme) or found.get("all")
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if why := _unusable(proxy):
+        name = f"{parts.scheme.upper()}_PROXY"
+        raise SetupError(
+            f"{parts.scheme}://{parts.hostname} cannot be reached through the proxy of this shell",
+            where=f"{name} or ALL_PROXY",
+            why=why,
+            cure=f"set {name} to an http:// address, or add {parts.hostname} to NO_PROXY",
+        )
+    return proxy
+
+
+def _unusable(proxy: str) -> str:
+    """Why a proxy's address is of no use; "" for one that is. It may hold a password, so it is not quoted."""
+    try:
+        parts = urllib3.util.parse_url(proxy)
+    except urllib3.exceptions.LocationParseError:
+        return "its address cannot be read"
+    if parts.scheme not in PROXIES:
+        return f"its address begins with {parts.scheme}://"
+    return "" if parts.host else "its address cannot be read"
+
+
+# -- time -----------------------------------------------------------------------------------------
+
+
+class _Timed(RawIOBase):
+    """A socket's bytes, as long as enough of them come."""
+
+    def __init__(self, raw: Any, sock: Any, grace: float) -> None:
+        self._raw, self._sock = raw, sock
+        self._silence: float | None = sock.gettimeout()
+        self._end = time.monotonic() + (self._silence or 0.0) + grace
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if self._silence is None or left > self._silence:
+            count = self._raw.readinto(buffer)
+        elif left > 0:
+            self._sock.settimeout(left)
+            try:
+                count = self._raw.readinto(buffer)
+            finally:
+                self._sock.settimeout(self._silence)
+        else:
+            raise TimeoutError(f"the answer came with less than {SLOWEST} bytes a second")
+        self._end += (count or 0) / SLOWEST
+        return cast("int | None", count)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class TimedResponse(HTTPResponse):
+    """An answer that ends, header and body; for http.client, urllib and urllib3."""
+
+    grace = GRACE
+
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = BufferedReader(_Timed(self.fp.detach(), sock, self.grace))
+
+
+class _PromptResponse(TimedResponse):
+    grace = 0.0
+
+
+class _Connection(HTTPConnection):
+    response_class = TimedResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = TimedResponse
+
+
+class _PoolConnection(urllib3.connection.HTTPConnection):
+    response_class = TimedResponse
+
+
+class _SecurePoolConnection(urllib3.connection.HTTPSConnection):
+    response_class = TimedResponse
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PoolConnection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecurePoolConnection
+
+
+# For urllib3's pool managers: connections whose answers end.
+POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class _Handler(HTTPHandler):
+    def http_open(self, request: Any) -> Any:
+        return self.do_open(_Connection, request)
+
+
+class _SecureHandler(HTTPSHandler):
+    def https_open(self, request: Any) -> Any:
+        return self.do_open(_SecureConnection, request)
+
+
+class Paced(BytesIO):
+    """Bytes to be sent, to a server that takes enough of them."""
+
+    def __init__(self, data: bytes, grace: float) -> None:
+        super().__init__(data)
+        self._end = time.monotonic() + grace
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes.
+
+        Raises:
+            TimeoutError: those before them took too long.
+        """
+        if time.monotonic() > self._end + self.tell() / SLOWEST:
+            raise TimeoutError(f"the server takes less than {SLOWEST} bytes a second")
+        return super().read(size)
+
+
+def prompt_connection(url: str, timeout: float) -> HTTPConnection:
+    """A connection, through no proxy, whose answers have begun after `timeout` seconds or come to nothing."""
+    parts = urlsplit(url)
+    kind = _SecureConnection if parts.scheme == "https" else _Connection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    connection.response_class = _PromptResponse
+    return connection
+
+
+def answers(url: str, timeout: float) -> bool:
+    """Whether a server says anything there within `timeout` seconds or so, through a proxy where one is set.
+
+    Raises:
+        SetupError: as `proxy_for`.
+    """
+    try:
+        with open_url(url, timeout):
+            return True
+    except HTTPError:
+        return True  # it refuses, and that is an answer
+    except URLError as error:
+        return isinstance(error.reason, SSLError)
+    except (OSError, HTTPException):
+        return False
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Leaves a redirect to the caller: it is an HTTPError like others."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def open_url(url: str, timeout: float, *, redirects: bool = True) -> AbstractContextManager[Any]:
+    """`urlopen` for an http or https address, with an end and without a proxy for loopback.
+
+    Args:
+        url: the address.
+        timeout: seconds without a byte.
+        redirects: follow them, wherever they lead.
+
+    Raises:
+        OSError: it cannot be opened; URLError and HTTPError are such.
+        SetupError: as `proxy_for`.
+    """
+    parts = urlsplit(url)
+    proxy = proxy_for(url)
+    proxies = ProxyHandler({parts.scheme: proxy} if proxy else {})
+    handlers = [proxies, _Handler(), _SecureHandler(), *([] if redirects else [_NoRedirects()])]
+    return cast(
+        "AbstractContextManager[Any]",
+        build_opener(*handlers).open(url, timeout=timeout),
+    )

@@ -1,0 +1,136 @@
+"""Recordings that are fetched from addresses which somebody else wrote, within limits that are said when met.
+
+Nothing but http and https is asked. A redirect is followed on the same host alone, so an address leads to no other
+machine than the one that it names; user names in addresses and link-local addresses (where clouds keep their
+credentials) are refused. Bytes go to a file as they come.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote, urljoin, urlsplit
+
+from storage.errors import InputError, SetupError
+from storage.network.connections import open_url
+from storage.printable import shortened
+from storage.text.json_text import whole_number
+
+SILENCE = 20  # seconds without a byte
+LARGEST = 512 << 20  # bytes of a recording that is fetched
+LONGEST = 600.0  # seconds for one recording
+IN_ALL = 3600.0  # seconds for all recordings of an export
+REDIRECTS = 5
+BLOCK = 1 << 20
+CURE = "check the address; or fetch it yourself, then: labeltrail import FOLDER --labels EXPORT.json"
+MOVED = (301, 302, 303, 307, 308)
+
+
+class Downloads:
+    """The downloads of one import, which share a limit of time."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + IN_ALL
+
+    def fetch(self, address: str, path: Path, name: str) -> None:
+        """Put what is behind an address at `path`, whole or not at all.
+
+        Args:
+            address: http or https.
+            path: of the file.
+            name: of the task, for errors.
+
+        Raises:
+            InputError: it cannot be had within the limits.
+        """
+        part = path.with_name(f"{path.name}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _open(address) as answer, part.open("wb") as file:
+                _copy(answer, file, min(self._end, time.monotonic() + LONGEST))
+            part.replace(path)
+        except (_RefusedError, OSError, HTTPException, ValueError, SetupError) as error:
+            part.unlink(missing_ok=True)
+            why = shortened(str(error) or type(error).__name__, 300)
+            raise InputError("the recording cannot be fetched", where=name, why=why, cure=CURE) from error
+
+
+class _RefusedError(Exception):
+    """A limit was met, or the address leads elsewhere."""
+
+
+def _open(address: str) -> Any:
+    """The answer behind an address, and behind redirects on the same host."""
+    url = _checked(address)
+    for _ in range(REDIRECTS + 1):
+        try:
+            return open_url(url, SILENCE, redirects=False)
+        except HTTPError as error:
+            target = error.headers.get("Location") if error.code in MOVED else None
+            if not target:
+                raise
+            target = _checked(urljoin(url, target))
+            if not _same_place(url, target):
+                there = "{0.scheme}://{0.netloc}".format(urlsplit(target))
+                raise _RefusedError(f"it leads elsewhere, to {there}, which is not followed") from error
+            url = target
+    raise _RefusedError(f"it leads on more than {REDIRECTS} times")
+
+
+def _same_place(url: str, target: str) -> bool:
+    """Whether a redirect stays on its host and port, or goes from there to https."""
+    here, there = urlsplit(url), urlsplit(target)
+    if here.hostname != there.hostname:
+        return False
+    secured = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
+    return secured or (here.scheme, here.port) == (there.scheme, there.port)
+
+
+def _checked(address: str) -> str:
+    """The address as it is asked for."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _RefusedError(f"{shortened(address, 100)} is no http(s) address")
+    if parts.username is not None or parts.password is not None:
+        raise _RefusedError("there is a user name in its address")
+    if _is_link_local(parts.hostname):
+        raise _RefusedError(f"{parts.hostname} is a link-local address, where no recordings are")
+    return quote(address, safe="!#$%&'()*+,/:;=?@[]~-._")
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        found = {ipaddress.ip_address(host)}
+    except ValueError:
+        try:
+            found = {
+                ipaddress.ip_address(str(info[4][0]).partition("%")[0])
+                for info in socket.getaddrinfo(host, None)
+            }
+        except (OSError, UnicodeError, ValueError):
+            return False
+    return any((getattr(ip, "ipv4_mapped", None) or ip).is_link_local for ip in found)
+
+
+def _copy(answer: Any, file: Any, end: float) -> None:
+    """Copy an answer's body as it comes."""
+    told = whole_number(answer.headers.get("Content-Length", ""))
+    if told is not None and told > LARGEST:
+        raise _RefusedError(f"it has {told:,} bytes, {LARGEST:,} at most are fetched")
+    size = 0
+    while block := answer.read1(BLOCK):
+        size += len(block)
+        if size > LARGEST:
+            raise _RefusedError(f"it has more than {LARGEST:,} bytes, the most that are fetched")
+        if time.monotonic() > end:
+            raise _RefusedError(
+                f"it took longer than {LONGEST:g} s, or all recordings longer than {IN_ALL:g} s"
+            )
+        file.write(block)
+    if told is not None and size < told:
+        raise _RefusedError(f"it broke off after {size:,} of {told:,} bytes")

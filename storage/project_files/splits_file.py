@@ -1,0 +1,153 @@
+"""`data/sets.csv`: which series is for training, validation, test, or unassigned (yet to be labeled).
+
+Written by sync, read by window, and edited by hand: hence a CSV, sorted by series. `group` is whom the
+recording is of: a group is never in two sets, or the test would know the person. A text that a spreadsheet would run
+stands behind an apostrophe (storage/text/csv_text.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from storage.errors import InputError
+from storage.files import read_text, write_bytes
+from storage.printable import argument, shortened
+from storage.text import csv_text
+
+PATH = Path("data/sets.csv")
+UNASSIGNED = "unassigned"
+SETS = ("train", "validation", "test", UNASSIGNED)
+HEADER = ["series", "group", "set"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The group and the set of one series."""
+
+    group: str
+    set: str
+
+
+def read(path: Path = PATH) -> dict[str, Row]:
+    """Rows by series key; empty where the file does not exist.
+
+    Raises:
+        InputError: the header or a row is not as it must be, a series is there twice, or a group is in
+            two sets.
+    """
+    return parse(read_text(path, _cure(path), "utf-8-sig"), str(path)) if path.exists() else {}
+
+
+def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
+    """Rows by series key, from the text of the file.
+
+    Raises:
+        InputError: as `read`.
+    """
+    rows = {}
+    for series, (where, cells) in cells_by_series(text, path).items():
+        if len(cells) != 3 or cells[2] not in SETS:
+            why = f"a row is series,group,set and set is one of {', '.join(SETS)}"
+            what = f"cannot read {shortened(','.join(cells))!r}"
+            raise InputError(what, where=where, why=why, cure=_cure(path))
+        rows[series] = Row(cells[1], cells[2])
+    refuse_divided(rows, path)
+    return rows
+
+
+def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, list[str]]]:
+    """Each row's place (file and line) and its cells, by series, whatever else is in them.
+
+    Raises:
+        InputError: a row is none, the header is another one, or a series is there twice.
+    """
+    found: dict[str, tuple[str, list[str]]] = {}
+    header: list[str] = []
+    for number, cells in _lines(text, path):
+        where = f"{path}:{number}"
+        if not header:
+            header = cells
+            if header != HEADER:
+                why = f"it is {shortened(','.join(header))!r}"
+                raise InputError(
+                    "the header must be series,group,set", where=where, why=why, cure=_cure(path)
+                )
+        elif cells[0] in found:
+            what = f"series {shortened(cells[0])!r} is there twice"
+            raise InputError(what, where=where, cure=_cure(path))
+        else:
+            found[cells[0]] = where, cells
+    return found
+
+
+def _cure(path: Path | str) -> str:
+    return f"mend the line, or: git checkout {argument(path)}"
+
+
+def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row, and the number of its last line.
+
+    Raises:
+        InputError: a row is none; names the line.
+    """
+    try:
+        yield from csv_text.parse(text)
+    except csv_text.NoRowError as error:
+        why = f"{error.why}: a quote that nothing closes, perhaps"
+        raise InputError("not a row", where=f"{path}:{error.line}", why=why, cure=_cure(path)) from error
+
+
+def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
+    """A group stays whole, also where somebody changed whom a series is of.
+
+    Raises:
+        InputError: a group is in two sets; names one series of each.
+    """
+    homes: dict[str, tuple[str, str]] = {}
+    for series, row in sorted(rows.items()):
+        if row.set == UNASSIGNED:
+            continue
+        home, first = homes.setdefault(row.group, (row.set, series))
+        if row.set != home:
+            why = f"{first} is in {home}, {series} in {row.set}: what is learnt in one would be known in the other"
+            cure = f"give all series of {row.group!r} one set in {PATH}, then the same command again"
+            raise InputError(f"group {row.group!r} is in two sets", where=where, why=why, cure=cure)
+
+
+def write(rows: Mapping[str, Row], path: Path = PATH) -> None:
+    """Write the rows, sorted by series.
+
+    Raises:
+        InputError: a group is in two sets.
+    """
+    write_bytes(path, dump(rows, str(path)), durable=True)
+
+
+def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        InputError: a group is in two sets.
+    """
+    refuse_divided(rows, where)
+    return csv_text.dump([HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))])
+
+
+def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
+    """The sets of the series there are now, as an older file has them; those that it lacks follow their group."""
+    homes = {row.group: row.set for row in then.values() if row.set != UNASSIGNED}
+    rows = {}
+    for series, row in now.items():
+        name = then[series].set if series in then else row.set
+        rows[series] = replace(row, set=homes.get(row.group, name) if name != UNASSIGNED else name)
+    return rows
+
+
+def of_interest(keys: Iterable[str], chosen: str) -> list[str]:
+    """The series that are predicted: `all`, or those that are `unassigned`."""
+    if chosen == "all":
+        return list(keys)
+    rows = read()
+    return [key for key in keys if key not in rows or rows[key].set == "unassigned"]

@@ -1,0 +1,189 @@
+"""The study of a tuning: one JSON file that says what was tried, on which data, and how it did.
+
+It is written anew after each trial, so that a tuning that was cut off goes on behind its last one. A file of our own
+and none of Optuna's storages: those hold clock times and ids of processes, and the same tuning makes the same bytes.
+A project has one for each dataset, ranges and fixed params, named by them: git keeps it with the labels that it is
+of, and none ever takes another's place. Layout: docs/recipes/tuning-classifier.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from storage.errors import InputError, NotFoundError
+from storage.files import md5_bytes, write_json
+from storage.text import typed
+from storage.text.typed import Count
+
+FOLDER = Path("data/tuning")
+CURE = "--study with the name of another file"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Params that were tried.
+
+    Attributes:
+        number: from 1.
+        state: complete; pruned: given up, for it did worse than most; failed: `why` says how.
+        params: all that the training went by, the seed among them.
+        loss: cross-entropy on series that were not learnt from; None where it is not complete.
+        accuracy: share of those series of which everything that is said is right; None likewise.
+        curve: loss by step of the way through the trial, as far as it went.
+        why: of a failure.
+        model: hash of the model that it made; "" where it made none that learnt from the whole train set: it was
+            judged by folds, pruned, or failed.
+    """
+
+    number: int
+    state: Literal["complete", "pruned", "failed"]
+    params: Mapping[str, Any]
+    loss: float | None
+    accuracy: float | None
+    curve: Mapping[int, float]
+    why: str
+    model: str = ""
+
+    @property
+    def end(self) -> float | None:
+        """The loss it ended with, or stood at when it was given up."""
+        return self.loss if self.loss is not None else next(reversed([*self.curve.values()]), None)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All trials so far, and all that they have in common.
+
+    Attributes:
+        about: data by MD5, ranges and fixed params; a tuning can only go on where these are the same.
+        trials: in the order in which they were tried.
+    """
+
+    about: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+
+    @property
+    def ranking(self) -> list[Trial]:
+        """Complete trials by their loss, then the pruned ones by where they stood, then the failed ones."""
+        order = ("complete", "pruned", "failed")
+        return sorted(
+            self.trials, key=lambda t: (order.index(t.state), math.inf if t.end is None else t.end, t.number)
+        )
+
+    @property
+    def best(self) -> Trial | None:
+        """The complete trial of the lowest loss; the earlier of two."""
+        first = self.ranking[0] if self.trials else None
+        return first if first and first.state == "complete" and first.loss is not None else None
+
+    def to_json(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {
+            "version": VERSION,
+            "about": dict(self.about),
+            "trials": [
+                asdict(trial) | {"curve": [[step, loss] for step, loss in trial.curve.items()]}
+                for trial in self.trials
+            ],
+        }
+
+
+def read(path: Path, about: Mapping[str, Any]) -> Study:
+    """The study at `path`; an empty one where nothing is there.
+
+    Raises:
+        InputError: the file is no study, or one of other data, ranges or params; names what differs.
+    """
+    if not path.exists():
+        return Study(about, ())
+    study = load(path)
+    differs = [name for name in sorted({*about, *study.about}) if study.about.get(name) != about.get(name)]
+    if differs:
+        raise InputError(
+            "this study cannot be gone on with",
+            where=str(path),
+            why=f"it has other {', '.join(differs)}",
+            cure=f"{CURE}, or give it what it began with",
+        )
+    return study
+
+
+def load(path: Path) -> Study:
+    """The study at `path`, whatever it is of.
+
+    Raises:
+        NotFoundError: nothing is there.
+        InputError: the file is no study.
+    """
+    if not path.exists():
+        others = ", ".join(str(other) for other in sorted(path.parent.glob("*.json")) if _is_one(other))
+        why = f"there are: {others}" if others else "nothing was tuned yet"
+        cure = "--study with one of them" if others else "labeltrail classify tune"
+        raise NotFoundError("there is no study of a tuning", where=str(path), why=why, cure=cure)
+    try:
+        found = typed.read(path, VERSION, _File, CURE)
+    except InputError as error:
+        what = f"{path} is no study of a tuning"
+        raise InputError(what, where=str(path), why=error.why or error.what, cure=CURE) from error
+    trials = tuple(Trial(**{**vars(trial), "curve": dict(trial.curve)}) for trial in found.trials)
+    unscored = next(
+        (t.number for t in trials if t.state == "complete" and (t.loss is None or t.loss < 0)), None
+    )
+    if unscored is not None:
+        why = f"trial {unscored} is complete, and has no loss"
+        raise InputError(f"{path} is no study of a tuning", where=str(path), why=why, cure=CURE)
+    return Study(found.about, trials)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A trial as it is written."""
+
+    number: Count
+    state: Literal["complete", "pruned", "failed"]
+    params: dict[str, Any]
+    loss: float | None
+    accuracy: float | None
+    curve: tuple[tuple[Count, float], ...]
+    why: str
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    """The file of a study."""
+
+    about: dict[str, Any]
+    trials: tuple[_Trial, ...]
+
+
+def _is_one(path: Path) -> bool:
+    try:
+        load(path)
+    except InputError:
+        return False
+    return True
+
+
+def place_of(about: Mapping[str, Any]) -> Path:
+    """Where the study of a project rests: a name that follows from what all its trials have in common."""
+    return FOLDER / f"{md5_bytes(json.dumps(about, sort_keys=True).encode())[:8]}.json"
+
+
+def of_project(root: Path) -> Iterator[tuple[Path, Study]]:
+    """The studies of a project's own data, by the name of their files, which are told as seen from its top."""
+    for path in sorted((root / FOLDER).glob("*.json")):
+        study = load(path)
+        if "labels" in study.about:
+            yield path.relative_to(root), study
+
+
+def write(study: Study, path: Path) -> None:
+    """Put it at `path`."""
+    write_json(path, study.to_json())

@@ -1,0 +1,146 @@
+"""The annotations of one branch: the objects in the bucket, and Label Studio's own word on whether they are all.
+
+Label Studio writes an annotation to the bucket after saving it, so the bucket alone can lag: where that failed,
+only Label Studio's database has it, and where a delete failed, only the bucket has it still.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from storage.errors import InputError
+from storage.label_studio.client import LabelStudio, Task
+from storage.labels.snapshot import Record, canonical, is_number, shard_name
+from storage.s3.bucket import Bucket, parallel
+from storage.s3.keys import refusal, series_key, series_of_url
+from storage.s3.mirror import Mirror, Refreshed, Row
+from storage.text.json_text import HALF_ESCAPE, has_half, parse_json
+
+NO_RECORDING = "its task shows no recording of this bucket"
+
+
+class Annotations:
+    """Bucket, mirror and Label Studio as the places where the annotations of one branch are.
+
+    Args:
+        branch: as keys begin with it.
+        data_key: key of the task data that holds the recording's address.
+    """
+
+    def __init__(
+        self, bucket: Bucket, studio: LabelStudio, mirror: Mirror, branch: str, data_key: str
+    ) -> None:
+        self.bucket, self.studio, self.mirror = bucket, studio, mirror
+        self.prefix, self.tasks_prefix = f"{branch}/annotations/", f"{branch}/tasks/"
+        self.data_key = data_key
+
+    def refresh(self) -> Refreshed:
+        """Get the objects that changed since this clone looked last."""
+        return self.mirror.refresh(self.bucket, self.prefix, self._parse)
+
+    def rows(self) -> list[Row]:
+        """What the bucket held when it was looked at last."""
+        return self.mirror.rows(self.prefix)
+
+    def read(self, keys: Collection[str]) -> Refreshed:
+        """Get these objects, without a look at the others."""
+        return self.mirror.read(self.bucket, keys, self._parse)
+
+    def is_as_seen(self, number: int) -> bool:
+        """Whether the object of an annotation is, version for version, the one that was looked at."""
+        key = self.key(number)
+        return self.bucket.etag(key) == next((row.etag for row in self.mirror.at([key])), "")
+
+    def key(self, number: int) -> str:
+        """The object of an annotation."""
+        return f"{self.prefix}{number}"
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Delete the objects of annotations that Label Studio has deleted, for it leaves one behind now and then."""
+        self.drop_keys(self.key(number) for number in numbers)
+
+    def drop_keys(self, keys: Iterable[str]) -> None:
+        """Delete objects whose annotation is no more, or has another one by now."""
+        gone = list(keys)
+        if gone:
+            self.bucket.delete(gone)
+            self.mirror.forget(gone)
+
+    def object_of(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> bytes:
+        """What Label Studio's target storage would have written of an annotation, as its API tells it."""
+        series = self.series_of(task)
+        address = {self.data_key: self.bucket.url(series_key(series)), "series": series}
+        whole = annotation | {
+            "completed_by": {"email": email_of(annotation.get("completed_by"), users)},
+            "task": {"id": task.id, "data": task.data | address},
+        }
+        return json.dumps(whole).encode()
+
+    def row_of(self, key: str, data: bytes) -> Row:
+        """The row of an object that is not in the bucket yet; its problem where it says nothing."""
+        try:
+            return Row(key, "", self._parse(key, data), "")
+        except InputError as error:
+            return Row(key, "", None, error.why or error.what)
+
+    def write(self, objects: Mapping[str, bytes]) -> None:
+        """Put objects that the bucket had missed, as Label Studio would have written them."""
+
+        def put(key: str) -> Row:
+            etag = self.bucket.put(key, objects[key], content_type="application/json")
+            return replace(self.row_of(key, objects[key]), etag=etag)
+
+        self.mirror.put(list(parallel(put, objects)))
+
+    def series_of(self, task: Task) -> str:
+        """The series that a task shows; "" for one that did not come from this bucket."""
+        series = task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
+        return series if isinstance(series, str) and not refusal(series) else ""
+
+    # -- the objects ------------------------------------------------------------------------------
+
+    def _parse(self, key: str, data: bytes) -> dict[str, Any]:
+        value = parse_json(key, data)
+        task = value.get("task") if isinstance(value, dict) else None
+        fields = task.get("data") if isinstance(task, dict) else None
+        if not isinstance(task, dict) or not isinstance(fields, dict):
+            raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
+        address = fields.get(self.data_key)
+        series = fields.get("series") or series_of_url(address if isinstance(address, str) else "")
+        if not series:
+            raise InputError("not an annotation", where=key, why=NO_RECORDING)
+        why = refusal(series) if isinstance(series, str) else "the key of its series is no text"
+        if why:
+            raise InputError("not an annotation", where=key, why=f"it shows no recording: {why}")
+        record: Record = canonical(value, series, email_of(value.get("completed_by"), {}))
+        if key != self.key(value["id"]):
+            why = f"it says that it is annotation {value['id']}, whose place is {self.key(value['id'])}"
+            raise InputError("not an annotation", where=key, why=why)
+        if not is_number(task.get("id")):
+            raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
+        half = {"half": True} if HALF_ESCAPE.search(data) and has_half(record["result"]) else {}
+        return half | {
+            "annotation": value["id"],
+            "import_id": value.get("import_id"),
+            "task": task.get("id"),
+            "shard": shard_name(record["series"]),
+            "record": record,
+        }
+
+
+def email_of(user: Any, users: Mapping[int, str]) -> str:
+    """Who made an annotation: the address that it names, or the number of an account.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(user, dict):
+        email, user = user.get("email"), user.get("id")
+        if isinstance(email, str) and email:
+            return email
+    if user is None or is_number(user):
+        return users.get(user, f"user {user}")
+    raise InputError("not an annotation", why="it does not say who made it: `completed_by` is no account")

@@ -1,0 +1,85 @@
+"""Halves of characters that Label Studio holds, and cannot show for that: U+FFFD is put in their place.
+
+A browser that cuts a text may leave half a surrogate pair. Label Studio 1.23.2 stores it, and from then on answers
+HTTP 500 for the task and for its page of all tasks. It still takes changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from storage.label_studio.client import LabelStudio, Task
+from storage.label_studio.session import BrokenAnswerError
+from storage.progress import note
+from storage.remote.remote import Remote
+
+
+def mend(remote: Remote, project: int) -> int:
+    """Mend the annotations that have such, as the bucket says, and that Label Studio cannot show.
+
+    One that somebody is editing is left as it is: a change would drop the edit.
+
+    Args:
+        remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
+        project: its number in Label Studio.
+
+    Returns:
+        How many were mended; Label Studio has written their objects anew.
+    """
+    studio = remote.studio
+    rows = [
+        row
+        for row in remote.mirror.with_half(remote.annotations_prefix)
+        if not _is_shown(studio, row.value["annotation"])
+    ]
+    if not rows:
+        return 0
+    drafts = studio.drafts(project)
+    edited = {draft["annotation"] for draft in drafts.begun} | drafts.hidden.keys()
+    mended = 0
+    for row in rows:
+        number = row.value["annotation"]
+        if number in edited:
+            why = "an edit that was begun on it would be dropped; have it submitted or discarded, then sync again"
+            note(f"{row.key}: half a character, so that Label Studio cannot show its task; not mended: {why}")
+            continue
+        remote.annotations.read([row.key])
+        if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
+            continue  # somebody has saved it since: theirs is looked at next time
+        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+            studio.update_annotation(number, result=row.value["record"]["result"])
+        note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
+        mended += 1
+    return mended
+
+
+def _is_shown(studio: LabelStudio, annotation: int) -> bool:
+    """Whether Label Studio shows an annotation, or has none of this number."""
+    try:
+        studio.annotation(annotation)
+    except BrokenAnswerError:
+        return False
+    return True
+
+
+def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give tasks that Label Studio cannot show the data again that the bucket has, or else the label commit.
+
+    Args:
+        remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
+        tasks: those that it cannot show.
+        known: task data by series, as git has them.
+    """
+    for task in tasks:
+        if not task.source.startswith(remote.tasks_prefix):
+            note(
+                f"task {task.id}: Label Studio cannot show it, nor a list with it, and the bucket has no data for it"
+            )
+            continue  # made by hand, or of another storage: there is nothing to give it
+        series = remote.series_of_task(task.source)
+        held = next((row.value for row in remote.mirror.at([task.source])), None)
+        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+            remote.studio.update_task(task.id, remote.task_data(series, held or known.get(series, {})))
+        note(f"task {task.id}: Label Studio could not show it; its data is that of {task.source} again")

@@ -1,0 +1,236 @@
+"""Bucket and Label Studio as a remote work tree: where one branch has its tasks, annotations, project and state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from storage.errors import InputError, NotFoundError
+from storage.files import json_bytes, md5_bytes
+from storage.label_studio.client import LabelStudio
+from storage.printable import shortened
+from storage.progress import track
+from storage.remote.annotations import Annotations
+from storage.remote.sync_state import LARGEST, DamagedStateError, State, parse
+from storage.s3.bucket import Bucket, parallel
+from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, refusal, series_key, series_of
+from storage.s3.mirror import Content, Mirror, Row
+from storage.text.json_text import DEEPEST, has_half, is_deep, parse_json, well_formed
+
+MORE_INSIDE = "it holds more than a task's data"
+HALF_INSIDE = "there is half a character (a lone surrogate) in it"
+
+
+class Remote:
+    """One branch's side of bucket and Label Studio.
+
+    Args:
+        prefix: the branch, as keys begin with it.
+        data_key: key of the task data that holds the recording's address.
+    """
+
+    def __init__(
+        self, bucket: Bucket, studio: LabelStudio, mirror: Mirror, prefix: str, data_key: str
+    ) -> None:
+        self.bucket, self.studio, self.mirror = bucket, studio, mirror
+        self.prefix, self.data_key = prefix, data_key
+        self.annotations = Annotations(bucket, studio, mirror, prefix, data_key)
+        self.tasks_prefix, self.annotations_prefix = self.annotations.tasks_prefix, self.annotations.prefix
+        self.state_key = f"{prefix}/sync.json"
+        self.aside_prefix = f"{prefix}/set-aside/"
+
+    # -- sync.json --------------------------------------------------------------------------------
+
+    def state(self) -> State | None:
+        """Read `sync.json`; None where this branch has no project yet.
+
+        Raises:
+            InputError: a newer Labeltrail wrote it, or it is damaged.
+        """
+        try:
+            data, etag = self.bucket.get(self.state_key, LARGEST)
+        except NotFoundError:
+            return None
+        except InputError as error:
+            etag = next(
+                item.etag for item in self.bucket.objects(self.state_key) if item.key == self.state_key
+            )
+            raise DamagedStateError(error.where, error.why, etag) from error
+        return parse(data, etag, self.bucket.url(self.state_key))
+
+    def write_state(self, state: State) -> State:
+        """Write `sync.json` if it is still the one that `state` was made from.
+
+        Raises:
+            ConflictError: somebody else synced in the meantime.
+        """
+        etag = self.bucket.put(
+            self.state_key, state.dump(), match=state.etag, content_type="application/json"
+        )
+        return replace(state, etag=etag)
+
+    # -- the project in Label Studio --------------------------------------------------------------
+
+    @property
+    def mark(self) -> str:
+        """What stands in the project's description, to say whose it is."""
+        return f"Labeltrail: {self.bucket.url(self.prefix)}"
+
+    def project(self, state: State) -> dict[str, Any]:
+        """What Label Studio says of this branch's project.
+
+        Raises:
+            NotFoundError: it is gone, or it is another one: another Label Studio gives the same numbers to other
+                projects, and all annotations in the bucket would seem to have been deleted in it.
+        """
+        number = state.project
+        try:
+            project = self.studio.project(number)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"the Label Studio project of this branch, number {number}, is gone",
+                where=self.studio.url,
+                why="it was deleted or never finished, or Label Studio began with a new database; "
+                "git and bucket still have the labels",
+                cure="labeltrail restore makes it anew (or mend LABEL_STUDIO_URL)",
+            ) from error
+        if self.bucket.url(self.prefix) in str(project["description"]).split():
+            return project
+        wanted = (self.bucket.name, self.tasks_prefix.rstrip("/"))
+        for storage in self.studio.storages(number)[0]:
+            if (storage["bucket"], str(storage["prefix"] or "").rstrip("/")) == wanted:
+                return project
+        raise NotFoundError(
+            f"project {number} in Label Studio is not this branch's",
+            where=f"{self.studio.url}/projects/{number}",
+            why=f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}",
+            cure="check LABEL_STUDIO_URL: nothing was written",
+        )
+
+    # -- recordings and tasks ---------------------------------------------------------------------
+
+    def series(self) -> dict[str, str]:
+        """ETag of every recording in the bucket, by series key."""
+        return self.recordings()[0]
+
+    def recordings(self) -> tuple[dict[str, str], list[Row]]:
+        """ETag of every recording in the bucket, by series key, and those that cannot be files, with the reason."""
+        found = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
+        refused = {series: why for series in found if (why := refusal(series))}
+        for series, other in in_the_way(found.keys() - refused.keys()).items():
+            refused[series] = f"a folder of its name would be a file of {series_key(other)}"
+        aside = [Row(series_key(key), found[key], None, why) for key, why in refused.items()]
+        return {key: etag for key, etag in found.items() if key not in refused}, aside
+
+    def contents(self, series: Mapping[str, str], known: Mapping[str, Collection[str]]) -> dict[str, str]:
+        """MD5 of the recordings in the bucket, by series key.
+
+        An ETag is a version, and no hash: it is the MD5 of an object that was put in one part and not encrypted by a
+        key of its own. So it counts as one where a hash of ours is the same, or where nothing is known of the series
+        (then fetching it says so, `take` in storage/recordings.py). Else the object is read, once.
+
+        Args:
+            series: ETag by series key.
+            known: hashes that a series has here, or had.
+        """
+        noted = self.mirror.contents()
+        found: dict[str, str] = {}
+        unknown = []
+        for name, etag in series.items():
+            version, md5 = noted.get(series_key(name), ("", ""))
+            if version == etag:
+                found[name] = md5
+            elif etag in known.get(name, ()) or (name not in known and MD5.fullmatch(etag)):
+                found[name] = etag
+            else:
+                unknown.append(name)
+        rows = list(track(parallel(self._content, unknown), "reading recordings", len(unknown)))
+        self.mirror.note_contents(rows)
+        return found | {name: md5 for name, (_, _, md5) in zip(unknown, rows, strict=True)}
+
+    def _content(self, series: str) -> Content:
+        data, etag = self.bucket.get(series_key(series))
+        return series_key(series), etag, md5_bytes(data)
+
+    def put_recording(self, series: str, data: bytes) -> Content:
+        """Put a recording into the bucket; returns what the mirror is to note of it."""
+        etag = self.bucket.put(series_key(series), data, content_type="text/csv")
+        return series_key(series), etag, md5_bytes(data)
+
+    def put_task(
+        self,
+        series: str,
+        data: Mapping[str, Any],
+        annotations: Sequence[Any] = (),
+        match: str | None = None,
+    ) -> None:
+        """Write the object that Label Studio makes a task of; with `match` in the place of that version alone."""
+        body = self.task_object(series, data, annotations)
+        self.bucket.put(self.task_key(series), body, match=match, content_type="application/json")
+
+    def task_key(self, series: str) -> str:
+        """Key of a series' task in the bucket."""
+        return f"{self.tasks_prefix}{series}.json"
+
+    def task_object(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> bytes:
+        """What Label Studio makes a task of, with the annotations that it begins with."""
+        body: dict[str, Any] = {"data": self.task_data(series, data)}
+        if annotations:
+            body["annotations"] = list(annotations)
+        return json_bytes(well_formed(body), indent=1)
+
+    def task_data(self, series: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of a task, with the address of its recording."""
+        return {**data, "series": series, self.data_key: self.bucket.url(series_key(series))}
+
+    def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
+        """What a task's object says of its series, without the recording's address.
+
+        Raises:
+            InputError: it is no task.
+        """
+        value = parse_json(key, data, strict=True)
+        if has_half(value):
+            raise InputError("not a task", where=key, why=HALF_INSIDE)
+        fields = self.task_fields(key, value)
+        if not data.lstrip().startswith(b"{"):
+            raise InputError("not a task", where=key, why="it begins with another byte than `{` in UTF-8")
+        more = sorted(
+            value.keys() - {"data"} if "data" in value else value.keys() & {"annotations", "predictions"}
+        )
+        if more:
+            raise InputError("not a task", where=key, why=f"{MORE_INSIDE}: {shortened(', '.join(more))}")
+        return fields
+
+    def task_fields(self, key: str, value: Any) -> dict[str, Any]:
+        """What the JSON of a task's object says of its series, without the recording's address.
+
+        Raises:
+            InputError: it is no task.
+        """
+        fields = value.get("data", value) if isinstance(value, dict) else None
+        if not isinstance(fields, dict):
+            raise InputError("not a task", where=key, why="its data is no JSON object")
+        if is_deep({"data": fields}):  # as it will stand in data/tasks.jsonl
+            why = f"lists and objects lie more than {DEEPEST - 1} deep in each other in its data"
+            raise InputError("not a task", where=key, why=why)
+        if why := refusal(self.series_of_task(key)):
+            raise InputError("not a task", where=key, why=why)
+        return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
+
+    def refresh_tasks(self) -> None:
+        """Get the tasks' objects that changed since this clone looked last."""
+        self.mirror.refresh(self.bucket, self.tasks_prefix, self.parse_task)
+
+    def aside_key(self, row: Row) -> str:
+        """Where an object of this branch is copied that is in the way: with its version, for it may come again."""
+        name = row.key.removeprefix(self.annotations_prefix).removeprefix(f"{self.prefix}/")
+        place = f"{self.aside_prefix}{name}.{row.etag[:12]}"
+        if not is_storable(place):
+            place = f"{self.aside_prefix}{md5_bytes(name.encode())}.{row.etag[:12]}"
+        return place
+
+    def series_of_task(self, key: str) -> str:
+        """The series whose task lies under this key."""
+        return key.removeprefix(self.tasks_prefix).removesuffix(".json")

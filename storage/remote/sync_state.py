@@ -1,0 +1,154 @@
+"""`<branch>/sync.json`: what bucket, Label Studio and label commit agreed on at the last sync.
+
+It is the base of the three-way comparison, written last and only if it is still the one that was read; so it is also
+what keeps two people's syncs apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+
+from storage.errors import InputError
+from storage.files import json_bytes
+from storage.labels.snapshot import LARGEST_NUMBER, LONGEST_NAME
+from storage.remote.identity import number_for
+from storage.s3.keys import CONTROL, MD5
+
+VERSION = 4  # 3 and older: without `annotators`; 2 and older: `ids` by number alone
+Entry = tuple[str, str, str]  # labels, series and label commit of a sync
+HISTORY = 100  # syncs that a clone may be behind and still know what it missed
+FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+OWN_ID = re.compile(r"[1-9][0-9]{0,18}(-[0-9a-f]{6})?")
+LONGEST_WORD = 100
+LARGEST = 256_000_000  # bytes: an entry for each of two million annotations that were made again
+
+
+@dataclass(frozen=True)
+class State:
+    """What was agreed on.
+
+    Attributes:
+        project: id of the branch's Label Studio project; 0 while it is made.
+        labels: hash of the label snapshot; "" before the first sync.
+        series: hash of the folder of recordings.
+        commit: the label commit that held both; "" where an older Labeltrail wrote this.
+        label_config: hash of the label config.
+        history: labels, series and commit of earlier syncs, newest first: the base for a clone that is behind.
+        ids: annotations that were made again: the record id that each keeps, by its own (storage/remote/identity.py).
+        pushing: a word that changes as long as somebody changes annotations in Label Studio; "" when nobody does.
+        etag: of the object itself; "" where it is not there yet.
+        annotators: people without an account whose annotations were imported: name by number
+        (storage/remote/identity.py).
+    """
+
+    project: int
+    labels: str = ""
+    series: str = ""
+    commit: str = ""
+    label_config: str = ""
+    history: tuple[Entry, ...] = ()
+    ids: dict[str, str] = field(default_factory=dict)
+    pushing: str = ""
+    etag: str = ""
+    annotators: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def entry(self) -> Entry:
+        """The newest sync, as it will stand in the history."""
+        return self.labels, self.series, self.commit
+
+    def follow(self, labels: str, series: str, commit: str) -> State:
+        """The state after a sync that ended in these hashes; this one becomes history."""
+        if (self.labels, self.series) == (labels, series):
+            return self
+        history = (self.entry, *self.history) if self.labels else self.history
+        return replace(self, labels=labels, series=series, commit=commit, history=history[:HISTORY])
+
+    def dump(self) -> bytes:
+        """The bytes of the object."""
+        value = {k: v for k, v in asdict(self).items() if k != "etag"} | {"version": VERSION}
+        return json_bytes(value, indent=1)
+
+
+def parse(data: bytes, etag: str, where: str) -> State:
+    """Read the object. Whoever can write to the bucket can write it: nothing in it is believed by its name.
+
+    Raises:
+        InputError: a newer Labeltrail wrote it.
+        DamagedStateError: it is not as it must be.
+    """
+    try:
+        value = json.loads(data)
+        version = value.pop("version")
+        if not _is_number(version):
+            raise TypeError("its version is no number")
+        if version > VERSION:
+            raise InputError("this project was synced by a newer Labeltrail", where=where, cure="git pull")
+        value["history"] = tuple((*entry, "")[:3] for entry in value["history"])
+        state = State(**value, etag=etag)
+        wrong = [name for name, right in _rules(state).items() if not right]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedStateError(where, f"{type(error).__name__}: {error}", etag) from error
+    if wrong:
+        raise DamagedStateError(where, f"{', '.join(wrong)}: not of the form that it must have", etag)
+    return state
+
+
+def _rules(state: State) -> dict[str, bool]:
+    """Each field, and whether it is as docs/formats.md says."""
+    return {
+        "project": _is_number(state.project),
+        "labels, series, commit": _is_entry(state.entry),
+        "label_config": state.label_config == "" or _matches(MD5, state.label_config),
+        "history": len(state.history) <= HISTORY and all(map(_is_entry, state.history)),
+        "ids": isinstance(state.ids, dict) and all(_is_pair(*pair) for pair in state.ids.items()),
+        "annotators": isinstance(state.annotators, dict)
+        and all(_is_annotator(*pair) for pair in state.annotators.items()),
+        "pushing": isinstance(state.pushing, str) and len(state.pushing) <= LONGEST_WORD,
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
+
+
+def _is_entry(entry: tuple[object, ...]) -> bool:
+    if len(entry) != len(("labels", "series", "commit")):
+        return False
+    *folders, commit = entry
+    hashes = all(found == "" or _matches(FOLDER, found) for found in folders)
+    return hashes and (commit == "" or _matches(COMMIT, commit))
+
+
+def _is_pair(number: object, record: object) -> bool:
+    return (
+        _matches(OWN_ID, number)
+        and isinstance(record, str)
+        and len(record) <= LONGEST_WORD
+        and not CONTROL.search(record)
+    )
+
+
+def _is_annotator(number: object, name: object) -> bool:
+    return isinstance(name, str) and len(name) <= LONGEST_NAME and number == str(number_for(name))
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+class DamagedStateError(InputError):
+    """`sync.json` is not as it must be.
+
+    Attributes:
+        etag: of the object, to write another one in its place.
+    """
+
+    def __init__(self, where: str, why: str, etag: str) -> None:
+        super().__init__(
+            "sync.json is damaged", where=where, why=why, cure="labeltrail restore writes it anew"
+        )
+        self.etag = etag

@@ -1,0 +1,193 @@
+"""The local DVC cache as files: objects named by the MD5 of their bytes, folders by that of their listing.
+
+DVC itself is not asked, for importing it takes longer than storing a small snapshot does. And DVC takes an object in
+the cache for what its name says; here its bytes are hashed before they are used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from threading import get_ident
+from typing import Literal
+
+from storage import process
+from storage.files import dir_listing, md5_bytes, sync_folder, write_through
+from storage.files import md5 as file_md5
+from storage.progress import note, track
+from storage.repo import verified_objects
+from storage.repo.git import Git
+from storage.s3.keys import OBJECT
+
+Condition = Literal["sound", "missing", "damaged"]
+STORING = "store."  # begins the name of an object that is being written; process and thread follow
+DAMAGED = "damaged."  # begins the name of an object that was taken out of the cache; its hash follows
+PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
+
+
+class Cache(Git):
+    """The DVC cache of one clone.
+
+    Args:
+        root: the clone's top folder.
+        dry: nothing is written: what would be stored is held in memory, and read from there.
+    """
+
+    def __init__(self, root: Path, *, dry: bool = False) -> None:
+        super().__init__(root)
+        self.held: dict[str, bytes] | None = {} if dry else None
+
+    # -- storing ----------------------------------------------------------------------------------
+
+    def store(self, files: Mapping[str, bytes], kept: Mapping[str, str] | None = None) -> str:
+        """Put a folder's files and its listing into the local DVC cache, as `dvc add` would; the work tree stays.
+
+        Files go first and the listing last, so that a listing in the cache is a whole folder.
+
+        Args:
+            files: bytes by name.
+            kept: hashes, by name, of further files of the folder that cache or remote have already.
+
+        Returns:
+            The folder's hash; "" for no files.
+        """
+        if not files and not kept:
+            return ""
+        self._sweep()
+        hashes = {name: md5_bytes(data) for name, data in files.items()}
+        for name, md5 in hashes.items():
+            self._put(md5, files[name])
+        return self._put_listing({**(kept or {}), **hashes})
+
+    def keep(self, data: bytes) -> str:
+        """Put one file into the local DVC cache; returns its hash."""
+        md5 = md5_bytes(data)
+        self._put(md5, data)
+        return md5
+
+    def _put_listing(self, hashes: Mapping[str, str]) -> str:
+        listing = dir_listing(hashes)
+        md5 = md5_bytes(listing) + ".dir"
+        self._put(md5, listing)
+        return md5
+
+    def _put(self, md5: str, data: bytes) -> None:
+        if self.held is not None:
+            self.held[md5] = data
+        elif not self._is_whole(md5, len(data)):
+            part = self._part()
+            write_through(part, data)
+            self._admit(part, md5)
+
+    def _is_whole(self, md5: str, size: int) -> bool:
+        """Whether the cache has an object, and has it right: its bytes are at hand, so a damaged one is replaced."""
+        path = self._cached(md5)
+        return self.size(md5) == size and file_md5(path) == md5.removesuffix(".dir")
+
+    def _part(self) -> Path:
+        """A file for an object on its way: beside the cache, where DVC looks for none, and no other thread's."""
+        path = self._tmp / f"{STORING}{os.getpid()}.{get_ident()}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
+
+    def _admit(self, part: Path, md5: str) -> None:
+        """Move a file that is whole, and written to the disk, into the cache."""
+        path = self._cached(md5)
+        part.chmod(PROTECTED)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(path)
+        sync_folder(path.parent)
+
+    @property
+    def _tmp(self) -> Path:
+        return self.root / ".dvc" / "tmp"
+
+    def _sweep(self) -> None:
+        """Delete what runs that were killed while they stored something left beside the cache."""
+        if self.held is not None:
+            return
+        for path in self._tmp.glob(f"{STORING}*"):
+            if process.start_time(int(path.name.split(".")[1])) is None:
+                path.unlink(missing_ok=True)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def load(self, md5: str) -> bytes | None:
+        """The bytes of an object; None where the cache lacks it, or had it damaged."""
+        if self.held is not None and md5 in self.held:
+            return self.held[md5]
+        try:
+            data = self._cached(md5).read_bytes()
+        except FileNotFoundError:
+            return None
+        if md5_bytes(data) == md5.removesuffix(".dir"):
+            return data
+        self.set_aside(md5)
+        return None
+
+    def verify(self, hashes: Iterable[str]) -> list[str]:
+        """Hash objects of the cache, each file once; returns those that it lacks now, for it had them damaged too."""
+        known, new, lacking = verified_objects.known(self.root), [], []
+        unknown = []
+        for md5 in sorted(set(hashes)):
+            if not self.has_cached(md5):
+                lacking.append(md5)
+            elif not (self.held and md5 in self.held) and known.get(md5) != self._facts(md5):
+                unknown.append(md5)
+        for md5 in track(unknown, "checking bytes"):
+            facts = self._facts(md5)
+            if file_md5(self._cached(md5)) == md5.removesuffix(".dir"):
+                new.append((md5, facts))
+            else:
+                self.set_aside(md5)
+                lacking.append(md5)
+        if new and self.held is None:
+            verified_objects.remember(self.root, new)
+        return lacking
+
+    def condition(self, md5: str) -> Condition:
+        """How the cache has an object; its bytes are read, whatever was noted of them."""
+        if not self._cached(md5).is_file():
+            return "missing"
+        return "sound" if file_md5(self._cached(md5)) == md5.removesuffix(".dir") else "damaged"
+
+    def _facts(self, md5: str) -> verified_objects.Facts:
+        return verified_objects.facts_of(self._cached(md5).stat())
+
+    def set_aside(self, md5: str) -> None:
+        """Take an object whose bytes are others out of the cache; they are kept in `.dvc/tmp`."""
+        if self.held is not None:
+            return
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        self._cached(md5).replace(self._tmp / f"{DAMAGED}{md5}")
+        note(f"the DVC cache had {md5} damaged: set aside as .dvc/tmp/{DAMAGED}{md5}")
+
+    def has_cached(self, md5: str) -> bool:
+        """Whether the cache has an object, whatever its bytes."""
+        return (self.held is not None and md5 in self.held) or self._cached(md5).is_file()
+
+    def cached(self) -> dict[str, int]:
+        """Bytes of every object in the local cache, by hash."""
+        cache = self.root / ".dvc" / "cache" / "files" / "md5"
+        found = {path.parent.name + path.name: path for path in cache.glob("??/*")}
+        return {md5: path.stat().st_size for md5, path in found.items() if OBJECT.fullmatch(md5)}
+
+    def forget(self, hashes: Iterable[str]) -> None:
+        """Delete objects from the local cache, folders before what is in them."""
+        for md5 in sorted(hashes, key=lambda md5: not md5.endswith(".dir")):
+            self._cached(md5).unlink(missing_ok=True)
+
+    def size(self, md5: str) -> int | None:
+        """Bytes of an object in the DVC cache; None where the cache lacks it."""
+        if self.held is not None and md5 in self.held:
+            return len(self.held[md5])
+        try:
+            return self._cached(md5).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def _cached(self, md5: str) -> Path:
+        # In one step, for it is asked once for each shard.
+        return Path(f"{self.root}/.dvc/cache/files/md5/{md5[:2]}/{md5[2:]}")

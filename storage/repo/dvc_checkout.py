@@ -1,0 +1,88 @@
+"""DVC's checkout: folders of the work tree become what pointers and `dvc.lock` name, or nothing is touched.
+
+DVC puts every file of a listing where the listing says, outside of its folder too. So whoever calls this has
+had the listings read, and their bytes hashed, before (`storage/repo/repository.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from storage.errors import InputError
+from storage.printable import argument
+
+UNSAVED = "Can't remove the following unsaved files"  # how DVC's words begin
+
+
+def checkout(dvc: Any, root: Path, targets: Iterable[str], *, force: bool) -> None:
+    """Bring outputs to what DVC knows of them, from its cache alone.
+
+    Args:
+        dvc: the clone's `dvc.repo.Repo`.
+        root: the clone's top folder.
+        targets: paths of outputs or of `.dvc` files, relative to it.
+        force: give up what the work tree holds and the cache does not.
+
+    Raises:
+        InputError: without `force`, there is such a thing.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        # DVC takes a path with a line end in it for no output; from within the clone none has its folder in it.
+        dvc.checkout([os.path.relpath(root / path) for path in targets], force=force)
+    except DvcException as error:
+        if not str(error).startswith(UNSAVED):
+            raise
+        raise _unsaved(str(error), root) from error
+
+
+def outputs(dvc: Any, root: Path) -> dict[str, str]:
+    """Hash by path of everything that `.dvc` files and `dvc.lock` of the work tree name, and DVC keeps.
+
+    Raises:
+        InputError: DVC cannot read one of them.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        outs = dvc.index.outs
+    except DvcException as error:
+        cure = "mend the file (git status, git diff), then labeltrail sync"
+        raise InputError(
+            "DVC cannot read what is checked out", where=str(root), why=str(error), cure=cure
+        ) from error
+    found = {}
+    for out in outs:
+        if out.use_cache and out.is_in_repo and out.hash_info:
+            found[Path(out.fs_path).relative_to(root).as_posix()] = str(out.hash_info.value)
+    return found
+
+
+def remove_unused(dvc: Any) -> None:
+    """Delete what an earlier checkout made and nothing names any more, if it is as it was then."""
+    from dvc.repo.checkout import _remove_unused_links
+
+    _remove_unused_links(dvc)
+
+
+def _unsaved(words: str, root: Path) -> InputError:
+    name = Path(words.strip().rpartition(f"{root}/")[2])
+    path = "/".join(name.parts[:2])
+    word = argument(path)
+    if (root / f"{path}.dvc").exists():
+        return InputError(
+            f"{path} holds changes that are in no label commit",
+            where=str(name),
+            why="they would be lost",
+            cure=f"keep them: dvc add {word}; or give them up: dvc checkout --force {word}.dvc; then labeltrail sync",
+        )
+    return InputError(
+        f"{path} holds what no stage has finished",
+        where=str(name),
+        why="it would be lost",
+        cure=f"keep it: dvc repro; or give it up: dvc checkout --force {word}",
+    )

@@ -1,0 +1,182 @@
+"""`dvc.lock`: which bytes each stage read and wrote, and what of it no longer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.artifacts.provenance import BEST, CANDIDATE
+from storage.errors import InputError
+from storage.files import read_text
+from storage.progress import note
+from storage.repo.pointer import LABELS
+from storage.s3.keys import OBJECT, relpath_refusal
+from storage.text.yaml_text import parse_yaml
+
+PATH = "dvc.lock"
+PARAMS = "params.yaml"
+CURE = f"git checkout HEAD -- {PATH}; or, where git has no better one: dvc repro writes it anew"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One `dvc.lock`.
+
+    Attributes:
+        text: its bytes.
+        stages: what it says of each stage: `cmd`, `deps`, `params`, `outs`; each of the form that DVC gives it.
+    """
+
+    text: str
+    stages: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, text: str, where: str = PATH) -> Lock:
+        """Read the file's text.
+
+        Args:
+            text: of the file; "" where there is none.
+            where: what errors call it.
+
+        Raises:
+            InputError: it is not as DVC writes it, with conflict marks of git's for example.
+        """
+        value = parse_yaml(text, where, CURE) or {}
+        stages = value.get("stages", {}) if isinstance(value, dict) else None
+        if not isinstance(stages, dict):
+            why = "it does not say what stages there are"
+            raise InputError("cannot be read", where=where, why=why, cure=CURE)
+        if why := _flaw(stages):
+            raise InputError("cannot be read", where=where, why=why, cure=CURE)
+        return cls(text, stages)
+
+    @classmethod
+    def read(cls, root: Path) -> Lock:
+        """That of the work tree; an empty one where there is none.
+
+        Raises:
+            InputError: as `parse`.
+        """
+        path = root / PATH
+        return cls.parse(read_text(path, CURE), str(path)) if path.exists() else cls("", {})
+
+    @classmethod
+    def of_history(cls, text: str, commit: str) -> Lock | None:
+        """That of a commit long made; None, and a word of it, where it cannot be read: nobody can mend it now."""
+        try:
+            return cls.parse(text, f"{PATH} of {commit[:12]}")
+        except InputError as error:
+            note(f"{error.where} was left out: {error.why}")
+            return None
+
+    def outputs(self, stage: str = "") -> dict[str, str]:
+        """Hash of every file and folder that the stages, or one of them, wrote, by path."""
+        stages = [self.stages.get(stage, {})] if stage else self.stages.values()
+        outs = [out for found in stages for out in found.get("outs") or () if "md5" in out]
+        return {str(out["path"]): str(out["md5"]) for out in outs}
+
+    def inputs(self, stage: str) -> dict[str, str]:
+        """Hash of every file and folder that a stage read, by path."""
+        deps = [dep for dep in self.stages.get(stage, {}).get("deps") or () if "md5" in dep]
+        return {str(dep["path"]): str(dep["md5"]) for dep in deps}
+
+    @property
+    def best(self) -> str:
+        """Hash of `data/best`; "" where no stage wrote it."""
+        return self.outputs().get(BEST.as_posix(), "")
+
+    @property
+    def labels(self) -> str:
+        """The labels that the best was chosen on; "" where the stages ran on different ones.
+
+        A run that was cut off leaves the dataset of the new labels beside the best of the old.
+        """
+        written = self.outputs()
+        if CANDIDATE.as_posix() not in self.inputs("promote"):
+            return ""
+        for stage in ("window", "train", "promote"):
+            if any(written.get(path, md5) != md5 for path, md5 in self.inputs(stage).items()):
+                return ""
+        return self.inputs("window").get(LABELS, "")
+
+
+NO_HASH = (
+    "0" * 32
+)  # what stands for the hash of something outside of the project, which DVC knows by other means
+
+
+def _flaw(stages: Mapping[str, Any]) -> str:
+    """Why this is not what DVC writes below `stages`; "" where it is."""
+    for name, stage in stages.items():
+        entries = [stage.get(kind) or [] for kind in ("deps", "outs")] if isinstance(stage, dict) else None
+        params = stage.get("params", {}) if isinstance(stage, dict) else None
+        if entries is None or not all(isinstance(found, list) for found in entries):
+            return f"what it says of {name!r} is no stage"
+        if not isinstance(params, dict) or not isinstance(params.get(PARAMS, {}), dict):
+            return f"the params of {name!r} are not named by their file"
+        for entry in (*entries[0], *entries[1]):
+            if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+                return f"an entry of {name!r} has no path"
+            if not OBJECT.fullmatch(str(entry.get("md5", NO_HASH))):
+                return f"the hash of {entry['path']!r} of {name!r} is none"
+        for entry in entries[1]:
+            if why := relpath_refusal(entry["path"]):
+                return f"{entry['path']!r} of {name!r}: {why}"
+    return ""
+
+
+def outdated(
+    lock: Lock, stages: Mapping[str, Any], params: Mapping[str, Any], digest: Callable[[str], str]
+) -> dict[str, str]:
+    """Which stages `dvc repro` would run over the outputs of a lock, and the file or param that is the reason.
+
+    Args:
+        lock: whose outputs are in the work tree.
+        stages: the stages of `dvc.yaml`, in the order in which they run.
+        params: `params.yaml`.
+        digest: hash of a file or folder of the work tree that no stage writes.
+    """
+    written, found = lock.outputs(), dict[str, str]()
+    remade: set[str] = set()
+    for name, stage in stages.items():
+        outputs = [out if isinstance(out, str) else next(iter(out)) for out in _outputs(stage)]
+        reason = _reason(lock, name, stage, params, written, remade, digest)
+        if reason:
+            found[name] = reason
+            remade.update(outputs)
+    return found
+
+
+def _outputs(stage: Mapping[str, Any]) -> list[Any]:
+    return [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
+
+
+def _reason(
+    lock: Lock,
+    name: str,
+    stage: Mapping[str, Any],
+    params: Mapping[str, Any],
+    written: Mapping[str, str],
+    remade: set[str],
+    digest: Callable[[str], str],
+) -> str:
+    known = lock.stages.get(name)
+    if known is None:
+        return "it never ran"
+    if known.get("cmd") != stage["cmd"]:
+        return "dvc.yaml"
+    then = lock.inputs(name)
+    for path in stage.get("deps", ()):
+        if path in remade or then.get(path) != (written[path] if path in written else digest(path)):
+            return str(path)
+    taken = known.get("params", {}).get(PARAMS, {})
+    return next((key for key in stage.get("params", ()) if taken.get(key) != _param(params, key)), "")
+
+
+def _param(params: Mapping[str, Any], key: str) -> Any:
+    value: Any = params
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

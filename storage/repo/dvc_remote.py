@@ -1,0 +1,297 @@
+"""The DVC remote of one clone: its lines in `.dvc/config.local`, and what goes wrong with it, in our words."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+from storage.disk import NO_ROOM
+from storage.errors import ConflictError, InputError, LabeltrailError, ServiceError
+from storage.files import write_bytes
+
+CONFIG = Path(".dvc/config.local")
+# For secrets that the syntax of DVC's config cannot hold; git ignores both files.
+CREDENTIALS = Path(".labeltrail/dvc-credentials")
+PROFILE = "labeltrail"
+SECRETS = ("access_key_id", "secret_access_key", "session_token")
+OURS_ALONE = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
+GREETING = 4.0  # seconds in which the server must say a word
+GRACE = 30.0  # seconds that an object may take beyond those that its bytes are given
+LONGEST = 3600.0  # seconds that one object may take at most
+REMEMBERED = 10.0  # seconds for which one that was away is not asked again
+WAIT = "wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
+SET_UP = (
+    "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
+    "as .env.sample shows"
+)
+
+
+# -- .dvc/config.local ----------------------------------------------------------------------------
+
+
+def configure(root: Path, remote: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> bool:
+    """Write options of a remote into `.dvc/config.local` (mode 600); whether that changed it.
+
+    Other sections, other options and comments in it stay. Where DVC would read a secret back otherwise, such as one
+    with `%(name)s`, the keys go into a credentials file that the section names.
+
+    Args:
+        options: set to these values; an empty one is taken away.
+        defaults: set only where the option is not there yet.
+
+    Raises:
+        InputError: the file is damaged, or a value cannot be written into it.
+    """
+    path = root / CONFIG
+    before = path.read_bytes() if path.exists() else b""
+    config = _parse(before, path)
+    section = config.setdefault(f'remote "{remote}"', {})
+    for name, value in defaults.items():
+        section.setdefault(name, value)
+    in_file = {"profile": PROFILE, "credentialpath": f"../{CREDENTIALS}"}
+    if section.get("credentialpath") == in_file["credentialpath"]:
+        _set(section, dict.fromkeys(in_file, ""))
+    _set(section, options)
+    if not _survives(config, remote):
+        _set(section, dict.fromkeys(SECRETS, "") | in_file)
+        if not (_survives(config, remote) and _write_credentials(root / CREDENTIALS, options)):
+            raise InputError(
+                f"the DVC remote {remote!r} cannot be written down",
+                where=str(path),
+                why="DVC's settings cannot hold one of its values",
+                cure="no line ends and no %(..)s in LABELTRAIL_BUCKET, AWS_ENDPOINT_URL and the keys; "
+                "then labeltrail up",
+            )
+    after = _text(config)
+    if after == before and not path.stat().st_mode & 0o077:
+        return False
+    write_bytes(path, after, mode=0o600)
+    if "credentialpath" not in section:
+        (root / CREDENTIALS).unlink(missing_ok=True)
+    return True
+
+
+def _set(section: Any, options: Mapping[str, str]) -> None:
+    for name, value in options.items():
+        if value:
+            section[name] = value
+        else:
+            section.pop(name, None)
+
+
+def _parse(data: bytes, path: Path) -> Any:
+    """The file as it is written, comments included.
+
+    One that cannot be parsed and holds nothing but a remote is an older Labeltrail's, which did not quote secrets.
+    """
+    from configobj import ConfigObj, ConfigObjError
+
+    options = {"interpolation": False, "encoding": "utf-8", "default_encoding": "utf-8"}
+    try:
+        return ConfigObj(BytesIO(data), **options)
+    except (ConfigObjError, UnicodeDecodeError) as error:
+        if OURS_ALONE.fullmatch(data.decode("utf-8", "replace")):
+            return ConfigObj(**options)
+        # Its words quote the line, and that may be a secret.
+        line = getattr(error, "line_number", None)
+        raise InputError(
+            "DVC's settings of this clone cannot be read",
+            where=f"{path}, line {line}" if line else str(path),
+            why="it is neither a section nor an option" if line else "it is not UTF-8",
+            cure=f"mend the line or delete {CONFIG}; then labeltrail up",
+        ) from None
+
+
+def _text(config: Any) -> bytes:
+    buffer = BytesIO()
+    config.write(buffer)
+    return buffer.getvalue()
+
+
+def _survives(config: Any, remote: str) -> bool:
+    """Whether DVC, which takes `%(name)s` for a reference to another option, will read what was written."""
+    from configobj import ConfigObj, ConfigObjError
+
+    section = config[f'remote "{remote}"']
+    try:
+        found = ConfigObj(StringIO(_text(config).decode()))[f'remote "{remote}"'].dict()
+    except (ConfigObjError, KeyError):
+        return False
+    return bool(found == {name: section[name] for name in section})
+
+
+def _write_credentials(path: Path, options: Mapping[str, str]) -> bool:
+    """Write the keys as a profile of AWS's tools; whether those will read what was written."""
+    from botocore.configloader import raw_config_parse
+
+    keys = {f"aws_{name}": options[name] for name in SECRETS if options.get(name)}
+    lines = "".join(f"{name} = {value}\n" for name, value in keys.items())
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_bytes(path, f"[{PROFILE}]\n{lines}".encode(), mode=0o600)
+    return bool(raw_config_parse(str(path)).get(PROFILE) == keys)
+
+
+# -- its faults -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
+    """Turn what DVC, its S3 client and the network raise into errors that a person can act on.
+
+    Args:
+        what: what could not be done.
+        where: on which objects.
+        cure: the next command where the fault itself does not name one.
+
+    Raises:
+        InputError: nobody has said with which keys, or DVC's settings are damaged.
+        ServiceError: the remote is away, refuses or fails.
+    """
+    try:
+        yield
+    except LabeltrailError:
+        raise
+    except Exception as error:
+        found = _in_our_words(error, what, where, cure)
+        if found is None:
+            raise
+        raise found from error
+
+
+@contextmanager
+def locks_are_said(root: Path) -> Iterator[None]:
+    """Turn DVC's error about its lock into one that a person can act on.
+
+    Raises:
+        ConflictError: another DVC is at work in the clone.
+    """
+    try:
+        yield
+    except Exception as error:
+        from dvc.lock import LockError
+
+        if not isinstance(error, LockError):
+            raise
+        raise ConflictError(
+            "another DVC is at work in this clone",
+            where=str(root / ".dvc/tmp/lock"),
+            why="it did not end within some seconds",
+            cure=WAIT,
+        ) from error
+
+
+def _in_our_words(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
+    """The error that stands for one of DVC or the S3 client; None for a bug, and for a full disk."""
+    from aiohttp import ClientError as NetworkError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectionError,
+        HTTPClientError,
+        NoCredentialsError,
+        PartialCredentialsError,
+        ProfileNotFound,
+    )
+    from configobj import ConfigObjError
+    from dvc.config import ConfigError
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    if isinstance(error, LockError):
+        return ConflictError(what, where=where, why="another DVC is at work in this clone", cure=WAIT)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+        why = "this clone has no keys for its DVC remote yet"
+        return InputError(what, where=where, why=why, cure=SET_UP)
+    if isinstance(error, ConfigError | ConfigObjError):
+        why = str(error) if isinstance(error, ConfigError) else "one of its values refers to another option"
+        return InputError(
+            what, where=str(CONFIG), why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up"
+        )
+    if isinstance(error, ConnectionError | HTTPClientError | NetworkError | TimeoutError | SlowError):
+        why = f"the S3 server does not answer: {error or type(error).__name__}"
+        return ServiceError(
+            what, where=where, why=why, cure=cure or "labeltrail up, then the same command again"
+        )
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return None
+    if isinstance(error, DvcException | BotoCoreError | ClientError | OSError):
+        why = f"{type(error).__name__}: {error}"
+        return ServiceError(what, where=where, why=why, cure=cure or "labeltrail doctor")
+    return None
+
+
+class SlowError(Exception):
+    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would try again."""
+
+
+def limits(protocol: str) -> dict[str, Any]:
+    """Options of DVC for getting one object, by which it ends however slowly the bytes come; none but for S3."""
+    if protocol != "s3":
+        return {}
+    from fsspec.callbacks import Callback
+
+    from storage.network.connections import SLOWEST
+
+    class Pace(Callback):  # type: ignore[misc]
+        """Ends a transfer of too few bytes a second."""
+
+        ends = time.monotonic() + GRACE
+
+        def relative_update(self, inc: int = 1) -> None:
+            self.ends += inc / SLOWEST
+            if time.monotonic() > self.ends:
+                raise SlowError(f"less than {SLOWEST} bytes a second")
+
+    return {"callback": Pace(), "timeout": LONGEST}
+
+
+class Door:
+    """The way to the remote: asked whether anybody answers there, before DVC tries for a quarter of a minute.
+
+    A server that was away is not asked again for some seconds, so that a long list of what lacks its bytes ends soon.
+    """
+
+    def __init__(self, root: Path, remote: str) -> None:
+        self._root, self._remote = root, remote
+        self._open = False
+        self._shut = -REMEMBERED
+
+    def enter(self, config: Mapping[str, Any]) -> None:
+        """Refuse where nobody can be asked.
+
+        Args:
+            config: DVC's settings, merged.
+
+        Raises:
+            InputError: neither those nor the environment name an address: Amazon is not asked for a bucket that
+                happens to have the same name.
+            ServiceError: the server does not answer.
+        """
+        from storage import settings  # they take longer to import than git to answer
+        from storage.network import connections
+
+        found = config.get("remote", {}).get(self._remote, {})
+        if self._open or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
+            return
+        url = found.get("endpointurl") or settings.from_environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        if not url:
+            raise InputError(
+                f"this clone does not know yet where its DVC remote {self._remote!r} is",
+                where=str(self._root),
+                why=f"{CONFIG} names no address, and neither does the environment",
+                cure=SET_UP,
+            )
+        if time.monotonic() - self._shut < REMEMBERED or not connections.answers(url, GREETING):
+            self._shut = time.monotonic()
+            raise ServiceError(
+                f"the S3 server at {url} does not answer",
+                where=f"DVC remote {self._remote!r}",
+                why=f"it said nothing within {GREETING:g} s, or the connection broke",
+                cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
+            )
+        self._open = True

@@ -1,0 +1,85 @@
+"""git hooks of a clone: after a checkout or a pull `data/` follows the pointers that git moved.
+
+They do what `dvc checkout --allow-missing` does, with bytes of the cache that were hashed and names that were looked
+at: DVC itself writes wherever a listing says.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from storage import printable
+from storage.errors import LabeltrailError
+from storage.progress import note
+from storage.repo.git import Git, find_root
+from storage.repo.repository import Repository
+
+NAMES = ("post-checkout", "post-merge")
+SIGN = "# Written by labeltrail: data/ follows what git checks out."
+COMMAND = "-P -m storage.repo.git_hooks"
+# The path of a clone may hold anything; where its Python is gone, git's own work goes on.
+HOOK = """#!/bin/sh
+{sign}
+python={python}
+test -f data/labels.dvc || exit 0
+test -x "$python" && exec "$python" {command}
+echo "labeltrail: data/ does not follow this checkout, for $python is gone (next: labeltrail git-setup)" >&2
+"""
+
+
+def main() -> int:
+    """What a hook does; returns the exit status."""
+    try:
+        lost = Repository(find_root(Path.cwd())).follow()
+    except LabeltrailError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    lost = [path for path in lost if Path(f"{path}.dvc").exists()]
+    if lost:
+        names = ", ".join(lost)
+        printable.say(
+            f"labeltrail: {names} as before: not in the DVC cache (next: labeltrail sync)", sys.stderr
+        )
+    return 0
+
+
+def install(git: Git) -> None:
+    """Write the hooks into the clone, or into the one that its worktree belongs to; what others wrote there stays.
+
+    A hook of somebody's own, or a folder of hooks outside of the clone (`core.hooksPath`), is named with what to add.
+    """
+    hooks = _folder(git, "--git-path", "hooks")
+    python = shlex.quote(sys.executable)
+    text = HOOK.format(sign=SIGN, python=python, command=COMMAND)
+    own = _folder(git, "--git-common-dir")
+    for path in (hooks / name for name in NAMES):
+        known = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        if hooks.parent == own and (not known or SIGN in known):
+            if known != text:
+                hooks.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            path.chmod(0o755)
+        elif COMMAND not in known:
+            note(f"{path} is not ours to change; for data/ to follow git, add to it: {python} {COMMAND}")
+
+
+def outdated(git: Git) -> list[str]:
+    """Hooks of an earlier Labeltrail, which run `dvc checkout`."""
+    folder = _folder(git, "--git-path", "hooks")
+    texts = {
+        path: path.read_text(encoding="utf-8", errors="replace")
+        for name in NAMES
+        if (path := folder / name).is_file()
+    }
+    return [str(path) for path, text in texts.items() if SIGN in text and COMMAND not in text]
+
+
+def _folder(git: Git, *words: str) -> Path:
+    # A path may end in blanks, and git prints one line feed behind it.
+    return (git.root / git.git("rev-parse", *words).removesuffix("\n")).resolve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,391 @@
+"""git and DVC: the only database. The one module that speaks DVC.
+
+Its Python API is imported only where bytes have to be hashed or moved, because importing it takes longer than a
+sync that finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from storage import process
+from storage.errors import DamagedError, NotFoundError
+from storage.files import dir_listing, md5_bytes, write_bytes
+from storage.files import md5 as file_md5
+from storage.labels import references
+from storage.network import loopback
+from storage.progress import track
+from storage.repo import dvc_checkout, dvc_listing, dvc_remote
+from storage.repo.dvc_cache import Cache
+from storage.repo.pointer import pointer_md5
+
+REMOTE = "bucket"
+THREADS = 16  # objects that are fetched at once
+LISTINGS_KEPT = 64  # folder listings that are kept in memory, some 60 kB each
+
+
+class Repository(Cache):
+    """One clone: its git history, its DVC cache and its DVC remote."""
+
+    # -- DVC --------------------------------------------------------------------------------------
+
+    def pointer(self, path: str) -> str:
+        """Hash in `<path>.dvc` of the work tree; "" where there is none."""
+        return pointer_md5(self.root / f"{path}.dvc")
+
+    def add(self, path: str) -> str:
+        """Put a folder into the DVC cache and write its pointer; returns the hash."""
+        with self._at_work():
+            self._dvc.add([str(self.root / path)])
+        return self.pointer(path)
+
+    def push(self) -> None:
+        """Copy what the work tree's pointers and the run cache name to the DVC remote.
+
+        Raises:
+            ServiceError: the remote is away or refuses; everything is still in the local cache.
+        """
+        with self.remote_errors("the DVC remote did not take everything", f"remote {REMOTE!r}"):
+            self._dvc.push(run_cache=True)
+
+    def checkout(self, *paths: str, force: bool = False) -> None:
+        """Bring folders to what their pointers say; fetches what the cache lacks, and what it has damaged.
+
+        Raises:
+            InputError: without `force`, a folder holds something that the DVC cache does not have.
+            NotFoundError: neither cache nor remote has what a pointer names.
+            DamagedError: the remote has other bytes than a pointer names, or a listing that leads elsewhere.
+        """
+        for path in paths:
+            self.require_sound(self.folder(self.pointer(path), path).values())
+        with self._at_work():
+            dvc_checkout.checkout(self._dvc, self.root, [f"{path}.dvc" for path in paths], force=force)
+
+    def follow(self) -> list[str]:
+        """Bring everything that pointers and `dvc.lock` name now, git having moved them; from the cache alone.
+
+        Returns:
+            Paths that the cache does not have whole; these stay as they are.
+
+        Raises:
+            InputError, DamagedError: as `checkout`; nothing was written.
+        """
+        with self._at_work():
+            lost = self.bring(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
+            dvc_checkout.remove_unused(self._dvc)
+        return lost
+
+    def point(self, path: str, md5: str) -> None:
+        """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
+        md5 = md5 or self._put_listing({})
+        files = self.folder(md5, path)
+        self.require(files.values())
+        size = sum(self._cached(found).stat().st_size for found in files.values())
+        name = Path(path).name
+        text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
+        write_bytes(self.root / f"{path}.dvc", text.encode(), durable=True)
+
+    def bring(self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True) -> list[str]:
+        """Put what stages wrote into the work tree, as `dvc.lock` names it there now, from cache or remote.
+
+        What a run that was cut off left in the work tree is given up.
+
+        Args:
+            outputs: hash by path, as `Lock.outputs` has them.
+            fetch: get from the remote what the cache lacks.
+            force: give up what the work tree holds and the cache does not.
+
+        Returns:
+            Paths that neither cache nor remote has whole: `dvc repro` makes them again.
+        """
+        if fetch:
+            self._renew(outputs.values())
+            self._renew(md5 for path, found in outputs.items() for md5 in self._parts(found, path))
+        parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
+        lacking = set(self.verify(md5 for found in parts.values() for md5 in found))
+        lost = [path for path, found in parts.items() if lacking & set(found)]
+        wanted = [path for path in outputs if path not in lost]
+        if wanted:
+            with self._at_work():
+                dvc_checkout.checkout(self._dvc, self.root, wanted, force=force)
+        return lost
+
+    def lost(self, outputs: Mapping[str, str]) -> list[str]:
+        """Paths of these outputs that neither cache nor remote has whole; brings no more than their listings."""
+        self._try([md5 for md5 in outputs.values() if md5.endswith(".dir")])
+        parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
+        missing = sorted({md5 for found in parts.values() for md5 in found if not self.has_cached(md5)})
+        gone = set(missing) - self.in_remote(missing)
+        return [path for path, found in parts.items() if gone & set(found)]
+
+    def _parts(self, md5: str, path: str) -> list[str]:
+        """An object, and where it is the listing of a folder that the cache has, the files of it."""
+        listed = md5.endswith(".dir") and self.load(md5) is not None
+        return [md5, *(self.folder(md5, path).values() if listed else ())]
+
+    def _renew(self, hashes: Iterable[str]) -> None:
+        """Get from the remote, as far as it has them, what the cache lacks and what it has damaged."""
+        self._try(self.verify(hashes))
+
+    def digest(self, path: str) -> str:
+        """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""
+        if (self.root / f"{path}.dvc").exists():
+            return self.pointer(path)
+        if not (self.root / path).is_dir():
+            return file_md5(self.root / path)
+        found = self._dvc.dvcignore.find(self._dvc.fs, str(self.root / path))
+        names = {Path(name).relative_to(self.root / path).as_posix(): file_md5(Path(name)) for name in found}
+        return md5_bytes(dir_listing(names)) + ".dir"
+
+    # -- objects ----------------------------------------------------------------------------------
+
+    def folder(self, md5: str, path: str = "") -> dict[str, str]:
+        """The files of a folder in the DVC cache or remote: name to hash. No hash: no files.
+
+        Args:
+            md5: hash of the folder.
+            path: which folder it is, where that says what may be in it: `data/labels` or `data/series`.
+
+        Raises:
+            DamagedError: the listing is not the one that the hash names, or a name in it leads elsewhere.
+        """
+        if not md5:
+            return {}
+        known = self._listings.get((md5, path))
+        if known is None:
+            known = dvc_listing.parse(self.read([md5])[md5], md5, path)
+            while len(self._listings) >= LISTINGS_KEPT:  # the oldest: a history is read commit by commit
+                del self._listings[next(iter(self._listings))]
+            self._listings[md5, path] = known
+        return known
+
+    @cached_property
+    def _listings(self) -> dict[tuple[str, str], dict[str, str]]:
+        return {}
+
+    def forget_remote(self) -> None:
+        """Have DVC look again which folders its remote has."""
+        from dvc_data.hashfile.db import get_index
+
+        get_index(self._remote).clear()
+
+    def has(self, md5: str) -> bool:
+        """Whether cache or remote has an object; one that only the remote has is brought."""
+        self._try([md5])
+        return self.has_cached(md5)
+
+    def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
+        """Bytes by hash, from the DVC cache, or from the remote where the cache lacks or has damaged them.
+
+        Raises:
+            NotFoundError: neither has one of them; names the hash.
+            DamagedError: the remote's bytes are others than the hash names.
+        """
+        wanted = sorted(set(hashes))
+        found = {md5: data for md5 in wanted if (data := self.load(md5)) is not None}
+        missing = [md5 for md5 in wanted if md5 not in found]
+        if missing:
+            self._fetch(missing)
+            found |= {md5: data for md5 in missing if (data := self.load(md5)) is not None}
+        return found
+
+    def require(self, hashes: Iterable[str]) -> None:
+        """Have all of these in the DVC cache, in one go.
+
+        Raises:
+            NotFoundError: neither cache nor remote has one of them; names the hash.
+        """
+        missing = [md5 for md5 in hashes if not self.has_cached(md5)]
+        if missing:
+            self._fetch(missing)
+
+    def require_sound(self, hashes: Iterable[str]) -> None:
+        """The same, and the bytes of each are those that its hash names.
+
+        Raises:
+            NotFoundError, DamagedError: as `read`.
+        """
+        missing = self.verify(hashes)
+        if missing:
+            self._fetch(missing)
+
+    def in_remote(self, hashes: Iterable[str]) -> set[str]:
+        """Which of these objects the DVC remote has.
+
+        Raises:
+            ServiceError: the remote is away, refuses, or none is set.
+        """
+        wanted = sorted(set(hashes))
+        if not wanted:
+            return set()
+        with self.remote_errors("the DVC remote cannot be read", f"remote {REMOTE!r}"):
+            found = set(self._remote.list_oids_exists(wanted))
+        return found
+
+    def download(self, md5: str, place: Path) -> str | None:
+        """Copy an object of the remote to a file; returns the hash of its bytes, None where the remote lacks it."""
+        remote = self._remote
+        try:
+            remote.fs.get_file(remote.oid_to_path(md5), str(place), **dvc_remote.limits(remote.fs.protocol))
+        except FileNotFoundError:
+            return None
+        return file_md5(place)
+
+    def upload(self, md5: str) -> None:
+        """Copy an object of the cache to the remote, in the place of what is there.
+
+        Raises:
+            ServiceError: the remote is away or refuses.
+        """
+        with self.remote_errors("the DVC remote did not take an object", f"remote {REMOTE!r}: {md5}"):
+            remote = self._remote
+            remote.fs.put_file(str(self._cached(md5)), remote.oid_to_path(md5))
+
+    def adopt(self, md5: str, path: Path) -> bool:
+        """Put a file into the cache as an object, if it has the object's bytes; whether it had."""
+        if not path.is_file() or file_md5(path) != md5.removesuffix(".dir"):
+            return False
+        part = self._part()
+        shutil.copyfile(path, part)
+        self._admit(part, md5)
+        return True
+
+    def _try(self, hashes: Iterable[str]) -> None:
+        """Get what the cache lacks and the remote has; nothing enters the cache that is not as its name says.
+
+        Raises:
+            ServiceError: the remote is away, refuses, or none is set.
+            DamagedError: the remote has other bytes than a hash names.
+        """
+        missing = sorted({md5 for md5 in hashes if not self.has_cached(md5)})
+        if not missing:
+            return
+        what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
+        with self.remote_errors(what, f"{missing[0]} .."), ThreadPoolExecutor(THREADS) as pool:
+            wrong = [
+                md5
+                for md5, sound in zip(
+                    missing, track(pool.map(self._download, missing), "fetching", len(missing)), strict=True
+                )
+                if not sound
+            ]
+        if wrong:
+            raise damaged(self, wrong)
+
+    def _download(self, md5: str) -> bool:
+        """Bring one object from the remote into the cache; whether its bytes were right, or it has none."""
+        part = self._part()
+        try:
+            found = self.download(md5, part)
+            if found is None:
+                return True
+            if found != md5.removesuffix(".dir"):
+                return False
+            if self.held is not None:
+                self.held[md5] = part.read_bytes()
+            else:
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+                self._admit(part, md5)
+            return True
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _fetch(self, hashes: list[str]) -> None:
+        self._try(hashes)
+        lost = [md5 for md5 in hashes if not self.has_cached(md5)]
+        if lost:
+            what = references.whereabouts(self, lost[0])
+            raise NotFoundError(
+                f"{len(lost)} object(s) are neither in the DVC cache nor in its remote",
+                where=f"remote {REMOTE!r}: files/md5/{lost[0][:2]}/{lost[0][2:]}"
+                + (f" ({what})" if what else ""),
+                cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
+            )
+
+    @property
+    def _remote(self) -> Any:
+        return self._dvc.cloud.get_remote_odb()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """For DVC's work in this clone: it prints nothing.
+
+        Raises:
+            ConflictError: another DVC is at work here and does not end within seconds.
+        """
+        with redirect_stdout(io.StringIO()), dvc_remote.locks_are_said(self.root):
+            yield
+
+    @contextmanager
+    def remote_errors(self, what: str, where: str) -> Iterator[None]:
+        """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing.
+
+        Raises:
+            InputError: nobody has told this clone yet where its remote is, or with which keys.
+            ServiceError: the remote is away, refuses or fails.
+        """
+        with dvc_remote.faults(what, where), redirect_stdout(io.StringIO()):
+            self._door.enter(self._dvc.config)
+            yield
+
+    @cached_property
+    def _door(self) -> dvc_remote.Door:
+        return dvc_remote.Door(self.root, REMOTE)
+
+    def configure(self, url: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> None:
+        """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
+
+        The credentials stand there a second time, so that a plain `dvc pull` works too; the mode is 600.
+
+        Args:
+            url: of the bucket's folder for DVC.
+            options: what DVC shall know of it.
+            defaults: the same, where nobody has set it otherwise.
+        """
+        if dvc_remote.configure(self.root, REMOTE, {"url": url, **options}, defaults):
+            for name in ("_dvc", "_door"):
+                self.__dict__.pop(name, None)
+
+    def reproduce(self) -> None:
+        """`dvc repro`, its output going where this program's goes.
+
+        Raises:
+            ProgramError: a stage failed; it has said why.
+        """
+        from storage import settings
+
+        process.attach(["dvc", "repro"], cwd=self.root, env=settings.stage_environment())
+
+    @cached_property
+    def _dvc(self) -> Any:
+        from dvc.repo import Repo
+
+        loopback.spare()
+        # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
+        logging.getLogger("dvc").setLevel(logging.WARNING)
+        # What could not be had is said by us, with its label commit.
+        for name in ("dvc_data", "dvc_objects"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return Repo(str(self.root))
+
+
+def damaged(repository: Repository, hashes: list[str]) -> DamagedError:
+    """The error for objects of the remote whose bytes are others; names the first with its label commit."""
+    first = hashes[0]
+    what = references.whereabouts(repository, first)
+    return DamagedError(
+        f"{len(hashes)} object(s) in the DVC remote are damaged: their bytes are not those that their hash names",
+        where=f"remote {REMOTE!r}: files/md5/{first[:2]}/{first[2:]}" + (f" ({what})" if what else ""),
+        why="somebody changed them, or the store lost bytes; nothing of them was used",
+        cure="labeltrail fsck --repair, in a clone that has them in its cache",
+    )

@@ -1,0 +1,63 @@
+"""Code in the clone that git does not have like this: what plain `dvc pull` may have written, wherever it was led.
+
+A file that Python would run in the place of another, and any changed file of git's whose bytes lie in the DVC cache:
+nobody has typed that, DVC brought it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.machinery import all_suffixes
+from importlib.util import find_spec
+from pathlib import Path
+from sys import stdlib_module_names
+
+from storage.files import md5
+from storage.repo.dvc_cache import Cache
+
+CODE = ("pipelines", "stages", "storage")
+SUFFIXES = tuple(all_suffixes())
+
+
+def found(repository: Cache) -> tuple[list[str], list[str]]:
+    """Files that git does not have, and files that it has otherwise; paths in the clone."""
+    known = set(repository.names("ls-files", "-z"))
+    strange = [path for path in _modules(repository.root) if path not in known]
+    untracked = [path for path in strange if _is_in_the_way(path, known) or _is_of_dvc(repository, path)]
+    changed = repository.names("diff", "--name-only", "-z", "--no-ext-diff", "HEAD")
+    return sorted(untracked), [path for path in changed if _is_of_dvc(repository, path)]
+
+
+def _modules(root: Path) -> Iterator[str]:
+    """What Python could import: at the top of the clone, and in the folders of code."""
+    tops = [path for path in root.iterdir() if not path.name.startswith(".")]
+    inner = [path for top in tops if top.is_dir() for path in top.glob("__init__.*")]
+    below = [path for name in CODE for path in (root / name).rglob("*") if "__pycache__" not in path.parts]
+    for path in {*tops, *inner, *below}:
+        if path.name.endswith(SUFFIXES) and path.is_file():
+            yield path.relative_to(root).as_posix()
+
+
+def _is_in_the_way(path: str, known: set[str]) -> bool:
+    """Whether Python finds it before another module of its name."""
+    name = _module(path)
+    if "/" in name:
+        return f"{name}.py" in known or f"{name}/__init__.py" in known
+    if name in stdlib_module_names:
+        return True
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _module(path: str) -> str:
+    """The module that a file is, with slashes: `a/b` of `a/b.py`, `a/b.abi3.so` and `a/b/__init__.py`."""
+    folder, _, name = path.rpartition("/")
+    name = name.partition(".")[0]
+    return folder if name == "__init__" else f"{folder}/{name}".lstrip("/")
+
+
+def _is_of_dvc(repository: Cache, path: str) -> bool:
+    place = repository.root / path
+    return place.is_file() and repository.has_cached(md5(place))

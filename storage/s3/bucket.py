@@ -1,0 +1,331 @@
+"""The bucket: the one module that knows what S3 can do.
+
+Plain S3 calls in path style, so that MinIO, versitygw and the clouds' own stores are alike. The keys are in
+docs/formats.md; how requests travel, are tried again and fail is in storage/s3/client.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import quote, unquote_plus
+from uuid import uuid4
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
+from storage.files import md5_bytes
+from storage.network.connections import open_url
+from storage.s3.client import Answer, Request, S3Http
+from storage.settings import Settings
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+THREADS = 16
+AHEAD = 16  # items for each thread that `parallel` takes before their results are asked for
+DELETE_LIMIT = 1000  # keys in one DeleteObjects call, by the S3 protocol
+# Characters of XML 1.0, and no line ends, which its readers change.
+NOT_XML = re.compile("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What LIST says of an object; for an object put in one part, `etag` is the MD5 of its bytes."""
+
+    key: str
+    etag: str
+    size: int
+    modified: str = field(default="", compare=False)  # ISO 8601, by the server's clock
+
+
+class Bucket:
+    """One bucket on one S3 server. Threads may share it.
+
+    Every method may be called again after it was cut off. A request that meets a server in trouble is tried again
+    for a while.
+
+    Raises (every method):
+        ServiceError: the server is away, fails, or refuses the credentials.
+        NotFoundError: the bucket or the key does not exist.
+    """
+
+    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self.name, self._read_only = settings.bucket, read_only
+        self.endpoint = settings.s3_endpoint
+        self._region = settings.region
+        self._http = S3Http(settings)
+        self._http.greet()
+
+    def create(self) -> bool:
+        """Make the bucket if it does not exist; says whether it was made."""
+        self._refuse_writing("PUT")
+        place = "http://s3.amazonaws.com/doc/2006-03-01/"
+        # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
+        region = f"<LocationConstraint>{escape(self._region)}</LocationConstraint>"
+        body = f'<CreateBucketConfiguration xmlns="{place}">{region}</CreateBucketConfiguration>'
+        first = self._region == "us-east-1"
+        request = Request("PUT", self.name, body=b"" if first else body.encode())
+        answer = self._http.send(request, self.url(""))
+        if answer.code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            return False
+        self._accept(answer, "")
+        return True
+
+    def objects(self, prefix: str) -> Iterator[Object]:
+        """All objects whose key starts with `prefix`, in the order of their keys."""
+        with ThreadPoolExecutor(1) as server:
+            page: Future[ElementTree.Element] | None = server.submit(self._page, prefix, "")
+            while page:
+                listing = page.result()
+                token = listing.findtext("{*}NextContinuationToken")
+                # The server works on the next page while this one is read.
+                page = server.submit(self._page, prefix, token) if token else None
+                yield from _listed(listing)
+
+    def folders(self) -> list[str]:
+        """The first parts of all keys that have more than one, without the slash."""
+        found: list[str] = []
+        token, more = "", True
+        while more:
+            listing = self._page("", token, delimiter="/")
+            found += [
+                unquote_plus(p.text or "").rstrip("/")
+                for p in listing.iterfind("{*}CommonPrefixes/{*}Prefix")
+            ]
+            token = listing.findtext("{*}NextContinuationToken") or ""
+            more = bool(token)
+        return found
+
+    def get(self, key: str, most: int = 0) -> tuple[bytes, str]:
+        """The bytes and the ETag of an object.
+
+        Raises:
+            InputError: it has more than `most` bytes (0: any number), which were not read.
+        """
+        path = f"{self.name}/{key}"
+        answer = self._http.send(Request("GET", path, most=most), self.url(key))
+        if answer.size > most > 0:
+            raise InputError("the object is too large", where=self.url(key), why=too_large(answer.size, most))
+        self._accept(answer, key)
+        return answer.data, answer.etag
+
+    def etag(self, key: str) -> str:
+        """The version of an object; "" where there is none."""
+        first = next(self.objects(key), None)  # in the order of keys: those that go on sort behind it
+        return first.etag if first and first.key == key else ""
+
+    def put(self, key: str, data: bytes, *, match: str | None = None, content_type: str = "") -> str:
+        """Write an object whole and return its ETag.
+
+        Args:
+            key: where.
+            data: all bytes.
+            match: write only if the object still has this ETag; "" means only if there is none.
+            content_type: MIME type, if a browser will ask for it.
+
+        Raises:
+            ConflictError: the object is not the one that `match` names.
+        """
+        headers = {"Content-Type": content_type} if content_type else {}
+        if match is not None:
+            headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
+        answer = self._send("PUT", key, headers=headers, body=data)
+        if answer.overtaken and answer.tries > 1 and self._holds(key, data):
+            # The answer to an earlier try was lost on its way; what overtook us was ourselves.
+            return md5_bytes(data)
+        if match and answer.gone:
+            raise ConflictError(
+                "the bucket refused", where=self.url(key), why="somebody deleted it meanwhile"
+            )
+        return self._accept(answer, key).etag
+
+    def copy(self, source: str, target: str) -> str:
+        """Copy an object on the server and return the ETag of the copy; one that is there is overwritten."""
+        place = quote(f"/{self.name}/{source}", safe="/~")
+        answer = self._ask("PUT", target, headers={"x-amz-copy-source": place})
+        return (ElementTree.fromstring(answer.data).findtext("{*}ETag") or "").strip('"')
+
+    def copy_prefix(self, source: str, target: str) -> int:
+        """Copy every object below one prefix to another one, but those that are there with the same ETag.
+
+        Returns:
+            How many were copied. What else is below `target` stays.
+        """
+        have = {item.key.removeprefix(target): item.etag for item in self.objects(target)}
+        names = [
+            name
+            for item in self.objects(source)
+            if have.get(name := item.key.removeprefix(source)) != item.etag
+        ]
+        return sum(1 for _ in parallel(lambda name: self.copy(source + name, target + name), names))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that is not there is no error."""
+        names = list(keys)
+        # A request for many is XML, which cannot hold every character that a key can.
+        odd = [name for name in names if NOT_XML.search(name)]
+        names = [name for name in names if not NOT_XML.search(name)] if odd else names
+        portions = [names[start : start + DELETE_LIMIT] for start in range(0, len(names), DELETE_LIMIT)]
+        for _ in parallel(self._delete, portions):
+            pass
+        for _ in parallel(self._delete_one, odd):
+            pass
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete every object whose key starts with `prefix`; returns how many there were."""
+        keys = [item.key for item in self.objects(prefix)]
+        self.delete(keys)
+        return len(keys)
+
+    def sign(self, key: str, seconds: int = 60) -> str:
+        """An address that lets anybody read the object for a while."""
+        return self._http.signed(f"{self.name}/{key}", seconds)
+
+    def probe(self) -> list[str]:
+        """Do everything once that the work needs, on an object of its own; returns what was done.
+
+        Raises:
+            ServiceError: one of them fails, or gives back other bytes.
+        """
+        key, data = f"labeltrail-probe-{uuid4().hex}", b"probe"
+        etag = self.put(key, data, match="")
+        try:
+            if self.get(key) != (data, etag) or [item.key for item in self.objects(key)] != [key]:
+                raise ServiceError("the bucket gives back something else than was put", where=self.url(key))
+            self._refuses_a_second(key, data)
+            self._read_signed(key, data)
+        finally:
+            self.delete([key])
+        if list(self.objects(key)):
+            raise ServiceError("the bucket keeps what was deleted", where=self.url(key))
+        return ["put", "get", "list", "conditional put", "signed address", "delete"]
+
+    def url(self, key: str) -> str:
+        """The object's name as people and task data write it: `s3://bucket/key`."""
+        return f"s3://{self.name}/{key}"
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        self._refuse_writing(method)
+        path = f"{self.name}/{key}" if key else self.name
+        return self._http.send(Request(method, path, query or {}, headers or {}, body), self.url(key))
+
+    def _refuse_writing(self, method: str) -> None:
+        """A dry run that would write is a bug."""
+        if self._read_only and method != "GET":
+            raise AssertionError(f"{method} in a dry run")
+
+    def _ask(self, method: str, key: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self._accept(self._send(method, key, headers=headers), key)
+
+    def _accept(self, answer: Answer, key: str) -> Answer:
+        if answer.code:
+            raise self._http.refusal(answer, self.url(key))
+        return answer
+
+    def _page(self, prefix: str, token: str, delimiter: str = "") -> ElementTree.Element:
+        # Encoded, for XML cannot hold every character that a key can.
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        query |= {"delimiter": delimiter} if delimiter else {}
+        query |= {"continuation-token": token} if token else {}
+        request = Request("GET", self.name, query)
+        answer = self._accept(self._http.send(request, self.url(prefix)), prefix)
+        return ElementTree.fromstring(answer.data)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.get(key)[0] == data
+        except NotFoundError:
+            return False
+
+    def _delete_one(self, key: str) -> None:
+        answer = self._send("DELETE", key)
+        if not answer.gone:
+            self._accept(answer, key)
+
+    def _delete(self, keys: list[str]) -> None:
+        self._refuse_writing("POST")
+        items = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
+        body = f"<Delete><Quiet>true</Quiet>{items}</Delete>".encode()
+        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
+        request = Request("POST", self.name, {"delete": ""}, headers, body)
+        answer = self._accept(self._http.send(request, self.url(keys[0])), keys[0])
+        for failed in ElementTree.fromstring(answer.data).iterfind("{*}Error"):
+            raise ServiceError(
+                "an object could not be deleted",
+                where=self.url(failed.findtext("{*}Key") or ""),
+                why=f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}",
+            )
+
+    # -- what doctor tries ------------------------------------------------------------------------
+
+    def _refuses_a_second(self, key: str, data: bytes) -> None:
+        try:
+            self.put(key, data, match="")
+        except ConflictError:
+            return
+        why = "it takes a conditional put whose condition does not hold, so two syncs could overwrite each other"
+        raise ServiceError(
+            "this S3 server cannot be used", where=self.endpoint, why=why, cure="use MinIO or versitygw"
+        )
+
+    def _read_signed(self, key: str, data: bytes) -> None:
+        try:
+            with open_url(self.sign(key), timeout=5) as answer:
+                found = answer.read()
+        except OSError as error:
+            raise ServiceError(
+                "a signed address cannot be read", where=self.url(key), why=str(error)
+            ) from error
+        if found != data:
+            raise ServiceError("a signed address gives other bytes", where=self.url(key))
+
+
+def too_large(size: int, most: int) -> str:
+    """Why an object was not read."""
+    return f"it has {size:,} bytes, and {most:,} at most are read"
+
+
+def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """Apply a bucket call to many items, several at a time, results in order.
+
+    Items are taken as results are asked for, so that neither heaps up. The first error ends it: what runs is
+    waited for, what has not begun never does.
+    """
+    waiting: deque[Future[B]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= THREADS * AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _listed(listing: ElementTree.Element) -> Iterator[Object]:
+    space = listing.tag.removesuffix("ListBucketResult")
+    names = f"{space}Key", f"{space}ETag", f"{space}Size", f"{space}LastModified"
+    encoded = listing.findtext(f"{space}EncodingType") == "url"
+    for item in listing.iterfind(f"{space}Contents"):
+        key, etag, size, modified = (item.findtext(name) or "" for name in names)
+        yield Object(unquote_plus(key) if encoded else key, etag.strip('"'), int(size), modified)

@@ -1,0 +1,309 @@
+"""Requests to an S3 server: signed by botocore, carried by urllib3, tried again where that may help.
+
+Botocore's own client spends most of a LIST in its parser and half of a GET outside the network
+(docs/decisions/0002 has the figures). What S3 answers is put into our words by one table, here.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree
+
+import certifi
+import urllib3
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+
+from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
+from storage.files import md5_bytes
+from storage.network.connections import POOLS, Paced, proxy_for
+from storage.settings import Settings
+from storage.text.json_text import whole_number
+
+CONNECTIONS = 32  # kept open at most
+CONNECT = 2.0  # seconds to connect
+READ = 20.0  # seconds between two words of an answer
+GREETING = 4.0  # seconds without a word after which a server counts as away
+TRIES = 4
+PATIENCE = 45.0  # seconds after which a request is not tried again
+BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
+
+LONGEST_ERROR = 1 << 16  # bytes of what a server says went wrong
+# Tried again is by `send`; whose pool it is was decided when it was made: a proxy's host differs from the server's.
+ONCE: dict[str, Any] = {"retries": False, "redirect": False, "assert_same_host": False}
+OVERLOADED = {429, 500, 502, 503, 504}
+TRY_AGAIN = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
+PLAIN_MD5 = re.compile("[0-9a-f]{32}")
+OVERTAKEN = (ConflictError, "somebody else wrote it in the meantime")
+REFUSED = (ServiceError, "the credentials may not do this")
+GONE = (NotFoundError, "the object is not there")
+STRANGER = (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server")
+ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
+    "NoSuchKey": GONE,
+    "404": GONE,
+    "NoSuchBucket": (NotFoundError, "the bucket does not exist"),
+    "PreconditionFailed": OVERTAKEN,
+    "ConditionalRequestConflict": OVERTAKEN,
+    "412": OVERTAKEN,
+    "AccessDenied": REFUSED,
+    "403": REFUSED,
+    "InvalidAccessKeyId": STRANGER,
+    "XAdminUserNotFound": STRANGER,  # versitygw's word for it
+    "SignatureDoesNotMatch": (ServiceError, "AWS_SECRET_ACCESS_KEY is wrong"),
+    "RequestTimeTooSkewed": (ServiceError, "the clocks of this machine and of the server differ too much"),
+}
+
+# What helps, by S3's word; `labeltrail doctor` tries the rest.
+KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands (.env or the environment)"
+CURES = {
+    "AccessDenied": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
+    "403": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
+    "InvalidAccessKeyId": KEYS,
+    "XAdminUserNotFound": KEYS,
+    "SignatureDoesNotMatch": KEYS,
+    "RequestTimeTooSkewed": "set this machine's clock, then the same command again",
+    "NoSuchBucket": "labeltrail up makes it (or mend LABELTRAIL_BUCKET)",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said.
+
+    Attributes:
+        status: of HTTP.
+        data: the body, whole.
+        etag: of the object, without quotes; "" where the answer names none.
+        code: S3's word for what went wrong, else the status as text; "" where nothing did.
+        message: S3's sentence about it.
+        tries: how many requests it took. The earlier ones may have been carried out all the same.
+        size: bytes of the body, also of one that was not read because it has more than was asked for.
+    """
+
+    status: int
+    data: bytes
+    etag: str = ""
+    code: str = ""
+    message: str = ""
+    tries: int = 1
+    size: int = 0
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether a condition of the request did not hold."""
+        return ERRORS.get(self.code) is OVERTAKEN
+
+    @property
+    def gone(self) -> bool:
+        """Whether the object is not there."""
+        return ERRORS.get(self.code) is GONE
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, always in path style.
+
+    Attributes:
+        method: of HTTP.
+        path: decoded, from the bucket's name on.
+        query: parameters of the address.
+        headers: beside those of the signature.
+        body: all bytes.
+        most: bytes of the answer that are read; 0: all.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    most: int = 0
+
+
+class S3Http:
+    """One S3 server, as the owner of the credentials in the settings. Threads may share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.endpoint = settings.s3_endpoint.rstrip("/")
+        self._credentials = ReadOnlyCredentials(
+            settings.access_key_id, settings.secret_access_key.get_secret_value(), None
+        )
+        self._region = settings.region
+        self._signer = S3SigV4Auth(self._credentials, "s3", settings.region)
+        self._pool = _pool(self.endpoint)
+        # A proxy of plain HTTP is told the whole address.
+        plain = self._pool.proxy is not None and self.endpoint.startswith("http:")
+        self._base = self.endpoint if plain else urlsplit(self.endpoint).path
+
+    def greet(self) -> None:
+        """Ask for any answer at all, before real requests are given the time that large objects need.
+
+        Raises:
+            ServiceError: there was none, twice.
+        """
+        timeout = urllib3.Timeout(connect=CONNECT, read=GREETING)
+        for last in (False, True):
+            try:
+                self._pool.urlopen("GET", f"{self._base}/", timeout=timeout, **ONCE)
+            except (HTTPError, TimeoutError) as error:
+                if last:
+                    raise self._away(self.endpoint, _cause(error), 2) from error
+            else:
+                return
+
+    def send(self, request: Request, where: str) -> Answer:
+        """Send a request until it is answered, for better or worse.
+
+        Args:
+            request: carrying it out twice must do no harm.
+            where: the object, as errors name it.
+
+        Raises:
+            ServiceError: the server is away, fails, or its answers are cut off, however often one tries.
+        """
+        began = time.monotonic()
+        for tries in range(1, TRIES + 1):
+            cause: HTTPError | TimeoutError | None = None
+            try:
+                answer = self._once(request, tries)
+                if answer.status not in OVERLOADED and answer.code not in TRY_AGAIN:
+                    return answer
+                why = f"{answer.code}: {answer.message}"
+            except (HTTPError, TimeoutError) as error:
+                why, cause = _cause(error), error
+            if tries == TRIES or time.monotonic() - began > PATIENCE:
+                break
+            time.sleep(BACK_OFF * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+        raise self._away(where, why, tries) from cause
+
+    def signed(self, path: str, seconds: int) -> str:
+        """An address of an object that anybody may read for a while."""
+        request = AWSRequest("GET", self.endpoint + _quoted(path))
+        S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=seconds).add_auth(request)
+        return str(request.url)
+
+    def refusal(self, answer: Answer, where: str) -> LabeltrailError:
+        """The error that stands for an answer with a code."""
+        kind, why = ERRORS.get(answer.code, (ServiceError, f"{answer.code}: {answer.message}"))
+        cure = CURES.get(answer.code, "labeltrail doctor")
+        return kind("the bucket refused", where=where, why=why, cure=cure)
+
+    def _once(self, request: Request, tries: int) -> Answer:
+        target = _quoted(request.path) + _query(request.query)
+        signed = AWSRequest(request.method, self.endpoint + target, dict(request.headers), request.body)
+        self._signer.add_auth(signed)
+        headers = {**signed.headers, "Content-Length": str(len(request.body))}
+        response = self._pool.urlopen(
+            request.method,
+            self._base + target,
+            # As a file it is sent in blocks, each with a timeout of its own; the bytes at once would share one.
+            body=Paced(request.body, READ) if request.body else None,
+            headers=headers if request.body else dict(signed.headers),
+            decode_content=False,
+            preload_content=not request.most,
+            **ONCE,
+        )
+        etag = response.headers.get("ETag", "").strip('"')
+        if request.most:
+            size, data = _read(response, request.most if response.status < 300 else LONGEST_ERROR)
+            if response.status < 300 and size > request.most:
+                return Answer(response.status, b"", etag, tries=tries, size=size)
+        else:
+            data = response.data
+        if response.status >= 300:
+            return Answer(response.status, data, etag, *_fault(response.status, data), tries)
+        if "x-amz-copy-source" in request.headers and b"<Error" in data:
+            # S3 begins to answer a copy before it has ended, so it can fail with status 200.
+            return Answer(response.status, data, etag, *_fault(500, data), tries)
+        if request.method == "GET" and not request.query:
+            _check(data, etag, response.headers)
+        return Answer(response.status, data, etag, tries=tries)
+
+    def _away(self, where: str, why: str, tries: int) -> ServiceError:
+        cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
+        return ServiceError(
+            f"the S3 server at {self.endpoint} does not answer",
+            where=where,
+            why=f"{why} (tried {tries} times)" if tries > 1 else why,
+            cure=cure,
+        )
+
+
+def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
+    """Bytes that a body has, and those bytes; of a body with more than `most` none, and the connection is closed."""
+    size = whole_number(response.headers.get("Content-Length", "")) or 0
+    data = b"" if size > most else response.read(most + 1, decode_content=False)
+    if max(size, len(data)) > most:
+        response.close()
+        return max(size, len(data)), b""
+    response.release_conn()
+    return len(data), data
+
+
+class CutError(HTTPError):
+    """The bytes are not those that the server meant to send."""
+
+
+def _check(data: bytes, etag: str, headers: Mapping[str, str]) -> None:
+    """Compare a body with its ETag where that is an MD5: not of several parts, not of what a key encrypted."""
+    if not PLAIN_MD5.fullmatch(etag) or headers.get("x-amz-server-side-encryption", "AES256") != "AES256":
+        return
+    if "x-amz-server-side-encryption-customer-algorithm" in headers:
+        return
+    if md5_bytes(data) != etag:
+        raise CutError("the bytes do not have the MD5 that the server names")
+
+
+def _pool(endpoint: str) -> urllib3.HTTPConnectionPool:
+    parts = urlsplit(endpoint)
+    options: dict[str, Any] = {
+        "maxsize": CONNECTIONS,
+        "timeout": urllib3.Timeout(connect=CONNECT, read=READ),
+    }
+    if parts.scheme == "https":
+        # The system's certificates, a company's own among them, and the usual ones where it has none.
+        options["ssl_context"] = context = ssl.create_default_context()
+        context.load_verify_locations(certifi.where())
+    proxy = proxy_for(endpoint)
+    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    manager.pool_classes_by_scheme = POOLS
+    return manager.connection_from_url(endpoint)
+
+
+def _quoted(path: str) -> str:
+    return quote(f"/{path}", safe="/~")
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    """Sorted and quoted as the signature has them."""
+    pairs = (f"{quote(name, safe='')}={quote(value, safe='~')}" for name, value in sorted(parameters.items()))
+    return "?" + "&".join(pairs) if parameters else ""
+
+
+def _fault(status: int, data: bytes) -> tuple[str, str]:
+    """S3's code and sentence for what went wrong; the status where the body says nothing."""
+    try:
+        root = ElementTree.fromstring(data)
+    except ElementTree.ParseError:
+        return str(status), f"HTTP {status}"
+    return root.findtext("{*}Code") or str(status), root.findtext("{*}Message") or f"HTTP {status}"
+
+
+def _cause(error: HTTPError | TimeoutError) -> str:
+    if isinstance(error, CutError):
+        return str(error)
+    if isinstance(error, NewConnectionError):
+        return "there is no server at this address"
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError | TimeoutError):
+        return "no whole answer from it in time"
+    return f"the connection broke: {type(error).__name__}"

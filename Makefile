@@ -52,7 +52,7 @@ check: ## formatting, lint, types, walls
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
 
 docs: ## make docs/cli.md anew
-	@$(RUN) python -m pipelines.reference
+	@$(RUN) python -m pipelines.cli.reference
 
 bench: ## sync and dvc repro against the plain command line
 	@$(RUN) python -m benchmarks.sync

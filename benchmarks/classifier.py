@@ -24,12 +24,12 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from benchmarks.tsai_peer import Speed, peer
-from pipelines.classify import CHANNEL, labeled
-from pipelines.overriding import choose
-from stages.model.classifier import Classifier, Question
-from stages.model.classifier_plan import Plan, batches_of, epochs_of
-from stages.model.classifying import learn
-from stages.model.judging import Labeled
+from pipelines.classify.overrides import choose
+from pipelines.classify.train import CHANNEL, labeled
+from stages.classification.loss import Labeled
+from stages.classification.model import Classifier, Question
+from stages.classification.plan import Plan, batches_of, epochs_of
+from stages.classification.training import learn
 from storage.progress import console
 from storage.series import series_table
 

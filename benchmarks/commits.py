@@ -19,7 +19,7 @@ CHANGES = 10
 FIRST = """
 import json, re, time
 from pathlib import Path
-from pipelines.sync import Options, sync
+from pipelines.sync.sync import Options, sync
 from storage.project import Project
 began = time.perf_counter()
 sync(Project(Path.cwd()), Options(remote=False))

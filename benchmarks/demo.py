@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.lab import CHECKOUT
 from benchmarks.timing import clock
-from pipelines.demo import FOLDER
+from pipelines.demo.demo import FOLDER
 from storage import process
 from storage.files import read_json
 from storage.settings import SERVICES

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.many import Many, record, series_name
 from benchmarks.measure import Measure, in_turn
+from pipelines.sync.fetch import Theirs, agree
 from storage import worktree
 from storage.labels import label_store, snapshot
 from storage.labels.snapshot import Record, shard_name
@@ -23,7 +24,6 @@ from storage.project import Project
 from storage.repo.pointer import LABELS
 from storage.repo.repository import Repository
 from storage.s3.mirror import Row
-from storage.theirs import Theirs, agree
 
 CHANGES = 10
 

@@ -16,9 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 from pipelines import services
-from pipelines.import_ import import_recordings
-from stages.timeseries import simulation
-from stages.timeseries.simulation import Recording
+from pipelines.demo import accelerometer
+from pipelines.demo.accelerometer import Recording
+from pipelines.import_.import_ import import_recordings
 from storage import process
 from storage import settings as project_settings
 from storage.files import write_bytes
@@ -106,7 +106,7 @@ def make(folder: Path, settings: Settings, tasks: int) -> Lab:
     source = folder / "recordings"
     exported = [_bring(source, recording, seed) for seed, recording in enumerate(_recordings(tasks))]
     write_bytes(folder / "tasks.json", json.dumps(exported).encode())
-    config = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
+    config = label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time")
     write_bytes(folder / "label_config.xml", config.encode())
     import_recordings(project, str(source), folder / "tasks.json", folder / "label_config.xml")
     state = project.remote.state()
@@ -131,7 +131,7 @@ def program(checkout: Path) -> Path:
 
 
 def _recordings(count: int) -> Iterator[Recording]:
-    for whole in simulation.simulate(count, SUBJECTS):
+    for whole in accelerometer.simulate(count, SUBJECTS):
         regions = tuple(region for region in whole.regions if region.end < ROWS)
         yield replace(whole, times=whole.times[:ROWS], values=whole.values[:ROWS], regions=regions)
 
@@ -139,7 +139,7 @@ def _recordings(count: int) -> Iterator[Recording]:
 def _bring(folder: Path, recording: Recording, seed: int) -> dict[str, Any]:
     """Write a recording; returns its task as a Label Studio export has it."""
     write_bytes(folder / f"{recording.series}.csv", recording.to_csv())
-    seen = (recording.regions, simulation.disagree(recording.regions, len(recording.times), seed))
+    seen = (recording.regions, accelerometer.disagree(recording.regions, len(recording.times), seed))
     return {
         "data": {"csv": f"{recording.series}.csv", "subject": recording.subject},
         "annotations": [{"result": recording.result(who)} for who in seen],

@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmarks.lab import clone
 from benchmarks.standin import OWNER, PROJECT, Desk, Json, answering
-from pipelines.sync import Options, sync
-from pipelines.synced import Synced
-from stages.timeseries.simulation import LABELS
+from pipelines.demo.accelerometer import LABELS
+from pipelines.sync.result import Synced
+from pipelines.sync.sync import Options, sync
 from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.labels.snapshot import Record, canonical

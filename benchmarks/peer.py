@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from benchmarks import peer_process
 from benchmarks.recordings import Recording, nearest
-from stages.timeseries.regions import classes_of, paint
+from stages.timeseries.runs import classes_of, paint
 from storage import process, settings
 from storage.artifacts.region import Region
 from storage.errors import SetupError

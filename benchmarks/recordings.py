@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.timeseries.simulation import simulate
+from pipelines.demo.accelerometer import simulate
 from storage.artifacts.region import Region
 
 

@@ -33,12 +33,13 @@ from benchmarks.peer import peer
 from benchmarks.recordings import Recording, by_group, labels_of, load, simulated
 from benchmarks.shuffled import shuffle
 from stages import params
-from stages.model.batches import Example, Plan
-from stages.model.learning import Learnt, Task, learn
-from stages.timeseries import bootstrap, splits, windows
-from stages.timeseries.metrics import Judged, Tally, tally, total
-from stages.timeseries.regions import classes_of, paint
-from stages.timeseries.tables import score
+from stages.metrics import bootstrap
+from stages.metrics.segmentation import Judged, Tally, tally, total
+from stages.reporting.tables import score
+from stages.segmentation.batches import Example, Plan
+from stages.segmentation.fit import Learnt, Task, learn
+from stages.timeseries import splits, windows
+from stages.timeseries.runs import classes_of, paint
 from stages.window import mostly_instant
 from storage.progress import console
 from storage.series.reader import sampling_rate

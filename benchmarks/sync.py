@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.lab import CHECKOUT, Lab, make, make_with, program, running
 from benchmarks.plain import Plain, one_stage
 from benchmarks.timing import HEADER, Figure, compare
-from pipelines.sync import sync
+from pipelines.sync.sync import sync
 from storage import process, settings
 from storage.files import write_bytes
 from storage.project import Project

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import tsai_peer_process
-from stages.model.classifier_plan import Plan
-from stages.model.judging import Labeled
+from stages.classification.loss import Labeled
+from stages.classification.plan import Plan
 from storage import process, settings
 from storage.progress import console
 from storage.servers import machine_cache, uv_environment

@@ -8,8 +8,8 @@ from benchmarks.lab import Lab
 from benchmarks.many import Many
 from benchmarks.measure import Measure, in_turn
 from benchmarks.standin import PROJECT
-from pipelines.rollback import rollback
-from pipelines.sync import sync
+from pipelines.rollback.rollback import rollback
+from pipelines.sync.sync import sync
 from storage.project import Project
 
 

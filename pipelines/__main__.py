@@ -1,4 +1,4 @@
-"""The command line: what a person types. One function a command, in `pipelines/commands`; each calls the pipeline
+"""The command line: what a person types. One function a command, in `pipelines/cli`; each calls the pipeline
 of that name.
 
 Modules are imported inside the commands, so that `labeltrail --help` and a sync with nothing to do stay fast.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pipelines.commands import (  # noqa: F401 -- they register their commands, in this order
+from pipelines.cli import (  # noqa: F401 -- they register their commands, in this order
     branches,
     classify,
     history,
@@ -20,7 +20,7 @@ from pipelines.commands import (  # noqa: F401 -- they register their commands, 
     project,
     undo,
 )
-from pipelines.commands.line import app
+from pipelines.cli.app import app
 from storage import disk, printable
 from storage.errors import LabeltrailError
 from storage.network import loopback

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines import unknown_labels
 from pipelines.fsck import fsck
+from pipelines.sync import unknown_labels
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.label_studio import label_config
 from storage.label_studio.client import VERSION

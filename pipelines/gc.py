@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipelines import lease
+from pipelines.sync import locks
 from storage.artifacts import lineage
 from storage.errors import DamagedError, NotFoundError
 from storage.files import md5_bytes
@@ -117,7 +117,7 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
     """
     if not yes:
         return _look(project.dry(), hours)
-    with lease.alone(project):
+    with locks.alone(project):
         found = _look(project, hours)
         project.repository.forget(found.local.sizes)
         keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import params
-from stages.model.classifier import KIND
+from stages.classification.model import KIND
 from storage import worktree
 from storage.artifacts import checkpoint, lineage
 from storage.artifacts.provenance import SCRATCH, START

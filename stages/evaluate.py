@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages import params
-from stages.model.misfit import refuse
-from stages.model.segmenter import Segmenter
+from stages.compatibility import refuse
+from stages.metrics import bootstrap, calibration
+from stages.metrics.segmentation import BACKGROUND, Scores, Tally, tally, total
 from stages.run import run
-from stages.timeseries import bootstrap, calibration
+from stages.segmentation.model import Segmenter
 from stages.timeseries.gaps import stretches
-from stages.timeseries.metrics import BACKGROUND, Scores, Tally, tally, total
 from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.files import write_json
 from storage.printable import say

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stages import params
-from stages.model.misfit import refuse
-from stages.model.segmenter import Segmentation, Segmenter
+from stages.compatibility import refuse
 from stages.run import run
+from stages.segmentation.model import Segmentation, Segmenter
 from stages.timeseries.gaps import cut, stretches
 from stages.timeseries.times import Times, row_to_time
 from storage.artifacts import arrays, checkpoint, predictions, provenance

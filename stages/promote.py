@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from stages import gate, params
-from stages.model.misfit import misfit
-from stages.model.segmenter import Segmenter
+from stages.compatibility import misfit
 from stages.run import run
+from stages.segmentation.model import Segmenter
 from stages.timeseries.gaps import stretches
 from storage.artifacts import dataset
 from storage.artifacts.checkpoint import Checkpoint

@@ -3,24 +3,24 @@ reports/index.html.
 
 One page that a person can look at, without a network: where the model comes from, the verdict, scores, training
 curves, what is odd about the data, and for some recordings the signal with true and predicted regions above each
-other. What is the same for every kind of task is in `stages/page.py`; the rest of the markup is in report.html.
+other. What is the same for every kind of task is in `stages/reporting/page.py`; the rest of the markup is in
+stages/reporting/templates/segmentation.html.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages import page
-from stages.page import Inputs
+from stages.metrics.segmentation import Judged
+from stages.reporting import page, tables
+from stages.reporting.curves import Chart, chart
+from stages.reporting.figures import axis_note
+from stages.reporting.page import Inputs
+from stages.reporting.recording_plot import Recording, SeriesPlot, longest_difference, series_plot
+from stages.reporting.reliability import diagrams
+from stages.reporting.tables import SeriesScore
 from stages.run import run
-from stages.timeseries import tables
-from stages.timeseries.axes import axis_note
-from stages.timeseries.curves import Chart, chart
-from stages.timeseries.metrics import Judged
-from stages.timeseries.plots import Recording, SeriesPlot, longest_difference, series_plot
-from stages.timeseries.regions import classes_of, paint
-from stages.timeseries.reliability import diagrams
-from stages.timeseries.tables import SeriesScore
+from stages.timeseries.runs import classes_of, paint
 from storage.artifacts import dataset, predictions, reports
 from storage.artifacts.region import Region
 
@@ -60,7 +60,7 @@ def main() -> None:
             "confusion": tables.confusions(found.confusion),
         }
     page.write(
-        "report.html",
+        "segmentation.html",
         found,
         draw_training(found),
         counted="regions",
@@ -134,4 +134,4 @@ def in_words(metric: str) -> str:
 
 
 if __name__ == "__main__":
-    run(main, whole="stages.classification.report")
+    run(main, whole="stages.reporting.classification")

@@ -13,11 +13,11 @@ from typing import Any
 from dvclive.live import Live
 
 from stages import params
-from stages.model.batches import Example, Plan
-from stages.model.learning import Learnt, Task, learn, trial_epochs
-from stages.model.training import Epoch
-from stages.origin import of_candidate
+from stages.provenance import of_candidate
 from stages.run import run
+from stages.segmentation.batches import Example, Plan
+from stages.segmentation.fit import Learnt, Task, learn, trial_epochs
+from stages.segmentation.training import Epoch
 from stages.timeseries.gaps import stretches
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from stages import params
 from stages.run import run
-from stages.timeseries import lacking, windows
+from stages.segmentation.targets import make_targets
+from stages.timeseries import dataset_warnings, windows
 from stages.timeseries.gaps import holes, stretches, within
-from stages.timeseries.targets import make_targets
 from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LABELS, LEARNT
 from storage.artifacts.region import Region
@@ -58,16 +58,16 @@ def main() -> None:
         }
         index = make_index(taught, ingested, rows, config, settings.window)
         unused = {key: found.left_out for key, found in taught.items()}
-        left_out = lacking.left_out(unused, records.keys() - ingested.series.keys())
+        left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys())
         if not any(taught[key].known for key in index.of("train")):
             raise nothing_to_learn(index, left_out)
         if not any(taught[key].labeled for key in index.of("train")):
-            raise lacking.nothing_to_find(index, left_out)
+            raise dataset_warnings.nothing_to_find(index, left_out)
         warnings = tell_warnings(taught, index, config)
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
     say(f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints")
-    for line in (*lacking.shown(left_out), *lacking.shown(warnings)):
+    for line in (*dataset_warnings.shown(left_out), *dataset_warnings.shown(warnings)):
         say(line)
 
 
@@ -141,7 +141,7 @@ def mostly_instant(label: str, regions: list[Region]) -> bool:
 def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
     """What a person should know: mended regions, sets without a class, labels used both ways."""
     notes = {key: found.notes for key, found in taught.items()}
-    lines = lacking.counted(notes) + lacking.warnings(index)
+    lines = dataset_warnings.counted(notes) + dataset_warnings.warnings(index)
     for label in config.labels:
         kinds = [r.instant for e in index.series.values() for r in e.regions if r.label == label]
         if len(set(kinds)) == 2:
@@ -155,12 +155,12 @@ def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: La
 def nothing_to_learn(index: dataset.Index, unused: tuple[str, ...]) -> InputError:
     """Training cannot start; says what there is and what is missing."""
     if index.of("train"):
-        if any(lacking.UNKNOWN in line for line in unused):
-            return lacking.nothing_to_find(index, unused)
+        if any(dataset_warnings.UNKNOWN in line for line in unused):
+            return dataset_warnings.nothing_to_find(index, unused)
         why = "every timepoint of the train set lies in a hole of some channel"
         cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
-    return lacking.nothing_to_learn(index, "an annotation that is not skipped", unused)
+    return dataset_warnings.nothing_to_learn(index, "an annotation that is not skipped", unused)
 
 
 if __name__ == "__main__":

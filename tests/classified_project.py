@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.model.classifier import Classifier, Question, Scaling
-from stages.model.lstm_fcn import LstmFcn, Shape
+from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.network import LstmFcn, Shape
 from storage.artifacts import arrays, checkpoint, dataset, reports
 from storage.artifacts import provenance as provenances
 from storage.artifacts.checkpoint import Checkpoint

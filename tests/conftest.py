@@ -19,9 +19,9 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import services
-from pipelines.import_ import import_recordings
-from pipelines.sync import Options, sync
-from pipelines.synced import Synced
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync.result import Synced
+from pipelines.sync.sync import Options, sync
 from storage import process
 from storage import settings as project_settings
 from storage.label_studio import label_config

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stages import evaluate
-from stages.timeseries.metrics import Judged, Tally, tally
+from stages.metrics.segmentation import Judged, Tally, tally
 from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
 from storage.artifacts import provenance as provenances
 from storage.artifacts.checkpoint import Checkpoint

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pipelines.demo import accelerometer
 from stages import evaluate, ingest, predict, promote, train, window
-from stages.timeseries import simulation
 from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.labels import snapshot
@@ -44,7 +44,7 @@ def record(series: str, regions: list[Region], number: int = 1, **more: Any) -> 
 
 
 def lay_simulated(root: Path) -> None:
-    made = simulation.simulate(6, 4)
+    made = accelerometer.simulate(6, 4)
     records = []
     for recording in made:
         write_bytes(root / f"data/series/{recording.series}.csv", recording.to_csv())
@@ -61,7 +61,7 @@ def lay_simulated(root: Path) -> None:
         {r.series: splits_file.Row(r.subject, rows.get(r.series, "unassigned")) for r in made},
         root / "data/sets.csv",
     )
-    xml = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
+    xml = label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time")
     write_bytes(root / "data/label_config.xml", xml.encode())
     write_bytes(
         root / "data/labels.dvc", b"outs:\n- md5: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.dir\n  path: labels\n"

@@ -7,12 +7,12 @@ from collections import Counter
 import numpy as np
 import yaml
 
-from stages.model.classifier import Question
-from stages.model.classifier_plan import Plan
-from stages.model.classifying import learn
-from stages.model.judging import Labeled
+from pipelines.demo.ecg import CHANNELS, LABELS, LENGTH, RATE, Beat, disagree, simulate
+from stages.classification.loss import Labeled
+from stages.classification.model import Question
+from stages.classification.plan import Plan
+from stages.classification.training import learn
 from stages.params import Params
-from stages.timeseries.beats import CHANNELS, LABELS, LENGTH, RATE, Beat, disagree, simulate
 from storage.label_studio import label_config
 from storage.series import reader
 from tests.test_structure import ROOT

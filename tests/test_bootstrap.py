@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.timeseries.bootstrap import intervals, unit
-from stages.timeseries.metrics import Tally, total
+from stages.metrics.bootstrap import intervals, unit
+from stages.metrics.segmentation import Tally, total
 
 LABELS = ("a", "b")
 

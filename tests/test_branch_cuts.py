@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.branch import branch
-from pipelines.drop import drop, loss
-from pipelines.import_ import import_recordings
-from pipelines.restore import restore
-from pipelines.sync import sync
+from pipelines.branches.create import branch
+from pipelines.branches.drop import drop, loss
+from pipelines.branches.restore import restore
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync.sync import sync
 from storage.errors import NotFoundError
 from storage.label_studio.client import LabelStudio
 from storage.project import Project

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipelines import lease
-from pipelines.branch import branch
-from pipelines.branches import listing
-from pipelines.drop import drop, loss
-from pipelines.switch import switch
-from pipelines.sync import sync
+from pipelines.branches.create import branch
+from pipelines.branches.drop import drop, loss
+from pipelines.branches.listing import listing
+from pipelines.branches.switch import switch
+from pipelines.sync import locks
+from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project
 from storage.remote.remote import Remote
@@ -204,7 +204,7 @@ def test_a_sync_that_waited_for_a_switch_acts_on_the_branch_that_is_there_then(
     another = Project(root)
     with ThreadPoolExecutor(1) as terminal:
         assert terminal.submit(lambda: another.remote.prefix).result() == "main"
-        with lease.alone(lab.project):
+        with locks.alone(lab.project):
             waiting = terminal.submit(sync, another)
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)
@@ -213,7 +213,7 @@ def test_a_sync_that_waited_for_a_switch_acts_on_the_branch_that_is_there_then(
         assert waiting.result(60).subject == "labels: +1 in 1 series"
     assert another.remote.prefix == "knocks"
     assert main_bytes(on) == before
-    assert lease.WAITING in " ".join(capfd.readouterr().err.split())
+    assert locks.WAITING in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_branch_in_another_ones_place_is_not_dropped(lab: Lab) -> None:

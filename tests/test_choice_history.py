@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from pipelines.diff import diff
-from pipelines.import_ import import_recordings
-from pipelines.log import log
-from pipelines.show import show
-from pipelines.tag import tag
-from stages.timeseries.choices import what_it_is
+from pipelines.history.diff import diff
+from pipelines.history.log import log
+from pipelines.history.show import show
+from pipelines.history.tag import tag
+from pipelines.import_.import_ import import_recordings
+from pipelines.rollback.partial import Part, turned
+from stages.classification.targets import what_it_is
 from storage.label_studio import label_config
 from storage.labels import git_drivers, label_changes, label_store
 from storage.labels.diff import Wanted, difference
 from storage.labels.three_way import Change
 from storage.project import Project
-from storage.turning import Part, turned
 from tests.conftest import Lab, recording
 from tests.history_project import Past, record
 from tests.test_choices import CHANNELS, LABELS, NORMAL, beat, choice

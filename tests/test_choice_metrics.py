@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from stages.timeseries import choice_metrics, ranking
-from stages.timeseries.choice_metrics import Answers
+from stages.metrics import classification, ranking
+from stages.metrics.classification import Answers
 from storage.label_studio.label_config import Task
 
 
@@ -43,7 +43,7 @@ MANY = answers(
 
 def test_one_among_many_by_hand() -> None:
     """Said: a b b b a. a: 1 of 2 found, 2 said; b: 2 of 2, 3 said; c: 0 of 1, none said."""
-    found = choice_metrics.score(THREE)
+    found = classification.score(THREE)
     assert found.confusion.tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
     assert [(c.precision, c.recall, c.series, c.predicted) for c in found.classes] == [
         (1 / 2, 1 / 2, 2, 2),
@@ -62,7 +62,7 @@ def test_one_among_many_by_hand() -> None:
 
 def test_of_two_classes_the_curves_are_of_the_second() -> None:
     """Chances of b: .95 yes, .8 no, .4 yes and no, .05 no. Of six pairs 4 are in order and one is even."""
-    found = choice_metrics.score(TWO)
+    found = classification.score(TWO)
     assert found.series["roc_auc"] == pytest.approx(4.5 / 6)
     # .95: recall 1/2 at precision 1; .4: the other half at 2 of 4.
     assert found.series["average_precision"] == pytest.approx(0.5 * 1 + 0.5 * 0.5)
@@ -78,7 +78,7 @@ def test_of_two_classes_the_curves_are_of_the_second() -> None:
 
 def test_several_at_a_time_by_hand() -> None:
     """Said: a / a / a / b. a: 2 of 2 found, 3 said; b: 1 of 2, 1 said; c is never true and never said."""
-    found = choice_metrics.score(MANY)
+    found = classification.score(MANY)
     assert found.series["accuracy"] == pytest.approx(2 / 4)  # the first and the last
     assert found.confusion.tolist() == [[[1, 1], [0, 2]], [[2, 0], [1, 1]], [[4, 0], [0, 0]]]
     assert found.series["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
@@ -88,23 +88,23 @@ def test_several_at_a_time_by_hand() -> None:
     assert found.series["roc_auc"] == pytest.approx((1 + 1) / 2)
     first = -(math.log(0.9) + math.log(0.8) + math.log(0.9)) / 3
     alone = answers("multilabel", [[1, 0, 0]], [[0.9, 0.2, 0.1]])
-    assert choice_metrics.score(alone).series["log_loss"] == pytest.approx(first, abs=1e-6)
-    assert choice_metrics.score(alone).series["roc_auc"] is None
+    assert classification.score(alone).series["log_loss"] == pytest.approx(first, abs=1e-6)
+    assert classification.score(alone).series["roc_auc"] is None
 
 
 def test_how_sure_and_how_often_right() -> None:
     assert TWO.confidence == pytest.approx([0.95, 0.6, 0.8, 0.6, 0.95])
     assert TWO.right.tolist() == [True, True, False, False, True]
     # .95: 2 of 2 right; .8: 0 of 1; .6: 1 of 2.
-    assert choice_metrics.score(TWO).calibration == pytest.approx((0.1 + 0.8 + 0.2) / 5)
+    assert classification.score(TWO).calibration == pytest.approx((0.1 + 0.8 + 0.2) / 5)
     # Of several answers each is one; all of them together are as sure as their product.
     assert MANY.confidence[0] == pytest.approx(0.9 * 0.8 * 0.9)
-    assert choice_metrics.score(MANY).bins[:, 0].sum() == 12
+    assert classification.score(MANY).bins[:, 0].sum() == 12
 
 
 def test_a_single_class_is_a_question_of_yes_or_no() -> None:
     one = answers("multiclass", [[1], [0], [1]], [[0.9], [0.2], [0.4]])
-    found = choice_metrics.score(one)
+    found = classification.score(one)
     assert found.confusion.tolist() == [[[1, 0], [1, 1]]]
     assert found.series["accuracy"] == pytest.approx(2 / 3)
     assert found.series["balanced_accuracy"] == pytest.approx((1 / 2 + 1) / 2)
@@ -113,7 +113,7 @@ def test_a_single_class_is_a_question_of_yes_or_no() -> None:
 
 def test_a_chance_of_nothing_has_a_finite_loss() -> None:
     sure = answers("binary", one_of([0], 2), [[0.0, 1.0]])
-    assert choice_metrics.score(sure).series["log_loss"] == pytest.approx(-math.log(2**-23))
+    assert classification.score(sure).series["log_loss"] == pytest.approx(-math.log(2**-23))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -139,8 +139,8 @@ def test_a_weight_is_as_often_as_that(task: Task) -> None:
     every = answers(task, truth, rng.random((40, k)))
     taken = rng.integers(0, 40, 40)
     some = every.take(list(taken))
-    drawn = choice_metrics._means(every, np.bincount(taken, minlength=40)[None].astype(np.float64))
-    again = choice_metrics.score(some).series
+    drawn = classification._means(every, np.bincount(taken, minlength=40)[None].astype(np.float64))
+    again = classification.score(some).series
     assert {name: float(v[0]) for name, v in drawn.items()} == pytest.approx(
         {name: v for name, v in again.items() if name != "count"}
     )
@@ -151,17 +151,17 @@ def test_intervals_hold_the_score_and_are_drawn_by_group() -> None:
     truth = one_of(list(rng.integers(0, 2, 60)), 2)
     some = answers("binary", truth, 0.6 * truth + rng.random((60, 2)))
     groups = [f"p{i % 6}" for i in range(60)]
-    found, scores = choice_metrics.intervals(some, groups), choice_metrics.score(some).series
+    found, scores = classification.intervals(some, groups), classification.score(some).series
     assert set(found) == set(scores) - {"count"}
     assert all(low <= scores[name] <= high for name, (low, high) in found.items() if name != "worst_f1")
-    assert found == choice_metrics.intervals(some, groups)
-    assert found != choice_metrics.intervals(some, [str(i) for i in range(60)])
-    assert choice_metrics.intervals(answers("binary", one_of([0], 2), [[1, 0]]), ["a"]) == {}
+    assert found == classification.intervals(some, groups)
+    assert found != classification.intervals(some, [str(i) for i in range(60)])
+    assert classification.intervals(answers("binary", one_of([0], 2), [[1, 0]]), ["a"]) == {}
 
 
 def test_the_interval_of_a_share_is_as_wide_as_theory_says() -> None:
     some = answers("binary", one_of([0, 1] * 50, 2), [[0.9, 0.1]] * 100)
-    low, high = choice_metrics.intervals(some, [str(i) for i in range(100)])["accuracy"]
+    low, high = classification.intervals(some, [str(i) for i in range(100)])["accuracy"]
     assert (low, high) == pytest.approx((0.5 - 1.96 * 0.05, 0.5 + 1.96 * 0.05), abs=0.015)
 
 

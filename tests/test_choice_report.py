@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.classification import evaluate, report
-from stages.model.asking import ask
-from stages.model.classifier import Classifier
-from stages.timeseries import choice_plots, ranking
+from stages.classification import evaluate
+from stages.classification.inference import ask
+from stages.classification.model import Classifier
+from stages.metrics import ranking
+from stages.reporting import classification, classification_plots
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.labels import snapshot
@@ -36,7 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def page() -> str:
-    report.main()
+    classification.main()
     text = reports.PAGE.read_text(encoding="utf-8")
     check_tags(text)
     return text
@@ -129,7 +130,7 @@ def test_a_candidate_of_other_labels_is_refused() -> None:
     lay()
     index = dataset.read_index()
     dataset.save_index(dataset.PATH, replace(index, labels=("a", "b", "c")))
-    for main in (evaluate.main, report.main):
+    for main in (evaluate.main, classification.main):
         with pytest.raises(InputError, match="does not fit the dataset"):
             main()
 
@@ -221,22 +222,22 @@ def test_a_recording_is_answered_as_if_alone() -> None:
 def test_examples_are_the_surest_and_the_least_sure_each_once() -> None:
     sure = [0.9, 0.8, 0.7, 0.6, 0.51, 0.95, 0.85]
     some = answers("binary", one_of([0, 0, 0, 0, 0, 1, 1], 2), [[p, 1 - p] for p in sure])
-    assert choice_plots.examples(some) == [
+    assert classification_plots.examples(some) == [
         ("the surest that are right", [0, 1, 2]),
         ("the least sure of the others", [4, 3]),
         ("the surest that are wrong", [5, 6]),
     ]
-    first, *_ = choice_plots.chances(THREE, 1)
+    first, *_ = classification_plots.chances(THREE, 1)
     assert (first.label, first.said, first.true) == ("b", True, False)
 
 
 def test_a_curve_goes_through_the_corners_of_its_square() -> None:
     perfect = answers("binary", one_of([0, 1], 2), [[0.9, 0.1], [0.2, 0.8]])
-    roc, precise = choice_plots.squares(perfect)
+    roc, precise = classification_plots.squares(perfect)
     assert roc.lines[0].path == "M40.0 186.0L40.0 10.0L216.0 10.0"
     assert precise.lines[0].path.startswith("M40.0 10.0L216.0 10.0")
     assert roc.lines[0].label == "b" and ranking.POINTS == 200
-    assert choice_plots.squares(THREE) == []
+    assert classification_plots.squares(THREE) == []
 
 
 def test_the_paper_on_formats_has_these_columns() -> None:

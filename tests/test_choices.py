@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from pipelines.diff import diff
-from pipelines.import_ import import_recordings
-from pipelines.log import log
-from pipelines.rollback import rollback
-from pipelines.show import show
-from pipelines.sync import Options, sync
-from pipelines.tag import tag
-from pipelines.trace import trace
+from pipelines.history.diff import diff
+from pipelines.history.log import log
+from pipelines.history.show import show
+from pipelines.history.tag import tag
+from pipelines.history.trace import trace
+from pipelines.import_.import_ import import_recordings
+from pipelines.rollback.partial import Part, turned
+from pipelines.rollback.rollback import rollback
+from pipelines.sync.sync import Options, sync
 from storage.errors import ConflictError, InputError
 from storage.label_studio import label_config
 from storage.labels import conflicts, export, label_changes
@@ -23,7 +24,6 @@ from storage.labels.diff import Wanted, difference
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change, Settlement
 from storage.project import Project
-from storage.turning import Part, turned
 from tests.conftest import Lab, recording
 from tests.history_project import Past, record
 

@@ -11,9 +11,9 @@ import pytest
 
 from stages import gate, ingest, publish, run
 from stages.classification import predict, promote, train, window
-from stages.model.asking import ask
-from stages.model.classifier import Classifier
-from stages.timeseries.choices import what_it_is
+from stages.classification.inference import ask
+from stages.classification.model import Classifier
+from stages.classification.targets import what_it_is
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance
 from storage.errors import InputError
 from storage.files import md5

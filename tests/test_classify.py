@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import classify
 from pipelines.__main__ import main
+from pipelines.classify import train as classify_train
 from storage.artifacts import checkpoint, provenance
 from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.files import md5
@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         values, kinds = series(count, seed)
         table(folder / f"{name}.csv", values, one_hot(kinds))
     table(folder / "x.csv", series(50, 2)[0])
-    classify.train(folder / "train.csv", folder / "model", valid=folder / "valid.csv", overrides=SMALL)
+    classify_train.train(folder / "train.csv", folder / "model", valid=folder / "valid.csv", overrides=SMALL)
     return folder
 
 
@@ -87,26 +87,28 @@ def test_a_model_that_knows_its_files(place: Path) -> None:
 
 
 def test_answers_are_right_and_in_the_order_of_the_rows(place: Path, tmp_path: Path) -> None:
-    done = classify.predict(place / "model", place / "x.csv", tmp_path / "out.csv")
+    done = classify_train.predict(place / "model", place / "x.csv", tmp_path / "out.csv")
     found = np.array([row.split(",") for row in rows(tmp_path / "out.csv")[1:]], float)
     assert rows(tmp_path / "out.csv")[0] == "y_1,y_2,y_3,p_1,p_2,p_3"
     assert (found[:, :3].argmax(1) == series(50, 2)[1]).mean() >= 0.9
     assert np.array_equal(found[:, :3].argmax(1), found[:, 3:].argmax(1))
     assert (done.series, done.accuracy) == (50, None)
-    again = classify.predict(place / "model", place / "test.csv", tmp_path / "again.csv")
+    again = classify_train.predict(place / "model", place / "test.csv", tmp_path / "again.csv")
     assert md5(tmp_path / "again.csv") == md5(tmp_path / "out.csv")
     assert again.accuracy == (found[:, :3].argmax(1) == series(50, 2)[1]).mean()
 
 
 def test_a_series_is_answered_alike_alone_and_among_others(place: Path, tmp_path: Path) -> None:
     values, _ = series(50, 2)
-    classify.predict(place / "model", place / "x.csv", tmp_path / "all.csv")
+    classify_train.predict(place / "model", place / "x.csv", tmp_path / "all.csv")
     together = rows(tmp_path / "all.csv")
     for number, row in enumerate(values, 1):
         alone = table(tmp_path / "alone.csv", row[None])
-        classify.predict(place / "model", alone, tmp_path / "one.csv")
+        classify_train.predict(place / "model", alone, tmp_path / "one.csv")
         assert rows(tmp_path / "one.csv") == [together[0], together[number]]
-    classify.predict(place / "model", table(tmp_path / "back.csv", values[::-1]), tmp_path / "back.out.csv")
+    classify_train.predict(
+        place / "model", table(tmp_path / "back.csv", values[::-1]), tmp_path / "back.out.csv"
+    )
     assert rows(tmp_path / "back.out.csv")[:0:-1] == together[1:]
 
 
@@ -116,26 +118,30 @@ def test_columns_may_stand_in_any_order(place: Path, tmp_path: Path) -> None:
         values, kinds = series(count, seed)
         table(tmp_path / f"{name}.csv", values, one_hot(kinds), order)
     table(tmp_path / "x.csv", series(50, 2)[0], order=order)
-    classify.train(tmp_path / "train.csv", tmp_path / "model", valid=tmp_path / "valid.csv", overrides=SMALL)
+    classify_train.train(
+        tmp_path / "train.csv", tmp_path / "model", valid=tmp_path / "valid.csv", overrides=SMALL
+    )
     weights = "model/weights.safetensors"
     assert (tmp_path / weights).read_bytes() == (place / weights).read_bytes()
     for name in ("a", "b"):
-        classify.predict(place / "model", (place if name == "a" else tmp_path) / "x.csv", tmp_path / name)
+        classify_train.predict(
+            place / "model", (place if name == "a" else tmp_path) / "x.csv", tmp_path / name
+        )
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
 def test_the_same_files_give_the_same_model_anywhere(place: Path, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "model"
-    classify.train(place / "train.csv", target, valid=place / "valid.csv", overrides=SMALL)
+    classify_train.train(place / "train.csv", target, valid=place / "valid.csv", overrides=SMALL)
     assert md5(target) == md5(place / "model")
 
 
 def test_yes_or_no(tmp_path: Path) -> None:
     values, kinds = series(60)
     path = table(tmp_path / "train.csv", values, (kinds == 1)[:, None])
-    done = classify.train(path, tmp_path / "model", overrides=SMALL)
+    done = classify_train.train(path, tmp_path / "model", overrides=SMALL)
     assert done.table.task == "binary"
-    assert classify.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy == pytest.approx(
+    assert classify_train.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy == pytest.approx(
         1, abs=0.1
     )
     found = np.array([row.split(",") for row in rows(tmp_path / "out.csv")[1:]], float)
@@ -145,9 +151,9 @@ def test_yes_or_no(tmp_path: Path) -> None:
 def test_several_labels_to_a_series(tmp_path: Path) -> None:
     values, kinds = series(60)
     path = table(tmp_path / "train.csv", values, np.stack([kinds != 0, kinds != 1], 1))
-    done = classify.train(path, tmp_path / "model", overrides=SMALL)
+    done = classify_train.train(path, tmp_path / "model", overrides=SMALL)
     assert done.table.task == "multilabel"
-    accuracy = classify.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy
+    accuracy = classify_train.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy
     assert accuracy is not None
     assert accuracy >= 0.9
 
@@ -155,7 +161,7 @@ def test_several_labels_to_a_series(tmp_path: Path) -> None:
 def test_going_on_from_a_model(place: Path, tmp_path: Path) -> None:
     before, began = md5(place / "model"), checkpoint.model_hash(place / "model")
     options = {"valid": place / "valid.csv", "start": place / "model", "overrides": ("epochs=1", "lr=1e-4")}
-    done = classify.train(place / "train.csv", tmp_path / "model", **options)  # type: ignore[arg-type]
+    done = classify_train.train(place / "train.csv", tmp_path / "model", **options)  # type: ignore[arg-type]
     assert done.taught.result.validation_accuracy is not None
     assert done.taught.result.validation_accuracy >= 0.9
     assert done.plan["hidden_size"] == 4
@@ -166,7 +172,9 @@ def test_going_on_from_a_model(place: Path, tmp_path: Path) -> None:
 def test_going_on_from_a_model_in_its_own_folder(place: Path, tmp_path: Path) -> None:
     checkpoint.copy(place / "model", tmp_path / "model")
     began = checkpoint.model_hash(tmp_path / "model")
-    classify.train(place / "train.csv", tmp_path / "model", start=tmp_path / "model", overrides=("epochs=1",))
+    classify_train.train(
+        place / "train.csv", tmp_path / "model", start=tmp_path / "model", overrides=("epochs=1",)
+    )
     assert checkpoint.read(tmp_path / "model").training["from"] == began
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
@@ -176,7 +184,7 @@ def test_where_training_cannot_go_on(place: Path, tmp_path: Path) -> None:
     begin = {"start": place / "model"}
     two = table(tmp_path / "two.csv", values, one_hot(kinds)[:, :2], range(LENGTH))
     short = table(tmp_path / "short.csv", values[:, 1:], one_hot(kinds))
-    train, folder = classify.train, tmp_path / "model"
+    train, folder = classify_train.train, tmp_path / "model"
     assert "the y columns of" in refused(train, two, folder, task="multilabel", **begin).what
     assert "without x_20" in refused(train, short, folder, **begin).what
     wider = refused(train, place / "train.csv", folder, overrides=("hidden-size=5",), **begin)
@@ -201,17 +209,17 @@ def test_nothing_is_written_after_a_bad_file(kind: str, place: Path, tmp_path: P
     bad.write_text(text, encoding="utf-8")
     checkpoint.copy(place / "model", tmp_path / "model")
     before = md5(tmp_path)
-    assert words in refused(classify.train, bad, tmp_path / "model").what
-    assert words in refused(classify.train, bad, tmp_path / "new").what
-    refused(classify.train, place / "train.csv", tmp_path / "new", valid=bad)
-    refused(classify.predict, tmp_path / "model", bad, tmp_path / "out.csv")
+    assert words in refused(classify_train.train, bad, tmp_path / "model").what
+    assert words in refused(classify_train.train, bad, tmp_path / "new").what
+    refused(classify_train.train, place / "train.csv", tmp_path / "new", valid=bad)
+    refused(classify_train.predict, tmp_path / "model", bad, tmp_path / "out.csv")
     assert md5(tmp_path) == before
 
 
 def test_a_validation_set_may_be_of_one_class(place: Path, tmp_path: Path) -> None:
     values, kinds = series(9)
     valid = table(tmp_path / "valid.csv", values[kinds == 2], one_hot(kinds)[kinds == 2])
-    done = classify.train(
+    done = classify_train.train(
         place / "train.csv", tmp_path / "model", valid=valid, overrides=("epochs=1", *SMALL[1:])
     )
     assert done.table.task == "multiclass"
@@ -224,24 +232,28 @@ def test_where_a_model_may_not_be_put(place: Path, tmp_path: Path, monkeypatch: 
     before = md5(tmp_path)
     train = place / "train.csv"
     assert (
-        refused(classify.train, train, tmp_path / "full").why
+        refused(classify_train.train, train, tmp_path / "full").why
         == "it holds other things than a model: thesis.txt"
     )
-    assert refused(classify.train, train, tmp_path / "full" / "thesis.txt").why == "it is a file"
+    assert refused(classify_train.train, train, tmp_path / "full" / "thesis.txt").why == "it is a file"
     monkeypatch.chdir(tmp_path / "empty" / "below")
-    assert refused(classify.train, train, Path()).why == "it is the current folder"
-    assert refused(classify.train, train, Path("..")).why == "it holds other things than a model: below"
+    assert refused(classify_train.train, train, Path()).why == "it is the current folder"
+    assert refused(classify_train.train, train, Path("..")).why == "it holds other things than a model: below"
     assert md5(tmp_path) == before
 
 
 def test_where_answers_may_not_be_put_and_what_is_no_model(place: Path, tmp_path: Path) -> None:
     before, x = md5(place), place / "x.csv"
-    assert refused(classify.predict, place / "model", x, tmp_path).why == "it is a folder"
-    assert refused(classify.predict, place / "model", x, x).why == "the series themselves are there"
-    assert isinstance(refused(classify.predict, tmp_path / "no", x, tmp_path / "out.csv"), NotFoundError)
+    assert refused(classify_train.predict, place / "model", x, tmp_path).why == "it is a folder"
+    assert refused(classify_train.predict, place / "model", x, x).why == "the series themselves are there"
+    assert isinstance(
+        refused(classify_train.predict, tmp_path / "no", x, tmp_path / "out.csv"), NotFoundError
+    )
     checkpoint.copy(place / "model", tmp_path / "hurt")
     (tmp_path / "hurt" / "weights.safetensors").write_bytes(b"")
-    assert refused(classify.predict, tmp_path / "hurt", x, tmp_path / "out.csv").what.endswith("is damaged")
+    assert refused(classify_train.predict, tmp_path / "hurt", x, tmp_path / "out.csv").what.endswith(
+        "is damaged"
+    )
     assert not (tmp_path / "out.csv").exists()
     assert md5(place) == before
 

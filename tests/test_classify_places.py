@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import classify
+from pipelines.classify import train
 from storage.artifacts import checkpoint
 from storage.files import md5
 from tests.test_classify import SMALL, one_hot, refused, series, table
@@ -19,7 +19,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values, kinds = series(9)
     table(folder / "train.csv", values, one_hot(kinds))
     table(folder / "x.csv", values)
-    classify.train(folder / "train.csv", folder / "model", overrides=("epochs=1", *SMALL[1:]))
+    train.train(folder / "train.csv", folder / "model", overrides=("epochs=1", *SMALL[1:]))
     return folder
 
 
@@ -27,7 +27,7 @@ def test_answers_never_take_the_place_of_the_model(place: Path, tmp_path: Path) 
     checkpoint.copy(place / "model", tmp_path / "model")
     before, x = md5(tmp_path), place / "x.csv"
     for name in checkpoint.FILES:
-        error = refused(classify.predict, tmp_path / "model", x, tmp_path / "model" / name)
+        error = refused(train.predict, tmp_path / "model", x, tmp_path / "model" / name)
         assert error.why == "the model itself is there"
     assert md5(tmp_path) == before
 
@@ -35,8 +35,8 @@ def test_answers_never_take_the_place_of_the_model(place: Path, tmp_path: Path) 
 def test_nothing_can_be_written_below_a_file(place: Path, tmp_path: Path) -> None:
     file = table(tmp_path / "a.csv", series(3)[0])
     why = f"{file} is a file"
-    assert refused(classify.train, place / "train.csv", file / "model").why == why
-    assert refused(classify.predict, place / "model", place / "x.csv", file / "out.csv").why == why
+    assert refused(train.train, place / "train.csv", file / "model").why == why
+    assert refused(train.predict, place / "model", place / "x.csv", file / "out.csv").why == why
 
 
 def test_values_that_no_number_holds_once_they_are_scaled(place: Path, tmp_path: Path) -> None:
@@ -46,10 +46,10 @@ def test_values_that_no_number_holds_once_they_are_scaled(place: Path, tmp_path:
     known = table(tmp_path / "known.csv", values * 1e-9, one_hot(kinds))
     bad = table(tmp_path / "bad.csv", far, one_hot(kinds))
     options = ("epochs=1", "scaling=train", *SMALL[1:])
-    classify.train(known, tmp_path / "model", overrides=options)
-    error = refused(classify.predict, tmp_path / "model", bad, tmp_path / "out.csv")
+    train.train(known, tmp_path / "model", overrides=options)
+    error = refused(train.predict, tmp_path / "model", bad, tmp_path / "out.csv")
     assert error.what == f"the model has no answer for 1 of the 9 series of {bad}: line 6"
     assert error.where == f"{bad}:6"
-    error = refused(classify.train, known, tmp_path / "new", valid=bad, overrides=options)
+    error = refused(train.train, known, tmp_path / "new", valid=bad, overrides=options)
     assert error.where == str(bad)
     assert {path.name for path in tmp_path.iterdir()} == {"known.csv", "bad.csv", "model"}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.timeseries.calibration import bins, expected_error
-from stages.timeseries.confidence import Confidence
+from stages.metrics.calibration import bins, expected_error
+from stages.segmentation.calibration import Confidence
 
 
 def test_without_answers_nothing_changes() -> None:

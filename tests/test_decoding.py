@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.segmentation.decoding import EVIDENCE, ORDER, Decoder, choose, drop_short
+from stages.segmentation.hsmm import Grammar, moving_mean
 from stages.timeseries import windows
-from stages.timeseries.decoding import EVIDENCE, ORDER, Decoder, choose, drop_short
-from stages.timeseries.regions import code_runs, paint, runs
-from stages.timeseries.segments import Grammar, moving_mean
+from stages.timeseries.runs import code_runs, paint, runs
 from storage.artifacts.region import Region
 
 USUAL = Grammar.fit([np.repeat(np.array([0, 1, 2, 0, 3, 0], np.int16), (40, 40, 40, 40, 7, 40))] * 3, 4, 4)

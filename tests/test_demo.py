@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines import demo_data
-from pipelines.demo import FOLDER, Demo, demo
-from pipelines.import_ import import_recordings
-from pipelines.sync import sync
-from stages.timeseries import beats, simulation
+from pipelines.demo import accelerometer, demo_data, ecg
+from pipelines.demo.demo import FOLDER, Demo, demo
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync.sync import sync
 from storage.errors import InputError
 from storage.files import write_json
 from storage.labels import snapshot
@@ -68,11 +67,11 @@ def test_a_folder_that_is_none_says_what_it_needs(empty: Project, tmp_path: Path
 def test_two_people_label_simulated_recordings_through_label_studio(
     empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines import demo as module
+    from pipelines.demo import demo as module
 
     monkeypatch.setattr(module.settings, "is_external", lambda *_: False)
     monkeypatch.setattr(module, "SECOND", f"ben-{empty.bucket.name}@labeltrail.example")
-    simulated = demo_data.workshop(simulation.simulate(4, 2, seed=3))
+    simulated = demo_data.workshop(accelerometer.simulate(4, 2, seed=3))
     folder = module._write(empty, simulated)
     import_recordings(empty, str(folder / "series"), folder / "tasks.json")
     for _ in range(2):  # the second time there is nothing left to do
@@ -91,11 +90,11 @@ def test_two_people_label_simulated_recordings_through_label_studio(
 def test_two_people_say_what_each_heart_beat_is(
     empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines import demo as module
+    from pipelines.demo import demo as module
 
     monkeypatch.setattr(module.settings, "is_external", lambda *_: False)
     monkeypatch.setattr(module, "SECOND", f"ben-{empty.bucket.name}@labeltrail.example")
-    simulated = demo_data.hearts(beats.simulate(6, 3))
+    simulated = demo_data.hearts(ecg.simulate(6, 3))
     folder = module._write(empty, simulated)
     import_recordings(empty, str(folder / "series"), folder / "tasks.json")
     module._label(empty, simulated)
@@ -103,7 +102,7 @@ def test_two_people_say_what_each_heart_beat_is(
     assert empty.label_config.task == "multiclass"
     records = [r for shard in snapshot.read(empty.root / snapshot.PATH).values() for r in shard]
     said = {r["series"]: r["result"][0]["value"] for r in records if r["annotator"] != module.SECOND}
-    assert said == {beat.series: {"choices": [beat.label]} for beat in beats.simulate(6, 3)}
+    assert said == {beat.series: {"choices": [beat.label]} for beat in ecg.simulate(6, 3)}
     assert len(records) == 12
 
 
@@ -124,7 +123,7 @@ def test_heart_beats_from_nothing_to_predictions(empty: Project, monkeypatch: py
     assert len(found) == 40
     said = [item["value"]["choices"] for p in found for item in p["result"]]
     assert len(said) == 40
-    assert {label for choices in said for label in choices} <= set(beats.LABELS)
+    assert {label for choices in said for label in choices} <= set(ecg.LABELS)
 
 
 def test_regions_or_choices_but_not_both_in_one_demo(empty: Project, tmp_path: Path) -> None:

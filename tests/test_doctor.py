@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from pipelines.doctor import Check, examine
-from pipelines.import_ import import_recordings
+from pipelines.import_.import_ import import_recordings
 from storage.project import Project
 from storage.repo import git_hooks
 from storage.settings import Settings, write_env_file

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from pipelines.incoming import ONE_NAME
+from pipelines.sync.apply import ONE_NAME
 from storage.project import Project
 from tests.conftest import CONFIG, Lab, recording, result
 from tests.everywhere import Everywhere

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipelines import import_config, import_people
-from pipelines.import_people import People
-from pipelines.imported import Imported
+from pipelines.import_ import import_config, import_people
+from pipelines.import_.import_people import People
+from pipelines.import_.imported import Imported
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings

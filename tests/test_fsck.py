@@ -12,7 +12,7 @@ import pytest
 
 from pipelines import doctor
 from pipelines.fsck import Checked, fsck
-from pipelines.rollback import rollback
+from pipelines.rollback.rollback import rollback
 from storage import process, worktree
 from storage.errors import CheckError, DamagedError
 from storage.project import Project

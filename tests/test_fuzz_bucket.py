@@ -11,9 +11,10 @@ from typing import Any, cast
 import numpy as np
 from hypothesis import strategies as st
 
-from pipelines import wording
-from pipelines.incoming import group_of
-from stages.timeseries import choices, targets
+from pipelines.history import formatting
+from pipelines.sync.apply import group_of
+from stages.classification import targets as classification_targets
+from stages.segmentation import targets
 from storage.errors import InputError, LabeltrailError
 from storage.files import dir_listing, md5_bytes
 from storage.label_studio import label_config  # fmt: skip
@@ -120,7 +121,7 @@ def every_reader(before: Record, after: Record) -> None:
             found = diff.difference(old, new, config)
             is_json(dump_json(found.to_json()))
             assert len(text) < 1_000_000
-            wording.counts_json(counts)
+            formatting.counts_json(counts)
     for config in (None, SEGMENTS, WHOLE):
         lines_are_safe([line.removesuffix("\n") for line in git_drivers.record_lines(after, config)])
         merged, found = merge_records(
@@ -135,7 +136,7 @@ def every_reader(before: Record, after: Record) -> None:
     for rule in ("vote", "agree"):
         said = targets.make_targets([after, before], TIMES, SEGMENTS, 2, cast("Any", rule))
         assert said.values.shape == TIMES.shape
-        choices.what_it_is([after, before], WHOLE, cast("Any", rule))
+        classification_targets.what_it_is([after, before], WHOLE, cast("Any", rule))
 
 
 def test_label_snapshots(fuzz: Fuzz) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipelines import import_labels, import_people
-from pipelines.import_people import People
-from pipelines.imported import Imported
+from pipelines.import_ import import_labels, import_people
+from pipelines.import_.import_people import People
+from pipelines.import_.imported import Imported
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings

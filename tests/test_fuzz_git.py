@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from pipelines.log import log
-from storage import branches, process
+from pipelines.branches import registry
+from pipelines.history.log import log
+from storage import process
 from storage.errors import LabeltrailError
 from storage.labels import git_drivers, label_changes
 from storage.labels.label_changes import LabelChanges
@@ -35,16 +36,16 @@ def test_branch_names(fuzz: Fuzz, past: Past) -> None:
     past.git("branch", other)
 
     def check(name: str) -> str:
-        if name in branches.names(git):
+        if name in registry.names(git):
             return REFUSED
         try:
-            branches.check_name(git, name)
+            registry.check_name(git, name)
         except LabeltrailError as error:
             return refused(error)
         past.git("branch", name)
         try:
-            assert branches.names(git)[name] == git.head()
-            assert branches.require(git, name) == git.resolve(name)
+            assert registry.names(git)[name] == git.head()
+            assert registry.require(git, name) == git.resolve(name)
             assert name not in git.tags()
             assert prefix_of(name) != prefix_of(other)
             assert not {"", ".", ".."} & set(prefix_of(name).split("/"))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipelines.gc import gc
-from pipelines.rollback import rollback
+from pipelines.rollback.rollback import rollback
 from storage.errors import NotFoundError
 from storage.labels.references import pointed
 from storage.project import Project

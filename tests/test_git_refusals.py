@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tag import tag
-from storage import merging
+from pipelines.branches import merge_commit
+from pipelines.history.tag import tag
 from storage.errors import InputError
 from storage.process import ProgramError
 from tests.history_project import ONE, TWO, Past
@@ -61,7 +61,7 @@ def test_whoever_commits_merges_or_tags_must_be_known(past: Past, monkeypatch: p
     nobody(past, monkeypatch)
     for refused in (
         lambda: repository.commit(["data/labels.dvc"], "labels: +1\n"),
-        lambda: merging.commit(repository, "HEAD^{tree}", [repository.head()], "merge\n"),
+        lambda: merge_commit.commit(repository, "HEAD^{tree}", [repository.head()], "merge\n"),
         lambda: tag(repository, "named"),
     ):
         with pytest.raises(InputError) as caught:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from pipelines.branch import branch
-from pipelines.switch import switch
+from pipelines.branches.create import branch
+from pipelines.branches.switch import switch
 from stages import publish
 from storage.errors import ServiceError
 from storage.project import Project

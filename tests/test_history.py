@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.diff import diff
-from pipelines.log import log
-from pipelines.show import show
-from pipelines.tag import tag, tags
+from pipelines.history.diff import diff
+from pipelines.history.log import log
+from pipelines.history.show import show
+from pipelines.history.tag import tag, tags
 from storage import process
 from storage.errors import InputError, NotFoundError
 from storage.labels.diff import Wanted

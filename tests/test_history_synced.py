@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.diff import diff
-from pipelines.log import log
+from pipelines.history.diff import diff
+from pipelines.history.log import log
 from storage.labels import git_drivers
 from tests.conftest import Lab, result
 from tests.test_cli import labeltrail

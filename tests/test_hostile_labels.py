@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.log import log
-from pipelines.sync import Options, sync
+from pipelines.history.log import log
+from pipelines.sync.sync import Options, sync
 from storage import printable, process
 from storage.project import Project
 from storage.remote import remote

@@ -13,7 +13,7 @@ import pytest
 
 from stages import evaluate, ingest, predict, promote, publish, report, train, window
 from stages.classification import evaluate as choice_evaluate
-from stages.classification import report as choice_report
+from stages.reporting import classification as choice_report
 from storage.artifacts import arrays, dataset, predictions, reports
 from storage.label_studio import label_config
 from storage.labels import snapshot

@@ -18,7 +18,7 @@ from stages import evaluate, gate, predict, promote, report
 from stages.classification import evaluate as choice_evaluate
 from stages.classification import predict as choice_predict
 from stages.classification import promote as choice_promote
-from stages.classification import report as choice_report
+from stages.reporting import classification as choice_report
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.import_ import import_recordings
+from pipelines.import_.import_ import import_recordings
 from storage.errors import InputError
 from storage.project import Project
 from tests.conftest import CONFIG, recording, result

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from pipelines import doctor
-from pipelines.import_ import import_recordings
-from pipelines.imported import Imported
-from pipelines.sync import Options, sync
-from pipelines.synced import Synced
-from stages.timeseries.targets import voters
+from pipelines.import_.import_ import import_recordings
+from pipelines.import_.imported import Imported
+from pipelines.sync.result import Synced
+from pipelines.sync.sync import Options, sync
+from stages.segmentation.targets import voters
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.labels import snapshot

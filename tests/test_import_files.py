@@ -9,8 +9,8 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from pipelines.import_ import import_recordings
-from pipelines.import_files import REWRITTEN
+from pipelines.import_.import_ import import_recordings
+from pipelines.import_.import_files import REWRITTEN
 from stages import ingest
 from storage.artifacts import arrays
 from storage.errors import InputError

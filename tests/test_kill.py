@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.branch import branch
-from pipelines.drop import drop, loss
-from pipelines.import_ import import_recordings
-from pipelines.switch import switch
-from pipelines.sync import Options, sync
+from pipelines.branches.create import branch
+from pipelines.branches.drop import drop, loss
+from pipelines.branches.switch import switch
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync.sync import Options, sync
 from storage import process
 from storage.errors import ConflictError
 from storage.labels import label_store

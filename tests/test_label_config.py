@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines import unknown_labels
-from stages.timeseries.choices import read_choices
-from stages.timeseries.targets import make_targets
-from storage import shared_config
+from pipelines.sync import shared_label_config, unknown_labels
+from stages.classification.targets import read_choices
+from stages.segmentation.targets import make_targets
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.labels import export
@@ -167,9 +166,9 @@ def test_another_key_for_recordings_is_refused_by_sync(tmp_path: Path) -> None:
     """Tasks that there are would show nothing any more."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data/label_config.xml").write_text(GOOD.replace("$csv", "$url"))
-    project, state = Project(tmp_path), State(1, label_config=shared_config.digest(GOOD))
+    project, state = Project(tmp_path), State(1, label_config=shared_label_config.digest(GOOD))
     with pytest.raises(InputError) as caught:
-        shared_config.merge(project, state, GOOD)
+        shared_label_config.merge(project, state, GOOD)
     assert caught.value.cure == 'write <TimeSeries value="$csv"> there, then labeltrail sync'
     (tmp_path / "data/label_config.xml").write_text(f"\n{GOOD}\n")
-    assert shared_config.merge(project, state, GOOD).settled, "Label Studio cuts blanks off"
+    assert shared_label_config.merge(project, state, GOOD).settled, "Label Studio cuts blanks off"

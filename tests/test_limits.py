@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import branches, printable
+from pipelines.branches import registry
+from storage import printable
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.labels import git_drivers, snapshot
@@ -35,7 +36,7 @@ def test_the_table_has_the_limits_of_the_code() -> None:
         (snapshot, snapshot.LONGEST_NAME),
         (snapshot, snapshot.LARGEST_NUMBER),
         (keys, keys.LONGEST_KEY, keys.LONGEST),
-        (branches, branches.LONGEST_BRANCH),
+        (registry, registry.LONGEST_BRANCH),
         (printable, printable.LONGEST),
         (git_drivers, git_drivers.LARGEST),
         (client, client.LONGEST_ERROR),
@@ -80,7 +81,7 @@ def test_each_limit_is_said_with_its_number() -> None:
 
 def test_a_long_branch_is_refused(tmp_path: Path) -> None:
     past = Past(tmp_path / "clone")
-    branches.check_name(past.repository, "x" * 100)
+    registry.check_name(past.repository, "x" * 100)
     with pytest.raises(InputError) as caught:
-        branches.check_name(past.repository, "x" * 101)
+        registry.check_name(past.repository, "x" * 101)
     assert "more than 100 bytes" in caught.value.why

@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from pipelines.import_ import import_recordings
-from pipelines.sync import sync
-from pipelines.trace import trace
-from stages.timeseries import simulation
+from pipelines.demo import accelerometer
+from pipelines.history.trace import trace
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync.sync import sync
 from storage import process, settings
 from storage.label_studio import label_config
 from storage.project import Project
@@ -62,7 +62,7 @@ def project(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pro
     home = tmp_path_factory.mktemp("loop")
     project = clone(home / "clone", settings, f"loop-{uuid4().hex[:12]}")
     small(project.root)
-    recordings = simulation.simulate(8, 4, seed=1)
+    recordings = accelerometer.simulate(8, 4, seed=1)
     tasks = []
     for recording in recordings:
         (home / "series").mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ def project(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pro
             | ({"annotations": [{"id": 1, "result": recording.result(recording.regions)}]} if labeled else {})
         )
     (home / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
-    config = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
+    config = label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time")
     (home / "config.xml").write_text(config, encoding="utf-8")
     import_recordings(project, str(home / "series"), home / "tasks.json", home / "config.xml")
     sync(project)

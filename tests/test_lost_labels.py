@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from pipelines import services
-from pipelines.rollback import undo
-from pipelines.sync import Options, sync
+from pipelines.rollback.rollback import undo
+from pipelines.sync.sync import Options, sync
 from storage import settings as project_settings
 from storage.errors import ConflictError
 from storage.project import Project
@@ -130,7 +130,7 @@ def test_tasks_that_it_lost_too_are_no_deletion(own: Lab, studio: OwnStudio, tmp
     folder = tmp_path / "more"
     folder.mkdir()
     shutil.copy(tmp_path / "recordings/one.csv", folder / "four.csv")
-    from pipelines.import_ import import_recordings
+    from pipelines.import_.import_ import import_recordings
 
     import_recordings(own.project, str(folder))
     own.annotate("four", RUN)

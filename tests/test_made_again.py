@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipelines.sync import Options, Synced, sync
-from storage import branches
+from pipelines.branches import registry
+from pipelines.sync.sync import Options, Synced, sync
 from storage.project import Project
 from tests.conftest import Lab, result
 
@@ -109,4 +109,4 @@ def test_no_annotation_stands_for_the_record_of_another_one_whatever_sync_json_s
     remote.mirror.forget([remote.annotations.key(int(second.partition("-")[0]))])
     assert lab.sync().commit == ""
     assert [record["id"] for record in lab.labels()["one"]] == [first, second]
-    assert branches.theirs(remote, {}, remote.state()).keys() == {first, second}
+    assert registry.theirs(remote, {}, remote.state()).keys() == {first, second}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines import incoming
-from pipelines.branch import branch
-from pipelines.merge import merge
-from pipelines.sync import Options, sync
+from pipelines.branches.create import branch
+from pipelines.branches.merge import merge
+from pipelines.sync import apply
+from pipelines.sync.sync import Options, sync
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.labels.three_way import Settlement
 from storage.project import Project
@@ -153,7 +153,7 @@ def test_a_merge_whose_first_sync_was_cut_off_goes_on(lab: Lab, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(incoming, "commit", cut)
+        patch.setattr(apply, "commit", cut)
         with pytest.raises(KeyboardInterrupt):
             merge(back.project, "knocks")
     assert back.project.repository.changed(["data/labels.dvc"])

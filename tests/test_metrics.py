@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.timeseries.matching import match, overlap, split
-from stages.timeseries.metrics import Judged, score, timepoint_scores
+from stages.metrics.matching import match, overlap, split
+from stages.metrics.segmentation import Judged, score, timepoint_scores
 from storage.artifacts.region import Region
 
 LABELS = ("A", "I")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from stages.model import segmenter
-from stages.model.batches import Batches, Example, Plan, cuts, fractions, rarity
-from stages.model.network import STRIDES, Network, Shape
-from stages.model.preparation import Scaler, fill, level
-from stages.model.segmenter import predict
-from stages.model.training import Epoch, check, fit, soft_cross_entropy
+from stages.segmentation import model
+from stages.segmentation.batches import Batches, Example, Plan, cuts, fractions, rarity
+from stages.segmentation.model import predict
+from stages.segmentation.network import STRIDES, Network, Shape
+from stages.segmentation.scaling import Scaler, fill, level
+from stages.segmentation.training import Epoch, check, fit, soft_cross_entropy
 from storage.errors import InputError
 
 SHAPE = Shape(front_end=True, channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
@@ -70,7 +70,7 @@ def test_the_answer_does_not_depend_on_how_much_is_looked_at_together(
     values = np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32)
     values[rows // 2 : rows // 2 + 9] = np.nan
     together = predict(network, AS_IT_IS, values)
-    monkeypatch.setattr(segmenter, "BATCH", 1)
+    monkeypatch.setattr(model, "BATCH", 1)
     assert np.abs(predict(network, AS_IT_IS, values) - together).max() < 1e-6
 
 
@@ -79,7 +79,7 @@ def test_windows_of_prediction_agree_with_the_whole(monkeypatch: pytest.MonkeyPa
     network = Network(SHAPE).eval()
     values = np.random.default_rng(0).normal(size=(6000, 2)).astype(np.float32)
     chunked = predict(network, AS_IT_IS, values)
-    monkeypatch.setattr(segmenter, "CHUNK", 10_000)
+    monkeypatch.setattr(model, "CHUNK", 10_000)
     assert np.abs(predict(network, AS_IT_IS, values) - chunked).max() < 0.01
 
 

@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import services
-from pipelines.import_ import import_recordings
+from pipelines.import_.import_ import import_recordings
 from storage import process
 from storage import settings as project_settings
 from storage.errors import ServiceError, SetupError

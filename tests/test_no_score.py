@@ -16,9 +16,9 @@ import pytest
 from stages import gate, ingest, report
 from stages.classification import evaluate as choice_evaluate
 from stages.classification import promote as choice_promote
-from stages.classification import report as choice_report
 from stages.classification import window as choice_window
 from stages.gate import Rules
+from stages.reporting import classification as choice_report
 from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes

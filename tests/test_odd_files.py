@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.branches import registry
 from stages import params
-from storage import branches, settings
+from storage import settings
 from storage.artifacts import lineage
 from storage.errors import DamagedError, InputError
 from storage.label_studio import label_config
@@ -147,5 +148,5 @@ def test_a_branch_that_would_be_a_folder_of_another(tmp_path: Path) -> None:
     past.git("branch", "a/b")
     for name in ("a", "a/b/c"):
         with pytest.raises(InputError, match="cannot be the name of a branch") as caught:
-            branches.check_name(past.repository, name)
+            registry.check_name(past.repository, name)
         assert caught.value.why == "git has branch 'a/b', and would need a file and a folder of one name"

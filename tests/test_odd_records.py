@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipelines import incoming
-from pipelines import sync as syncing
-from pipelines.sync import Options
-from storage import outgoing, worktree
+from pipelines.sync import apply, push_labels
+from pipelines.sync import sync as syncing
+from pipelines.sync.sync import Options
+from storage import worktree
 from storage.errors import InputError, NotFoundError
 from storage.labels import snapshot
 from storage.labels.snapshot import Record
@@ -313,17 +313,17 @@ def test_what_is_taken_of_a_task_can_be_read_again(data: str, why: str, tmp_path
 
 def test_a_group_is_no_longer_than_a_name() -> None:
     """A table with a longer cell than 131,072 characters would be written and never be read again."""
-    assert incoming.group_of("x" * 1000) == "x" * 1000
-    assert incoming.group_of("x" * 1001) == ""
-    assert [incoming.group_of(value) for value in (7, "", None, True, ["a"])] == ["7", "", "", "", ""]
+    assert apply.group_of("x" * 1000) == "x" * 1000
+    assert apply.group_of("x" * 1001) == ""
+    assert [apply.group_of(value) for value in (7, "", None, True, ["a"])] == ["7", "", "", "", ""]
 
 
 def test_labels_for_a_series_without_a_task_are_refused_by_its_name() -> None:
     """A task that somebody deleted in Label Studio, or whose `series` was changed there."""
     studio: Any = SimpleNamespace(tasks=lambda project: [SimpleNamespace(id=5, data={"series": "one"})])
-    assert outgoing.tasks_of(studio, 1, {"one"}) == {"one": 5}
+    assert push_labels.tasks_of(studio, 1, {"one"}) == {"one": 5}
     with pytest.raises(NotFoundError, match="no task for them"):
-        outgoing.tasks_of(studio, 1, {"one", "two"})
+        push_labels.tasks_of(studio, 1, {"one", "two"})
 
 
 def test_a_link_that_leads_nowhere_beside_recordings_stops_no_sync(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.sync import Options, sync
+from pipelines.sync.sync import Options, sync
 from storage.project import Project
 from tests.conftest import Lab
 from tests.edits import committed, held, stored

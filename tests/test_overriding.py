@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.overriding import choose
+from pipelines.classify.overrides import choose
 from storage.errors import InputError
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from pipelines.import_ import import_recordings
+from pipelines.import_.import_ import import_recordings
 from storage.label_studio import label_config
 from storage.label_studio import page as model
 from storage.label_studio.page_csv import PageError

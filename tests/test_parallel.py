@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import distributed
 
-from stages.model.classifier import Question
-from stages.model.classifier_plan import Plan
-from stages.model.classifying import Epoch, Taught, learn
-from stages.model.cluster import refuse_small
-from stages.model.judging import Labeled
-from stages.model.parallel import Team
-from stages.model.workers import in_processes, together
+from stages.classification.loss import Labeled
+from stages.classification.model import Question
+from stages.classification.plan import Plan
+from stages.classification.training import Epoch, Taught, learn
+from stages.training.distributed import Team
+from stages.training.launch import in_processes, together
+from stages.training.ray_cluster import refuse_small
 from storage.errors import InputError, SetupError
 
 PLAN = {

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from stages import ingest, predict, promote, publish, train, window
-from stages.timeseries.metrics import timepoint_scores
-from stages.timeseries.targets import make_targets
+from stages.metrics.segmentation import timepoint_scores
+from stages.segmentation.targets import make_targets
 from storage.artifacts import arrays, checkpoint, dataset, predictions
 from storage.artifacts import provenance as provenances
 from storage.artifacts.region import Region
@@ -281,7 +281,7 @@ def test_defect_21_a_worse_model_does_not_replace_a_better_one(own: Path):
 def test_defect_22_memory_of_prediction_hardly_grows_with_the_recording(learned: Path):
     measure = """
 import resource, sys, numpy as np
-from stages.model.segmenter import Segmenter
+from stages.segmentation.model import Segmenter
 from storage import checkpoint, provenance
 model, peaks = Segmenter.from_checkpoint(checkpoint.read(provenance.BEST)), []
 for rows in (100_000, 1_100_000):

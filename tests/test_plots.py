@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from stages.timeseries import axes, tables
-from stages.timeseries.curves import chart
-from stages.timeseries.metrics import Judged
-from stages.timeseries.plots import Recording, longest_difference, series_plot
-from stages.timeseries.traces import Scale, envelope, trace
+from stages.metrics.segmentation import Judged
+from stages.reporting import figures, tables
+from stages.reporting.curves import chart
+from stages.reporting.recording_plot import Recording, longest_difference, series_plot
+from stages.reporting.traces import Scale, envelope, trace
 
 
 def test_numbers_that_are_missing_leave_the_line_open() -> None:
@@ -83,18 +83,23 @@ def test_intervals_are_wilsons() -> None:
 
 
 def test_ticks() -> None:
-    def texts(ticks: tuple[axes.Tick, ...]) -> list[str]:
+    def texts(ticks: tuple[figures.Tick, ...]) -> list[str]:
         return [tick.text for tick in ticks]
 
-    assert texts(axes.number_ticks(-1.0, 1.0, 4)) == ["−1", "−0.5", "0", "0.5", "1"]
-    assert texts(axes.number_ticks(5.0, 5.0, 4)) == ["5"]
-    epoch = texts(axes.number_ticks(1_700_000_000.0, 1_700_000_020.0, 2))
+    assert texts(figures.number_ticks(-1.0, 1.0, 4)) == ["−1", "−0.5", "0", "0.5", "1"]
+    assert texts(figures.number_ticks(5.0, 5.0, 4)) == ["5"]
+    epoch = texts(figures.number_ticks(1_700_000_000.0, 1_700_000_020.0, 2))
     assert epoch == ["1700000000", "1700000010", "1700000020"]
-    day = 86400 * axes.SECOND
-    minute = texts(axes.time_ticks(5 * axes.SECOND, 90 * axes.SECOND, 3))
+    day = 86400 * figures.SECOND
+    minute = texts(figures.time_ticks(5 * figures.SECOND, 90 * figures.SECOND, 3))
     assert minute == ["00:00:30", "00:01:00", "00:01:30"]
-    assert texts(axes.time_ticks(0, 3 * day, 3)) == ["1970-01-01", "1970-01-02", "1970-01-03", "1970-01-04"]
-    assert texts(axes.time_ticks(5, axes.SECOND + 5, 4)) == ["+0 s", "+0.5 s", "+1 s"]
+    assert texts(figures.time_ticks(0, 3 * day, 3)) == [
+        "1970-01-01",
+        "1970-01-02",
+        "1970-01-03",
+        "1970-01-04",
+    ]
+    assert texts(figures.time_ticks(5, figures.SECOND + 5, 4)) == ["+0 s", "+0.5 s", "+1 s"]
 
 
 def test_curves_mark_the_best_epoch() -> None:

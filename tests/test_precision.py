@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from stages.model import devices
-from stages.model.asking import ask
-from stages.model.classifier import Classifier, Question, Scaling
-from stages.model.devices import Precision
-from stages.model.lstm_fcn import LstmFcn, Shape
+from stages.classification.inference import ask
+from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.network import LstmFcn, Shape
+from stages.training import devices
+from stages.training.devices import Precision
 from storage.errors import InputError
 
 VALUES = np.random.default_rng(0).normal(size=(40, 2, 50)).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import classify
+from pipelines.classify import train
 from tests.test_classify import SHAPES, one_hot, rows, table
 
 FG = Path(__file__).parents[2] / "shared/datasets/lstm-fcn-sagemaker"
@@ -36,10 +36,10 @@ def test_the_published_sample(tmp_path: Path, sample: Path | None) -> None:
     folder = sample or made_up(tmp_path / "sample")
     params = ("epochs=5", "batch-size=64", "hidden-size=8", "filters-1=4", "filters-2=4", "filters-3=4")
     kernels = ("kernel-size-1=3", "kernel-size-2=3", "kernel-size-3=3")
-    classify.train(
+    train.train(
         folder / "train.csv", tmp_path / "m", valid=folder / "valid.csv", overrides=(*params, *kernels)
     )
-    classify.predict(tmp_path / "m", folder / "test_data.csv", tmp_path / "out.csv")
+    train.predict(tmp_path / "m", folder / "test_data.csv", tmp_path / "out.csv")
     answers = np.genfromtxt(tmp_path / "out.csv", delimiter=",", skip_header=1)
     truth = np.genfromtxt(folder / "test_labels.csv", delimiter=",", skip_header=1)
     theirs = rows(folder / "batch_predictions.csv")[0]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from botocore.session import get_session
 
-from pipelines.import_ import import_recordings
-from pipelines.sync import sync
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync.sync import sync
 from storage import process, worktree
 from storage.files import md5, md5_bytes
 from storage.project import Project

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import reference
 from pipelines.__main__ import help_texts
-from pipelines.commands.line import EXIT_CODES
+from pipelines.cli import reference
+from pipelines.cli.app import EXIT_CODES
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = dict(help_texts())

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from stages import report
-from stages.timeseries import counts
-from stages.timeseries.traces import LEFT, RIGHT, WIDTH
+from stages.reporting import dataset_summary
+from stages.reporting.traces import LEFT, RIGHT, WIDTH
 from storage.artifacts import dataset, predictions, reports
 from storage.artifacts import provenance as provenances
 from storage.artifacts.region import Region
@@ -283,7 +283,7 @@ def test_the_longest_difference_is_drawn_closer() -> None:
 def test_counts_tell_what_is_labeled_and_by_whom() -> None:
     lay(set_of=("train", "train", "test", "unassigned"))
     people = {"0-aaa": "ann", "1-aaa": "bob", "2-aaa": "ann"}
-    found = counts.origin(dataset.read_index(), people, {"s0": ["0-aaa"], "s1": ["1-aaa"]})
+    found = dataset_summary.origin(dataset.read_index(), people, {"s0": ["0-aaa"], "s1": ["1-aaa"]})
     rows = [(r.name, r.series, r.regions) for r in found.sets]
     assert rows == [("train", 2, 2), ("test", 1, 1), ("unassigned", 1, 1)]
     annotators = [(a.name, a.annotations, a.learnt) for a in found.annotators]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from stages import evaluate, report
-from stages.page import held_out
-from stages.timeseries.reliability import diagrams
-from stages.timeseries.tables import Drawn, drawn, subject_rows
+from stages.reporting.page import held_out
+from stages.reporting.reliability import diagrams
+from stages.reporting.tables import Drawn, drawn, subject_rows
 from storage.artifacts import dataset, reports
 from storage.artifacts.region import Region
 from tests.report_project import lay

@@ -10,8 +10,8 @@ from unittest.mock import Mock
 import pytest
 
 from pipelines import services
-from pipelines.restore import restore
-from pipelines.sync import sync
+from pipelines.branches.restore import restore
+from pipelines.sync.sync import sync
 from storage import process
 from storage import settings as project_settings
 from storage.errors import InputError, NotFoundError

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pipelines.restore import restore
-from pipelines.sync import sync
+from pipelines.branches.restore import restore
+from pipelines.sync.sync import sync
 from storage import process
 from storage.project import Project
 from tests.test_loop import digests, project, repro  # noqa: F401 -- a fixture

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.rollback import Rolled, rollback, undo
-from pipelines.sync import Synced
+from pipelines.rollback.partial import Part
+from pipelines.rollback.rollback import Rolled, rollback, undo
+from pipelines.sync.sync import Synced
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.label_studio.client import LabelStudio
 from storage.labels.snapshot import Record, canonical
 from storage.project import Project
-from storage.turning import Part
 from tests.conftest import Lab, result
 from tests.test_cli import labeltrail
 

@@ -11,18 +11,18 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from pipelines import rollback as rollbacks
-from pipelines.import_ import import_recordings
-from pipelines.model import commit_model
-from pipelines.rollback import Rolled, rollback, undo
+from pipelines.best_model import commit_model
+from pipelines.demo import accelerometer
+from pipelines.import_.import_ import import_recordings
+from pipelines.rollback import rollback as rollbacks
+from pipelines.rollback.partial import Part
+from pipelines.rollback.rollback import Rolled, rollback, undo
 from pipelines.status import whereabouts
-from pipelines.sync import sync
-from stages.timeseries import simulation
+from pipelines.sync.sync import sync
 from storage.label_studio import label_config
 from storage.project import Project
 from storage.repo.dvc_lock import Lock
 from storage.settings import Settings
-from storage.turning import Part
 from tests.conftest import clone
 from tests.test_loop import digests, predictions, repro, small
 
@@ -35,14 +35,14 @@ def loop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     small(project.root)
     tasks = []
     (home / "series").mkdir()
-    for recording in simulation.simulate(8, 4, seed=1):
+    for recording in accelerometer.simulate(8, 4, seed=1):
         (home / "series" / f"{recording.series}.csv").write_bytes(recording.to_csv())
         task: dict[str, Any] = {"data": {"csv": f"{recording.series}.csv", "subject": recording.subject}}
         if recording.subject != "subject04":
             task["annotations"] = [{"id": 1, "result": recording.result(recording.regions)}]
         tasks.append(task)
     (home / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
-    config = label_config.render(simulation.CHANNELS, simulation.LABELS, "time")
+    config = label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time")
     (home / "config.xml").write_text(config, encoding="utf-8")
     import_recordings(project, str(home / "series"), home / "tasks.json", home / "config.xml")
     first = sync(project).commit
@@ -150,7 +150,7 @@ def test_a_part_that_nobody_trained_on_leaves_it_to_the_gate(loop: tuple[Project
     project, first, second = loop
     back(project, second)
     later = best(project)
-    done = back(project, first, labels=(simulation.LABELS[0],))
+    done = back(project, first, labels=(accelerometer.LABELS[0],))
     assert done.plan.best.best is None
     assert "dvc repro trains one, and the gate decides" in done.plan.best.reason
     assert best(project) == later

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.timeseries import segments
-from stages.timeseries.regions import runs
-from stages.timeseries.segments import Grammar, freedom, segment
+from stages.segmentation import hsmm
+from stages.segmentation.hsmm import Grammar, freedom, segment
+from stages.timeseries.runs import runs
 
 
 def targets(pairs: list[tuple[int, int]]) -> np.ndarray:
@@ -38,7 +38,7 @@ def worth(classes: list[int], likely: np.ndarray, evidence: float, order: float)
 def test_no_sequence_is_better(seed: int, evidence: float, order: float) -> None:
     likely = np.random.default_rng(seed).dirichlet([0.4] * 3, 6).astype(np.float32)
     found = segment(likely, USUAL, evidence, order).tolist()
-    allowed = {int(cut) for cut in segments._candidates(likely)}
+    allowed = {int(cut) for cut in hsmm._candidates(likely)}
     best = max(
         worth(list(classes), likely, evidence, order)
         for classes in product(range(3), repeat=6)
@@ -57,7 +57,7 @@ def test_a_dip_does_not_split_a_segment_and_a_long_one_is_kept() -> None:
 def test_a_segment_may_be_longer_than_what_is_looked_back_on() -> None:
     usual = Grammar.fit([targets([(0, 400), (1, 16_000), (2, 400)])] * 3, 3, 4)
     likely = np.random.default_rng(0).dirichlet([1.0, 3.0, 1.0], 4000).astype(np.float32)
-    assert len(segments._candidates(likely)) > 2 * segments.REACH
+    assert len(hsmm._candidates(likely)) > 2 * hsmm.REACH
     assert (segment(likely, usual, 0.3, 1.0) == 1).mean() > 0.98
 
 
@@ -90,8 +90,8 @@ def test_a_protocol_is_not_free_and_chance_is() -> None:
 @pytest.mark.parametrize("steps", [1, 6, 7, 8, 200])
 def test_a_long_recording_is_taken_in_parts_with_the_same_result(steps: int, monkeypatch: pytest.MonkeyPatch):
     sure = np.repeat(np.random.default_rng(3).dirichlet([0.3] * 3, 20), 10, 0)[:steps].astype(np.float32)
-    whole = segment(sure, USUAL, 0.3, 1.0), segments.moving_mean(sure, 5)
-    monkeypatch.setattr(segments, "BLOCK", 7)
-    parts = segment(sure, USUAL, 0.3, 1.0), segments.moving_mean(sure, 5)
+    whole = segment(sure, USUAL, 0.3, 1.0), hsmm.moving_mean(sure, 5)
+    monkeypatch.setattr(hsmm, "BLOCK", 7)
+    parts = segment(sure, USUAL, 0.3, 1.0), hsmm.moving_mean(sure, 5)
     assert np.array_equal(whole[0], parts[0])
     assert np.array_equal(whole[1], parts[1])

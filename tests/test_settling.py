@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipelines.sync import Options, sync
-from pipelines.synced import Synced
+from pipelines.sync.result import Synced
+from pipelines.sync.sync import Options, sync
 from storage.errors import ConflictError, InputError
 from storage.labels.three_way import Settlement
 from storage.project import Project

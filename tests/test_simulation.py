@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from stages.timeseries.simulation import CHANNELS, INSTANTS, LABELS, RATE, disagree, simulate
+from pipelines.demo.accelerometer import CHANNELS, INSTANTS, LABELS, RATE, disagree, simulate
 from storage.label_studio.label_config import LabelConfig
 from storage.series import reader
 

@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 import yaml
 
+from pipelines.best_model import commit_model
 from pipelines.gc import gc
-from pipelines.import_ import import_recordings
-from pipelines.model import commit_model
-from pipelines.rollback import rollback
+from pipelines.history.trace import trace
+from pipelines.import_.import_ import import_recordings
+from pipelines.rollback.rollback import rollback
 from pipelines.start_from import PATHS, scratch, start_from
-from pipelines.sync import sync
-from pipelines.trace import trace
+from pipelines.sync.sync import sync
 from storage import files, process, settings, worktree
 from storage.artifacts import provenance
 from storage.artifacts.provenance import START

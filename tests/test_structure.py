@@ -26,7 +26,7 @@ TOP = {
 PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
 LONG = {"LICENSE", "uv.lock", "dvc.lock", "dvc.yaml", "docs/cli.md"}  # generated, or not ours to shorten
 LINES = 400
-NOT_STAGES = {"__init__", "gate", "origin", "page", "params", "run"}
+NOT_STAGES = {"__init__", "compatibility", "gate", "params", "provenance", "run"}
 
 TRACKED = process.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import sync as syncing
+from pipelines.sync import sync as syncing
 from storage import worktree
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project

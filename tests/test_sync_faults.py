@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import sync as syncing
-from pipelines.import_ import import_recordings
+from pipelines.import_.import_ import import_recordings
+from pipelines.sync import sync as syncing
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.labels import snapshot
 from storage.project import Project

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.import_ import import_recordings
+from pipelines.import_.import_ import import_recordings
 from storage.errors import InputError, NotFoundError
 from tests.conftest import CONFIG, Lab, result
 

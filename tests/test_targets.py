@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.timeseries.targets import common, make_targets, vote
+from stages.segmentation.targets import common, make_targets, vote
 from stages.timeseries.times import parse_time, row_to_time, time_to_row
 from storage.artifacts.region import Region
 from storage.label_studio.label_config import LabelConfig

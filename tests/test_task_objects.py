@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.import_ import import_recordings
-from pipelines.restore import restore
+from pipelines.branches.restore import restore
+from pipelines.import_.import_ import import_recordings
 from storage.label_studio.projects import SourceError
 from storage.project import Project
 from storage.project_files import tasks_file

@@ -12,11 +12,11 @@ import numpy as np
 import optuna
 import pytest
 
-from pipelines import trials
-from pipelines.tune_folds import folds
+from pipelines.tune import objective
+from pipelines.tune.folds import folds
+from pipelines.tune.trial_plot import Mark, draw
 from stages import params
-from stages.model.classifying import Epoch
-from stages.timeseries.trial_plot import Mark, draw
+from stages.classification.training import Epoch
 from storage.errors import InputError, LabeltrailError
 from storage.project_files import params_edit
 from storage.project_files.study import Study, Trial
@@ -36,13 +36,13 @@ def trial(number: int, loss: float | None = None, state: Any = "complete", **val
 
 
 def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
-    space = trials.space_of(params.load().tuning.ranges)
+    space = objective.space_of(params.load().tuning.ranges)
     values = {name: found[0] for name, found in params.load().tuning.ranges.given().items()}
     curve = dict.fromkeys(range(1, 11), 0.5)
     done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
-    def looked(loss: float) -> trials.Watch:
-        watch = trials.Watch(trials.draw(space, done, values, 0)[0])
+    def looked(loss: float) -> objective.Watch:
+        watch = objective.Watch(objective.draw(space, done, values, 0)[0])
         for number in range(1, 11):
             watch.look(Epoch(number, 0.1, 1.0, loss, 0.5), 10)
         return watch
@@ -86,7 +86,7 @@ def test_the_loss_is_plain_cross_entropy() -> None:
             decide=lambda _: truth,
             question=SimpleNamespace(independent=independent),
         )
-        found = trials.score(model, SimpleNamespace(values=None, targets=truth))  # type: ignore[arg-type]
+        found = objective.score(model, SimpleNamespace(values=None, targets=truth))  # type: ignore[arg-type]
         assert found == (pytest.approx(loss, abs=1e-6), 1.0)
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines import classify, trials
-from pipelines.tune import tune
+from pipelines.classify import train
+from pipelines.tune import objective
+from pipelines.tune.search import tune
 from stages import params
-from stages.model import classifying
-from stages.model.classifier_plan import Plan
+from stages.classification import training
+from stages.classification.plan import Plan
 from storage import process, settings
 from storage.artifacts import provenance
 from storage.errors import InputError
@@ -85,7 +86,7 @@ def test_the_same_tuning_makes_the_same_bytes(
 
 def test_a_tuning_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(study=Path("whole.json")).study
-    learn, calls = classifying.learn, []
+    learn, calls = training.learn, []
 
     def cut(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
@@ -93,7 +94,7 @@ def test_a_tuning_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.Monk
             raise KeyboardInterrupt
         return learn(*arguments, **options)
 
-    monkeypatch.setattr(trials, "learn", cut)
+    monkeypatch.setattr(objective, "learn", cut)
     with pytest.raises(KeyboardInterrupt):
         run()
     assert len(json.loads((place / "study.json").read_bytes())["trials"]) == 2
@@ -122,13 +123,13 @@ def test_pruned_trials_have_no_score_and_are_never_best(place: Path) -> None:
 def test_a_trial_that_fails_is_told_and_the_tuning_goes_on(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = classifying.learn
+    learn = training.learn
 
     def fail(known: Any, held: Any, question: Any, plan: Plan, **options: Any) -> Any:
-        classifying.refuse_nan(math.nan if plan.scaling == "train" else 1.0, 1, plan)
+        training.refuse_nan(math.nan if plan.scaling == "train" else 1.0, 1, plan)
         return learn(known, held, question, plan, **options)
 
-    monkeypatch.setattr(trials, "learn", fail)
+    monkeypatch.setattr(objective, "learn", fail)
     project(place, trials=8)
     done = run()
     failed = [tried for tried in done.study.trials if tried.state == "failed"]
@@ -170,13 +171,13 @@ def test_the_best_model_is_one_of_classify_train(place: Path) -> None:
     assert origin.dataset == md5(place / "train.csv")
     assert {name: origin.params["train"]["classifier"][name] for name in done.chosen} == dict(done.chosen)
     flags = done.flags.replace("--param ", "").split()
-    again = classify.train(Path("train.csv"), Path("m2"), valid=Path("valid.csv"), overrides=flags)
+    again = train.train(Path("train.csv"), Path("m2"), valid=Path("valid.csv"), overrides=flags)
     assert again.model == done.model.model
     assert done.next_command().startswith("labeltrail classify predict m X.csv")
 
 
 def test_no_series_is_judged_by_what_has_learnt_from_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, learn, files, sets = series_table.read, classifying.learn, [], []
+    read, learn, files, sets = series_table.read, training.learn, [], []
 
     def reading(path: Path, **options: Any) -> Any:
         files.append(path.name)
@@ -187,7 +188,7 @@ def test_no_series_is_judged_by_what_has_learnt_from_it(place: Path, monkeypatch
         return learn(known, held, *rest, **options)
 
     monkeypatch.setattr(series_table, "read", reading)
-    monkeypatch.setattr(trials, "learn", learning)
+    monkeypatch.setattr(objective, "learn", learning)
     run(trials=1)
     tune(Path("train.csv"), trials=1, study=Path("folds.json"))
     assert files == ["train.csv", "valid.csv", "train.csv"]
@@ -250,7 +251,7 @@ def test_a_study_of_something_else_is_left_alone(place: Path) -> None:
 def test_places_that_will_not_do_are_told_before_anything_is_tried(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "learn", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr(objective, "learn", lambda *_: pytest.fail("it was trained"))
     before = md5(place)
     assert refused(run, study=Path("train.csv")).why == "it is no .json file"
     assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it lies in the model's folder"
@@ -287,6 +288,6 @@ def test_the_command(
 
 
 def test_no_other_command_waits_for_optuna() -> None:
-    code = "import sys, pipelines.__main__, pipelines.classify; print('optuna' in sys.modules)"
+    code = "import sys, pipelines.__main__, pipelines.classify.train; print('optuna' in sys.modules)"
     found = process.run([sys.executable, "-c", code], cwd=ROOT, env=settings.build_environment())
     assert found.strip() == "False"

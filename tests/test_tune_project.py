@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import yaml
 
-from pipelines import trials
-from pipelines.tune import tune
-from pipelines.tuned import Tuned
+from pipelines.tune import objective
+from pipelines.tune.result import Tuned
+from pipelines.tune.search import tune
 from stages import ingest, params
 from stages import window as regions
-from stages.classification import train, window
-from stages.model import classifying
+from stages.classification import train, training, window
 from storage.artifacts import arrays, provenance
 from storage.errors import InputError
 from storage.files import md5
@@ -65,14 +64,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def learnt(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Tuned, list[tuple[set[str], set[str]]]]:
     """Tune; of each training the series it learnt from and was held against."""
-    learn, used = classifying.learn, []
+    learn, used = training.learn, []
     keys = {arrays.values(key).T.tobytes(): key for key in KINDS}
 
     def learning(known: Any, held: Any, *rest: Any, **more: Any) -> Any:
         used.append(tuple({keys[row.tobytes()] for row in part.values} for part in (known, held)))
         return learn(known, held, *rest, **more)
 
-    monkeypatch.setattr(trials, "learn", learning)
+    monkeypatch.setattr(objective, "learn", learning)
     return tune(**options), used
 
 
@@ -169,7 +168,7 @@ def test_a_class_that_is_missing_is_named(
 
 
 def test_what_cannot_be_tuned_says_what_to_do(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "learn", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(objective, "learn", lambda *_, **__: pytest.fail("it was trained"))
     lay_project(lacking=("ann/slow", "ben/slow", "cid/slow"))
     error = refused(tune)
     assert (error.what, error.why) == (

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.trial import again
-from pipelines.tune import tune
+from pipelines.tune.rerun import again
+from pipelines.tune.search import tune
 from storage.artifacts import checkpoint
 from tests.test_classify import one_hot, refused, series, table
 from tests.tuning_project import project, run

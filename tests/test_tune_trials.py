@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipelines import classify, trials
-from pipelines.trace import trace
-from pipelines.trial import again
-from pipelines.tune import tune
-from pipelines.tuned import Tuned
+from pipelines.classify import train as classify_train
+from pipelines.history.trace import trace
+from pipelines.tune import objective
+from pipelines.tune.rerun import again
+from pipelines.tune.result import Tuned
+from pipelines.tune.search import tune
 from stages import params
 from stages.classification import promote, train
 from storage import process, settings
@@ -123,7 +124,9 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     files = (Path("train.csv"), Path("valid.csv"))
     command = again(3, files[0], valid=files[1], write=Path("params.yaml")).next_command()
     assert command == train.format("train.csv --valid valid.csv")
-    assert classify.train(files[0], Path("m"), valid=files[1], task="multiclass").model == back.trial.model
+    assert (
+        classify_train.train(files[0], Path("m"), valid=files[1], task="multiclass").model == back.trial.model
+    )
 
 
 def test_series_to_judge_by_that_are_learnt_from_are_counted(tables: Path) -> None:
@@ -136,7 +139,7 @@ def test_series_to_judge_by_that_are_learnt_from_are_counted(tables: Path) -> No
         "figures are too good"
     )
     assert run(trials=1, study=Path("other.json")).lines()[1] == warning
-    done = classify.train(train, tables / "m", valid=Path("valid.csv"))
+    done = classify_train.train(train, tables / "m", valid=Path("valid.csv"))
     assert done.lines()[0] == f"warning: {done.to_json()['warnings'][0]}" == warning
 
 
@@ -276,7 +279,7 @@ def test_trials_that_made_no_model_have_no_hash(tables: Path, monkeypatch: pytes
     def failing(*_: Any, **__: Any) -> None:
         raise InputError("it broke")
 
-    monkeypatch.setattr(trials, "learn", failing)
+    monkeypatch.setattr(objective, "learn", failing)
     with pytest.raises(InputError, match="came to its end"):
         run(trials=1)
     (trial,) = studies.load(Path("study.json")).trials

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.tune import tune
-from pipelines.tuned import Tuned
+from pipelines.tune.result import Tuned
+from pipelines.tune.search import tune
 from tests.test_classify import one_hot, series, table
 
 ROOT = Path(__file__).parents[1]

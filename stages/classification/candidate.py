@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stages.model.asking import Asked, ask
-from stages.model.classifier import Classifier
-from stages.model.misfit import refuse
+from stages.classification.inference import Asked, ask
+from stages.classification.model import Classifier
+from stages.compatibility import refuse
 from storage.artifacts import arrays, dataset, provenance
 from storage.artifacts.checkpoint import Checkpoint
 from storage.progress import track

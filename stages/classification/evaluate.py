@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.classification import candidate
-from stages.model.asking import Asked, compare
-from stages.model.classifier import Classifier
-from stages.timeseries import calibration, choice_metrics
-from stages.timeseries.choice_metrics import Answers, Scores
+from stages.classification.inference import Asked, compare
+from stages.classification.model import Classifier
+from stages.metrics import calibration, classification
+from stages.metrics.classification import Answers, Scores
 from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.files import write_json
 from storage.printable import say
@@ -57,9 +57,9 @@ def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:
     }
     return Result(
         answers,
-        choice_metrics.score(answers),
-        {name: choice_metrics.score(some) for name, some in mine.items()},
-        choice_metrics.intervals(answers, groups),
+        classification.score(answers),
+        {name: classification.score(some) for name, some in mine.items()},
+        classification.intervals(answers, groups),
     )
 
 

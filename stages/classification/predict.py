@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import params
-from stages.classification.fit import refuse_other_task
-from stages.model.asking import Asked, ask
-from stages.model.classifier import Classifier
-from stages.model.misfit import refuse
-from stages.timeseries.choice_metrics import confidence
+from stages.classification.compatibility import refuse_other_task
+from stages.classification.inference import Asked, ask
+from stages.classification.model import Classifier
+from stages.compatibility import refuse
+from stages.metrics.classification import confidence
 from storage.artifacts import arrays, checkpoint, predictions, provenance
 from storage.artifacts.predictions import PredictedChoice, Prediction
 from storage.label_studio import label_config

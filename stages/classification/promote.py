@@ -6,11 +6,11 @@ The gate is `stages/gate.py`; here is what it measures: how many labeled test se
 from __future__ import annotations
 
 from stages import gate, params
-from stages.classification.fit import other_task
+from stages.classification.compatibility import other_task
+from stages.classification.model import Classifier
 from stages.classification.recordings import labeled
-from stages.model.classifier import Classifier
-from stages.model.misfit import misfit
-from stages.timeseries.choice_metrics import Answers, score
+from stages.compatibility import misfit
+from stages.metrics.classification import Answers, score
 from storage.artifacts import checkpoint, dataset
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.provenance import CANDIDATE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.model.judging import Labeled
+from stages.classification.loss import Labeled
 from storage.artifacts import arrays, dataset
 from storage.errors import InputError
 

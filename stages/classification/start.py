@@ -6,9 +6,9 @@ that the same params still give the same model.
 
 from __future__ import annotations
 
-from stages.model.classifier import Classifier, Question
-from stages.model.classifier_plan import Plan
-from stages.model.classifying import refuse_other
+from stages.classification.model import Classifier, Question
+from stages.classification.plan import Plan
+from stages.classification.training import refuse_other
 from storage.artifacts import checkpoint, dataset
 from storage.artifacts.provenance import SCRATCH, START, Provenance, read
 from storage.errors import InputError

@@ -12,12 +12,12 @@ from dvclive.live import Live
 
 from stages import params
 from stages.classification import start
+from stages.classification.loss import Labeled
+from stages.classification.model import Classifier, Question
+from stages.classification.plan import Plan, epochs_of
 from stages.classification.recordings import labeled
-from stages.model.classifier import Classifier, Question
-from stages.model.classifier_plan import Plan, epochs_of
-from stages.model.classifying import Epoch, Taught, learn
-from stages.model.judging import Labeled
-from stages.origin import of_candidate
+from stages.classification.training import Epoch, Taught, learn
+from stages.provenance import of_candidate
 from storage.artifacts import checkpoint, dataset
 from storage.errors import InputError
 from storage.label_studio import label_config

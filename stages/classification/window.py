@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stages import params
-from stages.timeseries import lacking
-from stages.timeseries.choices import Said, what_it_is, why_unfit
+from stages.classification.targets import Said, what_it_is, why_unfit
+from stages.timeseries import dataset_warnings
 from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LABELS, LEARNT
 from storage.files import fresh_folder
@@ -40,15 +40,15 @@ def main() -> None:
         said[key] = found
     index = make_index(said, ingested, rows, config, length)
     unused = {key: found.left_out for key, found in said.items()}
-    left_out = lacking.left_out(unused, records.keys() - ingested.series.keys(), unfit)
+    left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys(), unfit)
     if not index.of("train"):
-        raise lacking.nothing_to_learn(index, "a choice that can be used", left_out)
-    warnings = tuple(f"warning: {line}" for line in lacking.warnings(index))
+        raise dataset_warnings.nothing_to_learn(index, "a choice that can be used", left_out)
+    warnings = tuple(f"warning: {line}" for line in dataset_warnings.warnings(index))
     with fresh_folder(dataset.PATH) as folder:
         dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
     counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
     say(f"{sum(bool(s.annotations) for s in said.values())} labeled series ({counts}) of {length} timepoints")
-    for line in (*lacking.shown(left_out), *lacking.shown(warnings)):
+    for line in (*dataset_warnings.shown(left_out), *dataset_warnings.shown(warnings)):
         say(line)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.timeseries.regions import runs
+from stages.timeseries.runs import runs
 from stages.timeseries.times import Times
 from storage.artifacts.region import Region
 

@@ -38,7 +38,7 @@ class OutdatedError(UnusableError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that is needed to predict. `stages/model/` gives the dictionaries their types.
+    """All that is needed to predict. The model packages of `stages/` give the dictionaries their types.
 
     Attributes:
         kind: which network: `lstm`.

@@ -128,7 +128,7 @@ class Remote:
 
         An ETag is a version, and no hash: it is the MD5 of an object that was put in one part and not encrypted by a
         key of its own. So it counts as one where a hash of ours is the same, or where nothing is known of the series
-        (then fetching it says so, `take` in storage/recordings.py). Else the object is read, once.
+        (then fetching it says so, `take` in pipelines/sync/recordings.py). Else the object is read, once.
 
         Args:
             series: ETag by series key.

@@ -1,0 +1,147 @@
+"""`labeltrail drop`: give up a branch: its project in Label Studio, its place in the bucket, its git branch.
+
+What would be lost is said first. Cut off, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.branches import registry
+from pipelines.sync.locks import exclusive
+from storage.errors import InputError, LabeltrailError, NotFoundError
+from storage.label_studio.label_config import PATH as CONFIG
+from storage.labels.label_changes import plural
+from storage.printable import argument
+from storage.project import Project
+from storage.remote.remote import Remote
+from storage.remote.sync_state import DamagedStateError, State
+from storage.repo.git import Git, prefix_of
+from storage.repo.pointer import LABELS
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What goes with a branch.
+
+    Attributes:
+        branch: its name.
+        projects: its projects in Label Studio, by number; more than one where making it was cut off.
+        objects: how many it has in the bucket; the recordings are not among them.
+        commits: label commits that no other branch and no tag has.
+        unsynced: annotations that are in no label commit; None where that cannot be known.
+        aside: objects that sync set aside: no annotations, or in no label commit.
+    """
+
+    branch: str
+    projects: tuple[int, ...]
+    objects: int
+    commits: tuple[str, ...]
+    unsynced: int | None
+    aside: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        numbers = ", ".join(map(str, self.projects)) or "none"
+        text = [f"branch {self.branch}: project {numbers} in Label Studio, {plural(self.objects, 'object')}"]
+        if self.unsynced is None:
+            text.append("lost: what is labeled there; which of it is in a label commit is not known here")
+        elif self.unsynced:
+            text.append(f"lost: {plural(self.unsynced, 'annotation')} in no label commit")
+        if self.aside:
+            text.append(f"lost: {plural(self.aside, 'object')} that sync has set aside")
+        if self.commits:
+            text.append(f"lost: {plural(len(self.commits), 'label commit')} that no other branch or tag has:")
+            text += [f"  {commit}" for commit in self.commits]
+        return text
+
+
+def loss(project: Project, name: str) -> Loss:
+    """What would be lost; changes nothing.
+
+    Raises:
+        InputError: it is checked out, or another branch lies in its place of the bucket.
+        NotFoundError: neither git, the bucket nor Label Studio knows it.
+    """
+    repository = project.repository
+    _refuse(repository, name)
+    commit = registry.names(repository).get(name)
+    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
+    state = _state(remote)
+    marked = remote.studio.marked(project.bucket.url(remote.prefix))
+    objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
+    if remote.prefix in registry.SHARED or not (commit or state or marked or objects):
+        raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
+    is_damaged = state is None and remote.state_key in objects
+    unsynced = None if is_damaged else _unsynced(project, name, state)
+    aside = sum(key.startswith(remote.aside_prefix) for key in objects)
+    aside += len(remote.mirror.aside(remote.annotations_prefix))
+    return Loss(name, tuple(marked), len(objects), _commits(project, name, commit), unsynced, aside)
+
+
+@exclusive
+def drop(project: Project, found: Loss) -> None:
+    """Delete it: what could write into the bucket first, `sync.json` and the git branch last.
+
+    Raises:
+        InputError: as `loss`: somebody may have checked it out since.
+    """
+    _refuse(project.repository, found.branch)
+    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
+    for number in found.projects:
+        remote.studio.delete_project(number)
+    for part in (remote.annotations_prefix, remote.tasks_prefix, f"{remote.prefix}/"):
+        project.bucket.delete_prefix(part)
+    if found.branch in registry.names(project.repository):
+        project.repository.git("branch", "--quiet", "-D", found.branch)
+
+
+def _refuse(git: Git, name: str) -> None:
+    """Refuse to take what the branch that is checked out, or any other one, lives on."""
+    if name == git.git("branch", "--show-current").strip():
+        raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
+    others = registry.sharing(git, name)
+    if others:
+        here = name in registry.names(git)
+        raise InputError(
+            f"branch {name!r} has no place of its own in the bucket",
+            where=f"{prefix_of(name)}/",
+            why=f"branch {others[0]!r} lies there: its project and labels would go",
+            cure=f"git branch -D {argument(name)} gives up this git branch alone"
+            if here
+            else "labeltrail branches",
+        )
+
+
+def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]:
+    if commit is None:
+        return ()
+    others = (f"--exclude={name}", "--branches", "--tags", "--remotes")
+    words = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
+    return tuple(project.repository.lines(*words))
+
+
+def _state(remote: Remote) -> State | None:
+    """`sync.json`; None where there is none, or a damaged one, which goes with the branch."""
+    try:
+        return remote.state()
+    except DamagedStateError:
+        return None
+
+
+def _unsynced(project: Project, name: str, state: State | None) -> int | None:
+    """None where the branch, or the labels of its last sync, are not known here."""
+    if state is None:
+        return 0
+    config = project.repository.show(name, str(CONFIG))
+    if config is None:
+        return None
+    try:
+        return registry.unsynced(project, registry.remote_of(project, name, config), state)
+    except LabeltrailError:
+        return None

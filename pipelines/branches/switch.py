@@ -1,0 +1,126 @@
+"""`labeltrail switch`: another branch in the work tree, and with it another project in Label Studio."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.best_model import PREDICTIONS, commit_model, publish
+from pipelines.branches import registry
+from pipelines.sync.apply import PATHS
+from pipelines.sync.locks import exclusive
+from storage import worktree
+from storage.errors import InputError
+from storage.label_studio import label_config
+from storage.process import ProgramError
+from storage.project import Project
+from storage.repo import dvc_lock
+from storage.repo.pointer import LABELS, SERIES
+
+
+@dataclass(frozen=True)
+class Switched:
+    """Where the work tree is now.
+
+    Attributes:
+        branch: its name.
+        commit: what is checked out.
+        url: its project in Label Studio; "" where it has none.
+        unpublished: why the model's predictions are not in that project; "" where they are, or there are none.
+        lacks: folders of `dvc.lock` whose bytes are not at hand; `dvc pull` or `dvc repro` brings them.
+    """
+
+    branch: str
+    commit: str
+    url: str
+    lacks: tuple[str, ...] = ()
+    unpublished: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"on branch {self.branch} at {self.commit[:12]}"]
+        text.append(f"label it in {self.url}" if self.url else "it has no Label Studio project yet")
+        if self.lacks:
+            text.append(f"not at hand: {', '.join(self.lacks)} (dvc repro makes them again)")
+        if self.unpublished:
+            text.append(f"the predictions could not be published: {self.unpublished}")
+        return text
+
+
+@exclusive
+def switch(project: Project, name: str) -> Switched:
+    """Check out a branch: files of git, labels, recordings, and what else its `dvc.lock` names and is at hand.
+
+    The branch that is left keeps its model, in a commit of its own.
+
+    Raises:
+        NotFoundError: there is no such branch.
+        InputError: labels or settings of the work tree are in no commit, or other files that git would overwrite.
+        ConflictError: a git merge is going on.
+        ServiceError: the DVC remote does not take the model of the branch that is left.
+    """
+    repository = project.repository
+    worktree.refuse_merging(project)
+    registry.reachable(repository, name)
+    dirty = repository.changed(PATHS)
+    if dirty:
+        raise InputError(
+            "the work tree holds what is in no label commit",
+            where=", ".join(dirty),
+            why="it would be taken along to the other branch",
+            cure="labeltrail sync keeps it; or give it up: git checkout HEAD -- " + " ".join(dirty),
+        )
+    worktree.restore(project)
+    _keep_model(project)
+    repository.move("switch", "--quiet", name)
+    moved = Project(project.root)
+    kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
+    moved.repository.checkout(*kept)
+    worktree.remember(moved)
+    worktree.restore_start(moved)
+    named = dvc_lock.Lock.read(project.root).outputs()
+    lacks = moved.repository.bring(named)
+    state = _state(moved, name)
+    unpublished = ""
+    if state and PREDICTIONS in named and PREDICTIONS not in lacks:
+        unpublished = _publish(project)
+    url = f"{moved.studio.url}/projects/{state}/data" if state else ""
+    return Switched(name, moved.repository.head(), url, tuple(lacks), unpublished)
+
+
+def _keep_model(project: Project) -> None:
+    """Commit a changed `dvc.lock` on the branch that is left: git would carry it into the other one.
+
+    Raises:
+        InputError: no branch is checked out, so that none would keep the commit.
+    """
+    repository = project.repository
+    if repository.changed([dvc_lock.PATH]) and not repository.git("branch", "--show-current").strip():
+        raise InputError(
+            "no branch would keep the model of the work tree",
+            where=dvc_lock.PATH,
+            why="no branch is checked out",
+            cure=f"git switch -c NAME keeps it; or give it up: git checkout HEAD -- {dvc_lock.PATH}",
+        )
+    commit_model(project)
+
+
+def _publish(project: Project) -> str:
+    """Show the model's predictions in the branch's project too; returns why that could not be."""
+    try:
+        publish(project)
+    except ProgramError as error:
+        return error.why
+    return ""
+
+
+def _state(project: Project, name: str) -> int:
+    config = project.root / label_config.PATH
+    if not config.exists():
+        return 0
+    state = registry.remote_of(project, name, config.read_text(encoding="utf-8")).state()
+    return state.project if state else 0

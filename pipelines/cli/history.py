@@ -1,0 +1,130 @@
+"""Commands that read the history of labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.app import Json, app, next_step, project_here, repository_here, say
+
+if TYPE_CHECKING:
+    from storage.labels.diff import Wanted
+
+Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
+Label = Annotated[str, typer.Option("--label", help="Only what has, or had, this label.")]
+Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of this person, or a pattern.")]
+
+
+def wanted(series: str, label: str, annotator: str) -> Wanted:
+    """What the filters ask for."""
+    from storage.labels.diff import Wanted
+
+    return Wanted(series, label, annotator)
+
+
+@app.command()
+def log(
+    revision: Annotated[str, typer.Argument(help="The newest, a branch, or a range: main..walks.")] = "HEAD",
+    series: Series = "",
+    label: Label = "",
+    annotator: Annotator = "",
+    since: Annotated[str, typer.Option(help="Only later ones: 2026-01-31, '2 weeks ago'.")] = "",
+    until: Annotated[str, typer.Option(help="Only earlier ones.")] = "",
+    most: Annotated[int | None, typer.Option("-n", min=1, help="So many at most.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who changed what in which series: the label commits, newest first.
+
+    Example: labeltrail log --annotator ben@example.com --since '1 week ago'
+    """
+    from pipelines.history.log import log as read
+
+    narrowed = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
+    asked = wanted(series, label, annotator)
+    repository = repository_here()
+    found = []
+    for entry in read(repository, revision, asked, *narrowed, most=most):
+        found.append(entry)
+        if not as_json:  # at once: of a long history people read the beginning
+            say(as_json, {}, entry.lines())
+    shallow = bool(repository.cut_at())
+    text = [] if found else ["no label commit is like that"]
+    text += ["earlier ones are not in this shallow clone: git fetch --unshallow"] if shallow else []
+    say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
+    next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
+
+
+@app.command()
+def show(
+    revision: Annotated[str, typer.Argument(help="Any git revision; its labels are meant.")] = "HEAD",
+    as_json: Json = False,
+) -> None:
+    """Show one label commit: who made it, its label changes, the best model beside it.
+
+    Example: labeltrail show HEAD~1
+    """
+    from pipelines.history.show import show as read
+
+    found = read(repository_here(), revision)
+    say(as_json, found.to_json(), found.lines(), tinted=True)
+    next_step(as_json, f"labeltrail diff {found.commit.commit[:12]} compares it with the work tree")
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="[A]", help="A revision; without it HEAD.")] = "",
+    after: Annotated[str, typer.Argument(metavar="[B]", help="Another; without it the work tree.")] = "",
+    stat: Annotated[bool, typer.Option("--stat", help="Counts only.")] = False,
+    series: Series = "",
+    label: Label = "",
+    annotator: Annotator = "",
+    as_json: Json = False,
+) -> None:
+    """Compare the labels of two revisions, region by region, and the test scores of their models.
+
+    Example: labeltrail diff main walks --label knock
+    """
+    from pipelines.history.diff import diff as compare
+
+    found = compare(repository_here(), before, after, wanted(series, label, annotator))
+    say(as_json, found.to_json(), found.lines(stat), tinted=True)
+    commits = (found.before.commit[:12], found.after.commit[:12])
+    next_step(as_json, f"labeltrail log {'..'.join(commits)}" if commits[1] else "labeltrail sync")
+
+
+@app.command()
+def tag(
+    name: Annotated[str, typer.Argument(help="Name of the new tag; without it, all are listed.")] = "",
+    revision: Annotated[str, typer.Argument(help="What it names.")] = "HEAD",
+    as_json: Json = False,
+) -> None:
+    """Give the labels of a revision a name, by a git tag whose message counts them; or list the names.
+
+    Example: labeltrail tag before-ben HEAD~1
+    """
+    from pipelines.history.tag import tag as name_it
+    from pipelines.history.tag import tags
+
+    repository = repository_here()
+    found = [name_it(repository, name, revision)] if name else tags(repository)
+    width = max((len(each.name) for each in found), default=0)
+    text = [each.line(width) for each in found] or ["no tag names labels yet"]
+    say(as_json, {"tags": [each.to_json() for each in found]}, text)
+    next_step(as_json, "git push --tags" if found else "labeltrail tag NAME")
+
+
+@app.command("git-setup")
+def git_setup() -> None:
+    """Have this clone's git compare and merge labels by region, and bring data/ along after a checkout.
+
+    Example: labeltrail git-setup
+    """
+    from storage import worktree
+    from storage.labels import git_drivers
+
+    project = project_here()
+    worktree.follow_git(project)
+    git_drivers.configure(project.repository)
+    print("git diff, git log -p and git merge speak of labels in this clone")
+    next_step(False, "git log -p data/labels.dvc")

@@ -1,0 +1,133 @@
+"""`labeltrail diff [A [B]]`: what the labels of two revisions differ in, and how well their models do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.history.formatting import counts_json, difference_lines, stat_lines, total_line
+from storage.artifacts import reports
+from storage.errors import LabeltrailError
+from storage.labels import label_changes, label_store
+from storage.labels.diff import Difference, Wanted
+from storage.labels.label_changes import LabelChanges
+from storage.repo.dvc_lock import PATH, Lock
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
+
+WORK_TREE = "work tree"
+SCORES = "reports/evaluate.json"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Attributes:
+        revision: as it was asked for, or `work tree`.
+        commit: its id; "" for the work tree.
+        labels: hash of its label snapshot; "" where it has none.
+        scores: its model's on the test set, by name; empty where it has none.
+        note: why the scores of a model that it has cannot be had.
+    """
+
+    revision: str
+    commit: str
+    labels: str
+    scores: dict[str, float | None] = field(default_factory=dict)
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As in docs/formats.md."""
+        facts = {"revision": self.revision, "commit": self.commit or None, "labels": self.labels}
+        return facts | {"scores": self.scores}
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Two sides and what they differ in."""
+
+    before: Side
+    after: Side
+    differences: list[Difference]
+    counts: LabelChanges
+
+    def to_json(self) -> dict[str, Any]:
+        """As in docs/formats.md."""
+        return {
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+            "counts": counts_json(self.counts),
+            "differences": [found.to_json() for found in self.differences],
+        }
+
+    def lines(self, stat: bool = False) -> list[str]:
+        """For people; `stat`: counts instead of regions."""
+        if stat:
+            shown = stat_lines(self.counts)
+        elif self.differences:
+            shown = [*difference_lines(self.differences), total_line(self.counts)]
+        else:
+            shown = [f"no difference in labels between {self.before.revision} and {self.after.revision}"]
+        return [*shown, *score_lines(self.before, self.after)]
+
+
+def diff(repository: Repository, before: str = "", after: str = "", wanted: Wanted | None = None) -> Diff:
+    """Compare two revisions; without the second the work tree, without both HEAD with the work tree.
+
+    Raises:
+        NotFoundError: there is no such revision, or a snapshot is neither in the DVC cache nor in its remote.
+    """
+    if not after and ".." in before:
+        before, _, after = before.partition("..")
+        after = after or "HEAD"
+    sides = side(repository, before or "HEAD"), side(repository, after)
+    wanted = wanted or Wanted()
+    hashes = sides[0].labels, sides[1].labels
+    found = list(wanted.changes(label_store.changes(repository, *hashes)))
+    config = label_store.asked(repository, sides[1].commit)
+    counts = label_changes.count(found, wanted.label, config)
+    return Diff(*sides, wanted.differences(found, config), counts)
+
+
+def side(repository: Repository, revision: str) -> Side:
+    """Labels and scores of a revision; "" is the work tree."""
+    if not revision:
+        return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(repository, ""))
+    commit = repository.resolve(revision)
+    return Side(revision, commit, repository.labels_at(commit), *_scores(repository, commit))
+
+
+def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None], str]:
+    """Test scores by name, of a commit or ("") of the work tree, and why there are none for a model that there is."""
+    try:
+        text = repository.show(commit, PATH) if commit else None
+        lock = Lock.parse(text or "", f"{PATH} of {commit[:12]}") if commit else Lock.read(repository.root)
+        md5 = lock.outputs().get(SCORES)
+        if not md5:
+            return {}, ""
+        test = reports.parse_scores(repository.read([md5])[md5], SCORES).get("test", {})
+    except LabeltrailError as error:
+        return {}, error.what
+    return {
+        f"{level} {name}".replace("_", " "): n for level, found in test.items() for name, n in found.items()
+    }, ""
+
+
+def score_lines(before: Side, after: Side) -> list[str]:
+    """The test scores of both, a column each; nothing where one has no model."""
+    notes = [f"scores of {s.revision}: cannot be had: {s.note}" for s in (before, after) if s.note]
+    if not (before.scores and after.scores):
+        return notes
+    names = [*before.scores, *(name for name in after.scores if name not in before.scores)]
+    first = max(len(name) for name in [*names, "test scores"])
+    widths = [max(len(s.revision), 10) for s in (before, after)]
+    rows = [("test scores", before.revision, after.revision)]
+    rows += [(name, _number(before.scores.get(name)), _number(after.scores.get(name))) for name in names]
+    return ["", *(f"{n:<{first}}  {b:>{widths[0]}}  {a:>{widths[1]}}" for n, b, a in rows), *notes]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,243 @@
+"""`labeltrail trace THING`: where it came from, and what came of it.
+
+THING is the number of a prediction in Label Studio, a model version or model hash, a trial of a tuning (the hash of
+its model, or STUDY.json:NUMBER), a label commit (any git revision), a series key, or the id of an annotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.tune import trial_lineage
+from stages import params
+from storage import files
+from storage.artifacts import lineage
+from storage.artifacts.lineage import Lineage, Model
+from storage.errors import LabeltrailError, NotFoundError
+from storage.labels.label_changes import record_text
+from storage.labels.label_store import records
+from storage.project import Project
+from storage.project_files import splits_file
+from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.text.json_text import whole_number
+
+SHOWN = 12  # lines of a long list in the text; `--json` has all
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An answer: what the thing is, facts about it, and the models it leads to.
+
+    Attributes:
+        thing: what was asked for.
+        kind: prediction, model, trial, label commit, series or annotation.
+        facts: what is known of the thing itself.
+        models: the models that it came from or that came of it, newest first.
+        unlearnt: why no model learns from it; "" where one may.
+    """
+
+    thing: str
+    kind: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    models: list[Lineage] = field(default_factory=list)
+    unlearnt: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        models = [found.to_json() for found in self.models]
+        return {"version": 1, "thing": self.thing, "kind": self.kind, "facts": self.facts, "models": models}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"{self.kind} {self.thing}"]
+        text += [f"  {name}: {len(v) if isinstance(v, dict) else v}" for name, v in self.facts.items()]
+        for found in self.models:
+            text += _lines(found)
+        if not self.models:
+            text.append(f"  no model: {self.unlearnt or 'none was trained from it yet (dvc repro)'}")
+        return text
+
+
+def trace(project: Project, thing: str) -> Trace:
+    """Find out what `thing` is and follow it both ways.
+
+    Raises:
+        NotFoundError: it is none of the six.
+    """
+    ways: tuple[Callable[[Project, str], Trace | None], ...] = (
+        _prediction,
+        _model,
+        _trial,
+        _annotation,
+        _series,
+        _label_commit,
+    )
+    for way in ways:
+        found = way(project, thing)
+        if found:
+            return found
+    raise NotFoundError(
+        f"nothing here is called {thing!r}",
+        why="it is no prediction's number, model, trial, label commit, series or annotation of this project",
+        cure="labeltrail trace HEAD",
+    )
+
+
+def _prediction(project: Project, thing: str) -> Trace | None:
+    number = whole_number(thing)
+    if number is None:
+        return None
+    try:
+        found = project.studio.prediction(number)
+    except NotFoundError:
+        return None
+    task = project.studio.task(found["task"])
+    facts = {
+        "series": task.data.get("series"),
+        "model version": found["model_version"],
+        "score": found["score"],
+        "says": record_text(found),
+    }
+    models = lineage.called(project.repository, str(found["model_version"]))
+    return Trace(thing, "prediction", facts, _follow(project, models))
+
+
+def _model(project: Project, thing: str) -> Trace | None:
+    models = lineage.called(project.repository, thing)
+    if not models:
+        return None
+    current = (
+        files.read_json(project.root / "data/receipt.json", 1, "dvc repro") if _published(project) else {}
+    )
+    published = current.get("model") == models[0].hash
+    facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
+    later = [m.hash for m in _models(project) if m.start == models[0].hash]
+    facts |= {"start of": later} if later else {}
+    tuned = trial_lineage.of_model(project.root, models[0])
+    facts |= {"tuned": tuned} if tuned else {}
+    return Trace(thing, "model", facts, _follow(project, models))
+
+
+def _trial(project: Project, thing: str) -> Trace | None:
+    found = trial_lineage.called(project.root, thing)
+    if not found:
+        return None
+    facts, made = trial_lineage.facts_of(project.repository, found), found[2].model
+    models = lineage.called(project.repository, made)
+    if made and not models:
+        models = [trial_lineage.as_model(project.repository, found)]
+    return Trace(thing, "trial", facts, _follow(project, models))
+
+
+def _published(project: Project) -> bool:
+    return (project.root / "data/receipt.json").is_file()
+
+
+def _annotation(project: Project, thing: str) -> Trace | None:
+    labels = project.repository.pointer(LABELS)
+    for record in records(project.repository, labels):
+        if thing in (record["id"], record["id"].partition("-")[0]):
+            facts = {
+                "id": record["id"],
+                "series": record["series"],
+                "annotator": record["annotator"],
+                "says": record_text(record),
+                "updated_at": record.get("updated_at"),
+            }
+            users = [m for m in _models(project) if m.knows(record)]
+            by_way = [m.hash for m in users if record["id"] not in m.annotations.get(record["series"], ())]
+            facts |= {"by way of their start": by_way} if by_way else {}
+            return Trace(
+                thing, "annotation", facts, _follow(project, users), _unlearnt(project, record["series"])
+            )
+    return None
+
+
+def _series(project: Project, thing: str) -> Trace | None:
+    recordings = project.repository.folder(project.repository.pointer(SERIES), SERIES)
+    if f"{thing}.csv" not in recordings:
+        return None
+    row = splits_file.read(project.root / splits_file.PATH).get(thing)
+    found = records(project.repository, project.repository.pointer(LABELS))
+    ids = [record["id"] for record in found if record["series"] == thing]
+    facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
+    models = [m for m in _models(project) if thing in m.annotations or thing in m.earlier]
+    return Trace(thing, "series", facts, _follow(project, models), _unlearnt(project, thing))
+
+
+def _unlearnt(project: Project, key: str) -> str:
+    """Why no model learns from a series: it is held out to judge them by."""
+    rows = splits_file.read(project.root / splits_file.PATH)
+    name = rows[key].set if key in rows else ""
+    if name == "test":
+        return (
+            "it is in the test set, so none learns from it: models are judged by it (reports/evaluate.json)"
+        )
+    if name == "validation" and not _refits(project, rows):
+        return "it is in the validation set, so none learns from it: training is judged by it as it goes on"
+    return ""
+
+
+def _refits(project: Project, rows: Mapping[str, splits_file.Row]) -> bool:
+    """Whether the validation set is learnt from in the end: for regions, where a test set is held out."""
+    refit = (
+        project.label_config.task == "segmentation" and params.load(project.root / params.PATH).train.refit
+    )
+    return refit and any(row.set == "test" for row in rows.values())
+
+
+def _label_commit(project: Project, thing: str) -> Trace | None:
+    try:
+        commit = project.repository.git("rev-parse", "--verify", "--quiet", f"{thing}^{{commit}}").strip()
+    except LabeltrailError:
+        return None
+    labels = parse_pointer(project.repository.show(commit, f"{LABELS}.dvc"))
+    first = project.repository.label_commit(labels)
+    facts = {"commit": first or commit, "labels": labels}
+    facts |= {"subject": project.repository.git("show", "--no-patch", "--format=%s", first or commit).strip()}
+    return Trace(
+        thing, "label commit", facts, _follow(project, [m for m in _models(project) if m.labels == labels])
+    )
+
+
+def _models(project: Project) -> list[Model]:
+    return lineage.models(project.repository)
+
+
+def _follow(project: Project, models: list[Model]) -> list[Lineage]:
+    return [lineage.trace(project.repository, model) for model in models]
+
+
+def _lines(found: Lineage) -> list[str]:
+    model = found.model
+    commit = (
+        f"{found.commit.commit[:12]}  {found.commit.subject}" if found.commit else "none: never committed"
+    )
+    text = [
+        f"  model {model.hash}",
+        f"    shown as       {found.version}",
+        f"    label commit   {commit}",
+        f"    labels         {model.labels}",
+        f"    code commit    {model.code[:12] or 'none yet: what made it is not committed (git commit)'}",
+        *([f"    started from   {model.start}"] if model.start else []),
+        "    annotators     " + ", ".join(f"{name} ({count})" for name, count in found.annotators.items()),
+    ]
+    learnt = [
+        f"    annotation     {r['id']}  {key}  {r['annotator']}  {record_text(r)}"
+        for key, records in found.annotations.items()
+        for r in records
+    ]
+    recordings = [f"    series         {key}  md5 {md5}" for key, md5 in found.recordings.items()]
+    params = [f"    {section:<14} {_brief(values)}" for section, values in model.params.items() if values]
+    return [*text, *_short(learnt), *_short(recordings), *params]
+
+
+def _short(lines: list[str]) -> list[str]:
+    more = len(lines) - SHOWN
+    return lines if more <= 0 else [*lines[:SHOWN], f"    ... and {more} more (--json has all)"]
+
+
+def _brief(values: Any) -> str:
+    return ", ".join(f"{k}={v}" for k, v in values.items()) if isinstance(values, dict) else str(values)

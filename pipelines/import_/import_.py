@@ -1,0 +1,138 @@
+"""`labeltrail import`: recordings, and if given a Label Studio export, into the project.
+
+Everything is looked at before anything is changed (pipelines/import_/import_plan.py). A bad recording is named with
+its row and the cure, and the others go on. What is there already is left alone, so running it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipelines.import_ import import_annotations, import_files, import_plan
+from pipelines.import_.import_plan import Plan, Sources
+from pipelines.import_.imported import Imported
+from pipelines.sync import shared_label_config
+from storage.files import write_bytes
+from storage.label_studio import label_config
+from storage.progress import note
+from storage.project import Project
+from storage.project_files import tasks_file
+from storage.remote import task_objects
+from storage.remote.sync_state import State
+from storage.s3.bucket import parallel
+
+
+def import_recordings(
+    project: Project,
+    path: str,
+    labels: Path | None = None,
+    config_file: Path | None = None,
+    annotators: Path | None = None,
+    *,
+    dry_run: bool = False,
+) -> Imported:
+    """Bring recordings, and if given an export, into bucket and Label Studio.
+
+    Args:
+        project: where to.
+        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
+            its recordings along, as columns or http(s) addresses.
+        labels: a Label Studio export of these recordings: JSON, JSON_MIN, CSV or TSV.
+        config_file: the label config; by default the project's, else one made from the export.
+        annotators: who the people of the export are here: a CSV of number or e-mail, and e-mail.
+        dry_run: only look.
+
+    Raises:
+        InputError: no recording was found, or none is good, or there is no label config, or the export is none;
+            nothing was changed.
+    """
+    done = Imported(dry=dry_run)
+    dry = project.dry()
+    try:
+        plan = import_plan.make(dry, Sources(path, labels, config_file, annotators), done)
+        if dry_run:
+            _foresee(dry, plan, done)
+        else:
+            _carry_out(project, plan, done)
+    finally:
+        shutil.rmtree(project.root / import_plan.FETCHED, ignore_errors=True)
+    return done
+
+
+def _foresee(project: Project, plan: Plan, done: Imported) -> None:
+    """Count what the plan would do."""
+    remote = import_plan.remote_of(project, plan.data_key)
+    import_files.count(import_files.outcomes(remote, plan.files), done)
+    if plan.state is not None:
+        remote.annotations.refresh()
+    steps = import_annotations.compare(plan, remote, plan.state)
+    done.annotations = sum(map(len, steps.new.values()))
+    done.known, done.reassigned = steps.known + len(steps.given), len(steps.given)
+    done.task_data = len(plan.data)
+
+
+def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
+    project.bucket.create()
+    # Label Studio first: what it refuses has changed nothing here.
+    state = _ensure_project(project, plan)
+    _write_config(project, plan)
+    # Before anything is put in the place of such an object.
+    for row in task_objects.set_aside(
+        project.remote, lambda: tasks_file.read(project.root / tasks_file.PATH), state.project
+    ):
+        note(f"set aside: {row.key}: {row.problem}")
+    import_files.upload(project, plan.files, plan.data, done)
+    _write_task_data(project, plan, done)
+    # Only now: Label Studio refuses a source storage whose prefix is still empty.
+    prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
+    source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)
+    project.studio.sync_source(source)
+    if plan.data:
+        _tell_label_studio(project, plan, state)
+    if plan.annotations:
+        import_annotations.submit(project, plan, state, done)
+    done.url = f"{project.studio.url}/projects/{state.project}/data"
+
+
+def _ensure_project(project: Project, plan: Plan) -> State:
+    """The branch's Label Studio project; made where it is not there yet."""
+    remote, studio, state = import_plan.remote_of(project, plan.data_key), project.studio, plan.state
+    if state is None:
+        # The description says whose project it is, so that a run that was cut off finds it again.
+        title = f"{project.root.name} {remote.prefix}"
+        made = studio.marked(project.bucket.url(remote.prefix))
+        number = made[0] if made else studio.create_project(title, remote.mark, plan.config)
+        state = remote.write_state(State(number))
+    held = str(remote.project(state)["label_config"])
+    # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
+    if held.strip() != plan.config.strip() and state.label_config in ("", shared_label_config.digest(held)):
+        studio.update_project(state.project, label_config=plan.config)
+    return state
+
+
+def _write_config(project: Project, plan: Plan) -> None:
+    path = project.root / label_config.PATH
+    if not path.exists() or path.read_bytes().strip() != plan.config.strip().encode():
+        write_bytes(path, plan.config.encode(), durable=True)
+        project.forget_branch()
+
+
+def _write_task_data(project: Project, plan: Plan, done: Imported) -> None:
+    """What the export says of series that are there already: into the bucket, and into git's file of tasks."""
+    for _ in parallel(lambda series: project.remote.put_task(series, plan.data[series]), plan.data):
+        pass
+    known = tasks_file.read(project.root / tasks_file.PATH)
+    changed = {series: data for series, data in plan.data.items() if known.get(series, data) != data}
+    if changed:
+        tasks_file.write(known | changed, project.root / tasks_file.PATH)
+    done.task_data = len(plan.data)
+
+
+def _tell_label_studio(project: Project, plan: Plan, state: State) -> None:
+    """The same into Label Studio, which reads a task's object once."""
+    remote = project.remote
+    for task in project.studio.tasks(state.project):
+        series = remote.annotations.series_of(task)
+        if series in plan.data and any(task.data.get(k) != v for k, v in plan.data[series].items()):
+            project.studio.update_task(task.id, task.data | remote.task_data(series, plan.data[series]))

@@ -1,0 +1,159 @@
+"""The annotations of an export, submitted where they are not there yet, each as its person's.
+
+Label Studio knows an annotator by account alone. An annotation of somebody without one belongs to the token's owner
+there, and says by `import_id` whose it is: a number for each person, whose names are in `sync.json`
+(storage/remote/identity.py). So it says it from its first moment, and an import that was cut off is gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipelines.import_.import_labels import Wanted
+from pipelines.import_.import_people import People, Person
+from pipelines.import_.import_plan import Plan
+from pipelines.import_.imported import Imported
+from pipelines.sync import fetch
+from pipelines.sync.push_labels import tasks_of
+from storage.labels.snapshot import Record
+from storage.progress import track
+from storage.project import Project
+from storage.remote import identity
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
+
+ANSWERS = ("timeserieslabels", "choices")
+WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
+
+
+@dataclass(frozen=True)
+class Held:
+    """An annotation that is there: its number, whose it is, and what it says."""
+
+    number: int
+    annotator: str
+    result: list[dict[str, Any]]
+    cancelled: bool
+
+    def says(self, wanted: Wanted) -> bool:
+        """Whether it says what is wanted; of a flat export, whose regions have no ids, as far as that says it."""
+        others = [item for item in self.result if not wanted.partial or item.get("type") in ANSWERS]
+        return self.cancelled == bool(wanted.fields.get("was_cancelled")) and _said(others) == _said(
+            wanted.result
+        )
+
+
+@dataclass
+class Steps:
+    """What is to be done for the annotations of an import.
+
+    Attributes:
+        new: those that are to be made, by series.
+        given: numbers of those that are there and somebody else's than they should be, with that person.
+        known: how many are there already.
+    """
+
+    new: dict[str, list[Wanted]]
+    given: list[tuple[int, Person]]
+    known: int = 0
+
+
+def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
+    """Hold what is wanted against what the bucket had when it was looked at last."""
+    there = _there(remote, state)
+    steps = Steps(defaultdict(list), [])
+    for series, wanted in plan.annotations.items():
+        held, left = there.get(series, []), []
+        for one in wanted:  # all that are somebody's already come first
+            same = next((h for h in held if h.says(one) and _is(h, one)), None)
+            if same is None:
+                left.append(one)
+            else:
+                held.remove(same)
+                steps.known += 1
+        for one in left:
+            other = next((h for h in held if h.says(one) and _may_be(h, one, plan.people)), None)
+            if other is None:
+                steps.new[series].append(one)
+            else:
+                held.remove(other)
+                steps.given.append((other.number, one.person))
+    return steps
+
+
+def _is(held: Held, wanted: Wanted) -> bool:
+    """Whether an annotation that says the same is the one that is wanted."""
+    return held.annotator == wanted.person.name or held.number == wanted.number
+
+
+def _there(remote: Remote, state: State | None) -> dict[str, list[Held]]:
+    """The annotations that are there, by series."""
+    found: dict[str, list[Held]] = defaultdict(list)
+    names = state.annotators if state else {}
+    for row in remote.annotations.rows() if state else ():
+        if row.value is not None:
+            record: Record = row.value["record"]
+            who = identity.annotator(names, row.value.get("import_id"), record["annotator"])
+            held = Held(row.value["annotation"], who, record["result"], record["was_cancelled"])
+            found[record["series"]].append(held)
+    return found
+
+
+def _may_be(held: Held, wanted: Wanted, people: People | None) -> bool:
+    """Whether an annotation that says the same is this person's, taken over by an earlier import as another's.
+
+    Regions have random ids: who has the same has them from the same export. That nothing is there may be said by two.
+    """
+    if held.annotator in wanted.person.earlier:
+        return True
+    same = held.result == wanted.result and bool(wanted.result)
+    return same and people is not None and held.annotator == people.owner
+
+
+def _said(result: list[dict[str, Any]]) -> list[str]:
+    """What regions and choices say, whatever ids they have."""
+    return sorted(
+        json.dumps([i.get("from_name"), i.get("type"), i.get("value")], sort_keys=True) for i in result
+    )
+
+
+def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
+    """Make the annotations that are wanted and not there, and give those that are there to whom they belong.
+
+    Raises:
+        NotFoundError: Label Studio has no task that says that it is of one of these series; none was made.
+    """
+    remote, studio = project.remote, project.studio
+    fetch.look(project.repository, remote, state, remote.project(state))
+    steps = compare(plan, remote, state)
+    ids = tasks_of(studio, state.project, steps.new.keys())
+    done.known = steps.known + len(steps.given)
+    people = {one.person for some in steps.new.values() for one in some} | {who for _, who in steps.given}
+    strangers = {str(identity.number_for(who.name)): who.name for who in people if who.account is None}
+    if strangers.items() - state.annotators.items():
+        remote.write_state(replace(state, annotators=state.annotators | strangers))
+    for number, person in track(steps.given, "giving annotations to their annotators", len(steps.given)):
+        owner = _owner(person)
+        known = plan.people.users.get(plan.people.owner) if plan.people else None
+        studio.update_annotation(number, **{"completed_by": known, "import_id": None} | owner)
+    done.reassigned = len(steps.given)
+
+    def make(series: str) -> int:
+        for one in steps.new[series]:  # one after the other: of one annotator's the newest counts
+            studio.annotate(ids[series], one.result, **one.fields, **_owner(one.person))
+        return len(steps.new[series])
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        made = track(pool.map(make, list(steps.new)), "submitting annotations", len(steps.new))
+        done.annotations = sum(made)
+
+
+def _owner(person: Person) -> dict[str, Any]:
+    """How Label Studio is told whose an annotation is."""
+    if person.account is not None:
+        return {"completed_by": person.account}
+    return {"import_id": identity.number_for(person.name)}

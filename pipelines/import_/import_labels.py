@@ -1,0 +1,201 @@
+"""What of an export's labels is to be there: the annotations that fit, of which recording each is, and whose.
+
+Whatever is not taken is told and counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.import_ import import_people
+from pipelines.import_.import_people import People, Person
+from pipelines.import_.imported import Finding, Imported
+from storage.errors import InputError
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import export
+from storage.labels.export import ExportedTask
+from storage.labels.export_match import match
+from storage.labels.snapshot import moment
+from storage.printable import shortened
+from storage.project import Project
+
+TRIED = 3  # annotations that Label Studio is asked for
+SHOWN = 3  # reasons that an error lists
+FLAT = (
+    "this form of an export lacks skipped annotations, ground truth, predictions, drafts and ids of regions"
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An annotation that is to be there.
+
+    Attributes:
+        result: regions and choices.
+        fields: what else Label Studio takes: `was_cancelled`, `ground_truth`, `lead_time`.
+        person: who made it.
+        partial: a flat export did not hold all that it said.
+        number: of the annotation, where the export is of this Label Studio; else 0.
+    """
+
+    result: list[dict[str, Any]]
+    fields: dict[str, Any]
+    person: Person
+    partial: bool = False
+    number: int = 0
+
+
+def people_of(project: Project, exported: Sequence[ExportedTask], given: Mapping[str, str]) -> People:
+    """The people of an export, in the Label Studio in use."""
+    users = project.studio.users()
+    annotations = [annotation for task in exported for annotation in task.annotations]
+    here = _are_from_here(project.studio, annotations)
+    known = {str(number): email for number, email in users.items()} if here else {}
+    known |= import_people.addresses(annotations)
+    accounts = {email: number for number, email in users.items()}
+    return People(accounts, project.studio.whoami(), given, known, here)
+
+
+def _are_from_here(studio: LabelStudio, annotations: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether Label Studio has one of the first annotations, made in the same microsecond."""
+    dated = (a for a in annotations if a.get("id") and moment(a.get("created_at")))
+    for annotation in itertools.islice(dated, TRIED):
+        found = studio.annotation(annotation["id"])
+        if found and moment(found.get("created_at")) == moment(annotation["created_at"]):
+            return True
+    return False
+
+
+def matched(
+    exported: Sequence[ExportedTask], series: Iterable[str], done: Imported
+) -> dict[str, list[ExportedTask]]:
+    """Tasks by series; what belongs to none, or may belong to several, is told."""
+    found = match(exported, series)
+    lost = [(task, "none of the recordings is its") for task in found.nowhere]
+    for task, what in (*lost, *found.unsure):
+        labels = f"; its {len(task.annotations)} annotation(s) were left out" if task.annotations else ""
+        cure = "import its recording too, under the last part of its address"
+        if task.address == "":
+            what, cure = (
+                "its data names no recording",
+                'name its key: <TimeSeries value="$KEY"> in the label config',
+            )
+        elif (task, what) in found.unsure:
+            cure = "rename the recordings, or put them into folders as in the address, then import again"
+        done.findings.append(Finding(task.name, what + labels, cure, True))
+        done.leave_out("tasks", 1)
+        done.leave_out("annotations", len(task.annotations))
+    for some in found.series.values():
+        for task in some:
+            _leave_out_rest(task, done)
+    return found.series
+
+
+def _leave_out_rest(task: ExportedTask, done: Imported) -> None:
+    """Tell what of a task is never taken."""
+    if task.predictions:
+        what = f"its {task.predictions} prediction(s) were left out: the model makes new ones"
+        done.findings.append(Finding(task.name, what, "dvc repro", False))
+    if task.drafts:
+        what = f"its {task.drafts} draft(s) were left out: nobody has submitted them"
+        done.findings.append(Finding(task.name, what, "submit them where they are, then export again", False))
+    done.leave_out("predictions", task.predictions)
+    done.leave_out("drafts", task.drafts)
+    for annotation in task.annotations:
+        lost = annotation.get("lost") or []
+        if lost:
+            names = ", ".join(map(shortened, lost))
+            what = f"annotation {annotation.get('id')}: what was said by {names} was left out"
+            done.findings.append(Finding(task.name, what, "export the project as JSON", False))
+        done.leave_out("answers", len(lost))
+
+
+def annotations_of(
+    matched: Mapping[str, list[ExportedTask]], config: LabelConfig, people: People, done: Imported
+) -> dict[str, list[Wanted]]:
+    """The annotations that fit the label config, by series."""
+    found: dict[str, list[Wanted]] = defaultdict(list)
+    for series, tasks in sorted(matched.items()):
+        for annotation in _in_order(list(_fitting(tasks, config, done))):
+            person = people.of(annotation)
+            people.count[person] += 1
+            fields = {
+                name: annotation[name]
+                for name in ("was_cancelled", "ground_truth", "lead_time")
+                if annotation.get(name)
+            }
+            partial = bool(annotation.get("lost"))
+            number = annotation.get("id") or 0 if people.are_from_here else 0
+            found[series].append(Wanted(annotation.get("result") or [], fields, person, partial, number))
+    return found
+
+
+def _fitting(tasks: Iterable[ExportedTask], config: LabelConfig, done: Imported) -> Iterator[dict[str, Any]]:
+    for task in tasks:
+        for annotation in task.annotations:
+            problems = export.problems(annotation, config)
+            if not problems:
+                yield annotation
+                continue
+            where = f"{task.name}, annotation {annotation.get('id')}"
+            what = problems[0] if len(problems) == 1 else f"{problems[0]} (and {len(problems) - 1} more)"
+            cure = "mend the label config or the export, then import again"
+            done.findings.append(Finding(where, what, cure, True))
+            done.leave_out("annotations", 1)
+
+
+def _in_order(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The oldest first, where all say when they were made: of one annotator's the newest counts."""
+    made = [moment(annotation.get("created_at")) for annotation in annotations]
+    if not all(made):
+        return annotations
+    order = sorted(range(len(made)), key=lambda n: made[n])  # type: ignore[arg-type,return-value]
+    return [annotations[n] for n in order]
+
+
+def refuse_nothing(
+    exported: Sequence[ExportedTask], annotations: Mapping[str, Any], path: Path, done: Imported
+) -> None:
+    """An export with labels of which none can be used is the wrong one, or the recordings are."""
+    count = sum(len(task.annotations) for task in exported)
+    if count and not annotations:
+        fatal = [finding for finding in done.findings if finding.fatal]
+        told = [finding for finding in fatal if "annotation" in f"{finding.where}{finding.what}"] or fatal
+        raise InputError(
+            f"none of the {count} annotation(s) of the export can be used; nothing was changed",
+            where=str(path),
+            why=[f"{finding.where}: {finding.what}" for finding in told[:SHOWN]],
+            cure=told[0].cure,
+        )
+
+
+def note_flat(exported: Sequence[ExportedTask], path: Path, done: Imported) -> None:
+    """Tell what a flat form of an export does not hold."""
+    if any(task.is_flat for task in exported):
+        cure = "nothing, if there are none; else export the project as JSON"
+        done.findings.append(Finding(str(path), FLAT, cure, False))
+
+
+def note_people(people: People, path: Path | None, done: Imported) -> None:
+    """Tell who has no account here, and whom of the map the export does not know."""
+    for person in people.strangers():
+        what = (
+            f"{people.count[person]} annotation(s) of somebody without an account here: kept apart under this name, "
+            f"though Label Studio shows them as {people.owner}'s"
+        )
+        who = next(iter(sorted(person.earlier)), person.name)
+        number = who.removeprefix("annotator-").removesuffix("@export")
+        cure = f"nothing; or say who it is: --annotators FILE with the line {shortened(number, 60)},EMAIL"
+        done.findings.append(Finding(person.name, what, cure, False))
+    for name in people.unused():
+        what = f"nobody in the export is {shortened(name, 60)}"
+        done.findings.append(Finding(str(path), what, "check the number or address", False))
+    done.annotators = {
+        person.name: count for person, count in sorted(people.count.items(), key=lambda p: p[0].name)
+    }

@@ -1,0 +1,144 @@
+"""What an import will do, found out before it does anything: the plan changes nothing, and whoever refuses is here.
+
+Read are the files, the export, what the bucket and Label Studio hold, and whether Label Studio takes the label
+config. What is fetched rests in a folder of the clone until the import ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.import_ import import_config, import_files, import_labels, import_people, import_task_data
+from pipelines.import_.import_labels import Wanted
+from pipelines.import_.import_people import People
+from pipelines.import_.imported import Finding, Imported, refuse_all
+from storage.errors import InputError
+from storage.labels import export, export_recordings
+from storage.labels.export import ExportedTask
+from storage.printable import argument
+from storage.project import Project
+from storage.remote.remote import Remote
+from storage.remote.sync_state import State
+from storage.repo.git import prefix_of
+
+FETCHED = Path(".labeltrail/import")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is imported.
+
+    Attributes:
+        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
+            its recordings along, as columns or http(s) addresses.
+        labels: a Label Studio export of these recordings: JSON, JSON_MIN, CSV or TSV.
+        config: the label config; by default the project's, else one made from the export.
+        annotators: who the people of the export are here (pipelines/import_/import_people.py).
+    """
+
+    path: str
+    labels: Path | None = None
+    config: Path | None = None
+    annotators: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that an import will do.
+
+    Attributes:
+        state: what is there of the branch in bucket and Label Studio; None where nothing is yet.
+        config: the label config's text.
+        data_key: key of the task data that holds a recording's address.
+        files: recordings that can be used, by series key.
+        data: task data that the export names, by series key.
+        annotations: by series key, in the order in which they were made.
+        people: who made them; None without an export.
+    """
+
+    state: State | None
+    config: str
+    data_key: str
+    files: dict[str, Path]
+    data: dict[str, dict[str, Any]]
+    annotations: dict[str, list[Wanted]]
+    people: People | None
+
+
+def make(project: Project, sources: Sources, done: Imported) -> Plan:
+    """Look at everything that an import takes, and at everything that it meets.
+
+    Args:
+        project: in which nothing can be written.
+        sources: what is imported.
+        done: where findings go.
+
+    Raises:
+        InputError: no recording or label config can be used, the export is none, or nothing of it fits.
+    """
+    given = import_people.read_map(sources.annotators) if sources.annotators else {}
+    known = import_config.known(project, sources.config)
+    path = _export_path(sources)
+    exported = export.read(path, known.parsed if known else None) if path else []
+    if path is not None and path != sources.labels:
+        files, exported = _carried(exported, project, done)
+    else:
+        files = import_files.find(sources.path, done)
+    text, config = import_config.settle(known, exported, lambda: next(iter(files.values())), project, done)
+    remote = remote_of(project, config.data_key)
+    state = remote.state()
+    good = import_files.check(files, config, done, project.root)
+    if not good:
+        refuse_all(done)
+    data, annotations, people = {}, {}, None
+    if path is not None:
+        people = import_labels.people_of(project, exported, given)
+        matched = import_labels.matched(exported, good, done)
+        annotations = import_labels.annotations_of(matched, config, people, done)
+        import_labels.refuse_nothing(exported, annotations, path, done)
+        import_labels.note_flat(exported, path, done)
+        import_labels.note_people(people, sources.annotators, done)
+        data = import_task_data.plan(project, remote, matched, done)
+    import_task_data.note_missing(project, remote, text, good, data, done)
+    project.studio.check_label_config(text)
+    if state is not None:
+        remote.project(state)
+    return Plan(state, text, config.data_key, good, data, annotations, people)
+
+
+def remote_of(project: Project, data_key: str) -> Remote:
+    """The branch's place in bucket and Label Studio, also where the work tree has no label config yet."""
+    prefix = prefix_of(project.repository.branch())
+    return Remote(project.bucket, project.studio, project.mirror, prefix, data_key)
+
+
+def _export_path(sources: Sources) -> Path | None:
+    """The export that is to be read; None without one."""
+    if not sources.path.lower().endswith(".json"):
+        return sources.labels
+    if sources.labels is not None:
+        raise InputError(
+            "two exports were named",
+            where=[sources.path, str(sources.labels)],
+            why="an export in the place of recordings brings its own labels along",
+            cure=f"labeltrail import FOLDER --labels {argument(sources.labels)}",
+        )
+    return Path(sources.path)
+
+
+def _carried(
+    exported: list[ExportedTask], project: Project, done: Imported
+) -> tuple[dict[str, Path], list[ExportedTask]]:
+    """The recordings that an export brings along, as files, and their tasks; an error where none can be had."""
+    found = export_recordings.write(exported, project.root / FETCHED / "fetched")
+    for task, error in found.lost:
+        done.findings.append(Finding(task.name, f"{error.what}: {error.why}", error.cure, True))
+        done.leave_out("tasks", 1)
+        done.leave_out("annotations", len(task.annotations))
+    done.refused += len(found.lost)
+    if not found.files:
+        refuse_all(done)
+    lost = [task for task, _ in found.lost]
+    return found.files, [task for task in exported if task not in lost]

@@ -1,0 +1,92 @@
+"""What stands in the way of labels that are to come back: found before anything moves, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.sync import recordings
+from storage.errors import InputError
+from storage.label_studio import label_config
+from storage.label_studio.session import BrokenAnswerError
+from storage.labels import label_changes
+from storage.labels.label_changes import plural
+from storage.labels.snapshot import Record, record_id
+from storage.labels.three_way import Change
+from storage.project import Project
+from storage.remote.identity import kept
+from storage.remote.sync_state import State
+from storage.repo.pointer import SERIES
+
+SHOWN = 5
+
+
+def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
+    """Refuse labels that Label Studio could not show, and changes under somebody's hands.
+
+    Args:
+        project: as it is now.
+        to: the commit that the labels come from.
+        changes: from what the labels are to what they are to be.
+
+    Raises:
+        InputError: a label is not in the label config, a recording is gone, or somebody edits an annotation.
+    """
+    coming = [change.after for change in changes if change.after is not None]
+    _unknown_labels(project, to, coming)
+    _lost_recordings(project, coming)
+    _drafts(project, [change for change in changes if change.before is not None])
+
+
+def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
+    config = project.label_config
+    used = {label for record in coming for label in label_changes.record_labels(record, config)}
+    unknown = sorted(name for name in used if config.label_of(name) is None)
+    if unknown:
+        raise InputError(
+            f"the label config has no {', '.join(map(repr, unknown))}, which the labels of {to[:12]} use",
+            where=str(label_config.PATH),
+            why="Label Studio could not show them; nothing was rolled back",
+            cure=f"git checkout {to[:12]} -- {label_config.PATH}; labeltrail sync; then roll back again",
+        )
+
+
+def _lost_recordings(project: Project, coming: Sequence[Record]) -> None:
+    here = recordings.by_series(project.repository.folder(project.repository.pointer(SERIES), SERIES))
+    homeless = sorted({record["series"] for record in coming} - here.keys())
+    if homeless:
+        raise InputError(
+            f"the project has no recording any more for {plural(len(homeless), 'series')} of these labels",
+            where=", ".join(homeless[:SHOWN]),
+            why="Label Studio has no task to show them on; nothing was rolled back",
+            cure="bring the recordings back (labeltrail import), or roll back others with --series",
+        )
+
+
+def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
+    """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
+    state = project.remote.state() if changes else None
+    if state is None:
+        return
+    series = {change.name: change.before["series"] for change in changes if change.before}
+    begun = [
+        f"annotation {draft['annotation']} on {series[name]}, by {draft['user']}"
+        for draft in project.studio.drafts(state.project).begun
+        if draft["annotation"] and (name := _record(project, state, draft["annotation"])) in series
+    ]
+    if begun:
+        raise InputError(
+            f"somebody is editing {plural(len(begun), 'annotation')} that would change, and has not submitted it",
+            where="; ".join(begun[:SHOWN]),
+            why="Label Studio drops the edit when the annotation changes; nothing was rolled back",
+            cure="have it submitted or discarded, then roll back again; or roll back others with --series",
+        )
+
+
+def _record(project: Project, state: State, number: int) -> str:
+    """Id of the record of an annotation; "" where it is gone."""
+    try:
+        found = project.studio.annotation(number)
+    except BrokenAnswerError:
+        rows = project.remote.mirror.at([project.remote.annotations.key(number)])
+        found = next((row.value["record"] for row in rows if row.value), None)
+    return kept(state.ids, record_id(number, found["created_at"]), number) if found else ""

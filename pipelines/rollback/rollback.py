@@ -1,0 +1,253 @@
+"""`labeltrail rollback REV`: the labels of an earlier commit, in a new one; bucket, Label Studio and model follow.
+
+What was labeled since the last sync is synced first, so that its own label commit keeps it. Then one commit takes
+back `data/labels.dvc` (whole: byte for byte), `data/sets.csv` and the `dvc.lock` that was best on these labels; a
+sync brings bucket and Label Studio there; last come the outputs of that `dvc.lock`, and its predictions. Killed at
+any point, the same command again ends in the same place. Recordings, task data and label config stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.best_model import BestPlan, bring_back, commit_model, outlived, plan_best, write_lock
+from pipelines.history.formatting import counts_json, stat_lines
+from pipelines.rollback import preflight
+from pipelines.rollback.partial import Part, turn, unmatched
+from pipelines.sync.locks import exclusive
+from pipelines.sync.result import Synced
+from pipelines.sync.sync import Options, sync
+from storage.artifacts import lineage
+from storage.errors import ConflictError, InputError, NotFoundError
+from storage.files import write_bytes
+from storage.labels import label_changes, label_store
+from storage.labels.label_changes import LabelChanges, plural
+from storage.project import Project
+from storage.project_files import splits_file
+from storage.repo.dvc_lock import PATH as LOCK
+from storage.repo.pointer import LABELS
+
+PATHS = (f"{LABELS}.dvc", str(splits_file.PATH), LOCK)
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback will change.
+
+    Attributes:
+        to: the commit that is gone back to.
+        part: which of its labels.
+        labels: hash of the label snapshot that there will be.
+        pointer: bytes of `data/labels.dvc`; b"" where the snapshot is a new one.
+        changes: from what the labels are to what they will be, counted.
+        sets: bytes of `data/sets.csv`.
+        best: the model that will be best.
+    """
+
+    to: str
+    part: Part
+    labels: str
+    pointer: bytes
+    changes: LabelChanges
+    sets: bytes
+    best: BestPlan
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """What a rollback did, or would do.
+
+    Attributes:
+        plan: what it was to change.
+        kept: what was labeled since the last sync, in a label commit of its own.
+        commit: the new label commit; "" where nothing had to be committed, or of a dry run.
+        subject: its first line.
+        published: what became of the predictions.
+        warnings: what else a person should know.
+        dry: nothing was changed.
+    """
+
+    plan: RollbackPlan
+    kept: Synced
+    commit: str = ""
+    subject: str = ""
+    published: str = ""
+    warnings: list[str] = field(default_factory=list)
+    dry: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        best = self.plan.best
+        return {
+            "dry_run": self.dry,
+            "to": self.plan.to,
+            "commit": self.commit or None,
+            "subject": self.subject,
+            "labels": self.plan.labels,
+            "kept": {"commit": self.kept.commit or None, "subject": self.kept.subject or None},
+            "changes": counts_json(self.plan.changes),
+            "model": {
+                "best": best.best.lock.best if best.best else None,
+                "hash": best.model or None,
+                "commit": best.best.commit if best.best else None,
+                "reason": best.reason,
+                "lost": best.lost,
+                "runs": best.runs if best.best else None,
+                "published": self.published,
+            },
+            "warnings": self.warnings,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"warning: {warning}" for warning in self.warnings]
+        if self.kept.subject:
+            commit = f"label commit {self.kept.commit[:12]}" if self.kept.commit else "a label commit"
+            text.append(f"not synced before, so first {commit} of its own: {self.kept.subject}")
+        what = self.plan.part.words()
+        text.append(f"labels as in {self.plan.to[:12]}" + (f", only {what}" if what else ""))
+        text += stat_lines(self.plan.changes)
+        text.append(f"in Label Studio: {_studio_words(self.plan.changes, self.dry)}")
+        text += _model_lines(self.plan.best)
+        text += [self.published] if self.published else []
+        if self.dry:
+            return [*text, "dry run: nothing was changed"]
+        return [
+            *text,
+            f"label commit {self.commit[:12]}  {self.subject}" if self.commit else "nothing to commit",
+        ]
+
+
+def _studio_words(changes: LabelChanges, dry: bool) -> str:
+    words = {"~": "changed in place", "+": "made again", "-": "removed"}
+    found = changes.annotations
+    parts = [f"{plural(found[s], 'annotation')} {word}" for s, word in words.items() if found[s]]
+    return (", ".join(parts) or "nothing to change") + (" (would be)" if dry and parts else "")
+
+
+def _model_lines(plan: BestPlan) -> list[str]:
+    if plan.best is None:
+        return [f"best model: stays as it is; {plan.reason}"]
+    runs = ", ".join(f"{name} ({why})" for name, why in plan.runs.items()) or "nothing"
+    return [f"best model: {plan.model[:8]}: {plan.reason}", f"dvc repro will run: {runs}"]
+
+
+@exclusive
+def rollback(project: Project, revision: str, part: Part | None = None, *, dry: bool = False) -> Rolled:
+    """Go back to the labels of a revision, or to a part of them.
+
+    Raises:
+        NotFoundError: there is no such revision, or no label snapshot in it.
+        InputError: the labels that come back do not fit the label config or the recordings of today, or a choice
+            of the part is like no annotation.
+        ConflictError, ServiceError: as `sync`.
+    """
+    part = part or Part()
+    project = project.dry() if dry else project
+    to = project.repository.resolve(revision)
+    if not project.repository.labels_at(to):
+        why = "it was made before the first sync"
+        raise NotFoundError(
+            f"there is no label snapshot in {revision}", where=to, why=why, cure="labeltrail log"
+        )
+    old = outlived(project, to)
+    if dry:
+        return Rolled(_plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True)
+    commit_model(project)
+    kept = sync(
+        project, Options(yes=True)
+    )  # what was deleted goes back as well, or stays in its own label commit
+    project = Project(project.root)  # the label config may have come in
+    plan = _plan(project, to, part)
+    commit, subject = _commit(project, plan)
+    done = sync(project, Options(yes=True))
+    published = bring_back(project, plan.best)
+    return Rolled(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
+
+
+def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
+    repository = project.repository
+    now, then = repository.pointer(LABELS), repository.labels_at(to)
+    config = label_store.asked(repository)
+    _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
+    wanted = turn(repository, now, then, part, config)
+    changes = list(label_store.changes(repository, now, wanted))
+    preflight.refuse(project, to, changes)
+    best = lineage.best_of(repository, wanted, ["HEAD", to])
+    if part.whole:
+        # Sets may have been edited between the label commit and the run that made its best model.
+        rows = _sets(project, best.commit if best and best.lock.labels == wanted else to)
+    else:
+        rows = (project.root / splits_file.PATH).read_bytes()
+    return RollbackPlan(
+        to=to,
+        part=part,
+        labels=wanted,
+        pointer=(repository.show(to, f"{LABELS}.dvc") or "").encode() if wanted == then else b"",
+        changes=label_changes.count(changes, config=config),
+        sets=rows,
+        best=plan_best(project, best, wanted, rows),
+    )
+
+
+def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
+    """A choice that takes nothing is a typing error: rolled back would look like done."""
+    if choices:
+        raise InputError(
+            "no annotation is like " + ", ".join(f"--{option} {value!r}" for option, value in choices),
+            where=f"the labels of {to[:12]} and those of now",
+            why="nothing was rolled back",
+            cure=f"labeltrail diff {to[:12]} names series, annotators and labels",
+        )
+
+
+def _sets(project: Project, commit: str) -> bytes:
+    """`data/sets.csv` of a commit, for the series there are now: which series teach belongs to the labels."""
+    now = splits_file.read(project.root / splits_file.PATH)
+    text = project.repository.show(commit, str(splits_file.PATH))
+    return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
+
+
+def _commit(project: Project, plan: RollbackPlan) -> tuple[str, str]:
+    """Write pointer, sets and `dvc.lock`, and commit them; "" and "" where all of them are so already."""
+    repository = project.repository
+    if plan.pointer:
+        write_bytes(project.root / f"{LABELS}.dvc", plan.pointer, durable=True)
+    else:
+        repository.point(LABELS, plan.labels)
+    write_bytes(project.root / splits_file.PATH, plan.sets, durable=True)
+    write_lock(project, plan.best)
+    changed = repository.changed(PATHS)
+    if not changed:
+        return "", ""
+    subject, _, trailers = label_changes.message(plan.changes, Counter(), changed).partition("\n")
+    what = plan.part.words()
+    subject = f"{subject}; back to {plan.to[:7]}" + (f" ({what})" if what else "")
+    return repository.commit(changed, f"{subject}\n{trailers}"), subject
+
+
+@exclusive
+def undo(project: Project, *, dry: bool = False) -> Rolled:
+    """Go back to the labels before the last label commit, which may be a rollback or an undo itself.
+
+    Raises:
+        NotFoundError: there is no label commit before the last one.
+        ConflictError: somebody has labeled since; rolled back, it would go as well.
+    """
+    last = project.repository.made("HEAD", "--first-parent")
+    if last is None or not last.before:
+        raise NotFoundError(
+            "there is no label commit before the last one", where=str(project.root), cure="labeltrail log"
+        )
+    news = sync(project, Options(dry_run=True))
+    if news.subject.startswith("labels:"):
+        raise ConflictError(
+            "somebody has labeled since the last label commit",
+            where=news.subject,
+            why="it would be taken back as well; nothing was changed",
+            cure="labeltrail sync, then labeltrail undo takes that commit back; "
+            f"or labeltrail rollback {last.commit[:12]}^",
+        )
+    return rollback(project, f"{last.commit}^", dry=dry)

@@ -1,0 +1,158 @@
+"""Labels that a sync would delete: counted, called so, and asked about where they may not have been meant.
+
+Nothing of them is lost: every label commit keeps its labels. But a Label Studio that was emptied, a bucket that was,
+and a label commit that `git reset` took off its branch all look like somebody who deletes labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipelines.sync.apply import Sides
+from pipelines.sync.fetch import Theirs
+from stages import params as parameters
+from storage.errors import ConflictError, LabeltrailError
+from storage.labels.label_changes import plural
+from storage.labels.snapshot import Record, find, same, shard_name
+from storage.project import Project
+from storage.remote.sync_state import State
+from storage.repo.pointer import LABELS
+from storage.repo.repository import Repository
+
+SHOWN = 5
+FEW = 2  # a single deletion is never asked about for being a large share
+
+
+@dataclass(frozen=True)
+class Deletions:
+    """What a sync would delete.
+
+    Attributes:
+        labels: annotations that are gone from Label Studio and would be deleted from the labels.
+        studio: annotations that the labels lack and would be deleted in Label Studio.
+        recordings: recordings that are gone from the bucket and would be deleted from the project.
+        annotations, series: how many there are in all, those among them.
+        records: those of `studio`, as Label Studio has them.
+        names: some of the annotations, with their series.
+        put_back: Label Studio has lost annotations: it was put back to an earlier state, or exchanged.
+    """
+
+    labels: int = 0
+    studio: int = 0
+    recordings: int = 0
+    annotations: int = 0
+    series: int = 0
+    records: tuple[Record, ...] = ()
+    names: tuple[str, ...] = ()
+    put_back: bool = False
+
+    def to_json(self) -> dict[str, int]:
+        """For `--json`."""
+        return {"labels": self.labels, "studio": self.studio, "recordings": self.recordings}
+
+
+NONE = Deletions()
+
+
+def of(sides: Sides, found: Theirs, annotations: int) -> Deletions:
+    """What a merge would delete.
+
+    Args:
+        sides: labels and recordings, merged.
+        found: what was looked at.
+        annotations: how many bucket and Label Studio have.
+    """
+    merged = sides.labels
+    here = [change.before for change in merged.incoming() if change.before and change.after is None]
+    there = [change.before for change in merged.outgoing if change.before and change.after is None]
+    gone = [c for c in sides.series.incoming if c.after is None] if sides.series else []
+    return Deletions(
+        labels=len(here),
+        studio=len(there),
+        recordings=len(gone),
+        annotations=annotations + len(here),
+        series=len(found.series or ()) + len(gone),
+        records=tuple(there),
+        names=tuple(f"{record['id']} on {record['series']}" for record in (*here, *there)[:SHOWN]),
+        put_back=bool(found.compared.lost or merged.again),
+    )
+
+
+def ask(project: Project, state: State, planned: Deletions) -> None:
+    """Refuse what may not have been meant.
+
+    Raises:
+        ConflictError: it has to be said with `--yes`; nothing was written.
+    """
+    why, cure = _question(project, state, planned)
+    if why:
+        raise ConflictError(
+            f"this sync would delete {_words(planned)}",
+            where=list(planned.names),
+            why=f"{why}; nothing was written",
+            cure=cure,
+        )
+
+
+def question(project: Project, state: State, planned: Deletions) -> str:
+    """Why a sync would ask; "" where it would not."""
+    return _question(project, state, planned)[0]
+
+
+def _question(project: Project, state: State, planned: Deletions) -> tuple[str, str]:
+    share = parameters.load(project.root / parameters.PATH).sync.ask_deleted
+    if planned.records and not _are_on_a_branch(project.repository, planned.records):
+        commit = state.commit[:12]
+        why = f"label commit {commit}, which made them, is on no branch any more (git reset, rebase?)"
+        return why, f"labeltrail sync --yes deletes them; git merge {commit} has them back"
+    back = "labeltrail sync --yes; labeltrail undo after it makes them again"
+    if planned.labels and planned.put_back:
+        return "Label Studio was put back to an earlier state, so they may be lost rather than deleted", back
+    if _is_large(planned.labels, planned.annotations, share):
+        return f"they are gone from Label Studio, and are {_share(planned.labels, planned.annotations)}", back
+    if _is_large(planned.studio, planned.annotations, share):
+        why = f"the labels of the work tree lack them, and they are {_share(planned.studio, planned.annotations)}"
+        return why, "labeltrail sync --yes; or git checkout HEAD -- data/labels.dvc"
+    if _is_large(planned.recordings, planned.series, share):
+        why = f"they are gone from the bucket, and are {_share(planned.recordings, planned.series)}"
+        return why, "labeltrail sync --yes; or labeltrail import data/series puts them back"
+    return "", ""
+
+
+def _is_large(count: int, of_all: int, share: float) -> bool:
+    return count >= FEW and count > share * of_all
+
+
+def _share(count: int, of_all: int) -> str:
+    return f"{count} of {of_all} (params.yaml: sync.ask_deleted)"
+
+
+def _words(planned: Deletions) -> str:
+    parts = (
+        (planned.labels, "annotation", "from the labels"),
+        (planned.studio, "annotation", "in Label Studio"),
+        (planned.recordings, "recording", "from the project"),
+    )
+    return ", ".join(f"{plural(count, noun)} {where}" for count, noun, where in parts if count)
+
+
+def _are_on_a_branch(repository: Repository, records: Iterable[Record]) -> bool:
+    """Whether label commits of branches and tags, here or of a git remote, have all of these records as they are."""
+    missing = {record["id"]: record for record in records}
+    seen: set[str] = set()
+    for commit in repository.every_synced_commit():
+        try:
+            folder = repository.folder(commit.labels, LABELS)
+            shards = {name: folder.get(shard_name(record["series"]), "") for name, record in missing.items()}
+            new = repository.read({md5 for md5 in shards.values() if md5} - seen)
+        except LabeltrailError:
+            continue  # its labels cannot be had any more
+        seen |= new.keys()
+        for name in [name for name in missing if shards[name] in new]:
+            found = find(new[shards[name]], [name]).get(name)
+            if found is not None and same(found, missing[name]):
+                del missing[name]
+        if not missing:
+            return True
+    return False

@@ -1,0 +1,100 @@
+"""The base of a sync: what bucket and Label Studio held when this clone took it over last.
+
+`sync.json` tells of each sync; the newest one whose label commit this clone has is the base. What was taken over
+since, by a sync that was cut off or went one way only, is noted in the clone: else a label that somebody deletes
+meanwhile would look like one that the work tree has made.
+"""
+
+from __future__ import annotations
+
+import json
+
+from pipelines.sync.fetch import Labels, Theirs
+from storage.labels import label_store, snapshot
+from storage.labels.snapshot import Record
+from storage.labels.three_way import Change
+from storage.project import Project
+from storage.remote.sync_state import Entry, State
+from storage.repo.git import LabelCommit
+from storage.repo.pointer import LABELS, SERIES
+
+Base = tuple[str, str]  # hashes of labels and recordings
+
+
+def find(project: Project, state: State, found: Theirs) -> Base:
+    """Labels and series that the two sides have in common.
+
+    A clone that somebody else's sync has left behind lacks that label commit: for it everything since its own
+    last one is news. A clone that has it, and an older `data/labels.dvc` in its work tree, wants the old labels.
+    """
+    repository = project.repository
+    entries = (state.entry, *state.history)
+    noted = json.loads(project.mirror.note(_name(project)) or "null")
+    pointers = (repository.pointer(LABELS), repository.pointer(SERIES))
+    if noted is None and entries[0][:2] == pointers:
+        return pointers
+    mine = list(repository.synced_commits())
+    if noted and noted["ours"] not in {pointers[0], *(commit.labels for commit in mine)}:
+        noted = None  # that label commit was given up
+    for place, entry in enumerate(entries):
+        if noted and list(entry) == noted["after"]:
+            return noted["labels"], noted["series"]
+        if (place == 0 and found.known) or _has(mine, entry):
+            return entry[:2]
+    return "", ""
+
+
+def _has(mine: list[LabelCommit], entry: Entry) -> bool:
+    """Whether a sync is in this clone's history: by its commit, for the same labels can come twice."""
+    labels_, series, commit = entry
+    newest = [(found.labels, found.series) for found in mine[:1]]
+    if commit:
+        return commit in {found.commit for found in mine} or (labels_, series) in newest
+    return (labels_, series) in {(found.labels, found.series) for found in mine}
+
+
+def note(project: Project, state: State, ours: str, base: Base) -> None:
+    """Note what was taken over since the sync that `state` tells of.
+
+    Args:
+        project: the clone.
+        state: the newest sync.
+        ours: the label snapshot that holds it: as long as this clone has that, the note is true.
+        base: what bucket and Label Studio hold.
+    """
+    value = {"after": list(state.entry), "ours": ours, "labels": base[0], "series": base[1]}
+    project.mirror.set_note(_name(project), json.dumps(value))
+
+
+def forget(project: Project) -> None:
+    """`sync.json` says it all again."""
+    if project.mirror.note(_name(project)):
+        project.mirror.set_note(_name(project), "")
+
+
+def taken(project: Project, ours: str, merged: Labels) -> str:
+    """Hash of the snapshot that bucket and Label Studio hold, which may be in no label commit.
+
+    Args:
+        project: the clone.
+        ours: the snapshot before the merge.
+        merged: what came of it.
+    """
+    shards = {name: after for name, (_, after) in merged.shards.items()}
+    return label_store.store(project.repository, ours, shards | merged.theirs)
+
+
+def given(project: Project, base: str, outgoing: list[Change[Record]]) -> str:
+    """Hash of the snapshot that bucket and Label Studio hold once they have taken these changes over."""
+    repository = project.repository
+    folder = repository.folder(base, LABELS)
+    shards: dict[str, bytes] = {}
+    for change in outgoing:
+        name = snapshot.shard_name((change.after or change.before or {})["series"])
+        before = shards.get(name, label_store.shard_bytes(repository, folder.get(name)))
+        shards[name] = snapshot.edit(before, {change.name: change.after})
+    return label_store.store(repository, base, shards)
+
+
+def _name(project: Project) -> str:
+    return f"taken {project.remote.prefix}"

@@ -1,0 +1,135 @@
+"""What a sync did, or would do, for people and programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipelines.sync.deletions import NONE, Deletions
+from storage.labels import conflicts, label_changes
+from storage.labels.three_way import Conflict
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync did.
+
+    Attributes:
+        commit: the label commit that was made; "" where nothing changed.
+        subject: its first line; of a dry run, what it would be.
+        labels: hash of the label snapshot.
+        pushed: annotations that were changed in Label Studio.
+        healed: annotations that Label Studio had and the bucket had missed.
+        deletions: what was deleted, or would be.
+        asks: of a dry run: why the sync would ask before it deletes; "" where it would not.
+        made_again: annotations that Label Studio had lost and was given again.
+        taken_over: annotations that it has lost and no label commit had: they are in this one.
+        returned: series whose task was deleted in Label Studio; it came back, without annotations.
+        aside: objects in the bucket that say nothing: key and reason. Those of tasks were moved, the others left.
+        warnings: what else a person should know.
+        runs: stages that `dvc repro` will run, each with the file that is the reason.
+        conflicts: what is not settled; only a dry run ends with them.
+        dry: nothing was written.
+    """
+
+    commit: str = ""
+    subject: str = ""
+    labels: str = ""
+    pushed: int = 0
+    healed: int = 0
+    deletions: Deletions = NONE
+    asks: str = ""
+    made_again: int = 0
+    taken_over: int = 0
+    returned: list[str] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    runs: dict[str, str] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+    dry: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "dry_run": self.dry,
+            "commit": self.commit,
+            "subject": self.subject,
+            "labels": self.labels,
+            "pushed": self.pushed,
+            "healed": self.healed,
+            "deleted": self.deletions.to_json(),
+            "asks": self.asks or None,
+            "made_again": self.made_again,
+            "returned": self.returned,
+            "aside": [list(pair) for pair in self.aside],
+            "warnings": self.warnings,
+            "runs": self.runs,
+            "conflicts": [conflicts.to_json(found) for found in self.conflicts],
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
+        text += [f"warning: {warning}" for warning in self.warnings]
+        text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
+        if self.healed:
+            what = f"{label_changes.plural(self.healed, 'annotation')} that the bucket had missed"
+            text.append(f"{what}: {'would be ' if self.dry else ''}written to it")
+        text += self._deletion_lines()
+        changed = self.pushed - self.deletions.studio - self.made_again
+        if changed > 0:
+            how = "would change" if self.dry else "changed"
+            text.append(f"{label_changes.plural(changed, 'annotation')} {how} in Label Studio")
+        text.append(self._commit_line())
+        if self.runs:
+            text.append(
+                "dvc repro will run: " + ", ".join(f"{name} ({why})" for name, why in self.runs.items())
+            )
+        return text
+
+    def _deletion_lines(self) -> list[str]:
+        """What is gone, or would go, and what was lost and is back."""
+        would, plural, gone = "would be " if self.dry else "", label_changes.plural, self.deletions
+        text = []
+        if self.returned:
+            keys = ", ".join(self.returned[:SHOWN]) + (" and more" if len(self.returned) > SHOWN else "")
+            what = plural(len(self.returned), "task")
+            text.append(f"{what} deleted in Label Studio came back without annotations: {keys}")
+        if self.made_again:
+            what = plural(self.made_again, "annotation")
+            text.append(
+                f"{what} that Label Studio had lost (it was put back, or exchanged?): {would}made again in it"
+            )
+        if gone.labels:
+            text.append(
+                f"{plural(gone.labels, 'annotation')} {would}deleted from the labels: gone from Label Studio "
+                "(labeltrail undo has them back)"
+            )
+        if gone.studio:
+            text.append(f"{plural(gone.studio, 'annotation')} {would}deleted in Label Studio")
+        if gone.recordings:
+            text.append(f"{plural(gone.recordings, 'recording')} {would}deleted: gone from the bucket")
+        return [*text, f"the sync would ask: {self.asks} (--yes)"] if self.asks else text
+
+    def followed_by(self, later: Synced) -> Synced:
+        """This sync and the one right after it, told as one."""
+        return replace(
+            later,
+            commit=later.commit or self.commit,
+            subject=self.subject or later.subject,
+            healed=self.healed + later.healed,
+            deletions=self.deletions,
+            taken_over=self.taken_over,
+            returned=self.returned or later.returned,
+            warnings=[*self.warnings, *later.warnings],
+            runs=self.runs | later.runs,
+        )
+
+    def _commit_line(self) -> str:
+        if self.dry:
+            return f"label commit would be  {self.subject}" if self.subject else "nothing to commit"
+        if self.commit:
+            return f"label commit {self.commit[:12]}  {self.subject}"
+        return "nothing to commit: all agree"

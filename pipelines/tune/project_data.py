@@ -1,0 +1,190 @@
+"""A project's own series for a tuning, and a model made by the params of one of its trials.
+
+What is learnt from is the train set, what is judged by the validation set or, where that is empty, parts of the train
+set by whom they are of. The test set is not even read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.classify.model_dir import room
+from pipelines.classify.overrides import BESIDE
+from pipelines.tune.data import Material
+from pipelines.tune.folds import FewError, Part, in_turn
+from pipelines.tune.trial_lineage import labels_of
+from stages import params
+from stages.classification.loss import Labeled
+from stages.classification.model import Question
+from stages.classification.plan import Plan, epochs_of
+from stages.classification.recordings import labeled
+from stages.classification.train import refuse_one_class, tell
+from stages.classification.training import Taught, learn
+from stages.provenance import of_candidate
+from stages.timeseries.dataset_warnings import nothing_to_learn
+from storage.artifacts import checkpoint, dataset, provenance
+from storage.artifacts.dataset import Index
+from storage.errors import InputError
+from storage.files import md5
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.printable import shortened
+from storage.progress import bar
+from storage.project_files import splits_file
+from storage.project_files.study import CURE, Trial
+
+# Where a class has too few series, or none.
+LABEL_MORE = "label more of them in Label Studio, then: labeltrail sync; dvc repro window"
+
+
+def of_project(settings: params.Params) -> Material:
+    """The labeled series of the project whose top is the current folder.
+
+    Raises:
+        InputError: this is no project that classifies, its dataset is missing or older than its labels, there is too
+            little to learn from or to judge by, or its training goes on from an earlier model.
+    """
+    config, index = here()
+    if settings.train.start:
+        raise InputError(
+            "a training that goes on from an earlier model cannot be tuned",
+            where="params.yaml: train.start",
+            why="that model has the network's shape and its scaling already; trials are trained from scratch",
+            cure=f"{provenance.SCRATCH}; labeltrail classify tune",
+        )
+    known, held = labeled(index, "train"), labeled(index, "validation")
+    if known is None:
+        raise nothing_to_learn(index, "a choice that can be used")
+    refuse_one_class(index, known)
+    if held:
+        parts: tuple[Part, ...] = ((known, held),)
+        judged = f"the {len(held.values)} series of the validation set"
+    else:
+        parts, judged = folds(known, index, config, settings)
+    question = Question(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    data = data_of(index) | {"folds": 0 if held else len(parts)}
+
+    def told(taught: Taught) -> dict[str, Any]:
+        return tell(taught, None)
+
+    learnt = f"learnt from {labels_of(Path.cwd(), index.provenance['labels'])}"
+    notes = (learnt, *lacking(index, known, held))
+    return Material(question, known, held, parts, judged, data, told, notes)
+
+
+def here() -> tuple[LabelConfig, Index]:
+    """Label config and dataset of the project.
+
+    Raises:
+        InputError: there are none that a classifier could learn from now.
+    """
+    if not label_config.PATH.exists():
+        raise InputError(
+            "there is nothing to tune for",
+            where=str(Path.cwd()),
+            why=f"no TRAIN.csv was named, and this is not the top folder of a project: no {label_config.PATH}",
+            cure="labeltrail classify tune TRAIN.csv, or cd to the top of the project",
+        )
+    config = label_config.load()
+    if config.task == "segmentation":
+        raise InputError(
+            "this project has no classifier to tune",
+            where=str(label_config.PATH),
+            why="its label config asks where something is (<TimeSeriesLabels>), not what a recording is (<Choices>)",
+            cure="edit `train` in params.yaml, then: dvc repro (docs/recipes/tuning.md); "
+            "or for a table: labeltrail classify tune TRAIN.csv",
+        )
+    index = dataset.read_index()
+    now = dataset.sources()
+    older = [name for name, md5 in now.items() if index.provenance.get(name) != md5]
+    of_regions = any(entry.regions for entry in index.series.values())
+    if of_regions or index.labels != config.labels or index.channels != config.channels:
+        older.append("label config")
+    if older:
+        why = f"no longer what it was made of: {', '.join(older)}"
+        raise InputError("the dataset is out of date", where=str(dataset.PATH), why=why, cure=dataset.CURE)
+    return config, index
+
+
+def folds(
+    known: Labeled, index: Index, config: LabelConfig, settings: params.Params
+) -> tuple[tuple[Part, ...], str]:
+    """Parts of the train set, each with all series of whom it is of.
+
+    Raises:
+        InputError: it cannot be parted.
+    """
+    groups = [index.series[key].group for key in index.of("train")]
+    several, tuning = config.task == "multilabel", settings.tuning
+    try:
+        parts, words = in_turn(known, groups, index.labels, tuning.folds, settings.train.seed, several)
+    except FewError as few:
+        raise InputError(
+            "there is nothing to judge trials by",
+            where=str(splits_file.PATH),
+            why=f"the validation set has no labeled series, and all of the train set that are {few.label} are of one "
+            f"group ({few.group}), which cannot be learnt from and judged by",
+            cure=f"label {few.label} of somebody else, or write `validation` beside a group there; then: "
+            f"labeltrail sync; {dataset.CURE}",
+        ) from few
+    return parts, f"{words} of the train set, for the validation set has no labeled series"
+
+
+def data_of(index: Index) -> dict[str, Any]:
+    """The dataset, the labels and recordings that it was made of, and the label records that are learnt from."""
+    return {
+        "dataset": md5(dataset.PATH),
+        "labels": index.provenance["labels"],
+        "series": index.provenance["series"],
+        "label_config": md5(label_config.PATH),
+        "annotations": {key: list(index.series[key].annotations) for key in index.of("train")},
+    }
+
+
+def lacking(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ...]:
+    """Classes that cannot be learnt, or by which nothing is judged."""
+    lines = []
+    for name, series, harm in (
+        ("train", known, "is never learnt"),
+        ("validation", held, "has no say in what is best"),
+    ):
+        missing = [k for i, k in enumerate(index.labels) if series and not series.targets[:, i].any()]
+        if missing:
+            what = f"warning: the {name} set has no series that is {' or '.join(missing)}, which {harm}"
+            lines.append(f"{what}; {LABEL_MORE}")
+    return tuple(lines)
+
+
+def make(material: Material, tried: Trial, settings: params.Params, folder: Path) -> str:
+    """Train by all params of a trial, as the train stage would; the model's hash.
+
+    Args:
+        material: of the project, as the trial had it.
+        tried: the trial.
+        settings: of the project; what is not the trial's goes into the provenance.
+        folder: for the model; one that is there is replaced.
+    """
+    place, train = room(folder), params_of(tried, settings)
+    plan = Plan(**train.classifier_plan())
+    with bar("training", epochs_of(plan, material.known)) as advance:
+        taught = learn(material.known, material.held, material.question, plan, on_epoch=lambda _: advance())
+    model = taught.model.to_checkpoint(material.tell(taught))
+    by = settings.model_copy(update={"train": train})
+    checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)
+    return model.hash()
+
+
+def params_of(tried: Trial, settings: params.Params) -> params.Train:
+    """The params of a trial, in the place of the project's.
+
+    Raises:
+        InputError: they are none that training takes: somebody else wrote the study.
+    """
+    try:
+        own = {name: tried.params[name] for name in params.Classifier.model_fields}
+        fixed = {name: tried.params[name] for name in BESIDE} | {"start": None}
+        return params.Train.model_validate(settings.train.model_dump() | fixed | {"classifier": own})
+    except (KeyError, ValueError) as error:
+        what = f"the params of trial {tried.number} are none that training takes"
+        raise InputError(what, why=shortened(" ".join(str(error).split())), cure=CURE) from error

@@ -1,0 +1,246 @@
+"""`labeltrail classify trial NUMBER`: one trial of a tuning again, as params or as the model that it made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.classify import train as classify_train
+from pipelines.classify.model_dir import room
+from pipelines.classify.overrides import BESIDE, CHECKOUT, to_be_written
+from pipelines.tune.objective import space_of
+from pipelines.tune.project_data import make, of_project
+from pipelines.tune.result import SECTION, flags_of, text
+from pipelines.tune.search import about, beside
+from pipelines.tune.trial_lineage import labels_of
+from stages import params
+from storage.artifacts import dataset
+from storage.errors import InputError, NotFoundError
+from storage.files import md5
+from storage.label_studio import label_config
+from storage.printable import argument
+from storage.project_files import params_edit
+from storage.project_files import study as studies
+from storage.project_files.study import Study, Trial
+from storage.repo.git import Git, find_root
+
+
+@dataclass(frozen=True)
+class Again:
+    """A trial, and what was made of it.
+
+    Attributes:
+        place: file of the study.
+        study: the study.
+        trial: the trial.
+        path, valid: the tables that were named; None: a project's dataset, or none was.
+        differs: what of the data is not as the trial had it.
+        written: the file that has its params now.
+        before: what stood there for params that the tuning did not tune, by name.
+        folder, model: where a model was made by them, and its hash.
+    """
+
+    place: Path
+    study: Study
+    trial: Trial
+    path: Path | None
+    valid: Path | None
+    differs: tuple[str, ...]
+    written: Path | None
+    before: Mapping[str, Any]
+    folder: Path | None
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        about = {name: value for name, value in self.study.about.items() if name != "annotations"}
+        return {
+            "study": str(self.place),
+            "about": about,
+            "trial": self.study.to_json()["trials"][self.trial.number - 1],
+            "differs": list(self.differs),
+            "written": str(self.written) if self.written else None,
+            "folder": str(self.folder) if self.folder else None,
+            "model": self.model or None,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        trial, data = self.trial, self.study.about
+        scores = [f"{name} {value:.4f}" for name, value in self._scores() if value is not None]
+        which = ", ".join([f"trial {trial.number} of {self.place}: {trial.state}", *scores])
+        learnt = f"it learnt from series of MD5 {data.get('train')}"
+        if "labels" in data:
+            learnt = f"it learnt from {labels_of(Path.cwd(), str(data['labels']))}"
+        now = f"its params are in {self.written}: train{self._besides()}"
+        return [
+            which,
+            *([f"why: {trial.why}"] if trial.why else []),
+            learnt,
+            *([self._warning()] if self.differs and self.written else []),
+            now
+            if self.written
+            else f"its params: {' '.join(f'--param {f}' for f in flags_of(trial.params))}",
+            *([f"model {self.model[:8]} is in {self.folder}: {self._same()}"] if self.folder else []),
+        ]
+
+    def _scores(self) -> tuple[tuple[str, float | None], ...]:
+        return ("loss", self.trial.loss), ("accuracy", self.trial.accuracy)
+
+    def _warning(self) -> str:
+        return (
+            f"warning: here is other {', '.join(self.differs)}: training by these params makes another model"
+        )
+
+    def _same(self) -> str:
+        if not self.trial.model:
+            return "the trial itself made none that learnt from the whole train set"
+        if self.model == self.trial.model:
+            return "that of the trial, to the last byte"
+        why = "code, libraries, processor or number of workers are others"
+        return f"not {self.trial.model[:8]} as the trial made it: {why}"
+
+    def _besides(self) -> str:
+        kept = [
+            f"{name} {text(self.trial.params.get(name))} (was {text(was)})"
+            for name, was in self.before.items()
+        ]
+        return f"; besides what was tuned {', '.join(kept)}" if kept else ""
+
+    def next_command(self) -> str:
+        """What to type next."""
+        project = "labels" in self.study.about
+        if self.folder:
+            if project:
+                return f"labeltrail trace {self.trial.model[:8] or argument(f'{self.place}:{self.trial.number}')}"
+            return f"labeltrail classify predict {argument(self.folder)} X.csv --output OUT.csv"
+        # Without the series that it was judged by, training keeps other weights.
+        judged = f" --valid {argument(self.valid or 'VALID.csv')}" if self.study.about.get("valid") else ""
+        table = "" if project else f" {argument(self.path or 'TRAIN.csv')}{judged}"
+        if self.written:
+            task = argument(self.study.about.get("task"))
+            train = f"labeltrail classify train{table} --model FOLDER --task {task}"
+            return "dvc repro" if project else train
+        study = f"--study {argument(self.place)}"
+        return f"labeltrail classify trial {self.trial.number}{table} {study} --model FOLDER"
+
+
+def again(
+    number: int,
+    path: Path | None = None,
+    *,
+    valid: Path | None = None,
+    study: Path | None = None,
+    write: Path | None = None,
+    model: Path | None = None,
+) -> Again:
+    """Look at a trial; write all its params into params.yaml, or make its model.
+
+    Args:
+        number: of the trial.
+        path, valid: CSV files that it learnt from and was judged by; None: the project's sets.
+        study: file that holds it; None: that which `tune` would go on with.
+        write: params.yaml that gets all params the trial learnt by, steps and seed among them.
+        model: folder for its model.
+
+    Raises:
+        NotFoundError: there is no such study or trial.
+        InputError: the data are not those of the trial, or a place will not do.
+    """
+    if write:
+        to_be_written(write)
+    if model:
+        room(model)
+    settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
+    place = study or where(path, settings)
+    found = studies.load(place)
+    trial = numbered(found, number, place)
+    now = at_hand(found, path, valid)
+    differs = tuple(name for name in sorted(now) if now[name] != found.about.get(name))
+    made = ""
+    if model:
+        if differs or not now:
+            raise other_data(trial, found, place, differs)
+        made = remake(trial, found, settings, path, valid, model)
+    replaced = put(write, trial) if write else {}
+    before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
+    return Again(place, found, trial, path, valid, differs, write, before, model, made)
+
+
+def where(path: Path | None, settings: params.Params) -> Path:
+    """Where the study rests that `tune` would go on with."""
+    if path or not label_config.PATH.exists():
+        return beside(None)
+    space = space_of(settings.tuning.ranges)
+    return studies.place_of(about(of_project(settings), settings, space))
+
+
+def numbered(study: Study, number: int, place: Path) -> Trial:
+    """The trial of that number.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for trial in study.trials:
+        if trial.number == number:
+            return trial
+    why = f"it has {len(study.trials)} trials"
+    cure = "one of those numbers, or --study with another file"
+    raise NotFoundError(f"there is no trial {number}", where=str(place), why=why, cure=cure)
+
+
+def at_hand(study: Study, path: Path | None, valid: Path | None) -> dict[str, str]:
+    """Hashes of the data there is now, as a study names its own; empty where a table was not named."""
+    if "labels" in study.about:
+        own = {"label_config": md5(label_config.PATH), "dataset": md5(dataset.PATH)}
+        return dataset.sources() | own
+    return {"train": md5(path), "valid": md5(valid) if valid else ""} if path else {}
+
+
+def other_data(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]) -> InputError:
+    """The model of a trial is made of its own data only; says how to have them."""
+    why = f"here is other {', '.join(differs)}" if differs else "it learnt from a table, and none was named"
+    named = f"--study {argument(place)}"
+    cure = f"labeltrail classify trial {trial.number} TRAIN.csv {named}, with the files of the study"
+    if "labels" in study.about:
+        root = find_root(Path.cwd())
+        commits = Git(root).git("log", "--format=%h", "--", str(place)).split()
+        commit = commits[0] if commits else "COMMIT"
+        why += f"; it learnt from {labels_of(root, str(study.about['labels']))}"
+        cure = f"git switch --detach {commit}; dvc checkout data/labels.dvc data/series.dvc; dvc repro window"
+    return InputError("the model of this trial cannot be made here", where=str(place), why=why, cure=cure)
+
+
+def remake(
+    trial: Trial,
+    study: Study,
+    settings: params.Params,
+    path: Path | None,
+    valid: Path | None,
+    folder: Path,
+) -> str:
+    """Train by all params of a trial, for the task of its study; hash of the model."""
+    if path:
+        flags, task = flags_of(trial.params), study.about.get("task")
+        return classify_train.train(path, folder, valid=valid, task=task, overrides=flags).model
+    return make(of_project(settings), trial, settings, folder)
+
+
+def put(path: Path, trial: Trial) -> dict[str, Any]:
+    """Write the params of a trial into params.yaml: those that differ, so that spelling and comments stay.
+
+    Returns:
+        what stood in their places.
+    """
+    train = params.load(path).train
+    values = {name: trial.params[name] for name in params.Classifier.model_fields}
+    beside_it = {name: trial.params[name] for name in BESIDE} | {"start": None}
+    replaced: dict[str, Any] = {}
+    for section, place, wanted in ((train.classifier, SECTION, values), (train, SECTION[:1], beside_it)):
+        found = {name: getattr(section, name) for name in wanted}
+        differ = [name for name in wanted if wanted[name] != found[name]]
+        params_edit.put(path, place, {name: wanted[name] for name in differ})
+        replaced |= {name: found[name] for name in differ}
+    return replaced

@@ -1,0 +1,131 @@
+"""What came of a tuning: for people a table of its trials, for programs all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.classify.train import Trained
+from pipelines.tune.data import Material
+from pipelines.tune.trial_plot import COLOURS
+from stages import params
+from storage.printable import argument
+from storage.project_files.study import Study, Trial, place_of
+
+SECTION = ("train", "classifier")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of a tuning.
+
+    Attributes:
+        material: what was learnt from and judged by.
+        study: the trials; `earlier` of them were there before.
+        best: the one of the lowest loss, and of its params those that were tuned.
+        place: the file of the study; the plot is beside it.
+        written: the file that has the best params now.
+        model: what was trained by them.
+    """
+
+    material: Material
+    study: Study
+    earlier: int
+    best: Trial
+    chosen: Mapping[str, Any]
+    place: Path
+    written: Path | None
+    model: Trained | None
+
+    @property
+    def flags(self) -> str:
+        """The best params for the command line."""
+        return " ".join(f"--param {flag}" for flag in flags_of(self.chosen))
+
+    def next_command(self) -> str:
+        """What to type next."""
+        path = self.material.path
+        if self.model:
+            return f"labeltrail classify predict {argument(self.model.folder)} X.csv --output OUT.csv"
+        if self.written and (path is None or (self.written.parent / "dvc.yaml").exists()):
+            return "dvc repro"
+        if path is None:
+            study = "" if self.place == place_of(self.study.about) else f" --study {argument(self.place)}"
+            trials = f"--trials {len(self.study.trials)}{study}"
+            return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
+        flags = "" if self.written else f" {self.flags}"
+        task = f" --task {self.material.task}" if self.material.task else ""
+        valid = f" --valid {argument(self.material.valid)}" if self.material.valid else ""
+        return f"labeltrail classify train {argument(path)}{valid} --model FOLDER{task}{flags}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        value = self.study.to_json()
+        return {
+            "about": value["about"],
+            "trials": value["trials"],
+            "ranking": [trial.number for trial in self.study.ranking],
+            "best": {
+                "trial": self.best.number,
+                "loss": self.best.loss,
+                "accuracy": self.best.accuracy,
+                "params": dict(self.chosen),
+            },
+            "study": str(self.place),
+            "plot": str(plot_of(self.place)),
+            "written": str(self.written) if self.written else None,
+            "model": self.model.to_json() if self.model else None,
+        }
+
+    def lines(self) -> list[str]:
+        """For people: the trials, best first, and what came of them."""
+        known, asked = self.material.known, self.material.question
+        rows, _, columns = known.values.shape
+        counts = Counter[str](trial.state for trial in self.study.trials)
+        states = ", ".join(f"{counts[state]} {state}" for state in COLOURS)
+        before = f"; {self.earlier} were there before" if self.earlier else ""
+        failed = Counter(trial.why for trial in self.study.trials if trial.why)
+        done = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
+        return [
+            f"{asked.task}: {rows} series of {columns} timepoints; judged by {self.material.judged}",
+            *self.material.notes,
+            f"{len(self.study.trials)} trials: {states}{before}",
+            *table_of(self.study.ranking, list(self.chosen)),
+            *(f"failed, {count} times: {why}" for why, count in sorted(failed.items())),
+            done if self.written else f"the best params: {self.flags}",
+            f"the study is {self.place}, drawn in {plot_of(self.place)}",
+            *(self.model.lines()[-2:] if self.model else ()),
+        ]
+
+
+def table_of(trials: Sequence[Trial], names: Sequence[str]) -> list[str]:
+    """A line a trial, its figures in columns; params that are the same in all are left out."""
+    differ = [name for name in names if len({trial.params[name] for trial in trials}) > 1]
+    cells = [["trial", "state", "loss", "accuracy", *differ]]
+    for trial in trials:
+        scores = ["" if score is None else f"{score:.4f}" for score in (trial.loss, trial.accuracy)]
+        values = [text(trial.params[name]) for name in differ]
+        cells.append([str(trial.number), trial.state, *scores, *values])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def text(value: Any) -> str:
+    """A param as YAML and `--param` have it."""
+    return "null" if value is None else str(value).lower()
+
+
+def flags_of(chosen: Mapping[str, Any]) -> list[str]:
+    """Params as NAME=VALUE."""
+    return [f"{name.replace('_', '-')}={text(value)}" for name, value in chosen.items()]
+
+
+def plot_of(study: Path) -> Path:
+    """Where a study is drawn."""
+    return study.with_suffix(".svg")

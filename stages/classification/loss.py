@@ -1,0 +1,87 @@
+"""Labeled series, and how well a network answers for them: the loss that it is taught by, and accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages.classification.model import Question, Scaling, Values
+from stages.classification.network import LstmFcn
+from stages.training.distributed import Team
+
+# Series that are judged at once.
+PART = 512
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Series with what they are: values float32 (series, channels, length), targets bool (series, classes)."""
+
+    values: Values
+    targets: NDArray[np.bool_]
+
+
+class Judge:
+    """A set of series on the device, and how well a network answers for them."""
+
+    def __init__(
+        self,
+        series: Labeled,
+        scaling: Scaling,
+        question: Question,
+        label_smoothing: float,
+        weigh: bool,
+        device: torch.device,
+    ) -> None:
+        self.inputs = torch.from_numpy(scaling(series.values)).to(device)
+        self.truth = torch.from_numpy(series.targets).to(device)
+        self.independent = question.independent
+        smooth = label_smoothing / max(self.truth.shape[1], 2)
+        self.targets = self.truth.float() * (1 - label_smoothing) + smooth
+        self.weights = class_weights(self.truth, question.independent) if weigh else None
+
+    def loss(self, scores: Tensor, rows: Tensor | slice) -> Tensor:
+        """Mean cross-entropy, of each class by itself where they are independent."""
+        targets = self.targets[rows]
+        if self.independent:
+            return F.binary_cross_entropy_with_logits(scores, targets, pos_weight=self.weights)
+        return F.cross_entropy(scores, targets, self.weights)
+
+    def right(self, scores: Tensor, rows: Tensor | slice) -> int:
+        """Series of which everything that is said is right."""
+        truth = self.truth[rows]
+        if self.independent:
+            return int(((scores > 0) == truth).all(1).sum())
+        return int((scores.argmax(1) == truth.int().argmax(1)).sum())
+
+    @torch.no_grad()
+    def scores(self, network: LstmFcn, team: Team) -> tuple[float, float]:
+        """Loss and accuracy of a network on the whole set; each of the team judges some of its parts."""
+        network.eval()
+        total, right = 0.0, 0.0
+        for start in range(team.rank * PART, len(self.inputs), team.world * PART):
+            rows = slice(start, start + PART)
+            found = network(self.inputs[rows])
+            total += self.loss(found, rows).item() * len(found)
+            right += self.right(found, rows)
+        total, right = team.sum(total, right)
+        return total / len(self.inputs), right / len(self.inputs)
+
+
+def class_weights(truth: Tensor, independent: bool) -> Tensor:
+    """Rare classes weigh more by the root of their rarity; of independent ones the yes against the no.
+
+    Args:
+        truth: bool (series, classes).
+        independent: as `Question.independent`.
+    """
+    counts = truth.float().sum(0)
+    if independent:
+        return ((len(truth) - counts) / counts.clamp(min=1)).clamp(0.02, 50).sqrt()
+    weights = (len(truth) / counts.clamp(min=1)).sqrt()
+    return weights * len(truth) / (weights * counts).sum()

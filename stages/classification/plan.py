@@ -1,0 +1,100 @@
+"""How a classifier is trained: its params, for how long, and at which rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from stages.classification.loss import Labeled
+from stages.classification.network import LstmFcn, Shape
+from stages.training import devices
+from stages.training.devices import Precision
+
+# Where `steps` is left open: multiplications that a training may take, about a minute of bfloat16 on one
+# core; and its bounds.
+MINUTE, FEWEST, MOST = 2.4e12, 200, 3000
+# Below so many steps the highest rate grows with their root, and layers narrower than the published ones learn faster
+# by how much narrower they are: each by this factor at most.
+USUAL_STEPS, FASTER, WIDER = 1000, 4.0, 8.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train; what each field means and does is said in `stages/params.py` (Classifier)."""
+
+    num_layers: int
+    hidden_size: int
+    dropout: float
+    filters_1: int
+    filters_2: int
+    filters_3: int
+    kernel_size_1: int
+    kernel_size_2: int
+    kernel_size_3: int
+    lr: float
+    weight_decay: float
+    batch_size: int
+    epochs: int | None
+    steps: int | None
+    label_smoothing: float
+    class_weights: bool
+    scaling: Literal["series", "train"]
+    device: str
+    precision: Precision | None
+    seed: int
+
+    def shape(self, channels: int, length: int, classes: int) -> Shape:
+        """The network for such series."""
+        return Shape(
+            channels=channels,
+            length=length,
+            classes=classes,
+            layers=self.num_layers,
+            hidden=self.hidden_size,
+            dropout=self.dropout,
+            filters=(self.filters_1, self.filters_2, self.filters_3),
+            kernels=(self.kernel_size_1, self.kernel_size_2, self.kernel_size_3),
+            precision=devices.precision(self.precision, self.device),
+        )
+
+
+def batches_of(plan: Plan, train: Labeled) -> int:
+    """Batches an epoch."""
+    return max(min(-(-len(train.values) // plan.batch_size), len(train.values) // 2), 1)
+
+
+def epochs_of(plan: Plan, train: Labeled) -> int:
+    """Passes over the train set: as the params say, or as many as a minute of one core allows."""
+    if plan.epochs:
+        return plan.epochs
+    count, channels, length = train.values.shape
+    batches = batches_of(plan, train)
+    step = count / batches * length * plan.shape(channels, length, train.targets.shape[1]).work
+    steps = plan.steps or min(max(round(MINUTE / step), FEWEST), MOST)
+    return max(round(steps / batches), 1)
+
+
+def rise(steps: int) -> float:
+    """By how much the highest rate is higher where there are few steps."""
+    return float(min(max(USUAL_STEPS / steps, 1) ** 0.5, FASTER))
+
+
+def parameter_groups(network: LstmFcn, plan: Plan) -> list[dict[str, object]]:
+    """Each layer with its rate; weights are pulled to zero, biases and batch norms are not."""
+    usual = Shape(1, 1, 1, 1, 64, 0, (128, 256, 128), (8, 5, 3))
+    widths = {
+        "lstm": (usual.hidden, network.shape.hidden),
+        "out": (usual.hidden + usual.filters[-1], network.shape.hidden + network.shape.filters[-1]),
+    }
+    for i, (published, its) in enumerate(zip(usual.filters, network.shape.filters, strict=True)):
+        widths |= dict.fromkeys((f"convolutions.{i}", f"norms.{i}"), (published, its))
+    # As few groups as there are ways of learning: each is a call of its own, in every step.
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, (published, its) in widths.items():
+        rate = plan.lr * min(max(published / its, 1), WIDER)
+        for parameter in network.get_submodule(name).parameters():
+            decay = plan.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]

@@ -1,0 +1,238 @@
+"""Training a classifier, from top to bottom: equal batches, loss, one-cycle schedule, averaged weights.
+
+Which weights are kept: the average over the last quarter of all steps, with batch norm's statistics taken anew from
+the train set, for those of single batches belong to no average. With a validation set, an epoch that was more
+accurate there by more than luck is kept instead.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from stages.classification.loss import PART, Judge, Labeled
+from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.network import LstmFcn, Shape
+from stages.classification.plan import Plan, batches_of, epochs_of, parameter_groups, rise
+from stages.compatibility import same_rate
+from stages.training import devices
+from stages.training.distributed import Team
+from stages.training.launch import together
+from storage.errors import InputError
+
+WARM_UP = 0.25
+# Share of the steps, at the end, over which weights are averaged.
+AVERAGED = 0.25
+# An epoch is more accurate than the average where it is by so much over the root of the number of series.
+LUCK = 0.5
+# What users call what shapes a network.
+PARAMS = {"layers": "num_layers", "hidden": "hidden_size", "kernels": "kernel_size"}
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to: on the train set while it learnt, after it on the validation set, if there is one."""
+
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What came of training.
+
+    Attributes:
+        model: the model.
+        history: all epochs.
+        kept: `average`, or `epoch`: whose weights these are.
+        result: number of the last epoch, or of the one that is kept; loss and accuracy of the kept weights.
+    """
+
+    model: Classifier
+    history: tuple[Epoch, ...]
+    kept: Literal["average", "epoch"]
+    result: Epoch
+
+    def told(self) -> dict[str, Any]:
+        """`training` of model.json, as far as it is the same whatever was learnt from."""
+        return {
+            "epochs": len(self.history),
+            "best_epoch": self.result.number,
+            "kept": self.kept,
+            "loss": self.result.loss,
+            "accuracy": self.result.accuracy,
+            "learnt_from": ["train"],
+        }
+
+
+def learn(
+    train: Labeled,
+    validation: Labeled | None,
+    question: Question,
+    plan: Plan,
+    start: Classifier | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> Taught:
+    """Train a network. The same series, question and plan give the same weights, to the last bit.
+
+    Args:
+        train, validation: labeled series; from the second nothing is learnt.
+        question: what is asked of them.
+        plan: how.
+        start: a model whose weights and scaling are the beginning.
+        on_epoch: called after each epoch.
+
+    Where the settings say so, several processes do it, with the same results but for rounding.
+
+    Raises:
+        InputError: `start` is another network or knows another question, the loss is no number, or there is no
+            such device.
+    """
+    job = partial(learn_as, train, validation, question, plan, start)
+    # Nobody is left without a series.
+    return together(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
+
+
+def learn_as(
+    train: Labeled,
+    validation: Labeled | None,
+    question: Question,
+    plan: Plan,
+    start: Classifier | None,
+    team: Team,
+    on_epoch: Callable[[Epoch], None],
+) -> Taught:
+    """Train a network as one of a team; the result is the same for all of it. See `learn`."""
+    device = devices.ready(plan.device, team.place)
+    torch.manual_seed(plan.seed)
+    rng = np.random.default_rng(plan.seed)
+
+    _, channels, length = train.values.shape
+    network = LstmFcn(plan.shape(channels, length, len(question.labels)))
+    scaling = Scaling.fit(train.values, plan.scaling)
+    if start:
+        refuse_other(start, network.shape, question, plan.scaling)
+        network.load_state_dict(start.network.state_dict())
+        scaling = start.scaling
+    network.to(device)
+    known = Judge(train, scaling, question, plan.label_smoothing, plan.class_weights, device)
+    # The loss there is plain, so that trainings with other weights and smoothing can be compared.
+    unseen = Judge(validation, scaling, question, 0.0, False, device) if validation else None
+
+    batches, epochs = batches_of(plan, train), epochs_of(plan, train)
+    steps = max(epochs * batches + 1, round(2 / WARM_UP))
+    optimizer = torch.optim.AdamW(parameter_groups(network, plan), lr=plan.lr, fused=True)
+    rates = [group["lr"] * rise(steps) for group in optimizer.param_groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=WARM_UP)
+    average = AveragedModel(network)
+    history: list[Epoch] = []
+    best: tuple[Epoch, dict[str, Tensor]] | None = None
+    learner = team.spread(network)
+    for number in range(1, epochs + 1):
+        network.train()
+        total, said = 0.0, []
+        for batch in _shuffled(len(train.values), batches, rng):
+            rows = team.share(batch)
+            scores = learner(known.inputs[rows])
+            loss = known.loss(scores, rows)
+            optimizer.zero_grad()
+            team.weigh(loss, rows).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+            said.append((scores.detach(), rows))
+            if schedule.last_epoch > (1 - AVERAGED) * epochs * batches:
+                average.update_parameters(network)
+        total, right = team.sum(total, known.right(*map(torch.cat, zip(*said, strict=True))))
+        refuse_nan(total, number, plan)
+        epoch = Epoch(number, total / len(train.values), right / len(train.values))
+        if unseen:
+            epoch = Epoch(number, epoch.loss, epoch.accuracy, *unseen.scores(network, team))
+            if not best or (epoch.validation_accuracy or 0) > (best[0].validation_accuracy or 0):
+                best = epoch, copy.deepcopy(network.state_dict())
+        history.append(epoch)
+        on_epoch(epoch)
+
+    team.gather(network)
+    network.load_state_dict(average.module.state_dict())
+    network.take_statistics(known.inputs, PART)
+
+    def judged(number: int) -> Epoch:
+        return Epoch(number, *known.scores(network, team), *(unseen.scores(network, team) if unseen else ()))
+
+    result = judged(epochs)
+    kept: Literal["average", "epoch"] = "average"
+    if best and unseen and _better(best[0], result, len(unseen.inputs)):
+        kept = "epoch"
+        network.load_state_dict(best[1])
+        result = judged(best[0].number)
+    return Taught(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
+
+
+def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
+    gain = (epoch.validation_accuracy or 0) - (average.validation_accuracy or 0)
+    return gain > LUCK / math.sqrt(series)
+
+
+def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: str) -> None:
+    """A model can only be gone on with where it fits.
+
+    Raises:
+        InputError: another network or scaling, other labels, channels, columns or task; names all that differs.
+    """
+    pairs = [(name, vars(start.network.shape)[name], value) for name, value in vars(shape).items()]
+    pairs += [(name, vars(start.question)[name], value) for name, value in vars(question).items()]
+    pairs.append(("scaling", start.scaling.by, scaling))
+    free = {"dropout", "classes", "precision"}
+    if same_rate(start.question.sampling_rate, question.sampling_rate):
+        free.add("sampling_rate")
+    differs = [(name, its, ours) for name, its, ours in pairs if its != ours and name not in free]
+    if differs:
+        raise InputError(
+            "training cannot go on from this model",
+            where="model.json",
+            why="; ".join(
+                f"its {PARAMS.get(name, name)} is {_short(its)}, here it is {_short(ours)}"
+                for name, its, ours in differs
+            ),
+            cure="train anew without it, or give data and params that fit it",
+        )
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def refuse_nan(loss: float, epoch: int, plan: Plan) -> None:
+    """Stop where the weights have become nothing but NaN.
+
+    Raises:
+        InputError: the loss is NaN or infinite.
+    """
+    if not math.isfinite(loss):
+        raise InputError(
+            "training was stopped: the loss is not a finite number",
+            where=f"epoch {epoch}",
+            why=f"the weights have grown beyond bounds, at a learning rate of {plan.lr:g} at most",
+            cure="a lower lr",
+        )
+
+
+def _shuffled(count: int, batches: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    """All rows in another order, in batches that differ by one at most; none of them is of a single series."""
+    order = rng.permutation(count)
+    for rows in np.array_split(order, batches):
+        yield torch.from_numpy(rows)

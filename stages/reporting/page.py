@@ -1,0 +1,171 @@
+"""What every report is made of, whatever was asked of the recordings: all there is to know of a model, on one page.
+
+Dataset and candidate must be there; what else is missing is named on the page with the command that makes it. Markup
+and style are in templates/page.html and report.css, which Jinja fills and escapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+
+from stages import params
+from stages.reporting import dataset_summary, tables
+from stages.reporting.curves import Chart
+from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.provenance import Provenance
+from storage.errors import InputError
+from storage.files import write_bytes
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import snapshot
+from storage.printable import say, shortened
+
+HELD_OUT = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the page is made of; None or empty: the stage that writes it has not run."""
+
+    config: LabelConfig
+    params: params.Params
+    index: dataset.Index
+    model: Checkpoint
+    provenance: Provenance
+    best: str | None
+    annotators: dict[str, str]
+    verdict: reports.Verdict | None
+    scores: reports.Scores
+    classes: list[dict[str, str]]
+    subjects: list[dict[str, str]]
+    calibration: list[dict[str, str]]
+    confusion: list[dict[str, str]]
+    curves: dict[str, list[float]]
+    quality: dict[str, Any] | None
+
+
+def load() -> Inputs:
+    """Read what there is.
+
+    Raises:
+        InputError: there is no dataset, candidate, label config or params yet, or a file is not as it must be.
+    """
+    best = provenance.BEST.exists()
+    with reports.understood():
+        curves = reports.read_curves()
+        classes, subjects = reports.read_csv(reports.CLASSES), reports.read_csv(reports.SUBJECTS)
+        calibration, confusion = reports.read_csv(reports.CALIBRATION), reports.read_csv(reports.CONFUSION)
+    return Inputs(
+        config=label_config.load(),
+        params=params.load(),
+        index=dataset.read_index(),
+        model=_told(checkpoint.read(provenance.CANDIDATE)),
+        provenance=provenance.read(provenance.CANDIDATE),
+        best=provenance.read(provenance.BEST).model if best else None,
+        annotators={
+            record["id"]: str(record.get("annotator", ""))
+            for records in snapshot.read().values()
+            for record in records
+        },
+        verdict=reports.read_verdict(),
+        scores=reports.read_scores(),
+        classes=classes,
+        subjects=subjects,
+        calibration=calibration,
+        confusion=confusion,
+        curves=curves,
+        quality=arrays.read_quality(),
+    )
+
+
+def _told(model: Checkpoint) -> Checkpoint:
+    """The model, with all that a page asks of its training."""
+    unknown: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "stopped": "", "kept": "", "accuracy": None}
+    validation = {"accuracy": None, **(model.training.get("validation") or {})}
+    return replace(model, training={**unknown, **model.training, "validation": validation})
+
+
+def held_out(index: dataset.Index) -> dict[str, list[str]]:
+    """Groups of the labeled series of each set that is scored."""
+    return {name: [index.series[key].group for key in index.of(name)] for name in HELD_OUT}
+
+
+def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Expected calibration error by set and level, timepoints first."""
+    return {
+        name: dict(sorted(scores[name].get("calibration", {}).items(), reverse=True))
+        for name in HELD_OUT
+        if name in scores
+    }
+
+
+def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> None:
+    """Put the page in its place.
+
+    Args:
+        template: below `stages/`.
+        found: what the page is made of.
+        charts: of the training.
+        values: what only this template asks for.
+    """
+    try:
+        text = _page(template, found, charts, values)
+    except (
+        UndefinedError,
+        TypeError,
+        ValueError,
+    ) as error:  # of the scores, which hold what evaluate of another version wrote
+        cure = reports.remake("evaluate")
+        raise InputError(
+            "the scores lack what the report shows",
+            where=str(reports.SCORES),
+            why=shortened(str(error)),
+            cure=cure,
+        ) from error
+    write_bytes(reports.PAGE, text.encode())
+    say(f"{reports.PAGE}: {len(text.encode()) / 1024:,.0f} KiB")
+
+
+def _page(template: str, found: Inputs, charts: list[Chart], values: dict[str, Any]) -> str:
+    return render(
+        template,
+        found=found,
+        # Where times are plain numbers, only the project knows their unit.
+        hertz=found.index.sampling_rate if found.config.time_format else None,
+        origin=dataset_summary.origin(found.index, found.annotators, found.provenance.annotations),
+        drawn={name: tables.drawn(groups) for name, groups in held_out(found.index).items()},
+        quality=dataset_summary.quality(found.quality) if found.quality else None,
+        charts=charts,
+        **values,
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """Values to HTML: the same values, the same text; a value that is not there is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": "{:,}".format,
+        "share": tables.share,
+        "score": tables.score,
+        "colour": label_config.colour,
+        "ink": ink,
+    }
+    return environment.get_template(template).render(values)
+
+
+def ink(index: int) -> str:
+    """Black or white, whichever is read more easily on the colour of the class with this index."""
+    red, green, blue = (int(label_config.colour(index)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    return "#fff" if light < 0.18 else "#111"

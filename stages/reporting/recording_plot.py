@@ -1,0 +1,182 @@
+"""Where things lie in the report's drawing of a recording: values in, coordinates out.
+
+True and predicted regions lie in two lanes above each other and above the signal, on the same time axis, with a
+strip between them that is filled where they differ.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.metrics.matching import match
+from stages.metrics.segmentation import Judged
+from stages.reporting.figures import Tick, number_ticks, time_ticks
+from stages.reporting.traces import WIDTH, Scale, Stretch, Trace, Values, trace
+from stages.timeseries.runs import runs
+from stages.timeseries.times import Times
+from storage.artifacts.region import Region
+
+TRACES_Y = 76  # below the two lanes, which templates/segmentation.html draws
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One region in a lane.
+
+    Attributes:
+        x, width: of its timepoints; an instant is a tick at `x`.
+        label: the class name; `number` its place in the legend, from 1.
+        text: what fits inside: the name, the number, or nothing.
+        missed: no region of the other lane is the same event.
+    """
+
+    x: float
+    width: float
+    label: str
+    number: int
+    text: str
+    instant: bool
+    missed: bool
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class SeriesPlot:
+    """A recording with what is true and what was predicted; ticks are in x."""
+
+    traces: tuple[Trace, ...]
+    true: tuple[Bar, ...]
+    predicted: tuple[Bar, ...]
+    differences: tuple[Stretch, ...]
+    unknown: tuple[Stretch, ...]
+    ticks: tuple[Tick, ...]
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording and what is said about it.
+
+    Attributes:
+        values: (timepoints, channels).
+        times: (timepoints,), numbers or nanoseconds since 1970 UTC.
+        channels: their names.
+        judged: what is true of it and what was predicted.
+        labels: class names; target k is `labels[k - 1]`.
+    """
+
+    values: Values
+    times: Times
+    channels: Sequence[str]
+    judged: Judged
+    labels: Sequence[str]
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Timepoints where the true class is known and another one was predicted."""
+        target = self.judged.target
+        wrong: NDArray[np.bool_] = (target >= 0) & (target != self.judged.classes)
+        return wrong
+
+
+def series_plot(
+    recording: Recording, iou: float, tolerance: int, rows: tuple[int, int] | None = None
+) -> SeriesPlot:
+    """Lay out one recording.
+
+    Args:
+        recording: what to draw.
+        iou, tolerance: when a true and a predicted region are the same event.
+        rows: the stretch of timepoints to draw, the second not included; None: all.
+    """
+    first, end = rows or (0, len(recording.times))
+    times, judged = recording.times[first:end], recording.judged
+    scale, channels = Scale.of(times, first), recording.channels
+    same = match(judged.true, judged.predicted, iou, tolerance)
+    height = 64.0 if len(channels) <= 6 else 40.0 if len(channels) <= 16 else 22.0
+    return SeriesPlot(
+        traces=tuple(
+            trace(recording.values[first:end, i], scale, name, TRACES_Y + i * height, height, len(channels))
+            for i, name in enumerate(channels)
+        ),
+        true=_bars(judged.true, {i for i, _ in same}, scale, recording),
+        predicted=_bars(judged.predicted, {j for _, j in same}, scale, recording),
+        differences=_stretches(recording.wrong[first:end], scale),
+        unknown=_stretches(judged.target[first:end] < 0, scale),
+        ticks=time_axis(times, scale, 10),
+        bottom=TRACES_Y + len(channels) * height,
+    )
+
+
+def longest_difference(recording: Recording) -> tuple[int, int] | None:
+    """Timepoints around the longest stretch where the classes differ, with as much again on both sides.
+
+    None: they never differ, or all of the recording shows it as well, being short or as good as all wrong.
+    """
+    rows = len(recording.times)
+    starts, ends, codes = runs(recording.wrong.astype(np.int16))
+    lengths = (ends - starts + 1) * codes
+    if not lengths.any():
+        return None
+    longest = int(lengths.argmax())
+    around = max(int(lengths[longest]), rows // 50)
+    first, end = max(int(starts[longest]) - around, 0), min(int(ends[longest]) + 1 + around, rows)
+    return (first, end) if rows > WIDTH and end - first <= rows / 2 else None
+
+
+def _bars(regions: Sequence[Region], found: set[int], scale: Scale, recording: Recording) -> tuple[Bar, ...]:
+    last = scale.first + len(scale.offsets) - 1
+    bars = []
+    # What is drawn later lies on top: instants, and of ranges the one that is inside the other.
+    for i, region in sorted(enumerate(regions), key=lambda p: (p[1].instant, p[1].start, -p[1].end)):
+        if region.end < scale.first or region.start > last:
+            continue
+        place = scale.stretch(region.start, region.end)
+        if region.instant:
+            place = Stretch(scale.middle(region.start), 0.0)
+        number = recording.labels.index(region.label) + 1
+        text = _fitting(place.width, region.label, str(number))
+        start, end = _written(recording.times, region.start), _written(recording.times, region.end)
+        missed = i not in found
+        bars.append(Bar(place.x, place.width, region.label, number, text, region.instant, missed, start, end))
+    return tuple(bars)
+
+
+def _fitting(width: float, *texts: str) -> str:
+    """The first text that is not wider than `width`, at 11 pixels."""
+    return next((text for text in texts if text_width(text) + 8 <= width), "")
+
+
+def text_width(text: str) -> float:
+    """Pixels that a text takes at 11 pixels, within a tenth."""
+    return sum(11.5 if unicodedata.east_asian_width(c) in "WF" else 6.8 for c in text)
+
+
+def _written(times: Times, row: int) -> str:
+    value = times[min(row, len(times) - 1)]
+    return f"{np.datetime64(int(value), 'ns')}" if times.dtype.kind == "i" else f"{float(value):.12g}"
+
+
+def _stretches(mask: NDArray[np.bool_], scale: Scale) -> tuple[Stretch, ...]:
+    starts, ends, codes = runs(mask.astype(np.int16))
+    kept = codes > 0
+    return tuple(
+        scale.stretch(scale.first + int(a), scale.first + int(b))
+        for a, b in zip(starts[kept], ends[kept], strict=True)
+    )
+
+
+def time_axis(times: Times, scale: Scale, most: int) -> tuple[Tick, ...]:
+    """Ticks of the recording's own times in x, `most` of them or fewer."""
+    if times.dtype.kind == "i":
+        ticks = time_ticks(int(times[0]), int(times[-1]), most - 1)
+        return tuple(Tick(round(float(scale.x(tick.value)), 2), tick.text) for tick in ticks)
+    first = float(times[0])
+    ticks = number_ticks(first, float(times[-1]), most)
+    return tuple(Tick(round(float(scale.x(tick.value - first)), 2), tick.text) for tick in ticks)

@@ -1,0 +1,195 @@
+"""From labeled series to a model: what follows from the train set, training, and what is chosen on validation.
+
+Strides, widths and lengths follow from the regions of the train set, never from constants of one kind of data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.metrics.matching import match
+from stages.segmentation.batches import Example, Plan
+from stages.segmentation.calibration import Confidence
+from stages.segmentation.decoding import Decoder, choose, typical_lengths
+from stages.segmentation.hsmm import Grammar, freedom
+from stages.segmentation.model import Segmenter, predict
+from stages.segmentation.network import Shape
+from stages.segmentation.scaling import Scaler
+from stages.segmentation.training import Epoch, Fit, fit
+from stages.timeseries import windows
+from stages.timeseries.gaps import cut
+from stages.timeseries.runs import runs
+
+# The trial has this fraction of the epochs.
+TRIAL = 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be told apart, in what.
+
+    Attributes:
+        channels: of the recordings.
+        labels: class k is `labels[k - 1]`.
+        instants: the labels that stand for instants.
+        instant_tolerance: timepoints on both sides of an instant that are taught as it.
+        sampling_rate: Hz; None for recordings of one timepoint.
+    """
+
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    instants: tuple[str, ...]
+    instant_tolerance: int
+    sampling_rate: float | None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What came of training.
+
+    Attributes:
+        model: the model.
+        fit: the training whose network it has.
+        trial: the training by which everything was chosen on the validation set; the same one without `refit`.
+        event_f1: on the validation set, after `trial`; None where that has no event to find.
+        shuffle: chance that a recording was learnt from in another order: the param, or what followed from the data.
+    """
+
+    model: Segmenter
+    fit: Fit
+    trial: Fit
+    event_f1: float | None
+    shuffle: float
+
+    @property
+    def refit(self) -> bool:
+        """Whether the model has learnt from the validation set too."""
+        return self.fit is not self.trial
+
+
+def learn(
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    task: Task,
+    plan: Plan,
+    iou: float,
+    tolerance: int,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> Learnt:
+    """Train a network and choose how its probabilities become regions.
+
+    With `plan.refit`, a trial of a quarter of the epochs is held against the validation set, and all is chosen by it.
+    Unless the trial is enough already, the model then learns from train and validation set together: with few people
+    labeled, each of them counts.
+
+    Args:
+        train, validation: labeled series; without a validation set nothing is chosen but assumed.
+        task: what the labels and channels are.
+        plan: how to train; a `shuffle` of None follows from the data.
+        iou, tolerance: from when a range, and an instant, counts as found.
+        on_epoch: called after each epoch.
+    """
+    shuffle = plan.shuffle
+    if shuffle is None:
+        shuffle = freedom([r.label for r in sorted(e.regions)] for e in train)
+        plan = replace(plan, shuffle=shuffle)
+    refit = plan.refit and bool(validation)
+    first = replace(plan, epochs=trial_epochs(plan)) if refit else plan
+    model, trial = _train(train, validation, task, first, on_epoch)
+    if not validation:
+        return Learnt(model, trial, trial, None, shuffle)
+    found = [predict(model.network, model.scaler, e.values) for e in validation]
+    answers = [(p, e.target, e.regions, e.known) for p, e in zip(found, validation, strict=True)]
+    decoder, event_f1 = choose(model.decoder, answers, iou, tolerance)
+    model = replace(model, decoder=decoder, confidence=calibrate(decoder, found, validation, iou, tolerance))
+    if not refit or trial.stopped == "enough":
+        return Learnt(model, trial, trial, event_f1, shuffle)
+    whole, fitted = _train([*train, *validation], [], task, plan, on_epoch)
+    decoder = whole.decoder.choosing(decoder)
+    return Learnt(
+        replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1, shuffle
+    )
+
+
+def trial_epochs(plan: Plan) -> int:
+    """Epochs of the trial, where there is one."""
+    return -(-plan.epochs // TRIAL)
+
+
+def _train(
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    task: Task,
+    plan: Plan,
+    on_epoch: Callable[[Epoch], None],
+) -> tuple[Segmenter, Fit]:
+    """A network and what follows from the train set; nothing is chosen yet."""
+    lengths = windows.lengths([r for e in train for r in e.regions], task.instant_tolerance)
+    classes = len(task.labels) + 1
+    shape = Shape(
+        front_end=plan.front_end,
+        channels=len(task.channels),
+        classes=classes,
+        step=windows.choose_step(lengths),
+        widths=windows.choose_widths(lengths),
+        hidden=plan.hidden_size,
+        dropout=plan.dropout,
+    )
+    scaler = Scaler.fit([example.values for example in train], shape.lively)
+    fitted = fit(train, validation, scaler, shape, plan, on_epoch)
+    decoder = Decoder(
+        step=shape.step,
+        labels=task.labels,
+        instants=task.instants,
+        tolerance=task.instant_tolerance,
+        typical=typical_lengths(lengths, _background(train), task.labels, shape.step),
+        grammar=Grammar.fit([e.target for e in train], classes, shape.step),
+    )
+    model = Segmenter(
+        fitted.network, scaler, decoder, Confidence(), task.channels, task.labels, task.sampling_rate
+    )
+    return model, fitted
+
+
+def calibrate(
+    decoder: Decoder,
+    found: Sequence[NDArray[np.float32]],
+    validation: Sequence[Example],
+    iou: float,
+    tolerance: int,
+) -> Confidence:
+    """How sure the model may be, by its probabilities (steps, classes) of the validation set.
+
+    Nothing is learnt from one that has nothing to find: that all is background says how sure to be of that alone.
+    """
+    if not any(example.regions for example in validation):
+        return Confidence()
+    scores: list[float] = []
+    there: list[bool] = []
+    for probabilities, example in zip(found, validation, strict=True):
+        said = cut(decoder.decode(probabilities, len(example.target)), example.known)
+        matched = {place for _, place in match(example.regions, [r for r, _ in said], iou, tolerance)}
+        scores += [score for _, score in said]
+        there += [place in matched for place in range(len(said))]
+    steps = [(p, middles(e.target, decoder.step, len(p))) for p, e in zip(found, validation, strict=True)]
+    return Confidence().fit_steps(steps).fit_regions(scores, there)
+
+
+def middles(target: NDArray[np.int16], step: int, steps: int) -> NDArray[np.int16]:
+    """Target in the middle of each step, (steps,)."""
+    places = np.minimum(np.arange(steps) * step + step // 2, len(target) - 1)
+    found: NDArray[np.int16] = target[places]
+    return found
+
+
+def _background(examples: Sequence[Example]) -> list[int]:
+    """Timepoints of each stretch of background."""
+    found: list[int] = []
+    for example in examples:
+        starts, ends, codes = runs(example.target)
+        found += (ends - starts + 1)[codes == 0].tolist()
+    return found

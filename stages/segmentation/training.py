@@ -1,0 +1,222 @@
+"""Training, from top to bottom: batches, loss, one-cycle schedule, averaged weights, early stop.
+
+The model is the running average of the weights (and of the batch norm's buffers), which needs no annealing to be
+good at any moment; so it is what the validation set judges after every epoch. Two criteria count: balanced
+accuracy, and F1 of the worst class, where a class that is never predicted counts as 0.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stages.metrics.segmentation import confuse, timepoint_scores
+from stages.segmentation.batches import Batches, Example, Plan
+from stages.segmentation.model import predict
+from stages.segmentation.network import Network, Shape
+from stages.segmentation.scaling import Scaler, Values
+from stages.training import devices
+from storage.errors import InputError
+
+WARM_UP = 0.2
+# The score of a class that nobody taught, before softmax.
+NEVER = -30.0
+AVERAGE = 0.99
+# Validation scores this near are the same, on so few recordings: of such epochs the later is taken, for it has learnt
+# longer and at a lower rate.
+SAME = 0.05
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to; validation scores are None where the validation set has nothing to find."""
+
+    number: int
+    loss: float
+    balanced_accuracy: float | None
+    worst_f1: float | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The trained network and how it came to be.
+
+    Attributes:
+        network: the average of the weights after the best epoch.
+        history: all epochs.
+        best: the epoch whose weights these are.
+        stopped: `schedule` (all epochs), `patience` or `enough`.
+    """
+
+    network: Network
+    history: tuple[Epoch, ...]
+    best: Epoch
+    stopped: str
+
+
+def fit(
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    scaler: Scaler,
+    shape: Shape,
+    plan: Plan,
+    on_epoch: Callable[[Epoch], None],
+) -> Fit:
+    """Train a network. The same examples, shape and plan give the same weights, to the last bit.
+
+    Raises:
+        InputError: the loss is no finite number any more, or there is no such device.
+    """
+    device = devices.ready(plan.device)
+    torch.manual_seed(plan.seed)
+    rng = np.random.default_rng(plan.seed)
+
+    batches = Batches(train, scaler, shape, plan, rng)
+    class_weights = batches.class_weights.to(device)
+    checks = [(e.values, e.target) for e in validation]
+    network = Network(shape).to(device)
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
+    )
+    # One more than is taken; and the warm-up, a fifth, needs more than one step.
+    steps = max(len(batches) * plan.epochs + 1, 2 * round(1 / WARM_UP))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.learning_rate, steps, pct_start=WARM_UP, div_factor=10, final_div_factor=100
+    )
+
+    watch = Watch(plan, can_be_enough=classes_in(train) == classes_in(validation))
+    for number in range(1, plan.epochs + 1):
+        network.train()
+        losses = []
+        for batch in batches:
+            values, level, target = (part.to(device) for part in batch)
+            loss = soft_cross_entropy(network(values, level), target, class_weights)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            steepness = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            losses.append(loss.item())
+            refuse_nan(losses[-1], steepness.item(), number, plan)
+            optimizer.step()
+            schedule.step()
+            update_average(average, network, schedule.last_epoch)
+        epoch = check(average.eval(), scaler, checks, number, float(np.mean(losses)))
+        on_epoch(epoch)
+        if watch.see(epoch, average):
+            break
+    average.load_state_dict(watch.weights)
+    silence(average, set(range(shape.classes)) - classes_in(train))
+    return Fit(average.eval().cpu(), tuple(watch.history), watch.best, watch.stopped)
+
+
+def refuse_nan(loss: float, steepness: float, epoch: int, plan: Plan) -> None:
+    """Stop before a number that is none reaches a weight: from there on the model would be nothing but NaN.
+
+    Raises:
+        InputError: the loss, or the length of its gradient, is NaN or infinite.
+    """
+    if math.isfinite(loss) and math.isfinite(steepness):
+        return
+    what = "loss" if not math.isfinite(loss) else "gradient of the loss"
+    raise InputError(
+        f"training was stopped: the {what} is not a finite number",
+        where=f"epoch {epoch}, stage train",
+        why=f"the weights have grown beyond bounds, at a learning rate of {plan.learning_rate:g} at most",
+        cure="a lower train.learning_rate in params.yaml, then: dvc repro",
+    )
+
+
+class Watch:
+    """Early stop: remembers the best epoch and its weights, and says when to go no further.
+
+    An epoch is worth the sum of the two validation criteria; without a validation set all are worth the same, so
+    the last one is kept.
+    """
+
+    def __init__(self, plan: Plan, can_be_enough: bool) -> None:
+        self.plan, self.can_be_enough = plan, can_be_enough
+        self.history: list[Epoch] = []
+        self.stopped = "schedule"
+        self.weights: dict[str, Tensor] = {}
+        self._highest, self._gained = -1.0, 0
+
+    def see(self, epoch: Epoch, network: Network) -> bool:
+        """Take note of an epoch; True: stop."""
+        self.history.append(epoch)
+        worth = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
+        if worth > self._highest + SAME:
+            self._gained = epoch.number
+        if worth >= self._highest - SAME:
+            self.best, self.weights = epoch, copy.deepcopy(network.state_dict())
+        self._highest = max(self._highest, worth)
+        if epoch.worst_f1 is None:
+            return False
+        if self.can_be_enough and is_enough(epoch, self.plan):
+            self.stopped = "enough"
+        elif epoch.number - self._gained >= self.plan.patience:
+            self.stopped = "patience"
+        return self.stopped != "schedule"
+
+
+@torch.no_grad()
+def silence(network: Network, classes: set[int]) -> None:
+    """Classes that nobody taught are never said: their scores would be what chance left there."""
+    for k in sorted(classes):
+        network.out.weight[k] = 0
+        network.out.bias[k] = NEVER  # type: ignore[index]
+
+
+def classes_in(examples: Sequence[Example]) -> set[int]:
+    """Classes that are taught: a validation set without one of them cannot say that training is enough."""
+    return {int(k) for example in examples for k in np.unique(example.target) if k >= 0}
+
+
+def is_enough(epoch: Epoch, plan: Plan) -> bool:
+    """Both criteria of the validation set are reached."""
+    return (epoch.balanced_accuracy or 0) >= plan.enough_balanced_accuracy and (
+        epoch.worst_f1 or 0
+    ) >= plan.enough_worst_f1
+
+
+def soft_cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Mean cross-entropy against class fractions; steps that are mostly unknown do not count."""
+    known = (target.sum(1) > 0.5).float()
+    weighted = target * weights[None, :, None]
+    loss = -((weighted * scores.log_softmax(1)).sum(1) * known).sum()
+    return loss / (weighted.sum(1) * known).sum().clamp(min=1e-6)
+
+
+@torch.no_grad()
+def update_average(average: Network, network: Network, step: int) -> None:
+    """Move the average towards the network; by much at first, when the start is all it knows."""
+    keep = min(AVERAGE, step / (step + 9)) if step > 1 else 0.0
+    mine = [v for v in average.state_dict().values() if v.dtype.is_floating_point]
+    theirs = [v for v in network.state_dict().values() if v.dtype.is_floating_point]
+    torch._foreach_lerp_(mine, theirs, 1 - keep)
+
+
+def check(
+    network: Network,
+    scaler: Scaler,
+    series: Sequence[tuple[Values, NDArray[np.int16]]],
+    number: int,
+    loss: float,
+) -> Epoch:
+    """Score a network on the validation set, step by step, before any decoding."""
+    if not series:
+        return Epoch(number, loss, None, None)
+    classes, step = network.shape.classes, network.shape.step
+    confusion = np.zeros((classes, classes), np.int64)
+    for values, target in series:
+        middle = target[step // 2 :: step] if len(target) > step // 2 else target[-1:]
+        found = predict(network, scaler, values).argmax(1).astype(np.int16)[: len(middle)]
+        confusion += confuse(middle, found, classes)
+    scores = timepoint_scores(confusion)
+    return Epoch(number, loss, scores["balanced_accuracy"], scores["worst_f1"])

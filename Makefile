@@ -36,13 +36,13 @@ test-slow: ## the slow tests
 	@$(RUN) pytest -m slow
 
 test-faults: ## sync through storms of failing servers, for minutes
-	@$(RUN) pytest tests/test_faults.py tests/test_disk.py --faults 100
+	@$(RUN) pytest tests/robustness/test_faults.py tests/robustness/test_disk.py --faults 100
 
 test-kill: ## kill -9 at 40 random moments of each of six commands, and run them again (an hour)
-	@$(RUN) pytest tests/test_kill.py --kills 40
+	@$(RUN) pytest tests/robustness/test_kill.py --kills 40
 
 fuzz: ## read 10,000 hostile examples of everything that others can write (EXAMPLES=N or SECONDS=N, SEED=N)
-	@$(RUN) pytest tests/test_fuzz_*.py --fuzz $(if $(SECONDS),0,$(or $(EXAMPLES),10000)) \
+	@$(RUN) pytest tests/robustness/test_fuzz_*.py --fuzz $(if $(SECONDS),0,$(or $(EXAMPLES),10000)) \
 		--fuzz-seconds $(or $(SECONDS),0) --fuzz-seed $(or $(SEED),0)
 
 test-ray: ## install the extra `ray`, and train on a cluster of two workers on this machine
@@ -55,14 +55,14 @@ docs: ## make docs/cli.md anew
 	@$(RUN) python -m pipelines.cli.reference
 
 bench: ## sync and dvc repro against the plain command line
-	@$(RUN) python -m benchmarks.sync
+	@$(RUN) python -m benchmarks.sync.sync
 
 bench-labels: ## what label commits cost at 10,000 annotations and at 1,000,000 (40 minutes)
-	@$(RUN) python -m benchmarks.labels
+	@$(RUN) python -m benchmarks.sync.labels
 
 bench-segmenter: ## the segmenter in folds by person, DATA=FOLDER as recorded and shuffled (PEER=CHECKOUT beside it)
-	@$(RUN) python -m benchmarks.segmenter "$$DATA" $(if $(PEER),--peer "$$PEER" --peer-python "$$PEER/.venv/bin/python")
-	@$(RUN) python -m benchmarks.segmenter "$$DATA" --shuffled
+	@$(RUN) python -m benchmarks.models.segmenter "$$DATA" $(if $(PEER),--peer "$$PEER" --peer-python "$$PEER/.venv/bin/python")
+	@$(RUN) python -m benchmarks.models.segmenter "$$DATA" --shuffled
 
 bench-classifier: ## the classifier of whole series on the sets in DATA=FOLDER, beside tsai in an environment of its own
-	@peer=$$($(RUN) python -m benchmarks.tsai_peer) && $(RUN) python -m benchmarks.classifier "$$DATA" --curve --peer $$peer
+	@peer=$$($(RUN) python -m benchmarks.models.tsai_peer) && $(RUN) python -m benchmarks.models.classifier "$$DATA" --curve --peer $$peer

@@ -32,7 +32,7 @@ from storage.s3.bucket import Bucket
 from storage.servers import go_program, machine_cache, supervisor
 from storage.servers.go_program import Source
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
-from tests.fuzzing import Fuzz
+from tests.support.fuzzing import Fuzz
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,7 +65,7 @@ def kill_seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest) -> Iterator[Fuzz]:
-    """Draws hostile examples (tests/fuzzing.py); what became of them is told at the end of a long run."""
+    """Draws hostile examples (tests/support/fuzzing.py); what became of them is told at the end of a long run."""
     option, targets = request.config.getoption, [i for i in request.session.items if "fuzz" in i.fixturenames]
     made = Fuzz(option("--fuzz"), option("--fuzz-seconds") / len(targets), option("--fuzz-seed"))
     yield made

@@ -26,7 +26,8 @@ SOURCE = Source(
     sum="h1:/qdoYujxF5MBLDMVLeiYJ/7fBa1HikX39Dvzb9Ji8pA=",
     go=(1, 24),  # the `go` line of its go.mod
 )
-# Releases on which tests/test_bucket.py and tests/test_store.py pass, beside what is built from SOURCE.
+# Releases on which tests/storage/s3/test_bucket.py and tests/storage/repo/test_store.py pass, beside what is built
+# from SOURCE.
 RELEASES = ("RELEASE.2025-09-07T16-13-09Z",)
 BUILD = "minio-build-"
 SAYS_WITHIN = 20.0  # seconds that a MinIO may take to say its version

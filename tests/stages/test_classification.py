@@ -1,0 +1,246 @@
+"""The stages where the label config asks what whole recordings are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import gate, ingest, publish, run
+from stages.classification import predict, promote, train, window
+from stages.classification.inference import ask
+from stages.classification.model import Classifier
+from stages.classification.targets import what_it_is
+from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance
+from storage.errors import InputError
+from storage.files import md5
+from storage.label_studio import label_config
+from tests.support.choice_project import lay, record, run_all, wave
+
+KINDS = {f"{kind}{n}": kind for kind in ("slow", "fast") for n in range(12)}
+SERIES = {key: wave(kind, seed) for seed, (key, kind) in enumerate(KINDS.items())}
+SETS = {key: "test" if key[-1] in "01" and len(key) == 5 else "train" for key in KINDS} | {
+    "slow2": "validation", "fast2": "validation", "slow3": "unassigned", "fast3": "unassigned",
+}  # fmt: skip
+RECORDS = [record(key, [kind]) for key, kind in KINDS.items() if SETS[key] != "unassigned"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_choices_to_predictions_that_label_studio_shows(folder: Path):
+    lay(SERIES, RECORDS, SETS)
+    run_all()
+    index = dataset.read_index()
+    assert (index.size, index.of("validation")) == (40, ["fast2", "slow2"])
+    assert index.series["fast0"].choices == ("fast",)
+    said = {key: predictions.read(key) for key in KINDS}
+    assert {key: p.choices[0].label for key, p in said.items()} == KINDS
+    assert all(0.5 < p.choices[0].score <= 1 and p.score == p.choices[0].score for p in said.values())
+    verdict = json.loads(gate.VERDICT.read_text())
+    assert (verdict["verdict"], verdict["metric"], verdict["candidate"]) == ("promoted", "macro_f1", 1.0)
+    (item,) = publish.check(said["fast3"], label_config.load())
+    assert (item["type"], item["from_name"], item["to_name"]) == ("choices", "label", "ts")
+    assert item["value"] == {"choices": ["fast"]}
+    origin = provenance.read(provenance.BEST)
+    assert origin.annotations["slow4"] == ["1-slow4"]
+    assert publish.OURS.match(f"{checkpoint.read(provenance.BEST).kind}-{'a' * 7}-{origin.model[:8]}")
+
+
+def test_the_same_labels_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory):
+    lay(SERIES, RECORDS, SETS, steps=20)
+    run_all()
+    here = [md5(Path(path)) for path in ("data/candidate", "data/predictions", "data/dataset")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        lay(SERIES, RECORDS[::-1], SETS, steps=20)
+        run_all()
+        assert [md5(Path(path)) for path in ("data/candidate", "data/predictions", "data/dataset")] == here
+
+
+def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: Path):
+    lay(SERIES, RECORDS, SETS, steps=20)
+    run_all()
+    model = Classifier.from_checkpoint(checkpoint.read(provenance.BEST))
+    recordings = {key: arrays.values(key) for key in KINDS}
+    among = ask(model, recordings.items())
+    alone = [ask(model, [item]).probabilities[0] for item in recordings.items()]
+    assert np.array_equal(among.probabilities, np.stack(alone))
+
+
+def test_of_several_channels_each_is_a_step_of_the_lstm(folder: Path):
+    lay(SERIES, RECORDS, SETS, steps=5)
+    run_all()
+    network = Classifier.from_checkpoint(checkpoint.read(provenance.BEST)).network
+    assert (network.lstm.input_size, network.convolutions[0].in_channels) == (40, 2)
+
+
+def test_any_number_of_choices(folder: Path):
+    """A series may be several things at once, and none of them."""
+    both = {key: [] if key[-1] == "5" else [kind, "any"] for key, kind in KINDS.items()}
+    records = [record(key, choices) for key, choices in both.items() if SETS[key] != "unassigned"]
+    lay(SERIES, records, SETS, ("slow", "fast", "any"), "multilabel")
+    run_all()
+    index = dataset.read_index()
+    assert index.series["slow5"].annotations and index.series["slow5"].choices == ()
+    assert index.series["slow4"].choices == ("slow", "any")
+    found = {key: tuple(c.label for c in predictions.read(key).choices) for key in ("slow4", "fast4")}
+    assert found == {"slow4": ("slow", "any"), "fast4": ("fast", "any")}
+
+
+def test_the_label_config_decides_which_stage_runs(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    called: list[str] = []
+    monkeypatch.setattr(window, "main", lambda: called.append("whole series"))
+    for task, name in (
+        ("segmentation", "regions"),
+        ("binary", "whole series"),
+        ("multilabel", "whole series"),
+    ):
+        lay({}, [], {}, task=task)  # type: ignore[arg-type]
+        run.run(lambda: called.append("regions"), whole="stages.classification.window")
+        assert called.pop() == name
+
+
+def test_series_of_another_length_or_with_holes_are_left_out_by_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    odd = {"long": wave("slow", 90, 50), "holed": wave("fast", 91)}
+    odd["holed"][7, 1] = np.nan
+    records = [*RECORDS, record("long", ["slow"]), record("holed", ["fast"])]
+    lay(SERIES | odd, records, SETS | dict.fromkeys(odd, "train"), steps=5)
+    run_all()
+    told = capsys.readouterr().out
+    assert "left out: labeled series long: it has 50 timepoints, the others have 40" in told
+    assert "left out: labeled series holed: it lacks 1 number" in told
+    assert "warning: long is not predicted: it has 50 timepoints" in told
+    assert predictions.keys() == sorted(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("records", "disagreement", "choices", "left_out"),
+    [
+        ([record("a", ["slow"])], "vote", ("slow",), {}),
+        ([record("a", ["slow"], was_cancelled=True)], "vote", (), {"skipped annotation": 1}),
+        (
+            [record("a", ["slow", "fast"])],
+            "vote",
+            (),
+            {"annotation with several choices, where one is asked for": 1},
+        ),
+        ([record("a", [])], "vote", (), {"annotation without a choice, where one is asked for": 1}),
+        ([record("a", ["odd"])], "vote", (), {"choice 'odd', which the label config lacks": 1}),
+        (
+            [
+                record("a", ["slow"]),
+                record("a", ["fast"], 2, annotator="ben", created_at="2027-01-01T00:00:00Z"),
+            ],
+            "vote",
+            ("fast",),
+            {},
+        ),
+        (
+            [
+                record("a", ["slow"], ground_truth=True),
+                record("a", ["fast"], 2, annotator="ben", created_at="2027-01-01T00:00:00Z"),
+            ],
+            "vote",
+            ("slow",),
+            {},
+        ),
+        (
+            [
+                record("a", ["slow"]),
+                record("a", ["fast"], 2, annotator="ben", created_at="2027-01-01T00:00:00Z"),
+            ],
+            "agree",
+            (),
+            {"series on which annotators disagree": 1},
+        ),
+        (
+            [
+                record("a", ["slow"], 1),
+                record("a", ["slow"], 2, annotator="ben"),
+                record("a", ["fast"], 3, annotator="eve", created_at="2027-01-01T00:00:00Z"),
+            ],
+            "vote",
+            ("slow",),
+            {},
+        ),
+    ],
+)
+def test_what_annotators_say_of_a_series(records, disagreement, choices, left_out):
+    config = label_config.parse(label_config.render(("x",), ("slow", "fast"), "time", task="binary"))
+    said = what_it_is(records, config, disagreement)
+    assert (said.choices, dict(said.left_out)) == (choices, left_out)
+    assert bool(said.annotations) == bool(choices)
+
+
+def test_nothing_to_learn_from_says_what_to_do(folder: Path):
+    lay(SERIES, [], SETS)
+    ingest.main()
+    with pytest.raises(InputError, match="nothing to learn from") as refused:
+        window.main()
+    assert "labeltrail sync" in str(refused.value.cure)
+
+
+@pytest.mark.parametrize(
+    ("labels", "cure"),
+    [(("slow", "fast"), "label series of another class"), (("slow",), 'choice="multiple"')],
+)
+def test_a_train_set_of_one_class_teaches_nothing(folder: Path, labels: tuple[str, ...], cure: str):
+    slow = {key: values for key, values in SERIES.items() if KINDS[key] == "slow"}
+    lay(slow, [record(key, ["slow"]) for key in slow], dict.fromkeys(slow, "train"), labels)
+    ingest.main()
+    window.main()
+    with pytest.raises(InputError) as caught:
+        train.main()
+    assert caught.value.why == f"its {len(slow)} labeled series are all: slow"
+    assert cure in caught.value.cure
+    assert not provenance.CANDIDATE.exists()
+
+
+def test_a_score_that_classifiers_lack_is_refused_with_those_they_have(folder: Path):
+    lay(SERIES, RECORDS, SETS, steps=5)
+    for stage in (ingest, window, train):
+        stage.main()
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(re.sub(r"metric: \S+", "metric: event_f1", text))
+    with pytest.raises(InputError, match="no score event_f1") as refused:
+        promote.main()
+    assert "macro_f1" in str(refused.value.why)
+
+
+def test_a_segmenter_that_was_best_is_replaced(folder: Path):
+    lay(SERIES, RECORDS, SETS, steps=5)
+    run_all()
+    best = Path("data/best/model.json")
+    origin = json.loads(Path("data/best/provenance.json").read_text())
+    best.write_text(best.read_text().replace('"lstm-fcn"', '"lstm"'))
+    origin["model"] = checkpoint.model_hash(provenance.BEST)
+    Path("data/best/provenance.json").write_text(json.dumps(origin))
+    with pytest.raises(InputError, match="cannot be used"):
+        predict.main()
+    promote.main()
+    assert json.loads(gate.VERDICT.read_text())["reason"] == (
+        "the best model no longer fits: it is of kind lstm, not lstm-fcn"
+    )
+
+
+def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
+    lay(SERIES, RECORDS, SETS, steps=5)
+    run_all()
+    config = label_config.PATH.read_text(encoding="utf-8")
+    label_config.PATH.write_text(config.replace('choice="single"', 'choice="multiple"'), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        predict.main()
+    assert caught.value.why == "its task is binary; the project's is multilabel"
+    run_all()
+    verdict = json.loads(gate.VERDICT.read_text(encoding="utf-8"))
+    assert verdict["reason"] == f"the best model no longer fits: {caught.value.why}"
+    assert checkpoint.read(provenance.BEST).postprocess["task"] == "multilabel"

@@ -9,7 +9,7 @@ from stages import params as parameters
 from storage import process, settings
 from storage.artifacts import provenance, reports
 from storage.artifacts.lineage import LabelBest, model_in
-from storage.files import md5, md5_bytes, write_bytes
+from storage.files import md5, md5_bytes
 from storage.printable import shortened
 from storage.project import Project
 from storage.project_files import splits_file
@@ -101,12 +101,6 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
             runs.setdefault(name, f"{gone[0]} is neither in the DVC cache nor in its remote")
     reason = f"{found.reason} (dvc.lock of {found.commit[:7]})"
     return BestPlan(found, reason, model_in(repository, found.lock.best), lost, runs)
-
-
-def write_lock(project: Project, plan: BestPlan) -> None:
-    """Put the `dvc.lock` of the plan's best into the work tree."""
-    if plan.best:
-        write_bytes(project.root / LOCK, plan.best.lock.text.encode(), durable=True)
 
 
 def bring_back(project: Project, plan: BestPlan) -> str:

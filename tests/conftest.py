@@ -20,8 +20,8 @@ from pydantic import SecretStr
 
 from pipelines import services
 from pipelines.import_.import_ import import_recordings
-from pipelines.sync.result import Synced
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage import process
 from storage import settings as project_settings
 from storage.label_studio import label_config
@@ -215,7 +215,7 @@ class Lab:
         """Submit an annotation as a person would, with regions named a, b, c, ..."""
         return self.project.studio.annotate(self.tasks()[series], result(*regions), **fields)
 
-    def sync(self, **options: Any) -> Synced:
+    def sync(self, **options: Any) -> SyncResult:
         """One sync, as a new process would run it."""
         self.project = Project(self.project.root)
         return sync(self.project, Options(**options))

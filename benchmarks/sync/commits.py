@@ -19,7 +19,8 @@ CHANGES = 10
 FIRST = """
 import json, re, time
 from pathlib import Path
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage.project import Project
 began = time.perf_counter()
 sync(Project(Path.cwd()), Options(remote=False))

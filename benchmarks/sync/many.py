@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.sync.lab import clone
 from benchmarks.sync.standin import OWNER, PROJECT, Desk, Json, answering
 from pipelines.demo.accelerometer import LABELS
-from pipelines.sync.result import Synced
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.labels.snapshot import Record, canonical
@@ -116,7 +116,7 @@ class Many:
         """The clone, as a new process sees it."""
         return Project(self.root)
 
-    def sync(self, **options: Any) -> Synced:
+    def sync(self, **options: Any) -> SyncResult:
         """A sync that ends with the commit: the DVC remote is left out on both sides of a comparison."""
         return sync(self.project(), Options(remote=False, **options))
 

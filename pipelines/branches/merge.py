@@ -16,7 +16,8 @@ from pipelines.best_model import commit_model
 from pipelines.branches import merge_commit, registry
 from pipelines.sync.apply import PATHS
 from pipelines.sync.locks import exclusive
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage import worktree
 from storage.errors import ConflictError
 from storage.label_studio import label_config

@@ -13,9 +13,10 @@ from typing import Any
 from pipelines.best_model import publish
 from pipelines.branches import populate, registry
 from pipelines.sync import apply
-from pipelines.sync.apply import PATHS
+from pipelines.sync.apply import PATHS, Move
 from pipelines.sync.locks import exclusive
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage import worktree
 from storage.artifacts.provenance import BEST
 from storage.errors import InputError, NotFoundError
@@ -213,11 +214,10 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     if not merged.shards:
         return ""
     after = label_store.store(repository, ours, {name: text for name, (_, text) in merged.shards.items()})
-    repository.point(LABELS, after)
+    counts = label_changes.count(merged.incoming(), config=config)
+    commit, _ = apply.move(project, Move(after, lambda _: label_changes.message(counts, Counter(), ())))
     repository.checkout(LABELS, force=True)
     worktree.remember(project)
-    counts = label_changes.count(merged.incoming(), config=config)
-    commit = repository.commit([f"{LABELS}.dvc"], label_changes.message(counts, Counter(), ()))
     repository.push()
     return commit
 
@@ -233,12 +233,13 @@ def _go_back(project: Project, commit: str) -> None:
     repository = project.repository
     if _holds(project, commit):
         return
-    there = [path for path in (*PATHS, dvc_lock.PATH) if repository.show(commit, path) is not None]
-    repository.git("checkout", "--quiet", commit, "--", *there)
+    texts = {path: repository.show(commit, path) for path in (*PATHS, dvc_lock.PATH)}
+    files = {path: text.encode() for path, text in texts.items() if text is not None}
+    subject = repository.git("show", "--no-patch", "--format=%s", commit).strip()
+    message = f"labels: back to {commit[:12]} ({shortened(subject)})"
+    apply.move(project, Move("", lambda _: message, files))
     repository.checkout(LABELS, SERIES, force=True)
     worktree.remember(project)
-    subject = repository.git("show", "--no-patch", "--format=%s", commit).strip()
-    repository.commit(there, f"labels: back to {commit[:12]} ({shortened(subject)})")
 
 
 # -- predictions ----------------------------------------------------------------------------------

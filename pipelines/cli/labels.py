@@ -37,7 +37,7 @@ def sync(
 
     Example: labeltrail sync --settle 12-9f3c1a/x1=theirs
     """
-    from pipelines.sync.sync import Options
+    from pipelines.sync.result import Options
     from pipelines.sync.sync import sync as bring_together
 
     if pull and push:

@@ -17,7 +17,7 @@ from pipelines.import_.import_labels import Wanted
 from pipelines.import_.import_people import People, Person
 from pipelines.import_.import_plan import Plan
 from pipelines.import_.imported import Imported
-from pipelines.sync import fetch
+from pipelines.sync.fetch import fetch
 from pipelines.sync.push_labels import tasks_of
 from storage.labels.snapshot import Record
 from storage.progress import track
@@ -128,7 +128,7 @@ def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
         NotFoundError: Label Studio has no task that says that it is of one of these series; none was made.
     """
     remote, studio = project.remote, project.studio
-    fetch.look(project.repository, remote, state, remote.project(state))
+    fetch(project.repository, remote, state)
     steps = compare(plan, remote, state)
     ids = tasks_of(studio, state.project, steps.new.keys())
     done.known = steps.known + len(steps.given)

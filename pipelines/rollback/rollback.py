@@ -12,24 +12,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.best_model import BestPlan, bring_back, commit_model, outlived, plan_best, write_lock
+from pipelines.best_model import BestPlan, bring_back, commit_model, outlived, plan_best
 from pipelines.history.formatting import counts_json, stat_lines
 from pipelines.rollback import preflight
 from pipelines.rollback.partial import Part, turn, unmatched
+from pipelines.sync import apply
+from pipelines.sync.apply import Move
 from pipelines.sync.locks import exclusive
-from pipelines.sync.result import Synced
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage.artifacts import lineage
 from storage.errors import ConflictError, InputError, NotFoundError
-from storage.files import write_bytes
 from storage.labels import label_changes, label_store
 from storage.labels.label_changes import LabelChanges, plural
 from storage.project import Project
 from storage.project_files import splits_file
 from storage.repo.dvc_lock import PATH as LOCK
 from storage.repo.pointer import LABELS
-
-PATHS = (f"{LABELS}.dvc", str(splits_file.PATH), LOCK)
 
 
 @dataclass(frozen=True)
@@ -40,23 +39,21 @@ class RollbackPlan:
         to: the commit that is gone back to.
         part: which of its labels.
         labels: hash of the label snapshot that there will be.
-        pointer: bytes of `data/labels.dvc`; b"" where the snapshot is a new one.
+        move: the label commit that is made of it.
         changes: from what the labels are to what they will be, counted.
-        sets: bytes of `data/sets.csv`.
         best: the model that will be best.
     """
 
     to: str
     part: Part
     labels: str
-    pointer: bytes
+    move: Move
     changes: LabelChanges
-    sets: bytes
     best: BestPlan
 
 
 @dataclass(frozen=True)
-class Rolled:
+class RollbackResult:
     """What a rollback did, or would do.
 
     Attributes:
@@ -70,7 +67,7 @@ class Rolled:
     """
 
     plan: RollbackPlan
-    kept: Synced
+    kept: SyncResult
     commit: str = ""
     subject: str = ""
     published: str = ""
@@ -135,7 +132,9 @@ def _model_lines(plan: BestPlan) -> list[str]:
 
 
 @exclusive
-def rollback(project: Project, revision: str, part: Part | None = None, *, dry: bool = False) -> Rolled:
+def rollback(
+    project: Project, revision: str, part: Part | None = None, *, dry: bool = False
+) -> RollbackResult:
     """Go back to the labels of a revision, or to a part of them.
 
     Raises:
@@ -154,17 +153,19 @@ def rollback(project: Project, revision: str, part: Part | None = None, *, dry: 
         )
     old = outlived(project, to)
     if dry:
-        return Rolled(_plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True)
+        return RollbackResult(
+            _plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True
+        )
     commit_model(project)
     kept = sync(
         project, Options(yes=True)
     )  # what was deleted goes back as well, or stays in its own label commit
     project = Project(project.root)  # the label config may have come in
     plan = _plan(project, to, part)
-    commit, subject = _commit(project, plan)
+    commit, subject = apply.move(project, plan.move)
     done = sync(project, Options(yes=True))
     published = bring_back(project, plan.best)
-    return Rolled(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
+    return RollbackResult(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
 
 
 def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
@@ -181,15 +182,15 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
         rows = _sets(project, best.commit if best and best.lock.labels == wanted else to)
     else:
         rows = (project.root / splits_file.PATH).read_bytes()
-    return RollbackPlan(
-        to=to,
-        part=part,
-        labels=wanted,
-        pointer=(repository.show(to, f"{LABELS}.dvc") or "").encode() if wanted == then else b"",
-        changes=label_changes.count(changes, config=config),
-        sets=rows,
-        best=plan_best(project, best, wanted, rows),
-    )
+    counts = label_changes.count(changes, config=config)
+    plan = plan_best(project, best, wanted, rows)
+    files = {str(splits_file.PATH): rows}
+    if plan.best:
+        files[LOCK] = plan.best.lock.text.encode()
+    if wanted == then:  # the same pointer, byte for byte
+        files[f"{LABELS}.dvc"] = (repository.show(to, f"{LABELS}.dvc") or "").encode()
+    move = Move("" if wanted == then else wanted, lambda changed: _message(counts, changed, to, part), files)
+    return RollbackPlan(to, part, wanted, move, counts, plan)
 
 
 def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
@@ -210,26 +211,14 @@ def _sets(project: Project, commit: str) -> bytes:
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 
-def _commit(project: Project, plan: RollbackPlan) -> tuple[str, str]:
-    """Write pointer, sets and `dvc.lock`, and commit them; "" and "" where all of them are so already."""
-    repository = project.repository
-    if plan.pointer:
-        write_bytes(project.root / f"{LABELS}.dvc", plan.pointer, durable=True)
-    else:
-        repository.point(LABELS, plan.labels)
-    write_bytes(project.root / splits_file.PATH, plan.sets, durable=True)
-    write_lock(project, plan.best)
-    changed = repository.changed(PATHS)
-    if not changed:
-        return "", ""
-    subject, _, trailers = label_changes.message(plan.changes, Counter(), changed).partition("\n")
-    what = plan.part.words()
-    subject = f"{subject}; back to {plan.to[:7]}" + (f" ({what})" if what else "")
-    return repository.commit(changed, f"{subject}\n{trailers}"), subject
+def _message(counts: LabelChanges, changed: list[str], to: str, part: Part) -> str:
+    subject, _, trailers = label_changes.message(counts, Counter(), changed).partition("\n")
+    what = part.words()
+    return f"{subject}; back to {to[:7]}" + (f" ({what})" if what else "") + f"\n{trailers}"
 
 
 @exclusive
-def undo(project: Project, *, dry: bool = False) -> Rolled:
+def undo(project: Project, *, dry: bool = False) -> RollbackResult:
     """Go back to the labels before the last label commit, which may be a rollback or an undo itself.
 
     Raises:

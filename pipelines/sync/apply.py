@@ -1,16 +1,31 @@
-"""What a sync brings into the work tree, and the label commit that it makes of it."""
+"""What a plan says is done: in the work tree, in a label commit, in bucket and Label Studio.
+
+The order of writing makes it safe to kill at any point: files, DVC cache, git commit, DVC remote, Label Studio, and
+`sync.json` last; the next sync ends in the same place.
+"""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from pipelines.sync import fetch, merge_base, recordings, shared_label_config
-from pipelines.sync.fetch import Labels
-from pipelines.sync.shared_label_config import ConfigMerge
+from pipelines.sync import (
+    fetch,
+    locks,
+    merge_base,
+    push_labels,
+    recordings,
+    shared_label_config,
+    unknown_labels,
+)
+from pipelines.sync.plan import SyncPlan
+from pipelines.sync.remote_state import RemoteState
+from pipelines.sync.result import Options, SyncResult
 from stages import params as parameters
 from stages.timeseries import splits
+from storage import worktree
+from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.labels import label_changes, label_store, snapshot
 from storage.labels.snapshot import LONGEST_NAME
@@ -19,6 +34,7 @@ from storage.printable import printable, shortened
 from storage.project import Project
 from storage.project_files import splits_file, tasks_file
 from storage.remote.sync_state import State
+from storage.repo import dvc_stages
 from storage.repo.pointer import LABELS, SERIES, parse_pointer
 from storage.s3 import keys
 
@@ -36,16 +52,123 @@ ONE_NAME = "macOS and Windows take these names for one, so a clone there can hol
 
 
 @dataclass(frozen=True)
-class Sides:
-    """All that was compared: labels, recordings and label config; None where it was not looked at."""
+class Move:
+    """A label commit that a command makes of the work tree before it syncs: labels that go back, or are merged.
 
-    labels: Labels
-    series: Merge[str] | None
-    config: ConfigMerge | None
+    Attributes:
+        labels: hash of the label snapshot that there will be; "" where a file says it.
+        message: the commit's, of the paths that have changed.
+        files: bytes by path of what is written.
+    """
+
+    labels: str
+    message: Callable[[list[str]], str]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def take(
-    project: Project, state: State, base: merge_base.Base, sides: Sides
+def move(project: Project, to: Move) -> tuple[str, str]:
+    """Make the label commit; returns it and its subject, "" and "" where all of it is so already."""
+    repository, pointer = project.repository, f"{LABELS}.dvc"
+    for path, data in to.files.items():
+        write_bytes(project.root / path, data, durable=True)
+    if to.labels:
+        repository.point(LABELS, to.labels)
+    changed = repository.changed((pointer, *to.files))
+    if not changed:
+        return "", ""
+    message = to.message(changed)
+    return repository.commit(changed, message), message.splitlines()[0]
+
+
+def apply(
+    project: Project, plan: SyncPlan, theirs: RemoteState, base: merge_base.Base, options: Options
+) -> SyncResult:
+    """Bring both sides to what the plan says.
+
+    Args:
+        project: the clone.
+        plan: what each side has to take over; nothing in it is a conflict.
+        theirs: what bucket and Label Studio held when the plan was made.
+        base: hashes of labels and recordings that both sides came from.
+        options: which side is brought to the other.
+
+    Raises:
+        OvertakenError: somebody else synced, or labeled, since `theirs` was fetched.
+    """
+    repository, state = project.repository, theirs.state
+    warnings: list[str] = []
+    if options.push and plan.config:
+        # First of all: Label Studio may refuse it, and then nothing else has changed either.
+        shared_label_config.write_there(project.studio, state.project, plan.config)
+    project.remote.annotations.write(theirs.compared.missed)
+    if options.pull:
+        warnings, base = _write_here(project, state, base, plan)
+    hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
+    changed = repository.changed(PATHS)
+    warnings += _unknown_labels(project, plan, hashes[0])
+    made, subject = commit(project, changed, hashes)
+    if options.remote:
+        repository.push()
+    ids = plan.labels.ids
+    if options.push:
+        state, ids = _write_there(project, plan, theirs)
+    if options.pull:
+        project.remote.annotations.drop_keys(theirs.compared.deleted)
+    new = _agreed(project, state, hashes, plan, options, ids)
+    if new != state:
+        new = locks.write(project, new)
+    worktree.remember(project, folders(theirs))
+    if _left(plan, options):
+        labels_ = merge_base.given(project, base[0], plan.labels.outgoing) if options.push else base[0]
+        merge_base.note(project, new, hashes[0], (labels_, base[1]))
+    else:
+        merge_base.forget(project)
+        fetch.remember(project.remote, new, theirs, plan.labels.rewritten(ids))
+    return SyncResult(
+        commit=made,
+        subject=subject,
+        labels=hashes[0],
+        pushed=len(plan.labels.outgoing) if options.push else 0,
+        healed=len(theirs.compared.missed),
+        made_again=plan.labels.made_again if options.push else 0,
+        taken_over=len(theirs.compared.lost.keys() - set(plan.labels.again.values())),
+        returned=theirs.compared.returned,
+        aside=theirs.aside,
+        warnings=warnings,
+        runs=dvc_stages.run_again(repository.root, (path.removesuffix(".dvc") for path in changed)),
+    )
+
+
+def folders(theirs: RemoteState) -> tuple[str, ...]:
+    """The folders that a sync looks at: not the recordings where only named annotations were looked at."""
+    return (LABELS,) if theirs.series is None else (LABELS, SERIES)
+
+
+def _write_there(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
+    """Bring bucket and Label Studio to the plan; returns `sync.json` as it is then, and which were made again."""
+    state, labels, annotations = theirs.state, plan.labels, project.remote.annotations
+    ids = labels.ids
+    if plan.series:
+        recordings.give(project, plan.series)
+    if labels.outgoing:
+        with locks.held(project, state) as holder:
+            ids = push_labels.push(
+                project.studio,
+                state.project,
+                labels.outgoing,
+                labels.numbers,
+                ids,
+                holder.beat,
+                annotations.is_as_seen,
+            )
+            state = holder.state
+        annotations.drop(labels.numbers[change.name] for change in labels.outgoing if change.after is None)
+    annotations.drop_keys(labels.outlived(annotations, ids))
+    return state, ids
+
+
+def _write_here(
+    project: Project, state: State, base: merge_base.Base, plan: SyncPlan
 ) -> tuple[list[str], merge_base.Base]:
     """Write what came in: shards, recordings, label config, and the tasks and sets that follow.
 
@@ -56,27 +179,62 @@ def take(
         Warnings, and what bucket and Label Studio hold that is in the label commit now: the base of the next sync
         should this one not come to its end.
     """
-    repository, merged = project.repository, sides.labels
-    if sides.config:
-        shared_label_config.take(project, sides.config)
-    if sides.series:
-        recordings.take(project, sides.series)
+    repository, merged = project.repository, plan.labels
+    if plan.config:
+        shared_label_config.write_here(project.root, plan.config)
+    if plan.series:
+        recordings.take(project, plan.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
     before = repository.pointer(LABELS)
     ours = label_store.store(repository, before, shards)
     base = (merge_base.taken(project, before, merged) if merged.outgoing else ours, base[1])
     merge_base.note(project, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
-    warnings = _write_sets(project, sides.series, merged.labeled)
+    warnings = _write_sets(project, plan.series, merged.labeled)
     if shards or not before:
         repository.point(LABELS, ours)
-    if sides.series and (sides.series.incoming or not repository.pointer(SERIES)):
+    if plan.series and (plan.series.incoming or not repository.pointer(SERIES)):
         repository.add(SERIES)
-        warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.alike(sides.series.merged)]
-    if sides.series and not sides.series.outgoing:
+        warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.alike(plan.series.merged)]
+    if plan.series and not plan.series.outgoing:
         base = (base[0], repository.pointer(SERIES))
         merge_base.note(project, state, ours, base)
     return warnings, base
+
+
+def _unknown_labels(project: Project, plan: SyncPlan, hash_: str) -> list[str]:
+    """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
+    config = label_store.asked(project.repository)
+    if config is None:
+        return []
+    if plan.config and not plan.config.settled:
+        return unknown_labels.warnings(label_store.records(project.repository, hash_), config)
+    came = (change.after for change in plan.labels.incoming() if change.after is not None)
+    return unknown_labels.warnings(came, config)
+
+
+def _agreed(
+    project: Project,
+    state: State,
+    hashes: tuple[str, str],
+    plan: SyncPlan,
+    options: Options,
+    ids: dict[str, str],
+) -> State:
+    """The state that is true now. Where one side still has to take something over, the base stays what it was."""
+    new = replace(state, ids=ids, pushing="")
+    if _left(plan, options):
+        return new
+    commit = next((found.commit for found in project.repository.synced_commits()), "")
+    new = new.follow(*hashes, commit)
+    if plan.config and (plan.config.settled or (options.pull and options.push)):
+        new = replace(new, label_config=plan.config.md5)
+    return new
+
+
+def _left(plan: SyncPlan, options: Options) -> bool:
+    """Whether one side still has to take something over, because this sync goes one way only."""
+    return (plan.incoming and not options.pull) or (plan.outgoing and not options.push)
 
 
 def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:

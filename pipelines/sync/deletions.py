@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.sync.apply import Sides
-from pipelines.sync.fetch import Theirs
+from pipelines.sync.plan import SyncPlan
+from pipelines.sync.remote_state import RemoteState
 from stages import params as parameters
 from storage.errors import ConflictError, LabeltrailError
 from storage.labels.label_changes import plural
@@ -55,27 +55,21 @@ class Deletions:
 NONE = Deletions()
 
 
-def of(sides: Sides, found: Theirs, annotations: int) -> Deletions:
-    """What a merge would delete.
-
-    Args:
-        sides: labels and recordings, merged.
-        found: what was looked at.
-        annotations: how many bucket and Label Studio have.
-    """
-    merged = sides.labels
+def of(plan: SyncPlan, theirs: RemoteState) -> Deletions:
+    """What a plan would delete."""
+    merged = plan.labels
     here = [change.before for change in merged.incoming() if change.before and change.after is None]
     there = [change.before for change in merged.outgoing if change.before and change.after is None]
-    gone = [c for c in sides.series.incoming if c.after is None] if sides.series else []
+    gone = [c for c in plan.series.incoming if c.after is None] if plan.series else []
     return Deletions(
         labels=len(here),
         studio=len(there),
         recordings=len(gone),
-        annotations=annotations + len(here),
-        series=len(found.series or ()) + len(gone),
+        annotations=theirs.count + len(here),
+        series=len(theirs.series or ()) + len(gone),
         records=tuple(there),
         names=tuple(f"{record['id']} on {record['series']}" for record in (*here, *there)[:SHOWN]),
-        put_back=bool(found.compared.lost or merged.again),
+        put_back=bool(theirs.compared.lost or merged.again),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from pipelines.sync.fetch import Labels, Theirs
+from pipelines.sync.plan import LabelPlan
 from storage.labels import label_store, snapshot
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
@@ -21,11 +21,16 @@ from storage.repo.pointer import LABELS, SERIES
 Base = tuple[str, str]  # hashes of labels and recordings
 
 
-def find(project: Project, state: State, found: Theirs) -> Base:
+def find(project: Project, state: State, *, known: bool) -> Base:
     """Labels and series that the two sides have in common.
 
     A clone that somebody else's sync has left behind lacks that label commit: for it everything since its own
     last one is news. A clone that has it, and an older `data/labels.dvc` in its work tree, wants the old labels.
+
+    Args:
+        project: the clone.
+        state: the newest sync.
+        known: this clone saw bucket and label commit agree as `state` says.
     """
     repository = project.repository
     entries = (state.entry, *state.history)
@@ -39,7 +44,7 @@ def find(project: Project, state: State, found: Theirs) -> Base:
     for place, entry in enumerate(entries):
         if noted and list(entry) == noted["after"]:
             return noted["labels"], noted["series"]
-        if (place == 0 and found.known) or _has(mine, entry):
+        if (place == 0 and known) or _has(mine, entry):
             return entry[:2]
     return "", ""
 
@@ -72,7 +77,7 @@ def forget(project: Project) -> None:
         project.mirror.set_note(_name(project), "")
 
 
-def taken(project: Project, ours: str, merged: Labels) -> str:
+def taken(project: Project, ours: str, merged: LabelPlan) -> str:
     """Hash of the snapshot that bucket and Label Studio hold, which may be in no label commit.
 
     Args:

@@ -7,9 +7,7 @@ again a new id; the record keeps its own, and the pair is remembered in `sync.js
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from storage.errors import ConflictError, NotFoundError
@@ -20,7 +18,6 @@ from storage.labels.snapshot import Record, record_id
 from storage.labels.three_way import Change
 from storage.progress import note, track
 from storage.remote.identity import without
-from storage.text.json_text import well_formed
 
 # What Label Studio takes when an annotation is made; the rest it decides by itself.
 CREATABLE = ("was_cancelled", "ground_truth", "lead_time")
@@ -144,45 +141,3 @@ def _refuse_overtaken(
             why="what they saved is not written over",
             cure="labeltrail sync",
         )
-
-
-def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], studio: LabelStudio) -> dict[str, str]:
-    """Recognise annotations that were made again but not remembered, because the push was cut off.
-
-    Args:
-        ours: records by id.
-        theirs: the same.
-        studio: whose token makes the annotations of people whom Label Studio does not know.
-
-    Returns:
-        The record id that an unknown record of `theirs` should keep, by the id it has now.
-    """
-    lost, new = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
-    if not (lost and new):
-        return {}
-    found = _pair(lost, new, lambda name: _content(ours[name]), lambda name: _content(theirs[name]))
-    lost = [name for name in lost if name not in found.values()]
-    made = [name for name in new if name not in found]
-    known = set(studio.users().values()) if lost and made else set()
-    lost = [name for name in lost if ours[name]["annotator"] not in known]
-    if lost and made:
-        me = studio.whoami()
-        mine = [name for name in made if theirs[name]["annotator"] == me]
-        found |= _pair(
-            lost, mine, lambda name: _content(ours[name], me), lambda name: _content(theirs[name], me)
-        )
-    return found
-
-
-def _pair(
-    lost: Iterable[str], new: Iterable[str], before: Callable[[str], str], after: Callable[[str], str]
-) -> dict[str, str]:
-    waiting: dict[str, list[str]] = defaultdict(list)
-    for name in lost:
-        waiting[before(name)].append(name)
-    return {name: waiting[content].pop(0) for name in new if waiting.get(content := after(name))}
-
-
-def _content(record: Record, annotator: str = "") -> str:
-    facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(well_formed(facts | {"annotator": annotator or record["annotator"]}), sort_keys=True)

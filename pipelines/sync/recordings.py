@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Set
 from pathlib import Path
 
 from storage.errors import InputError
 from storage.files import md5_bytes, write_bytes
 from storage.labels.conflicts import OvertakenError
-from storage.labels.three_way import OPEN, Change, Merge, Settlement, three_way, whole
+from storage.labels.three_way import Merge
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
@@ -19,29 +18,6 @@ from storage.s3.keys import JUNK, series_key
 from storage.s3.mirror import Content
 
 SHOWN = 5
-
-
-def merge(
-    project: Project, base: str, versions: Mapping[str, str], settlement: Settlement = OPEN
-) -> Merge[str]:
-    """Three-way comparison by MD5.
-
-    Args:
-        project: whose work tree is ours.
-        base: hash of the folder that both sides came from.
-        versions: ETag by series key, as the bucket has it.
-        settlement: how conflicts were settled.
-    """
-    repository = project.repository
-    was, ours = (by_series(repository.folder(md5, SERIES)) for md5 in (base, repository.pointer(SERIES)))
-    known = {key: {side[key] for side in (was, ours) if key in side} for key in was.keys() | ours.keys()}
-    theirs = project.remote.contents(versions, known)
-    found = three_way(was, ours, theirs, operator.eq, whole(settlement, "series"))
-    # A recording is never deleted from the bucket, which all branches share: what lacks here comes back.
-    back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
-    merged = found.merged | {c.name: c.after for c in back if c.after is not None}
-    outgoing = [c for c in found.outgoing if c.after is not None]
-    return Merge(merged, [*found.incoming, *back], outgoing, found.conflicts)
 
 
 def by_series(folder: Mapping[str, str]) -> dict[str, str]:

@@ -1,19 +1,60 @@
-"""What a sync did, or would do, for people and programs."""
+"""What a sync is asked to do, and what it did, or would do, for people and programs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.sync.deletions import NONE, Deletions
+from storage.errors import InputError
 from storage.labels import conflicts, label_changes
-from storage.labels.three_way import Conflict
+from storage.labels.three_way import OPEN, Conflict, Settlement
+from storage.s3.mirror import Row
 
 SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Synced:
+class Options:
+    """What a sync is to do.
+
+    Attributes:
+        pull: bring what bucket and Label Studio have into a label commit.
+        push: bring what the work tree has into bucket and Label Studio.
+        dry_run: only look.
+        settlement: how conflicts are settled.
+        yes: delete labels without asking, where that would be asked about.
+        annotations: numbers of the annotations that changed, as a webhook names them: no other is looked at, and
+            neither are recordings and label config, unless this clone has to look at all of them. None: all are.
+        remote: copy the label commit to the DVC remote.
+    """
+
+    pull: bool = True
+    push: bool = True
+    dry_run: bool = False
+    settlement: Settlement = OPEN
+    yes: bool = False
+    annotations: tuple[int, ...] | None = None
+    remote: bool = True
+
+    def check(self) -> None:
+        """Refuse what cannot be: a side that is taken has to be written.
+
+        Raises:
+            InputError: conflicts are to be settled for a side that is not brought to the other.
+        """
+        sides = {self.settlement.all, *self.settlement.named.values()}
+        for side, flag, other in (("ours", self.push, "--pull"), ("theirs", self.pull, "--push")):
+            if side in sides and not flag:
+                raise InputError(f"{other} cannot settle for {side}", cure=f"labeltrail sync --{side}")
+
+
+ALL = Options()
+
+
+@dataclass(frozen=True)
+class SyncResult:
     """What a sync did.
 
     Attributes:
@@ -27,7 +68,7 @@ class Synced:
         made_again: annotations that Label Studio had lost and was given again.
         taken_over: annotations that it has lost and no label commit had: they are in this one.
         returned: series whose task was deleted in Label Studio; it came back, without annotations.
-        aside: objects in the bucket that say nothing: key and reason. Those of tasks were moved, the others left.
+        aside: objects in the bucket that say nothing, with the reason. Those of tasks were moved, the others left.
         warnings: what else a person should know.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
         conflicts: what is not settled; only a dry run ends with them.
@@ -44,7 +85,7 @@ class Synced:
     made_again: int = 0
     taken_over: int = 0
     returned: list[str] = field(default_factory=list)
-    aside: list[tuple[str, str]] = field(default_factory=list)
+    aside: Iterable[Row] = ()
     warnings: list[str] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
@@ -63,7 +104,7 @@ class Synced:
             "asks": self.asks or None,
             "made_again": self.made_again,
             "returned": self.returned,
-            "aside": [list(pair) for pair in self.aside],
+            "aside": [[row.key, row.problem] for row in self.aside],
             "warnings": self.warnings,
             "runs": self.runs,
             "conflicts": [conflicts.to_json(found) for found in self.conflicts],
@@ -71,7 +112,7 @@ class Synced:
 
     def lines(self) -> list[str]:
         """For people."""
-        text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
+        text = [f"set aside: {row.key}: {row.problem}" for row in self.aside]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
         if self.healed:
@@ -113,7 +154,7 @@ class Synced:
             text.append(f"{plural(gone.recordings, 'recording')} {would}deleted: gone from the bucket")
         return [*text, f"the sync would ask: {self.asks} (--yes)"] if self.asks else text
 
-    def followed_by(self, later: Synced) -> Synced:
+    def followed_by(self, later: SyncResult) -> SyncResult:
         """This sync and the one right after it, told as one."""
         return replace(
             later,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from storage.errors import ConflictError, InputError
 from storage.files import write_bytes
 from storage.label_studio import label_config
+from storage.label_studio.client import LabelStudio
 from storage.labels.three_way import OPEN, OURS, Settlement
-from storage.project import Project
-from storage.remote.sync_state import State
 
 
 @dataclass(frozen=True)
-class ConfigMerge:
+class ConfigPlan:
     """The label config that both sides will have, and whether one of them lacks it yet."""
 
     text: str
@@ -32,34 +32,45 @@ class ConfigMerge:
         return digest(self.text)
 
 
-def merge(project: Project, state: State, theirs: str, settlement: Settlement = OPEN) -> ConfigMerge:
-    """Compare the work tree's, Label Studio's and that of the last sync; writes nothing.
+def are_same(one: str, other: str) -> bool:
+    """Whether two texts are one label config: Label Studio cuts blanks off."""
+    return one.strip() == other.strip()
+
+
+def plan(ours: str, theirs: str, agreed: str, page: str, settlement: Settlement = OPEN) -> ConfigPlan:
+    """Compare the work tree's, Label Studio's and that of the last sync.
+
+    Args:
+        ours: text of the work tree's.
+        theirs: text of Label Studio's.
+        agreed: digest of the one at the last sync.
+        page: where people change Label Studio's.
+        settlement: how conflicts are settled.
 
     Raises:
         ConflictError: both sides changed it.
         InputError: the one to take over cannot be used.
     """
-    ours = (project.root / label_config.PATH).read_text(encoding="utf-8")
-    if ours.strip() == theirs.strip():  # Label Studio cuts blanks off
-        return ConfigMerge(ours, here=True, there=True)
-    if digest(theirs) == state.label_config:
+    if are_same(ours, theirs):
+        return ConfigPlan(ours, here=True, there=True)
+    if digest(theirs) == agreed:
         _check_key(ours, theirs, str(label_config.PATH))
-        return ConfigMerge(ours, here=True, there=False)
-    if digest(ours) == state.label_config or not state.label_config:
+        return ConfigPlan(ours, here=True, there=False)
+    if digest(ours) == agreed or not agreed:
         _check_key(theirs, ours, "the project's settings in Label Studio")
-        return ConfigMerge(theirs, here=False, there=True)
+        return ConfigPlan(theirs, here=False, there=True)
     side = settlement.side("label_config")
     if side:
         ours_wins = side == OURS
         text = ours if ours_wins else theirs
         _check_key(text, theirs if ours_wins else ours, str(label_config.PATH))
-        return ConfigMerge(text, here=ours_wins, there=not ours_wins)
+        return ConfigPlan(text, here=ours_wins, there=not ours_wins)
     raise ConflictError(
         "the label config was changed here and in Label Studio",
         where=str(label_config.PATH),
         why="nothing was written",
         cure="labeltrail sync --settle label_config=ours (or =theirs); or make both alike, here or in "
-        f"{project.studio.url}/projects/{state.project}/settings/labeling",
+        f"{page}",
     )
 
 
@@ -83,16 +94,16 @@ def _check_key(new: str, old: str, where: str) -> None:
         )
 
 
-def take(project: Project, config: ConfigMerge) -> None:
+def write_here(root: Path, config: ConfigPlan) -> None:
     """Write it into the work tree, where that lacks it."""
     if not config.here:
-        write_bytes(project.root / label_config.PATH, config.text.encode(), durable=True)
+        write_bytes(root / label_config.PATH, config.text.encode(), durable=True)
 
 
-def give(project: Project, state: State, config: ConfigMerge) -> None:
+def write_there(studio: LabelStudio, project: int, config: ConfigPlan) -> None:
     """Write it into Label Studio, where that lacks it."""
     if not config.there:
-        project.studio.update_project(state.project, label_config=config.text)
+        studio.update_project(project, label_config=config.text)
 
 
 def digest(text: str) -> str:

@@ -1,84 +1,38 @@
 """`labeltrail sync`: bucket, Label Studio and label commit agree again.
 
 Three-way: *base* is what they agreed on at the last sync, *theirs* what bucket and Label Studio hold now, *ours*
-what the work tree's `data/labels.dvc` names. The order of writing makes it safe to kill at any point: files,
-DVC cache, git commit, DVC remote, Label Studio, and `sync.json` last; the next sync ends in the same place.
+what the work tree's `data/labels.dvc` names: fetched, planned (pipelines/sync/plan.py), applied
+(pipelines/sync/apply.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pipelines.best_model import commit_model
-from pipelines.sync import (
-    apply,
-    deletions,
-    fetch,
-    locks,
-    merge_base,
-    push_labels,
-    recordings,
-    shared_label_config,
-    unknown_labels,
-)
-from pipelines.sync.apply import PATHS, Sides
-from pipelines.sync.fetch import Labels, Theirs
-from pipelines.sync.result import Synced
-from pipelines.sync.shared_label_config import ConfigMerge
+from pipelines.sync import apply, deletions, fetch, locks, merge_base
+from pipelines.sync.apply import PATHS
+from pipelines.sync.plan import SyncPlan, make_plan
+from pipelines.sync.recordings import by_series
+from pipelines.sync.remote_state import RemoteState, Side
+from pipelines.sync.result import ALL, Options, SyncResult
+from pipelines.sync.shared_label_config import are_same
 from storage import worktree
-from storage.errors import InputError, NotFoundError
+from storage.errors import NotFoundError
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import conflicts, label_changes, label_store
 from storage.labels.conflicts import OvertakenError
-from storage.labels.snapshot import Record
-from storage.labels.three_way import OPEN, Conflict, Settlement
 from storage.printable import argument
 from storage.project import Project
-from storage.remote import identity
 from storage.remote.sync_state import State
-from storage.repo import dvc_stages
 from storage.repo.pointer import LABELS, SERIES
+from storage.repo.repository import Repository
 
 ATTEMPTS = 5  # when somebody else syncs or labels at the same moment
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a sync is to do.
-
-    Attributes:
-        pull: bring what bucket and Label Studio have into a label commit.
-        push: bring what the work tree has into bucket and Label Studio.
-        dry_run: only look.
-        settlement: how conflicts are settled.
-        yes: delete labels without asking, where that would be asked about.
-        annotations: numbers of the annotations that changed, as a webhook names them: no other is looked at, and
-            neither are recordings and label config, unless this clone has to look at all of them. None: all are.
-        remote: copy the label commit to the DVC remote.
-    """
-
-    pull: bool = True
-    push: bool = True
-    dry_run: bool = False
-    settlement: Settlement = OPEN
-    yes: bool = False
-    annotations: tuple[int, ...] | None = None
-    remote: bool = True
-
-    def check(self) -> None:
-        """Refuse what cannot be: a side that is taken has to be written.
-
-        Raises:
-            InputError: conflicts are to be settled for a side that is not brought to the other.
-        """
-        sides = {self.settlement.all, *self.settlement.named.values()}
-        for side, flag, other in (("ours", self.push, "--pull"), ("theirs", self.pull, "--push")):
-            if side in sides and not flag:
-                raise InputError(f"{other} cannot settle for {side}", cure=f"labeltrail sync --{side}")
-
-
-def sync(project: Project, options: Options = Options()) -> Synced:
+def sync(project: Project, options: Options = ALL) -> SyncResult:
     """Bring theirs into a new label commit and ours into bucket and Label Studio.
 
     Raises:
@@ -100,7 +54,7 @@ def sync(project: Project, options: Options = Options()) -> Synced:
         return done
 
 
-def _sync(project: Project, options: Options) -> Synced:
+def _sync(project: Project, options: Options) -> SyncResult:
     """Sync, and begin again where somebody else was faster."""
     for _ in range(ATTEMPTS - 1):
         try:
@@ -123,194 +77,73 @@ def _state(project: Project) -> State:
     return state
 
 
-def _sync_once(project: Project, state: State, options: Options) -> Synced:
-    repository, remote = project.repository, project.remote
-    found, config = _look(project, state, options)
-    folders = _folders(found)
-    ours = (repository.pointer(LABELS), repository.pointer(SERIES))
-    settled = found.quiet and (config is None or config.settled) and ours == (state.labels, state.series)
-    settled = settled and not state.pushing and worktree.is_current(project, folders)
+def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
+    repository = project.repository
+    theirs = fetch.fetch(repository, project.remote, state, options.annotations, write=not options.dry_run)
     if not options.dry_run:
         commit_model(project)
-    if settled and not repository.changed(PATHS):
+    if _agree(project, theirs) and not repository.changed(PATHS):
         if not options.dry_run:
             merge_base.forget(project)
-            fetch.agree(remote, state, found, {})
-        return Synced(labels=ours[0], aside=_aside(found))
-    base = merge_base.find(project, state, found)
-    merged = fetch.merge(repository, remote, base[0], state, found, options.settlement)
-    series = None
-    if found.series is not None:
-        series = recordings.merge(project, base[1], found.series, options.settlement)
-    sides = Sides(merged, series, config)
-    options.settlement.refuse_unknown()
-    open_ = [*merged.conflicts, *(series.conflicts if series else ())]
-    planned = deletions.of(sides, found, remote.mirror.count(remote.annotations_prefix))
+            fetch.remember(project.remote, state, theirs, {})
+        return SyncResult(labels=repository.pointer(LABELS), aside=theirs.aside)
+    hashes = merge_base.find(project, state, known=theirs.known)
+    base = _side(repository, *hashes, config=None)
+    ours = _side(repository, *_pointers(repository), _config_text(project))
+    theirs = fetch.read_recordings(project.remote, theirs, base, ours)
+    plan = make_plan(base, ours, theirs, options.settlement)
+    planned = deletions.of(plan, theirs)
     if options.dry_run:
-        why = deletions.question(project, state, planned)
-        return replace(
-            _planned(sides, found, open_, label_store.asked(repository)), deletions=planned, asks=why
-        )
-    conflicts.refuse(open_)
+        would = _would_do(plan, theirs, label_store.asked(repository))
+        return replace(would, deletions=planned, asks=deletions.question(project, state, planned))
+    conflicts.refuse(plan.conflicts)
     if not options.yes:
         deletions.ask(project, state, planned)
-    worktree.restore(project, folders)
-    return replace(_bring_together(project, state, base, found, sides, options), deletions=planned)
+    worktree.restore(project, apply.folders(theirs))
+    return replace(apply.apply(project, plan, theirs, hashes, options), deletions=planned)
 
 
-def _look(project: Project, state: State, options: Options) -> tuple[Theirs, ConfigMerge | None]:
-    """What bucket and Label Studio hold, and the label config: of the named annotations alone where that will do."""
-    remote = project.remote
-    if options.annotations is not None and project.repository.pointer(SERIES) == state.series:
-        found = fetch.look_at(remote, state, options.annotations)
-        if found:
-            return found, None
-    studio = remote.project(state)
-    config = shared_label_config.merge(project, state, str(studio["label_config"]), options.settlement)
-    return fetch.look(project.repository, remote, state, studio, write=not options.dry_run), config
+def _agree(project: Project, theirs: RemoteState) -> bool:
+    """Whether nothing has changed anywhere since the last sync."""
+    state = theirs.state
+    return (
+        theirs.unchanged
+        and (theirs.config is None or are_same(_config_text(project), theirs.config))
+        and _pointers(project.repository) == (state.labels, state.series)
+        and not state.pushing
+        and worktree.is_current(project, apply.folders(theirs))
+    )
 
 
-def _folders(found: Theirs) -> tuple[str, ...]:
-    return (LABELS,) if found.series is None else (LABELS, SERIES)
+def _pointers(repository: Repository) -> tuple[str, str]:
+    return repository.pointer(LABELS), repository.pointer(SERIES)
 
 
-def _aside(found: Theirs) -> list[tuple[str, str]]:
-    return [(row.key, row.problem) for row in found.aside]
+def _config_text(project: Project) -> str:
+    return (project.root / label_config.PATH).read_text(encoding="utf-8")
 
 
-def _planned(sides: Sides, found: Theirs, open_: list[Conflict], asked: LabelConfig | None) -> Synced:
-    """What a sync would do."""
-    changes = label_changes.count(sides.labels.incoming(), config=asked)
-    series = label_changes.signs(sides.series.incoming) if sides.series else label_changes.signs(())
-    others = [str(label_config.PATH)] if sides.config and not sides.config.here else []
+def _side(repository: Repository, labels: str, series: str, config: str | None) -> Side:
+    return Side(
+        label_store.shards_of(repository, labels), by_series(repository.folder(series, SERIES)), config
+    )
+
+
+def _would_do(plan: SyncPlan, theirs: RemoteState, config: LabelConfig | None) -> SyncResult:
+    """What a sync by this plan would say that it did."""
+    changes = label_changes.count(plan.labels.incoming(), config=config)
+    series = label_changes.signs(plan.series.incoming if plan.series else ())
+    others = [str(label_config.PATH)] if plan.config and not plan.config.here else []
     subject = ""
     if changes.annotations or series or others:
         subject = label_changes.message(changes, series, others).splitlines()[0]
-    return Synced(
+    return SyncResult(
         subject=subject,
-        pushed=len(sides.labels.outgoing),
-        healed=len(found.compared.missed),
-        made_again=_made_again(sides.labels),
-        returned=found.compared.returned,
-        aside=_aside(found),
-        conflicts=open_,
+        pushed=len(plan.labels.outgoing),
+        healed=len(theirs.compared.missed),
+        made_again=plan.labels.made_again,
+        returned=theirs.compared.returned,
+        aside=theirs.aside,
+        conflicts=plan.conflicts,
         dry=True,
     )
-
-
-def _bring_together(
-    project: Project, state: State, base: merge_base.Base, found: Theirs, sides: Sides, options: Options
-) -> Synced:
-    repository, merged = project.repository, sides.labels
-    warnings: list[str] = []
-    if options.push and sides.config:
-        # First of all: Label Studio may refuse it, and then nothing else has changed either.
-        shared_label_config.give(project, state, sides.config)
-    project.remote.annotations.write(found.compared.missed)
-    if options.pull:
-        warnings, base = apply.take(project, state, base, sides)
-    hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
-    changed = repository.changed(PATHS)
-    warnings += _unknown_labels(project, sides, hashes[0])
-    commit, subject = apply.commit(project, changed, hashes)
-    if options.remote:
-        repository.push()
-    ids = merged.ids
-    if options.push:
-        if sides.series:
-            recordings.give(project, sides.series)
-        if merged.outgoing:
-            with locks.held(project, state) as holder:
-                ids = push_labels.push(
-                    project.studio,
-                    state.project,
-                    merged.outgoing,
-                    merged.numbers,
-                    ids,
-                    holder.beat,
-                    project.remote.annotations.is_as_seen,
-                )
-                state = holder.state
-            gone = [merged.numbers[change.name] for change in merged.outgoing if change.after is None]
-            project.remote.annotations.drop(gone)
-        project.remote.annotations.drop_keys(_outlived(project, merged, ids))
-    if options.pull:
-        project.remote.annotations.drop_keys(found.compared.deleted)
-    new = _agreed(project, state, hashes, sides, options, ids)
-    if new != state:
-        new = locks.write(project, new)
-    worktree.remember(project, _folders(found))
-    if _left(sides, options):
-        labels_ = merge_base.given(project, base[0], merged.outgoing) if options.push else base[0]
-        merge_base.note(project, new, hashes[0], (labels_, base[1]))
-    else:
-        merge_base.forget(project)
-        fetch.agree(project.remote, new, found, _rewritten(merged, ids))
-    return Synced(
-        commit=commit,
-        subject=subject,
-        labels=hashes[0],
-        pushed=len(merged.outgoing) if options.push else 0,
-        healed=len(found.compared.missed),
-        made_again=_made_again(merged) if options.push else 0,
-        taken_over=len(found.compared.lost.keys() - set(merged.again.values())),
-        returned=found.compared.returned,
-        aside=_aside(found),
-        warnings=warnings,
-        runs=dvc_stages.run_again(repository.root, (path.removesuffix(".dvc") for path in changed)),
-    )
-
-
-def _unknown_labels(project: Project, sides: Sides, hash_: str) -> list[str]:
-    """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
-    config = label_store.asked(project.repository)
-    if config is None:
-        return []
-    if sides.config and not sides.config.settled:
-        return unknown_labels.warnings(label_store.records(project.repository, hash_), config)
-    came = (change.after for change in sides.labels.incoming() if change.after is not None)
-    return unknown_labels.warnings(came, config)
-
-
-def _agreed(
-    project: Project,
-    state: State,
-    hashes: tuple[str, str],
-    sides: Sides,
-    options: Options,
-    ids: dict[str, str],
-) -> State:
-    """The state that is true now. Where one side still has to take something over, the base stays what it was."""
-    new = replace(state, ids=ids, pushing="")
-    if _left(sides, options):
-        return new
-    commit = next((found.commit for found in project.repository.synced_commits()), "")
-    new = new.follow(*hashes, commit)
-    if sides.config and (sides.config.settled or (options.pull and options.push)):
-        new = replace(new, label_config=sides.config.md5)
-    return new
-
-
-def _left(sides: Sides, options: Options) -> bool:
-    """Whether one side still has to take something over, because this sync goes one way only."""
-    coming_in = sides.labels.shards or (sides.series and sides.series.incoming)
-    going_out = sides.labels.outgoing or (sides.series and sides.series.outgoing)
-    return bool((coming_in and not options.pull) or (going_out and not options.push))
-
-
-def _made_again(merged: Labels) -> int:
-    """How many annotations Label Studio had lost and is given again."""
-    return sum(change.before is None and change.name in merged.again for change in merged.outgoing)
-
-
-def _outlived(project: Project, merged: Labels, ids: dict[str, str]) -> list[str]:
-    """Keys of objects whose annotations have been made again since, under other numbers."""
-    numbers = identity.numbers(ids)
-    now = {project.remote.annotations.key(numbers[name]) for name in merged.again if name in numbers}
-    return [key for key in merged.again.values() if key and key not in now]
-
-
-def _rewritten(merged: Labels, ids: dict[str, str]) -> dict[int, Record]:
-    """Annotations whose objects Label Studio writes because of this sync, by number: changed, or made again."""
-    numbers = identity.numbers(ids) | merged.numbers
-    return {numbers[change.name]: change.after for change in merged.outgoing if change.after is not None}

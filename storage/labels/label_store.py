@@ -6,7 +6,7 @@ taken apart at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from storage.errors import InputError
@@ -20,6 +20,36 @@ from storage.repo.pointer import LABELS
 from storage.repo.repository import Repository
 
 Shard = dict[str, Record]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The files of one label snapshot, each read when it is asked for.
+
+    Attributes:
+        hashes: MD5 of each file by its name.
+        read_object: reads bytes by their MD5.
+    """
+
+    hashes: Mapping[str, str]
+    read_object: Callable[[str], bytes]
+
+    def data(self, name: str) -> bytes:
+        """The bytes of a file; b"" where there is none."""
+        md5 = self.hashes.get(name)
+        return self.read_object(md5) if md5 else b""
+
+    def records(self, name: str) -> Shard:
+        """The records of a file by id."""
+        return parse(self.data(name), name)
+
+
+NO_SHARDS = Shards({}, lambda _: b"")
+
+
+def shards_of(repository: Repository, labels: str) -> Shards:
+    """The files of a label snapshot in the DVC cache or its remote; `labels` is its hash, "" an empty one."""
+    return Shards(repository.folder(labels, LABELS), lambda md5: repository.read([md5])[md5])
 
 
 def asked(repository: Repository, revision: str = "") -> LabelConfig | None:

@@ -45,6 +45,18 @@ class Annotations:
         """What the bucket held when it was looked at last."""
         return self.mirror.rows(self.prefix)
 
+    def at(self, keys: Iterable[str]) -> list[Row]:
+        """The objects with these keys, of those that there are."""
+        return self.mirror.at(keys)
+
+    def of_shard(self, name: str) -> list[Row]:
+        """The annotations of one shard of the label snapshot."""
+        return self.mirror.of_shard(self.prefix, name)
+
+    def shards(self) -> set[str]:
+        """Names of all shards that some annotation is in."""
+        return self.mirror.shards(self.prefix)
+
     def read(self, keys: Collection[str]) -> Refreshed:
         """Get these objects, without a look at the others."""
         return self.mirror.read(self.bucket, keys, self._parse)

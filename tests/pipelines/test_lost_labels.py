@@ -14,7 +14,8 @@ import pytest
 
 from pipelines import services
 from pipelines.rollback.rollback import undo
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage import settings as project_settings
 from storage.errors import ConflictError
 from storage.project import Project

@@ -17,7 +17,8 @@ from pipelines.branches.create import branch
 from pipelines.branches.drop import drop, loss
 from pipelines.branches.switch import switch
 from pipelines.import_.import_ import import_recordings
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage import process
 from storage.errors import ConflictError
 from storage.labels import label_store

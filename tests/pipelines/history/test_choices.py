@@ -16,7 +16,8 @@ from pipelines.history.trace import trace
 from pipelines.import_.import_ import import_recordings
 from pipelines.rollback.partial import Part, turned
 from pipelines.rollback.rollback import rollback
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError
 from storage.label_studio import label_config
 from storage.labels import conflicts, export, label_changes

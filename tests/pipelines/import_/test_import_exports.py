@@ -12,8 +12,8 @@ import pytest
 from pipelines import doctor
 from pipelines.import_.import_ import import_recordings
 from pipelines.import_.imported import Imported
-from pipelines.sync.result import Synced
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from stages.segmentation.targets import voters
 from storage.errors import InputError
 from storage.label_studio import label_config
@@ -52,7 +52,7 @@ class Place:
         path = self.write("export.json", labels) if labels is not None else None
         return import_recordings(self.project, str(self.folder / "series"), path, **options)
 
-    def sync(self) -> Synced:
+    def sync(self) -> SyncResult:
         return sync(self.project, Options())
 
     def records(self) -> list[Record]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipelines.rollback.partial import Part
-from pipelines.rollback.rollback import Rolled, rollback, undo
-from pipelines.sync.sync import Synced
+from pipelines.rollback.rollback import RollbackResult, rollback, undo
+from pipelines.sync.result import SyncResult
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.label_studio.client import LabelStudio
 from storage.labels.snapshot import Record, canonical
@@ -42,7 +42,7 @@ def here(lab: Lab) -> list[Record]:
     return bare([record for records in lab.labels().values() for record in records])
 
 
-def back(lab: Lab, revision: str, dry: bool = False, **part: Any) -> Rolled:
+def back(lab: Lab, revision: str, dry: bool = False, **part: Any) -> RollbackResult:
     done = rollback(Project(lab.project.root), revision, Part(**part), dry=dry)
     lab.project = Project(lab.project.root)
     return done
@@ -53,7 +53,7 @@ def pointer(lab: Lab, revision: str = "HEAD") -> str | None:
 
 
 @pytest.fixture
-def days(lab: Lab) -> tuple[Lab, list[Synced], dict[str, int]]:
+def days(lab: Lab) -> tuple[Lab, list[SyncResult], dict[str, int]]:
     """Three days of labeling: made; then edited, deleted, skipped, starred; then more of all."""
     studio = lab.project.studio
     made = {
@@ -75,7 +75,7 @@ def days(lab: Lab) -> tuple[Lab, list[Synced], dict[str, int]]:
     return lab, commits, made
 
 
-def test_every_label_commit_can_be_gone_back_to(days: tuple[Lab, list[Synced], dict[str, int]]) -> None:
+def test_every_label_commit_can_be_gone_back_to(days: tuple[Lab, list[SyncResult], dict[str, int]]) -> None:
     lab, commits, made = days
     texts = [pointer(lab, done.commit) for done in commits]
     for place in (0, 2, 1, 0):
@@ -95,7 +95,7 @@ def test_every_label_commit_can_be_gone_back_to(days: tuple[Lab, list[Synced], d
 
 
 def test_what_was_not_synced_yet_is_kept_in_its_own_commit(
-    days: tuple[Lab, list[Synced], dict[str, int]],
+    days: tuple[Lab, list[SyncResult], dict[str, int]],
 ) -> None:
     lab, commits, _ = days
     lab.annotate("one", (1.2, 1.4, "walk"))
@@ -108,7 +108,7 @@ def test_what_was_not_synced_yet_is_kept_in_its_own_commit(
     assert here(lab) == held(lab)
 
 
-def test_undo_and_undo_again(days: tuple[Lab, list[Synced], dict[str, int]]) -> None:
+def test_undo_and_undo_again(days: tuple[Lab, list[SyncResult], dict[str, int]]) -> None:
     lab, commits, _ = days
     texts = [pointer(lab, done.commit) for done in commits]
     for expected in (texts[1], texts[2], texts[1]):
@@ -121,7 +121,7 @@ def test_undo_and_undo_again(days: tuple[Lab, list[Synced], dict[str, int]]) -> 
 
 
 def test_undo_takes_back_no_labels_that_no_sync_has_seen(
-    days: tuple[Lab, list[Synced], dict[str, int]],
+    days: tuple[Lab, list[SyncResult], dict[str, int]],
 ) -> None:
     lab, commits, _ = days
     lab.annotate("one", (1.2, 1.4, "walk"))
@@ -135,7 +135,7 @@ def test_undo_takes_back_no_labels_that_no_sync_has_seen(
     assert pointer(lab) == pointer(lab, commits[2].commit)
 
 
-def test_a_choice_that_is_like_nothing_is_named(days: tuple[Lab, list[Synced], dict[str, int]]) -> None:
+def test_a_choice_that_is_like_nothing_is_named(days: tuple[Lab, list[SyncResult], dict[str, int]]) -> None:
     lab, commits, _ = days
     head = lab.project.repository.head()
     with pytest.raises(InputError) as refused:
@@ -146,7 +146,9 @@ def test_a_choice_that_is_like_nothing_is_named(days: tuple[Lab, list[Synced], d
     assert said[-2:] == ["nothing to commit", "next: labeltrail log"]
 
 
-def test_a_dry_run_changes_nothing_and_says_it_all(days: tuple[Lab, list[Synced], dict[str, int]]) -> None:
+def test_a_dry_run_changes_nothing_and_says_it_all(
+    days: tuple[Lab, list[SyncResult], dict[str, int]],
+) -> None:
     lab, commits, _ = days
     before, head = held(lab), lab.project.repository.head()
     done = back(lab, commits[0].commit, dry=True)
@@ -172,7 +174,7 @@ def test_a_dry_run_changes_nothing_and_says_it_all(days: tuple[Lab, list[Synced]
     ],
 )
 def test_a_part_goes_back_and_the_rest_stays(
-    days: tuple[Lab, list[Synced], dict[str, int]], part: dict[str, Any], regions: dict[str, list[str]]
+    days: tuple[Lab, list[SyncResult], dict[str, int]], part: dict[str, Any], regions: dict[str, list[str]]
 ) -> None:
     lab, commits, _ = days
     back(lab, commits[0].commit, **part)
@@ -190,7 +192,7 @@ def words(record: Record) -> str:
 
 
 def test_a_draft_stays_and_one_on_an_annotation_that_would_change_stops_it(
-    days: tuple[Lab, list[Synced], dict[str, int]],
+    days: tuple[Lab, list[SyncResult], dict[str, int]],
 ) -> None:
     lab, commits, made = days
     studio, task = lab.project.studio, lab.tasks()["one"]

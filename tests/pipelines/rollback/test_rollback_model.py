@@ -16,8 +16,9 @@ from pipelines.demo import accelerometer
 from pipelines.import_.import_ import import_recordings
 from pipelines.rollback import rollback as rollbacks
 from pipelines.rollback.partial import Part
-from pipelines.rollback.rollback import Rolled, rollback, undo
+from pipelines.rollback.rollback import RollbackResult, rollback, undo
 from pipelines.status import whereabouts
+from pipelines.sync import apply
 from pipelines.sync.sync import sync
 from storage.label_studio import label_config
 from storage.project import Project
@@ -86,7 +87,7 @@ def shown(project: Project) -> set[str]:
     return {version.rpartition("-")[2] for version in predictions(project).values()}
 
 
-def back(project: Project, revision: str, **part: Any) -> Rolled:
+def back(project: Project, revision: str, **part: Any) -> RollbackResult:
     return rollback(Project(project.root), revision, Part(**part))
 
 
@@ -119,7 +120,7 @@ def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, st
     back(project, second)
 
 
-@pytest.mark.parametrize("place", ["_commit", "sync", "bring_back"])
+@pytest.mark.parametrize("place", ["move", "sync", "bring_back"])
 def test_a_rollback_that_was_cut_off_is_ended_by_the_next(
     loop: tuple[Project, str, str], place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +136,7 @@ def test_a_rollback_that_was_cut_off_is_ended_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rollbacks, place, cut)
+        patch.setattr(apply if place == "move" else rollbacks, place, cut)
         with pytest.raises(KeyboardInterrupt):
             back(project, first)
     back(project, first)

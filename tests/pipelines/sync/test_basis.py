@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipelines.rollback.rollback import rollback
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError, ServiceError
 from storage.labels.three_way import Settlement
 from storage.project import Project

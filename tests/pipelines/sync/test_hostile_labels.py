@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipelines.history.log import log
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage import printable, process
 from storage.project import Project
 from storage.remote import remote

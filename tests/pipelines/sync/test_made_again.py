@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipelines.branches import registry
-from pipelines.sync.sync import Options, Synced, sync
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage.project import Project
 from tests.conftest import Lab, result
 
 WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 
 
-def by_numbers(lab: Lab, *numbers: int) -> Synced:
+def by_numbers(lab: Lab, *numbers: int) -> SyncResult:
     return sync(Project(lab.project.root), Options(annotations=numbers))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage.project import Project
 from tests.conftest import Lab
 from tests.support.edits import committed, held, stored

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipelines.sync.result import Synced
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError
 from storage.labels.three_way import Settlement
 from storage.project import Project
@@ -17,7 +17,7 @@ from tests.conftest import Lab, result
 WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 
 
-def again(lab: Lab, **options: object) -> Synced:
+def again(lab: Lab, **options: object) -> SyncResult:
     lab.project = Project(lab.project.root)
     return sync(lab.project, Options(**options))  # type: ignore[arg-type]
 
@@ -35,7 +35,7 @@ class Parted:
     number: int
     record: str
 
-    def settled(self, **settle: object) -> Synced:
+    def settled(self, **settle: object) -> SyncResult:
         return again(self.lab, settlement=Settlement(**settle))  # type: ignore[arg-type]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from pipelines.import_.import_ import import_recordings
-from pipelines.sync import sync as syncing
+from pipelines.sync import apply
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.labels import snapshot
 from storage.project import Project
@@ -20,16 +22,16 @@ from tests.conftest import Lab, result
 
 def test_a_sync_that_was_overtaken_starts_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
-    real, calls = syncing._bring_together, []
+    real, calls = apply.apply, []
 
-    def overtaken(project: Project, state: Any, *rest: Any) -> syncing.Synced:
-        calls.append(state.etag)
+    def overtaken(project: Project, *rest: Any) -> SyncResult:
+        calls.append(rest)
         if len(calls) == 1:  # somebody else writes sync.json between our reading and our writing
             data, _ = project.bucket.get(project.remote.state_key)
             project.bucket.put(project.remote.state_key, data + b" ")
-        return real(project, state, *rest)
+        return real(project, *rest)
 
-    monkeypatch.setattr(syncing, "_bring_together", overtaken)
+    monkeypatch.setattr(apply, "apply", overtaken)
     lab.sync()
     assert len(calls) == 2
     assert list(lab.labels()) == ["one"]
@@ -175,7 +177,7 @@ def test_a_project_that_is_gone_is_named_and_nothing_is_taken_for_deleted(lab: L
     lab.sync()
     lab.project.studio._call("DELETE", f"/api/projects/{lab.number}")
     for act in (
-        lambda: syncing.sync(lab.project, syncing.Options(annotations=(made,))),
+        lambda: sync(lab.project, Options(annotations=(made,))),
         lab.sync,
         lambda: import_recordings(lab.project, str(lab.project.root / "data/series")),
     ):

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from pipelines.sync import locks
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage.project import Project
 from storage.repo.pointer import LABELS
 from storage.settings import Settings

@@ -14,8 +14,6 @@ from stages.segmentation.targets import make_targets
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.labels import export
-from storage.project import Project
-from storage.remote.sync_state import State
 
 GOOD = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="A"/><Label value="B"/></TimeSeriesLabels>
@@ -162,13 +160,10 @@ def test_labels_that_the_config_lacks_are_counted_with_series_and_a_cure_that_cu
     assert unknown_labels.warnings([record("A", "B")], config) == []
 
 
-def test_another_key_for_recordings_is_refused_by_sync(tmp_path: Path) -> None:
+def test_another_key_for_recordings_is_refused_by_sync() -> None:
     """Tasks that there are would show nothing any more."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/label_config.xml").write_text(GOOD.replace("$csv", "$url"))
-    project, state = Project(tmp_path), State(1, label_config=shared_label_config.digest(GOOD))
+    agreed = shared_label_config.digest(GOOD)
     with pytest.raises(InputError) as caught:
-        shared_label_config.merge(project, state, GOOD)
+        shared_label_config.plan(GOOD.replace("$csv", "$url"), GOOD, agreed, "")
     assert caught.value.cure == 'write <TimeSeries value="$csv"> there, then labeltrail sync'
-    (tmp_path / "data/label_config.xml").write_text(f"\n{GOOD}\n")
-    assert shared_label_config.merge(project, state, GOOD).settled, "Label Studio cuts blanks off"
+    assert shared_label_config.plan(f"\n{GOOD}\n", GOOD, agreed, "").settled, "Label Studio cuts blanks off"

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.sync import apply, push_labels
 from pipelines.sync import sync as syncing
-from pipelines.sync.sync import Options
+from pipelines.sync.result import Options
 from storage import worktree
 from storage.errors import InputError, NotFoundError
 from storage.labels import snapshot
@@ -42,7 +42,7 @@ def held(lab: Lab, number: int) -> dict[str, Any]:
     return found
 
 
-def named(lab: Lab, *numbers: int) -> syncing.Synced:
+def named(lab: Lab, *numbers: int) -> syncing.SyncResult:
     """A sync that looks at these annotations only."""
     lab.project = Project(lab.project.root)
     return syncing.sync(lab.project, Options(annotations=numbers))

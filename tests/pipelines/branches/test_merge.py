@@ -7,7 +7,8 @@ import pytest
 from pipelines.branches.create import branch
 from pipelines.branches.merge import merge
 from pipelines.sync import apply
-from pipelines.sync.sync import Options, sync
+from pipelines.sync.result import Options
+from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.labels.three_way import Settlement
 from storage.project import Project

@@ -1,0 +1,93 @@
+"""What the sides of a sync hold, as values: a plan is made of these and of nothing else.
+
+A project may have a million annotations, so what may be large is read when it is asked for, one shard at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from storage.labels.label_store import NO_SHARDS, Shards
+from storage.remote import reconcile
+from storage.remote.sync_state import State
+from storage.s3.mirror import Row
+
+
+@dataclass(frozen=True)
+class Side:
+    """What the work tree holds, or what both sides held at an earlier sync.
+
+    Attributes:
+        labels: the label snapshot.
+        series: MD5 of each recording by series key.
+        config: text of the label config; None where it is not compared.
+    """
+
+    labels: Shards = NO_SHARDS
+    series: Mapping[str, str] = field(default_factory=dict)
+    config: str | None = None
+
+
+class RemoteAnnotations(Protocol):
+    """The annotations that the bucket holds, as rows with their records."""
+
+    def key(self, number: int) -> str:
+        """Key of the object of an annotation."""
+
+    def at(self, keys: Collection[str]) -> list[Row]:
+        """The objects with these keys, of those that there are."""
+
+    def of_shard(self, name: str) -> list[Row]:
+        """The annotations of one shard of the label snapshot."""
+
+    def shards(self) -> set[str]:
+        """Names of all shards that some annotation is in."""
+
+
+class Accounts(Protocol):
+    """Who has an account in Label Studio; asked only where annotations may have been made again."""
+
+    def emails(self) -> Collection[str]:
+        """E-mail addresses of all accounts."""
+
+    def owner(self) -> str:
+        """E-mail address of the account that the token belongs to."""
+
+
+@dataclass(frozen=True)
+class RemoteState:
+    """What bucket and Label Studio hold.
+
+    Attributes:
+        state: `sync.json`: what was agreed on at the last sync.
+        agreed: the label snapshot of that sync.
+        annotations: what the bucket holds.
+        accounts: who has one in Label Studio.
+        compared: how bucket and Label Studio differ; nothing of it has been written yet.
+        count: how many annotations there are.
+        known: this clone saw bucket and label commit agree as `sync.json` says: only what moved can differ.
+        moved: by shard and key, number and record id of the annotations that moved since; "" are other objects.
+        series: ETag of each recording by series key; None where only named annotations were looked at.
+        recordings: MD5 of each recording by series key; None where they are not compared.
+        config: text of the label config; None where only named annotations were looked at.
+        settings_page: where people change the label config.
+        aside: objects that say nothing, with the reason: those of tasks were moved, the others left.
+        unchanged: nothing has changed there since the last sync.
+    """
+
+    state: State
+    agreed: Shards
+    annotations: RemoteAnnotations
+    accounts: Accounts
+    compared: reconcile.Found = field(default_factory=reconcile.Found)
+    count: int = 0
+    known: bool = False
+    moved: Mapping[str, Mapping[str, tuple[int, str]]] = field(default_factory=dict)
+    series: Mapping[str, str] | None = None
+    recordings: Mapping[str, str] | None = None
+    config: str | None = None
+    settings_page: str = ""
+    aside: Iterable[Row] = ()
+    unchanged: bool = False

@@ -75,7 +75,7 @@ def fetch(
     found = _compared(remote, found, compared, series, new_tasks=bool(missing))
     return replace(
         found,
-        aside=[*found.aside, *moved, *refused],
+        rows_aside=[*found.rows_aside, *moved, *refused],
         config=str(project["label_config"]),
         settings_page=f"{remote.studio.url}/projects/{state.project}/settings/labeling",
     )
@@ -232,7 +232,7 @@ def _compared(
         count=mirror.count(remote.annotations_prefix),
         moved=moved,
         series=series,
-        aside=[*mirror.aside(remote.annotations_prefix), *mirror.aside(remote.tasks_prefix)],
+        rows_aside=[*mirror.aside(remote.annotations_prefix), *mirror.aside(remote.tasks_prefix)],
         unchanged=found.known and not stirred and not other_series,
     )
 

@@ -73,7 +73,7 @@ class RemoteState:
         recordings: MD5 of each recording by series key; None where they are not compared.
         config: text of the label config; None where only named annotations were looked at.
         settings_page: where people change the label config.
-        aside: objects that say nothing, with the reason: those of tasks were moved, the others left.
+        rows_aside: objects that say nothing, with the reason: those of tasks were moved, the others left.
         unchanged: nothing has changed there since the last sync.
     """
 
@@ -89,5 +89,10 @@ class RemoteState:
     recordings: Mapping[str, str] | None = None
     config: str | None = None
     settings_page: str = ""
-    aside: Iterable[Row] = ()
+    rows_aside: Iterable[Row] = ()
     unchanged: bool = False
+
+    @property
+    def aside(self) -> list[tuple[str, str]]:
+        """Key and reason of the objects that say nothing."""
+        return [(row.key, row.problem) for row in self.rows_aside]

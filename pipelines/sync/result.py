@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from pipelines.sync.deletions import NONE, Deletions
 from storage.errors import InputError
 from storage.labels import conflicts, label_changes
 from storage.labels.three_way import OPEN, Conflict, Settlement
-from storage.s3.mirror import Row
 
 SHOWN = 5
 
@@ -68,7 +66,7 @@ class SyncResult:
         made_again: annotations that Label Studio had lost and was given again.
         taken_over: annotations that it has lost and no label commit had: they are in this one.
         returned: series whose task was deleted in Label Studio; it came back, without annotations.
-        aside: objects in the bucket that say nothing, with the reason. Those of tasks were moved, the others left.
+        aside: objects in the bucket that say nothing, as key and reason. Those of tasks were moved, the others left.
         warnings: what else a person should know.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
         conflicts: what is not settled; only a dry run ends with them.
@@ -85,7 +83,7 @@ class SyncResult:
     made_again: int = 0
     taken_over: int = 0
     returned: list[str] = field(default_factory=list)
-    aside: Iterable[Row] = ()
+    aside: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
@@ -104,7 +102,7 @@ class SyncResult:
             "asks": self.asks or None,
             "made_again": self.made_again,
             "returned": self.returned,
-            "aside": [[row.key, row.problem] for row in self.aside],
+            "aside": [list(pair) for pair in self.aside],
             "warnings": self.warnings,
             "runs": self.runs,
             "conflicts": [conflicts.to_json(found) for found in self.conflicts],
@@ -112,7 +110,7 @@ class SyncResult:
 
     def lines(self) -> list[str]:
         """For people."""
-        text = [f"set aside: {row.key}: {row.problem}" for row in self.aside]
+        text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
         if self.healed:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.__main__ import help_texts
+from pipelines.cli.reference import help_texts
 from stages.params import Params
 from storage import process, settings
 from storage.repo.pointer import pointer_md5

@@ -1,4 +1,4 @@
-"""Commands that move labels: sync."""
+"""Commands that move labels: sync, and those that go back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.app import Json, app, next_step, project_here, say
-from pipelines.cli.options import Ours, Settle, Theirs, settlement
+from pipelines.cli.options import DryRun, Ours, Settle, Theirs, settlement
+
+Several = list[str] | None
 
 
 @app.command()
@@ -18,7 +20,7 @@ def sync(
     push: Annotated[
         bool, typer.Option("--push", help="Only bring the work tree's labels into Label Studio.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
+    dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete labels where a sync would ask first.")] = False,
     ours: Ours = False,
     theirs: Theirs = False,
@@ -56,3 +58,49 @@ def sync(
         next_step(as_json, "labeltrail sync")
     else:
         next_step(as_json, "dvc repro" if done.commit else "label in Label Studio, then labeltrail sync")
+
+
+@app.command()
+def rollback(
+    revision: Annotated[str, typer.Argument(help="The commit whose labels come back: HEAD~3, a tag, ...")],
+    series: Annotated[
+        Several, typer.Option(help="Only these series: a key or a pattern; may be repeated.")
+    ] = None,
+    annotator: Annotated[Several, typer.Option(help="Only annotations of this person, or a pattern.")] = None,
+    label: Annotated[Several, typer.Option(help="Only what has, or had, this label.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring back the labels of a revision in a new label commit; bucket, Label Studio and best model follow.
+
+    What was labeled since the last sync is synced first, so that it can be had back. Recordings, task data and the
+    label config stay as they are.
+
+    Example: labeltrail rollback HEAD~1 --annotator ben@example.com
+    """
+    from pipelines.rollback.partial import Part
+    from pipelines.rollback.rollback import rollback as go_back
+
+    part = Part(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
+    done = go_back(project_here(), revision, part, dry=dry_run)
+    say(as_json, done.to_json(), done.lines())
+    if dry_run:
+        next_step(as_json, "the same without --dry-run")
+    else:
+        next_step(as_json, "labeltrail undo takes it back" if done.commit else "labeltrail log")
+
+
+@app.command()
+def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Take back the last label commit, a rollback too; twice is as if never.
+
+    Example: labeltrail undo --dry-run
+    """
+    from pipelines.rollback.rollback import undo as take_back
+
+    done = take_back(project_here(), dry=dry_run)
+    say(as_json, done.to_json(), done.lines())
+    if dry_run:
+        next_step(as_json, "labeltrail undo")
+    else:
+        next_step(as_json, "labeltrail undo again brings it back" if done.commit else "labeltrail log")

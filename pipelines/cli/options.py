@@ -1,4 +1,4 @@
-"""Options by which a person settles conflicts: the same for sync, merge and restore."""
+"""Options that several commands share: a dry run, and how a person settles conflicts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from storage.labels.three_way import Settlement
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Ours = Annotated[bool, typer.Option("--ours", help="In every conflict not named, take what is here.")]
 Theirs = Annotated[bool, typer.Option("--theirs", help="In every conflict not named, take the other side.")]
 Settle = Annotated[

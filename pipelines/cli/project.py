@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.app import Json, app, conclude, next_step, project_here, say
+from pipelines.cli.options import DryRun
 
 
 @app.command()
@@ -176,3 +177,25 @@ def trace(
 
     found = follow(project_here(), thing)
     say(as_json, found.to_json(), found.lines())
+
+
+@app.command()
+def gc(
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it only sizes are told.")] = False,
+    hours: Annotated[
+        float, typer.Option(help="What was pushed within so many hours before the newest object stays.")
+    ] = 24.0,
+    as_json: Json = False,
+) -> None:
+    """Give up models that no branch and no tag names, in cache and DVC remote; all labels stay.
+
+    `dvc gc` would delete the labels of earlier label commits: use this one.
+
+    Example: labeltrail gc --yes
+    """
+    from pipelines.gc import gc as collect
+
+    done = collect(project_here(), yes=yes and not dry_run, hours=hours)
+    say(as_json, done.to_json(), done.lines())
+    next_step(as_json, "labeltrail log" if done.deleted else "labeltrail gc --yes")

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from pipelines.__main__ import help_texts
+import typer
+
+from pipelines.cli.commands import app
 from storage.errors import LabeltrailError
 from storage.files import write_bytes
 
@@ -16,7 +19,7 @@ PATH = Path("docs/cli.md")
 INTRODUCTION = """\
 # Commands
 
-Made from `--help` by `make docs`; edit the docstrings in `pipelines/__main__.py`, not this page.
+Made from `--help` by `make docs`; edit the docstrings in `pipelines/cli/`, not this page.
 
 Retraining is `dvc repro`, which is DVC's own command: its stages are those of `dvc.yaml`. Everything else is
 `labeltrail`. With `--json` a command prints one object with a `version` on standard output, also when it fails
@@ -39,6 +42,18 @@ def render() -> str:
     """The whole page."""
     pages = [f"## {name}\n\n```text\n{text.strip()}\n```\n" for name, text in help_texts()]
     return "\n".join([INTRODUCTION, *pages, _exit_codes()])
+
+
+def help_texts(width: int = 100) -> Iterator[tuple[str, str]]:
+    """Name and `--help` of the program and of each command, in order: what docs/cli.md is made of."""
+    yield from _helps("labeltrail", typer.main.get_command(app), width)
+
+
+def _helps(called: str, command: Any, width: int) -> Iterator[tuple[str, str]]:
+    context = command.context_class(command, info_name=called, terminal_width=width, max_content_width=width)
+    yield called, command.get_help(context)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _helps(f"{called} {name}", below, width)
 
 
 def _exit_codes() -> str:

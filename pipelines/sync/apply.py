@@ -36,6 +36,7 @@ from storage.project_files import splits_file, tasks_file
 from storage.remote.sync_state import State
 from storage.repo import dvc_stages
 from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.repository import Repository
 from storage.s3 import keys
 
 PATHS = (
@@ -105,7 +106,7 @@ def apply(
         warnings, base = _write_here(project, state, base, plan)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     changed = repository.changed(PATHS)
-    warnings += _unknown_labels(project, plan, hashes[0])
+    warnings += _unknown_labels(repository, plan, hashes[0])
     made, subject = commit(project, changed, hashes)
     if options.remote:
         repository.push()
@@ -114,15 +115,15 @@ def apply(
         state, ids = _write_there(project, plan, theirs)
     if options.pull:
         project.remote.annotations.drop_keys(theirs.compared.deleted)
-    new = _agreed(project, state, hashes, plan, options, ids)
+    new = _agreed(repository, state, hashes, plan, options, ids)
     if new != state:
         new = locks.write(project, new)
     worktree.remember(project, folders(theirs))
     if _left(plan, options):
-        labels_ = merge_base.given(project, base[0], plan.labels.outgoing) if options.push else base[0]
-        merge_base.note(project, new, hashes[0], (labels_, base[1]))
+        labels_ = merge_base.given(repository, base[0], plan.labels.outgoing) if options.push else base[0]
+        merge_base.note(project.remote, new, hashes[0], (labels_, base[1]))
     else:
-        merge_base.forget(project)
+        merge_base.forget(project.remote)
         fetch.remember(project.remote, new, theirs, plan.labels.rewritten(ids))
     return SyncResult(
         commit=made,
@@ -149,7 +150,7 @@ def _write_there(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple
     state, labels, annotations = theirs.state, plan.labels, project.remote.annotations
     ids = labels.ids
     if plan.series:
-        recordings.give(project, plan.series)
+        recordings.give(project.root, project.remote, plan.series)
     if labels.outgoing:
         with locks.held(project, state) as holder:
             ids = push_labels.push(
@@ -183,12 +184,12 @@ def _write_here(
     if plan.config:
         shared_label_config.write_here(project.root, plan.config)
     if plan.series:
-        recordings.take(project, plan.series)
+        recordings.take(project.root, repository, project.remote, plan.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
     before = repository.pointer(LABELS)
     ours = label_store.store(repository, before, shards)
-    base = (merge_base.taken(project, before, merged) if merged.outgoing else ours, base[1])
-    merge_base.note(project, state, ours, base)
+    base = (merge_base.taken(repository, before, merged) if merged.outgoing else ours, base[1])
+    merge_base.note(project.remote, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
     warnings = _write_sets(project, plan.series, merged.labeled)
     if shards or not before:
@@ -198,23 +199,23 @@ def _write_here(
         warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.alike(plan.series.merged)]
     if plan.series and not plan.series.outgoing:
         base = (base[0], repository.pointer(SERIES))
-        merge_base.note(project, state, ours, base)
+        merge_base.note(project.remote, state, ours, base)
     return warnings, base
 
 
-def _unknown_labels(project: Project, plan: SyncPlan, hash_: str) -> list[str]:
+def _unknown_labels(repository: Repository, plan: SyncPlan, hash_: str) -> list[str]:
     """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
-    config = label_store.asked(project.repository)
+    config = label_store.asked(repository)
     if config is None:
         return []
     if plan.config and not plan.config.settled:
-        return unknown_labels.warnings(label_store.records(project.repository, hash_), config)
+        return unknown_labels.warnings(label_store.records(repository, hash_), config)
     came = (change.after for change in plan.labels.incoming() if change.after is not None)
     return unknown_labels.warnings(came, config)
 
 
 def _agreed(
-    project: Project,
+    repository: Repository,
     state: State,
     hashes: tuple[str, str],
     plan: SyncPlan,
@@ -225,7 +226,7 @@ def _agreed(
     new = replace(state, ids=ids, pushing="")
     if _left(plan, options):
         return new
-    commit = next((found.commit for found in project.repository.synced_commits()), "")
+    commit = next((found.commit for found in repository.synced_commits()), "")
     new = new.follow(*hashes, commit)
     if plan.config and (plan.config.settled or (options.pull and options.push)):
         new = replace(new, label_config=plan.config.md5)

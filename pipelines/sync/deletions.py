@@ -15,7 +15,6 @@ from stages import params as parameters
 from storage.errors import ConflictError, LabeltrailError
 from storage.labels.label_changes import plural
 from storage.labels.snapshot import Record, find, same, shard_name
-from storage.project import Project
 from storage.remote.sync_state import State
 from storage.repo.pointer import LABELS
 from storage.repo.repository import Repository
@@ -73,13 +72,13 @@ def of(plan: SyncPlan, theirs: RemoteState) -> Deletions:
     )
 
 
-def ask(project: Project, state: State, planned: Deletions) -> None:
+def ask(repository: Repository, state: State, planned: Deletions) -> None:
     """Refuse what may not have been meant.
 
     Raises:
         ConflictError: it has to be said with `--yes`; nothing was written.
     """
-    why, cure = _question(project, state, planned)
+    why, cure = _question(repository, state, planned)
     if why:
         raise ConflictError(
             f"this sync would delete {_words(planned)}",
@@ -89,14 +88,14 @@ def ask(project: Project, state: State, planned: Deletions) -> None:
         )
 
 
-def question(project: Project, state: State, planned: Deletions) -> str:
+def question(repository: Repository, state: State, planned: Deletions) -> str:
     """Why a sync would ask; "" where it would not."""
-    return _question(project, state, planned)[0]
+    return _question(repository, state, planned)[0]
 
 
-def _question(project: Project, state: State, planned: Deletions) -> tuple[str, str]:
-    share = parameters.load(project.root / parameters.PATH).sync.ask_deleted
-    if planned.records and not _are_on_a_branch(project.repository, planned.records):
+def _question(repository: Repository, state: State, planned: Deletions) -> tuple[str, str]:
+    share = parameters.load(repository.root / parameters.PATH).sync.ask_deleted
+    if planned.records and not _are_on_a_branch(repository, planned.records):
         commit = state.commit[:12]
         why = f"label commit {commit}, which made them, is on no branch any more (git reset, rebase?)"
         return why, f"labeltrail sync --yes deletes them; git merge {commit} has them back"

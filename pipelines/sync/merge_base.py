@@ -13,28 +13,29 @@ from pipelines.sync.plan import LabelPlan
 from storage.labels import label_store, snapshot
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
-from storage.project import Project
+from storage.remote.remote import Remote
 from storage.remote.sync_state import Entry, State
 from storage.repo.git import LabelCommit
 from storage.repo.pointer import LABELS, SERIES
+from storage.repo.repository import Repository
 
 Base = tuple[str, str]  # hashes of labels and recordings
 
 
-def find(project: Project, state: State, *, known: bool) -> Base:
+def find(repository: Repository, remote: Remote, state: State, *, known: bool) -> Base:
     """Labels and series that the two sides have in common.
 
     A clone that somebody else's sync has left behind lacks that label commit: for it everything since its own
     last one is news. A clone that has it, and an older `data/labels.dvc` in its work tree, wants the old labels.
 
     Args:
-        project: the clone.
+        repository: the clone.
+        remote: whose mirror has the note of what was taken over since.
         state: the newest sync.
         known: this clone saw bucket and label commit agree as `state` says.
     """
-    repository = project.repository
     entries = (state.entry, *state.history)
-    noted = json.loads(project.mirror.note(_name(project)) or "null")
+    noted = json.loads(remote.mirror.note(_name(remote)) or "null")
     pointers = (repository.pointer(LABELS), repository.pointer(SERIES))
     if noted is None and entries[0][:2] == pointers:
         return pointers
@@ -58,40 +59,39 @@ def _has(mine: list[LabelCommit], entry: Entry) -> bool:
     return (labels_, series) in {(found.labels, found.series) for found in mine}
 
 
-def note(project: Project, state: State, ours: str, base: Base) -> None:
+def note(remote: Remote, state: State, ours: str, base: Base) -> None:
     """Note what was taken over since the sync that `state` tells of.
 
     Args:
-        project: the clone.
+        remote: whose mirror has the note.
         state: the newest sync.
         ours: the label snapshot that holds it: as long as this clone has that, the note is true.
         base: what bucket and Label Studio hold.
     """
     value = {"after": list(state.entry), "ours": ours, "labels": base[0], "series": base[1]}
-    project.mirror.set_note(_name(project), json.dumps(value))
+    remote.mirror.set_note(_name(remote), json.dumps(value))
 
 
-def forget(project: Project) -> None:
+def forget(remote: Remote) -> None:
     """`sync.json` says it all again."""
-    if project.mirror.note(_name(project)):
-        project.mirror.set_note(_name(project), "")
+    if remote.mirror.note(_name(remote)):
+        remote.mirror.set_note(_name(remote), "")
 
 
-def taken(project: Project, ours: str, merged: LabelPlan) -> str:
+def taken(repository: Repository, ours: str, merged: LabelPlan) -> str:
     """Hash of the snapshot that bucket and Label Studio hold, which may be in no label commit.
 
     Args:
-        project: the clone.
+        repository: the clone.
         ours: the snapshot before the merge.
         merged: what came of it.
     """
     shards = {name: after for name, (_, after) in merged.shards.items()}
-    return label_store.store(project.repository, ours, shards | merged.theirs)
+    return label_store.store(repository, ours, shards | merged.theirs)
 
 
-def given(project: Project, base: str, outgoing: list[Change[Record]]) -> str:
+def given(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
     """Hash of the snapshot that bucket and Label Studio hold once they have taken these changes over."""
-    repository = project.repository
     folder = repository.folder(base, LABELS)
     shards: dict[str, bytes] = {}
     for change in outgoing:
@@ -101,5 +101,5 @@ def given(project: Project, base: str, outgoing: list[Change[Record]]) -> str:
     return label_store.store(repository, base, shards)
 
 
-def _name(project: Project) -> str:
-    return f"taken {project.remote.prefix}"
+def _name(remote: Remote) -> str:
+    return f"taken {remote.prefix}"

@@ -11,8 +11,9 @@ from storage.labels.conflicts import OvertakenError
 from storage.labels.three_way import Merge
 from storage.printable import argument
 from storage.progress import track
-from storage.project import Project
+from storage.remote.remote import Remote
 from storage.repo.pointer import SERIES
+from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
 from storage.s3.keys import JUNK, series_key
 from storage.s3.mirror import Content
@@ -25,54 +26,54 @@ def by_series(folder: Mapping[str, str]) -> dict[str, str]:
     return {name.removesuffix(".csv"): md5 for name, md5 in folder.items()}
 
 
-def take(project: Project, series: Merge[str]) -> None:
+def take(root: Path, repository: Repository, remote: Remote, series: Merge[str]) -> None:
     """Fetch what the bucket has and the work tree lacks, and remove what it gave up.
 
     Raises:
         InputError: a file lies in the folder that came in neither way.
         OvertakenError: the bucket has another version of a recording by now, or its ETag was no MD5 of it.
     """
-    folder = project.root / SERIES
+    folder = root / SERIES
     folder.mkdir(parents=True, exist_ok=True)
     incoming = {change.name: change.after for change in series.incoming}
     paths = {key: folder / f"{key}.csv" for key in series.merged | incoming}
-    _clean(project, {paths[key] for key in series.merged}, {paths[key] for key in incoming})
+    _clean(root, {paths[key] for key in series.merged}, {paths[key] for key in incoming})
 
     def fetch(key: str) -> Content | None:
-        data, etag = project.bucket.get(series_key(key))
+        data, etag = remote.bucket.get(series_key(key))
         if (md5 := md5_bytes(data)) != incoming[key]:
             return series_key(key), etag, md5
         # Into the cache first: what a killed run leaves in the work tree can then be told from a person's file.
-        project.repository.keep(data)
+        repository.keep(data)
         write_bytes(paths[key], data)
         return None
 
     wanted = [key for key, md5 in incoming.items() if md5 is not None]
     others = [other for other in track(parallel(fetch, wanted), "fetching recordings", len(wanted)) if other]
     if others:
-        project.mirror.note_contents(others)
-        where = [project.bucket.url(key) for key, _, _ in others[:SHOWN]]
+        remote.mirror.note_contents(others)
+        where = [remote.bucket.url(key) for key, _, _ in others[:SHOWN]]
         raise OvertakenError(
             "recordings have other bytes than the bucket said", where=where, cure="labeltrail sync"
         )
 
 
-def give(project: Project, series: Merge[str]) -> None:
+def give(root: Path, remote: Remote, series: Merge[str]) -> None:
     """Put into the bucket what the work tree has and the bucket lacks."""
     wanted = [change.name for change in series.outgoing]
 
     def put(key: str) -> Content:
-        data = (project.root / SERIES / f"{key}.csv").read_bytes()
-        return project.remote.put_recording(key, data)
+        data = (root / SERIES / f"{key}.csv").read_bytes()
+        return remote.put_recording(key, data)
 
-    project.mirror.note_contents(list(track(parallel(put, wanted), "sending recordings", len(wanted))))
+    remote.mirror.note_contents(list(track(parallel(put, wanted), "sending recordings", len(wanted))))
 
 
-def _clean(project: Project, kept: Set[Path], incoming: Set[Path]) -> None:
+def _clean(root: Path, kept: Set[Path], incoming: Set[Path]) -> None:
     """Remove recordings that the bucket gave up; refuse what nobody knows."""
-    others = [path for path in (project.root / SERIES).rglob("*") if path.is_file() and path not in kept]
+    others = [path for path in (root / SERIES).rglob("*") if path.is_file() and path not in kept]
     others = [path for path in others if not JUNK.fullmatch(path.name)]
-    strays = [path.relative_to(project.root).as_posix() for path in others if path not in incoming]
+    strays = [path.relative_to(root).as_posix() for path in others if path not in incoming]
     if strays:
         raise InputError(
             "a file lies in data/series that is not in the bucket",

@@ -84,10 +84,10 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
         commit_model(project)
     if _agree(project, theirs) and not repository.changed(PATHS):
         if not options.dry_run:
-            merge_base.forget(project)
+            merge_base.forget(project.remote)
             fetch.remember(project.remote, state, theirs, {})
         return SyncResult(labels=repository.pointer(LABELS), aside=theirs.aside)
-    hashes = merge_base.find(project, state, known=theirs.known)
+    hashes = merge_base.find(repository, project.remote, state, known=theirs.known)
     base = _side(repository, *hashes, config=None)
     ours = _side(repository, *_pointers(repository), _config_text(project))
     theirs = fetch.read_recordings(project.remote, theirs, base, ours)
@@ -95,10 +95,10 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     planned = deletions.of(plan, theirs)
     if options.dry_run:
         would = _would_do(plan, theirs, label_store.asked(repository))
-        return replace(would, deletions=planned, asks=deletions.question(project, state, planned))
+        return replace(would, deletions=planned, asks=deletions.question(repository, state, planned))
     conflicts.refuse(plan.conflicts)
     if not options.yes:
-        deletions.ask(project, state, planned)
+        deletions.ask(repository, state, planned)
     worktree.restore(project, apply.folders(theirs))
     return replace(apply.apply(project, plan, theirs, hashes, options), deletions=planned)
 

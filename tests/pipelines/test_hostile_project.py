@@ -17,7 +17,8 @@ from uuid import uuid4
 
 import pytest
 
-from pipelines.__main__ import help_texts, main
+from pipelines.__main__ import main
+from pipelines.cli.reference import help_texts
 from storage import printable, process
 from storage import settings as project_settings
 from storage.label_studio import label_config

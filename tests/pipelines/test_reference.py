@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.__main__ import help_texts
 from pipelines.cli import reference
 from pipelines.cli.app import EXIT_CODES
+from pipelines.cli.reference import help_texts
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = dict(help_texts())

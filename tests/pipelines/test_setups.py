@@ -17,7 +17,8 @@ from uuid import uuid4
 
 import pytest
 
-from pipelines.__main__ import help_texts, main
+from pipelines.__main__ import main
+from pipelines.cli.reference import help_texts
 from stages import publish
 from storage import process
 from storage.errors import InputError

@@ -183,7 +183,7 @@ def test_the_environment_of_the_peer_is_made_once(tmp_path: Path, monkeypatch: p
         folder.mkdir()
         made.append(lock)
 
-    monkeypatch.setattr(tsai_peer.uv, "make_environment", make)
+    monkeypatch.setattr(tsai_peer.uv_environment, "make_environment", make)
     half = tmp_path / f"tsai-{tsai_peer.VERSION}/half"
     half.mkdir(parents=True)
     python = half.parent / "bin/python"

@@ -282,7 +282,7 @@ def test_defect_22_memory_of_prediction_hardly_grows_with_the_recording(learned:
     measure = """
 import resource, sys, numpy as np
 from stages.segmentation.model import Segmenter
-from storage import checkpoint, provenance
+from storage.artifacts import checkpoint, provenance
 model, peaks = Segmenter.from_checkpoint(checkpoint.read(provenance.BEST)), []
 for rows in (100_000, 1_100_000):
     model.segment(np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32))

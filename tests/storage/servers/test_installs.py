@@ -324,8 +324,8 @@ def test_what_is_installed_nobody_else_may_write_to(tmp_path: Path, real_uv: Non
 INSTALL = """
 import sys
 from pathlib import Path
-from storage import uv
-uv.make_environment(Path(sys.argv[1]), Path(sys.argv[1], "environment"), Path(sys.argv[2]))
+from storage.servers import uv_environment
+uv_environment.make_environment(Path(sys.argv[1]), Path(sys.argv[1], "environment"), Path(sys.argv[2]))
 """
 
 UV = """

@@ -215,7 +215,7 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
         return ""
     after = label_store.store(repository, ours, {name: text for name, (_, text) in merged.shards.items()})
     counts = label_changes.count(merged.incoming(), config=config)
-    commit, _ = apply.move(project, Move(after, lambda _: label_changes.message(counts, Counter(), ())))
+    commit, _ = apply.move(project, Move(after, label_changes.message(counts, Counter(), ())))
     repository.checkout(LABELS, force=True)
     worktree.remember(project)
     repository.push()
@@ -237,7 +237,7 @@ def _go_back(project: Project, commit: str) -> None:
     files = {path: text.encode() for path, text in texts.items() if text is not None}
     subject = repository.git("show", "--no-patch", "--format=%s", commit).strip()
     message = f"labels: back to {commit[:12]} ({shortened(subject)})"
-    apply.move(project, Move("", lambda _: message, files))
+    apply.move(project, Move("", message, files))
     repository.checkout(LABELS, SERIES, force=True)
     worktree.remember(project)
 

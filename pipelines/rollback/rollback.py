@@ -184,12 +184,14 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
         rows = (project.root / splits_file.PATH).read_bytes()
     counts = label_changes.count(changes, config=config)
     plan = plan_best(project, best, wanted, rows)
-    files = {str(splits_file.PATH): rows}
-    if plan.best:
-        files[LOCK] = plan.best.lock.text.encode()
+    files = {}
     if wanted == then:  # the same pointer, byte for byte
         files[f"{LABELS}.dvc"] = (repository.show(to, f"{LABELS}.dvc") or "").encode()
-    move = Move("" if wanted == then else wanted, lambda changed: _message(counts, changed, to, part), files)
+    files[str(splits_file.PATH)] = rows
+    if plan.best:
+        files[LOCK] = plan.best.lock.text.encode()
+    others = [path for path, data in files.items() if (repository.show("HEAD", path) or "").encode() != data]
+    move = Move("" if wanted == then else wanted, _message(counts, others, to, part), files)
     return RollbackPlan(to, part, wanted, move, counts, plan)
 
 
@@ -211,8 +213,8 @@ def _sets(project: Project, commit: str) -> bytes:
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 
-def _message(counts: LabelChanges, changed: list[str], to: str, part: Part) -> str:
-    subject, _, trailers = label_changes.message(counts, Counter(), changed).partition("\n")
+def _message(counts: LabelChanges, others: list[str], to: str, part: Part) -> str:
+    subject, _, trailers = label_changes.message(counts, Counter(), others).partition("\n")
     what = part.words()
     return f"{subject}; back to {to[:7]}" + (f" ({what})" if what else "") + f"\n{trailers}"
 

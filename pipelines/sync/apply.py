@@ -7,7 +7,7 @@ The order of writing makes it safe to kill at any point: files, DVC cache, git c
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pipelines.sync import (
@@ -58,12 +58,12 @@ class Move:
 
     Attributes:
         labels: hash of the label snapshot that there will be; "" where a file says it.
-        message: the commit's, of the paths that have changed.
+        message: the commit's.
         files: bytes by path of what is written.
     """
 
     labels: str
-    message: Callable[[list[str]], str]
+    message: str
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -77,8 +77,7 @@ def move(project: Project, to: Move) -> tuple[str, str]:
     changed = repository.changed((pointer, *to.files))
     if not changed:
         return "", ""
-    message = to.message(changed)
-    return repository.commit(changed, message), message.splitlines()[0]
+    return repository.commit(changed, to.message), to.message.splitlines()[0]
 
 
 def apply(

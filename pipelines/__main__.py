@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 
 from pipelines.cli.commands import app
-from storage import disk, printable
-from storage.errors import LabeltrailError
+from storage import printable
+from storage.errors import LabeltrailError, faults_are_said
 from storage.network import loopback
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     """Run a command; an error a person can act on becomes its text and exit code, a bug keeps its traceback."""
     loopback.spare()
     try:
-        with disk.faults_are_said():
+        with faults_are_said():
             app()
     except LabeltrailError as error:
         if "--json" in sys.argv:

@@ -7,20 +7,19 @@ from dataclasses import dataclass, field
 
 from stages import params as parameters
 from storage import process, settings
-from storage.artifacts import provenance, reports
+from storage.artifacts import predictions, provenance, reports
 from storage.artifacts.lineage import LabelBest, model_in
 from storage.files import md5, md5_bytes
+from storage.paths import BEST, LABELS, LOCK, PARAMS, START
 from storage.printable import shortened
 from storage.project import Project
 from storage.project_files import splits_file
 from storage.repo import dvc_stages
-from storage.repo.dvc_lock import PARAMS, Lock, outdated
-from storage.repo.dvc_lock import PATH as LOCK
-from storage.repo.pointer import LABELS
+from storage.repo.dvc_lock import Lock, outdated
 from storage.text.yaml_text import read_yaml
 
-VERDICT = "reports/promote.json"
-PREDICTIONS = "data/predictions"
+VERDICT = reports.VERDICT.as_posix()
+PREDICTIONS = predictions.PATH.as_posix()
 
 
 def commit_model(project: Project) -> str:
@@ -84,7 +83,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
             "no model was made of these labels: dvc repro trains one, and the gate decides whether it is best",
         )
     lost = repository.lost(found.lock.outputs())
-    if provenance.BEST.as_posix() in lost:
+    if BEST.as_posix() in lost:
         return BestPlan(
             None,
             f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote: dvc repro trains it again, "
@@ -123,7 +122,7 @@ def bring_back(project: Project, plan: BestPlan) -> str:
 
 def outlived(project: Project, commit: str) -> list[str]:
     """A warning where training starts from a model of labels that a commit does not have: they live on in it."""
-    folder = project.root / provenance.START
+    folder = project.root / START
     start = parameters.load(project.root / PARAMS).train.start
     if not start or not folder.is_dir():
         return []

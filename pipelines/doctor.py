@@ -18,12 +18,12 @@ from storage.label_studio import label_config
 from storage.label_studio.client import VERSION
 from storage.labels import label_store, references
 from storage.labels.label_changes import plural
+from storage.paths import LABELS, SERIES
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
 from storage.remote.sync_state import State
 from storage.repo import git_hooks, integrity, stray_code
-from storage.repo.pointer import LABELS, SERIES
 from storage.series import reader
 
 REMOTE = "dvc/files/md5/"

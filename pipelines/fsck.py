@@ -15,15 +15,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from storage.artifacts.provenance import BEST
 from storage.errors import CheckError, DamagedError, InputError, LabeltrailError
 from storage.labels import references, snapshot
 from storage.labels.label_changes import plural
+from storage.paths import BEST, LABELS, SERIES
 from storage.progress import track
 from storage.project import Project
 from storage.repo import dvc_listing
 from storage.repo.dvc_cache import Condition
-from storage.repo.pointer import LABELS, SERIES
 from storage.repo.repository import THREADS, Repository
 from storage.s3.keys import MD5
 

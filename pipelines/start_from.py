@@ -16,11 +16,11 @@ from stages import params
 from stages.classification.model import KIND
 from storage import worktree
 from storage.artifacts import checkpoint, lineage
-from storage.artifacts.provenance import SCRATCH, START
+from storage.artifacts.provenance import SCRATCH
 from storage.errors import InputError, NotFoundError
+from storage.paths import LOCK, START
 from storage.project import Project
 from storage.project_files import params_edit
-from storage.repo.dvc_lock import PATH as LOCK
 from storage.repo.dvc_lock import Lock
 
 PATHS = (str(params.PATH), f"{START}.dvc")

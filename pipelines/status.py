@@ -5,9 +5,9 @@ from __future__ import annotations
 from storage.artifacts import lineage
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
+from storage.paths import LABELS
 from storage.project import Project
 from storage.project_files import splits_file
-from storage.repo.pointer import LABELS
 
 NO_LABELS = "no label commit yet (labeltrail sync)"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.artifacts.checkpoint import Checkpoint
-from storage.artifacts.provenance import BEST
 from storage.errors import InputError
+from storage.paths import BEST
 
 # Sampling rates that are nearer than this are one rate, and the jitter of clocks.
 SAME_RATE = 0.02

@@ -19,8 +19,9 @@ from stages.metrics.segmentation import BACKGROUND, Scores, Tally, tally, total
 from stages.run import run
 from stages.segmentation.model import Segmenter
 from stages.timeseries.gaps import stretches
-from storage.artifacts import checkpoint, dataset, provenance, reports
+from storage.artifacts import checkpoint, dataset, reports
 from storage.files import write_json
+from storage.paths import CANDIDATE
 from storage.printable import say
 from storage.progress import track
 
@@ -64,8 +65,8 @@ def load(index: dataset.Index) -> checkpoint.Checkpoint:
     Raises:
         InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
     """
-    resting = checkpoint.read(provenance.CANDIDATE)
-    refuse(resting, provenance.CANDIDATE, "dataset", index.channels, index.labels, index.sampling_rate)
+    resting = checkpoint.read(CANDIDATE)
+    refuse(resting, CANDIDATE, "dataset", index.channels, index.labels, index.sampling_rate)
     return resting
 
 

@@ -20,11 +20,13 @@ from storage.artifacts import checkpoint, provenance
 from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.files import write_json
+from storage.paths import BEST, CANDIDATE, LOCK
 from storage.printable import say
+from storage.repo.dvc_lock import Lock
 
 VERDICT = Path("reports/promote.json")
 NOTHING = "the test set has nothing to score by: label a test series that has some of what is to be found"
-PLACES = {"candidate": provenance.CANDIDATE, "best": provenance.BEST}
+PLACES = {"candidate": CANDIDATE, "best": BEST}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def conclude(rules: Rules) -> None:
     """Judge, act on it, and write down what came of it."""
     verdict = judge(rules)
     if verdict.verdict == "promoted":
-        checkpoint.copy(provenance.CANDIDATE, provenance.BEST)
+        checkpoint.copy(CANDIDATE, BEST)
     hashes = {f"{name}_model": provenance.read(path).model for name, path in PLACES.items()}
     write_json(VERDICT, {**vars(verdict), **hashes})
     say(f"{verdict.verdict}: {verdict.reason}")
@@ -69,19 +71,19 @@ def conclude(rules: Rules) -> None:
 
 def judge(rules: Rules) -> Verdict:
     """Score both where both can be scored."""
-    metric, candidate = rules.metric, checkpoint.read(provenance.CANDIDATE)
+    metric, candidate = rules.metric, checkpoint.read(CANDIDATE)
     value = rules.measure(candidate)
-    if not provenance.BEST.exists():
+    if not BEST.exists():
         refuse_lost_best()
         return Verdict(
             "promoted", f"there was no best model yet{unscored(rules, value)}", metric, value, None
         )
     try:
-        best = checkpoint.read(provenance.BEST)
+        best = checkpoint.read(BEST)
     except checkpoint.UnusableError as error:
         reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
         return Verdict("promoted", reason, metric, value, None)
-    if checkpoint.same(provenance.CANDIDATE, provenance.BEST):
+    if checkpoint.same(CANDIDATE, BEST):
         return Verdict("kept", "the candidate is the best model already", metric, value, value)
     other = f"it is of kind {best.kind}, not {candidate.kind}"
     why = rules.misfit(best) if best.kind == candidate.kind else other
@@ -116,13 +118,12 @@ def refuse_lost_best() -> None:
     Raises:
         InputError: `dvc.lock` names one, and it is not in the work tree, as in a clone that did not pull.
     """
-    lock = provenance.LOCK
-    if lock.exists() and provenance.locked_best(lock.read_text(encoding="utf-8")):
+    if Lock.read(Path()).best:
         raise InputError(
             "the best model is not in the work tree, so the candidate cannot be compared with it",
-            where=str(provenance.BEST),
-            why=f"{lock} names one",
-            cure=f"dvc pull {provenance.BEST}, then dvc repro",
+            where=str(BEST),
+            why=f"{LOCK} names one",
+            cure=f"dvc pull {BEST}, then dvc repro",
         )
 
 

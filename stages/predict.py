@@ -19,6 +19,7 @@ from storage.artifacts import arrays, checkpoint, predictions, provenance
 from storage.artifacts.predictions import PredictedRegion, Prediction
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
+from storage.paths import BEST
 from storage.printable import say
 from storage.progress import track
 from storage.project_files import splits_file
@@ -27,10 +28,10 @@ from storage.project_files import splits_file
 def main() -> None:
     """Best to predictions."""
     config, settings = label_config.load(), params.load()
-    resting = checkpoint.read(provenance.BEST)
+    resting = checkpoint.read(BEST)
     index = arrays.read_index()
-    refuse(resting, provenance.BEST, "project", config.channels, config.labels, index.sampling_rate)
-    name = provenance.read(provenance.BEST).model
+    refuse(resting, BEST, "project", config.channels, config.labels, index.sampling_rate)
+    name = provenance.read(BEST).model
     keys = splits_file.of_interest(sorted(index.series), settings.predict.series)
     model = Segmenter.from_checkpoint(resting)
     count = predictions.write(predict_all(model, name, keys, index, config, settings.ingest.gap))

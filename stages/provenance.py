@@ -6,6 +6,7 @@ from stages import params
 from storage.artifacts import checkpoint, dataset, provenance
 from storage.files import md5
 from storage.label_studio import label_config
+from storage.paths import START
 
 
 def of_candidate(
@@ -17,7 +18,7 @@ def of_candidate(
         for name in model.training["learnt_from"]
         for key in index.of(name)
     }
-    start = provenance.read(provenance.START) if settings.train.start else None
+    start = provenance.read(START) if settings.train.start else None
     return provenance.Provenance(
         model=model.hash(),
         labels=index.provenance["labels"],

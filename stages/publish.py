@@ -21,13 +21,13 @@ from stages.run import run
 from storage import settings
 from storage.artifacts import predictions, provenance
 from storage.artifacts.predictions import Prediction
-from storage.artifacts.provenance import BEST
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import read_json, write_json
 from storage.label_studio import label_config
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.label_config import LabelConfig
 from storage.label_studio.session import BrokenAnswerError
+from storage.paths import BEST
 from storage.printable import say
 from storage.progress import bar
 from storage.project import Project

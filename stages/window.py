@@ -17,7 +17,7 @@ from stages.segmentation.targets import make_targets
 from stages.timeseries import dataset_warnings, windows
 from stages.timeseries.gaps import holes, stretches, within
 from storage.artifacts import arrays, dataset
-from storage.artifacts.dataset import LABELS, LEARNT
+from storage.artifacts.dataset import LEARNT
 from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import fresh_folder
@@ -50,7 +50,7 @@ class Taught:
 def main() -> None:
     """Labels to targets and windows."""
     config, settings = label_config.load(), params.load()
-    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read(LABELS)
+    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read()
     with fresh_folder(dataset.PATH) as folder:
         taught = {
             key: teach(key, ingested, records[key], config, settings, folder)

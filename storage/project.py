@@ -10,11 +10,11 @@ from storage.label_studio import label_config
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.label_config import LabelConfig
 from storage.network import loopback
+from storage.paths import MIRROR
 from storage.remote.remote import Remote
 from storage.repo.git import find_root, prefix_of
 from storage.repo.repository import Repository
 from storage.s3.bucket import Bucket
-from storage.s3.mirror import PATH as MIRROR
 from storage.s3.mirror import Mirror
 
 

@@ -12,11 +12,10 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 
-from storage.artifacts.provenance import START
 from storage.errors import ConflictError, InputError
+from storage.paths import LABELS, SERIES, START
 from storage.project import Project
 from storage.repo import git_hooks, git_locks
-from storage.repo.pointer import LABELS, SERIES
 
 FOLDERS = (LABELS, SERIES)
 BEGINNING = START.as_posix()

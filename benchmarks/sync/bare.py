@@ -18,8 +18,9 @@ from typing import Any
 from benchmarks.sync.lab import identify
 from storage import process, settings
 from storage.files import write_bytes
-from storage.labels.snapshot import Record, canonical, dump_shard, shard_name
+from storage.labels.snapshot import Record, canonical, dump_shard
 from storage.s3.bucket import Bucket, parallel
+from storage.s3.keys import shard_name
 
 FOLDER = "data/labels"
 PREFIX = "main/annotations/"

@@ -18,11 +18,12 @@ from benchmarks.sync.many import Many, record, series_name
 from pipelines.sync.fetch import Theirs, agree
 from storage import worktree
 from storage.labels import label_store, snapshot
-from storage.labels.snapshot import Record, shard_name
+from storage.labels.snapshot import Record
+from storage.paths import LABELS
 from storage.progress import track
 from storage.project import Project
-from storage.repo.pointer import LABELS
 from storage.repo.repository import Repository
+from storage.s3.keys import shard_name
 from storage.s3.mirror import Row
 
 CHANGES = 10

@@ -13,12 +13,12 @@ from pipelines.sync.locks import exclusive
 from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.label_studio.label_config import PATH as CONFIG
 from storage.labels.label_changes import plural
+from storage.paths import LABELS
 from storage.printable import argument
 from storage.project import Project
 from storage.remote.remote import Remote
 from storage.remote.sync_state import DamagedStateError, State
 from storage.repo.git import Git, prefix_of
-from storage.repo.pointer import LABELS
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from typing import Any
 from pipelines.branches import registry
 from storage.artifacts import reports
 from storage.errors import InputError, NotFoundError
+from storage.paths import LABELS, LOCK
 from storage.printable import shortened
 from storage.project import Project
 from storage.remote.remote import Remote
-from storage.repo.dvc_lock import PATH as LOCK
 from storage.repo.dvc_lock import Lock
 from storage.repo.git import prefix_of
-from storage.repo.pointer import LABELS
 
-VERDICT = "reports/promote.json"
+VERDICT = reports.VERDICT.as_posix()
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,16 @@ from storage.label_studio import label_config
 from storage.labels import conflicts, git_drivers, label_changes, label_store
 from storage.labels.label_changes import plural
 from storage.labels.three_way import OPEN, OURS, Settlement
+from storage.paths import LABELS, LOCK, SERIES
 from storage.printable import argument, shortened
 from storage.project import Project
 from storage.project_files import splits_file
 from storage.repo import dvc_lock
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 
 CONFIG, SETS = str(label_config.PATH), str(splits_file.PATH)
-OWN = (*(path for path in PATHS if path != "data/.gitignore"), dvc_lock.PATH)
+OWN = (*(path for path in PATHS if path != "data/.gitignore"), LOCK)
 NOTHING = "nothing to merge: it is all here"
 
 

@@ -20,11 +20,12 @@ from storage.errors import NotFoundError
 from storage.label_studio.label_config import PATH as CONFIG
 from storage.labels.label_store import records
 from storage.labels.snapshot import Record
+from storage.paths import LABELS, SERIES
 from storage.progress import bar
 from storage.project_files import tasks_file
 from storage.remote import task_objects
 from storage.remote.remote import Remote
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
 from storage.s3.keys import refusal

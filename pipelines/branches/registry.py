@@ -15,6 +15,7 @@ from storage.label_studio.projects import SETTINGS
 from storage.labels.label_store import records
 from storage.labels.snapshot import Record, same
 from storage.labels.three_way import changes_between
+from storage.paths import SERIES
 from storage.printable import printable
 from storage.progress import track
 from storage.project import Project
@@ -22,7 +23,6 @@ from storage.remote.identity import annotator, kept, number_for
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 from storage.repo.git import Git, prefix_of
-from storage.repo.pointer import SERIES
 from storage.s3.bucket import Bucket
 
 # What lies at the top of the bucket beside the branches.

@@ -18,22 +18,22 @@ from pipelines.sync.locks import exclusive
 from pipelines.sync.result import Options
 from pipelines.sync.sync import sync
 from storage import worktree
-from storage.artifacts.provenance import BEST
+from storage.artifacts import predictions
 from storage.errors import InputError, NotFoundError
 from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.labels import conflicts, label_changes, label_store, snapshot
 from storage.labels.label_changes import plural
 from storage.labels.three_way import OPEN, Settlement
+from storage.paths import BEST, LABELS, LOCK, SERIES
 from storage.printable import argument, shortened
 from storage.project import Project
 from storage.remote.remote import Remote
 from storage.remote.sync_state import DamagedStateError, State
 from storage.repo import dvc_lock
 from storage.repo.git import prefix_of
-from storage.repo.pointer import LABELS, SERIES
 
-PREDICTIONS = "data/predictions"
+PREDICTIONS = predictions.PATH.as_posix()
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _go_back(project: Project, commit: str) -> None:
     repository = project.repository
     if _holds(project, commit):
         return
-    texts = {path: repository.show(commit, path) for path in (*PATHS, dvc_lock.PATH)}
+    texts = {path: repository.show(commit, path) for path in (*PATHS, LOCK)}
     files = {path: text.encode() for path, text in texts.items() if text is not None}
     subject = repository.git("show", "--no-patch", "--format=%s", commit).strip()
     message = f"labels: back to {commit[:12]} ({shortened(subject)})"

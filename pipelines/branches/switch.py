@@ -12,10 +12,10 @@ from pipelines.sync.locks import exclusive
 from storage import worktree
 from storage.errors import InputError
 from storage.label_studio import label_config
+from storage.paths import LABELS, LOCK, SERIES
 from storage.process import ProgramError
 from storage.project import Project
 from storage.repo import dvc_lock
-from storage.repo.pointer import LABELS, SERIES
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def _keep_model(project: Project) -> None:
         InputError: no branch is checked out, so that none would keep the commit.
     """
     repository = project.repository
-    if repository.changed([dvc_lock.PATH]) and not repository.git("branch", "--show-current").strip():
+    if repository.changed([LOCK]) and not repository.git("branch", "--show-current").strip():
         raise InputError(
             "no branch would keep the model of the work tree",
-            where=dvc_lock.PATH,
+            where=LOCK,
             why="no branch is checked out",
-            cure=f"git switch -c NAME keeps it; or give it up: git checkout HEAD -- {dvc_lock.PATH}",
+            cure=f"git switch -c NAME keeps it; or give it up: git checkout HEAD -- {LOCK}",
         )
     commit_model(project)
 

@@ -11,12 +11,12 @@ from storage.errors import LabeltrailError
 from storage.labels import label_changes, label_store
 from storage.labels.diff import Difference, Wanted
 from storage.labels.label_changes import LabelChanges
-from storage.repo.dvc_lock import PATH, Lock
-from storage.repo.pointer import LABELS
+from storage.paths import LABELS, LOCK
+from storage.repo.dvc_lock import Lock
 from storage.repo.repository import Repository
 
 WORK_TREE = "work tree"
-SCORES = "reports/evaluate.json"
+SCORES = reports.SCORES.as_posix()
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def side(repository: Repository, revision: str) -> Side:
 def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None], str]:
     """Test scores by name, of a commit or ("") of the work tree, and why there are none for a model that there is."""
     try:
-        text = repository.show(commit, PATH) if commit else None
-        lock = Lock.parse(text or "", f"{PATH} of {commit[:12]}") if commit else Lock.read(repository.root)
+        text = repository.show(commit, LOCK) if commit else None
+        lock = Lock.parse(text or "", f"{LOCK} of {commit[:12]}") if commit else Lock.read(repository.root)
         md5 = lock.outputs().get(SCORES)
         if not md5:
             return {}, ""

@@ -18,9 +18,10 @@ from storage.artifacts.lineage import Lineage, Model
 from storage.errors import LabeltrailError, NotFoundError
 from storage.labels.label_changes import record_text
 from storage.labels.label_store import records
+from storage.paths import LABELS, SERIES
 from storage.project import Project
 from storage.project_files import splits_file
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 from storage.text.json_text import whole_number
 
 SHOWN = 12  # lines of a long list in the text; `--json` has all

@@ -14,8 +14,8 @@ from storage.labels.label_changes import is_answer, item_labels, record_labels
 from storage.labels.record_merge import Item, marked, place
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
+from storage.paths import LABELS
 from storage.printable import shortened
-from storage.repo.pointer import LABELS
 from storage.repo.repository import Repository
 
 

@@ -12,10 +12,10 @@ from storage.labels import label_changes
 from storage.labels.label_changes import plural
 from storage.labels.snapshot import Record, record_id
 from storage.labels.three_way import Change
+from storage.paths import SERIES
 from storage.project import Project
 from storage.remote.identity import kept
 from storage.remote.sync_state import State
-from storage.repo.pointer import SERIES
 
 SHOWN = 5
 

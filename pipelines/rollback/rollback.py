@@ -25,10 +25,9 @@ from storage.artifacts import lineage
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.labels import label_changes, label_store
 from storage.labels.label_changes import LabelChanges, plural
+from storage.paths import LABELS, LOCK
 from storage.project import Project
 from storage.project_files import splits_file
-from storage.repo.dvc_lock import PATH as LOCK
-from storage.repo.pointer import LABELS
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,13 @@ from storage.label_studio import label_config
 from storage.labels import label_changes, label_store, snapshot
 from storage.labels.snapshot import LONGEST_NAME
 from storage.labels.three_way import Merge, changes_between
+from storage.paths import LABELS, SERIES
 from storage.printable import printable, shortened
 from storage.project import Project
 from storage.project_files import splits_file, tasks_file
 from storage.remote.sync_state import State
 from storage.repo import dvc_stages
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.s3 import keys
 

@@ -14,10 +14,11 @@ from pipelines.sync.remote_state import RemoteState
 from stages import params as parameters
 from storage.errors import ConflictError, LabeltrailError
 from storage.labels.label_changes import plural
-from storage.labels.snapshot import Record, find, same, shard_name
+from storage.labels.snapshot import Record, find, same
+from storage.paths import LABELS
 from storage.remote.sync_state import State
-from storage.repo.pointer import LABELS
 from storage.repo.repository import Repository
+from storage.s3.keys import shard_name
 
 SHOWN = 5
 FEW = 2  # a single deletion is never asked about for being a large share

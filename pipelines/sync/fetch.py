@@ -20,14 +20,15 @@ from storage.label_studio.client import LabelStudio
 from storage.label_studio.projects import SourceError
 from storage.label_studio.session import BrokenAnswerError
 from storage.labels.label_store import shards_of
-from storage.labels.snapshot import Record, shard_name
+from storage.labels.snapshot import Record
+from storage.paths import SERIES
 from storage.progress import note
 from storage.project_files import tasks_file
 from storage.remote import half_characters, reconcile, task_objects
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
-from storage.repo.pointer import SERIES
 from storage.repo.repository import Repository
+from storage.s3.keys import shard_name
 from storage.s3.mirror import Row
 
 

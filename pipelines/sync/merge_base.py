@@ -13,11 +13,12 @@ from pipelines.sync.plan import LabelPlan
 from storage.labels import label_store, snapshot
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
+from storage.paths import LABELS, SERIES
 from storage.remote.remote import Remote
 from storage.remote.sync_state import Entry, State
 from storage.repo.git import LabelCommit
-from storage.repo.pointer import LABELS, SERIES
 from storage.repo.repository import Repository
+from storage.s3.keys import shard_name
 
 Base = tuple[str, str]  # hashes of labels and recordings
 
@@ -95,7 +96,7 @@ def given(repository: Repository, base: str, outgoing: list[Change[Record]]) -> 
     folder = repository.folder(base, LABELS)
     shards: dict[str, bytes] = {}
     for change in outgoing:
-        name = snapshot.shard_name((change.after or change.before or {})["series"])
+        name = shard_name((change.after or change.before or {})["series"])
         before = shards.get(name, label_store.shard_bytes(repository, folder.get(name)))
         shards[name] = snapshot.edit(before, {change.name: change.after})
     return label_store.store(repository, base, shards)

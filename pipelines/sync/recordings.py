@@ -9,10 +9,10 @@ from storage.errors import InputError
 from storage.files import md5_bytes, write_bytes
 from storage.labels.conflicts import OvertakenError
 from storage.labels.three_way import Merge
+from storage.paths import SERIES
 from storage.printable import argument
 from storage.progress import track
 from storage.remote.remote import Remote
-from storage.repo.pointer import SERIES
 from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
 from storage.s3.keys import JUNK, series_key

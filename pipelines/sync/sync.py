@@ -23,10 +23,10 @@ from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import conflicts, label_changes, label_store
 from storage.labels.conflicts import OvertakenError
+from storage.paths import LABELS, SERIES
 from storage.printable import argument
 from storage.project import Project
 from storage.remote.sync_state import State
-from storage.repo.pointer import LABELS, SERIES
 from storage.repo.repository import Repository
 
 ATTEMPTS = 5  # when somebody else syncs or labels at the same moment

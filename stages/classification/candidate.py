@@ -5,8 +5,9 @@ from __future__ import annotations
 from stages.classification.inference import Asked, ask
 from stages.classification.model import Classifier
 from stages.compatibility import refuse
-from storage.artifacts import arrays, dataset, provenance
+from storage.artifacts import arrays, dataset
 from storage.artifacts.checkpoint import Checkpoint
+from storage.paths import CANDIDATE
 from storage.progress import track
 
 
@@ -16,7 +17,7 @@ def wake(resting: Checkpoint, index: dataset.Index) -> Classifier:
     Raises:
         InputError: it was made with other channels or labels than the dataset has, so its classes mean others.
     """
-    refuse(resting, provenance.CANDIDATE, "dataset", index.channels, index.labels, index.sampling_rate)
+    refuse(resting, CANDIDATE, "dataset", index.channels, index.labels, index.sampling_rate)
     return Classifier.from_checkpoint(resting)
 
 

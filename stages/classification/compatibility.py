@@ -7,9 +7,9 @@ one of them never says two or none, and one that was asked for any number does.
 from __future__ import annotations
 
 from storage.artifacts.checkpoint import Checkpoint
-from storage.artifacts.provenance import BEST
 from storage.errors import InputError
 from storage.label_studio.label_config import Task
+from storage.paths import BEST
 
 
 def other_task(model: Checkpoint, task: Task | str) -> str:

@@ -16,8 +16,9 @@ from stages.classification.inference import Asked, compare
 from stages.classification.model import Classifier
 from stages.metrics import calibration, classification
 from stages.metrics.classification import Answers, Scores
-from storage.artifacts import checkpoint, dataset, provenance, reports
+from storage.artifacts import checkpoint, dataset, reports
 from storage.files import write_json
+from storage.paths import CANDIDATE
 from storage.printable import say
 
 SETS = ("validation", "test")
@@ -35,7 +36,7 @@ class Result:
 
 def main() -> None:
     """Candidate to scores."""
-    index, resting = dataset.read_index(), checkpoint.read(provenance.CANDIDATE)
+    index, resting = dataset.read_index(), checkpoint.read(CANDIDATE)
     model, known = candidate.wake(resting, index), resting.training.get("learnt_from", ["train"])
     scored = [name for name in SETS if name not in known and index.of(name)]
     asked = {name: candidate.answer(model, index, name) for name in scored}

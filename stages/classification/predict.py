@@ -20,6 +20,7 @@ from stages.metrics.classification import confidence
 from storage.artifacts import arrays, checkpoint, predictions, provenance
 from storage.artifacts.predictions import PredictedChoice, Prediction
 from storage.label_studio import label_config
+from storage.paths import BEST
 from storage.printable import say
 from storage.progress import track
 from storage.project_files import splits_file
@@ -28,12 +29,12 @@ from storage.project_files import splits_file
 def main() -> None:
     """Best to predictions."""
     config, settings = label_config.load(), params.load()
-    resting = checkpoint.read(provenance.BEST)
+    resting = checkpoint.read(BEST)
     rate = arrays.read_index().sampling_rate
-    refuse(resting, provenance.BEST, "project", config.channels, config.labels, rate)
+    refuse(resting, BEST, "project", config.channels, config.labels, rate)
     refuse_other_task(resting, config.task)
     model = Classifier.from_checkpoint(resting)
-    name = provenance.read(provenance.BEST).model
+    name = provenance.read(BEST).model
     keys = splits_file.of_interest(sorted(arrays.read_index().series), settings.predict.series)
     asked = ask(model, ((key, arrays.values(key)) for key in track(keys, "predicting")))
     count = predictions.write(predictions_of(model, name, asked))

@@ -13,7 +13,7 @@ from stages.compatibility import misfit
 from stages.metrics.classification import Answers, score
 from storage.artifacts import checkpoint, dataset
 from storage.artifacts.checkpoint import Checkpoint
-from storage.artifacts.provenance import CANDIDATE
+from storage.paths import CANDIDATE
 
 # What promotion goes by where params.yaml leaves it open.
 METRIC = "macro_f1"

@@ -10,8 +10,9 @@ from stages.classification.model import Classifier, Question
 from stages.classification.plan import Plan
 from stages.classification.training import refuse_other
 from storage.artifacts import checkpoint, dataset
-from storage.artifacts.provenance import SCRATCH, START, Provenance, read
+from storage.artifacts.provenance import SCRATCH, Provenance, read
 from storage.errors import InputError
+from storage.paths import START
 
 SHOWN = 5
 

@@ -14,7 +14,7 @@ from stages import params
 from stages.classification.targets import Said, what_it_is, why_unfit
 from stages.timeseries import dataset_warnings
 from storage.artifacts import arrays, dataset
-from storage.artifacts.dataset import LABELS, LEARNT
+from storage.artifacts.dataset import LEARNT
 from storage.files import fresh_folder
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
@@ -26,7 +26,7 @@ from storage.project_files import splits_file
 def main() -> None:
     """Labels to classes of whole series."""
     config, rule = label_config.load(), params.load().window.disagreement
-    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read(LABELS)
+    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read()
     keys = sorted(records.keys() & ingested.series.keys())
     length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
     said: dict[str, Said] = {}

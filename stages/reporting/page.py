@@ -23,6 +23,7 @@ from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import snapshot
+from storage.paths import BEST, CANDIDATE
 from storage.printable import say, shortened
 
 HELD_OUT = ("test", "validation")
@@ -55,7 +56,7 @@ def load() -> Inputs:
     Raises:
         InputError: there is no dataset, candidate, label config or params yet, or a file is not as it must be.
     """
-    best = provenance.BEST.exists()
+    best = BEST.exists()
     with reports.understood():
         curves = reports.read_curves()
         classes, subjects = reports.read_csv(reports.CLASSES), reports.read_csv(reports.SUBJECTS)
@@ -64,9 +65,9 @@ def load() -> Inputs:
         config=label_config.load(),
         params=params.load(),
         index=dataset.read_index(),
-        model=_told(checkpoint.read(provenance.CANDIDATE)),
-        provenance=provenance.read(provenance.CANDIDATE),
-        best=provenance.read(provenance.BEST).model if best else None,
+        model=_told(checkpoint.read(CANDIDATE)),
+        provenance=provenance.read(CANDIDATE),
+        best=provenance.read(BEST).model if best else None,
         annotators={
             record["id"]: str(record.get("annotator", ""))
             for records in snapshot.read().values()

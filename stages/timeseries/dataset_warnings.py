@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 
-from storage.artifacts.dataset import LABELS, LEARNT, PATH, Index
+from storage.artifacts.dataset import LEARNT, PATH, Index
 from storage.errors import InputError
+from storage.paths import LABELS
 from storage.printable import shortened
 from storage.project_files import splits_file
 
@@ -77,7 +79,7 @@ def nothing_to_learn(index: Index, usable: str, unused: Sequence[str] = ()) -> I
         where, why = splits_file.PATH, f"{len(labeled)} series are labeled, none of them is in the train set"
         cure = f"write `train` beside some of them in {splits_file.PATH}"
     else:
-        where, why = LABELS, f"no series has {usable}"
+        where, why = Path(LABELS), f"no series has {usable}"
         cure = "label some series in Label Studio, then: labeltrail sync"
         if any(UNKNOWN in line for line in unused):
             cure = (

@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from storage.artifacts import provenance as provenances
-from storage.artifacts.provenance import CANDIDATE, Provenance
+from storage.artifacts.provenance import Provenance
 from storage.errors import InputError
 from storage.files import fresh_folder, md5, read_json, write_bytes
+from storage.paths import BEST, CANDIDATE, START
 from storage.printable import shortened
 from storage.text import typed
 from storage.text.typed import Count, Positive
@@ -159,11 +160,11 @@ class _File:
 
 def _remake(path: Path) -> str:
     """The command that makes a model anew of which the bytes are as they were made."""
-    if path.name == provenances.START.name:
+    if path.name == START.name:
         return provenances.cure(path)
     if path.parent.name != CANDIDATE.parent.name:
         return "another model, or make it again: labeltrail classify train TRAIN.csv"
-    stage = "promote" if path.name == provenances.BEST.name else "train"
+    stage = "promote" if path.name == BEST.name else "train"
     return f"dvc repro --single-item --force {stage}, then: dvc repro"
 
 

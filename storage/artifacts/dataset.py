@@ -17,13 +17,13 @@ from storage.artifacts import arrays
 from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import write_json
+from storage.paths import LABELS, SERIES
 from storage.project_files.splits_file import SETS
 from storage.repo.pointer import pointer_md5
 from storage.text import typed
 from storage.text.typed import Count, Positive
 
 PATH = Path("data/dataset")
-LABELS, RECORDINGS = Path("data/labels"), Path("data/series")
 # The sets that a model is made and judged with.
 LEARNT = ("train", "validation", "test")
 VERSION = 2
@@ -94,10 +94,7 @@ class Index:
 
 def sources() -> dict[str, str]:
     """Hashes of data/labels and data/series, as DVC has them: `provenance` of the index."""
-    return {
-        name: pointer_md5(path.with_suffix(".dvc"))
-        for name, path in (("labels", LABELS), ("series", RECORDINGS))
-    }
+    return {name: pointer_md5(Path(f"{path}.dvc")) for name, path in (("labels", LABELS), ("series", SERIES))}
 
 
 def save_target(folder: Path, key: str, target: NDArray[np.int16]) -> None:

@@ -16,11 +16,10 @@ from storage.errors import InputError, NotFoundError
 from storage.files import md5
 from storage.labels.label_store import records
 from storage.labels.snapshot import Record
+from storage.paths import LOCK, SERIES
 from storage.progress import note
-from storage.repo.dvc_lock import PATH as LOCK
 from storage.repo.dvc_lock import Lock
 from storage.repo.git import LabelCommit
-from storage.repo.pointer import SERIES
 from storage.repo.repository import Repository
 from storage.text import typed
 from storage.text.json_text import parse_json

@@ -9,17 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage.errors import InputError
 from storage.files import write_json
+from storage.paths import BEST, START
 from storage.text import typed
-from storage.text.yaml_text import parse_yaml
 
-CANDIDATE = Path("data/candidate")
-BEST = Path("data/best")
-START = Path("data/start")
 # Trains from scratch again.
 SCRATCH = "labeltrail start-from --none"
-LOCK = Path("dvc.lock")
 VERSION = 2
 # Of model.json, which storage/artifacts/checkpoint.py writes: here, for who reads it without torch.
 MODEL_VERSION = 3
@@ -78,20 +73,3 @@ def cure(folder: Path) -> str:
             f"dvc checkout --force {START}.dvc; or another: labeltrail start-from MODEL; or none: {SCRATCH}"
         )
     return f"dvc repro {'promote' if folder.name == BEST.name else 'train'}"
-
-
-def locked_best(lock: str | None) -> str:
-    """Hash of `data/best` in the text of a `dvc.lock`; "" where it is not there.
-
-    Raises:
-        InputError: it is not as DVC writes it.
-    """
-    cure = f"git checkout HEAD -- {LOCK}, then dvc repro"
-    value = parse_yaml(lock or "", str(LOCK), cure)
-    try:
-        outs = value["stages"]["promote"]["outs"] if value else ()
-        return next((str(out["md5"]) for out in outs if out["path"] == BEST.as_posix()), "")
-    except KeyError:  # promote has not run yet
-        return ""
-    except TypeError as error:
-        raise InputError("cannot be read", where=str(LOCK), why=str(error), cure=cure) from error

@@ -22,11 +22,12 @@ from storage.labels.record_merge import item_name, items
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Conflict, Merge, Settlement, three_way, whole
 from storage.network import loopback
+from storage.paths import LABELS, SERIES
 from storage.printable import printable, say
 from storage.process import ProgramError
 from storage.project_files import splits_file, tasks_file
 from storage.repo.git import find_root
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.text import csv_text
 

@@ -16,7 +16,7 @@ from storage.labels import snapshot
 from storage.labels.record_merge import combiner
 from storage.labels.snapshot import Record
 from storage.labels.three_way import OPEN, Change, Conflict, Settlement, three_way
-from storage.repo.pointer import LABELS
+from storage.paths import LABELS
 from storage.repo.repository import Repository
 
 Shard = dict[str, Record]

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from storage.errors import InputError
-from storage.labels import snapshot
+from storage.paths import LABELS, LOCK, SERIES
 from storage.progress import note
 from storage.project_files import tasks_file
-from storage.repo.dvc_lock import PATH as LOCK
 from storage.repo.dvc_lock import Lock
 from storage.repo.git import LabelCommit
-from storage.repo.pointer import LABELS, SERIES
-from storage.s3.keys import SHARD
+from storage.s3.keys import SHARD, shard_name
 
 if TYPE_CHECKING:
     from storage.repo.repository import Repository
@@ -103,7 +101,7 @@ def _series(repository: Repository, commit: LabelCommit, shard: str) -> str:
         known = tasks_file.parse(text or "", str(tasks_file.PATH))
     except InputError:  # this is a word beside another error
         return ""
-    found = [key for key in known if snapshot.shard_name(key) == shard]
+    found = [key for key in known if shard_name(key) == shard]
     return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""
 
 

@@ -18,12 +18,14 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.paths import LABELS
 from storage.printable import shortened
+from storage.s3.keys import shard_name
 from storage.text.json_text import HALF, well_formed
 
 Record = dict[str, Any]
 
-PATH = Path("data/labels")
+PATH = Path(LABELS)
 SHARD = f"a file of {PATH}"
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -146,11 +148,6 @@ def same(a: Record, b: Record) -> bool:
     return names == b.keys() - BESIDE and all(
         a[name] == b[name] or well_formed(a[name]) == well_formed(b[name]) for name in names
     )
-
-
-def shard_name(series: str) -> str:
-    """Name of the file that holds the records of a series: `00.jsonl` to `ff.jsonl`."""
-    return hashlib.md5(series.encode(), usedforsecurity=False).hexdigest()[:2] + ".jsonl"
 
 
 def dump_shard(records: Iterable[Record]) -> bytes:

@@ -13,9 +13,9 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.label_studio.client import LabelStudio, Task
-from storage.labels.snapshot import Record, canonical, is_number, shard_name
+from storage.labels.snapshot import Record, canonical, is_number
 from storage.s3.bucket import Bucket, parallel
-from storage.s3.keys import refusal, series_key, series_of_url
+from storage.s3.keys import refusal, series_key, series_of_url, shard_name
 from storage.s3.mirror import Mirror, Refreshed, Row
 from storage.text.json_text import HALF_ESCAPE, has_half, parse_json
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from storage.errors import DamagedError
-from storage.repo.pointer import LABELS, SERIES
+from storage.paths import LABELS, SERIES
 from storage.s3.keys import MD5, SHARD, refusal, relpath_refusal
 
 

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage.artifacts.provenance import BEST, CANDIDATE
 from storage.errors import InputError
 from storage.files import read_text
+from storage.paths import BEST, CANDIDATE, LABELS, LOCK, PARAMS, STAGES
 from storage.progress import note
-from storage.repo.pointer import LABELS
 from storage.s3.keys import OBJECT, relpath_refusal
 from storage.text.yaml_text import parse_yaml
 
-PATH = "dvc.lock"
-PARAMS = "params.yaml"
-CURE = f"git checkout HEAD -- {PATH}; or, where git has no better one: dvc repro writes it anew"
+CURE = f"git checkout HEAD -- {LOCK}; or, where git has no better one: dvc repro writes it anew"
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Lock:
     stages: Mapping[str, Any]
 
     @classmethod
-    def parse(cls, text: str, where: str = PATH) -> Lock:
+    def parse(cls, text: str, where: str = LOCK) -> Lock:
         """Read the file's text.
 
         Args:
@@ -59,14 +56,14 @@ class Lock:
         Raises:
             InputError: as `parse`.
         """
-        path = root / PATH
+        path = root / LOCK
         return cls.parse(read_text(path, CURE), str(path)) if path.exists() else cls("", {})
 
     @classmethod
     def of_history(cls, text: str, commit: str) -> Lock | None:
         """That of a commit long made; None, and a word of it, where it cannot be read: nobody can mend it now."""
         try:
-            return cls.parse(text, f"{PATH} of {commit[:12]}")
+            return cls.parse(text, f"{LOCK} of {commit[:12]}")
         except InputError as error:
             note(f"{error.where} was left out: {error.why}")
             return None
@@ -166,7 +163,7 @@ def _reason(
     if known is None:
         return "it never ran"
     if known.get("cmd") != stage["cmd"]:
-        return "dvc.yaml"
+        return STAGES
     then = lock.inputs(name)
     for path in stage.get("deps", ()):
         if path in remade or then.get(path) != (written[path] if path in written else digest(path)):

@@ -10,8 +10,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
-from storage.disk import NO_ROOM
-from storage.errors import ConflictError, InputError, LabeltrailError, ServiceError
+from storage.errors import NO_ROOM, ConflictError, InputError, LabeltrailError, ServiceError
 from storage.files import write_bytes
 
 CONFIG = Path(".dvc/config.local")

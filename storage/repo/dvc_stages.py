@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
+from storage.paths import STAGES
 from storage.text.yaml_text import read_yaml
 
-PATH = "dvc.yaml"
-CURE = f"mend it, or: git checkout {PATH}"
+CURE = f"mend it, or: git checkout {STAGES}"
 
 
 def read(root: Path) -> dict[str, dict[str, Any]]:
@@ -19,11 +19,11 @@ def read(root: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: it is no YAML, or has none.
     """
-    value = read_yaml(root / PATH, CURE)
+    value = read_yaml(root / STAGES, CURE)
     stages = value.get("stages") if isinstance(value, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
         why = "it has no section `stages`"
-        raise InputError("the stages cannot be read", where=str(root / PATH), why=why, cure=CURE)
+        raise InputError("the stages cannot be read", where=str(root / STAGES), why=why, cure=CURE)
     return stages
 
 

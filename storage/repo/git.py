@@ -8,8 +8,9 @@ from pathlib import Path
 
 from storage import process
 from storage.errors import InputError, NotFoundError
+from storage.paths import LABELS, SERIES
 from storage.repo import git_locks
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 
 # Whatever this user's git is set to print besides what it is asked for.
 GIT = ("git", "-c", "log.showSignature=false", "-c", "color.ui=false")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from storage.errors import DamagedError
 from storage.files import md5_bytes
+from storage.paths import LABELS, SERIES, START
 from storage.repo import dvc_listing
-from storage.repo.pointer import LABELS, SERIES, pointer_md5
+from storage.repo.pointer import pointer_md5
 
-FOLDERS = (LABELS, SERIES, "data/start")
+FOLDERS = (LABELS, SERIES, START.as_posix())
 CACHE = Path(".dvc/cache/files/md5")
 SHOWN = 5
 CURE = "labeltrail fsck --repair, here or in a clone that has it right; then labeltrail sync"

@@ -10,8 +10,6 @@ from storage.files import read_text
 from storage.printable import argument
 from storage.s3.keys import OBJECT
 
-LABELS, SERIES = "data/labels", "data/series"  # the folders that have one
-
 # Hash in a pointer, and not the line that says which kind of hash it is.
 HASH = re.compile(r"^[- ] md5: *(['\"]?)(\S+)\1 *$", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)

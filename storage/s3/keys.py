@@ -6,6 +6,7 @@ The one place that says which of them may. Recordings lie under `series/<series 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import defaultdict
@@ -36,6 +37,11 @@ def series_key(series: str) -> str:
 def series_of(key: str) -> str:
     """The series key of a recording's object."""
     return key.removeprefix(SERIES).removesuffix(".csv")
+
+
+def shard_name(series: str) -> str:
+    """Name of the file of a label snapshot that holds the records of a series: `00.jsonl` to `ff.jsonl`."""
+    return hashlib.md5(series.encode(), usedforsecurity=False).hexdigest()[:2] + ".jsonl"
 
 
 def refusal(series: str) -> str:

@@ -18,12 +18,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from storage import process
-from storage.disk import sqlite_code
-from storage.errors import ConflictError, DamagedError, InputError, NotFoundError
+from storage.errors import ConflictError, DamagedError, InputError, NotFoundError, sqlite_code
+from storage.paths import MIRROR
 from storage.progress import track
 from storage.s3.bucket import Bucket, parallel, too_large
 
-PATH = Path(".labeltrail/mirror.sqlite")
 VERSION = 5  # also of what a parser took for well-formed: rows of an older one are read again
 MOST_BYTES = 16_000_000  # of one object: tens of thousands of regions; sixteen are read at once
 BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
@@ -331,7 +330,7 @@ def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
             raise
         raise ConflictError(
             "another labeltrail command is at work in this clone",
-            where=str(PATH),
+            where=str(MIRROR),
             why=str(error),
             cure="the same command again, once that one has ended",
         ) from error
@@ -345,7 +344,7 @@ def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
 def _damaged(error: Exception) -> DamagedError:
     return DamagedError(
         "what this clone remembers of the bucket is damaged",
-        where=str(PATH),
+        where=str(MIRROR),
         why=str(error),
-        cure=f"rm {PATH}*, then the same command again: it is a cache, all of it is read anew",
+        cure=f"rm {MIRROR}*, then the same command again: it is a cache, all of it is read anew",
     )

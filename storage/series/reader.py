@@ -14,6 +14,7 @@ from pathlib import Path
 
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
+from storage.paths import SERIES
 from storage.printable import shortened
 from storage.series import (
     recording_layout,
@@ -32,7 +33,7 @@ __all__ = [
     "misread", "read", "sampling_rate",
 ]  # fmt: skip
 
-PATH = Path("data/series")
+PATH = Path(SERIES)
 WORDS = "missing values are words, like NaN: Label Studio's page draws nothing where one is in view"
 
 

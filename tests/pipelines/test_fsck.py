@@ -15,8 +15,8 @@ from pipelines.fsck import Checked, fsck
 from pipelines.rollback.rollback import rollback
 from storage import process, worktree
 from storage.errors import CheckError, DamagedError
+from storage.paths import LABELS
 from storage.project import Project
-from storage.repo.pointer import LABELS
 from storage.settings import Settings
 from tests.conftest import Lab, clone, imported
 from tests.pipelines.test_cli import labeltrail

@@ -11,8 +11,9 @@ from pipelines.gc import gc
 from pipelines.rollback.rollback import rollback
 from storage.errors import NotFoundError
 from storage.labels.references import pointed
+from storage.paths import LABELS, SERIES
 from storage.project import Project
-from storage.repo.pointer import LABELS, SERIES, parse_pointer
+from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.s3.keys import OBJECT
 from tests.conftest import Lab, clone

@@ -17,9 +17,9 @@ from stages import train as regions
 from stages.classification import train
 from storage.artifacts import checkpoint, dataset, provenance
 from storage.artifacts.lineage import Model
-from storage.artifacts.provenance import CANDIDATE, START
 from storage.errors import InputError
 from storage.files import md5
+from storage.paths import CANDIDATE, START
 from tests.stages.test_classification import RECORDS, SERIES, SETS
 from tests.support.choice_project import lay, run_all
 

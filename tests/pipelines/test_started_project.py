@@ -19,9 +19,9 @@ from pipelines.start_from import PATHS, scratch, start_from
 from pipelines.sync.sync import sync
 from storage import files, process, settings, worktree
 from storage.artifacts import provenance
-from storage.artifacts.provenance import START
 from storage.errors import InputError, NotFoundError
 from storage.label_studio import label_config
+from storage.paths import START
 from storage.process import ProgramError
 from storage.project import Project
 from storage.project_files import splits_file

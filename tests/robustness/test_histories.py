@@ -28,11 +28,10 @@ from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.labels import git_drivers, snapshot
 from storage.labels.three_way import Settlement
+from storage.paths import LABELS, MIRROR
 from storage.process import ProgramError
 from storage.project import Project
 from storage.remote.sync_state import State
-from storage.repo.pointer import LABELS
-from storage.s3.mirror import PATH as MIRROR
 from storage.settings import Settings
 from tests.conftest import CONFIG, Lab, clone, recording
 from tests.storage.labels.test_record_merge import choice, region, relation

@@ -14,10 +14,10 @@ import pytest
 from stages import evaluate, gate, ingest, predict, promote, train, window
 from stages.timeseries.splits import assign
 from storage.artifacts import checkpoint, dataset, predictions
-from storage.artifacts import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
 from storage.label_studio import label_config
+from storage.paths import BEST, CANDIDATE
 from tests.support import learned_project
 from tests.support.learned_project import found_in, recording, relabel
 from tests.support.stage_project import noise, record, run_all, small
@@ -126,19 +126,19 @@ def test_labels_that_nobody_used_are_named_and_never_found(folder: Path):
     run_all()
     warned = "warning: the train set does not contain labels from all classes: no A, C"
     assert warned in dataset.read_index().warnings
-    weights = checkpoint.read(provenances.BEST).weights
+    weights = checkpoint.read(BEST).weights
     assert all(np.isfinite(tensor.numpy()).all() for tensor in weights.values())
     assert {label for label, *_ in found_in("a")} == {"B"}
 
 
 def test_a_label_renamed_since_training_stops_the_model_with_the_command_to_retrain(learned: Path):
     write_bytes(Path("data/label_config.xml"), config("A", "walking"))
-    before, best = md5(predictions.PATH), md5(provenances.BEST)
+    before, best = md5(predictions.PATH), md5(BEST)
     error = refusal(predict.main)
     assert error.what == "the best model does not fit the project"
     assert error.why == "its labels are A, B; the project's are A, walking"
     assert error.cure == "dvc repro"
-    assert (md5(predictions.PATH), md5(provenances.BEST)) == (before, best)
+    assert (md5(predictions.PATH), md5(BEST)) == (before, best)
     window.main()
     assert (
         "left out: 7 x region of label 'B', which the label config lacks: a (1), b (2), c (1), t (1), v (2)"
@@ -232,30 +232,30 @@ DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_checkpoint_is_refused_by_name_and_kept(learned: Path, name: str):
     file, spoil, what = DAMAGE[name]
-    path = provenances.BEST / file
+    path = BEST / file
     write_bytes(path, spoil(path.read_bytes()))
-    spoilt = {p.name: p.read_bytes() for p in provenances.BEST.iterdir()}
+    spoilt = {p.name: p.read_bytes() for p in BEST.iterdir()}
     for stage in (predict.main, promote.main):
         error = refusal(stage)
         assert error.what == what
         assert error.cure
-    assert {p.name: p.read_bytes() for p in provenances.BEST.iterdir()} == spoilt
+    assert {p.name: p.read_bytes() for p in BEST.iterdir()} == spoilt
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "model.json", "provenance.json"])
 def test_a_checkpoint_with_a_file_gone_is_refused(learned: Path, file: str):
-    (provenances.BEST / file).unlink()
+    (BEST / file).unlink()
     assert refusal(predict.main).cure
-    assert not (provenances.BEST / file).exists()
+    assert not (BEST / file).exists()
 
 
 def test_a_damaged_candidate_is_neither_scored_nor_promoted(learned: Path):
-    path = provenances.CANDIDATE / "weights.safetensors"
+    path = CANDIDATE / "weights.safetensors"
     write_bytes(path, path.read_bytes()[:-9])
-    best = md5(provenances.BEST)
+    best = md5(BEST)
     for stage in (evaluate.main, promote.main):
         assert refusal(stage).what == "data/candidate is damaged"
-    assert md5(provenances.BEST) == best
+    assert md5(BEST) == best
     train.main()
     promote.main()
     assert json.loads(gate.VERDICT.read_text())["reason"] == "the candidate is the best model already"

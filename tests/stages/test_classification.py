@@ -18,6 +18,7 @@ from storage.artifacts import arrays, checkpoint, dataset, predictions, provenan
 from storage.errors import InputError
 from storage.files import md5
 from storage.label_studio import label_config
+from storage.paths import BEST, CANDIDATE
 from tests.support.choice_project import lay, record, run_all, wave
 
 KINDS = {f"{kind}{n}": kind for kind in ("slow", "fast") for n in range(12)}
@@ -48,9 +49,9 @@ def test_from_choices_to_predictions_that_label_studio_shows(folder: Path):
     (item,) = publish.check(said["fast3"], label_config.load())
     assert (item["type"], item["from_name"], item["to_name"]) == ("choices", "label", "ts")
     assert item["value"] == {"choices": ["fast"]}
-    origin = provenance.read(provenance.BEST)
+    origin = provenance.read(BEST)
     assert origin.annotations["slow4"] == ["1-slow4"]
-    assert publish.OURS.match(f"{checkpoint.read(provenance.BEST).kind}-{'a' * 7}-{origin.model[:8]}")
+    assert publish.OURS.match(f"{checkpoint.read(BEST).kind}-{'a' * 7}-{origin.model[:8]}")
 
 
 def test_the_same_labels_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory):
@@ -67,7 +68,7 @@ def test_the_same_labels_give_the_same_bytes(folder: Path, tmp_path_factory: pyt
 def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: Path):
     lay(SERIES, RECORDS, SETS, steps=20)
     run_all()
-    model = Classifier.from_checkpoint(checkpoint.read(provenance.BEST))
+    model = Classifier.from_checkpoint(checkpoint.read(BEST))
     recordings = {key: arrays.values(key) for key in KINDS}
     among = ask(model, recordings.items())
     alone = [ask(model, [item]).probabilities[0] for item in recordings.items()]
@@ -77,7 +78,7 @@ def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: P
 def test_of_several_channels_each_is_a_step_of_the_lstm(folder: Path):
     lay(SERIES, RECORDS, SETS, steps=5)
     run_all()
-    network = Classifier.from_checkpoint(checkpoint.read(provenance.BEST)).network
+    network = Classifier.from_checkpoint(checkpoint.read(BEST)).network
     assert (network.lstm.input_size, network.convolutions[0].in_channels) == (40, 2)
 
 
@@ -202,7 +203,7 @@ def test_a_train_set_of_one_class_teaches_nothing(folder: Path, labels: tuple[st
         train.main()
     assert caught.value.why == f"its {len(slow)} labeled series are all: slow"
     assert cure in caught.value.cure
-    assert not provenance.CANDIDATE.exists()
+    assert not CANDIDATE.exists()
 
 
 def test_a_score_that_classifiers_lack_is_refused_with_those_they_have(folder: Path):
@@ -222,7 +223,7 @@ def test_a_segmenter_that_was_best_is_replaced(folder: Path):
     best = Path("data/best/model.json")
     origin = json.loads(Path("data/best/provenance.json").read_text())
     best.write_text(best.read_text().replace('"lstm-fcn"', '"lstm"'))
-    origin["model"] = checkpoint.model_hash(provenance.BEST)
+    origin["model"] = checkpoint.model_hash(BEST)
     Path("data/best/provenance.json").write_text(json.dumps(origin))
     with pytest.raises(InputError, match="cannot be used"):
         predict.main()
@@ -243,4 +244,4 @@ def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
     run_all()
     verdict = json.loads(gate.VERDICT.read_text(encoding="utf-8"))
     assert verdict["reason"] == f"the best model no longer fits: {caught.value.why}"
-    assert checkpoint.read(provenance.BEST).postprocess["task"] == "multilabel"
+    assert checkpoint.read(BEST).postprocess["task"] == "multilabel"

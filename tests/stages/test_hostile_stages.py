@@ -22,6 +22,7 @@ from stages.reporting import classification as choice_report
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.paths import BEST, CANDIDATE
 from storage.project_files import study
 from tests.support import choice_project
 from tests.support.stage_project import noise, run_all, small
@@ -32,7 +33,7 @@ ODD: list[Any] = [
     [], {}, [[]], {"a": {}}, ["\ud800"],
 ]  # fmt: skip
 SETS = {"a": "train", "b": "train", "v": "validation", "t": "test", "u": "unassigned"}
-MODELS = (provenance.CANDIDATE, provenance.BEST)
+MODELS = (CANDIDATE, BEST)
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +147,14 @@ def reading() -> None:
     """The predictions, as publish checks them."""
     for key in predictions.keys():  # noqa: SIM118 -- a module, no dict
         predictions.read(key)
-    provenance.read(provenance.BEST)
+    provenance.read(BEST)
 
 
 @pytest.mark.parametrize("own", ["regions"], indirect=True)
 def test_files_of_a_project_of_regions_that_are_not_as_they_must_be(own: Path) -> None:
     spoil_json(arrays.PATH / "index.json", 40, predict.main)
     spoil_json(dataset.PATH / "index.json", 50, evaluate.main)
-    for folder, stage in ((provenance.CANDIDATE, evaluate.main), (provenance.BEST, predict.main)):
+    for folder, stage in ((CANDIDATE, evaluate.main), (BEST, predict.main)):
         spoil_json(folder / "model.json", 60, stage)
         spoil_json(folder / "provenance.json", 10, reading, report.main)
     spoil_json(predictions.PATH / "t.json", 40, reading)
@@ -162,8 +163,8 @@ def test_files_of_a_project_of_regions_that_are_not_as_they_must_be(own: Path) -
 @pytest.mark.parametrize("own", ["wholes"], indirect=True)
 def test_files_of_a_project_of_whole_series_that_are_not_as_they_must_be(own: Path) -> None:
     spoil_json(dataset.PATH / "index.json", 30, choice_evaluate.main)
-    spoil_json(provenance.CANDIDATE / "model.json", 80, choice_evaluate.main, choice_promote.main)
-    spoil_json(provenance.BEST / "model.json", 40, choice_predict.main)
+    spoil_json(CANDIDATE / "model.json", 80, choice_evaluate.main, choice_promote.main)
+    spoil_json(BEST / "model.json", 40, choice_predict.main)
 
 
 @pytest.mark.parametrize("own", ["regions"], indirect=True)
@@ -207,10 +208,10 @@ def test_arrays_and_weights_that_are_others(own: Path) -> None:
         ):
             assert never_a_traceback(path, data, list(stages)), (path, data[:20])
     assert never_a_traceback(target, of(np.full(100, 99, np.int16)), [evaluate.main])
-    weights = provenance.CANDIDATE / "weights.safetensors"
+    weights = CANDIDATE / "weights.safetensors"
     for data in (b"", b"x" * 100, (2**60).to_bytes(8, "little") + b"{}", weights.read_bytes()[:-4]):
         write_bytes(weights, data)
-        name_the_hash(provenance.CANDIDATE)
+        name_the_hash(CANDIDATE)
         with pytest.raises(InputError) as caught:
             evaluate.main()
         assert caught.value.cure.startswith("dvc repro --single-item --force train")
@@ -230,16 +231,14 @@ def pickled() -> bytes:
 
 @pytest.mark.parametrize("own", ["regions"], indirect=True)
 def test_a_best_model_that_cannot_be_used_is_replaced(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    best = checkpoint.read(provenance.BEST)
+    best = checkpoint.read(BEST)
     shape = {**best.network, "hidden": 2**24}
     nothing = {name: tensor * np.nan for name, tensor in best.weights.items()}
     for other in (
         replace(best, network=shape),
         replace(best, weights=nothing),
     ):
-        checkpoint.write(
-            other, replace(provenance.read(provenance.BEST), model=other.hash()), provenance.BEST
-        )
+        checkpoint.write(other, replace(provenance.read(BEST), model=other.hash()), BEST)
         promote.main()
         assert "promoted: the best model cannot be asked any more" in capsys.readouterr().out
         assert gate.checkpoint.same(*MODELS)

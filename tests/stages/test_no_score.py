@@ -22,6 +22,7 @@ from stages.reporting import classification as choice_report
 from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes
+from storage.paths import CANDIDATE
 from tests.support import choice_project, classified_project, report_project
 from tests.support.stage_project import QUICK, noise, run_all, small
 
@@ -87,7 +88,7 @@ def test_held_out_series_without_an_event_have_no_score_anywhere(
     assert {(row["event_f1"], row["balanced_accuracy"]) for row in rows(reports.SUBJECTS)} == {("", "")}
     assert {row["share"] for row in rows(reports.CONFUSION) if row["actual"] != "background"} == {""}
     assert not [path for path in reports.CURVES.rglob("*.tsv") if "validation" in path.as_posix()]
-    model = strict(provenance.CANDIDATE / "model.json")
+    model = strict(CANDIDATE / "model.json")
     assert set(model["training"]["validation"].values()) == {None}
     verdict = strict(gate.VERDICT)
     assert (verdict["verdict"], verdict["candidate"], verdict["best"]) == ("promoted", None, None)
@@ -108,9 +109,9 @@ def test_dvc_shows_no_metric_where_there_is_no_score(folder: Path) -> None:
 
 def test_a_candidate_without_a_score_leaves_the_best_alone(folder: Path) -> None:
     report_project.lay()
-    model = checkpoint.read(provenance.CANDIDATE)
+    model = checkpoint.read(CANDIDATE)
     newer = replace(model, training={**model.training, "loss": 0.4})
-    origin = provenance.read(provenance.CANDIDATE)
+    origin = provenance.read(CANDIDATE)
     checkpoint.write(newer, replace(origin, model=newer.hash()))
     for candidate, best, series, verdict, reason in (
         (None, None, 3, "kept", f"the candidate has no f1, for {gate.NOTHING}: the best model stays"),

@@ -25,6 +25,7 @@ from storage.files import md5, write_bytes
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import export, export_recordings, snapshot
+from storage.paths import BEST, CANDIDATE
 from tests.support import learned_project
 from tests.support.learned_project import annotations_changed, found_in, recording, relabel, shards
 from tests.support.stage_project import noise, record, run_all, small, write_params
@@ -70,7 +71,7 @@ def test_defect_01_training_takes_its_labels_from_the_snapshot_and_needs_no_even
     relabel(record("a", [(1, 9, "A")], number=5))
     window.main()
     train.main()
-    assert provenances.read(provenances.CANDIDATE).annotations == {"a": ["5-000000"]}
+    assert provenances.read(CANDIDATE).annotations == {"a": ["5-000000"]}
 
 
 def test_defect_02_a_relation_is_left_out_and_counted_and_the_regions_stay():
@@ -154,7 +155,7 @@ def test_defect_09_one_nan_in_training_reaches_no_weight(folder: Path):
     small({"a": values}, {"a": [(40, 90, "A")]})
     run_all()
     assert set(dataset.target("a")[70:80]) == {-1}
-    weights = checkpoint.read(provenances.BEST).weights
+    weights = checkpoint.read(BEST).weights
     assert all(np.isfinite(tensor.numpy()).all() for tensor in weights.values())
 
 
@@ -234,10 +235,10 @@ def test_defect_18_the_model_version_names_the_model(own: Path):
         return publish.model_version(project, "lstm", "labels", model)
 
     first = predictions.read("a").model
-    assert first == checkpoint.model_hash(provenances.BEST)
+    assert first == checkpoint.model_hash(BEST)
     write_params(train={"epochs": 1, "seed": 3})
     train.main()
-    second = checkpoint.model_hash(provenances.CANDIDATE)
+    second = checkpoint.model_hash(CANDIDATE)
     assert version(first) == f"lstm-0123456-{first[:8]}" != version(second)
 
 
@@ -255,27 +256,27 @@ def test_defect_20_the_same_seed_gives_the_same_model(own: Path):
     def model(seed: int) -> str:
         write_params(train={"epochs": 1, "seed": seed})
         train.main()
-        return checkpoint.model_hash(provenances.CANDIDATE)
+        return checkpoint.model_hash(CANDIDATE)
 
     assert model(4) == model(4) != model(5)
 
 
 def test_defect_21_a_damaged_best_is_refused_and_left_where_it_is(own: Path):
-    path = provenances.BEST / "weights.safetensors"
+    path = BEST / "weights.safetensors"
     write_bytes(path, path.read_bytes()[:-9])
-    before = md5(provenances.BEST)
+    before = md5(BEST)
     for stage in (predict, promote):
         with pytest.raises(InputError, match="data/best is damaged"):
             stage.main()
-    assert md5(provenances.BEST) == before
+    assert md5(BEST) == before
 
 
 def test_defect_21_a_worse_model_does_not_replace_a_better_one(own: Path):
-    before = md5(provenances.BEST)
+    before = md5(BEST)
     write_params(train={"epochs": 1, "learning_rate": 1e-6})
     train.main()
     promote.main()
-    assert md5(provenances.BEST) == before != md5(provenances.CANDIDATE)
+    assert md5(BEST) == before != md5(CANDIDATE)
 
 
 def test_defect_22_memory_of_prediction_hardly_grows_with_the_recording(learned: Path):

@@ -14,10 +14,10 @@ import pytest
 from stages import gate, ingest, predict, promote, train, window
 from stages.run import run
 from storage.artifacts import checkpoint, predictions
-from storage.artifacts import provenance as provenances
 from storage.errors import InputError
 from storage.files import md5, write_bytes
 from storage.label_studio import label_config
+from storage.paths import BEST, CANDIDATE
 from tests.support.stage_project import (
     QUICK,
     noise,
@@ -157,7 +157,7 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
     run_all()
     verdict = json.loads(gate.VERDICT.read_text())
     assert verdict["reason"] == "the best model no longer fits: its labels are A, B; the project's are B, A"
-    assert checkpoint.read(provenances.BEST).labels == ("B", "A")
+    assert checkpoint.read(BEST).labels == ("B", "A")
 
 
 def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -166,7 +166,7 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     shutil.copytree("data/best", "before")
     write_params(train={**QUICK["train"], "seed": 1})
     train.main()
-    marks = {checkpoint.model_hash(provenances.CANDIDATE): 0.4, checkpoint.model_hash(provenances.BEST): 0.5}
+    marks = {checkpoint.model_hash(CANDIDATE): 0.4, checkpoint.model_hash(BEST): 0.5}
     rules = promote.rules
 
     def marked(*given: Any) -> gate.Rules:
@@ -177,11 +177,11 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     verdict = json.loads(gate.VERDICT.read_text())
     assert verdict["verdict"] == "kept"
     assert verdict["reason"] == "on the test set its event_f1 of 0.4000 is worse than the best model's 0.5000"
-    assert md5(Path("before")) == md5(provenances.BEST)
-    marks[checkpoint.model_hash(provenances.CANDIDATE)] = 0.6
+    assert md5(Path("before")) == md5(BEST)
+    marks[checkpoint.model_hash(CANDIDATE)] = 0.6
     promote.main()
     assert json.loads(gate.VERDICT.read_text())["verdict"] == "promoted"
-    assert md5(provenances.CANDIDATE) == md5(provenances.BEST)
+    assert md5(CANDIDATE) == md5(BEST)
     promote.main()
     assert json.loads(gate.VERDICT.read_text())["reason"] == "the candidate is the best model already"
 
@@ -222,7 +222,7 @@ def test_the_rule_of_promotion(candidate: float, best: float, gain: float, verdi
 def test_a_best_model_of_an_older_form_is_replaced(folder: Path, capsys: pytest.CaptureFixture[str]):
     small({"a": noise(60)}, {"a": [(1, 9, "A")]})
     run_all()
-    path = provenances.BEST / "model.json"
+    path = BEST / "model.json"
     value = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(value | {"version": 1}), encoding="utf-8")
     with pytest.raises(InputError, match="an older Labeltrail made data/best"):

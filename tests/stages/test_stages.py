@@ -15,6 +15,7 @@ from storage.errors import InputError
 from storage.files import md5, write_bytes
 from storage.label_studio import label_config
 from storage.labels import snapshot
+from storage.paths import BEST, CANDIDATE
 from tests.support.stage_project import (
     QUICK,
     lay_simulated,
@@ -46,9 +47,9 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
         for key, start in starts:
             assert index.series[key].set == name
             assert 0 <= start <= max(index.series[key].rows - index.size, 0)
-    model = checkpoint.read(provenances.BEST)
-    provenance = provenances.read(provenances.BEST)
-    assert provenance.model == model.hash() == checkpoint.model_hash(provenances.CANDIDATE)
+    model = checkpoint.read(BEST)
+    provenance = provenances.read(BEST)
+    assert provenance.model == model.hash() == checkpoint.model_hash(CANDIDATE)
     assert provenance.labels == "a" * 32 + ".dir"
     assert provenance.dataset == md5(dataset.PATH)
     assert sorted(provenance.annotations) == sorted([*index.of("train"), *index.of("validation")])
@@ -131,7 +132,7 @@ def test_numbers_that_are_missing_teach_nothing_and_poison_nothing(folder: Path)
     assert (dataset.target("a")[20:30] == -1).all()
     index = dataset.read_index()
     assert "warning: 110 x timepoint without a number: not learnt from: a (10), b (100)" in index.warnings
-    model = checkpoint.read(provenances.BEST)
+    model = checkpoint.read(BEST)
     assert all(np.isfinite(tensor.numpy()).all() for tensor in model.weights.values())
 
 
@@ -139,7 +140,7 @@ def test_channels_decades_apart_and_a_constant_one(folder: Path):
     values = noise(300) * [1e6, 0] + [1e9, 7]
     small({"a": values}, {"a": [(10, 60, "A")]})
     run_all()
-    assert checkpoint.read(provenances.BEST).scaler["deviation"][1] == 1.0
+    assert checkpoint.read(BEST).scaler["deviation"][1] == 1.0
 
 
 def test_what_was_left_out_is_named(folder: Path):

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from stages.classification.model import Classifier, Question, Scaling
 from stages.classification.network import LstmFcn, Shape
 from storage.artifacts import arrays, checkpoint, dataset, reports
-from storage.artifacts import provenance as provenances
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.provenance import Provenance
 from storage.files import write_bytes, write_json
 from storage.label_studio import label_config
 from storage.label_studio.label_config import Task
 from storage.labels import snapshot
+from storage.paths import BEST, CANDIDATE
 from storage.series.reader import Series
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def lay_model(model: Checkpoint) -> None:
         model.hash(), *identity, {"train": {"device": "cpu", "seed": 0}}, {"train000": ["0-aaa"]}
     )
     checkpoint.write(model, made)
-    checkpoint.copy(provenances.CANDIDATE, provenances.BEST)
+    checkpoint.copy(CANDIDATE, BEST)
     curves = {"train/loss": [1.0, 0.7, 0.5], "train/accuracy": [0.4, 0.6, 0.9]}
     curves |= {"validation/loss": [1.1, 0.8, 0.6], "validation/accuracy": [0.3, 0.5, 0.75]}
     for name, values in curves.items():

@@ -12,7 +12,6 @@ import torch
 from stages import evaluate
 from stages.metrics.segmentation import Judged, Tally, tally
 from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
-from storage.artifacts import provenance as provenances
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.predictions import PredictedRegion, Prediction
 from storage.artifacts.provenance import Provenance
@@ -20,6 +19,7 @@ from storage.artifacts.region import Region
 from storage.files import write_bytes, write_json
 from storage.label_studio import label_config
 from storage.labels import snapshot
+from storage.paths import BEST, CANDIDATE
 from storage.series.reader import Series
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def lay_model(labels: tuple[str, ...], channels: tuple[str, ...]) -> str:
         model.hash(), "1" * 32 + ".dir", "2" * 32 + ".dir", "3", "4.dir", made_with, {"s0": ["0-aaa"]}
     )
     checkpoint.write(model, told)
-    checkpoint.copy(provenances.CANDIDATE, provenances.BEST)
+    checkpoint.copy(CANDIDATE, BEST)
     lay_curve("train/loss", [1.0, 0.5, 0.4])
     lay_curve("validation/worst_f1", [0.0, 0.5, 0.4])
     return told.model

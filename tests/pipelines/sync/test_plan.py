@@ -23,6 +23,7 @@ from storage.labels.three_way import OPEN, OURS, THEIRS, Settlement
 from storage.remote import identity
 from storage.remote.reconcile import Found
 from storage.remote.sync_state import State
+from storage.s3.keys import shard_name
 from storage.s3.mirror import Row
 from tests.conftest import result
 from tests.support.history_project import record
@@ -65,7 +66,7 @@ class Studio:
         return [row for row in map(self._row, self.held) if row.value["shard"] == name]
 
     def shards(self) -> set[str]:
-        return {snapshot.shard_name(found["series"]) for found in self.held.values()}
+        return {shard_name(found["series"]) for found in self.held.values()}
 
     def emails(self) -> Collection[str]:
         return PEOPLE
@@ -75,7 +76,7 @@ class Studio:
 
     def _row(self, number: int) -> Row:
         found = self.held[number]
-        value = {"annotation": number, "shard": snapshot.shard_name(found["series"]), "record": dict(found)}
+        value = {"annotation": number, "shard": shard_name(found["series"]), "record": dict(found)}
         return Row(str(number), str(hash(str(found))), value, "")
 
 
@@ -110,7 +111,7 @@ class World:
         found: dict[str, dict[str, tuple[int, str]]] = {}
         for number in self.moved:
             was = self.before[number]
-            found.setdefault(snapshot.shard_name(was["series"]), {})[str(number)] = (number, was["id"])
+            found.setdefault(shard_name(was["series"]), {})[str(number)] = (number, was["id"])
         return found
 
     # -- what people do ---------------------------------------------------------------------------

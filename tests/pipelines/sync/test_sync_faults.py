@@ -14,8 +14,8 @@ from pipelines.sync.result import Options, SyncResult
 from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.labels import snapshot
+from storage.paths import MIRROR
 from storage.project import Project
-from storage.s3 import mirror
 from storage.settings import write_env_file
 from tests.conftest import Lab, result
 
@@ -231,7 +231,7 @@ def test_a_star_that_an_annotation_took_which_is_gone_is_gone_too(lab: Lab, fres
     lab.annotate("one", (0.6, 0.9, "run"))
     if fresh:
         lab.project.remote.mirror.close()
-        (lab.project.root / mirror.PATH).unlink()
+        (lab.project.root / MIRROR).unlink()
         lab.project = Project(lab.project.root)
     lab.sync(yes=True)
     assert [record["ground_truth"] for record in lab.labels()["one"]] == [False, False]

@@ -19,8 +19,8 @@ import pytest
 from pipelines.sync import locks
 from pipelines.sync.result import Options
 from pipelines.sync.sync import sync
+from storage.paths import LABELS
 from storage.project import Project
-from storage.repo.pointer import LABELS
 from storage.settings import Settings
 from tests.conftest import Lab, clone
 from tests.robustness.test_histories import World, quick_world

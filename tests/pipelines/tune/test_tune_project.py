@@ -21,6 +21,7 @@ from storage.artifacts import arrays, provenance
 from storage.errors import InputError
 from storage.files import md5
 from storage.label_studio import label_config
+from storage.paths import CANDIDATE
 from storage.project_files import splits_file
 from storage.project_files import study as studies
 from tests.pipelines.classify.test_classify import called, one_hot, refused, series, table
@@ -137,7 +138,7 @@ def test_the_best_params_go_where_dvc_repro_takes_them(project: Path) -> None:
     done = tune(trials=2, write=Path("params.yaml"))
     assert done.next_command() == "dvc repro"
     train.main()
-    used = provenance.read(provenance.CANDIDATE).params["train"]["classifier"]
+    used = provenance.read(CANDIDATE).params["train"]["classifier"]
     assert {name: used[name] for name in done.chosen} == dict(done.chosen)
     assert tune(trials=2).earlier == 2
     elsewhere = tune(trials=1, study=Path("mine.json"))

@@ -21,6 +21,7 @@ from storage import process, settings
 from storage.artifacts import checkpoint, provenance
 from storage.errors import InputError, NotFoundError
 from storage.files import md5
+from storage.paths import BEST, CANDIDATE
 from storage.project import Project
 from storage.project_files import study as studies
 from tests.pipelines.classify.test_classify import called, refused
@@ -196,7 +197,7 @@ def test_in_a_folder_and_by_the_train_stage_it_is_the_same_model(
         back = again(trial.number, model=Path("m"), write=Path("params.yaml"))
         assert (back.model, back.differs) == (trial.model, ())
         train.main()
-        assert md5(Path("m")) == md5(provenance.CANDIDATE)
+        assert md5(Path("m")) == md5(CANDIDATE)
     origin = provenance.read(Path("m"))
     assert (origin.labels, origin.dataset) == (md5(Path("data/labels")), md5(Path("data/dataset")))
     assert {key.partition("/")[0] for key in origin.annotations} == {
@@ -239,11 +240,11 @@ def test_a_model_traces_to_the_trial_that_chose_its_params(
     done = tuned[1]
     train.main()
     promote.main()
-    best = provenance.read(provenance.BEST).model
+    best = provenance.read(BEST).model
     assert trace(project, best).facts["tuned"] == f"params of trial {done.best.number} of {done.place}"
     again(done.best.number, write=Path("params.yaml"))
     train.main()
-    shutil.rmtree(provenance.BEST)
+    shutil.rmtree(BEST)
     promote.main()
     found = trace(project, done.best.model)
     assert (found.kind, found.facts["tuned"]) == ("model", f"trial {done.best.number} of {done.place}")

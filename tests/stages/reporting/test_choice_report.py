@@ -21,6 +21,7 @@ from stages.reporting import classification, classification_plots
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.labels import snapshot
+from storage.paths import BEST, CANDIDATE
 from tests.stages.metrics.test_choice_metrics import THREE, answers, one_of
 from tests.stages.reporting.test_report import check_tags
 from tests.support.classified_project import ROOT, ROWS, lay
@@ -182,7 +183,7 @@ def test_optional_inputs_may_be_missing() -> None:
     lay()
     for path in (reports.VERDICT, arrays.PATH / "quality.json"):
         path.unlink()
-    for folder in (provenance.BEST, snapshot.PATH, Path("reports/train")):
+    for folder in (BEST, snapshot.PATH, Path("reports/train")):
         shutil.rmtree(folder)
     text = page()
     for command in ("promote", "evaluate", "train", "ingest"):
@@ -204,15 +205,15 @@ def test_stamps_become_clock_times() -> None:
 def test_how_it_was_trained_is_said() -> None:
     lay()
     assert "0.900 on the train set and 0.750 on the validation set" in words(page())
-    resting = checkpoint.read(provenance.CANDIDATE)
+    resting = checkpoint.read(CANDIDATE)
     kept = replace(resting, training={**resting.training, "kept": "epoch", "best_epoch": 2})
-    checkpoint.write(kept, replace(provenance.read(provenance.CANDIDATE), model=kept.hash()))
+    checkpoint.write(kept, replace(provenance.read(CANDIDATE), model=kept.hash()))
     assert "The weights of epoch 2 of 3 (dotted) were kept" in words(page())
 
 
 def test_a_recording_is_answered_as_if_alone() -> None:
     lay()
-    model = Classifier.from_checkpoint(checkpoint.read(provenance.CANDIDATE))
+    model = Classifier.from_checkpoint(checkpoint.read(CANDIDATE))
     keys = dataset.read_index().of("test")
     every = ask(model, ((key, arrays.values(key)) for key in keys))
     (alone,) = ask(model, [(keys[5], arrays.values(keys[5]))]).probabilities

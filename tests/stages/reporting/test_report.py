@@ -20,6 +20,7 @@ from storage.artifacts import provenance as provenances
 from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.labels import snapshot
+from storage.paths import BEST, CANDIDATE
 from tests.support.report_project import lay, lay_verdict
 
 EVIL = '<script>alert("1")</script> & Gehen/走る'
@@ -220,7 +221,7 @@ def test_optional_inputs_may_be_missing() -> None:
     lay()
     for path in (*Path("reports").glob("*.*"), Path("data/arrays/quality.json")):
         path.unlink()
-    for folder in (provenances.BEST, predictions.PATH, snapshot.PATH, Path("reports/train")):
+    for folder in (BEST, predictions.PATH, snapshot.PATH, Path("reports/train")):
         shutil.rmtree(folder)
     text = page()
     for command in ("promote", "evaluate", "predict", "train", "ingest"):
@@ -230,7 +231,7 @@ def test_optional_inputs_may_be_missing() -> None:
 
 def test_without_a_candidate_there_is_no_page() -> None:
     lay()
-    shutil.rmtree(provenances.CANDIDATE)
+    shutil.rmtree(CANDIDATE)
     with pytest.raises(InputError) as error:
         report.main()
     assert error.value.cure == "dvc repro train"
@@ -239,7 +240,7 @@ def test_without_a_candidate_there_is_no_page() -> None:
 
 def test_a_candidate_that_was_not_promoted() -> None:
     lay()
-    model = provenances.read(provenances.CANDIDATE).model
+    model = provenances.read(CANDIDATE).model
     lay_verdict("kept", "its event_f1 is worse", 0.7, 0.8, model, "abcdef0123456789")
     text = page()
     assert (

@@ -15,6 +15,7 @@ from storage.labels import snapshot
 from storage.labels.record_merge import combiner
 from storage.labels.snapshot import Record
 from storage.labels.three_way import three_way
+from storage.s3.keys import shard_name
 
 # As Label Studio 1.23.2's target storage writes it.
 OBJECT: dict[str, Any] = {
@@ -188,7 +189,7 @@ def test_other_shards_are_left_alone(tmp_path: Path) -> None:
     first = [record(), {**record(), "series": "other", "id": "13-aaaaaa"}]
     snapshot.write(tmp_path, snapshot.dump(first))
     (tmp_path / "ab.jsonl.part").write_text("left over", encoding="utf-8")
-    same, other = (tmp_path / snapshot.shard_name(r["series"]) for r in first)
+    same, other = (tmp_path / shard_name(r["series"]) for r in first)
     kept = same.stat().st_mtime_ns
     changed = snapshot.dump_shard([{**first[1], "ground_truth": True}])
     snapshot.write(tmp_path, {other.name: changed})

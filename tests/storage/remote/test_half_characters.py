@@ -13,8 +13,8 @@ from pipelines.branches.create import branch
 from pipelines.branches.switch import switch
 from stages import publish
 from storage.errors import ServiceError
+from storage.paths import LABELS
 from storage.project import Project
-from storage.repo.pointer import LABELS
 from tests.conftest import Lab, recording, result
 from tests.storage.labels.test_record_merge import text
 from tests.storage.remote.test_odd_records import goes_back_and_forth, held, key, named, records

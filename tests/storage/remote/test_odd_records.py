@@ -20,7 +20,7 @@ from storage.labels.snapshot import Record
 from storage.project import Project
 from storage.project_files import tasks_file
 from storage.remote.remote import Remote
-from storage.s3.keys import refusal
+from storage.s3.keys import refusal, shard_name
 from storage.text.json_text import parse_json
 from tests.conftest import Lab, recording, result
 from tests.storage.labels.test_record_merge import choice, region, relation, text
@@ -172,7 +172,7 @@ def test_an_annotation_that_moves_to_another_series(lab: Lab, ids: bool) -> None
     assert sorted(lab.labels()) == ["three", "two"]
     for path in (lab.project.root / "data/labels").iterdir():
         for record in snapshot.parse_shard(path.read_bytes(), path.name):
-            assert snapshot.shard_name(record["series"]) == path.name
+            assert shard_name(record["series"]) == path.name
     assert lab.sync().commit == ""
 
 

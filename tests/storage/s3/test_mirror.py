@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.disk import faults_are_said
-from storage.errors import ConflictError, DamagedError, SetupError
+from storage.errors import ConflictError, DamagedError, SetupError, faults_are_said
 from storage.s3 import mirror
 from storage.s3.mirror import Mirror
 

@@ -1,0 +1,18 @@
+"""Where things rest in a project, relative to its top folder: what modules that do not know each other name.
+
+A path that one format alone has is `PATH` in the module of the format.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LABELS, SERIES = "data/labels", "data/series"  # as DVC names them; each has a pointer in git, `<path>.dvc`
+STAGES, LOCK, PARAMS = "dvc.yaml", "dvc.lock", "params.yaml"
+
+# Models.
+CANDIDATE = Path("data/candidate")
+BEST = Path("data/best")
+START = Path("data/start")
+
+MIRROR = Path(".labeltrail/mirror.sqlite")

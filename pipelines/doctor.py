@@ -24,6 +24,7 @@ from storage.progress import track
 from storage.project import Project
 from storage.remote.sync_state import State
 from storage.repo import git_hooks, integrity, stray_code
+from storage.repo.lost_objects import describe
 from storage.series import reader
 
 REMOTE = "dvc/files/md5/"
@@ -245,7 +246,7 @@ def _history(project: Project) -> str:
     named = dict(references.folders(repository, references.pointed(repository)))
     lost = sorted(set().union(*named.values()) - there)
     if lost:
-        places = [references.whereabouts(repository, md5) or md5 for md5 in lost[:SHOWN]]
+        places = [describe(repository, md5) or md5 for md5 in lost[:SHOWN]]
         raise NotFoundError(
             f"{len(lost)} object(s) that label commits name are not in the DVC remote",
             where="; ".join(places),

@@ -22,6 +22,7 @@ from storage.labels.label_changes import plural
 from storage.project import Project
 from storage.remote.remote import Remote
 from storage.repo import dvc_listing
+from storage.repo.lost_objects import describe
 from storage.s3.bucket import parallel
 
 REMOTE = "dvc/files/md5/"
@@ -215,7 +216,7 @@ def _models(project: Project, used: set[str]) -> list[str]:
 
 def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> list[str]:
     lost = sorted(set().union(*kept.values()) - there)
-    words = (references.whereabouts(project.repository, md5) for md5 in lost)
+    words = (describe(project.repository, md5) for md5 in lost)
     return [text for text in words if text]
 
 

@@ -5,7 +5,10 @@ Formatting, lint, types and the direction of imports are `make check`.
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,11 +29,19 @@ TOP = {
 PROJECT = {"data", "dvc.lock"}  # what a clone that is worked in has besides
 LONG = {"LICENSE", "uv.lock", "dvc.lock", "dvc.yaml", "docs/cli.md"}  # generated, or not ours to shorten
 LINES = 400
+FILES = 20  # in a folder
+CODE = {"pipelines", "stages", "storage", "tests", "benchmarks"}
 NOT_STAGES = {"__init__", "compatibility", "gate", "params", "provenance", "run"}
 
 TRACKED = process.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT
 ).splitlines()
+# Packages are empty: to import one is no import of what is in it.
+MODULES = {
+    path.removesuffix(".py").replace("/", "."): ROOT / path
+    for path in TRACKED
+    if path.split("/")[0] in CODE and path.endswith(".py") and (ROOT / path).is_file()
+}
 PAPERS = sorted(path for path in TRACKED if path.endswith(".md"))
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
@@ -79,6 +90,53 @@ def test_no_file_is_longer_than_one_sitting() -> None:
         p: len((ROOT / p).read_text(encoding="utf-8").splitlines()) for p in texts if (ROOT / p).is_file()
     }
     assert {path: length for path, length in lengths.items() if length > LINES} == {}
+
+
+def test_no_folder_of_code_has_more_files_than_one_sees_at_once() -> None:
+    counts = Counter(str(path.parent) for path in map(Path, TRACKED) if path.parts[0] in CODE)
+    assert {folder: count for folder, count in counts.items() if count > FILES} == {}
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Nor one inside a function, or for types alone, which import-linter's levels do not see within a folder."""
+    imports = {module: _imported(module) for module in MODULES}
+    assert [module for module in MODULES if module in _reached(imports, module)] == []
+
+
+def test_no_module_is_imported_by_a_string() -> None:
+    names = {"import_module", "__import__"}
+    found = [module for module in MODULES if names & {str(_name(node)) for node in _nodes(module)}]
+    assert set(found) <= {"stages.run"}
+
+
+def _nodes(module: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+
+
+def _name(node: ast.AST) -> str | None:
+    return getattr(node, "id", None) or getattr(node, "attr", None)
+
+
+def _imported(module: str) -> set[str]:
+    """The modules of ours that a module imports, wherever it does."""
+    found: set[str] = set()
+    for node in _nodes(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & MODULES.keys()
+
+
+def _reached(imports: dict[str, set[str]], start: str) -> set[str]:
+    """The modules that one imports, and those that they import."""
+    found, ahead = set[str](), [*imports[start]]
+    while ahead:
+        module = ahead.pop()
+        if module not in found:
+            found.add(module)
+            ahead += imports[module]
+    return found
 
 
 def test_the_sample_of_env_names_every_setting() -> None:

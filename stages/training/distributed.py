@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+TIMEOUT_S = 600.0  # that a process waits for the others before it gives up
+
 
 @dataclass
 class Team:

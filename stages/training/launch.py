@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import distributed, multiprocessing
 
-from stages.training.distributed import Team
+from stages.training.distributed import TIMEOUT_S, Team
 from storage import settings
 from storage.errors import InputError, LabeltrailError, SetupError
 from storage.progress import note
@@ -30,8 +30,6 @@ R = TypeVar("R")
 Tell = Callable[[E], None]
 Job = Callable[[Team, Tell[E]], R]
 
-# Seconds that a process waits for the others before it gives up.
-PATIENCE = 600.0
 # Seconds that a process which died takes to be seen, after others have lost it.
 SEEN = 1.0
 
@@ -99,7 +97,7 @@ def refuse_few_gpus(device: str, world: int) -> None:
         )
 
 
-def in_processes(job: Job[E, R], tell: Tell[E], device: str, world: int, patience: float = PATIENCE) -> R:
+def in_processes(job: Job[E, R], tell: Tell[E], device: str, world: int, patience: float = TIMEOUT_S) -> R:
     """Do a job in new processes of this machine; see `together`.
 
     Args:

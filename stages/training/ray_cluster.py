@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.training.distributed import Team
-from stages.training.launch import PATIENCE
+from stages.training.distributed import TIMEOUT_S, Team
 from storage import settings
 from storage.errors import InputError, LabeltrailError, SetupError
 
@@ -108,7 +107,7 @@ def _trainer(work: Callable[[], R], device: str, world: int, folder: str) -> Any
     backend = "nccl" if device == "cuda" else "gloo"
     return TorchTrainer(
         work,
-        torch_config=TorchConfig(backend, timeout_s=round(PATIENCE)),
+        torch_config=TorchConfig(backend, timeout_s=round(TIMEOUT_S)),
         scaling_config=ScalingConfig(num_workers=world, use_gpu=device == "cuda"),
         run_config=RunConfig(name="labeltrail", storage_path=folder),
     )

@@ -14,7 +14,7 @@ from typing import Any
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig, Task, render
 from storage.labels import export_checks, export_flat
-from storage.labels.export_match import is_address, path_of
+from storage.labels.export_address import is_address, path_of
 from storage.labels.record_merge import marked, of_whole
 from storage.printable import shortened
 from storage.text.json_text import parse_json

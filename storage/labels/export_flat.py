@@ -16,7 +16,7 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.export_match import is_address
+from storage.labels.export_address import is_address
 from storage.printable import shortened
 from storage.text.json_text import parse_json, whole_number
 

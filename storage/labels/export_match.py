@@ -1,25 +1,16 @@
-"""Which recording a task of an export is about: by the end of the address that its data names.
-
-Addresses are of a local storage (`/data/local-files/?d=..`), of an uploaded file (`/data/upload/..`, whose name Label
-Studio rewrote), of a cloud storage (`s3://`, `gs://`, `azure-blob://`), of a server, or paths.
-"""
+"""Which recording a task of an export is about: by the end of the address that its data names."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
 
-if TYPE_CHECKING:
-    from storage.labels.export import ExportedTask
+from storage.labels.export import ExportedTask
+from storage.labels.export_address import UPLOAD, path_of
 
-LOCAL, UPLOAD, RESOLVE = "/data/local-files", "/data/upload/", "/resolve"
 # Label Studio puts eight hex digits before the name of an uploaded file, ..
 UPLOADED = re.compile(r"[0-9a-f]{8}-")
 # .. takes these characters out of it, as Django does, ..
@@ -27,31 +18,6 @@ NOT_IN_NAMES = re.compile(r"[^-\w.]")
 # .. and cuts it where the whole path would be longer than this, with seven random letters behind.
 LONGEST_PATH = 100
 CUT = re.compile(r"_[A-Za-z0-9]{7}")
-
-
-def path_of(address: str) -> str:
-    """The path of the file that an address names, percent signs decoded, with `/` between folders."""
-    try:
-        parts = urlsplit(address)
-        query = parse_qs(parts.query)
-    except ValueError:
-        return address
-    if parts.path.rstrip("/").endswith(LOCAL) and query.get("d"):
-        return query["d"][0].replace("\\", "/")
-    if parts.path.rstrip("/").endswith(RESOLVE) and query.get("fileuri"):
-        try:
-            return path_of(base64.b64decode(query["fileuri"][0]).decode())
-        except (binascii.Error, ValueError):
-            return address
-    if parts.scheme in ("http", "https") or parts.path.startswith(UPLOAD):
-        return unquote(parts.path)
-    # Keys of a cloud storage stand there as they are; a question mark may still begin a signature.
-    return address.partition("?")[0].replace("\\", "/")
-
-
-def is_address(value: object) -> bool:
-    """Whether task data holds the address of a CSV file."""
-    return isinstance(value, str) and path_of(value).lower().endswith(".csv")
 
 
 @dataclass

@@ -1,21 +1,16 @@
-"""The objects behind a history: which hashes its pointers name, and which label commit and series a hash is of."""
+"""The objects behind a history: which hashes its pointers and locks name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from storage.errors import InputError
-from storage.paths import LABELS, LOCK, SERIES
+from storage.paths import LOCK
 from storage.progress import note
-from storage.project_files import tasks_file
 from storage.repo.dvc_lock import Lock
-from storage.repo.git import LabelCommit
-from storage.s3.keys import SHARD, shard_name
-
-if TYPE_CHECKING:
-    from storage.repo.repository import Repository
+from storage.repo.repository import Repository
+from storage.s3.keys import SHARD
 
 # Of any pointer, also one that names several outputs, was made by hand or is JSON: gc deletes what it does not find.
 HASHES = re.compile(r"\bmd5['\"]?\s*:\s*['\"]?([0-9a-f]{32}(?:\.dir)?)(?![0-9a-z])")
@@ -23,7 +18,6 @@ HASHES = re.compile(r"\bmd5['\"]?\s*:\s*['\"]?([0-9a-f]{32}(?:\.dir)?)(?![0-9a-z
 CHANGED = re.compile(r":\d{6} \d{6} ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ")
 # Where an object lies below `files/md5/` of the DVC remote.
 PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
-SHOWN = 5
 
 
 def pointed(repository: Repository, *, reflog: bool = True) -> set[str]:
@@ -75,34 +69,6 @@ def is_labels(listing: Iterable[str]) -> bool:
     """Whether the files of a folder are those of a label snapshot or of recordings."""
     names = list(listing)
     return all(SHARD.fullmatch(name) for name in names) or all(name.endswith(".csv") for name in names)
-
-
-def whereabouts(repository: Repository, md5: str) -> str:
-    """Which label commit, file and series an object is of, in words; "" for one of no label commit.
-
-    Reads only what is in the cache, for it is asked about what cannot be had.
-    """
-    for commit in repository.synced_commits():
-        for path, folder in ((LABELS, commit.labels), (SERIES, commit.series)):
-            if md5 == folder:
-                return f"{path} of label commit {commit.commit[:12]}, whole"
-            if repository.size(folder) is None:
-                continue
-            for name, held in repository.folder(folder, path).items():
-                if held == md5:
-                    return f"{path}/{name} of label commit {commit.commit[:12]}{_series(repository, commit, name)}"
-    return ""
-
-
-def _series(repository: Repository, commit: LabelCommit, shard: str) -> str:
-    """The series whose labels a shard holds, as far as that commit knew its tasks."""
-    text = repository.show(commit.commit, str(tasks_file.PATH))
-    try:
-        known = tasks_file.parse(text or "", str(tasks_file.PATH))
-    except InputError:  # this is a word beside another error
-        return ""
-    found = [key for key in known if shard_name(key) == shard]
-    return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""
 
 
 def folders(repository: Repository, hashes: Iterable[str]) -> Iterator[tuple[str, set[str]]]:

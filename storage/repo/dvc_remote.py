@@ -16,6 +16,7 @@ from storage.files import write_bytes
 CONFIG = Path(".dvc/config.local")
 # For secrets that the syntax of DVC's config cannot hold; git ignores both files.
 CREDENTIALS = Path(".labeltrail/dvc-credentials")
+REMOTE = "bucket"  # its name
 PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 OURS_ALONE = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")

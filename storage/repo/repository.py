@@ -18,17 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from storage import process
-from storage.errors import DamagedError, NotFoundError
 from storage.files import dir_listing, md5_bytes, write_bytes
 from storage.files import md5 as file_md5
-from storage.labels import references
 from storage.network import loopback
 from storage.progress import track
-from storage.repo import dvc_checkout, dvc_listing, dvc_remote
+from storage.repo import dvc_checkout, dvc_listing, dvc_remote, lost_objects
 from storage.repo.dvc_cache import Cache
+from storage.repo.dvc_remote import REMOTE
 from storage.repo.pointer import pointer_md5
 
-REMOTE = "bucket"
 THREADS = 16  # objects that are fetched at once
 LISTINGS_KEPT = 64  # folder listings that are kept in memory, some 60 kB each
 
@@ -279,7 +277,7 @@ class Repository(Cache):
                 if not sound
             ]
         if wrong:
-            raise damaged(self, wrong)
+            raise lost_objects.damaged(self, wrong)
 
     def _download(self, md5: str) -> bool:
         """Bring one object from the remote into the cache; whether its bytes were right, or it has none."""
@@ -304,13 +302,7 @@ class Repository(Cache):
         self._try(hashes)
         lost = [md5 for md5 in hashes if not self.has_cached(md5)]
         if lost:
-            what = references.whereabouts(self, lost[0])
-            raise NotFoundError(
-                f"{len(lost)} object(s) are neither in the DVC cache nor in its remote",
-                where=f"remote {REMOTE!r}: files/md5/{lost[0][:2]}/{lost[0][2:]}"
-                + (f" ({what})" if what else ""),
-                cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
-            )
+            raise lost_objects.missing(self, lost)
 
     @property
     def _remote(self) -> Any:
@@ -377,15 +369,3 @@ class Repository(Cache):
         for name in ("dvc_data", "dvc_objects"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return Repo(str(self.root))
-
-
-def damaged(repository: Repository, hashes: list[str]) -> DamagedError:
-    """The error for objects of the remote whose bytes are others; names the first with its label commit."""
-    first = hashes[0]
-    what = references.whereabouts(repository, first)
-    return DamagedError(
-        f"{len(hashes)} object(s) in the DVC remote are damaged: their bytes are not those that their hash names",
-        where=f"remote {REMOTE!r}: files/md5/{first[:2]}/{first[2:]}" + (f" ({what})" if what else ""),
-        why="somebody changed them, or the store lost bytes; nothing of them was used",
-        cure="labeltrail fsck --repair, in a clone that has them in its cache",
-    )

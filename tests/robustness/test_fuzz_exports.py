@@ -14,7 +14,8 @@ from pipelines.import_.imported import Imported
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings
-from storage.labels.export_match import match, path_of
+from storage.labels.export_address import path_of
+from storage.labels.export_match import match
 from tests.support.fuzzing import TAKEN, Fuzz, refused
 from tests.support.hostile import damaged, json_bytes, texts
 

@@ -15,7 +15,8 @@ from pipelines.import_.imported import Imported
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings
-from storage.labels.export_match import match, path_of
+from storage.labels.export_address import path_of
+from storage.labels.export_match import match
 from storage.project import Project
 from tests.conftest import CONFIG
 

@@ -29,10 +29,10 @@ def commit_model(project: Project) -> str:
     back to its model.
     """
     repository = project.repository
-    changed = repository.changed([LOCK])
+    changed = repository.git.changed([LOCK])
     if not changed:
         return ""
-    commit = repository.commit(changed, f"model: {_verdict(project)}\n")
+    commit = repository.git.commit(changed, f"model: {_verdict(project)}\n")
     repository.push()
     return commit
 
@@ -41,7 +41,7 @@ def _verdict(project: Project) -> str:
     """What promote said, where it ran since the last commit and its report is still that of this `dvc.lock`."""
     path = project.root / VERDICT
     lock = Lock.read(project.root)
-    before = Lock.parse(project.repository.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
+    before = Lock.parse(project.repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
     if lock.outputs().get(VERDICT) != md5(path) or lock.inputs("promote") == before.inputs("promote"):
         return "stages ran, the best model is as it was"
     verdict = reports.parse_verdict(path.read_bytes(), VERDICT)
@@ -127,7 +127,7 @@ def outlived(project: Project, commit: str) -> list[str]:
     if not start or not folder.is_dir():
         return []
     labels = provenance.read(folder).labels
-    if not labels or labels in {found.labels for found in project.repository.label_commits(commit)}:
+    if not labels or labels in {found.labels for found in project.repository.git.label_commits(commit)}:
         return []
     return [
         f"training still starts from model {start[:8]}, which learnt from labels that {commit[:12]} does not have; "

@@ -179,24 +179,24 @@ def _recordings(project: Project) -> str:
 
 def _git(project: Project) -> str:
     repository = project.repository
-    branch = repository.branch()
-    if "user.email" not in repository.git("config", "--list", "--name-only").split():
+    branch = repository.git.branch()
+    if "user.email" not in repository.git.run("config", "--list", "--name-only").split():
         cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM'
         raise InputError("git does not know who commits", where=str(project.root), cure=cure)
-    if old := git_hooks.outdated(repository):
+    if old := git_hooks.outdated(repository.git):
         why = "it has DVC write whatever the bucket names, unchecked"
         raise InputError(
             "a git hook of an earlier Labeltrail", where=", ".join(old), why=why, cure="labeltrail git-setup"
         )
-    changed = repository.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
+    changed = repository.git.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
     if changed:
         raise InputError("label changes are not committed", where=", ".join(changed), cure="labeltrail sync")
-    return f"branch {branch}, {sum(1 for _ in repository.label_commits())} label commits"
+    return f"branch {branch}, {sum(1 for _ in repository.git.label_commits())} label commits"
 
 
 def _work_tree(project: Project) -> str:
     """What plain `dvc pull` and `dvc checkout` may have written, for they write wherever a listing says."""
-    untracked, changed = stray_code.found(project.repository)
+    untracked, changed = stray_code.found(project.repository.git, project.repository.cache)
     named = [*untracked, *changed]
     if named:
         back = f"git checkout HEAD -- {' '.join(map(argument, changed))}" if changed else ""
@@ -243,10 +243,10 @@ def _history(project: Project) -> str:
     """One LIST of the remote, held against everything that the pointers of all commits name."""
     repository = project.repository
     there = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
-    named = dict(references.folders(repository, references.pointed(repository)))
+    named = dict(references.folders(repository, references.pointed(repository.git)))
     lost = sorted(set().union(*named.values()) - there)
     if lost:
-        places = [describe(repository, md5) or md5 for md5 in lost[:SHOWN]]
+        places = [describe(repository.git, repository.cache, md5) or md5 for md5 in lost[:SHOWN]]
         raise NotFoundError(
             f"{len(lost)} object(s) that label commits name are not in the DVC remote",
             where="; ".join(places),

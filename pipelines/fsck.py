@@ -172,7 +172,7 @@ def fsck(project: Project, *, repair: bool = False) -> Checked:
     for need in named.values():
         sizes[need.kind] += found[need.md5][1]
     counts = dict(sorted(Counter(need.kind for need in named.values()).items()))
-    return Checked(commits, counts, dict(sizes), len(repository.cached()), troubles)
+    return Checked(commits, counts, dict(sizes), len(repository.cache.sizes()), troubles)
 
 
 def _of_history(
@@ -187,7 +187,7 @@ def _of_history(
 
 def _of_cache(reader: _Reader, named: Mapping[str, Needed]) -> Iterator[Trouble]:
     """What is damaged in the cache, and named by nothing."""
-    for md5 in sorted(reader.repository.cached().keys() - named.keys()):
+    for md5 in sorted(reader.repository.cache.sizes().keys() - named.keys()):
         if reader.cache(md5) == "damaged":
             yield Trouble(md5, "cache", "an object", "missing", "damaged")
 
@@ -199,15 +199,15 @@ def _folders(repository: Repository) -> tuple[int, list[Needed]]:
     """How many label commits there are, and the folders and files that history names, each once."""
     found: dict[str, Needed] = {}
     commits = 0
-    for commit in repository.every_synced_commit():
+    for commit in repository.git.every_synced_commit():
         commits += 1
         for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
             if md5:
                 found[md5] = Needed(md5, kind, path, f"label commit {commit.commit[:12]}")
-    for name, lock in references.runs(repository, legible=True).items():
+    for name, lock in references.runs(repository.git, legible=True).items():
         if lock.best:
             found.setdefault(lock.best, Needed(lock.best, "models", BEST.as_posix(), name))
-    for md5 in references.pointed(repository, reflog=False):
+    for md5 in references.pointed(repository.git, reflog=False):
         found.setdefault(md5, Needed(md5, "models", "a .dvc file", "the history"))
     return commits, list(found.values())
 
@@ -243,7 +243,7 @@ class _Reader:
     def cache(self, md5: str) -> Condition:
         """How the local cache has an object."""
         if md5 not in self._cache:
-            self._cache[md5] = self.repository.condition(md5)
+            self._cache[md5] = self.repository.cache.condition(md5)
         return self._cache[md5]
 
     def listing(self, need: Needed) -> dict[str, str]:
@@ -252,7 +252,7 @@ class _Reader:
             return {}
         data = self.data.get(need.md5)
         if data is None and self.cache(need.md5) == "sound":
-            data = self.repository.load(need.md5)
+            data = self.repository.cache.load(need.md5)
         try:
             path = need.path if need.path in (LABELS, SERIES) else ""
             return dvc_listing.parse(data, need.md5, path) if data is not None else {}
@@ -294,7 +294,7 @@ def _heal(project: Project, trouble: Trouble, need: Needed | None) -> Trouble:
         return trouble
     healed = ""
     if trouble.cache == "damaged":
-        repository.set_aside(trouble.md5)
+        repository.cache.set_aside(trouble.md5)
         healed = "cache, where nothing needs it" if trouble.kind == "cache" else ""
     try:
         if trouble.kind != "cache":
@@ -313,7 +313,7 @@ def _from_elsewhere(project: Project, trouble: Trouble, need: Needed | None) -> 
     source = "cache"
     if trouble.cache != "sound":
         source = "work tree"
-        if need is None or not repository.adopt(trouble.md5, project.root / need.path):
+        if need is None or not repository.cache.adopt(trouble.md5, project.root / need.path):
             return ""
     repository.upload(trouble.md5)
     return source

@@ -120,7 +120,7 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
         return _look(project.dry(), hours)
     with locks.alone(project):
         found = _look(project, hours)
-        project.repository.forget(found.local.sizes)
+        project.repository.cache.forget(found.local.sizes)
         keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
         project.bucket.delete(keys)
         project.repository.forget_remote()
@@ -129,8 +129,8 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
 
 def _look(project: Project, hours: float) -> Garbage:
     repository = project.repository
-    repository.require_whole_history()
-    here = repository.cached()
+    repository.git.require_whole_history()
+    here = repository.cache.sizes()
     listed = [
         o for o in project.bucket.objects(REMOTE) if references.PLACE.fullmatch(o.key.removeprefix(REMOTE))
     ]
@@ -155,7 +155,7 @@ def _look(project: Project, hours: float) -> Garbage:
         unpushed=_heap(here, here.keys() - used - sizes.keys()),
         foreign=_heap(sizes, foreign),
         young=_heap(sizes, young),
-        labels=sum(1 for _ in repository.label_commits()),
+        labels=sum(1 for _ in repository.git.label_commits()),
         models=_models(project, used),
         missing=_missing(project, kept, here.keys() | sizes.keys()),
     )
@@ -164,9 +164,9 @@ def _look(project: Project, hours: float) -> Garbage:
 def _kept(project: Project) -> dict[str, set[str]]:
     """Every hash that a commit, a branch, a tag or the work tree names, with the files that it stands for."""
     repository = project.repository
-    labels = references.pointed(repository) | _agreed(project)
+    labels = references.pointed(repository.git) | _agreed(project)
     kept = dict(references.folders(repository, labels))
-    outputs = {md5 for lock in references.runs(repository).values() for md5 in lock.outputs().values()}
+    outputs = {md5 for lock in references.runs(repository.git).values() for md5 in lock.outputs().values()}
     for md5 in sorted(outputs - kept.keys()):
         try:
             kept |= dict(references.folders(repository, [md5]))
@@ -208,7 +208,7 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
 def _models(project: Project, used: set[str]) -> list[str]:
     """The newest commit of each best model that nothing names any more."""
     found: dict[str, str] = {}
-    for commit, lock in lineage.locks(project.repository, "--all"):
+    for commit, lock in lineage.locks(project.repository.git, "--all"):
         if lock.best and lock.best not in used:
             found.setdefault(lock.best, commit)
     return list(found.values())
@@ -216,7 +216,7 @@ def _models(project: Project, used: set[str]) -> list[str]:
 
 def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> list[str]:
     lost = sorted(set().union(*kept.values()) - there)
-    words = (describe(project.repository, md5) for md5 in lost)
+    words = (describe(project.repository.git, project.repository.cache, md5) for md5 in lost)
     return [text for text in words if text]
 
 

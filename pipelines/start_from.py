@@ -83,7 +83,7 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
     params_edit.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
     project.repository.point(str(START), folder)
     worktree.restore_start(project)
-    changed = tuple(project.repository.changed(PATHS))
+    changed = tuple(project.repository.git.changed(PATHS))
     return Started(origin["model"], origin["labels"], settings.start or "", changed)
 
 
@@ -93,8 +93,8 @@ def scratch(project: Project) -> Started:
     params_edit.put(project.root / params.PATH, ["train"], {"start": None})
     (project.root / f"{START}.dvc").unlink(missing_ok=True)
     shutil.rmtree(project.root / START, ignore_errors=True)
-    gone = project.repository.missing([f"{START}.dvc"])
-    return Started("", "", before or "", (*project.repository.changed([str(params.PATH)]), *gone))
+    gone = project.repository.git.missing([f"{START}.dvc"])
+    return Started("", "", before or "", (*project.repository.git.changed([str(params.PATH)]), *gone))
 
 
 def _settings(project: Project) -> params.Train:
@@ -113,7 +113,7 @@ def _find(project: Project, name: str) -> str:
         return best
     if (Path(name) / "model.json").is_file():
         checkpoint.read(Path(name))  # whole, and of a form that this checkout knows
-        return repository.store({file: (Path(name) / file).read_bytes() for file in checkpoint.FILES})
+        return repository.cache.store({file: (Path(name) / file).read_bytes() for file in checkpoint.FILES})
     found = lineage.called(repository, name)
     return found[0].folder if found else _of_revision(project, name)
 
@@ -122,13 +122,13 @@ def _of_revision(project: Project, name: str) -> str:
     """The best model of the labels of a revision: that of its own `dvc.lock` where the stages ran on them."""
     repository = project.repository
     try:
-        commit = repository.resolve(name)
+        commit = repository.git.resolve(name)
     except NotFoundError as error:
         what = f"there is no model {name!r} here"
         why = "it is not `best`, no folder with a model, no model that was best on this branch, and no git revision"
         raise NotFoundError(what, why=why, cure="labeltrail trace HEAD names models") from error
-    labels = repository.labels_at(commit)
-    lock = Lock.parse(repository.show(commit, LOCK) or "", f"{LOCK} of {name}")
+    labels = repository.git.labels_at(commit)
+    lock = Lock.parse(repository.git.show(commit, LOCK) or "", f"{LOCK} of {name}")
     if lock.best and lock.labels == labels:
         return lock.best
     best = lineage.best_of(repository, labels, ["HEAD", commit]) if labels else None

@@ -15,7 +15,7 @@ NO_LABELS = "no label commit yet (labeltrail sync)"
 def whereabouts(project: Project) -> dict[str, str]:
     """Short facts about this clone, by name; a fact that cannot be had says why."""
     repository = project.repository
-    facts = {"branch": repository.branch()}
+    facts = {"branch": repository.git.branch()}
     labels = repository.pointer(LABELS)
     facts["labels"] = _labels(project, labels) if labels else NO_LABELS
     rows = splits_file.read(project.root / splits_file.PATH).values()
@@ -29,12 +29,12 @@ def whereabouts(project: Project) -> dict[str, str]:
 def _labels(project: Project, labels: str) -> str:
     repository = project.repository
     try:
-        commit = repository.label_commit(labels)
+        commit = repository.git.label_commit(labels)
     except LabeltrailError as error:
         return f"not known: {error.what} ({error.cure.partition(';')[0]})"
     if commit is None:
         return NO_LABELS
-    return f"{commit[:12]}  " + repository.git("show", "--no-patch", "--format=%s", commit).strip()
+    return f"{commit[:12]}  " + repository.git.run("show", "--no-patch", "--format=%s", commit).strip()
 
 
 def _best_model(project: Project) -> str:

@@ -86,7 +86,7 @@ def model_version(project: Project, kind: str, labels: str, model: str) -> str:
     Raises:
         NotFoundError: no commit of this history holds the labels that the model learnt from.
     """
-    commit = project.repository.label_commit(labels)
+    commit = project.repository.git.label_commit(labels)
     if commit is None:
         raise NotFoundError(
             "the best model's labels are in no commit, so its predictions could not be traced",

@@ -73,7 +73,7 @@ class Project:
     @cached_property
     def remote(self) -> Remote:
         """Bucket and Label Studio as the remote work tree of the branch that is checked out."""
-        prefix = prefix_of(self.repository.branch())
+        prefix = prefix_of(self.repository.git.branch())
         return Remote(self.bucket, self.studio, self.mirror, prefix, self.label_config.data_key)
 
     def forget_branch(self) -> None:

@@ -41,7 +41,7 @@ def sweep(project: Project) -> None:
 
 def refuse_missing(project: Project, paths: Iterable[str]) -> None:
     """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
-    gone = project.repository.missing(paths)
+    gone = project.repository.git.missing(paths)
     if gone:
         raise InputError(
             f"{', '.join(gone)} of the last commit is gone",
@@ -57,7 +57,7 @@ def refuse_merging(project: Project) -> None:
     Raises:
         ConflictError: git merges, or picks or reverts a commit.
     """
-    git = project.root / project.repository.git("rev-parse", "--git-dir").removesuffix("\n")
+    git = project.root / project.repository.git.run("rev-parse", "--git-dir").removesuffix("\n")
     going = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
     if going:
         word = going[0].removesuffix("_HEAD").lower().replace("_", "-")
@@ -108,7 +108,7 @@ def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 def follow_git(project: Project) -> None:
     """Have git bring the folders along after a checkout or a pull, unless a hook of somebody's own is there."""
-    git_hooks.install(project.repository)
+    git_hooks.install(project.repository.git)
 
 
 def _note(folder: str) -> str:

@@ -233,7 +233,7 @@ class Lab:
 
     def subjects(self) -> list[str]:
         """Subjects of the label commits, newest first."""
-        return [commit.subject for commit in self.project.repository.label_commits()]
+        return [commit.subject for commit in self.project.repository.git.label_commits()]
 
 
 def result(*regions: tuple[float, float, str]) -> list[dict[str, Any]]:

@@ -41,11 +41,11 @@ def fill(many: Many) -> None:
         project.mirror.put(rows)
         data = snapshot.dump_shard(row.value["record"] for row in rows)
         snapshot.write(project.root / LABELS, {name: data})
-        found = project.repository.folder(project.repository.store({name: data}))
+        found = project.repository.folder(project.repository.cache.store({name: data}))
         hashes |= found
     repository = project.repository
-    repository.point(LABELS, repository.store({}, hashes))
-    repository.commit([f"{LABELS}.dvc"], "labels of all of them")
+    repository.point(LABELS, repository.cache.store({}, hashes))
+    repository.git.commit([f"{LABELS}.dvc"], "labels of all of them")
     _agree(project)
 
 
@@ -62,7 +62,7 @@ def _agree(project: Project) -> None:
     repository = project.repository
     state = project.remote.state()
     assert state is not None
-    entry = repository.pointer(LABELS), state.series, repository.resolve("HEAD")
+    entry = repository.pointer(LABELS), state.series, repository.git.resolve("HEAD")
     state = project.remote.write_state(replace(state.follow(*entry), label_config=state.label_config))
     agree(project.remote, state, Theirs(True, {}, None, [], 0, True), {})
     worktree.remember(project)
@@ -120,7 +120,7 @@ def grown(many: Many) -> Iterator[Measure]:
 
 def _diff(many: Many) -> Measure:
     repository = Counting(many.root)
-    commits = list(repository.label_commits("HEAD", "--max-count=1"))
+    commits = list(repository.git.label_commits("HEAD", "--max-count=1"))
     found = Measure(f"diff of two commits, {many.count:,} records")
     changes: list[object] = []
 

@@ -81,15 +81,15 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
         ConflictError: there is such a branch already.
     """
     repository = project.repository
-    here = repository.branch()
-    registry.check_name(repository, name)
-    commit = _commit(repository, name, start)
+    here = repository.git.branch()
+    registry.check_name(repository.git, name)
+    commit = _commit(repository.git, name, start)
     held = populate.content(repository, commit)
     remote = registry.remote_of(project, name, held.config)
     state = remote.state()
     if state is not None and state.project:
         where = f"{project.studio.url}/projects/{state.project}"
-        known = name in registry.names(repository)
+        known = name in registry.names(repository.git)
         cure = (
             f"labeltrail switch {argument(name)}"
             if known
@@ -103,8 +103,8 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
             cure=f"labeltrail drop {argument(name)}, or choose another name",
         )
     like, left = _parent(project, here)
-    if name not in registry.names(repository):
-        repository.git("branch", "--no-track", name, commit)
+    if name not in registry.names(repository.git):
+        repository.git.run("branch", "--no-track", name, commit)
     state, filled = registry.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", like)
     return Branched(
         branch=name,
@@ -118,10 +118,10 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
     )
 
 
-def _commit(repository: Git, name: str, start: str) -> str:
+def _commit(git: Git, name: str, start: str) -> str:
     """Where the branch begins: that of the git branch, where there is one."""
-    existing = registry.names(repository).get(name)
-    wanted = repository.resolve(start) if start else existing or repository.head()
+    existing = registry.names(git).get(name)
+    wanted = git.resolve(start) if start else existing or git.head()
     if existing and wanted != existing:
         why = f"it stands at {existing[:12]}, not at {wanted[:12]}"
         cure = f"labeltrail branch {argument(name)} (without --from), or another name"

@@ -69,8 +69,8 @@ def loss(project: Project, name: str) -> Loss:
         NotFoundError: neither git, the bucket nor Label Studio knows it.
     """
     repository = project.repository
-    _refuse(repository, name)
-    commit = registry.names(repository).get(name)
+    _refuse(repository.git, name)
+    commit = registry.names(repository.git).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = _state(remote)
     marked = remote.studio.marked(project.bucket.url(remote.prefix))
@@ -91,19 +91,19 @@ def drop(project: Project, found: Loss) -> None:
     Raises:
         InputError: as `loss`: somebody may have checked it out since.
     """
-    _refuse(project.repository, found.branch)
+    _refuse(project.repository.git, found.branch)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
     for number in found.projects:
         remote.studio.delete_project(number)
     for part in (remote.annotations_prefix, remote.tasks_prefix, f"{remote.prefix}/"):
         project.bucket.delete_prefix(part)
-    if found.branch in registry.names(project.repository):
-        project.repository.git("branch", "--quiet", "-D", found.branch)
+    if found.branch in registry.names(project.repository.git):
+        project.repository.git.run("branch", "--quiet", "-D", found.branch)
 
 
 def _refuse(git: Git, name: str) -> None:
     """Refuse to take what the branch that is checked out, or any other one, lives on."""
-    if name == git.git("branch", "--show-current").strip():
+    if name == git.run("branch", "--show-current").strip():
         raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
     others = registry.sharing(git, name)
     if others:
@@ -123,7 +123,7 @@ def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]
         return ()
     others = (f"--exclude={name}", "--branches", "--tags", "--remotes")
     words = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
-    return tuple(project.repository.lines(*words))
+    return tuple(project.repository.git.lines(*words))
 
 
 def _state(remote: Remote) -> State | None:
@@ -138,7 +138,7 @@ def _unsynced(project: Project, name: str, state: State | None) -> int | None:
     """None where the branch, or the labels of its last sync, are not known here."""
     if state is None:
         return 0
-    config = project.repository.show(name, str(CONFIG))
+    config = project.repository.git.show(name, str(CONFIG))
     if config is None:
         return None
     try:

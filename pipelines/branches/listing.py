@@ -61,8 +61,8 @@ class Facts:
 
 def listing(project: Project) -> list[Facts]:
     """All branches, by name; those that only the bucket has last."""
-    names = registry.names(project.repository)
-    current = project.repository.git("branch", "--show-current").strip()
+    names = registry.names(project.repository.git)
+    current = project.repository.git.run("branch", "--show-current").strip()
     known = {prefix_of(name) for name in names}
     others = [folder for folder in registry.in_bucket(project.bucket) if folder not in known]
     found = [_facts(project, name, name == current) for name in sorted(names)]
@@ -72,7 +72,7 @@ def listing(project: Project) -> list[Facts]:
 def _facts(project: Project, name: str, checked_out: bool) -> Facts:
     repository = project.repository
     try:
-        newest, subject = repository.made(f"refs/heads/{name}"), ""
+        newest, subject = repository.git.made(f"refs/heads/{name}"), ""
     except InputError as error:
         newest, subject = None, f"not known: {error.what} ({error.cure.partition(';')[0]})"
     metric, score = _score(project, name)
@@ -101,7 +101,7 @@ def _count(project: Project, labels: str) -> int | None:
 
 def _score(project: Project, name: str) -> tuple[str, float | None]:
     """What the last verdict of the branch says of its best model."""
-    text = project.repository.show(f"refs/heads/{name}", LOCK)
+    text = project.repository.git.show(f"refs/heads/{name}", LOCK)
     lock = Lock.of_history(text, name) if text else None
     md5 = lock.outputs().get(VERDICT, "") if lock else ""
     if not md5:

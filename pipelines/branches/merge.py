@@ -87,8 +87,8 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
         ConflictError: both branches, or this one and Label Studio, changed the same; names each. Nothing was merged.
     """
     repository = project.repository
-    repository.branch()
-    theirs = registry.require(repository, name)
+    repository.git.branch()
+    theirs = registry.require(repository.git, name)
     commit_model(project)
     kept = sync(project)  # a conflict with Label Studio ends it before anything is merged
     project = Project(project.root)  # the label config may have come in
@@ -97,7 +97,7 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
     worktree.remember(project)
     commit, subject = _commit(repository, name, theirs, settlement)
     if commit:
-        repository.move("merge", "--quiet", "--ff-only", commit)
+        repository.git.move("merge", "--quiet", "--ff-only", commit)
     _follow(Project(project.root))
     left = _left(project, name)
     synced = sync(Project(project.root), Options(yes=True))
@@ -107,11 +107,11 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
 
 def _commit(repository: Repository, name: str, theirs: str, settlement: Settlement) -> tuple[str, str]:
     """Make the merge commit, which no branch names yet; returns it and its subject, "" where all is here."""
-    ours = repository.head()
-    base = repository.git("merge-base", ours, theirs).strip()
+    ours = repository.git.head()
+    base = repository.git.run("merge-base", ours, theirs).strip()
     if base == theirs:
         return "", ""
-    tree, others = merge_commit.tree(repository, ours, theirs, OWN)
+    tree, others = merge_commit.tree(repository.git, ours, theirs, OWN)
     if others:
         raise ConflictError(
             f"files beside the labels conflict between this branch and {name}",
@@ -128,15 +128,17 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
             cure=conflicts.settling(f"labeltrail merge {argument(name)}", next(iter(open_))),
         )
     before, after = (
-        parse_pointer(text) for text in (repository.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
+        parse_pointer(text) for text in (repository.git.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
     )
     found = label_store.changes(repository, before, after)
-    counts = label_changes.count(found, config=label_store.asked(repository, ours))
+    counts = label_changes.count(found, config=label_store.asked(repository.git, ours))
     subject, _, trailers = label_changes.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
     what = f"Merge {shortened(name)}"
     subject = f"{what}: {subject}" if counts.annotations else what
-    made = merge_commit.with_files(repository, tree, files)
-    return merge_commit.commit(repository, made, (ours, theirs), f"{subject}\n\n{trailers}".strip()), subject
+    made = merge_commit.with_files(repository.git, tree, files)
+    return merge_commit.commit(
+        repository.git, made, (ours, theirs), f"{subject}\n\n{trailers}".strip()
+    ), subject
 
 
 def _files(
@@ -146,7 +148,7 @@ def _files(
     files: dict[str, str] = {}
     open_: dict[str, str] = {}
     for path in OWN:
-        base, ours, theirs = (repository.show(commit, path) or "" for commit in sides)
+        base, ours, theirs = (repository.git.show(commit, path) or "" for commit in sides)
         if ours == theirs or base == theirs:
             files[path] = ours
         elif base == ours:
@@ -200,7 +202,7 @@ def _follow(project: Project) -> None:
 
 
 def _left(project: Project, name: str) -> int:
-    config = project.repository.show(name, CONFIG)
+    config = project.repository.git.show(name, CONFIG)
     if config is None:
         return 0
     remote = registry.remote_of(project, name, config)

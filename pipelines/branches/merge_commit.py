@@ -46,7 +46,7 @@ def with_files(git: Git, root: str, files: Mapping[str, str]) -> str:
 def commit(git: Git, made: str, parents: Iterable[str], message: str) -> str:
     """A commit of a tree; no branch names it yet."""
     words = [word for parent in parents for word in ("-p", parent)]
-    return git.git("commit-tree", made, *words, stdin=message).strip()
+    return git.run("commit-tree", made, *words, stdin=message).strip()
 
 
 def _write(git: Git, words: list[str], text: str) -> str:

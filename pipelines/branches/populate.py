@@ -80,20 +80,20 @@ def content(repository: Repository, commit: str) -> Content:
     Raises:
         NotFoundError: it has no label config, or its labels are neither in the DVC cache nor in the remote.
     """
-    config = repository.show(commit, str(CONFIG))
+    config = repository.git.show(commit, str(CONFIG))
     if config is None:
         raise NotFoundError(
             f"{commit[:12]} holds no label config, so nothing was ever labeled there",
             cure="labeltrail import RECORDINGS, or name another commit",
         )
-    labels, series = (parse_pointer(repository.show(commit, f"{path}.dvc")) for path in (LABELS, SERIES))
+    labels, series = (parse_pointer(repository.git.show(commit, f"{path}.dvc")) for path in (LABELS, SERIES))
     found: dict[str, list[Record]] = defaultdict(list)
     for record in records(repository, labels):
         found[record["series"]].append(record)
     for some in found.values():
         some.sort(key=lambda record: (record["created_at"], record["id"]))
     known = tasks_file.parse(
-        repository.show(commit, str(tasks_file.PATH)) or "", f"{commit[:12]}:{tasks_file.PATH}"
+        repository.git.show(commit, str(tasks_file.PATH)) or "", f"{commit[:12]}:{tasks_file.PATH}"
     )
     keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
     # A label commit of somebody else's may name any series; annotations of one that can be none are reported missing.

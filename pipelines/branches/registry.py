@@ -106,7 +106,7 @@ def _no_name(git: Git, branch: str) -> str:
         return f"it has characters that nobody sees, or more than {LONGEST_BRANCH} bytes"
     try:
         # Without --branch, which would take `@{-1}` for the branch before, and not for a name.
-        git.git("check-ref-format", f"refs/heads/{branch}")
+        git.run("check-ref-format", f"refs/heads/{branch}")
     except process.ProgramError:
         return "git refuses it"
     return "git takes it for an option" if branch.startswith("-") else ""

@@ -111,12 +111,12 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         ConflictError: the commit and what only the bucket has differ in the same regions; nothing was written.
     """
     repository = project.repository
-    branch = repository.branch()
+    branch = repository.git.branch()
     project.wire()
     kept = _keep(project)
     if not revision and not (project.root / label_config.PATH).exists():
         _begin(project, branch)
-    commit = repository.resolve(revision or "HEAD")
+    commit = repository.git.resolve(revision or "HEAD")
     held = populate.content(repository, commit)
     remote = registry.remote_of(project, branch, held.config)
     state = _state(remote)
@@ -128,7 +128,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         salvaged = _salvage(project, remote, state, settlement)
         if revision:
             _go_back(project, commit)
-        held = populate.content(repository, repository.head())
+        held = populate.content(repository, repository.git.head())
         state, filled = registry.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", {})
     elif not _holds(project, commit):
         raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {argument(revision)}")
@@ -136,7 +136,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     published, lacks = _predictions(project)
     return Restored(
         url=f"{project.studio.url}/projects/{state.project if state else 0}/data",
-        commit=repository.head(),
+        commit=repository.git.head(),
         kept=kept,
         salvaged=salvaged,
         anew=filled is not None,
@@ -153,7 +153,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
 def _keep(project: Project) -> str:
     """Give what is in no commit one of its own, as a restore that was cut off leaves it; returns its subject."""
     repository = project.repository
-    dirty = repository.changed(PATHS)
+    dirty = repository.git.changed(PATHS)
     worktree.refuse_missing(project, dirty)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     subject = apply.commit(project, dirty, hashes)[1]
@@ -207,8 +207,8 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     base = state.labels if state is not None and state.labels else ours
     was = {record["id"]: record for record in label_store.records(repository, base)}
     found = registry.theirs(remote, was, state)
-    theirs = repository.store(snapshot.dump((was | found).values()))
-    config = label_store.asked(repository)
+    theirs = repository.cache.store(snapshot.dump((was | found).values()))
+    config = label_store.asked(repository.git)
     merged = label_store.merge(repository, base, ours, theirs, settlement, config)
     conflicts.refuse(merged.conflicts, "labeltrail restore", "the bucket")
     if not merged.shards:
@@ -224,7 +224,7 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
 
 def _holds(project: Project, commit: str) -> bool:
     """Whether the commit that is checked out has the labels and recordings of another one."""
-    show, head = project.repository.show, project.repository.head()
+    show, head = project.repository.git.show, project.repository.git.head()
     return all(show(commit, f"{path}.dvc") == show(head, f"{path}.dvc") for path in (LABELS, SERIES))
 
 
@@ -233,9 +233,9 @@ def _go_back(project: Project, commit: str) -> None:
     repository = project.repository
     if _holds(project, commit):
         return
-    texts = {path: repository.show(commit, path) for path in (*PATHS, LOCK)}
+    texts = {path: repository.git.show(commit, path) for path in (*PATHS, LOCK)}
     files = {path: text.encode() for path, text in texts.items() if text is not None}
-    subject = repository.git("show", "--no-patch", "--format=%s", commit).strip()
+    subject = repository.git.run("show", "--no-patch", "--format=%s", commit).strip()
     message = f"labels: back to {commit[:12]} ({shortened(subject)})"
     apply.move(project, Move("", message, files))
     repository.checkout(LABELS, SERIES, force=True)

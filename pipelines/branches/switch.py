@@ -65,8 +65,8 @@ def switch(project: Project, name: str) -> Switched:
     """
     repository = project.repository
     worktree.refuse_merging(project)
-    registry.reachable(repository, name)
-    dirty = repository.changed(PATHS)
+    registry.reachable(repository.git, name)
+    dirty = repository.git.changed(PATHS)
     if dirty:
         raise InputError(
             "the work tree holds what is in no label commit",
@@ -76,7 +76,7 @@ def switch(project: Project, name: str) -> Switched:
         )
     worktree.restore(project)
     _keep_model(project)
-    repository.move("switch", "--quiet", name)
+    repository.git.move("switch", "--quiet", name)
     moved = Project(project.root)
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     moved.repository.checkout(*kept)
@@ -89,7 +89,7 @@ def switch(project: Project, name: str) -> Switched:
     if state and PREDICTIONS in named and PREDICTIONS not in lacks:
         unpublished = _publish(project)
     url = f"{moved.studio.url}/projects/{state}/data" if state else ""
-    return Switched(name, moved.repository.head(), url, tuple(lacks), unpublished)
+    return Switched(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
 
 
 def _keep_model(project: Project) -> None:
@@ -99,7 +99,7 @@ def _keep_model(project: Project) -> None:
         InputError: no branch is checked out, so that none would keep the commit.
     """
     repository = project.repository
-    if repository.changed([LOCK]) and not repository.git("branch", "--show-current").strip():
+    if repository.git.changed([LOCK]) and not repository.git.run("branch", "--show-current").strip():
         raise InputError(
             "no branch would keep the model of the work tree",
             where=LOCK,

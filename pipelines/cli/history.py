@@ -48,7 +48,7 @@ def log(
         found.append(entry)
         if not as_json:  # at once: of a long history people read the beginning
             say(as_json, {}, entry.lines())
-    shallow = bool(repository.cut_at())
+    shallow = bool(repository.git.cut_at())
     text = [] if found else ["no label commit is like that"]
     text += ["earlier ones are not in this shallow clone: git fetch --unshallow"] if shallow else []
     say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
@@ -107,7 +107,7 @@ def tag(
     from pipelines.history.tag import tags
 
     repository = repository_here()
-    found = [name_it(repository, name, revision)] if name else tags(repository)
+    found = [name_it(repository, name, revision)] if name else tags(repository.git)
     width = max((len(each.name) for each in found), default=0)
     text = [each.line(width) for each in found] or ["no tag names labels yet"]
     say(as_json, {"tags": [each.to_json() for each in found]}, text)
@@ -125,6 +125,6 @@ def git_setup() -> None:
 
     project = project_here()
     worktree.follow_git(project)
-    git_drivers.configure(project.repository)
+    git_drivers.configure(project.repository.git)
     print("git diff, git log -p and git merge speak of labels in this clone")
     next_step(False, "git log -p data/labels.dvc")

@@ -27,7 +27,7 @@ def up(as_json: Json = False) -> None:
     servers = services.up(project.root)
     project.wire()
     worktree.follow_git(project)
-    git_drivers.configure(project.repository)
+    git_drivers.configure(project.repository.git)
     say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
 

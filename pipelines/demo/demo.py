@@ -108,7 +108,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
         services.up(project.root)
         project.wire()
         worktree.follow_git(project)
-        git_drivers.configure(project.repository)
+        git_drivers.configure(project.repository.git)
     if data is None:
         simulated = demo_data.simulate(classify)
         with _step(done, "recordings"):
@@ -223,7 +223,7 @@ def _second_annotator(project: Project) -> LabelStudio | None:
 
 def _identify(project: Project) -> None:
     """Commits in the demo need an author, also where git has not been told one yet."""
-    git = project.repository.git
+    git = project.repository.git.run
     if "user.email" not in git("config", "--list", "--name-only").split():
         git("config", "user.name", "Labeltrail demo")
         git("config", "user.email", "demo@labeltrail.example")

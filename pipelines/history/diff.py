@@ -85,7 +85,7 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
     wanted = wanted or Wanted()
     hashes = sides[0].labels, sides[1].labels
     found = list(wanted.changes(label_store.changes(repository, *hashes)))
-    config = label_store.asked(repository, sides[1].commit)
+    config = label_store.asked(repository.git, sides[1].commit)
     counts = label_changes.count(found, wanted.label, config)
     return Diff(*sides, wanted.differences(found, config), counts)
 
@@ -94,14 +94,14 @@ def side(repository: Repository, revision: str) -> Side:
     """Labels and scores of a revision; "" is the work tree."""
     if not revision:
         return Side(WORK_TREE, "", repository.pointer(LABELS), *_scores(repository, ""))
-    commit = repository.resolve(revision)
-    return Side(revision, commit, repository.labels_at(commit), *_scores(repository, commit))
+    commit = repository.git.resolve(revision)
+    return Side(revision, commit, repository.git.labels_at(commit), *_scores(repository, commit))
 
 
 def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None], str]:
     """Test scores by name, of a commit or ("") of the work tree, and why there are none for a model that there is."""
     try:
-        text = repository.show(commit, LOCK) if commit else None
+        text = repository.git.show(commit, LOCK) if commit else None
         lock = Lock.parse(text or "", f"{LOCK} of {commit[:12]}") if commit else Lock.read(repository.root)
         md5 = lock.outputs().get(SCORES)
         if not md5:

@@ -78,12 +78,12 @@ def log(
     """
     wanted = wanted or Wanted()
     for end in filter(None, DOTS.split(revision)):
-        repository.resolve(end)
-    tags = repository.tags()
-    config = label_store.asked(repository, DOTS.split(revision)[-1] or "HEAD")
+        repository.git.resolve(end)
+    tags = repository.git.tags()
+    config = label_store.asked(repository.git, DOTS.split(revision)[-1] or "HEAD")
     found = (
         entry
-        for commit in repository.label_commits(revision, *narrowed)
+        for commit in repository.git.label_commits(revision, *narrowed)
         if (entry := _entry(repository, commit, tuple(tags.get(commit.commit, ())), wanted, config))
     )
     return islice(found, most)

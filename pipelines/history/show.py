@@ -89,14 +89,14 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
         NotFoundError: there is no such revision, or it has no labels, or a snapshot is neither in the DVC cache nor
             in its remote.
     """
-    commit = repository.resolve(revision)
-    found = repository.made(commit)
+    commit = repository.git.resolve(revision)
+    found = repository.git.made(commit)
     if found is None:
         what = f"{revision} has no labels yet"
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")
     changes = list(label_store.changes(repository, found.before, found.labels))
-    tags = tuple(repository.tags().get(found.commit, ()))
-    config = label_store.asked(repository, found.commit)
+    tags = tuple(repository.git.tags().get(found.commit, ()))
+    config = label_store.asked(repository.git, found.commit)
     differences = Wanted().differences(changes, config)
     best = _best(repository, found.labels, commit)
     return Shown(revision, found, tags, differences, label_changes.count(changes, config=config), best)

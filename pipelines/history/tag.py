@@ -10,6 +10,7 @@ from storage.labels import label_changes, label_store
 from storage.labels.three_way import Change
 from storage.printable import argument
 from storage.process import ProgramError
+from storage.repo.git import Git
 from storage.repo.repository import Repository
 
 
@@ -46,32 +47,32 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
         InputError: the revision has no labels, or the name is taken or none that git takes.
         NotFoundError: there is no such revision, or its labels are neither in the DVC cache nor in its remote.
     """
-    commit = repository.resolve(revision)
-    md5 = repository.labels_at(commit)
+    commit = repository.git.resolve(revision)
+    md5 = repository.git.labels_at(commit)
     if not md5:
         what = f"{revision} has no labels: there is nothing to name"
         raise InputError(what, where=commit, cure="labeltrail log shows the label commits")
     try:
         message = _message(repository, md5, commit)
-        repository.git(
+        repository.git.run(
             "tag", "--annotate", "--cleanup=whitespace", "--file=-", "--", name, commit, stdin=message
         )
     except ProgramError as error:
         cure = f"another name, or: git tag --delete {argument(name)}, then the command again"
         raise InputError(f"git does not take the tag {name!r}", why=error.why, cure=cure) from error
-    return next(found for found in tags(repository) if found.name == name)
+    return next(found for found in tags(repository.git) if found.name == name)
 
 
-def tags(repository: Repository) -> list[Tag]:
+def tags(git: Git) -> list[Tag]:
     """The tags on commits that have labels, by name."""
-    named = sorted((name, commit) for commit, names in repository.tags().items() for name in names)
+    named = sorted((name, commit) for commit, names in git.tags().items() for name in names)
     # A tag's name and kind hold no blank, and its subject ends at the first line feed.
     form = "--format=%(refname:short) %(objecttype) %(contents:subject)"
-    rows = (line.split(" ", 2) for line in repository.lines("for-each-ref", form, "refs/tags"))
+    rows = (line.split(" ", 2) for line in git.lines("for-each-ref", form, "refs/tags"))
     told = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
     found = []
     for name, commit in named:
-        made = repository.made(commit)
+        made = git.made(commit)
         if made:
             found.append(Tag(name, commit, made.commit, made.subject, made.labels, told[name]))
     return found
@@ -80,7 +81,7 @@ def tags(repository: Repository) -> list[Tag]:
 def _message(repository: Repository, md5: str, commit: str) -> str:
     """What there is in the whole snapshot, in the words of a label commit's message."""
     every = (Change(record["id"], None, record) for record in label_store.records(repository, md5))
-    counts = label_changes.count(every, config=label_store.asked(repository, commit))
+    counts = label_changes.count(every, config=label_store.asked(repository.git, commit))
     annotations = label_changes.plural(counts.annotations["+"], "annotation")
     series = label_changes.plural(len(counts.series), "series")
     subject = f"labels: {counts.regions['+']} in {annotations} of {series}"

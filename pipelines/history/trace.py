@@ -125,10 +125,10 @@ def _trial(project: Project, thing: str) -> Trace | None:
     found = trial_lineage.called(project.root, thing)
     if not found:
         return None
-    facts, made = trial_lineage.facts_of(project.repository, found), found[2].model
+    facts, made = trial_lineage.facts_of(project.repository.git, found), found[2].model
     models = lineage.called(project.repository, made)
     if made and not models:
-        models = [trial_lineage.as_model(project.repository, found)]
+        models = [trial_lineage.as_model(project.repository.git, found)]
     return Trace(thing, "trial", facts, _follow(project, models))
 
 
@@ -191,13 +191,15 @@ def _refits(project: Project, rows: Mapping[str, splits_file.Row]) -> bool:
 
 def _label_commit(project: Project, thing: str) -> Trace | None:
     try:
-        commit = project.repository.git("rev-parse", "--verify", "--quiet", f"{thing}^{{commit}}").strip()
+        commit = project.repository.git.run("rev-parse", "--verify", "--quiet", f"{thing}^{{commit}}").strip()
     except LabeltrailError:
         return None
-    labels = parse_pointer(project.repository.show(commit, f"{LABELS}.dvc"))
-    first = project.repository.label_commit(labels)
+    labels = parse_pointer(project.repository.git.show(commit, f"{LABELS}.dvc"))
+    first = project.repository.git.label_commit(labels)
     facts = {"commit": first or commit, "labels": labels}
-    facts |= {"subject": project.repository.git("show", "--no-patch", "--format=%s", first or commit).strip()}
+    facts |= {
+        "subject": project.repository.git.run("show", "--no-patch", "--format=%s", first or commit).strip()
+    }
     return Trace(
         thing, "label commit", facts, _follow(project, [m for m in _models(project) if m.labels == labels])
     )

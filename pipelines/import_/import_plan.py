@@ -110,7 +110,7 @@ def make(project: Project, sources: Sources, done: Imported) -> Plan:
 
 def remote_of(project: Project, data_key: str) -> Remote:
     """The branch's place in bucket and Label Studio, also where the work tree has no label config yet."""
-    prefix = prefix_of(project.repository.branch())
+    prefix = prefix_of(project.repository.git.branch())
     return Remote(project.bucket, project.studio, project.mirror, prefix, data_key)
 
 

@@ -144,8 +144,8 @@ def rollback(
     """
     part = part or Part()
     project = project.dry() if dry else project
-    to = project.repository.resolve(revision)
-    if not project.repository.labels_at(to):
+    to = project.repository.git.resolve(revision)
+    if not project.repository.git.labels_at(to):
         why = "it was made before the first sync"
         raise NotFoundError(
             f"there is no label snapshot in {revision}", where=to, why=why, cure="labeltrail log"
@@ -169,8 +169,8 @@ def rollback(
 
 def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     repository = project.repository
-    now, then = repository.pointer(LABELS), repository.labels_at(to)
-    config = label_store.asked(repository)
+    now, then = repository.pointer(LABELS), repository.git.labels_at(to)
+    config = label_store.asked(repository.git)
     _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
     wanted = turn(repository, now, then, part, config)
     changes = list(label_store.changes(repository, now, wanted))
@@ -185,11 +185,13 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     plan = plan_best(project, best, wanted, rows)
     files = {}
     if wanted == then:  # the same pointer, byte for byte
-        files[f"{LABELS}.dvc"] = (repository.show(to, f"{LABELS}.dvc") or "").encode()
+        files[f"{LABELS}.dvc"] = (repository.git.show(to, f"{LABELS}.dvc") or "").encode()
     files[str(splits_file.PATH)] = rows
     if plan.best:
         files[LOCK] = plan.best.lock.text.encode()
-    others = [path for path, data in files.items() if (repository.show("HEAD", path) or "").encode() != data]
+    others = [
+        path for path, data in files.items() if (repository.git.show("HEAD", path) or "").encode() != data
+    ]
     move = Move("" if wanted == then else wanted, _message(counts, others, to, part), files)
     return RollbackPlan(to, part, wanted, move, counts, plan)
 
@@ -208,7 +210,7 @@ def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
 def _sets(project: Project, commit: str) -> bytes:
     """`data/sets.csv` of a commit, for the series there are now: which series teach belongs to the labels."""
     now = splits_file.read(project.root / splits_file.PATH)
-    text = project.repository.show(commit, str(splits_file.PATH))
+    text = project.repository.git.show(commit, str(splits_file.PATH))
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 
@@ -226,7 +228,7 @@ def undo(project: Project, *, dry: bool = False) -> RollbackResult:
         NotFoundError: there is no label commit before the last one.
         ConflictError: somebody has labeled since; rolled back, it would go as well.
     """
-    last = project.repository.made("HEAD", "--first-parent")
+    last = project.repository.git.made("HEAD", "--first-parent")
     if last is None or not last.before:
         raise NotFoundError(
             "there is no label commit before the last one", where=str(project.root), cure="labeltrail log"

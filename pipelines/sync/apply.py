@@ -75,10 +75,10 @@ def move(project: Project, to: Move) -> tuple[str, str]:
         write_bytes(project.root / path, data, durable=True)
     if to.labels:
         repository.point(LABELS, to.labels)
-    changed = repository.changed((pointer, *to.files))
+    changed = repository.git.changed((pointer, *to.files))
     if not changed:
         return "", ""
-    return repository.commit(changed, to.message), to.message.splitlines()[0]
+    return repository.git.commit(changed, to.message), to.message.splitlines()[0]
 
 
 def apply(
@@ -105,7 +105,7 @@ def apply(
     if options.pull:
         warnings, base = _write_here(project, state, base, plan)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
-    changed = repository.changed(PATHS)
+    changed = repository.git.changed(PATHS)
     warnings += _unknown_labels(repository, plan, hashes[0])
     made, subject = commit(project, changed, hashes)
     if options.remote:
@@ -205,7 +205,7 @@ def _write_here(
 
 def _unknown_labels(repository: Repository, plan: SyncPlan, hash_: str) -> list[str]:
     """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
-    config = label_store.asked(repository)
+    config = label_store.asked(repository.git)
     if config is None:
         return []
     if plan.config and not plan.config.settled:
@@ -226,7 +226,7 @@ def _agreed(
     new = replace(state, ids=ids, pushing="")
     if _left(plan, options):
         return new
-    commit = next((found.commit for found in repository.synced_commits()), "")
+    commit = next((found.commit for found in repository.git.synced_commits()), "")
     new = new.follow(*hashes, commit)
     if plan.config and (plan.config.settled or (options.pull and options.push)):
         new = replace(new, label_config=plan.config.md5)
@@ -292,13 +292,14 @@ def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tup
         return "", ""
     repository = project.repository
     head = [
-        parse_pointer(text) for text in repository.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
+        parse_pointer(text)
+        for text in repository.git.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
     ]
     found = label_store.changes(repository, head[0], hashes[0])
-    changes = label_changes.count(found, config=label_store.asked(repository))
+    changes = label_changes.count(found, config=label_store.asked(repository.git))
     before, after = (recordings.by_series(repository.folder(md5, SERIES)) for md5 in (head[1], hashes[1]))
     text = label_changes.message(
         changes, label_changes.signs(changes_between(before, after, operator.eq)), changed
     )
-    made = repository.commit(changed, text)
+    made = repository.git.commit(changed, text)
     return made, text.splitlines()[0] if made else ""

@@ -135,7 +135,7 @@ def _are_on_a_branch(repository: Repository, records: Iterable[Record]) -> bool:
     """Whether label commits of branches and tags, here or of a git remote, have all of these records as they are."""
     missing = {record["id"]: record for record in records}
     seen: set[str] = set()
-    for commit in repository.every_synced_commit():
+    for commit in repository.git.every_synced_commit():
         try:
             folder = repository.folder(commit.labels, LABELS)
             shards = {name: folder.get(shard_name(record["series"]), "") for name, record in missing.items()}

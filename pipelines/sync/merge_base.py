@@ -40,7 +40,7 @@ def find(repository: Repository, remote: Remote, state: State, *, known: bool) -
     pointers = (repository.pointer(LABELS), repository.pointer(SERIES))
     if noted is None and entries[0][:2] == pointers:
         return pointers
-    mine = list(repository.synced_commits())
+    mine = list(repository.git.synced_commits())
     if noted and noted["ours"] not in {pointers[0], *(commit.labels for commit in mine)}:
         noted = None  # that label commit was given up
     for place, entry in enumerate(entries):

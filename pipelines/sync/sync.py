@@ -68,7 +68,7 @@ def _state(project: Project) -> State:
     state = locks.wait(project)
     if state is None or not state.project:
         where = project.bucket.url(project.remote.state_key)
-        branch = project.repository.branch()
+        branch = project.repository.git.branch()
         raise NotFoundError(
             f"branch {branch!r} has no Label Studio project yet",
             why=f"there is no {where}" if state is None else f"{where} names none: making it was cut off",
@@ -82,7 +82,7 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     theirs = fetch.fetch(repository, project.remote, state, options.annotations, write=not options.dry_run)
     if not options.dry_run:
         commit_model(project)
-    if _agree(project, theirs) and not repository.changed(PATHS):
+    if _agree(project, theirs) and not repository.git.changed(PATHS):
         if not options.dry_run:
             merge_base.forget(project.remote)
             fetch.remember(project.remote, state, theirs, {})
@@ -94,7 +94,7 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     plan = make_plan(base, ours, theirs, options.settlement)
     planned = deletions.of(plan, theirs)
     if options.dry_run:
-        would = _would_do(plan, theirs, label_store.asked(repository))
+        would = _would_do(plan, theirs, label_store.asked(repository.git))
         return replace(would, deletions=planned, asks=deletions.question(repository, state, planned))
     conflicts.refuse(plan.conflicts)
     if not options.yes:

@@ -206,7 +206,7 @@ def other_data(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]
     cure = f"labeltrail classify trial {trial.number} TRAIN.csv {named}, with the files of the study"
     if "labels" in study.about:
         root = find_root(Path.cwd())
-        commits = Git(root).git("log", "--format=%h", "--", str(place)).split()
+        commits = Git(root).run("log", "--format=%h", "--", str(place)).split()
         commit = commits[0] if commits else "COMMIT"
         why += f"; it learnt from {labels_of(root, str(study.about['labels']))}"
         cure = f"git switch --detach {commit}; dvc checkout data/labels.dvc data/series.dvc; dvc repro window"

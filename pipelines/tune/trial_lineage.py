@@ -46,7 +46,7 @@ def of_model(root: Path, model: Model) -> str:
 def as_model(git: Git, found: Found) -> Model:
     """The model of a trial, as lineage knows those that were best: its code is of the commit that first has it."""
     place, study, trial = found
-    commits = git.git("log", "--format=%H", f"-S{trial.model}", "--", place.as_posix()).split()
+    commits = git.run("log", "--format=%H", f"-S{trial.model}", "--", place.as_posix()).split()
     return Model(
         hash=trial.model,
         kind="lstm-fcn",

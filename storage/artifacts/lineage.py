@@ -19,7 +19,7 @@ from storage.labels.snapshot import Record
 from storage.paths import LOCK, SERIES
 from storage.progress import note
 from storage.repo.dvc_lock import Lock
-from storage.repo.git import LabelCommit
+from storage.repo.git import Git, LabelCommit
 from storage.repo.repository import Repository
 from storage.text import typed
 from storage.text.json_text import parse_json
@@ -108,7 +108,7 @@ def models(repository: Repository) -> list[Model]:
     """Every model that was best, newest first; the work tree's first where it is not committed yet."""
     found: dict[str, Model] = {}
     # The log is newest first, so the oldest commit of each stays.
-    folders = {lock.best: commit for commit, lock in locks(repository, "HEAD") if lock.best}
+    folders = {lock.best: commit for commit, lock in locks(repository.git, "HEAD") if lock.best}
     for folder, commit in folders.items():
         try:
             model = _model(_files(repository, folder), folder, commit)
@@ -155,7 +155,7 @@ def standing(repository: Repository) -> Standing | None:
         folder, data = named, _files(repository, named)
     else:
         return None
-    committed = Lock.parse(repository.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
+    committed = Lock.parse(repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
     return Standing(_model(data, folder, ""), folder == committed, folder == named)
 
 
@@ -208,7 +208,7 @@ def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> La
         labels: hash of a label snapshot.
         revisions: whose histories are searched.
     """
-    known = [(commit, lock) for commit, lock in locks(repository, *revisions) if lock.best]
+    known = [(commit, lock) for commit, lock in locks(repository.git, *revisions) if lock.best]
     for commit, lock in known:
         if lock.labels == labels:
             return LabelBest(lock, commit, "it was best when the stages ran on these labels")
@@ -216,31 +216,31 @@ def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> La
         found = [(commit, lock) for commit, lock in known if model.labels == labels and commit == model.code]
         for commit, lock in found:
             return LabelBest(lock, commit, "it learnt from these labels")
-    commit = _last_with(repository, labels, revisions)
-    text = repository.show(commit, LOCK) if commit else None
+    commit = _last_with(repository.git, labels, revisions)
+    text = repository.git.show(commit, LOCK) if commit else None
     last = Lock.of_history(text, commit) if text else None
     if last and last.best:
         return LabelBest(last, commit, "it was best at that label commit, which nobody trained on")
     return None
 
 
-def locks(repository: Repository, *revisions: str) -> Iterator[tuple[str, Lock]]:
+def locks(git: Git, *revisions: str) -> Iterator[tuple[str, Lock]]:
     """Every commit of these histories that changed `dvc.lock`, and the file as it was then; newest first.
 
     One that cannot be read, conflict marks that somebody committed for example, is named and left out.
     """
-    commits = repository.git("log", "--format=%H", *revisions, "--", LOCK).split()
-    texts = repository.contents(f"{commit}:{LOCK}" for commit in commits)
+    commits = git.run("log", "--format=%H", *revisions, "--", LOCK).split()
+    texts = git.contents(f"{commit}:{LOCK}" for commit in commits)
     for commit, text in zip(commits, texts, strict=True):
         if text is not None and (lock := Lock.of_history(text, commit)):
             yield commit, lock
 
 
-def _last_with(repository: Repository, labels: str, revisions: Iterable[str]) -> str:
+def _last_with(git: Git, labels: str, revisions: Iterable[str]) -> str:
     """The last commit before these labels were replaced; "" where they never were the newest."""
     for revision in revisions:
-        last = repository.resolve(revision)
-        for found in repository.label_commits(last):
+        last = git.resolve(revision)
+        for found in git.label_commits(last):
             if found.labels == labels:
                 return last
             last = f"{found.commit}^"
@@ -254,8 +254,10 @@ def trace(repository: Repository, model: Model) -> Lineage:
         NotFoundError: the label snapshot is neither in the DVC cache nor in its remote.
         InputError: a shallow clone does not know which label commit it is.
     """
-    repository.require_whole_history()
-    commit = next((c for c in reversed(list(repository.label_commits())) if c.labels == model.labels), None)
+    repository.git.require_whole_history()
+    commit = next(
+        (c for c in reversed(list(repository.git.label_commits())) if c.labels == model.labels), None
+    )
     wanted = {name for names in model.annotations.values() for name in names}
     found: dict[str, list[Record]] = {}
     people: dict[str, int] = {}

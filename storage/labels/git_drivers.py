@@ -26,7 +26,8 @@ from storage.paths import LABELS, SERIES
 from storage.printable import printable, say
 from storage.process import ProgramError
 from storage.project_files import splits_file, tasks_file
-from storage.repo.git import find_root
+from storage.repo.dvc_cache import Cache
+from storage.repo.git import Git, find_root
 from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.text import csv_text
@@ -70,7 +71,7 @@ def main(words: list[str]) -> int:
     return 1 if merged.open else 0
 
 
-def configure(repository: Repository) -> None:
+def configure(git: Git) -> None:
     """Tell this clone's git which programs `.gitattributes` means."""
     program = f"{shlex.quote(sys.executable)} -P -m storage.labels.git_drivers"
     # In a merge driver % begins what git fills in.
@@ -84,7 +85,7 @@ def configure(repository: Repository) -> None:
         f"merge.{NAME}.recursive": "binary",
     }
     for name, value in wanted.items():
-        repository.git("config", "--local", name, value)
+        git.run("config", "--local", name, value)
 
 
 # -- diff -----------------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
     path = LABELS if re.search(r"^ *path: labels$", text, re.MULTILINE) else SERIES
     if not md5:
         yield text
-    elif repository.size(md5) is None:
+    elif repository.cache.size(md5) is None:
         yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
     elif path == SERIES:
         yield from (
@@ -109,7 +110,7 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
 
 def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
     shards = repository.folder(md5, LABELS)
-    sizes = {name: repository.size(each) for name, each in shards.items()}
+    sizes = {name: repository.cache.size(each) for name, each in shards.items()}
     missing = [name for name, size in sizes.items() if size is None]
     if missing:
         yield f"{md5}: {len(missing)} shards are not in the DVC cache (dvc fetch --all-commits)\n"
@@ -117,7 +118,7 @@ def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
         yield "too many labels to write them all out: labeltrail diff reads the shards that differ\n"
         yield from (f"{name}  {each}\n" for name, each in sorted(shards.items()))
     else:
-        config = label_store.asked(repository)
+        config = label_store.asked(repository.git)
         records = label_store.records(repository, md5)
         yield from sorted(line for record in records for line in record_lines(record, config))
 
@@ -148,7 +149,7 @@ def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, pa
     except InputError as error:
         return Merged("", {"": f"{error}\n  (it stays as it was)"})
     try:
-        merged = merge(repository, path, (texts[0], texts[1], texts[2]), settlement(repository))
+        merged = merge(repository, path, (texts[0], texts[1], texts[2]), settlement(repository.git))
         if path == splits_file.PATH.as_posix() and not merged.open:
             splits_file.parse(merged.text, path)
     except LabeltrailError as error:
@@ -157,14 +158,14 @@ def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, pa
     return merged
 
 
-def settlement(repository: Repository) -> Settlement:
+def settlement(git: Git) -> Settlement:
     """How the person who merges settles conflicts: `git -c labeltrail.settle=theirs merge NAME`.
 
     Raises:
         InputError: it is neither `ours`, `theirs` nor `NAME=ours`.
     """
     try:
-        words = repository.git("config", "--get-all", f"{NAME}.settle").split()
+        words = git.run("config", "--get-all", f"{NAME}.settle").split()
     except ProgramError:
         return Settlement()
     everything = [word for word in words if word in ("ours", "theirs")]
@@ -196,7 +197,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         shards = {name: after for name, (_, after) in found.shards.items()}
         return point(repository, texts[1], label_store.store(repository, ours, shards))
 
-    config = label_store.asked(repository, "HEAD")
+    config = label_store.asked(repository.git, "HEAD")
     found = label_store.merge(repository, base, ours, theirs, settled, config)
     if not found.conflicts:
         counts = label_changes.count(found.incoming(), config=config)
@@ -209,7 +210,7 @@ def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> 
     base, ours, theirs = map(repository.folder, _hashes(texts))
 
     def pointer(found: Merge[str]) -> str:
-        return point(repository, texts[1], repository.store({}, found.merged))
+        return point(repository, texts[1], repository.cache.store({}, found.merged))
 
     found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, "series"))
     if not found.conflicts:
@@ -280,7 +281,7 @@ def point(repository: Repository, text: str, md5: str) -> str:
     if not md5:
         raise InputError("the merged folder would be empty", cure="git merge --abort; then keep a side of it")
     old, new = (repository.folder(each) for each in (parse_pointer(text), md5))
-    facts: Mapping[str, int | None] = {"nfiles": len(new), "size": _size(repository, text, old, new)}
+    facts: Mapping[str, int | None] = {"nfiles": len(new), "size": _size(repository.cache, text, old, new)}
     text = text.replace(parse_pointer(text), md5)
     for name, value in facts.items():
         line = f"  {name}: {value}\n" if value is not None else ""
@@ -288,13 +289,13 @@ def point(repository: Repository, text: str, md5: str) -> str:
     return text
 
 
-def _size(repository: Repository, text: str, old: Mapping[str, str], new: Mapping[str, str]) -> int | None:
+def _size(cache: Cache, text: str, old: Mapping[str, str], new: Mapping[str, str]) -> int | None:
     """Bytes of the new folder; None where the cache lacks a file that one has and the other has not."""
     found = re.search(r"^  size: (\d{1,18})$", text, re.MULTILINE)
     total = int(found[1]) if found else None
     for name in label_store.differing(old, new):
         for folder, sign in ((old, -1), (new, 1)):
-            size = repository.size(folder[name]) if name in folder else 0
+            size = cache.size(folder[name]) if name in folder else 0
             total = None if total is None or size is None else total + sign * size
     return total
 

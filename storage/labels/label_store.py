@@ -17,6 +17,7 @@ from storage.labels.record_merge import combiner
 from storage.labels.snapshot import Record
 from storage.labels.three_way import OPEN, Change, Conflict, Settlement, three_way
 from storage.paths import LABELS
+from storage.repo.git import Git
 from storage.repo.repository import Repository
 
 Shard = dict[str, Record]
@@ -52,17 +53,17 @@ def shards_of(repository: Repository, labels: str) -> Shards:
     return Shards(repository.folder(labels, LABELS), lambda md5: repository.read([md5])[md5])
 
 
-def asked(repository: Repository, revision: str = "") -> LabelConfig | None:
+def asked(git: Git, revision: str = "") -> LabelConfig | None:
     """What a revision asks of recordings ("" is the work tree); None where no label config says it.
 
     It decides what counts as a label and how choices merge, never whether history can be read: without one every
     choice counts, and merges whole.
     """
-    path = repository.root / label_config.PATH
+    path = git.root / label_config.PATH
     try:
         if not revision:
             return label_config.load(path)
-        text = repository.show(revision, label_config.PATH.as_posix())
+        text = git.show(revision, label_config.PATH.as_posix())
         return label_config.parse(text) if text else None
     except InputError:
         return None
@@ -189,7 +190,7 @@ def merge(
 def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str:
     """Put the snapshot that `ours` becomes by these shards (b"": none) into the DVC cache; returns its hash."""
     kept = {name: md5 for name, md5 in repository.folder(ours, LABELS).items() if name not in shards}
-    return repository.store({name: text for name, text in shards.items() if text}, kept)
+    return repository.cache.store({name: text for name, text in shards.items() if text}, kept)
 
 
 def parse(data: bytes, name: str) -> Shard:

@@ -9,6 +9,7 @@ from storage.errors import InputError
 from storage.paths import LOCK
 from storage.progress import note
 from storage.repo.dvc_lock import Lock
+from storage.repo.git import Git
 from storage.repo.repository import Repository
 from storage.s3.keys import SHARD
 
@@ -20,39 +21,39 @@ CHANGED = re.compile(r":\d{6} \d{6} ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ")
 PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 
 
-def pointed(repository: Repository, *, reflog: bool = True) -> set[str]:
+def pointed(git: Git, *, reflog: bool = True) -> set[str]:
     """What the `.dvc` files of every commit on every branch and tag name, and those of the work tree.
 
     Args:
-        repository: whose history.
+        git: whose history.
         reflog: that counts too: what was committed and left behind can still be had back.
     """
     # By what commits changed: `rev-list --objects` tells one name of an object, and a pointer may have been copied.
     words = ("--all", *(["--reflog"] if reflog else []), "--full-history", "--root", "-m", "--no-renames")
-    listing = repository.git(
+    listing = git.run(
         "-c", "log.diffMerges=separate", "log", *words, "--format=", "--raw", "--no-abbrev", "--", "*.dvc"
     )
     blobs = {blob for pair in CHANGED.findall(listing) for blob in pair if blob.strip("0")}
-    texts = [text for text in repository.contents(sorted(blobs)) if text]
-    for name in repository.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
-        path = repository.root / name
+    texts = [text for text in git.contents(sorted(blobs)) if text]
+    for name in git.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
+        path = git.root / name
         texts += [path.read_text(encoding="utf-8", errors="replace")] if path.is_file() else []
     return {md5 for text in texts for md5 in HASHES.findall(text)}
 
 
-def runs(repository: Repository, *, legible: bool = False) -> dict[str, Lock]:
+def runs(git: Git, *, legible: bool = False) -> dict[str, Lock]:
     """`dvc.lock` of every branch and tag, by name, of the commit that is checked out, and of the work tree.
 
     Args:
-        repository: whose.
+        git: whose.
         legible: one that cannot be read, conflict marks that somebody committed for example, is named and left out.
 
     Raises:
         InputError: one cannot be read.
     """
-    refs = repository.lines("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags")
+    refs = git.lines("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags")
     names = ["HEAD", *refs]
-    texts = repository.contents(f"{name}:{LOCK}" for name in names)
+    texts = git.contents(f"{name}:{LOCK}" for name in names)
     found = {name: text for name, text in zip(names, texts, strict=True) if text}
     locks = {}
     for name, text in found.items():
@@ -62,7 +63,7 @@ def runs(repository: Repository, *, legible: bool = False) -> dict[str, Lock]:
             if not legible:
                 raise
             note(f"{error.where} was left out, with the model that it may name: {error.why}")
-    return locks if legible else {**locks, "the work tree": Lock.read(repository.root)}
+    return locks if legible else {**locks, "the work tree": Lock.read(git.root)}
 
 
 def is_labels(listing: Iterable[str]) -> bool:

@@ -7,6 +7,7 @@ the cache for what its name says; here its bytes are hashed before they are used
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import get_ident
@@ -17,7 +18,6 @@ from storage.files import dir_listing, md5_bytes, sync_folder, write_through
 from storage.files import md5 as file_md5
 from storage.progress import note, track
 from storage.repo import verified_objects
-from storage.repo.git import Git
 from storage.s3.keys import OBJECT
 
 Condition = Literal["sound", "missing", "damaged"]
@@ -26,7 +26,7 @@ DAMAGED = "damaged."  # begins the name of an object that was taken out of the c
 PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
 
 
-class Cache(Git):
+class Cache:
     """The DVC cache of one clone.
 
     Args:
@@ -35,7 +35,7 @@ class Cache(Git):
     """
 
     def __init__(self, root: Path, *, dry: bool = False) -> None:
-        super().__init__(root)
+        self.root = root
         self.held: dict[str, bytes] | None = {} if dry else None
 
     # -- storing ----------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ class Cache(Git):
         hashes = {name: md5_bytes(data) for name, data in files.items()}
         for name, md5 in hashes.items():
             self._put(md5, files[name])
-        return self._put_listing({**(kept or {}), **hashes})
+        return self.store_listing({**(kept or {}), **hashes})
 
     def keep(self, data: bytes) -> str:
         """Put one file into the local DVC cache; returns its hash."""
@@ -66,7 +66,8 @@ class Cache(Git):
         self._put(md5, data)
         return md5
 
-    def _put_listing(self, hashes: Mapping[str, str]) -> str:
+    def store_listing(self, hashes: Mapping[str, str]) -> str:
+        """Put the listing of a folder whose files are there already; returns the folder's hash."""
         listing = dir_listing(hashes)
         md5 = md5_bytes(listing) + ".dir"
         self._put(md5, listing)
@@ -76,29 +77,38 @@ class Cache(Git):
         if self.held is not None:
             self.held[md5] = data
         elif not self._is_whole(md5, len(data)):
-            part = self._part()
+            part = self.part()
             write_through(part, data)
-            self._admit(part, md5)
+            self.admit(part, md5)
 
     def _is_whole(self, md5: str, size: int) -> bool:
         """Whether the cache has an object, and has it right: its bytes are at hand, so a damaged one is replaced."""
-        path = self._cached(md5)
+        path = self.path(md5)
         return self.size(md5) == size and file_md5(path) == md5.removesuffix(".dir")
 
-    def _part(self) -> Path:
+    def part(self) -> Path:
         """A file for an object on its way: beside the cache, where DVC looks for none, and no other thread's."""
         path = self._tmp / f"{STORING}{os.getpid()}.{get_ident()}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         return path
 
-    def _admit(self, part: Path, md5: str) -> None:
+    def admit(self, part: Path, md5: str) -> None:
         """Move a file that is whole, and written to the disk, into the cache."""
-        path = self._cached(md5)
+        path = self.path(md5)
         part.chmod(PROTECTED)
         path.parent.mkdir(parents=True, exist_ok=True)
         part.replace(path)
         sync_folder(path.parent)
+
+    def adopt(self, md5: str, path: Path) -> bool:
+        """Put a file into the cache as an object, if it has the object's bytes; whether it had."""
+        if not path.is_file() or file_md5(path) != md5.removesuffix(".dir"):
+            return False
+        part = self.part()
+        shutil.copyfile(path, part)
+        self.admit(part, md5)
+        return True
 
     @property
     def _tmp(self) -> Path:
@@ -119,7 +129,7 @@ class Cache(Git):
         if self.held is not None and md5 in self.held:
             return self.held[md5]
         try:
-            data = self._cached(md5).read_bytes()
+            data = self.path(md5).read_bytes()
         except FileNotFoundError:
             return None
         if md5_bytes(data) == md5.removesuffix(".dir"):
@@ -132,13 +142,13 @@ class Cache(Git):
         known, new, lacking = verified_objects.known(self.root), [], []
         unknown = []
         for md5 in sorted(set(hashes)):
-            if not self.has_cached(md5):
+            if not self.has(md5):
                 lacking.append(md5)
             elif not (self.held and md5 in self.held) and known.get(md5) != self._facts(md5):
                 unknown.append(md5)
         for md5 in track(unknown, "checking bytes"):
             facts = self._facts(md5)
-            if file_md5(self._cached(md5)) == md5.removesuffix(".dir"):
+            if file_md5(self.path(md5)) == md5.removesuffix(".dir"):
                 new.append((md5, facts))
             else:
                 self.set_aside(md5)
@@ -149,26 +159,26 @@ class Cache(Git):
 
     def condition(self, md5: str) -> Condition:
         """How the cache has an object; its bytes are read, whatever was noted of them."""
-        if not self._cached(md5).is_file():
+        if not self.path(md5).is_file():
             return "missing"
-        return "sound" if file_md5(self._cached(md5)) == md5.removesuffix(".dir") else "damaged"
+        return "sound" if file_md5(self.path(md5)) == md5.removesuffix(".dir") else "damaged"
 
     def _facts(self, md5: str) -> verified_objects.Facts:
-        return verified_objects.facts_of(self._cached(md5).stat())
+        return verified_objects.facts_of(self.path(md5).stat())
 
     def set_aside(self, md5: str) -> None:
         """Take an object whose bytes are others out of the cache; they are kept in `.dvc/tmp`."""
         if self.held is not None:
             return
         self._tmp.mkdir(parents=True, exist_ok=True)
-        self._cached(md5).replace(self._tmp / f"{DAMAGED}{md5}")
+        self.path(md5).replace(self._tmp / f"{DAMAGED}{md5}")
         note(f"the DVC cache had {md5} damaged: set aside as .dvc/tmp/{DAMAGED}{md5}")
 
-    def has_cached(self, md5: str) -> bool:
+    def has(self, md5: str) -> bool:
         """Whether the cache has an object, whatever its bytes."""
-        return (self.held is not None and md5 in self.held) or self._cached(md5).is_file()
+        return (self.held is not None and md5 in self.held) or self.path(md5).is_file()
 
-    def cached(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, int]:
         """Bytes of every object in the local cache, by hash."""
         cache = self.root / ".dvc" / "cache" / "files" / "md5"
         found = {path.parent.name + path.name: path for path in cache.glob("??/*")}
@@ -177,17 +187,18 @@ class Cache(Git):
     def forget(self, hashes: Iterable[str]) -> None:
         """Delete objects from the local cache, folders before what is in them."""
         for md5 in sorted(hashes, key=lambda md5: not md5.endswith(".dir")):
-            self._cached(md5).unlink(missing_ok=True)
+            self.path(md5).unlink(missing_ok=True)
 
     def size(self, md5: str) -> int | None:
         """Bytes of an object in the DVC cache; None where the cache lacks it."""
         if self.held is not None and md5 in self.held:
             return len(self.held[md5])
         try:
-            return self._cached(md5).stat().st_size
+            return self.path(md5).stat().st_size
         except FileNotFoundError:
             return None
 
-    def _cached(self, md5: str) -> Path:
+    def path(self, md5: str) -> Path:
+        """The file of an object."""
         # In one step, for it is asked once for each shard.
         return Path(f"{self.root}/.dvc/cache/files/md5/{md5[:2]}/{md5[2:]}")

@@ -54,7 +54,7 @@ class Git:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def git(self, *arguments: str, stdin: str = "") -> str:
+    def run(self, *arguments: str, stdin: str = "") -> str:
         """Run git in the clone; returns what it prints.
 
         Args:
@@ -74,15 +74,15 @@ class Git:
             locks = git_locks.named(error.stderr)
             if not locks or not git_locks.free(locks, self.root):
                 raise
-            return self.git(*arguments, stdin=stdin)
+            return self.run(*arguments, stdin=stdin)
 
     def lines(self, *arguments: str) -> list[str]:
         """Run git; returns its lines, which end in a line feed and in nothing else that Python takes for an end."""
-        return [line for line in self.git(*arguments).split("\n") if line]
+        return [line for line in self.run(*arguments).split("\n") if line]
 
     def names(self, *arguments: str) -> list[str]:
         """Run git with `-z` among the arguments; returns the names that it prints."""
-        return [name for name in self.git(*arguments).split("\0") if name]
+        return [name for name in self.run(*arguments).split("\0") if name]
 
     def branch(self) -> str:
         """The branch that is checked out.
@@ -90,7 +90,7 @@ class Git:
         Raises:
             InputError: HEAD is detached.
         """
-        name = self.git("branch", "--show-current").strip()
+        name = self.run("branch", "--show-current").strip()
         if not name:
             raise InputError("no branch is checked out", where=str(self.root), cure="git switch main")
         return name
@@ -104,7 +104,7 @@ class Git:
         """
         before = self._place()
         try:
-            self.git(*arguments)
+            self.run(*arguments)
         except process.ProgramError as error:
             if self._place() != before:
                 raise
@@ -117,11 +117,11 @@ class Git:
 
     def _place(self) -> str:
         """Commit and branch that are checked out."""
-        return self.git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+        return self.run("rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
 
     def head(self) -> str:
         """The commit that is checked out."""
-        return self.git("rev-parse", "HEAD").strip()
+        return self.run("rev-parse", "HEAD").strip()
 
     def changed(self, paths: Iterable[str]) -> list[str]:
         """Which of these files differ from the commit that is checked out, or are not in it."""
@@ -146,12 +146,12 @@ class Git:
             ProgramError: git refuses, a hook of the clone for example; the files stay as they are.
         """
         names = list(paths)
-        self.git("add", "--", *names)
+        self.run("add", "--", *names)
         try:
             words = ("--quiet", "--only", "--cleanup=whitespace", "--file=-")
-            self.git("commit", *words, "--", *names, stdin=message)
+            self.run("commit", *words, "--", *names, stdin=message)
         except process.ProgramError as error:
-            if not self.git("diff", "--cached", "--name-only", "HEAD", "--", *names):
+            if not self.run("diff", "--cached", "--name-only", "HEAD", "--", *names):
                 return ""
             raise process.ProgramError(
                 "git did not commit",
@@ -167,7 +167,7 @@ class Git:
     def show(self, revision: str, path: str) -> str | None:
         """A file's text in a revision; None where it is not there."""
         try:
-            return self.git("show", f"{revision}:{path}")
+            return self.run("show", f"{revision}:{path}")
         except process.ProgramError:
             return None
 
@@ -179,7 +179,7 @@ class Git:
         """
         try:
             words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-            return self.git(*words).strip()
+            return self.run(*words).strip()
         except process.ProgramError as error:
             what = f"there is no revision {revision!r} here"
             cure = "git fetch --unshallow" if self.cut_at() else "labeltrail log, or git fetch"
@@ -263,12 +263,12 @@ class Git:
         if (self.root / ".git").is_dir():
             return None
         first = Path(
-            self.git("worktree", "list", "--porcelain", "-z").split("\0")[0].removeprefix("worktree ")
+            self.run("worktree", "list", "--porcelain", "-z").split("\0")[0].removeprefix("worktree ")
         )
         return None if first == self.root.resolve() or not (first / ".git").exists() else first
 
     def _git_path(self, name: str) -> str:
-        return self.git("rev-parse", "--git-path", name).removesuffix("\n")
+        return self.run("rev-parse", "--git-path", name).removesuffix("\n")
 
     def require_whole_history(self) -> None:
         """Refuse what only the whole history can say, such as which commit made these labels first.
@@ -286,7 +286,7 @@ class Git:
 
     def _commits(self, revision: str, paths: list[str], *options: str) -> Iterator[LabelCommit]:
         form = "--format=" + "%x00".join(LOG_FIELDS)
-        text = self.git("log", "-z", form, *options, "--end-of-options", revision, "--", *paths)
+        text = self.run("log", "-z", form, *options, "--end-of-options", revision, "--", *paths)
         fields = text.split("\0")[:-1]
         found = list(zip(*(fields[n :: len(LOG_FIELDS)] for n in range(len(LOG_FIELDS))), strict=True))
         names = [

@@ -78,7 +78,7 @@ def outdated(git: Git) -> list[str]:
 
 def _folder(git: Git, *words: str) -> Path:
     # A path may end in blanks, and git prints one line feed behind it.
-    return (git.root / git.git("rev-parse", *words).removesuffix("\n")).resolve()
+    return (git.root / git.run("rev-parse", *words).removesuffix("\n")).resolve()
 
 
 if __name__ == "__main__":

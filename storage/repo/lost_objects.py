@@ -8,43 +8,43 @@ from storage.project_files import tasks_file
 from storage.repo import dvc_listing
 from storage.repo.dvc_cache import Cache
 from storage.repo.dvc_remote import REMOTE
-from storage.repo.git import LabelCommit
+from storage.repo.git import Git, LabelCommit
 from storage.s3.keys import shard_name
 
 SHOWN = 5
 
 
-def missing(cache: Cache, hashes: list[str]) -> NotFoundError:
+def missing(git: Git, cache: Cache, hashes: list[str]) -> NotFoundError:
     """The error for objects that nobody has."""
     return NotFoundError(
         f"{len(hashes)} object(s) are neither in the DVC cache nor in its remote",
-        where=_where(cache, hashes[0]),
+        where=_where(git, cache, hashes[0]),
         cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
     )
 
 
-def damaged(cache: Cache, hashes: list[str]) -> DamagedError:
+def damaged(git: Git, cache: Cache, hashes: list[str]) -> DamagedError:
     """The error for objects of the remote whose bytes are others."""
     return DamagedError(
         f"{len(hashes)} object(s) in the DVC remote are damaged: their bytes are not those that their hash names",
-        where=_where(cache, hashes[0]),
+        where=_where(git, cache, hashes[0]),
         why="somebody changed them, or the store lost bytes; nothing of them was used",
         cure="labeltrail fsck --repair, in a clone that has them in its cache",
     )
 
 
-def _where(cache: Cache, md5: str) -> str:
-    what = describe(cache, md5)
+def _where(git: Git, cache: Cache, md5: str) -> str:
+    what = describe(git, cache, md5)
     return f"remote {REMOTE!r}: files/md5/{md5[:2]}/{md5[2:]}" + (f" ({what})" if what else "")
 
 
-def describe(cache: Cache, md5: str) -> str:
+def describe(git: Git, cache: Cache, md5: str) -> str:
     """Which label commit, file and series an object is of, in words; "" for one of no label commit.
 
     Reads only what is in the cache, for it is asked about what cannot be had.
     """
     seen = {""}
-    for commit in cache.synced_commits():
+    for commit in git.synced_commits():
         for path, folder in ((LABELS, commit.labels), (SERIES, commit.series)):
             if md5 == folder:
                 return f"{path} of label commit {commit.commit[:12]}, whole"
@@ -54,13 +54,13 @@ def describe(cache: Cache, md5: str) -> str:
                 continue
             for name, held in dvc_listing.parse(listing, folder, path).items():
                 if held == md5:
-                    return f"{path}/{name} of label commit {commit.commit[:12]}{_series(cache, commit, name)}"
+                    return f"{path}/{name} of label commit {commit.commit[:12]}{_series(git, commit, name)}"
     return ""
 
 
-def _series(cache: Cache, commit: LabelCommit, shard: str) -> str:
+def _series(git: Git, commit: LabelCommit, shard: str) -> str:
     """The series whose labels a shard holds, as far as that commit knew its tasks."""
-    text = cache.show(commit.commit, str(tasks_file.PATH))
+    text = git.show(commit.commit, str(tasks_file.PATH))
     try:
         known = tasks_file.parse(text or "", str(tasks_file.PATH))
     except InputError:  # this is a word beside another error

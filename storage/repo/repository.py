@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
@@ -25,14 +24,23 @@ from storage.progress import track
 from storage.repo import dvc_checkout, dvc_listing, dvc_remote, lost_objects
 from storage.repo.dvc_cache import Cache
 from storage.repo.dvc_remote import REMOTE
+from storage.repo.git import Git
 from storage.repo.pointer import pointer_md5
 
 THREADS = 16  # objects that are fetched at once
 LISTINGS_KEPT = 64  # folder listings that are kept in memory, some 60 kB each
 
 
-class Repository(Cache):
-    """One clone: its git history, its DVC cache and its DVC remote."""
+class Repository:
+    """One clone: its git history, its DVC cache and its DVC remote.
+
+    Args:
+        root: the clone's top folder.
+        dry: nothing is written into the cache.
+    """
+
+    def __init__(self, root: Path, *, dry: bool = False) -> None:
+        self.root, self.git, self.cache = root, Git(root), Cache(root, dry=dry)
 
     # -- DVC --------------------------------------------------------------------------------------
 
@@ -84,10 +92,10 @@ class Repository(Cache):
 
     def point(self, path: str, md5: str) -> None:
         """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
-        md5 = md5 or self._put_listing({})
+        md5 = md5 or self.cache.store_listing({})
         files = self.folder(md5, path)
         self.require(files.values())
-        size = sum(self._cached(found).stat().st_size for found in files.values())
+        size = sum(self.cache.path(found).stat().st_size for found in files.values())
         name = Path(path).name
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
         write_bytes(self.root / f"{path}.dvc", text.encode(), durable=True)
@@ -109,7 +117,7 @@ class Repository(Cache):
             self._renew(outputs.values())
             self._renew(md5 for path, found in outputs.items() for md5 in self._parts(found, path))
         parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
-        lacking = set(self.verify(md5 for found in parts.values() for md5 in found))
+        lacking = set(self.cache.verify(md5 for found in parts.values() for md5 in found))
         lost = [path for path, found in parts.items() if lacking & set(found)]
         wanted = [path for path in outputs if path not in lost]
         if wanted:
@@ -121,18 +129,18 @@ class Repository(Cache):
         """Paths of these outputs that neither cache nor remote has whole; brings no more than their listings."""
         self._try([md5 for md5 in outputs.values() if md5.endswith(".dir")])
         parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
-        missing = sorted({md5 for found in parts.values() for md5 in found if not self.has_cached(md5)})
+        missing = sorted({md5 for found in parts.values() for md5 in found if not self.cache.has(md5)})
         gone = set(missing) - self.in_remote(missing)
         return [path for path, found in parts.items() if gone & set(found)]
 
     def _parts(self, md5: str, path: str) -> list[str]:
         """An object, and where it is the listing of a folder that the cache has, the files of it."""
-        listed = md5.endswith(".dir") and self.load(md5) is not None
+        listed = md5.endswith(".dir") and self.cache.load(md5) is not None
         return [md5, *(self.folder(md5, path).values() if listed else ())]
 
     def _renew(self, hashes: Iterable[str]) -> None:
         """Get from the remote, as far as it has them, what the cache lacks and what it has damaged."""
-        self._try(self.verify(hashes))
+        self._try(self.cache.verify(hashes))
 
     def digest(self, path: str) -> str:
         """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""
@@ -179,7 +187,7 @@ class Repository(Cache):
     def has(self, md5: str) -> bool:
         """Whether cache or remote has an object; one that only the remote has is brought."""
         self._try([md5])
-        return self.has_cached(md5)
+        return self.cache.has(md5)
 
     def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Bytes by hash, from the DVC cache, or from the remote where the cache lacks or has damaged them.
@@ -189,11 +197,11 @@ class Repository(Cache):
             DamagedError: the remote's bytes are others than the hash names.
         """
         wanted = sorted(set(hashes))
-        found = {md5: data for md5 in wanted if (data := self.load(md5)) is not None}
+        found = {md5: data for md5 in wanted if (data := self.cache.load(md5)) is not None}
         missing = [md5 for md5 in wanted if md5 not in found]
         if missing:
             self._fetch(missing)
-            found |= {md5: data for md5 in missing if (data := self.load(md5)) is not None}
+            found |= {md5: data for md5 in missing if (data := self.cache.load(md5)) is not None}
         return found
 
     def require(self, hashes: Iterable[str]) -> None:
@@ -202,7 +210,7 @@ class Repository(Cache):
         Raises:
             NotFoundError: neither cache nor remote has one of them; names the hash.
         """
-        missing = [md5 for md5 in hashes if not self.has_cached(md5)]
+        missing = [md5 for md5 in hashes if not self.cache.has(md5)]
         if missing:
             self._fetch(missing)
 
@@ -212,7 +220,7 @@ class Repository(Cache):
         Raises:
             NotFoundError, DamagedError: as `read`.
         """
-        missing = self.verify(hashes)
+        missing = self.cache.verify(hashes)
         if missing:
             self._fetch(missing)
 
@@ -246,16 +254,7 @@ class Repository(Cache):
         """
         with self.remote_errors("the DVC remote did not take an object", f"remote {REMOTE!r}: {md5}"):
             remote = self._remote
-            remote.fs.put_file(str(self._cached(md5)), remote.oid_to_path(md5))
-
-    def adopt(self, md5: str, path: Path) -> bool:
-        """Put a file into the cache as an object, if it has the object's bytes; whether it had."""
-        if not path.is_file() or file_md5(path) != md5.removesuffix(".dir"):
-            return False
-        part = self._part()
-        shutil.copyfile(path, part)
-        self._admit(part, md5)
-        return True
+            remote.fs.put_file(str(self.cache.path(md5)), remote.oid_to_path(md5))
 
     def _try(self, hashes: Iterable[str]) -> None:
         """Get what the cache lacks and the remote has; nothing enters the cache that is not as its name says.
@@ -264,7 +263,7 @@ class Repository(Cache):
             ServiceError: the remote is away, refuses, or none is set.
             DamagedError: the remote has other bytes than a hash names.
         """
-        missing = sorted({md5 for md5 in hashes if not self.has_cached(md5)})
+        missing = sorted({md5 for md5 in hashes if not self.cache.has(md5)})
         if not missing:
             return
         what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
@@ -277,32 +276,32 @@ class Repository(Cache):
                 if not sound
             ]
         if wrong:
-            raise lost_objects.damaged(self, wrong)
+            raise lost_objects.damaged(self.git, self.cache, wrong)
 
     def _download(self, md5: str) -> bool:
         """Bring one object from the remote into the cache; whether its bytes were right, or it has none."""
-        part = self._part()
+        part = self.cache.part()
         try:
             found = self.download(md5, part)
             if found is None:
                 return True
             if found != md5.removesuffix(".dir"):
                 return False
-            if self.held is not None:
-                self.held[md5] = part.read_bytes()
+            if self.cache.held is not None:
+                self.cache.held[md5] = part.read_bytes()
             else:
                 with part.open("rb") as file:
                     os.fsync(file.fileno())
-                self._admit(part, md5)
+                self.cache.admit(part, md5)
             return True
         finally:
             part.unlink(missing_ok=True)
 
     def _fetch(self, hashes: list[str]) -> None:
         self._try(hashes)
-        lost = [md5 for md5 in hashes if not self.has_cached(md5)]
+        lost = [md5 for md5 in hashes if not self.cache.has(md5)]
         if lost:
-            raise lost_objects.missing(self, lost)
+            raise lost_objects.missing(self.git, self.cache, lost)
 
     @property
     def _remote(self) -> Any:

@@ -14,18 +14,19 @@ from sys import stdlib_module_names
 
 from storage.files import md5
 from storage.repo.dvc_cache import Cache
+from storage.repo.git import Git
 
 CODE = ("pipelines", "stages", "storage")
 SUFFIXES = tuple(all_suffixes())
 
 
-def found(repository: Cache) -> tuple[list[str], list[str]]:
+def found(git: Git, cache: Cache) -> tuple[list[str], list[str]]:
     """Files that git does not have, and files that it has otherwise; paths in the clone."""
-    known = set(repository.names("ls-files", "-z"))
-    strange = [path for path in _modules(repository.root) if path not in known]
-    untracked = [path for path in strange if _is_in_the_way(path, known) or _is_of_dvc(repository, path)]
-    changed = repository.names("diff", "--name-only", "-z", "--no-ext-diff", "HEAD")
-    return sorted(untracked), [path for path in changed if _is_of_dvc(repository, path)]
+    known = set(git.names("ls-files", "-z"))
+    strange = [path for path in _modules(git.root) if path not in known]
+    untracked = [path for path in strange if _is_in_the_way(path, known) or _is_of_dvc(cache, path)]
+    changed = git.names("diff", "--name-only", "-z", "--no-ext-diff", "HEAD")
+    return sorted(untracked), [path for path in changed if _is_of_dvc(cache, path)]
 
 
 def _modules(root: Path) -> Iterator[str]:
@@ -58,6 +59,6 @@ def _module(path: str) -> str:
     return folder if name == "__init__" else f"{folder}/{name}".lstrip("/")
 
 
-def _is_of_dvc(repository: Cache, path: str) -> bool:
-    place = repository.root / path
-    return place.is_file() and repository.has_cached(md5(place))
+def _is_of_dvc(cache: Cache, path: str) -> bool:
+    place = cache.root / path
+    return place.is_file() and cache.has(md5(place))

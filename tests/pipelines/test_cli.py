@@ -78,7 +78,7 @@ def test_no_output_holds_a_secret(lab: Lab) -> None:
     for secret in (found.secret_access_key, found.label_studio_api_key):
         assert not [text for text in texts if secret.get_secret_value() in text]
     assert "f" * 40 not in "".join(texts)
-    tracked = lab.project.repository.git("log", "-p", "--all", "--", ".")
+    tracked = lab.project.repository.git.run("log", "-p", "--all", "--", ".")
     assert found.secret_access_key.get_secret_value() not in tracked
 
 

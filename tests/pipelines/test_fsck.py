@@ -37,7 +37,7 @@ def whole(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     lab.annotate("one", RUN)
     lab.annotate("two", WALK)
     lab.sync()
-    lab.project.repository.git("branch", "kept")
+    lab.project.repository.git.run("branch", "kept")
     lab.annotate("three", RUN)
     lab.sync()
     return lab
@@ -57,7 +57,7 @@ def check(lab: Lab, *, repair: bool = False) -> Checked:
 def shard(lab: Lab, revision: str, series: str) -> str:
     """Hash of the shard that holds a series' labels in a revision."""
     repository = Project(lab.project.root).repository
-    folder = repository.folder(repository.labels_at(revision), LABELS)
+    folder = repository.folder(repository.git.labels_at(revision), LABELS)
     return next(
         md5 for md5 in folder.values() if f'"series":"{series}"'.encode() in repository.read([md5])[md5]
     )
@@ -95,7 +95,7 @@ def test_a_whole_history_is_sound_and_nothing_changes(history: Lab) -> None:
 def test_damage_of_every_kind_is_named_and_healed(history: Lab) -> None:
     repository, bucket, root = history.project.repository, history.project.bucket, history.project.root
     series = repository.folder(repository.pointer("data/series"), "data/series")
-    labels = repository.labels_at("HEAD")
+    labels = repository.git.labels_at("HEAD")
     emptied, changed = shard(history, "HEAD~1", "one"), shard(history, "HEAD", "two")
     damage(cached(history, emptied))
     damage(cached(history, changed), b"other bytes")
@@ -149,7 +149,7 @@ def test_what_both_have_lost_is_had_from_the_work_tree_or_named(history: Lab) ->
         then: (True, ""),
     }
     (line,) = [line for line in found.lines() if then in line]
-    first = list(history.project.repository.label_commits())[-1].commit
+    first = list(history.project.repository.git.label_commits())[-1].commit
     assert f"of label commit {first[:12]}" in line
     assert line.endswith("LOST")
     error = found.error()
@@ -160,7 +160,7 @@ def test_what_both_have_lost_is_had_from_the_work_tree_or_named(history: Lab) ->
 
 
 def test_what_a_branch_alone_names_counts(history: Lab) -> None:
-    history.project.repository.git("reset", "--quiet", "--hard", "HEAD~2")
+    history.project.repository.git.run("reset", "--quiet", "--hard", "HEAD~2")
     md5 = shard(history, "kept", "two")
     history.project.bucket.delete([key(md5)])
     assert [t.md5 for t in check(history).troubles] == [md5]
@@ -216,7 +216,7 @@ def test_a_listing_that_leads_out_of_its_folder_is_not_followed(history: Lab, tm
 def test_a_listing_of_the_right_hash_that_leads_elsewhere_is_not_followed(history: Lab) -> None:
     """sync.json may name any hash: whoever writes it can make the listing that goes with it."""
     repository = Project(history.project.root).repository
-    evil = repository.store({"../../storage/errors.py": b"raise SystemExit\n"})
+    evil = repository.cache.store({"../../storage/errors.py": b"raise SystemExit\n"})
     state = history.project.remote.state()
     assert state is not None
     shutil.rmtree(history.project.root / ".labeltrail")

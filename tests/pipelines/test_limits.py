@@ -81,7 +81,7 @@ def test_each_limit_is_said_with_its_number() -> None:
 
 def test_a_long_branch_is_refused(tmp_path: Path) -> None:
     past = Past(tmp_path / "clone")
-    registry.check_name(past.repository, "x" * 100)
+    registry.check_name(past.repository.git, "x" * 100)
     with pytest.raises(InputError) as caught:
-        registry.check_name(past.repository, "x" * 101)
+        registry.check_name(past.repository.git, "x" * 101)
     assert "more than 100 bytes" in caught.value.why

@@ -79,7 +79,7 @@ def project(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pro
     import_recordings(project, str(home / "series"), home / "tasks.json", home / "config.xml")
     sync(project)
     assert set(repro(project).values()) == {"ran"}
-    project.repository.commit(["dvc.lock", "params.yaml"], "model: first\n")
+    project.repository.git.commit(["dvc.lock", "params.yaml"], "model: first\n")
     return project
 
 
@@ -91,7 +91,7 @@ def predictions(project: Project) -> dict[int, str]:
 
 def test_every_series_has_a_prediction_that_names_model_and_label_commit(project: Project) -> None:
     found = predictions(project)
-    commit = next(project.repository.label_commits()).commit
+    commit = next(project.repository.git.label_commits()).commit
     model = json.loads((project.root / "data/best/provenance.json").read_text(encoding="utf-8"))["model"]
     assert len(found) == 8
     assert set(found.values()) == {f"lstm-{commit[:7]}-{model[:8]}"}
@@ -141,12 +141,12 @@ def test_trace_leads_from_a_prediction_to_the_labels_and_back(project: Project) 
     assert state is not None
     some = project.studio.predictions(state.project)[0]
     found = trace(project, str(some["id"])).to_json()
-    commit = next(project.repository.label_commits())
+    commit = next(project.repository.git.label_commits())
     assert found["kind"] == "prediction"
     [model] = found["models"]
     assert model["model_version"] == some["model_version"]
     assert model["label_commit"] == {"commit": commit.commit, "subject": commit.subject}
-    assert model["code_commit"] == project.repository.head()
+    assert model["code_commit"] == project.repository.git.head()
     rows = (project.root / "data/sets.csv").read_text(encoding="utf-8").split()
     taught = sum(row.endswith((",train", ",validation")) for row in rows)
     assert model["annotators"] == {project.studio.whoami(): taught}, "those of train and validation set"
@@ -198,7 +198,7 @@ def outside(project: Project) -> dict[str, Any]:
             for p in project.studio.predictions(state.project)
         },
         "shown": project.studio.project(state.project)["model_version"],
-        "git": project.repository.git("for-each-ref", "refs/heads", "refs/tags", "refs/remotes"),
+        "git": project.repository.git.run("for-each-ref", "refs/heads", "refs/tags", "refs/remotes"),
     }
 
 
@@ -208,26 +208,26 @@ def dvc(project: Project, *words: str) -> str:
 
 def test_an_experiment_publishes_nothing_wherever_it_runs(project: Project) -> None:
     repository, root = project.repository, project.root
-    repository.commit(repository.changed(["dvc.lock"]), "model: newer\n")
+    repository.git.commit(repository.git.changed(["dvc.lock"]), "model: newer\n")
     before, made = outside(project), digests(root)
     receipt = (root / "data/receipt.json").read_bytes()
     other = ("--set-param", "predict.series=unassigned")
     said = dvc(project, "exp", "run", "--temp", "--name", "apart", *other)
     assert "experiment apart: nothing is published. Outside of an experiment 2 predictions (" in said
     assert (outside(project), digests(root)) == (before, made)
-    assert repository.git("status", "--short") == ""
+    assert repository.git.run("status", "--short") == ""
 
     said = dvc(project, "exp", "run", "--name", "here", *other)
     assert "experiment here: nothing is published." in said
     assert outside(project) == before
     assert (root / "data/receipt.json").read_bytes() == receipt, "what Label Studio holds"
-    assert repository.git("status", "--short") == " M dvc.lock\n M params.yaml\n"
-    repository.git("checkout", "--quiet", "params.yaml", "dvc.lock")
+    assert repository.git.run("status", "--short") == " M dvc.lock\n M params.yaml\n"
+    repository.git.run("checkout", "--quiet", "params.yaml", "dvc.lock")
     dvc(project, "checkout")
     assert digests(root) == made, "the best model and its predictions are back"
 
     dvc(project, "exp", "apply", "apart")
-    repository.commit(["dvc.lock", "params.yaml"], "model: of an experiment\n")
+    repository.git.commit(["dvc.lock", "params.yaml"], "model: of an experiment\n")
     dvc(project, "repro", "--single-item", "--force", "publish")
     assert len([version for version in predictions(project).values() if version.startswith("lstm-")]) == 2
 
@@ -243,4 +243,4 @@ def test_an_experiment_of_a_queue_publishes_nothing(project: Project) -> None:
         time.sleep(1)
     assert "experiment queued: nothing is published." in dvc(project, "queue", "logs", "queued")
     assert (outside(project), digests(project.root)) == (before, made)
-    assert project.repository.git("status", "--short") == ""
+    assert project.repository.git.run("status", "--short") == ""

@@ -162,7 +162,7 @@ def test_a_number_that_was_given_to_a_label_made_again_is_given_twice(own: Lab, 
     own.project.studio.delete_annotation(number)
     own.sync(yes=True)
     before = studio.backup()
-    own.project.repository.git("checkout", commit, "--", "data/labels.dvc")
+    own.project.repository.git.run("checkout", commit, "--", "data/labels.dvc")
     own.sync()
     studio.put_back(before)
     own.annotate("one", RUN)
@@ -223,13 +223,13 @@ def test_an_emptied_label_studio_is_asked_about(lab: Lab) -> None:
     lab.sync()
     for task in lab.tasks().values():
         lab.project.studio._call("DELETE", f"/api/tasks/{task}/")
-    head, labels = lab.project.repository.head(), lab.labels()
+    head, labels = lab.project.repository.git.head(), lab.labels()
     with pytest.raises(ConflictError, match="would delete 3 annotations from the labels") as caught:
         lab.sync()
     assert caught.value.why == (
         "they are gone from Label Studio, and are 3 of 3 (params.yaml: sync.ask_deleted); nothing was written"
     )
-    assert (lab.project.repository.head(), lab.labels()) == (head, labels)
+    assert (lab.project.repository.git.head(), lab.labels()) == (head, labels)
     done = lab.sync(yes=True)
     assert (done.subject, done.deletions.labels) == ("labels: -3 in 3 series", 3)
     assert undo(Project(lab.project.root)).commit
@@ -247,11 +247,11 @@ def test_a_deleted_task_comes_back_and_is_named(lab: Lab) -> None:
 
 
 def git_reset(lab: Lab) -> None:
-    lab.project.repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    lab.project.repository.git.run("reset", "--quiet", "--hard", "HEAD~1")
 
 
 def git_rebase(lab: Lab) -> None:
-    lab.project.repository.git("rebase", "--quiet", "--onto", "HEAD~1", "HEAD")
+    lab.project.repository.git.run("rebase", "--quiet", "--onto", "HEAD~1", "HEAD")
 
 
 @pytest.mark.parametrize("drop", [git_reset, git_rebase])
@@ -281,7 +281,7 @@ def test_the_cure_of_a_lost_label_commit_cures(lab: Lab) -> None:
     git_reset(lab)
     with pytest.raises(ConflictError):
         lab.sync()
-    lab.project.repository.git("merge", "--quiet", commit[:12])
+    lab.project.repository.git.run("merge", "--quiet", commit[:12])
     assert is_settled(lab)
     assert held(lab) == [("one", result(WALK))]
 

@@ -44,7 +44,7 @@ def put(project: Project, **classifier: float) -> None:
     value = yaml.safe_load(path.read_text(encoding="utf-8"))
     value["train"]["classifier"] |= classifier
     path.write_text(yaml.safe_dump(value), encoding="utf-8")
-    project.repository.commit(["params.yaml"], "params\n")
+    project.repository.git.commit(["params.yaml"], "params\n")
 
 
 def bring(project: Project, home: Path, beats: list[str]) -> str:
@@ -76,13 +76,13 @@ def started(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tup
     repro(project)
     commit_model(project)
     model = hash_of(project, "data/best")
-    project.repository.git("tag", "first", first)
+    project.repository.git.run("tag", "first", first)
     bring(project, home / "export", list(BEATS)[18:])
     put(project, steps=20, lr=0.0003)
     done = start_from(Project(project.root), "best")
     assert (done.model, done.before, done.changed) == (model, "", ("data/start.dvc", "params.yaml"))
-    assert done.labels == project.repository.labels_at("first")
-    project.repository.commit(PATHS, "params: training goes on\n")
+    assert done.labels == project.repository.git.labels_at("first")
+    project.repository.git.commit(PATHS, "params: training goes on\n")
     repro(project)
     commit_model(project)
     return Project(project.root), model, hash_of(project, "data/best")
@@ -138,11 +138,11 @@ def test_git_brings_the_start_along(started: tuple[Project, str, str]) -> None:
     project, first, _ = started
     git = project.repository
     worktree.follow_git(project)
-    branch = git.branch()
-    git.git("checkout", "--quiet", "first")
+    branch = git.git.branch()
+    git.git.run("checkout", "--quiet", "first")
     assert not (project.root / f"{START}.dvc").exists()
     shutil.rmtree(project.root / START, ignore_errors=True)
-    git.git("checkout", "--quiet", branch)
+    git.git.run("checkout", "--quiet", branch)
     assert hash_of(project, "data/start") == first
     shutil.rmtree(project.root / START)
     worktree.restore(Project(project.root))
@@ -182,7 +182,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_written(started: tuple[Pr
         assert refused.value.why.startswith(why)
     path.write_text(text, encoding="utf-8")
     assert hash_of(project, "data/start") == first
-    assert project.repository.changed(PATHS) == []
+    assert project.repository.git.changed(PATHS) == []
 
 
 def test_a_rollback_to_older_labels_says_what_training_still_knows(started: tuple[Project, str, str]) -> None:
@@ -203,7 +203,7 @@ def test_from_scratch_again_and_nothing_that_was_a_start_is_given_up(
     done = scratch(Project(project.root))
     assert (done.model, done.before, done.changed) == ("", first, ("params.yaml", "data/start.dvc"))
     assert not (project.root / START).exists()
-    project.repository.commit(PATHS, "params: from scratch\n")
+    project.repository.git.commit(PATHS, "params: from scratch\n")
     gc(Project(project.root), yes=True, hours=0)
     again = Project(project.root)
     assert again.repository.has(folder)

@@ -44,10 +44,10 @@ def test_syncs_in_a_storm_end_right_or_in_an_error_of_ours(lab: Lab, seed: int, 
 def _change_something(lab: Lab, stormy: Stormy, die: random.Random) -> None:
     """In Label Studio or in the work tree: both at once could be a conflict. Many deletions at once are meant."""
     repository = lab.project.repository
-    commits = repository.label_commits()
+    commits = repository.git.label_commits()
     if len(list(commits)) > 1 and die.random() < 0.4:
-        older = die.choice([commit.commit for commit in repository.label_commits()])
-        repository.git("checkout", older, "--", "data/labels.dvc")
+        older = die.choice([commit.commit for commit in repository.git.label_commits()])
+        repository.git.run("checkout", older, "--", "data/labels.dvc")
     else:
         for _ in range(die.randrange(1, 4)):
             edit(stormy.studio, lab.number, die)

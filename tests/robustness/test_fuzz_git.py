@@ -32,7 +32,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
 
 def test_branch_names(fuzz: Fuzz, past: Past) -> None:
     """A name that is taken is a branch that git and its lists know by it, with a place of its own."""
-    git, other = past.repository, "a/b"
+    git, other = past.repository.git, "a/b"
     past.git("branch", other)
 
     def check(name: str) -> str:
@@ -110,7 +110,7 @@ def test_logs(fuzz: Fuzz, tmp_path: Path) -> None:
             ]
             wanted.append("" if kind > 1 else md5.decode())
         process.output(["git", "fast-import", "--quiet", "--force"], cwd=past.root, stdin=b"".join(stream))
-        found = list(past.repository.label_commits())
+        found = list(past.repository.git.label_commits())
         kept = [md5 for before, md5 in zip(["", *wanted], wanted, strict=False) if md5 != before]
         assert [commit.labels for commit in reversed(found)] == kept
         for entry in log(past.repository):

@@ -121,7 +121,7 @@ class World:
 
     def back(self, a: int, b: int) -> None:
         """The labels of an older commit, by plain git."""
-        git = self.project(a % 2).repository.git
+        git = self.project(a % 2).repository.git.run
         commits = git("log", "--format=%H", "--", "data/labels.dvc").split()
         if commits:
             git("checkout", commits[b % len(commits)], "--", "data/labels.dvc")
@@ -130,14 +130,14 @@ class World:
     def merge(self, a: int, b: int) -> None:
         """The other clone's commits, by plain git."""
         here, other = self.project(a % 2).repository, self.roots[1 - a % 2]
-        here.git("checkout", "HEAD", "--", "data")
+        here.git.run("checkout", "HEAD", "--", "data")
         settle = f"labeltrail.settle={'theirs' if b % 2 else 'ours'}"
         try:
-            here.git("-c", settle, "pull", "--quiet", "--no-rebase", "--no-edit", str(other), "main")
+            here.git.run("-c", settle, "pull", "--quiet", "--no-rebase", "--no-edit", str(other), "main")
         except ProgramError as error:
             if "the merged folder would be empty" not in error.stderr:
                 raise
-            here.git("merge", "--abort")  # as the error says: each side took away what the other one kept
+            here.git.run("merge", "--abort")  # as the error says: each side took away what the other one kept
         self.turned.add(a % 2)
 
     def forget(self, a: int, b: int) -> None:
@@ -148,12 +148,12 @@ class World:
         ids = tuple(sorted(self.dirty)) if b % 2 else None
         before, turned = self.held(), a % 2 in self.turned
         project = self.project(a % 2)
-        said = (project.repository.head(), project.repository.pointer(LABELS))
+        said = (project.repository.git.head(), project.repository.pointer(LABELS))
         side = ""
         try:
             sync(project, Options(annotations=ids, yes=True))
         except ConflictError:
-            assert (self.held(), project.repository.head()) == (before, said[0])
+            assert (self.held(), project.repository.git.head()) == (before, said[0])
             assert project.repository.pointer(LABELS) == said[1]
             side = "theirs" if b % 4 > 1 else "ours"
             sync(self.project(a % 2), Options(annotations=ids, settlement=Settlement(side), yes=True))
@@ -179,7 +179,7 @@ class World:
 
     def _same_on_both_sides(self, place: int, held: dict[int, Item]) -> None:
         project = self.project(place)
-        assert project.repository.git("status", "--porcelain") == ""
+        assert project.repository.git.run("status", "--porcelain") == ""
         folder = project.root / LABELS
         found = snapshot.read(folder)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -207,10 +207,10 @@ class World:
         committed = set()
         for project in projects:
             assert process.run(["git", "fsck", "--no-dangling"], cwd=project.root) == ""
-            for commit in project.repository.git(
+            for commit in project.repository.git.run(
                 "rev-list", "--all", "--full-history", "--", "data/labels.dvc"
             ).split():
-                text = project.repository.show(commit, "data/labels.dvc")
+                text = project.repository.git.show(commit, "data/labels.dvc")
                 committed.add(text.partition("md5: ")[2].partition("\n")[0])
         assert self.seen <= committed
         shutil.rmtree(projects[0].root / ".dvc/cache")
@@ -255,7 +255,7 @@ def quick_world(servers: Settings, folder: Path) -> Iterator[World]:
         projects[0].bucket.put(f"series/{series}.csv", recording(rows=3, seed=place))
     for project in projects:
         write_bytes(project.root / label_config.PATH, FLAWED.encode())
-        git_drivers.configure(project.repository)
+        git_drivers.configure(project.repository.git)
     projects[0].remote.write_state(State(PROJECT))
     studio = QuickStudio(projects[0].bucket, SERIES)
     studio.config = FLAWED
@@ -309,7 +309,7 @@ def test_the_same_with_label_studio_itself(
 ) -> None:
     lab.sync()
     other = clone(tmp_path / "second", lab.project.settings, lab.project.bucket.name)
-    other.repository.git("pull", "--quiet", str(lab.project.root), "main")
+    other.repository.git.run("pull", "--quiet", str(lab.project.root), "main")
     for project in (lab.project, other):
-        git_drivers.configure(project.repository)
+        git_drivers.configure(project.repository.git)
     play(World(lab.project.studio, lab.number, [lab.project.root, other.root]), script)

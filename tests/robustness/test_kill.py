@@ -91,7 +91,7 @@ def somebody_labels(lab: Lab, die: random.Random) -> Job:
 def older_labels(lab: Lab, die: random.Random) -> Job:
     """Somebody checks out the labels of another label commit."""
     repository = lab.project.repository
-    repository.git("checkout", _another_commit(lab, die), "--", "data/labels.dvc")
+    repository.git.run("checkout", _another_commit(lab, die), "--", "data/labels.dvc")
     repository.checkout("data/labels")
     return Job(["sync", "--yes"], committed(lab))
 
@@ -104,7 +104,7 @@ def a_bad_day(lab: Lab, die: random.Random) -> Job:
     edit(lab.project.studio, lab.number, die)
     commit = _another_commit(lab, die)
     repository = lab.project.repository
-    records = label_store.records(repository, repository.labels_at(commit))
+    records = label_store.records(repository, repository.git.labels_at(commit))
     return Job(["rollback", commit], sorted(facts(record["series"], record) for record in records))
 
 
@@ -212,7 +212,7 @@ def _on_main(lab: Lab) -> Lab:
 def _another_commit(lab: Lab, die: random.Random) -> str:
     repository = lab.project.repository
     now = repository.pointer("data/labels")
-    others = [c.commit for c in repository.label_commits() if c.labels and c.labels != now]
+    others = [c.commit for c in repository.git.label_commits() if c.labels and c.labels != now]
     return die.choice(others[:8])
 
 

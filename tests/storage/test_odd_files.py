@@ -87,7 +87,7 @@ def test_an_odd_dvc_lock_in_the_history_is_left_out_and_named(
     for text in texts:
         (past.root / "dvc.lock").write_text(text, encoding="utf-8")
         commits.append(past.save("lock"))
-    found = list(lineage.locks(past.repository, "HEAD"))
+    found = list(lineage.locks(past.repository.git, "HEAD"))
     assert [commit for commit, _ in found] == [commits[2], commits[0]]
     assert f"dvc.lock of {commits[1][:12]} was left out" in capsys.readouterr().err
 
@@ -148,5 +148,5 @@ def test_a_branch_that_would_be_a_folder_of_another(tmp_path: Path) -> None:
     past.git("branch", "a/b")
     for name in ("a", "a/b/c"):
         with pytest.raises(InputError, match="cannot be the name of a branch") as caught:
-            registry.check_name(past.repository, name)
+            registry.check_name(past.repository.git, name)
         assert caught.value.why == "git has branch 'a/b', and would need a file and a folder of one name"

@@ -35,8 +35,8 @@ class Everywhere:
         found: dict[str, Any] = {f"s3 {item.key}": item.etag for item in self.project.bucket.objects("")}
         found |= self._studio() | self._files()
         found["git"] = (
-            self.project.repository.git("for-each-ref"),
-            self.project.repository.git("status", "-s"),
+            self.project.repository.git.run("for-each-ref"),
+            self.project.repository.git.run("status", "-s"),
         )
         return found
 

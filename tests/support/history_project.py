@@ -34,7 +34,7 @@ def branched(root: Path) -> Past:
     """A label commit of ONE and TWO on `main` and a branch `walks` there; git's drivers are set."""
     past = Past(root)
     shutil.copy(CHECKOUT / ".gitattributes", past.root)
-    git_drivers.configure(past.repository)
+    git_drivers.configure(past.repository.git)
     past.label([ONE, TWO])
     past.git("branch", "walks")
     return past
@@ -74,7 +74,7 @@ class Past:
     def point(self, records: Iterable[Record]) -> str:
         """Have the work tree's pointer name these labels; returns their hash."""
         shards = snapshot.dump(records)
-        md5 = self.repository.store(shards)
+        md5 = self.repository.cache.store(shards)
         text = POINTER.format(md5=md5, size=sum(map(len, shards.values())), files=len(shards))
         (self.root / "data").mkdir(exist_ok=True)
         (self.root / "data/labels.dvc").write_text(text, encoding="utf-8")
@@ -89,7 +89,7 @@ class Past:
 
     def label(self, records: Sequence[Record], message: str = "") -> str:
         """Make a label commit as sync would; returns its id."""
-        before = self.repository.labels_at("HEAD")
+        before = self.repository.git.labels_at("HEAD")
         counts = label_changes.count(label_store.changes(self.repository, before, self.point(records)))
         return self.save(message or label_changes.message(counts, label_changes.signs([]), []))
 

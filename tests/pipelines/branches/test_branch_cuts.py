@@ -146,7 +146,7 @@ def test_sixty_series_of_an_annotator_who_has_left(empty: Project, tmp_path: Pat
         shard.unlink()
         shard.write_text(text, encoding="utf-8")
     lab.project.repository.add("data/labels")
-    lab.project.repository.commit(["data/labels.dvc"], "labels: somebody else's")
+    lab.project.repository.git.commit(["data/labels.dvc"], "labels: somebody else's")
     done = branch(lab.project, "left")
     assert (done.tasks, done.annotations, done.strangers) == (60, 60, ("left@example.com",))
     on = moved(lab, "left")

@@ -77,7 +77,7 @@ def test_a_branch_begins_with_everything_and_touches_nothing(lab: Lab) -> None:
 
     assert (done.tasks, done.annotations, done.left, done.missing) == (3, 5, 0, 0)
     assert main_bytes(lab) == before
-    assert lab.project.repository.branch() == "main"
+    assert lab.project.repository.git.branch() == "main"
     on = moved(lab, "trial/knocks")
     project = studio.project(on.number)
     assert [project[k] for k in ("expert_instruction", "color", "sampling", "show_skip_button")] == [
@@ -118,7 +118,7 @@ def test_a_branch_is_labeled_on_its_own(lab: Lab) -> None:
 def test_names_that_cannot_be_told_apart_are_refused(lab: Lab) -> None:
     labeled(lab)
     repository = lab.project.repository
-    repository.git("branch", "a/b")
+    repository.git.run("branch", "a/b")
     for name in ("a--b", "series", "dvc", "two words", "-x", "x..y"):
         with pytest.raises(InputError, match="cannot be the name"):
             branch(lab.project, name)
@@ -127,8 +127,8 @@ def test_names_that_cannot_be_told_apart_are_refused(lab: Lab) -> None:
     with pytest.raises(NotFoundError):
         branch(lab.project, "x", "nonsense")
     with pytest.raises(NotFoundError, match="no label config"):
-        branch(lab.project, "x", repository.git("rev-list", "--max-parents=0", "HEAD").strip())
-    repository.git("switch", "--quiet", "--detach")
+        branch(lab.project, "x", repository.git.run("rev-list", "--max-parents=0", "HEAD").strip())
+    repository.git.run("switch", "--quiet", "--detach")
     with pytest.raises(InputError, match="no branch is checked out"):
         branch(lab.project, "x")
     assert sorted(item.key for item in lab.project.bucket.objects("a--b/")) == []
@@ -136,7 +136,7 @@ def test_names_that_cannot_be_told_apart_are_refused(lab: Lab) -> None:
 
 def test_a_branch_from_an_older_commit(lab: Lab) -> None:
     labeled(lab)
-    then, labels = lab.project.repository.head(), lab.labels()
+    then, labels = lab.project.repository.git.head(), lab.labels()
     lab.annotate("two", (0.2, 0.3, "knock"))
     done = branch(lab.project, "older", then)
     assert (done.annotations, done.left) == (5, 1)
@@ -170,7 +170,7 @@ def test_the_branch_that_is_left_keeps_its_model(lab: Lab) -> None:
     path = on.project.root / "dvc.lock"
     path.write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
     back = moved(on, "main")
-    git = back.project.repository.git
+    git = back.project.repository.git.run
     assert git("log", "-1", "--format=%s", "idea").startswith("model: ")
     assert (git("status", "--porcelain"), path.exists()) == ("", False)
     git("switch", "--quiet", "--detach")
@@ -181,7 +181,7 @@ def test_the_branch_that_is_left_keeps_its_model(lab: Lab) -> None:
 
 def test_what_git_refuses_is_said(lab: Lab) -> None:
     labeled(lab)
-    git, readme = lab.project.repository.git, lab.project.root / "README.md"
+    git, readme = lab.project.repository.git.run, lab.project.root / "README.md"
     branch(lab.project, "idea")
     git("switch", "--quiet", "idea")
     readme.write_text("theirs\n", encoding="utf-8")
@@ -192,7 +192,7 @@ def test_what_git_refuses_is_said(lab: Lab) -> None:
         switch(lab.project, "idea")
     assert "README.md" in refused.value.why
     assert "git stash" in refused.value.cure
-    assert lab.project.repository.branch() == "main"
+    assert lab.project.repository.git.branch() == "main"
 
 
 def test_a_sync_that_waited_for_a_switch_acts_on_the_branch_that_is_there_then(
@@ -220,7 +220,7 @@ def test_a_branch_in_another_ones_place_is_not_dropped(lab: Lab) -> None:
     labeled(lab)
     branch(lab.project, "w/x")
     on = moved(lab, "w/x")
-    git = on.project.repository.git
+    git = on.project.repository.git.run
     with pytest.raises(InputError, match="no place of its own"):
         loss(on.project, "w--x")
     back = moved(on, "main")

@@ -57,8 +57,8 @@ def test_both_branches_changes_come_together(lab: Lab) -> None:
 
     assert done.subject == "Merge knocks: labels: +1 ~1 in 2 series"
     assert done.left == 1
-    assert len(back.project.repository.git("rev-list", "--parents", "-1", "HEAD").split()) == 3
-    assert back.project.repository.git("status", "--porcelain") == ""
+    assert len(back.project.repository.git.run("rev-list", "--parents", "-1", "HEAD").split()) == 3
+    assert back.project.repository.git.run("status", "--porcelain") == ""
     assert values(back, "one") == [
         [(0.1, 0.6, "walk"), (0.8, 0.8, "knock")], [(0.1, 0.5, "walk")], [(0.1, 0.5, "run")]
     ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_a_conflict_is_shown_and_settled(lab: Lab) -> None:
     back = moved(on, "main")
     edit(back, "one", 0, (0.1, 0.6, "walk"), (0.9, 0.9, "knock"))
     back.sync()
-    head, before = back.project.repository.head(), back.labels()
+    head, before = back.project.repository.git.head(), back.labels()
 
     with pytest.raises(ConflictError) as refused:
         merge(back.project, "knocks")
@@ -85,8 +85,8 @@ def test_a_conflict_is_shown_and_settled(lab: Lab) -> None:
     assert "1 conflict" in refused.value.what
     for word in ("/a in one", "walk", "run", "0.6", "0.7", "admin@"):
         assert word in refused.value.where
-    assert (back.project.repository.head(), back.labels()) == (head, before)
-    assert back.project.repository.git("status", "--porcelain") == ""
+    assert (back.project.repository.git.head(), back.labels()) == (head, before)
+    assert back.project.repository.git.run("status", "--porcelain") == ""
 
     name = refused.value.where.split(" in ")[0]
     merge(back.project, "knocks", Settlement.parse("", [f"{name}=theirs"]))
@@ -96,17 +96,17 @@ def test_a_conflict_is_shown_and_settled(lab: Lab) -> None:
 
 def test_what_is_labeled_here_is_synced_before_it_is_merged(lab: Lab) -> None:
     back = back_from_knocks(lab)
-    repository, then = back.project.repository, back.project.repository.head()
+    repository, then = back.project.repository, back.project.repository.git.head()
     edit(back, "one", 0, (0.1, 0.6, "walk"), (0.9, 0.9, "knock"))
     back.sync()
     edit(back, "one", 0, (0.1, 0.7, "walk"), (0.9, 0.9, "knock"))
-    repository.git("checkout", then, "--", "data/labels.dvc")
-    repository.git("commit", "--quiet", "-m", "labels: back by hand")
-    head = repository.head()
+    repository.git.run("checkout", then, "--", "data/labels.dvc")
+    repository.git.run("commit", "--quiet", "-m", "labels: back by hand")
+    head = repository.git.head()
     with pytest.raises(ConflictError) as refused:
         merge(back.project, "knocks")
     assert "labeltrail sync" in refused.value.cure
-    assert repository.head() == head
+    assert repository.git.head() == head
 
     sync(Project(back.project.root), Options(settlement=Settlement("theirs")))
     edit(back, "one", 1, (0.1, 0.4, "run"))
@@ -123,23 +123,23 @@ def test_what_cannot_be_merged_is_refused(lab: Lab) -> None:
     repository = lab.project.repository
     with pytest.raises(NotFoundError):
         merge(lab.project, "nowhere")
-    repository.git("switch", "--quiet", "-c", "other")
+    repository.git.run("switch", "--quiet", "-c", "other")
     (lab.project.root / "README.md").write_text("theirs\n", encoding="utf-8")
-    repository.git("commit", "--quiet", "-am", "theirs")
-    repository.git("switch", "--quiet", "main")
+    repository.git.run("commit", "--quiet", "-am", "theirs")
+    repository.git.run("switch", "--quiet", "main")
     (lab.project.root / "README.md").write_text("ours\n", encoding="utf-8")
-    repository.git("commit", "--quiet", "-am", "ours")
-    head = repository.head()
+    repository.git.run("commit", "--quiet", "-am", "ours")
+    head = repository.git.head()
     with pytest.raises(ConflictError, match="beside the labels") as refused:
         merge(lab.project, "other")
     assert refused.value.where == "README.md"
-    assert repository.head() == head
+    assert repository.git.head() == head
     path = lab.project.root / "data/sets.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("train", "test"), encoding="utf-8")
     with pytest.raises(ConflictError, match="beside the labels"):
         merge(lab.project, "other")
-    assert repository.git("log", "-1", "--format=%s").strip() == "project: data/sets.csv", "as sync does"
-    repository.git("reset", "--quiet", "--hard", "HEAD~2")
+    assert repository.git.run("log", "-1", "--format=%s").strip() == "project: data/sets.csv", "as sync does"
+    repository.git.run("reset", "--quiet", "--hard", "HEAD~2")
     (lab.project.root / "README.md").write_text("in no commit\n", encoding="utf-8")
     with pytest.raises(InputError, match="git refuses to merge") as blocked:
         merge(lab.project, "other")
@@ -157,7 +157,7 @@ def test_a_merge_whose_first_sync_was_cut_off_goes_on(lab: Lab, monkeypatch: pyt
         patch.setattr(apply, "commit", cut)
         with pytest.raises(KeyboardInterrupt):
             merge(back.project, "knocks")
-    assert back.project.repository.changed(["data/labels.dvc"])
+    assert back.project.repository.git.changed(["data/labels.dvc"])
     done = merge(Project(back.project.root), "knocks")
     assert (done.kept, done.subject) == ("labels: +1 in 1 series", "Merge knocks: labels: +1 in 1 series")
     assert back.sync().commit == ""

@@ -17,7 +17,7 @@ from storage import settings as project_settings
 from storage.errors import InputError, NotFoundError
 from storage.labels import snapshot
 from storage.project import Project
-from storage.repo.repository import Repository
+from storage.repo.git import Git
 from storage.settings import LABEL_STUDIO, Settings
 from tests.conftest import Lab, cloned
 from tests.pipelines.branches.test_branches import facts, labeled
@@ -78,7 +78,7 @@ def test_everything_comes_back_from_git_and_dvc(lab: Lab, other: Settings, tmp_p
     assert [fact[:-1] for fact in facts(Project(project.root).remote, state.project)] == said
     again = sync(Project(project.root))
     assert (again.commit, again.pushed, again.healed) == ("", 0, 0)
-    assert project.repository.head() == lab.project.repository.head()
+    assert project.repository.git.head() == lab.project.repository.git.head()
 
 
 def test_only_label_studio_is_new_and_the_bucket_has_more(lab: Lab, other: Settings, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_restore_that_was_cut_off_before_its_commit_goes_on(
     lab.annotate("two", (0.2, 0.4, "walk"))  # in the bucket, in no label commit
     project = fresh_clone(lab, tmp_path / "second", other)
     with monkeypatch.context() as cut:
-        cut.setattr(Repository, "commit", Mock(side_effect=KeyboardInterrupt))
+        cut.setattr(Git, "commit", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             restore(project)
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_gone_is_named_and_nothing_is_restored(lab: Lab) -> None:
 
 def test_an_older_label_commit_is_brought_back(lab: Lab, other: Settings, tmp_path: Path) -> None:
     labeled(lab)
-    then, labels = lab.project.repository.head(), lab.labels()
+    then, labels = lab.project.repository.git.head(), lab.labels()
     lab.annotate("two", (0.2, 0.4, "walk"))
     lab.sync()
     empty_bucket(lab)
@@ -140,7 +140,7 @@ def test_an_older_label_commit_is_brought_back(lab: Lab, other: Settings, tmp_pa
     done = restore(project, then)
     assert done.annotations == 5
     assert snapshot.read(project.root / "data/labels") == labels
-    assert project.repository.git("log", "-1", "--format=%s").startswith(f"labels: back to {then[:12]}")
+    assert project.repository.git.run("log", "-1", "--format=%s").startswith(f"labels: back to {then[:12]}")
     assert sync(Project(project.root)).commit == ""
 
 

@@ -44,11 +44,13 @@ def test_a_folder_of_ones_own_without_a_label_config(empty: Project, tmp_path: P
     assert {p["model_version"] for p in found} == {done.version}
     assert len(found) == 5
     assert empty.label_config.labels == ("run", "walk")
-    assert done.commit == next(empty.repository.label_commits()).commit
+    assert done.commit == next(empty.repository.git.label_commits()).commit
     assert done.version in "\n".join(done.lines(empty.root))
-    head = empty.repository.head()
+    head = empty.repository.git.head()
     again = demo(Project(empty.root), tmp_path / "mine")
-    assert (again.version, empty.repository.head()) == (done.version, head), "a second run changes nothing"
+    assert (again.version, empty.repository.git.head()) == (done.version, head), (
+        "a second run changes nothing"
+    )
     with pytest.raises(InputError, match="this demo was made with other data"):
         demo(Project(empty.root), None)
 

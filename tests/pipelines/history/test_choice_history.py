@@ -117,7 +117,7 @@ def test_the_words_are_what_the_stages_do() -> None:
 
 def test_git_merges_choices_of_several(tmp_path: Path) -> None:
     past = Past(tmp_path / "past")
-    git_drivers.configure(past.repository)
+    git_drivers.configure(past.repository.git)
     shutil.copy(Path(__file__).parents[3] / ".gitattributes", past.root)
     past.write()
     (past.root / "data/label_config.xml").write_text(SEVERAL_XML, encoding="utf-8")
@@ -127,7 +127,7 @@ def test_git_merges_choices_of_several(tmp_path: Path) -> None:
     past.label([beat(1, choice("abnormal"))])
     status, said = past.merge_walks()
     assert (status, "+1 labels came in" in said) == (0, True)
-    (merged,) = label_store.records(past.repository, past.repository.labels_at("HEAD"))
+    (merged,) = label_store.records(past.repository, past.repository.git.labels_at("HEAD"))
     assert merged["result"] == [choice("abnormal", "noise")]
 
 
@@ -151,7 +151,7 @@ def test_a_choice_beside_regions_makes_a_commit_without_a_label(empty: Project, 
     number = empty.studio.annotate(made.tasks()["one"], [*marked, GOOD])
     done = made.sync()
     assert done.subject == "labels: +1 in 1 series; series: +1"
-    body = empty.repository.git("show", "--no-patch", "--format=%b", done.commit)
+    body = empty.repository.git.run("show", "--no-patch", "--format=%b", done.commit)
     assert "good" not in body
     empty.studio.update_annotation(number, result=[*marked, BAD])
     assert made.sync().subject == "labels: 1 annotation without a label changed in 1 series"
@@ -167,7 +167,7 @@ def test_choices_of_several_meet_in_a_sync(empty: Project, tmp_path: Path) -> No
     empty.studio.update_annotation(number, result=[NORMAL])
     made.sync()
     # git brings `abnormal` back while somebody chooses `noise` in Label Studio.
-    empty.repository.git("checkout", more.commit, "--", "data/labels.dvc")
+    empty.repository.git.run("checkout", more.commit, "--", "data/labels.dvc")
     empty.studio.update_annotation(number, result=[choice("normal", "noise", name="r")])
     assert made.sync().pushed == 1
     held = empty.studio.annotation(number)

@@ -219,7 +219,7 @@ def test_choices_become_label_commits_and_go_back(beats: Lab) -> None:
     first = beats.sync()
     assert first.subject == "labels: +1 in 1 series; series: +2"
     who = studio.whoami()
-    body = beats.project.repository.git("show", "--no-patch", "--format=%b", first.commit).split("\n")
+    body = beats.project.repository.git.run("show", "--no-patch", "--format=%b", first.commit).split("\n")
     assert body[:3] == ["Annotations: +1", "Label: normal +1", f"Annotator: {who} +1"]
     assert trace(beats.project, record_id(beats)).facts["says"] == "normal"
 
@@ -251,7 +251,7 @@ def test_a_choice_that_both_sides_changed_is_shown_with_both_values(beats: Lab) 
     wanted = beats.sync()
     studio.update_annotation(made, result=[choice("noise")])
     beats.sync()
-    beats.project.repository.git("checkout", wanted.commit, "--", "data/labels.dvc")
+    beats.project.repository.git.run("checkout", wanted.commit, "--", "data/labels.dvc")
     studio.update_annotation(made, result=[choice("abnormal", name="r")])
     name = f"{record_id(beats)}/label:choices"
     with pytest.raises(ConflictError) as caught:

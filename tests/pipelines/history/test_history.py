@@ -112,7 +112,7 @@ def test_a_commit_without_counts_in_its_message_is_looked_into(past: Past) -> No
 
 
 def test_a_snapshot_that_is_gone_is_named_and_not_left_out(past: Past) -> None:
-    lost = next(past.repository.label_commits("HEAD~1")).labels
+    lost = next(past.repository.git.label_commits("HEAD~1")).labels
     (past.root / ".dvc/cache/files/md5" / lost[:2] / lost[2:]).unlink()
     unknown = [entry.unknown for entry in log(past.repository, "HEAD", Wanted(series="two"))]
     assert [bool(text) for text in unknown] == [True, True, False]
@@ -130,9 +130,9 @@ def test_one_git_for_the_commits_and_one_for_their_pointers(
         return real(args, **options)
 
     monkeypatch.setattr(process, "output", counted)
-    found = list(past.repository.label_commits())
+    found = list(past.repository.git.label_commits())
     assert started == ["log", "cat-file"]
-    texts = [past.repository.show(each.commit, "data/labels.dvc") for each in found]
+    texts = [past.repository.git.show(each.commit, "data/labels.dvc") for each in found]
     assert [each.labels for each in found] == [yaml.safe_load(str(text))["outs"][0]["md5"] for text in texts]
     assert [each.before for each in found] == [*[each.labels for each in found[1:]], ""]
     assert [len(each.parents) for each in found] == [1, 1, 1]
@@ -144,10 +144,10 @@ def test_both_sides_of_a_merge_and_no_merge_that_changed_nothing(past: Past) -> 
     walks = past.label([record("one", 1, (0.1, 0.8, "walk"))])
     past.git("switch", "--quiet", "main")
     past.git("merge", "--quiet", "--strategy=ours", "--no-edit", "walks")
-    commits = [found.commit for found in past.repository.label_commits()]
+    commits = [found.commit for found in past.repository.git.label_commits()]
     assert walks in commits
-    assert past.repository.head() not in commits
-    made = past.repository.made()
+    assert past.repository.git.head() not in commits
+    made = past.repository.git.made()
     assert made is not None
     assert made.commit == past.git("rev-parse", "HEAD~1").strip()
     assert show(past.repository).commit == made
@@ -168,12 +168,12 @@ def test_show_names_every_region(past: Past) -> None:
 
 
 def test_show_of_a_later_commit_is_that_of_its_labels(past: Past) -> None:
-    labels = past.repository.head()
+    labels = past.repository.git.head()
     files = {
         "provenance.json": {"model": "abc", "labels": "x", "series": "", "params": {}, "annotations": {}}
     }
     files["model.json"] = {"kind": "lstm"}
-    best = past.repository.store({name: json.dumps(value).encode() for name, value in files.items()})
+    best = past.repository.cache.store({name: json.dumps(value).encode() for name, value in files.items()})
     lock = {"stages": {"promote": {"outs": [{"path": "data/best", "md5": best}]}}}
     (past.root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
     made = past.save("model: promoted")
@@ -248,7 +248,7 @@ def test_diff_reads_the_shards_that_differ_and_no_others(past: Past, monkeypatch
 
 def test_test_scores_stand_side_by_side(past: Past) -> None:
     for score in (0.5, 0.75):
-        md5 = past.repository.store(
+        md5 = past.repository.cache.store(
             {"x": (text := json.dumps({"test": {"event": {"f1": score, "true": 4}}})).encode()}
         )
         inner = past.repository.folder(md5)["x"]
@@ -269,7 +269,7 @@ def test_tags_name_labels(past: Past) -> None:
     assert made.counts == "labels: 3 in 2 annotations of 2 series"
     past.git("tag", "plain", "HEAD")
     past.git("tag", "too-old", "HEAD~3")
-    assert [(each.name, each.counts or each.subject) for each in tags(past.repository)] == [
+    assert [(each.name, each.counts or each.subject) for each in tags(past.repository.git)] == [
         ("before-ben", "labels: 3 in 2 annotations of 2 series"),
         ("plain", "labels: -2 in 1 series"),
     ]
@@ -284,7 +284,7 @@ def test_tags_name_labels(past: Past) -> None:
 def test_the_commands(past: Past) -> None:
     assert labeltrail(past.root, "tag", "first", "HEAD~2").splitlines()[-1] == "next: git push --tags"
     words = labeltrail(past.root, "log", "-n", "1").splitlines()
-    assert words[-1] == f"next: labeltrail show {past.repository.head()[:12]}"
+    assert words[-1] == f"next: labeltrail show {past.repository.git.head()[:12]}"
     value = json.loads(labeltrail(past.root, "log", "--json", "--label", "knock"))
     assert [each["counts"]["series"] for each in value["commits"]] == [{"one": {"~": 1}}, {"one": {"+": 1}}]
     assert value["commits"][1]["tags"] == ["first"]

@@ -11,7 +11,7 @@ from tests.pipelines.test_cli import labeltrail
 
 def test_the_history_of_a_project_that_was_synced(lab: Lab) -> None:
     root, repository = lab.project.root, lab.project.repository
-    git_drivers.configure(repository)
+    git_drivers.configure(repository.git)
     number = lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
     lab.project.studio.update_annotation(number, result=result((0.1, 0.7, "run")))
@@ -34,7 +34,7 @@ def test_the_history_of_a_project_that_was_synced(lab: Lab) -> None:
     assert diff(repository).differences == []
     added = [
         line
-        for line in repository.git("log", "-1", "-p", "data/labels.dvc").splitlines()
+        for line in repository.git.run("log", "-1", "-p", "data/labels.dvc").splitlines()
         if line[:4] == "+one"
     ]
     assert [line.split("  ")[-2:] for line in added] == [["run", "0.1 .. 0.7"]]

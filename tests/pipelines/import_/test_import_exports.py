@@ -253,13 +253,13 @@ def _a_config_that_label_studio_refuses_stops_a_sync_first(place: Place) -> None
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('name="label"', 'name="other"'), encoding="utf-8")
     pointer = place.root / "data/labels.dvc"
-    before = project.repository.head(), pointer.read_bytes(), project.remote.state()
+    before = project.repository.git.head(), pointer.read_bytes(), project.remote.state()
     with pytest.raises(InputError) as caught:
         place.sync()
     assert "Created annotations are incompatible" in caught.value.why
     project = place.project
     assert before == (
-        project.repository.head(),
+        project.repository.git.head(),
         (place.root / "data/labels.dvc").read_bytes(),
         project.remote.state(),
     )

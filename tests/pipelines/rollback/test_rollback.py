@@ -49,7 +49,7 @@ def back(lab: Lab, revision: str, dry: bool = False, **part: Any) -> RollbackRes
 
 
 def pointer(lab: Lab, revision: str = "HEAD") -> str | None:
-    return lab.project.repository.show(revision, "data/labels.dvc")
+    return lab.project.repository.git.show(revision, "data/labels.dvc")
 
 
 @pytest.fixture
@@ -83,10 +83,10 @@ def test_every_label_commit_can_be_gone_back_to(days: tuple[Lab, list[SyncResult
         assert pointer(lab) == texts[place]
         assert here(lab) == held(lab)
         assert done.subject.endswith(f"; back to {commits[place].commit[:7]}")
-        head = lab.project.repository.head()
+        head = lab.project.repository.git.head()
         again = lab.sync()
-        assert (again.commit, again.pushed, lab.project.repository.head()) == ("", 0, head)
-        assert lab.project.repository.git("status", "--porcelain") == ""
+        assert (again.commit, again.pushed, lab.project.repository.git.head()) == ("", 0, head)
+        assert lab.project.repository.git.run("status", "--porcelain") == ""
     edited = next(a for a in lab.project.studio.annotations(lab.tasks()["one"]))
     assert edited["id"] == made["edited"], "patched in place"
     [record] = [r for r in lab.labels()["two"] if r["result"]]
@@ -125,11 +125,11 @@ def test_undo_takes_back_no_labels_that_no_sync_has_seen(
 ) -> None:
     lab, commits, _ = days
     lab.annotate("one", (1.2, 1.4, "walk"))
-    before, head = held(lab), lab.project.repository.head()
+    before, head = held(lab), lab.project.repository.git.head()
     with pytest.raises(ConflictError, match="labeled since") as refused:
         undo(Project(lab.project.root))
     assert f"labeltrail rollback {commits[2].commit[:12]}^" in refused.value.cure
-    assert (held(lab), lab.project.repository.head()) == (before, head)
+    assert (held(lab), lab.project.repository.git.head()) == (before, head)
     lab.sync()
     undo(Project(lab.project.root))
     assert pointer(lab) == pointer(lab, commits[2].commit)
@@ -137,11 +137,11 @@ def test_undo_takes_back_no_labels_that_no_sync_has_seen(
 
 def test_a_choice_that_is_like_nothing_is_named(days: tuple[Lab, list[SyncResult], dict[str, int]]) -> None:
     lab, commits, _ = days
-    head = lab.project.repository.head()
+    head = lab.project.repository.git.head()
     with pytest.raises(InputError) as refused:
         back(lab, commits[0].commit, series=("one", "won"), annotators=("nobody@*",), labels=("Walk", "run"))
     what = "no annotation is like --annotator 'nobody@*', --label 'Walk', --series 'won'"
-    assert (refused.value.what, lab.project.repository.head()) == (what, head)
+    assert (refused.value.what, lab.project.repository.git.head()) == (what, head)
     said = labeltrail(lab.project.root, "rollback", "HEAD", "--series", "one").splitlines()
     assert said[-2:] == ["nothing to commit", "next: labeltrail log"]
 
@@ -150,10 +150,10 @@ def test_a_dry_run_changes_nothing_and_says_it_all(
     days: tuple[Lab, list[SyncResult], dict[str, int]],
 ) -> None:
     lab, commits, _ = days
-    before, head = held(lab), lab.project.repository.head()
+    before, head = held(lab), lab.project.repository.git.head()
     done = back(lab, commits[0].commit, dry=True)
-    assert (held(lab), lab.project.repository.head()) == (before, head)
-    assert lab.project.repository.git("status", "--porcelain") == ""
+    assert (held(lab), lab.project.repository.git.head()) == (before, head)
+    assert lab.project.repository.git.run("status", "--porcelain") == ""
     assert done.to_json()["changes"]["annotations"] == {"+": 1, "~": 2, "-": 1}
     text = "\n".join(done.lines())
     assert "2 annotations changed in place, 1 annotation made again, 1 annotation removed (would be)" in text
@@ -199,11 +199,11 @@ def test_a_draft_stays_and_one_on_an_annotation_that_would_change_stops_it(
     draft = {"result": result((1.1, 1.2, "run")), "lead_time": 1}
     studio._call("POST", f"/api/tasks/{task}/drafts", json=draft)
     studio._call("POST", f"/api/tasks/{task}/annotations/{made['edited']}/drafts", json=draft)
-    before, head = held(lab), lab.project.repository.head()
+    before, head = held(lab), lab.project.repository.git.head()
     with pytest.raises(InputError) as caught:
         back(lab, commits[0].commit)
     assert caught.value.where == f"annotation {made['edited']} on one, by {studio.whoami()}"
-    assert (held(lab), lab.project.repository.head()) == (before, head)
+    assert (held(lab), lab.project.repository.git.head()) == (before, head)
     back(lab, commits[0].commit, series=("t*",))
     assert [d["annotation"] for d in studio.drafts(lab.number).begun] == [None, made["edited"]]
     [submitted] = [d for d in studio.drafts(lab.number).begun if d["annotation"]]
@@ -226,7 +226,7 @@ def test_labels_that_the_label_config_lacks_are_refused(lab: Lab) -> None:
     with pytest.raises(InputError) as caught:
         back(lab, first)
     assert "no 'knock'" in caught.value.what
-    lab.project.repository.git("checkout", first, "--", "data/label_config.xml")
+    lab.project.repository.git.run("checkout", first, "--", "data/label_config.xml")
     lab.sync()
     back(lab, first)
     assert here(lab) == held(lab)
@@ -276,12 +276,12 @@ def test_a_rollback_that_moves_a_star_may_be_cut_off_anywhere(lab: Lab) -> None:
     first = lab.annotate("three", (0.1, 0.5, "walk"), ground_truth=True)
     lab.annotate("three", (0.7, 0.9, "run"))
     lab.sync()
-    then = lab.project.repository.head()
+    then = lab.project.repository.git.head()
     lab.project.studio.update_annotation(first, result=result((0.1, 0.6, "walk")))
     lab.annotate("three", (0.2, 0.4, "run"), ground_truth=True)
     lab.annotate("three", (0.2, 0.3, "run"))
     lab.sync()
-    now = lab.project.repository.head()
+    now = lab.project.repository.git.head()
     for write in range(1, 9):
         cut = False
         for revision in (then, now):

@@ -48,14 +48,14 @@ def loop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     import_recordings(project, str(home / "series"), home / "tasks.json", home / "config.xml")
     first = sync(project).commit
     repro(project)
-    project.repository.commit(["params.yaml"], "params: a short training\n")
-    assert project.repository.show(commit_model(project), "dvc.lock")
+    project.repository.git.commit(["params.yaml"], "params: a short training\n")
+    assert project.repository.git.show(commit_model(project), "dvc.lock")
     spoil(project)
     second = sync(Project(project.root)).commit
     shutil.rmtree(project.root / "data/best")  # so that the second is promoted, whatever its score is
     (project.root / "dvc.lock").write_text(_without_best(project), encoding="utf-8")
     repro(project)
-    assert project.repository.changed(["dvc.lock"])
+    assert project.repository.git.changed(["dvc.lock"])
     return project, first, second
 
 
@@ -96,7 +96,7 @@ def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, st
     git = project.repository
     later, spoilt = best(project), digests(project.root)
     done = back(project, first)
-    assert git.git("log", "-3", "--format=%s").splitlines()[1].startswith("model: promoted: ")
+    assert git.git.run("log", "-3", "--format=%s").splitlines()[1].startswith("model: promoted: ")
     earlier = best(project)
     assert earlier != later
     assert (done.plan.best.runs, done.plan.best.lost) == ({}, [])
@@ -105,9 +105,9 @@ def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, st
     assert shown(project) == {earlier[:8]}
     assert set(repro(project).values()) == {"unchanged"}
     assert (best(project), shown(project)) == (earlier, {earlier[:8]})
-    assert git.git("status", "--porcelain", "--", "data", "dvc.lock") == ""
+    assert git.git.run("status", "--porcelain", "--", "data", "dvc.lock") == ""
     lock = Lock.parse((project.root / "dvc.lock").read_text(encoding="utf-8"))
-    assert lock.labels == git.labels_at(first)
+    assert lock.labels == git.git.labels_at(first)
 
     undo(Project(project.root))
     assert (best(project), shown(project), digests(project.root)) == (later, {later[:8]}, spoilt)
@@ -142,7 +142,7 @@ def test_a_rollback_that_was_cut_off_is_ended_by_the_next(
     back(project, first)
     assert best(project) != later
     assert shown(project) == {best(project)[:8]}
-    assert project.repository.labels_at("HEAD") == project.repository.labels_at(first)
+    assert project.repository.git.labels_at("HEAD") == project.repository.git.labels_at(first)
     assert set(repro(project).values()) == {"unchanged"}
     assert sync(Project(project.root)).commit == ""
 

@@ -47,7 +47,7 @@ def test_a_clone_that_is_behind_takes_a_rollback_over(lab: Lab, tmp_path: Path) 
     lab.project.studio.update_annotation(made, result=result(RUN))
     lab.sync()
     other = Lab(clone(tmp_path / "second", lab.project.settings, lab.project.bucket.name), lab.number)
-    other.project.repository.git("pull", "--quiet", str(lab.project.root), "main")
+    other.project.repository.git.run("pull", "--quiet", str(lab.project.root), "main")
     assert other.sync().pushed == 0
     rollback(Project(lab.project.root), good.commit)
     for _ in range(2):
@@ -75,7 +75,7 @@ def test_what_was_pulled_and_then_taken_back_stays_so(lab: Lab) -> None:
     first = lab.sync()
     lab.project.studio.update_annotation(made, result=result(RUN))
     lab.sync()
-    lab.project.repository.git("checkout", first.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", first.commit, "--", "data/labels.dvc")
     new = lab.annotate("two", RUN)
     sync(Project(lab.project.root), Options(push=False))
     assert labels(lab) == {"one": [result(WALK)], "two": [result(RUN)]}
@@ -89,7 +89,7 @@ def test_what_was_pushed_and_then_taken_back_stays_so(lab: Lab) -> None:
     first = lab.sync()
     lab.project.studio.update_annotation(made, result=result(RUN))
     lab.sync()
-    lab.project.repository.git("checkout", first.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", first.commit, "--", "data/labels.dvc")
     lab.annotate("two", RUN)
     sync(Project(lab.project.root), Options(pull=False))
     assert held(lab)["one"] == [result(WALK)]
@@ -118,10 +118,10 @@ def test_a_recording_that_is_gone_here_comes_back(lab: Lab) -> None:
     lab.sync()
     lab.project.bucket.put("series/four.csv", (lab.project.root / "data/series/one.csv").read_bytes())
     lab.sync()
-    lab.project.repository.git("checkout", "HEAD~1", "--", "data/series.dvc")
+    lab.project.repository.git.run("checkout", "HEAD~1", "--", "data/series.dvc")
     lab.sync()
     assert (lab.project.root / "data/series/four.csv").is_file()
-    assert lab.project.repository.git("status", "--porcelain") == ""
+    assert lab.project.repository.git.run("status", "--porcelain") == ""
     assert [o.key for o in lab.project.bucket.objects("series/four.csv")] == ["series/four.csv"]
 
 

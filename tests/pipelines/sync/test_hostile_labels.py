@@ -76,7 +76,7 @@ def test_every_label_is_kept_and_no_command_is_fooled(hostile: Lab) -> None:
     newest = next(log(hostile.project.repository))
     assert newest.counts is not None
     assert dict(newest.counts.annotators) == {hostile.project.studio.whoami(): {"+": len(HOSTILE)}}
-    body = hostile.project.repository.git("show", "--no-patch", "--format=%B", "HEAD")
+    body = hostile.project.repository.git.run("show", "--no-patch", "--format=%B", "HEAD")
     assert raw(body) == []
     for words in COMMANDS:
         text = labeltrail(hostile.project.root, *words)
@@ -108,7 +108,7 @@ def test_a_label_of_any_length_and_very_many_labels(lab: Lab) -> None:
     key = lab.project.remote.annotations.key(long)
     assert done.aside == [(key, "a label has 200,000 characters, 1000 at most")]
     assert done.subject == "labels: +3000 in 1 series"
-    body = lab.project.repository.git("show", "--no-patch", "--format=%b", "HEAD").splitlines()
+    body = lab.project.repository.git.run("show", "--no-patch", "--format=%b", "HEAD").splitlines()
     assert "Labels: 2800 more" in body
     assert len(body) < 300
     assert lab.sync().commit == ""
@@ -123,7 +123,7 @@ def test_a_repository_that_has_such_a_commit_already_is_read(tmp_path: Any) -> N
     )
     past.label([record("one", 1, (0.1, 0.5, "a\x1eb\x1fc"))], message=message)
     past.label([record("one", 1, (0.1, 0.6, "walk"))])
-    subjects = [commit.subject for commit in past.repository.label_commits()]
+    subjects = [commit.subject for commit in past.repository.git.label_commits()]
     assert subjects == ["labels: ~1 in 1 series", "labels: +1 in 1 series", "labels: +1 in 1 series"]
     for words in (
         ["log"],

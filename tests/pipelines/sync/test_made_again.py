@@ -18,7 +18,7 @@ def by_numbers(lab: Lab, *numbers: int) -> SyncResult:
 
 
 def back(lab: Lab, commit: str) -> None:
-    lab.project.repository.git("checkout", commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", commit, "--", "data/labels.dvc")
 
 
 def numbers(lab: Lab, series: str) -> list[int]:

@@ -31,7 +31,7 @@ def test_what_a_pull_leaves_the_next_sync_sends(lab: Lab) -> None:
     before = lab.sync()
     lab.annotate("two", (0.2, 0.4, "run"))
     lab.sync()
-    lab.project.repository.git("checkout", before.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", before.commit, "--", "data/labels.dvc")
     one_way(lab, push=False)
     one_way(lab, push=False)
     assert lab.sync().pushed == 1

@@ -50,7 +50,7 @@ def part(
     wanted = lab.sync()
     lab.project.studio.update_annotation(made, result=result(WALK, RUN))
     lab.sync()
-    lab.project.repository.git("checkout", wanted.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", wanted.commit, "--", "data/labels.dvc")
     lab.project.studio.update_annotation(made, result=result(*theirs))
     (record,) = lab.labels()[series]
     return Parted(lab, made, record["id"])
@@ -101,13 +101,13 @@ def test_an_annotation_edited_on_one_side_and_deleted_on_the_other(lab: Lab, sid
 def test_a_dry_run_tells_and_writes_nothing(lab: Lab) -> None:
     parted = part(lab, [(0.1, 0.6, "walk"), RUN], [(0.1, 0.9, "run"), RUN])
     lab.annotate("two", WALK)
-    head, state = lab.project.repository.head(), lab.project.bucket.get(lab.project.remote.state_key)
+    head, state = lab.project.repository.git.head(), lab.project.bucket.get(lab.project.remote.state_key)
     done = again(lab, dry_run=True)
     assert (done.dry, done.commit, done.subject) == (True, "", "labels: +1 in 1 series")
     assert [c.name for c in done.conflicts] == [f"{parted.record}/a"]
     assert json.loads(json.dumps(done.to_json()))["conflicts"][0]["theirs"]["value"]["end"] == 0.9
     assert "would be  labels: +1 in 1 series" in "\n".join(done.lines())
-    assert lab.project.repository.head() == head
+    assert lab.project.repository.git.head() == head
     assert lab.project.bucket.get(lab.project.remote.state_key) == state
     assert list(lab.labels()) == ["one"]
 
@@ -117,7 +117,7 @@ def test_pull_leaves_label_studio_alone_and_push_the_label_commits(lab: Lab) -> 
     first = lab.sync()
     lab.project.studio.update_annotation(made, result=result(RUN))
     lab.sync()
-    lab.project.repository.git("checkout", first.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", first.commit, "--", "data/labels.dvc")
     lab.annotate("two", WALK)
     done = again(lab, push=False)
     assert (done.pushed, held(lab, "one")) == (0, [result(RUN)])
@@ -183,7 +183,7 @@ def test_what_is_saved_while_labels_are_pushed_is_not_written_over(
     first = lab.sync()
     lab.project.studio.update_annotation(made, result=result((0.1, 0.6, "walk"), RUN))
     lab.sync()
-    lab.project.repository.git("checkout", first.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", first.commit, "--", "data/labels.dvc")
     studio = type(lab.project.studio)
     real, saved = studio.annotation, []
 

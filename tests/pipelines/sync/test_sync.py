@@ -32,7 +32,7 @@ def test_labels_become_label_commits_in_words(lab: Lab) -> None:
     lab.annotate("two", (0.2, 0.4, "run"))
     done = lab.sync()
     assert done.subject == "labels: +3 in 2 series; series: +3"
-    message = lab.project.repository.git("show", "--no-patch", "--format=%b", done.commit).strip()
+    message = lab.project.repository.git.run("show", "--no-patch", "--format=%b", done.commit).strip()
     assert message.splitlines() == [
         "Annotations: +2",
         "Label: knock +1",
@@ -58,7 +58,7 @@ def test_labels_become_label_commits_in_words(lab: Lab) -> None:
         series: [(r["was_cancelled"], len(r["result"])) for r in rs] for series, rs in lab.labels().items()
     }
     assert records == {"one": [(True, 0)], "three": [(False, 0)], "two": [(False, 1)]}
-    assert lab.project.repository.git("status", "--porcelain") == ""
+    assert lab.project.repository.git.run("status", "--porcelain") == ""
 
 
 def test_saving_without_a_change_is_no_change(lab: Lab) -> None:
@@ -162,7 +162,7 @@ def test_another_clone_goes_on_where_the_first_one_stopped(lab: Lab, tmp_path: P
     lab.sync()
     root = tmp_path / "second"
     other = Lab(clone(root, lab.project.settings, lab.project.bucket.name), lab.number)
-    other.project.repository.git("pull", "--quiet", str(lab.project.root), "main")
+    other.project.repository.git.run("pull", "--quiet", str(lab.project.root), "main")
     assert other.sync().commit == ""
     other.annotate("two", (0.1, 0.5, "run"))
     assert other.sync().subject == "labels: +1 in 1 series"
@@ -178,12 +178,14 @@ def test_labels_that_git_brought_back_go_back_into_label_studio(lab: Lab) -> Non
     lab.project.studio.delete_annotation(gone)
     lab.annotate("three", (0.3, 0.3, "knock"))
     lab.sync()
-    before = lab.project.repository.git("show", f"{good.commit}:data/labels.dvc")
-    lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+    before = lab.project.repository.git.run("show", f"{good.commit}:data/labels.dvc")
+    lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
 
     done = lab.sync()
     assert done.pushed == 3
-    assert lab.project.repository.git("show", "HEAD:data/labels.dvc") == before, "byte for byte the old one"
+    assert lab.project.repository.git.run("show", "HEAD:data/labels.dvc") == before, (
+        "byte for byte the old one"
+    )
     held = {s: lab.project.studio.annotations(task) for s, task in lab.tasks().items()}
     assert [(a["id"], a["result"]) for a in held["one"]] == [(kept, result((0.1, 0.5, "walk")))]
     assert [(a["result"], a["ground_truth"]) for a in held["two"]] == [(result((0.2, 0.4, "run")), True)]
@@ -196,9 +198,9 @@ def test_what_both_sides_changed_is_a_conflict_and_nothing_is_written(lab: Lab) 
     good = lab.sync()
     lab.project.studio.update_annotation(made, result=result((0.1, 0.9, "run")))
     lab.sync()
-    lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
     lab.project.studio.update_annotation(made, result=result((0.4, 0.9, "run")))
-    head, state = lab.project.repository.head(), lab.project.bucket.get(lab.project.remote.state_key)
+    head, state = lab.project.repository.git.head(), lab.project.bucket.get(lab.project.remote.state_key)
     with pytest.raises(ConflictError) as caught:
         lab.sync()
     assert caught.value.what == "1 conflict: changed on both sides"
@@ -207,7 +209,7 @@ def test_what_both_sides_changed_is_a_conflict_and_nothing_is_written(lab: Lab) 
         "here walk 0.1 to 0.5; in Label Studio run 0.4 to 0.9; before run 0.1 to 0.9"
     )
     assert caught.value.why == "nothing was written"
-    assert (lab.project.repository.head(), lab.project.bucket.get(lab.project.remote.state_key)) == (
+    assert (lab.project.repository.git.head(), lab.project.bucket.get(lab.project.remote.state_key)) == (
         head,
         state,
     )
@@ -244,7 +246,7 @@ def test_a_recording_that_appears_in_the_bucket_becomes_a_task(lab: Lab) -> None
 def test_folders_that_git_left_behind_are_put_right(lab: Lab) -> None:
     made = lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
-    git = lab.project.repository.git
+    git = lab.project.repository.git.run
     git("switch", "--quiet", "--create", "other")
     (lab.project.root / "data/labels.dvc").unlink()
     git("commit", "--quiet", "--all", "--message", "another branch")
@@ -290,7 +292,7 @@ def test_the_hook_brings_the_folders_along(lab: Lab) -> None:
     first = lab.sync()
     lab.annotate("two", (0.1, 0.5, "run"))
     lab.sync()
-    lab.project.repository.git("switch", "--quiet", "--detach", first.commit)
+    lab.project.repository.git.run("switch", "--quiet", "--detach", first.commit)
     assert list(lab.labels()) == ["one"]
-    lab.project.repository.git("switch", "--quiet", "main")
+    lab.project.repository.git.run("switch", "--quiet", "main")
     assert list(lab.labels()) == ["one", "two"]

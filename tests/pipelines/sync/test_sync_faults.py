@@ -72,7 +72,7 @@ def test_a_sync_that_was_cut_off_anywhere_ends_in_the_same_place(
         assert found == {"one": count, "two": count}, step
         subjects.insert(0, "labels: +2 in 2 series" + ("; series: +3" if count == 1 else ""))
         assert lab.subjects() == subjects, step
-        assert lab.project.repository.git("status", "--porcelain") == "", step
+        assert lab.project.repository.git.run("status", "--porcelain") == "", step
         assert lab.sync().commit == "", step
 
 
@@ -100,7 +100,7 @@ def cut_off(real: Callable[..., Any], after: bool) -> Callable[..., None]:
 )
 def test_a_server_that_is_away_is_said_soon_and_nothing_is_written(lab: Lab, name: str, what: str) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
-    head = lab.project.repository.head()
+    head = lab.project.repository.git.head()
     good = {
         "AWS_ENDPOINT_URL": lab.project.settings.s3_endpoint,
         "LABEL_STUDIO_URL": lab.project.settings.label_studio_url,
@@ -109,8 +109,8 @@ def test_a_server_that_is_away_is_said_soon_and_nothing_is_written(lab: Lab, nam
     with pytest.raises(ServiceError) as caught:
         lab.sync()
     assert caught.value.what == what
-    assert lab.project.repository.head() == head
-    assert lab.project.repository.git("status", "--porcelain", "data/*.dvc") == ""
+    assert lab.project.repository.git.head() == head
+    assert lab.project.repository.git.run("status", "--porcelain", "data/*.dvc") == ""
     write_env_file(lab.project.root, good)
     assert lab.sync().subject == "labels: +1 in 1 series; series: +3"
 
@@ -129,7 +129,7 @@ def test_labels_whose_task_is_gone_are_not_taken_for_agreed(lab: Lab) -> None:
     lab.project.bucket.delete(["series/two.csv", f"{lab.project.remote.tasks_prefix}two.json"])
     lab.project.studio._call("DELETE", f"/api/tasks/{lab.tasks()['two']}/")
     lab.sync()
-    lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
     for _ in range(2):
         with pytest.raises(NotFoundError) as caught:
             lab.sync()
@@ -161,7 +161,7 @@ def test_a_conflict_writes_nothing_not_even_the_label_config(lab: Lab) -> None:
     good = lab.sync()
     lab.project.studio.update_annotation(made, result=result((0.1, 0.9, "run")))
     lab.sync()
-    lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
     lab.project.studio.update_annotation(made, result=result((0.4, 0.9, "run")))
     held = str(lab.project.studio.project(lab.number)["label_config"])
     config = (lab.project.root / "data/label_config.xml").read_bytes()

@@ -17,7 +17,7 @@ def test_a_rollback_can_be_undone(lab: Lab) -> None:
     before = lab.sync()
     lab.annotate("two", (0.2, 0.4, "run"))
     after = lab.sync()
-    git = lab.project.repository.git
+    git = lab.project.repository.git.run
     git("checkout", before.commit, "--", "data/labels.dvc")
     assert lab.sync().labels == before.labels
     git("checkout", after.commit, "--", "data/labels.dvc")
@@ -38,8 +38,8 @@ def test_a_file_that_is_gone_deletes_nothing(lab: Lab) -> None:
             f"git checkout HEAD -- {name}",
         )
         assert len(list(lab.project.studio.annotations(lab.tasks()["one"]))) == 1
-        lab.project.repository.git("checkout", "HEAD", "--", name)
-        assert (lab.sync().commit, lab.project.repository.head()) == ("", head)
+        lab.project.repository.git.run("checkout", "HEAD", "--", name)
+        assert (lab.sync().commit, lab.project.repository.git.head()) == ("", head)
 
 
 def test_a_task_made_by_hand_does_not_stop_a_sync(lab: Lab) -> None:
@@ -61,10 +61,13 @@ def test_a_staged_file_that_ends_as_it_was_makes_no_commit(lab: Lab) -> None:
     path = lab.project.root / "data/sets.csv"
     kept = path.read_text(encoding="utf-8")
     path.write_text(kept.replace("two,two,unassigned\n", ""), encoding="utf-8")
-    lab.project.repository.git("add", "data/sets.csv")
+    lab.project.repository.git.run("add", "data/sets.csv")
     assert lab.sync().commit == ""
     assert path.read_text(encoding="utf-8") == kept
-    assert (lab.project.repository.head(), lab.project.repository.git("status", "--porcelain")) == (head, "")
+    assert (lab.project.repository.git.head(), lab.project.repository.git.run("status", "--porcelain")) == (
+        head,
+        "",
+    )
 
 
 def test_an_import_does_not_undo_a_label_config_that_was_changed_in_label_studio(
@@ -90,4 +93,4 @@ def test_a_project_of_somebody_else_under_the_same_number_deletes_nothing(lab: L
         lab.sync()
     assert len(list(lab.project.bucket.objects(remote.annotations_prefix))) == 1
     remote.write_state(replace(moved, project=lab.number))
-    assert (lab.sync().commit, lab.project.repository.head()) == ("", head)
+    assert (lab.sync().commit, lab.project.repository.git.head()) == ("", head)

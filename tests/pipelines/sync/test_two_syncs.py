@@ -70,7 +70,7 @@ def pointer(world: World, place: int) -> str:
 
 def back(world: World, place: int, pointer_of: str) -> None:
     """What `git checkout REV -- data/labels.dvc` does."""
-    world.project(place).repository.git("checkout", pointer_of, "--", "data/labels.dvc")
+    world.project(place).repository.git.run("checkout", pointer_of, "--", "data/labels.dvc")
 
 
 def agree(world: World) -> None:
@@ -99,13 +99,13 @@ def test_many_rounds_from_both_sides(world: World, seed: int) -> None:
 
 
 def test_labels_that_come_back_from_two_sides_come_back_once(world: World) -> None:
-    good = world.project(0).repository.head()
+    good = world.project(0).repository.git.head()
     for number in list(world.held()):
         world.studio.delete_annotation(number)
     sync(world.project(0), Options(yes=True))
     sync(world.project(1), Options(yes=True))
     assert not world.held()
-    world.project(1).repository.git("pull", "-q", "--no-edit", "--no-rebase", str(world.roots[0]), "main")
+    world.project(1).repository.git.run("pull", "-q", "--no-edit", "--no-rebase", str(world.roots[0]), "main")
     for place in (0, 1):
         back(world, place, good)
     both(world)
@@ -116,7 +116,7 @@ def test_labels_that_come_back_from_two_sides_come_back_once(world: World) -> No
 
 def test_who_is_taken_for_gone_finds_out_and_starts_again(world: World) -> None:
     """The first clone hangs in the middle of its push for longer than the other one's patience."""
-    good = world.project(0).repository.head()
+    good = world.project(0).repository.git.head()
     for number in list(world.held()):
         world.studio.delete_annotation(number)
     sync(world.project(0), Options(yes=True))
@@ -176,12 +176,12 @@ def test_two_processes_on_label_studio_itself(lab: Lab, tmp_path: Path) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     good = lab.sync()
     other = clone(tmp_path / "second", lab.project.settings, lab.project.bucket.name)
-    other.repository.git("pull", "--quiet", str(lab.project.root), "main")
+    other.repository.git.run("pull", "--quiet", str(lab.project.root), "main")
     roots = [lab.project.root, other.root]
     for turn in range(2):
         lab.annotate("two", (0.1, 0.2 + turn / 10, "run"))
         if turn == 1:
-            lab.project.repository.git("checkout", good.commit, "--", "data/labels.dvc")
+            lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
         command = [sys.executable, "-m", "pipelines", "sync"]
         running = [subprocess.Popen(command, cwd=root, stdout=-1, stderr=-2, text=True) for root in roots]
         said = [process.communicate(timeout=120)[0] for process in running]

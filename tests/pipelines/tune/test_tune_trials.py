@@ -207,7 +207,7 @@ def test_in_a_folder_and_by_the_train_stage_it_is_the_same_model(
 
 def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, Tuned], project: Project) -> None:
     done = tuned[1]
-    head = project.repository.head()
+    head = project.repository.git.head()
     assert (
         f"learnt from labels {md5(Path('data/labels'))[:8]}, label commit {head[:12]}  labels: +1"
         in done.lines()[1]
@@ -261,7 +261,7 @@ def test_its_params_are_those_of_a_training_from_scratch(tuned: tuple[Path, Tune
 
 def test_where_the_labels_are_others_now(tuned: tuple[Path, Tuned], project: Project) -> None:
     done = tuned[1]
-    labels = project.repository.head()
+    labels = project.repository.git.head()
     had = commit("tuning", "data/tuning", "params.yaml")
     lay_project(lacking=("ben/slow1",))
     track("labels: -1")

@@ -68,7 +68,7 @@ def test_a_series_put_into_two_sets_and_a_divided_group_are_conflicts(past: Past
 
 def test_the_model_of_ours_stays_and_recordings_merge_by_file(past: Past) -> None:
     def series(*names: str) -> str:
-        md5 = past.repository.store({f"{name}.csv": name.encode() for name in names})
+        md5 = past.repository.cache.store({f"{name}.csv": name.encode() for name in names})
         return POINTER.format(md5=md5, size=sum(map(len, names)), files=len(names)).replace(
             "labels", "series"
         )

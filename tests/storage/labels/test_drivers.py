@@ -25,7 +25,7 @@ def past(tmp_path: Path) -> Past:
 
 def held(past: Past, revision: str = "HEAD") -> dict[str, Any]:
     """Regions (start, end, label) of each record in a revision, by series."""
-    found = label_store.records(past.repository, past.repository.labels_at(revision))
+    found = label_store.records(past.repository, past.repository.git.labels_at(revision))
     return {
         r["series"]: [
             (v["start"], v["end"], *v["timeserieslabels"]) for i in r["result"] if (v := i["value"])
@@ -55,7 +55,7 @@ def test_git_diff_prints_regions(past: Past) -> None:
 
 
 def test_an_object_that_is_not_there_is_one_line(past: Path, tmp_path: Path) -> None:
-    md5 = past.repository.labels_at("HEAD")
+    md5 = past.repository.git.labels_at("HEAD")
     shutil.rmtree(past.root / ".dvc/cache")
     past.point([ONE])
     lines = past.git("diff", "--unified=0").splitlines()[5:]
@@ -97,11 +97,11 @@ def test_git_merges_labels_by_region(past: Past) -> None:
     assert (status, "data/labels.dvc: +1 ~1 labels came in" in said) == (0, True)
     assert held(past) == {"one": [(0.1, 0.7, "walk"), (0.9, 0.9, "run")], "three": [(5, 6, "run")]}
     assert not (past.root / "data/labels").exists()
-    there = past.repository.labels_at("HEAD")
+    there = past.repository.git.labels_at("HEAD")
     past.git("reset", "--quiet", "--hard", "HEAD~1")
     past.git("switch", "--quiet", "walks")
     past.git("merge", "--quiet", "--no-edit", "main")
-    assert past.repository.labels_at("HEAD") == there
+    assert past.repository.git.labels_at("HEAD") == there
 
 
 def test_the_pointer_of_a_merge_is_that_of_dvc_and_the_folder_follows(past: Past) -> None:
@@ -198,7 +198,7 @@ def test_a_side_that_is_no_pointer_deletes_nothing(past: Past) -> None:
 def test_labels_that_cannot_be_had_are_a_conflict(past: Past) -> None:
     past.on_walks([ONE])
     past.label([TWO])
-    md5 = past.repository.labels_at("walks")
+    md5 = past.repository.git.labels_at("walks")
     (past.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
     assert past.merge_walks()[0] == 1
 

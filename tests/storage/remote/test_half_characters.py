@@ -96,7 +96,7 @@ BROKEN: dict[str, Callable[[Lab, int], None]] = {
 def test_a_task_that_label_studio_cannot_show_stops_no_sync(lab: Lab, name: str) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
-    task, first = lab.tasks()["one"], lab.project.repository.head()
+    task, first = lab.tasks()["one"], lab.project.repository.git.head()
     studio = lab.project.studio
     second = studio.annotate(task, result((0.5, 0.9, "run")))
     lab.annotate("two", (0.1, 0.5, "walk"))
@@ -105,7 +105,7 @@ def test_a_task_that_label_studio_cannot_show_stops_no_sync(lab: Lab, name: str)
     done = lab.sync()
     assert (done.subject, done.healed) == ("labels: +2 in 2 series", 1)
     assert lab.sync().commit == ""
-    lab.project.repository.git("checkout", first, "--", "data/labels.dvc")
+    lab.project.repository.git.run("checkout", first, "--", "data/labels.dvc")
     assert lab.sync(yes=True).pushed == 2
     assert [record["result"] for record in records(lab)] == [result((0.1, 0.5, "walk"))]
 

@@ -50,10 +50,10 @@ def named(lab: Lab, *numbers: int) -> syncing.SyncResult:
 
 def goes_back_and_forth(lab: Lab) -> None:
     """A second sync finds nothing; without the labels and with them again, every byte is as it was."""
-    folder, git = lab.project.root / "data/labels", lab.project.repository.git
+    folder, git = lab.project.root / "data/labels", lab.project.repository.git.run
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert lab.sync().commit == ""
-    head = lab.project.repository.head()
+    head = lab.project.repository.git.head()
     git("checkout", "HEAD~1", "--", "data/labels.dvc")
     lab.sync(yes=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} != before

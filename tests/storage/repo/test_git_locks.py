@@ -37,16 +37,16 @@ def test_a_commit_goes_past_the_lock_of_a_git_that_was_killed(clone: Git, place:
 
 def test_a_lock_whose_git_is_at_work_stays(clone: Git) -> None:
     (clone.root / "a.txt").write_text("a", encoding="utf-8")
-    clone.git("add", "a.txt")
+    clone.run("add", "a.txt")
     editor = f"{sys.executable} -c 'import time; time.sleep(20)' #"
     words = ["git", "-c", f"core.editor={editor}", "commit", "--only", "a.txt"]
     with subprocess.Popen(words, cwd=clone.root, stdout=subprocess.DEVNULL) as busy:
         assert process.wait(lambda: git_locks.found(clone.root) != [], 10)
         with pytest.raises(process.ProgramError, match=r"index\.lock"):
-            clone.git("add", "a.txt")
+            clone.run("add", "a.txt")
         assert git_locks.found(clone.root) != []
         busy.kill()
-    assert clone.git("add", "a.txt") == ""
+    assert clone.run("add", "a.txt") == ""
 
 
 def test_a_lock_that_goes_is_waited_for(clone: Git, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_a_lock_that_goes_is_waited_for(clone: Git, monkeypatch: pytest.MonkeyPa
     lock.touch()
     with subprocess.Popen(["sh", "-c", f"sleep 0.5; rm '{lock}'"]):
         (clone.root / "a.txt").write_text("a", encoding="utf-8")
-        assert clone.git("add", "a.txt") == ""
+        assert clone.run("add", "a.txt") == ""
 
 
 def test_a_file_of_the_project_that_is_called_lock_is_nobodys_lock(

@@ -37,7 +37,7 @@ def test_a_hook_that_fails_is_quoted_with_what_helps(past: Past) -> None:
     hook.write_text("#!/bin/sh\necho 'no commits on Fridays' >&2\necho 'ask Ann' >&2\nexit 1\n")
     hook.chmod(0o755)
     with pytest.raises(ProgramError) as caught:
-        past.repository.commit(["data/labels.dvc"], "labels: +1\n")
+        past.repository.git.commit(["data/labels.dvc"], "labels: +1\n")
     assert str(caught.value) == (
         "git did not commit\n"
         f"  where: {past.root}\n"
@@ -52,7 +52,7 @@ def test_a_signature_that_cannot_be_made(past: Past) -> None:
     past.git("config", "commit.gpgsign", "true")
     past.git("config", "gpg.program", "/no/such/gpg")
     with pytest.raises(ProgramError, match="git did not commit") as caught:
-        past.repository.commit(["data/labels.dvc"], "labels: +1\n")
+        past.repository.git.commit(["data/labels.dvc"], "labels: +1\n")
     assert caught.value.cure.startswith("mend what git names")
 
 
@@ -60,8 +60,8 @@ def test_whoever_commits_merges_or_tags_must_be_known(past: Past, monkeypatch: p
     repository = past.repository
     nobody(past, monkeypatch)
     for refused in (
-        lambda: repository.commit(["data/labels.dvc"], "labels: +1\n"),
-        lambda: merge_commit.commit(repository, "HEAD^{tree}", [repository.head()], "merge\n"),
+        lambda: repository.git.commit(["data/labels.dvc"], "labels: +1\n"),
+        lambda: merge_commit.commit(repository.git, "HEAD^{tree}", [repository.git.head()], "merge\n"),
         lambda: tag(repository, "named"),
     ):
         with pytest.raises(InputError) as caught:

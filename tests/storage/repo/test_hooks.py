@@ -38,7 +38,7 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_hook_runs_and_nothing_else_does(odd: Past) -> None:
     odd.label([ONE])
-    git_hooks.install(odd.repository)
+    git_hooks.install(odd.repository.git)
     odd.git("checkout", "--quiet", "-b", "walks")
     assert (odd.root / ".git/followed").read_text() == "-P -m storage.repo.git_hooks\n"
     assert not list(odd.root.parent.parent.rglob("x"))
@@ -46,7 +46,7 @@ def test_the_hook_runs_and_nothing_else_does(odd: Past) -> None:
 
 def test_git_diff_and_merge_find_their_drivers(odd: Past) -> None:
     (odd.root / ".gitattributes").write_text("data/labels.dvc diff=labeltrail merge=labeltrail\n")
-    git_drivers.configure(odd.repository)
+    git_drivers.configure(odd.repository.git)
     odd.label([ONE, TWO])
     odd.git("branch", "walks")
     odd.on_walks([ONE, TWO, record("three", 3, (5, 6, "run"))])
@@ -64,7 +64,7 @@ def test_an_earlier_hook_of_ours_is_replaced_and_others_stay(
     old = '#!/bin/sh\n# Written by labeltrail: data/ follows what git checks out.\nexec "/old/dvc" checkout\n'
     (folder / "post-checkout").write_text(old)
     (folder / "post-merge").write_text("#!/bin/sh\necho mine\n")
-    git_hooks.install(past.repository)
+    git_hooks.install(past.repository.git)
     assert "/old/dvc" not in (folder / "post-checkout").read_text()
     assert (folder / "post-merge").read_text() == "#!/bin/sh\necho mine\n"
     said = " ".join(capsys.readouterr().err.split())
@@ -80,7 +80,7 @@ def test_hooks_that_all_clones_share_are_left_alone(
     past = Past(tmp_path / "clone")
     shared = tmp_path / "my-hooks"
     past.git("config", "core.hooksPath", str(shared))
-    git_hooks.install(past.repository)
+    git_hooks.install(past.repository.git)
     assert not shared.exists()
     assert "is not ours to change" in " ".join(capsys.readouterr().err.split())
 
@@ -89,7 +89,7 @@ def test_a_checkout_goes_on_where_python_is_gone(tmp_path: Path, monkeypatch: py
     past = Past(tmp_path / "clone")
     past.label([ONE])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone/python"))
-    git_hooks.install(past.repository)
+    git_hooks.install(past.repository.git)
     done = subprocess.run(["git", "checkout", "-b", "walks"], cwd=past.root, capture_output=True, text=True)
     assert done.returncode == 0
     assert f"data/ does not follow this checkout, for {tmp_path}/gone/python is gone" in done.stderr
@@ -124,7 +124,7 @@ def followed(tmp_path: Path) -> Past:
     past.label([ONE])
     past.git("switch", "--quiet", "-c", "walks")
     past.label([ONE, TWO])
-    git_hooks.install(past.repository)
+    git_hooks.install(past.repository.git)
     return past
 
 
@@ -134,7 +134,7 @@ def point(past: Past, name: str, md5: str) -> None:
 
 def listed(past: Past, relpath: str) -> bytes:
     """A listing of one file, whose bytes the cache has."""
-    md5 = past.repository.keep(b"raise SystemExit('it was imported')\n")
+    md5 = past.repository.cache.keep(b"raise SystemExit('it was imported')\n")
     return f'[{{"md5": "{md5}", "relpath": "{relpath}"}}]'.encode()
 
 
@@ -167,9 +167,9 @@ def test_folders_follow_and_unsaved_ones_stay(followed: Past) -> None:
 def test_what_the_cache_lacks_or_has_damaged_stays_as_it_was(followed: Past) -> None:
     cache = followed.root / ".dvc/cache/files/md5"
     followed.git("switch", "--quiet", "main")
-    md5 = followed.repository.labels_at("walks")
+    md5 = followed.repository.git.labels_at("walks")
     for each in followed.repository.folder(md5).values():
-        if each not in followed.repository.folder(followed.repository.labels_at("main")).values():
+        if each not in followed.repository.folder(followed.repository.git.labels_at("main")).values():
             (cache / each[:2] / each[2:]).chmod(0o644)
             (cache / each[:2] / each[2:]).write_text("damaged")
     done = moved(followed.root, "switch", "walks")
@@ -189,7 +189,7 @@ def test_a_listing_that_leads_elsewhere_writes_nothing(followed: Past, tmp_path:
     ):
         listing = listed(followed, relpath)
         md5 = md5_bytes(listing) + ".dir"
-        followed.repository._put(md5, listing)
+        followed.repository.cache._put(md5, listing)
         point(followed, name, md5)
         commit = followed.save("hostile")
         followed.git("reset", "--quiet", "--hard", "HEAD~1")
@@ -224,6 +224,6 @@ def test_a_listing_that_was_exchanged_writes_nothing(followed: Past, tmp_path: P
         done = moved(fresh, *words)
         assert done.returncode == 0, done.stderr
         assert "data/series as before: not in the DVC cache" in done.stderr
-        shards = clone.folder(clone.labels_at("walks"))
+        shards = clone.folder(clone.git.labels_at("walks"))
         assert files(tmp_path) - before <= {f"{HOME}/fresh/data/labels/{name}" for name in shards}
         assert (fresh / f".dvc/tmp/damaged.{md5}").exists()

@@ -51,7 +51,7 @@ def objects(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_the_cache_is_that_of_dvc_add(repository: Repository) -> None:
-    md5 = repository.store(FILES)
+    md5 = repository.cache.store(FILES)
     cache = repository.root / ".dvc/cache"
     stored = objects(cache)
     assert list((repository.root / ".dvc/tmp").glob("store*")) == []
@@ -59,11 +59,11 @@ def test_the_cache_is_that_of_dvc_add(repository: Repository) -> None:
     shutil.rmtree(cache)
     write(repository.root / "data/odd")
     assert (repository.add("data/odd"), objects(cache)) == (md5, stored)
-    assert repository.store(FILES) == md5
-    assert repository.store({}) == ""
+    assert repository.cache.store(FILES) == md5
+    assert repository.cache.store({}) == ""
     rest = repository.folder(md5)
     assert (
-        repository.store({"ff.jsonl": FILES["ff.jsonl"]}, {n: rest[n] for n in rest if n != "ff.jsonl"})
+        repository.cache.store({"ff.jsonl": FILES["ff.jsonl"]}, {n: rest[n] for n in rest if n != "ff.jsonl"})
         == md5
     )
     assert objects(cache) == stored
@@ -73,7 +73,7 @@ def test_dvc_checks_it_out_pushes_it_and_keeps_it(repository: Repository, tmp_pa
     write(repository.root / "data/odd")
     repository.add("data/odd")
     new = {**FILES, "00.jsonl": b'{"series":"two"}\n'}
-    md5 = repository.store(new)
+    md5 = repository.cache.store(new)
     pointer = repository.root / "data/odd.dvc"
     pointer.write_text(f"outs:\n- md5: {md5}\n  hash: md5\n  path: odd\n", encoding="utf-8")
     repository = Repository(repository.root)
@@ -95,6 +95,6 @@ def test_what_a_killed_run_left_half_stored_is_swept_away(repository: Repository
     with subprocess.Popen(["sleep", "60"]) as other:
         for name in (f"store.{2**22 + 1}", f"store.{2**22 + 1}.part", f"store.{other.pid}"):
             (beside / name).write_bytes(b"ha")
-        repository.store({"00.jsonl": b"labels\n"})
+        repository.cache.store({"00.jsonl": b"labels\n"})
         assert [path.name for path in beside.glob("store.*")] == [f"store.{other.pid}"]
         other.kill()

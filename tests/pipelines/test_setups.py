@@ -70,17 +70,17 @@ def team(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Team:
     """Two label commits, a training, a branch `walks`; everything is pushed."""
     home = tmp_path_factory.mktemp("team")
     project = clone(home / "clone", settings, f"team-{uuid4().hex[:12]}")
-    git = project.repository
-    git.git.run("checkout", "--quiet", "-B", "main")
+    git = project.repository.git
+    git.run("checkout", "--quiet", "-B", "main")
     small(project.root)
-    git.git.commit(["params.yaml"], "params: a training of seconds\n")
+    git.commit(["params.yaml"], "params: a training of seconds\n")
     lab = imported(project, home)
     for series in ("one", "two", "three"):
         lab.annotate(series, (0.1, 0.5, "walk"), (0.8, 1.2, "run"))
         lab.sync()
     repro(project)
     lab.sync()
-    git.git.run("branch", "walks", "HEAD~1")
+    git.run("branch", "walks", "HEAD~1")
     process.run(["git", "clone", "--quiet", "--bare", project.root, home / "origin.git"])
     return Team(project, home / "origin.git", home / "recordings")
 

@@ -136,13 +136,13 @@ def test_another_clone_trains_the_same_and_says_what_it_lacks(
 
 def test_git_brings_the_start_along(started: tuple[Project, str, str]) -> None:
     project, first, _ = started
-    git = project.repository
+    git = project.repository.git
     worktree.follow_git(project)
-    branch = git.git.branch()
-    git.git.run("checkout", "--quiet", "first")
+    branch = git.branch()
+    git.run("checkout", "--quiet", "first")
     assert not (project.root / f"{START}.dvc").exists()
     shutil.rmtree(project.root / START, ignore_errors=True)
-    git.git.run("checkout", "--quiet", branch)
+    git.run("checkout", "--quiet", branch)
     assert hash_of(project, "data/start") == first
     shutil.rmtree(project.root / START)
     worktree.restore(Project(project.root))

@@ -93,10 +93,10 @@ def back(project: Project, revision: str, **part: Any) -> RollbackResult:
 
 def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, str], tmp_path: Path) -> None:
     project, first, second = loop
-    git = project.repository
+    git = project.repository.git
     later, spoilt = best(project), digests(project.root)
     done = back(project, first)
-    assert git.git.run("log", "-3", "--format=%s").splitlines()[1].startswith("model: promoted: ")
+    assert git.run("log", "-3", "--format=%s").splitlines()[1].startswith("model: promoted: ")
     earlier = best(project)
     assert earlier != later
     assert (done.plan.best.runs, done.plan.best.lost) == ({}, [])
@@ -105,9 +105,9 @@ def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, st
     assert shown(project) == {earlier[:8]}
     assert set(repro(project).values()) == {"unchanged"}
     assert (best(project), shown(project)) == (earlier, {earlier[:8]})
-    assert git.git.run("status", "--porcelain", "--", "data", "dvc.lock") == ""
+    assert git.run("status", "--porcelain", "--", "data", "dvc.lock") == ""
     lock = Lock.parse((project.root / "dvc.lock").read_text(encoding="utf-8"))
-    assert lock.labels == git.git.labels_at(first)
+    assert lock.labels == git.labels_at(first)
 
     undo(Project(project.root))
     assert (best(project), shown(project), digests(project.root)) == (later, {later[:8]}, spoilt)
@@ -160,7 +160,7 @@ def test_a_part_that_nobody_trained_on_leaves_it_to_the_gate(loop: tuple[Project
 
 def test_status_names_what_is_best_in_the_work_tree(loop: tuple[Project, str, str]) -> None:
     project, first, second = loop
-    git, path = project.repository, project.root / "dvc.lock"
+    repository, path = project.repository, project.root / "dvc.lock"
     back(project, second)
     later, text = best(project), path.read_text(encoding="utf-8")
     back(project, first)
@@ -168,7 +168,7 @@ def test_status_names_what_is_best_in_the_work_tree(loop: tuple[Project, str, st
     assert version.endswith(best(project)[:8])
     path.write_text(text, encoding="utf-8")
     assert "dvc.lock names another" in whereabouts(project)["best model"]
-    git.bring(Lock.parse(text).outputs())  # as if a run had promoted a model that was best before
+    repository.bring(Lock.parse(text).outputs())  # as if a run had promoted a model that was best before
     said = whereabouts(project)["best model"]
     assert said.partition(";")[0].endswith(later[:8])
     assert said.endswith("; its dvc.lock is not committed (labeltrail sync)")

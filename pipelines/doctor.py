@@ -121,9 +121,9 @@ def _studio(project: Project) -> str:
     if version != VERSION:
         cure = f"use Label Studio {VERSION}: the API was tried with that one"
         raise ServiceError(
-            "another Label Studio", where=project.studio.url, why=f"it is {version}", cure=cure
+            "another Label Studio", where=project.studio.session.url, why=f"it is {version}", cure=cure
         )
-    return f"{version} at {project.studio.url} as {person}"
+    return f"{version} at {project.studio.session.url} as {person}"
 
 
 def _label_config(project: Project) -> str:
@@ -141,20 +141,20 @@ def _state(project: Project) -> State:
 def _storages(project: Project) -> str:
     state = _state(project)
     project.remote.project(state)
-    sources, targets = project.studio.storages(state.project)
+    sources, targets = project.studio.projects.storages(state.project)
     wanted = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     for kind, found, prefix in (("source", sources, wanted[0]), ("target", targets, wanted[1])):
         ours = [
             s for s in found if s["bucket"] == project.bucket.name and f"{s['prefix']}/".startswith(prefix)
         ]
         if not ours:
-            where = f"{project.studio.url}/projects/{state.project}/settings/storage"
+            where = f"{project.studio.session.url}/projects/{state.project}/settings/storage"
             cure = "labeltrail import data/series"
             raise NotFoundError(
                 f"the project has no {kind} storage on {project.bucket.url(prefix)}", where=where, cure=cure
             )
         try:
-            project.studio.try_storage(kind, state.project, ours[0])
+            project.studio.projects.try_storage(kind, state.project, ours[0])
         except LabeltrailError as error:
             cure = "labeltrail import data/series (it gives Label Studio the credentials of today)"
             what = f"Label Studio cannot reach its {kind} storage"

@@ -59,4 +59,8 @@ def _project_url(project: Project) -> str:
         state = project.remote.state()
     except LabeltrailError as error:
         return f"not known: {error.what}"
-    return f"{project.studio.url}/projects/{state.project}/data" if state else "none yet (labeltrail import)"
+    return (
+        f"{project.studio.session.url}/projects/{state.project}/data"
+        if state
+        else "none yet (labeltrail import)"
+    )

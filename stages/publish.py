@@ -59,7 +59,7 @@ def main() -> None:
         "predictions": {p.series: len(p.regions) + len(p.choices) for p in found},
     }
     write_json(RECEIPT, receipt)
-    where = f"{project.studio.url}/projects/{number}/data"
+    where = f"{project.studio.session.url}/projects/{number}/data"
     say(f"{len(found)} predictions of {version} in {where} ({sent} sent)")
 
 
@@ -204,7 +204,7 @@ def _send(
                 advance(made)
         _count(studio, project, version, len(wanted))
     if wanted:  # Label Studio refuses the name of a model without predictions
-        studio.update_project(project, model_version=version)
+        studio.projects.update(project, model_version=version)
     for old in _old(versions, version):
         studio.delete_predictions(project, old)
     return sent

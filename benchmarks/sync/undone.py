@@ -43,7 +43,7 @@ def questions(lab: Lab, many: Many, runs: int) -> Iterator[Measure]:
     real, standin = Measure("Label Studio's two answers"), Measure("the stand-in's")
 
     def ask(project: Project, number: int) -> None:
-        project.studio.project(number)
+        project.studio.projects.get(number)
         newest = max(task.updated_at for task in project.studio.tasks(number))
         list(project.studio.tasks(number, newest))
 

@@ -88,7 +88,7 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
     remote = registry.remote_of(project, name, held.config)
     state = remote.state()
     if state is not None and state.project:
-        where = f"{project.studio.url}/projects/{state.project}"
+        where = f"{project.studio.session.url}/projects/{state.project}"
         known = name in registry.names(repository.git)
         cure = (
             f"labeltrail switch {argument(name)}"
@@ -111,7 +111,7 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
         commit=commit,
         tasks=len(held.tasks),
         annotations=filled.annotations,
-        url=f"{project.studio.url}/projects/{state.project}/data",
+        url=f"{project.studio.session.url}/projects/{state.project}/data",
         left=left,
         strangers=filled.strangers,
         missing=len(filled.missing),

@@ -73,7 +73,7 @@ def loss(project: Project, name: str) -> Loss:
     commit = registry.names(repository.git).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = _state(remote)
-    marked = remote.studio.marked(project.bucket.url(remote.prefix))
+    marked = remote.studio.projects.marked(project.bucket.url(remote.prefix))
     objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
     if remote.prefix in registry.SHARED or not (commit or state or marked or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
@@ -94,7 +94,7 @@ def drop(project: Project, found: Loss) -> None:
     _refuse(project.repository.git, found.branch)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
     for number in found.projects:
-        remote.studio.delete_project(number)
+        remote.studio.projects.delete(number)
     for part in (remote.annotations_prefix, remote.tasks_prefix, f"{remote.prefix}/"):
         project.bucket.delete_prefix(part)
     if found.branch in registry.names(project.repository.git):

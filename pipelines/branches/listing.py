@@ -116,7 +116,7 @@ def _score(project: Project, name: str) -> tuple[str, float | None]:
 
 def _url(project: Project, prefix: str) -> str:
     state = Remote(project.bucket, project.studio, project.mirror, prefix, "").state()
-    return f"{project.studio.url}/projects/{state.project}/data" if state and state.project else ""
+    return f"{project.studio.session.url}/projects/{state.project}/data" if state and state.project else ""
 
 
 def to_json(found: list[Facts]) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
         held: what to fill it with.
     """
     people = _People(remote)
-    for storage in remote.studio.storages(project)[0]:
-        remote.studio.let_source_end(storage["id"])  # a run that was cut off may have begun it
+    for storage in remote.studio.projects.storages(project)[0]:
+        remote.studio.projects.let_source_end(storage["id"])  # a run that was cut off may have begun it
     moved = task_objects.set_aside(remote, lambda: held.tasks, project, keep=held.tasks)
     missing = _without_task(remote, project, held)
     # A reading of the source storage takes all that it finds: what is to come with annotations must not lie there.
@@ -121,12 +121,12 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
     with bar("filling Label Studio", len(missing)) as advance:
         for batch in _batches(missing, held):
             _put(remote, held, batch, people)
-            source = source or remote.studio.ensure_source(project, settings, remote.tasks_prefix)
-            remote.studio.sync_source(source)
+            source = source or remote.studio.projects.ensure_source(project, settings, remote.tasks_prefix)
+            remote.studio.projects.sync_source(source)
             advance(len(batch))
     _make_plain(remote, held)
     if held.tasks and not source:
-        remote.studio.ensure_source(project, settings, remote.tasks_prefix)
+        remote.studio.projects.ensure_source(project, settings, remote.tasks_prefix)
     aside = [*map(remote.aside_key, moved), *_export(remote, settings, project)]
     remote.annotations.refresh()
     ids, lost = _recognise(remote, held, people)
@@ -210,14 +210,14 @@ def _export(remote: Remote, settings: Settings, project: int) -> list[str]:
     """
     studio = remote.studio
     aside = []
-    if not studio.storages(project)[1]:
+    if not studio.projects.storages(project)[1]:
         aside = _set_aside(remote)
         remote.bucket.delete_prefix(remote.annotations_prefix)
-    target = studio.ensure_target(project, settings, remote.annotations_prefix)
-    facts = studio.project(project)
+    target = studio.projects.ensure_target(project, settings, remote.annotations_prefix)
+    facts = studio.projects.get(project)
     total = facts["total_annotations_number"] + facts["skipped_annotations_number"]
     if sum(1 for _ in remote.bucket.objects(remote.annotations_prefix)) < total:
-        studio.sync_target(target)
+        studio.projects.sync_target(target)
     return aside
 
 

@@ -191,10 +191,10 @@ def furnish(
     state = remote.state() or State(0)
     state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
     _upload(project, remote, held)
-    found = remote.studio.marked(project.bucket.url(remote.prefix))
-    number = found[0] if found else remote.studio.create_project(title, remote.mark, held.config)
+    found = remote.studio.projects.marked(project.bucket.url(remote.prefix))
+    number = found[0] if found else remote.studio.projects.create(title, remote.mark, held.config)
     if like:
-        remote.studio.update_project(number, **like)
+        remote.studio.projects.update(number, **like)
     filled = fill(remote, project.settings, number, held)
     done = replace(state, project=number, label_config=digest(held.config), ids=filled.ids)
     if not filled.missing:  # else the base stays empty, and the first sync sends what is missing

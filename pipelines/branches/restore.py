@@ -135,7 +135,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     synced = sync(Project(project.root), Options(yes=True))
     published, lacks = _predictions(project)
     return Restored(
-        url=f"{project.studio.url}/projects/{state.project if state else 0}/data",
+        url=f"{project.studio.session.url}/projects/{state.project if state else 0}/data",
         commit=repository.git.head(),
         kept=kept,
         salvaged=salvaged,

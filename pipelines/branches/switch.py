@@ -88,7 +88,7 @@ def switch(project: Project, name: str) -> Switched:
     unpublished = ""
     if state and PREDICTIONS in named and PREDICTIONS not in lacks:
         unpublished = _publish(project)
-    url = f"{moved.studio.url}/projects/{state}/data" if state else ""
+    url = f"{moved.studio.session.url}/projects/{state}/data" if state else ""
     return Switched(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
 
 

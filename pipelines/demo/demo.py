@@ -28,6 +28,7 @@ from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.label_studio import label_config
 from storage.label_studio.client import LabelStudio
+from storage.label_studio.session import Session
 from storage.labels import git_drivers
 from storage.printable import argument
 from storage.progress import console, note, track
@@ -215,7 +216,7 @@ def _second_annotator(project: Project) -> LabelStudio | None:
         account = {"LABELTRAIL_DEMO_USERNAME": SECOND, "LABELTRAIL_DEMO_PASSWORD": password}
         settings.write_env_file(project.root, account | {"LABELTRAIL_DEMO_API_KEY": token})
         kept = settings.read_env_file(project.root)
-    return LabelStudio(project.settings.label_studio_url, kept["LABELTRAIL_DEMO_API_KEY"])
+    return LabelStudio(Session(project.settings.label_studio_url, kept["LABELTRAIL_DEMO_API_KEY"]))
 
 
 # -- git ------------------------------------------------------------------------------------------

@@ -86,13 +86,13 @@ def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
     _write_task_data(project, plan, done)
     # Only now: Label Studio refuses a source storage whose prefix is still empty.
     prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
-    source, _ = project.studio.ensure_storages(state.project, project.settings, *prefixes)
-    project.studio.sync_source(source)
+    source, _ = project.studio.projects.ensure_storages(state.project, project.settings, *prefixes)
+    project.studio.projects.sync_source(source)
     if plan.data:
         _tell_label_studio(project, plan, state)
     if plan.annotations:
         import_annotations.submit(project, plan, state, done)
-    done.url = f"{project.studio.url}/projects/{state.project}/data"
+    done.url = f"{project.studio.session.url}/projects/{state.project}/data"
 
 
 def _ensure_project(project: Project, plan: Plan) -> State:
@@ -101,13 +101,13 @@ def _ensure_project(project: Project, plan: Plan) -> State:
     if state is None:
         # The description says whose project it is, so that a run that was cut off finds it again.
         title = f"{project.root.name} {remote.prefix}"
-        made = studio.marked(project.bucket.url(remote.prefix))
-        number = made[0] if made else studio.create_project(title, remote.mark, plan.config)
+        made = studio.projects.marked(project.bucket.url(remote.prefix))
+        number = made[0] if made else studio.projects.create(title, remote.mark, plan.config)
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
     # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
     if held.strip() != plan.config.strip() and state.label_config in ("", shared_label_config.digest(held)):
-        studio.update_project(state.project, label_config=plan.config)
+        studio.projects.update(state.project, label_config=plan.config)
     return state
 
 

@@ -102,7 +102,7 @@ def make(project: Project, sources: Sources, done: Imported) -> Plan:
         import_labels.note_people(people, sources.annotators, done)
         data = import_task_data.plan(project, remote, matched, done)
     import_task_data.note_missing(project, remote, text, good, data, done)
-    project.studio.check_label_config(text)
+    project.studio.projects.check_label_config(text)
     if state is not None:
         remote.project(state)
     return Plan(state, text, config.data_key, good, data, annotations, people)

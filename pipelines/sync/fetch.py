@@ -78,7 +78,7 @@ def fetch(
         found,
         rows_aside=[*found.rows_aside, *moved, *refused],
         config=str(project["label_config"]),
-        settings_page=f"{remote.studio.url}/projects/{state.project}/settings/labeling",
+        settings_page=f"{remote.studio.session.url}/projects/{state.project}/settings/labeling",
     )
 
 
@@ -107,8 +107,8 @@ def _mend_hidden(
         half_characters.mend_tasks(remote, compared.unreadable, known())
     if not compared.hidden:
         return
-    for storage in remote.studio.storages(state.project)[1]:
-        remote.studio.sync_target(storage["id"])
+    for storage in remote.studio.projects.storages(state.project)[1]:
+        remote.studio.projects.sync_target(storage["id"])
     keys = {remote.annotations.key(number): number for number in compared.hidden}
     # These alone: the comparison has told the mirror of others what the bucket does not say yet.
     remote.annotations.read(keys)
@@ -250,9 +250,9 @@ def _tidy_tasks(
 
 def _read_source(remote: Remote, state: State) -> None:
     """Have Label Studio make tasks; labels are synced whether it can or not."""
-    for source in remote.studio.storages(state.project)[0]:
+    for source in remote.studio.projects.storages(state.project)[0]:
         try:
-            remote.studio.sync_source(source["id"])
+            remote.studio.projects.sync_source(source["id"])
         except SourceError as error:
             note(f"{error.what}: {error.where}: {error.why}")
 

@@ -103,7 +103,7 @@ def write_here(root: Path, config: ConfigPlan) -> None:
 def write_there(studio: LabelStudio, project: int, config: ConfigPlan) -> None:
     """Write it into Label Studio, where that lacks it."""
     if not config.there:
-        studio.update_project(project, label_config=config.text)
+        studio.projects.update(project, label_config=config.text)
 
 
 def digest(text: str) -> str:

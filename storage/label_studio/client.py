@@ -14,7 +14,7 @@ from typing import Any
 
 from storage.errors import NotFoundError
 from storage.label_studio.projects import Projects
-from storage.label_studio.session import LONG, BrokenAnswerError, Json
+from storage.label_studio.session import LONG, BrokenAnswerError, Json, Session
 from storage.settings import Settings
 
 VERSION = "1.23.2"
@@ -61,8 +61,11 @@ class Drafts:
     hidden: Mapping[int, int]
 
 
-class LabelStudio(Projects):
-    """One Label Studio server, as the user whose token is in the settings.
+class LabelStudio:
+    """One Label Studio server: its people, tasks, annotations and predictions, and its projects.
+
+    Args:
+        session: with the server.
 
     Raises (every method):
         ServiceError: the server is away, refuses the token, or fails.
@@ -70,31 +73,36 @@ class LabelStudio(Projects):
         InputError: Label Studio refuses what was sent, with its reason.
     """
 
+    def __init__(self, session: Session) -> None:
+        self.session, self.projects = session, Projects(session)
+
     @classmethod
     def of(cls, settings: Settings, *, read_only: bool = False) -> LabelStudio:
         """The server and user that the settings name."""
         token = settings.label_studio_api_key.get_secret_value()
-        return cls(settings.label_studio_url, token, read_only=read_only)
+        return cls(Session(settings.label_studio_url, token, read_only=read_only))
 
     # -- server and people ------------------------------------------------------------------------
 
     def version(self) -> str:
         """The server's release."""
-        return str(self._call("GET", "/api/version")["release"])
+        return str(self.session.call("GET", "/api/version")["release"])
 
     def whoami(self) -> str:
         """E-mail address of the token's owner."""
-        return str(self._call("GET", "/api/current-user/whoami")["email"])
+        return str(self.session.call("GET", "/api/current-user/whoami")["email"])
 
     def users(self) -> dict[int, str]:
         """E-mail address by user id."""
-        return {user["id"]: user["email"] for user in self._call("GET", "/api/users/")}
+        return {user["id"]: user["email"] for user in self.session.call("GET", "/api/users/")}
 
     def invite(self, email: str, password: str) -> str:
         """Make a user of this organization by its invitation link, as a person would; returns the token."""
-        token = self.sign_up(self._object("GET", "/api/invite")["invite_url"], email, password)
+        token = self.session.sign_up(
+            self.session.call_object("GET", "/api/invite")["invite_url"], email, password
+        )
         # The server logs the link it was asked for, so it must not open the door a second time.
-        self._call("POST", "/api/invite/reset-token")
+        self.session.call("POST", "/api/invite/reset-token")
         return token
 
     # -- tasks and annotations --------------------------------------------------------------------
@@ -151,31 +159,31 @@ class LabelStudio(Projects):
     def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
         """How many tasks a view has, and a page of them."""
         asked = query | {"page": page + 1, "page_size": size}
-        answer = self._object("GET", "/api/tasks", params=asked, timeout=LONG)
+        answer = self.session.call_object("GET", "/api/tasks", params=asked, timeout=LONG)
         return answer["total"], answer["tasks"]
 
     def task(self, task: int) -> Task:
         """One task."""
-        found = self._object("GET", f"/api/tasks/{task}", params={"fields": "all"})
+        found = self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"})
         return _task(found)
 
     def update_task(self, task: int, data: Json) -> None:
         """Put other task data in the place of a task's own."""
-        self._call("PATCH", f"/api/tasks/{task}/", json={"data": data})
+        self.session.call("PATCH", f"/api/tasks/{task}/", json={"data": data})
 
     def download(self, address: str) -> bytes:
         """The bytes behind an address in a task's data, as the browser gets them."""
-        return self._bytes(address)
+        return self.session.download(address)
 
     def annotations(self, task: int) -> list[Json]:
         """All annotations of a task; Label Studio's own list of them leaves out the skipped ones."""
-        found = self._object("GET", f"/api/tasks/{task}")["annotations"]
+        found = self.session.call_object("GET", f"/api/tasks/{task}")["annotations"]
         return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in found]
 
     def annotation(self, annotation: int) -> Json | None:
         """One annotation; None where it is gone."""
         try:
-            return self._object("GET", f"/api/annotations/{annotation}/")
+            return self.session.call_object("GET", f"/api/annotations/{annotation}/")
         except NotFoundError:
             return None
 
@@ -186,15 +194,15 @@ class LabelStudio(Projects):
     def create_annotation(self, task: int, result: Sequence[Mapping[str, Any]], **fields: Any) -> Json:
         """The same; returns the annotation."""
         body = {"result": list(result)} | fields
-        return self._object("POST", f"/api/tasks/{task}/annotations/", json=body)
+        return self.session.call_object("POST", f"/api/tasks/{task}/annotations/", json=body)
 
     def update_annotation(self, annotation: int, **fields: Any) -> None:
         """Change an annotation in place."""
-        self._call("PATCH", f"/api/annotations/{annotation}/", json=fields)
+        self.session.call("PATCH", f"/api/annotations/{annotation}/", json=fields)
 
     def delete_annotation(self, annotation: int) -> None:
         """Delete an annotation."""
-        self._call("DELETE", f"/api/annotations/{annotation}/")
+        self.session.call("DELETE", f"/api/annotations/{annotation}/")
 
     def drafts(self, project: int) -> Drafts:
         """Edits that somebody has begun and not submitted."""
@@ -209,7 +217,7 @@ class LabelStudio(Projects):
         hidden: dict[int, int] = {}
         for task in self._listed(project, "id,annotations_ids", view):
             try:
-                begun += self._call("GET", f"/api/tasks/{task['id']}/drafts")
+                begun += self.session.call("GET", f"/api/tasks/{task['id']}/drafts")
             except BrokenAnswerError:
                 hidden |= {number: int(task["id"]) for number in _numbers(task)}
         return Drafts(begun, hidden)
@@ -218,16 +226,18 @@ class LabelStudio(Projects):
 
     def prediction(self, prediction: int) -> Json:
         """One prediction."""
-        return self._object("GET", f"/api/predictions/{prediction}/")
+        return self.session.call_object("GET", f"/api/predictions/{prediction}/")
 
     def predictions(self, project: int) -> list[Json]:
         """All predictions of a project."""
-        found: list[Json] = self._call("GET", "/api/predictions/", params={"project": project}, timeout=LONG)
+        found: list[Json] = self.session.call(
+            "GET", "/api/predictions/", params={"project": project}, timeout=LONG
+        )
         return found
 
     def model_versions(self, project: int) -> dict[str, int]:
         """How many predictions of each model version a project has."""
-        found = self._object("GET", f"/api/projects/{project}/model-versions")
+        found = self.session.call_object("GET", f"/api/projects/{project}/model-versions")
         return {str(version): int(count) for version, count in found.items()}
 
     def import_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> Iterator[int]:
@@ -235,13 +245,13 @@ class LabelStudio(Projects):
         for start in range(0, len(predictions), BATCH):
             batch = list(predictions[start : start + BATCH])
             path = f"/api/projects/{project}/import/predictions"
-            yield int(self._object("POST", path, json=batch, timeout=LONG)["created"])
+            yield int(self.session.call_object("POST", path, json=batch, timeout=LONG)["created"])
 
     def delete_predictions(self, project: int, model_version: str) -> int:
         """Delete the predictions of one model version; returns how many there were."""
         body = {"model_version": model_version}
         path = f"/api/projects/{project}/model-versions"
-        return int(self._object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
+        return int(self.session.call_object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
 
 
 def _task(task: Json) -> Task:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import InputError, ServiceError
-from storage.label_studio.session import LONG, Connection, Json
+from storage.label_studio.session import LONG, Json, Session
 from storage.settings import Settings
 
 TITLE = 50  # letters that Label Studio allows
@@ -45,8 +45,11 @@ class SourceError(ServiceError):
     """Label Studio could not make tasks of all objects in its source storage."""
 
 
-class Projects(Connection):
+class Projects:
     """The projects of one Label Studio server.
+
+    Args:
+        session: with that server.
 
     Raises (every method):
         ServiceError: the server is away, refuses the token, or fails.
@@ -54,16 +57,19 @@ class Projects(Connection):
         InputError: Label Studio refuses what was sent, with its reason.
     """
 
-    def project(self, project: int) -> Json:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, project: int) -> Json:
         """A project's settings and counts."""
-        return self._object("GET", f"/api/projects/{project}")
+        return self._session.call_object("GET", f"/api/projects/{project}")
 
     def marked(self, address: str) -> list[int]:
         """Ids of the projects whose description names a branch's place in the bucket, oldest first."""
         found: list[int] = []
         page: str | None = "/api/projects?page_size=100&include=id,description"
         while page:
-            answer = self._object("GET", page)
+            answer = self._session.call_object("GET", page)
             found += [
                 item["id"] for item in answer["results"] if address in (item["description"] or "").split()
             ]
@@ -71,10 +77,14 @@ class Projects(Connection):
             page = f"{following.path}?{following.query}" if following.query else None
         return sorted(found)
 
-    def create_project(self, title: str, description: str, label_config: str) -> int:
+    def create(self, title: str, description: str, label_config: str) -> int:
         """Make a project; shows predictions to annotators from the start."""
         body = {"title": title[:TITLE], "description": description, "label_config": label_config}
-        return int(self._object("POST", "/api/projects", json=body | {"show_collab_predictions": True})["id"])
+        return int(
+            self._session.call_object("POST", "/api/projects", json=body | {"show_collab_predictions": True})[
+                "id"
+            ]
+        )
 
     def check_label_config(self, label_config: str) -> None:
         """Ask whether Label Studio takes a label config; nothing is changed.
@@ -84,7 +94,7 @@ class Projects(Connection):
         """
         path = "/api/projects/validate/"
         try:
-            self._request("POST", path, json={"label_config": label_config}, changes=False)
+            self._session.request("POST", path, json={"label_config": label_config}, changes=False)
         except InputError as error:
             raise InputError(
                 "Label Studio refuses the label config",
@@ -93,16 +103,16 @@ class Projects(Connection):
                 cure="mend the label config, then run the command again",
             ) from error
 
-    def update_project(self, project: int, **changes: Any) -> None:
+    def update(self, project: int, **changes: Any) -> None:
         """Change settings, such as `label_config` or `model_version`."""
-        self._call("PATCH", f"/api/projects/{project}", json=changes)
+        self._session.call("PATCH", f"/api/projects/{project}", json=changes)
 
-    def delete_project(self, project: int) -> None:
+    def delete(self, project: int) -> None:
         """Delete a project with its tasks and annotations; the objects in the bucket stay."""
         # Or Label Studio would delete every annotation's object, one after the other.
         for target in self.storages(project)[1]:
-            self._call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG)
-        self._call("DELETE", f"/api/projects/{project}", timeout=EXPORT)
+            self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG)
+        self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT)
 
     # -- storages ---------------------------------------------------------------------------------
 
@@ -145,26 +155,30 @@ class Projects(Connection):
     def storages(self, project: int) -> tuple[list[Json], list[Json]]:
         """Source and target S3 storages of a project."""
         query = {"project": project}
-        sources: list[Json] = self._call("GET", "/api/storages/s3/", params=query)
-        targets: list[Json] = self._call("GET", "/api/storages/export/s3", params=query)
+        sources: list[Json] = self._session.call("GET", "/api/storages/s3/", params=query)
+        targets: list[Json] = self._session.call("GET", "/api/storages/export/s3", params=query)
         return sources, targets
 
     def _ensure_storage(self, kind: str, body: Json) -> int:
-        known = self._call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
+        known = self._session.call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
         for storage in known:
             if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == (
                 body["bucket"],
                 body["prefix"].rstrip("/"),
             ):
-                self._call("PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG)
+                self._session.call(
+                    "PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG
+                )
                 return int(storage["id"])
-        return int(self._object("POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT)["id"])
+        return int(
+            self._session.call_object("POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT)["id"]
+        )
 
     def try_storage(self, kind: str, project: int, storage: Json) -> None:
         """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""
         path = "/api/storages/s3/validate" if kind == "source" else "/api/storages/export/s3/validate"
         facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
-        self._call("POST", path, json=facts | {"project": project})
+        self._session.call("POST", path, json=facts | {"project": project})
 
     def let_source_end(self, storage: int) -> None:
         """Wait until nobody reads the source storage: two that read it at once make every new task twice.
@@ -172,7 +186,7 @@ class Projects(Connection):
         Whoever asked for it may have been killed; Label Studio goes on, and says so every few seconds.
         """
         said, since = None, time.monotonic()
-        while (facts := self._object("GET", f"/api/storages/s3/{storage}"))["status"] in AT_WORK:
+        while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in AT_WORK:
             if facts["meta"] != said:
                 said, since = facts["meta"], time.monotonic()
             elif time.monotonic() - since > SILENCE:
@@ -186,7 +200,7 @@ class Projects(Connection):
             SourceError: it did not make all; it ends at the first object that it cannot use.
         """
         self.let_source_end(storage)
-        facts = self._object("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+        facts = self._session.call_object("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
         if facts.get("status") in FAILED:
             said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
             raise SourceError(
@@ -198,7 +212,7 @@ class Projects(Connection):
 
     def sync_target(self, storage: int) -> None:
         """Write the objects of all annotations of the target storage's project."""
-        self._call("POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT)
+        self._session.call("POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT)
 
 
 def _common(project: int, settings: Settings) -> Json:

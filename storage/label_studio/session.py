@@ -34,7 +34,7 @@ class BrokenAnswerError(ServiceError):
     """Label Studio answers HTTP 500 at every try: it holds something that it cannot show."""
 
 
-class Connection:
+class Session:
     """One Label Studio server, as the user who owns the token.
 
     Args:
@@ -45,7 +45,7 @@ class Connection:
 
     def __init__(self, url: str, token: str, *, read_only: bool = False) -> None:
         self.url, self._read_only = url.rstrip("/"), read_only
-        self._http = _Session()
+        self._http = _Http()
         # As a function, for a name and password in ~/.netrc would win over a header.
         self._http.auth = self._sign
         self._authorization = f"Token {token}"
@@ -60,7 +60,7 @@ class Connection:
         Raises:
             ServiceError: Label Studio did not take the form, for example because it knows the user.
         """
-        with _Session() as browser, self._errors(path):
+        with _Http() as browser, self._errors(path):
             browser.get(self.url + path, timeout=PATIENCE)
             form = {
                 "email": email,
@@ -74,12 +74,9 @@ class Connection:
             raise ServiceError("Label Studio did not make the user", where=email, why=why)
         return str(answer.json()["token"])
 
-    def _object(self, method: str, path: str, **arguments: Any) -> Json:
-        answer: Json = self._call(method, path, **arguments)
-        return answer
-
-    def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        answer = self._request(method, path, **arguments)
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        """Send a request; returns what is answered, from its JSON. Raises and arguments as `request`."""
+        answer = self.request(method, path, **arguments)
         if not answer.ok or not answer.content:
             return None
         try:
@@ -92,10 +89,16 @@ class Connection:
                 cure="check LABEL_STUDIO_URL, then labeltrail doctor",
             ) from error
 
-    def _bytes(self, path: str) -> bytes:
-        return self._request("GET", path, allow_redirects=True).content
+    def call_object(self, method: str, path: str, **arguments: Any) -> Json:
+        """The same, of what is answered by an object of JSON."""
+        answer: Json = self.call(method, path, **arguments)
+        return answer
 
-    def _request(
+    def download(self, path: str) -> bytes:
+        """The bytes behind a path."""
+        return self.request("GET", path, allow_redirects=True).content
+
+    def request(
         self,
         method: str,
         path: str,
@@ -113,6 +116,10 @@ class Connection:
             allow_redirects: follow them.
             changes: whether a method that is not GET changes something.
             content: of the request.
+
+        Raises:
+            ServiceError: the server is away, refuses the token, or fails.
+            NotFoundError, InputError, ConflictError: it has no such thing, or refuses what was sent, with its reason.
 
         Returns:
             An answer of success; or 404 to a DELETE whose earlier try was cut off after it had been carried out.
@@ -154,7 +161,7 @@ class Connection:
 
     def _renew(self) -> None:
         path = "/api/token/refresh/"
-        with self._errors(path), _Session() as session:
+        with self._errors(path), _Http() as session:
             answer = session.post(self.url + path, json={"refresh": self._personal}, timeout=PATIENCE)
         if answer.status_code != requests.codes.ok:
             raise self._refusal(answer, f"POST {self.url}{path}")
@@ -217,7 +224,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class _Session(requests.Session):
+class _Http(requests.Session):
     """Requests to Label Studio: never through a proxy to this machine, and no answer without an end."""
 
     def __init__(self) -> None:

@@ -86,11 +86,11 @@ class Remote:
         """
         number = state.project
         try:
-            project = self.studio.project(number)
+            project = self.studio.projects.get(number)
         except NotFoundError as error:
             raise NotFoundError(
                 f"the Label Studio project of this branch, number {number}, is gone",
-                where=self.studio.url,
+                where=self.studio.session.url,
                 why="it was deleted or never finished, or Label Studio began with a new database; "
                 "git and bucket still have the labels",
                 cure="labeltrail restore makes it anew (or mend LABEL_STUDIO_URL)",
@@ -98,12 +98,12 @@ class Remote:
         if self.bucket.url(self.prefix) in str(project["description"]).split():
             return project
         wanted = (self.bucket.name, self.tasks_prefix.rstrip("/"))
-        for storage in self.studio.storages(number)[0]:
+        for storage in self.studio.projects.storages(number)[0]:
             if (storage["bucket"], str(storage["prefix"] or "").rstrip("/")) == wanted:
                 return project
         raise NotFoundError(
             f"project {number} in Label Studio is not this branch's",
-            where=f"{self.studio.url}/projects/{number}",
+            where=f"{self.studio.session.url}/projects/{number}",
             why=f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}",
             cure="check LABEL_STUDIO_URL: nothing was written",
         )

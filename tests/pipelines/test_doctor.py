@@ -35,10 +35,10 @@ def first(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def well(first: Lab, tmp_path: Path) -> Iterator[Lab]:
     """The same in a folder of its own, to be harmed; what was done to the servers is put right again."""
     studio = first.project.studio
-    config = str(studio.project(first.number)["label_config"])
+    config = str(studio.projects.get(first.number)["label_config"])
     with copied(first, tmp_path / "clone") as lab:
         yield lab
-    studio.update_project(first.number, label_config=config)
+    studio.projects.update(first.number, label_config=config)
 
 
 def test_all_is_well_after_a_sync(well: Lab) -> None:
@@ -95,13 +95,13 @@ def no_setting(lab: Lab) -> None:
 
 
 def no_target(lab: Lab) -> None:
-    _, [target] = lab.project.studio.storages(lab.number)
-    lab.project.studio._call("DELETE", f"/api/storages/export/s3/{target['id']}")
+    _, [target] = lab.project.studio.projects.storages(lab.number)
+    lab.project.studio.session.call("DELETE", f"/api/storages/export/s3/{target['id']}")
 
 
 def other_config(lab: Lab) -> None:
-    text = str(lab.project.studio.project(lab.number)["label_config"])
-    lab.project.studio.update_project(lab.number, label_config=text.replace('"run"', '"rush"'))
+    text = str(lab.project.studio.projects.get(lab.number)["label_config"])
+    lab.project.studio.projects.update(lab.number, label_config=text.replace('"run"', '"rush"'))
 
 
 def other_columns(lab: Lab) -> None:

@@ -97,7 +97,7 @@ def test_every_series_has_a_prediction_that_names_model_and_label_commit(project
     assert set(found.values()) == {f"lstm-{commit[:7]}-{model[:8]}"}
     state = project.remote.state()
     assert state is not None
-    assert project.studio.project(state.project)["model_version"] == f"lstm-{commit[:7]}-{model[:8]}"
+    assert project.studio.projects.get(state.project)["model_version"] == f"lstm-{commit[:7]}-{model[:8]}"
 
 
 def test_subjects_are_never_in_two_sets(project: Project) -> None:
@@ -197,7 +197,7 @@ def outside(project: Project) -> dict[str, Any]:
             p["id"]: (p["model_version"], p["result"], p["score"])
             for p in project.studio.predictions(state.project)
         },
-        "shown": project.studio.project(state.project)["model_version"],
+        "shown": project.studio.projects.get(state.project)["model_version"],
         "git": project.repository.git.run("for-each-ref", "refs/heads", "refs/tags", "refs/remotes"),
     }
 

@@ -222,7 +222,7 @@ def test_an_emptied_label_studio_is_asked_about(lab: Lab) -> None:
     label_all(lab)
     lab.sync()
     for task in lab.tasks().values():
-        lab.project.studio._call("DELETE", f"/api/tasks/{task}/")
+        lab.project.studio.session.call("DELETE", f"/api/tasks/{task}/")
     head, labels = lab.project.repository.git.head(), lab.labels()
     with pytest.raises(ConflictError, match="would delete 3 annotations from the labels") as caught:
         lab.sync()
@@ -240,7 +240,7 @@ def test_an_emptied_label_studio_is_asked_about(lab: Lab) -> None:
 def test_a_deleted_task_comes_back_and_is_named(lab: Lab) -> None:
     label_all(lab)
     lab.sync()
-    lab.project.studio._call("DELETE", f"/api/tasks/{lab.tasks()['two']}/")
+    lab.project.studio.session.call("DELETE", f"/api/tasks/{lab.tasks()['two']}/")
     done = lab.sync()
     assert (done.returned, done.subject) == (["two"], "labels: -1 in 1 series")
     assert "1 task deleted in Label Studio came back without annotations: two" in done.lines()

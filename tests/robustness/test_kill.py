@@ -148,7 +148,7 @@ def label_studio_is_lost(lab: Lab, die: random.Random) -> Job:
     lab.sync(yes=True)
     lab.annotate("two", (0.2, 0.4, "walk"))
     wanted = held(lab.project.studio, lab.number)
-    lab.project.studio.delete_project(lab.number)
+    lab.project.studio.projects.delete(lab.number)
     return Job(["restore"], wanted)
 
 

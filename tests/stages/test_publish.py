@@ -42,7 +42,7 @@ def test_ranges_instants_and_nothing_at_all(lab: Lab) -> None:
         ({"start": 0.6, "end": 0.6, "instant": True, "timeserieslabels": ["knock"]}, 0.8),
     ]
     assert (one["score"], two["result"]) == (0.9, []), "all background is an empty prediction"
-    assert lab.project.studio.project(lab.number)["model_version"] == FIRST
+    assert lab.project.studio.projects.get(lab.number)["model_version"] == FIRST
 
 
 def test_twice_is_once_and_an_old_model_gives_way(lab: Lab) -> None:

@@ -42,12 +42,12 @@ class Everywhere:
 
     def _studio(self) -> dict[str, Any]:
         if not (self.project.root / label_config.PATH).exists():  # no import has come so far
-            return {"projects": self.project.studio.marked(self.project.bucket.url("main"))}
+            return {"projects": self.project.studio.projects.marked(self.project.bucket.url("main"))}
         state = self.project.remote.state()
         if state is None or not state.project:
             return {}
         studio = self.project.studio
-        found: dict[str, Any] = {"project": studio.project(state.project)["label_config"]}
+        found: dict[str, Any] = {"project": studio.projects.get(state.project)["label_config"]}
         for task in studio.tasks(state.project):
             found[f"task {task.id}"] = task.data, task.updated_at
             found |= {f"annotation {a['id']}": a for a in studio.annotations(task.id)}

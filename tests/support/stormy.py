@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from storage.label_studio.client import LabelStudio
-from storage.label_studio.session import Connection
+from storage.label_studio.session import Session
 from storage.project import Project
 from storage.s3 import client
 from storage.s3.bucket import Bucket
@@ -50,9 +50,9 @@ def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(client, "READ", 1.5)
         patch.setattr(client, "GREETING", 1.5)
-        real = Connection._persist
+        real = Session._persist
         patch.setattr(
-            Connection, "_persist", lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)})
+            Session, "_persist", lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)})
         )
         write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": s3.url, "LABEL_STUDIO_URL": api.url})
         lab.project = Project(lab.project.root)

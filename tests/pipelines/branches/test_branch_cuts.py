@@ -15,7 +15,7 @@ from pipelines.branches.restore import restore
 from pipelines.import_.import_ import import_recordings
 from pipelines.sync.sync import sync
 from storage.errors import NotFoundError
-from storage.label_studio.client import LabelStudio
+from storage.label_studio.session import Session
 from storage.project import Project
 from storage.s3.bucket import Bucket
 from tests.conftest import CONFIG, Lab, recording, result
@@ -44,7 +44,7 @@ def cut(after: int) -> Iterator[Callable[[], int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bucket, "_send", counted(Bucket._send))
-        patch.setattr(LabelStudio, "_request", counted(LabelStudio._request))
+        patch.setattr(Session, "request", counted(Session.request))
         yield lambda: count
 
 
@@ -78,7 +78,7 @@ def test_a_branch_that_was_cut_off_is_gone_on_with(lab: Lab) -> None:
         done = branch(Project(lab.project.root), name)
         assert (done.tasks, done.annotations, done.missing) == (3, 5, 0)
         studio = lab.project.studio
-        assert len(studio.marked(lab.project.bucket.url(name))) == 1
+        assert len(studio.projects.marked(lab.project.bucket.url(name))) == 1
         on = moved(lab, name)
         assert facts(on.project.remote, on.number) == there
         again = on.sync()
@@ -97,7 +97,7 @@ def test_the_same_branch_cut_off_again_and_again(lab: Lab) -> None:
     assert every(lambda: branch(Project(lab.project.root), "knocks"), 2) > 4
     on = moved(lab, "knocks")
     assert on.sync().commit == ""
-    assert on.project.studio.project(on.number)["task_number"] == 3
+    assert on.project.studio.projects.get(on.number)["task_number"] == 3
     moved(on, "main")
 
     def give_up() -> None:
@@ -114,9 +114,11 @@ def test_a_restore_cut_off_again_and_again_loses_nothing(lab: Lab) -> None:
     labeled(lab)
     lab.annotate("two", (0.2, 0.4, "walk"))  # in no label commit
     studio = lab.project.studio
-    for target in studio.storages(lab.number)[1]:  # so that the objects stay, as when Label Studio is lost
-        studio._call("DELETE", f"/api/storages/export/s3/{target['id']}")
-    studio.delete_project(lab.number)
+    for target in studio.projects.storages(lab.number)[
+        1
+    ]:  # so that the objects stay, as when Label Studio is lost
+        studio.session.call("DELETE", f"/api/storages/export/s3/{target['id']}")
+    studio.projects.delete(lab.number)
     every(lambda: restore(Project(lab.project.root)), 3)
     found = lab.labels()
     assert [len(found[key]) for key in ("one", "three", "two")] == [3, 1, 2]

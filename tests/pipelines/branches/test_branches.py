@@ -64,7 +64,7 @@ def facts(remote: Remote, number: int) -> list[tuple[Any, ...]]:
 def test_a_branch_begins_with_everything_and_touches_nothing(lab: Lab) -> None:
     labeled(lab)
     studio = lab.project.studio
-    studio.update_project(
+    studio.projects.update(
         lab.number,
         expert_instruction="mark knocks",
         color="#112233",
@@ -79,7 +79,7 @@ def test_a_branch_begins_with_everything_and_touches_nothing(lab: Lab) -> None:
     assert main_bytes(lab) == before
     assert lab.project.repository.git.branch() == "main"
     on = moved(lab, "trial/knocks")
-    project = studio.project(on.number)
+    project = studio.projects.get(on.number)
     assert [project[k] for k in ("expert_instruction", "color", "sampling", "show_skip_button")] == [
         "mark knocks", "#112233", "Uniform sampling", False,
     ]  # fmt: skip
@@ -88,9 +88,9 @@ def test_a_branch_begins_with_everything_and_touches_nothing(lab: Lab) -> None:
     synced = on.sync()
     assert (synced.commit, synced.pushed, synced.healed, synced.warnings) == ("", 0, 0, [])
     assert on.labels() == labels
-    for source in studio.storages(on.number)[0]:
-        studio.sync_source(source["id"])
-    assert studio.project(on.number)["task_number"] == 3
+    for source in studio.projects.storages(on.number)[0]:
+        studio.projects.sync_source(source["id"])
+    assert studio.projects.get(on.number)["task_number"] == 3
 
 
 def test_a_branch_is_labeled_on_its_own(lab: Lab) -> None:
@@ -267,7 +267,7 @@ def test_branches_are_listed_and_dropped(lab: Lab) -> None:
     assert [facts.name for facts in listing(back.project)] == ["main"]
     assert list(back.project.bucket.objects("knocks/")) == []
     with pytest.raises(NotFoundError):
-        back.project.studio.project(on.number)
+        back.project.studio.projects.get(on.number)
     assert main_bytes(back) == before
     with pytest.raises(NotFoundError):
         loss(back.project, "knocks")

@@ -28,9 +28,9 @@ def test_predictions_come_back(project: Project, tmp_path: Path) -> None:  # noq
     assert shown
     keys = [item.key for item in project.bucket.objects("") if not item.key.startswith("dvc/")]
     project.bucket.delete(keys)
-    state = project.studio.marked(project.bucket.url("main"))
+    state = project.studio.projects.marked(project.bucket.url("main"))
     for number in state:
-        project.studio.delete_project(number)
+        project.studio.projects.delete(number)
     root = tmp_path / "clone"
     process.run(["git", "clone", "--quiet", project.root, root])
     for name, value in (("user.name", "Second"), ("user.email", "second@example.com")):

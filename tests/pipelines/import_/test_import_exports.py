@@ -228,8 +228,8 @@ def _a_label_renamed_in_label_studio(place: Place) -> None:
     project = place.project
     state = project.remote.state()
     assert state is not None
-    text = str(project.studio.project(state.project)["label_config"])
-    project.studio.update_project(state.project, label_config=text.replace('value="run"', 'value="Running"'))
+    text = str(project.studio.projects.get(state.project)["label_config"])
+    project.studio.projects.update(state.project, label_config=text.replace('value="run"', 'value="Running"'))
     synced = place.sync()
     (warning,) = synced.warnings
     lacking = f"1 region of label 'run' in 1 series ({WALK}): the label config has no such label"
@@ -240,7 +240,7 @@ def _a_label_renamed_in_label_studio(place: Place) -> None:
     assert (check.passed, check.detail.partition(";")[0]) == (False, lacking)
     assert cure in check.cure
     mended = text.replace('value="run"', 'value="Running" alias="run"')
-    place.project.studio.update_project(state.project, label_config=mended)
+    place.project.studio.projects.update(state.project, label_config=mended)
     assert place.sync().warnings == []
     assert next(c for c in doctor.examine(place.project) if c.name == "labels").passed
 

@@ -28,7 +28,7 @@ def held(lab: Lab) -> list[Record]:
     found = []
     for task in studio.tasks(lab.number):
         for number in task.annotations:  # one by one: a list of them would leave out those that were skipped
-            annotation = studio._object("GET", f"/api/annotations/{number}/")
+            annotation = studio.session.call_object("GET", f"/api/annotations/{number}/")
             found.append(canonical(annotation, task.data["series"], users[annotation["completed_by"]]))
     return bare(found)
 
@@ -197,8 +197,8 @@ def test_a_draft_stays_and_one_on_an_annotation_that_would_change_stops_it(
     lab, commits, made = days
     studio, task = lab.project.studio, lab.tasks()["one"]
     draft = {"result": result((1.1, 1.2, "run")), "lead_time": 1}
-    studio._call("POST", f"/api/tasks/{task}/drafts", json=draft)
-    studio._call("POST", f"/api/tasks/{task}/annotations/{made['edited']}/drafts", json=draft)
+    studio.session.call("POST", f"/api/tasks/{task}/drafts", json=draft)
+    studio.session.call("POST", f"/api/tasks/{task}/annotations/{made['edited']}/drafts", json=draft)
     before, head = held(lab), lab.project.repository.git.head()
     with pytest.raises(InputError) as caught:
         back(lab, commits[0].commit)
@@ -207,7 +207,7 @@ def test_a_draft_stays_and_one_on_an_annotation_that_would_change_stops_it(
     back(lab, commits[0].commit, series=("t*",))
     assert [d["annotation"] for d in studio.drafts(lab.number).begun] == [None, made["edited"]]
     [submitted] = [d for d in studio.drafts(lab.number).begun if d["annotation"]]
-    studio._call("DELETE", f"/api/drafts/{submitted['id']}/")
+    studio.session.call("DELETE", f"/api/drafts/{submitted['id']}/")
     back(lab, commits[0].commit)
     assert [(d["annotation"], d["result"]) for d in studio.drafts(lab.number).begun] == [
         (None, draft["result"])
@@ -221,8 +221,8 @@ def test_labels_that_the_label_config_lacks_are_refused(lab: Lab) -> None:
     [made] = [a["id"] for a in lab.project.studio.annotations(lab.tasks()["one"])]
     lab.project.studio.delete_annotation(made)
     lab.sync()
-    config = lab.project.studio.project(lab.number)["label_config"]
-    lab.project.studio.update_project(lab.number, label_config=config.replace('"knock"', '"tap"'))
+    config = lab.project.studio.projects.get(lab.number)["label_config"]
+    lab.project.studio.projects.update(lab.number, label_config=config.replace('"knock"', '"tap"'))
     with pytest.raises(InputError) as caught:
         back(lab, first)
     assert "no 'knock'" in caught.value.what

@@ -11,6 +11,8 @@ from pipelines.rollback.rollback import rollback
 from pipelines.sync.result import Options
 from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError, ServiceError
+from storage.label_studio.client import LabelStudio
+from storage.label_studio.session import Session
 from storage.labels.three_way import Settlement
 from storage.project import Project
 from tests.conftest import Lab, clone, result
@@ -128,7 +130,7 @@ def test_a_recording_that_is_gone_here_comes_back(lab: Lab) -> None:
 def test_nobody_is_credited_with_what_somebody_else_made(lab: Lab) -> None:
     me = lab.project.studio.whoami()
     token = lab.project.studio.invite(f"ben-{lab.number}@example.com", "a long Password 1")
-    ben = type(lab.project.studio)(lab.project.settings.label_studio_url, token)
+    ben = LabelStudio(Session(lab.project.settings.label_studio_url, token))
     task = lab.tasks()["one"]
     his = ben.annotate(task, result(WALK))
     lab.sync()

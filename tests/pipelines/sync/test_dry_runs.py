@@ -48,7 +48,7 @@ def pending(lab: Lab) -> Lab:
     bucket.put("series/four.csv", recording(seed=4))
     bucket.put("series/one.csv", recording(seed=5))
     xml = CONFIG.replace("knock", "knack")
-    studio.update_project(lab.number, label_config=xml)
+    studio.projects.update(lab.number, label_config=xml)
     (root / "data/sets.csv").write_bytes(
         (root / "data/sets.csv").read_bytes().replace(b"unassigned", b"train")
     )

@@ -204,12 +204,14 @@ def test_what_is_saved_while_labels_are_pushed_is_not_written_over(
 def test_an_edit_that_somebody_has_begun_is_not_dropped(lab: Lab) -> None:
     parted = part(lab, [(0.1, 0.6, "walk"), RUN], [WALK, RUN])
     studio, draft = lab.project.studio, {"result": result(RUN), "lead_time": 1}
-    studio._call("POST", f"/api/tasks/{lab.tasks()['one']}/annotations/{parted.number}/drafts", json=draft)
+    studio.session.call(
+        "POST", f"/api/tasks/{lab.tasks()['one']}/annotations/{parted.number}/drafts", json=draft
+    )
     with pytest.raises(ConflictError) as caught:
         lab.sync()
     assert caught.value.where == f"annotation {parted.number} on one, by {studio.whoami()}"
     (begun,) = studio.drafts(lab.number).begun
     assert (begun["result"], held(lab, "one")) == (draft["result"], [result(WALK, RUN)])
-    studio._call("DELETE", f"/api/drafts/{begun['id']}/")
+    studio.session.call("DELETE", f"/api/drafts/{begun['id']}/")
     assert lab.sync().pushed == 1
     assert held(lab, "one") == [result((0.1, 0.6, "walk"), RUN)]

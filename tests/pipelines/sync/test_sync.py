@@ -221,12 +221,12 @@ def test_the_label_config_goes_both_ways(lab: Lab) -> None:
     path = lab.project.root / "data/label_config.xml"
     path.write_text(CONFIG.replace('value="run"', 'value="sprint"'), encoding="utf-8")
     lab.sync()
-    held = lab.project.studio.project(lab.number)["label_config"]
+    held = lab.project.studio.projects.get(lab.number)["label_config"]
     assert 'value="sprint"' in held
-    lab.project.studio.update_project(lab.number, label_config=held.replace("sprint", "dash"))
+    lab.project.studio.projects.update(lab.number, label_config=held.replace("sprint", "dash"))
     lab.sync()
     assert 'value="dash"' in path.read_text(encoding="utf-8")
-    lab.project.studio.update_project(lab.number, label_config=held.replace("sprint", "rush"))
+    lab.project.studio.projects.update(lab.number, label_config=held.replace("sprint", "rush"))
     path.write_text(held.replace("sprint", "race"), encoding="utf-8")
     with pytest.raises(ConflictError, match="the label config was changed here and in Label Studio"):
         lab.sync()

@@ -127,7 +127,7 @@ def test_labels_whose_task_is_gone_are_not_taken_for_agreed(lab: Lab) -> None:
     lab.annotate("two", (0.1, 0.5, "run"))
     good = lab.sync()
     lab.project.bucket.delete(["series/two.csv", f"{lab.project.remote.tasks_prefix}two.json"])
-    lab.project.studio._call("DELETE", f"/api/tasks/{lab.tasks()['two']}/")
+    lab.project.studio.session.call("DELETE", f"/api/tasks/{lab.tasks()['two']}/")
     lab.sync()
     lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
     for _ in range(2):
@@ -163,10 +163,10 @@ def test_a_conflict_writes_nothing_not_even_the_label_config(lab: Lab) -> None:
     lab.sync()
     lab.project.repository.git.run("checkout", good.commit, "--", "data/labels.dvc")
     lab.project.studio.update_annotation(made, result=result((0.4, 0.9, "run")))
-    held = str(lab.project.studio.project(lab.number)["label_config"])
+    held = str(lab.project.studio.projects.get(lab.number)["label_config"])
     config = (lab.project.root / "data/label_config.xml").read_bytes()
     assert config.decode().strip() == held
-    lab.project.studio.update_project(lab.number, label_config=held.replace('"knock"', '"tap"'))
+    lab.project.studio.projects.update(lab.number, label_config=held.replace('"knock"', '"tap"'))
     with pytest.raises(ConflictError):
         lab.sync()
     assert (lab.project.root / "data/label_config.xml").read_bytes() == config
@@ -175,7 +175,7 @@ def test_a_conflict_writes_nothing_not_even_the_label_config(lab: Lab) -> None:
 def test_a_project_that_is_gone_is_named_and_nothing_is_taken_for_deleted(lab: Lab) -> None:
     made = lab.annotate("one", (0.1, 0.5, "walk"))
     lab.sync()
-    lab.project.studio._call("DELETE", f"/api/projects/{lab.number}")
+    lab.project.studio.session.call("DELETE", f"/api/projects/{lab.number}")
     for act in (
         lambda: sync(lab.project, Options(annotations=(made,))),
         lab.sync,

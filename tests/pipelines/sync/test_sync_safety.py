@@ -45,7 +45,7 @@ def test_a_file_that_is_gone_deletes_nothing(lab: Lab) -> None:
 def test_a_task_made_by_hand_does_not_stop_a_sync(lab: Lab) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     data = [{"data": {"csv": "https://example.com/elsewhere.csv"}}]
-    lab.project.studio._call("POST", f"/api/projects/{lab.number}/import", json=data)
+    lab.project.studio.session.call("POST", f"/api/projects/{lab.number}/import", json=data)
     (strange,) = (task for task in lab.project.studio.tasks(lab.number) if "series" not in task.data)
     made = lab.project.studio.annotate(strange.id, result((0.1, 0.5, "walk")))
     done = lab.sync()
@@ -74,10 +74,10 @@ def test_an_import_does_not_undo_a_label_config_that_was_changed_in_label_studio
     lab: Lab, tmp_path: Path
 ) -> None:
     lab.sync()
-    held = lab.project.studio.project(lab.number)["label_config"]
-    lab.project.studio.update_project(lab.number, label_config=held.replace('"run"', '"sprint"'))
+    held = lab.project.studio.projects.get(lab.number)["label_config"]
+    lab.project.studio.projects.update(lab.number, label_config=held.replace('"run"', '"sprint"'))
     import_recordings(lab.project, str(tmp_path / "recordings"))
-    assert 'value="sprint"' in lab.project.studio.project(lab.number)["label_config"]
+    assert 'value="sprint"' in lab.project.studio.projects.get(lab.number)["label_config"]
     lab.sync()
     assert 'value="sprint"' in (lab.project.root / "data/label_config.xml").read_text(encoding="utf-8")
 
@@ -85,7 +85,7 @@ def test_an_import_does_not_undo_a_label_config_that_was_changed_in_label_studio
 def test_a_project_of_somebody_else_under_the_same_number_deletes_nothing(lab: Lab) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     head = lab.sync().commit
-    other = lab.project.studio.create_project("Somebody else's", "", CONFIG)
+    other = lab.project.studio.projects.create("Somebody else's", "", CONFIG)
     remote, state = lab.project.remote, lab.project.remote.state()
     assert state is not None
     moved = remote.write_state(replace(state, project=other))

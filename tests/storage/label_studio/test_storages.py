@@ -14,11 +14,11 @@ def test_a_second_reading_waits_for_the_first(lab: Lab) -> None:
     series = [f"new {number:02}" for number in range(40)]
     for key in series:
         remote.put_task(key, {})
-    source = studio.storages(lab.number)[0][0]["id"]
-    first = threading.Thread(target=LabelStudio.of(lab.project.settings).sync_source, args=[source])
+    source = studio.projects.storages(lab.number)[0][0]["id"]
+    first = threading.Thread(target=LabelStudio.of(lab.project.settings).projects.sync_source, args=[source])
     first.start()
     assert process.wait(lambda: len(list(studio.tasks(lab.number))) > 3, 20)
-    studio.sync_source(source)
+    studio.projects.sync_source(source)
     first.join()
     found = sorted(str(task.data["series"]) for task in studio.tasks(lab.number))
     assert found == sorted(["one", "two", "three", *series])

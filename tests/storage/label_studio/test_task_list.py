@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.label_studio.client import LabelStudio
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenAnswerError, Session
 
 
-class Server(LabelStudio):
+class Server(Session):
     """Label Studio's list of tasks: a page fails where it holds data that cannot be shown.
 
     Args:
@@ -24,7 +24,7 @@ class Server(LabelStudio):
     def __init__(self, count: int, broken: set[int], most: int) -> None:
         self.count, self.broken, self.most, self.asked = count, broken, most, 0
 
-    def _object(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+    def call_object(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         query, self.asked = arguments["params"], self.asked + 1
         size = min(query["page_size"], self.most or query["page_size"])
         found = range(1, self.count + 1)[(query["page"] - 1) * size : query["page"] * size]
@@ -45,7 +45,7 @@ class Server(LabelStudio):
 @settings(deadline=None, max_examples=300)
 def test_every_task_is_listed_once(count: int, broken: set[int], most: int) -> None:
     server = Server(count, broken & set(range(1, count + 1)), most)
-    found = list(server.tasks(1))
+    found = list(LabelStudio(server).tasks(1))
     assert [task.id for task in found] == list(range(1, count + 1))
     assert {task.id for task in found if not task.readable} == server.broken
     assert all(task.annotations == (7,) for task in found)
@@ -53,7 +53,7 @@ def test_every_task_is_listed_once(count: int, broken: set[int], most: int) -> N
 
 def test_few_requests_find_the_one_that_cannot_be_shown() -> None:
     server = Server(1000, {777}, 0)
-    assert len(list(server.tasks(1))) == 1000
+    assert len(list(LabelStudio(server).tasks(1))) == 1000
     assert server.asked < 50
 
 
@@ -62,6 +62,6 @@ def test_what_fails_without_data_too_is_an_error(monkeypatch: pytest.MonkeyPatch
         raise BrokenAnswerError("Label Studio failed")
 
     server = Server(10, set(), 0)
-    monkeypatch.setattr(server, "_object", fails)
+    monkeypatch.setattr(server, "call_object", fails)
     with pytest.raises(BrokenAnswerError):
-        list(server.tasks(1))
+        list(LabelStudio(server).tasks(1))

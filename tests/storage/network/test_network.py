@@ -291,7 +291,7 @@ def test_a_label_studio_that_answers_a_byte_at_a_time_ends(
         proxy.script = [fault] * 4
         began = time.monotonic()
         with pytest.raises(ServiceError, match=r"Label Studio at .* does not answer"):
-            studio._call("GET", "/api/current-user/whoami", timeout=(1.0, 1.0))
+            studio.session.call("GET", "/api/current-user/whoami", timeout=(1.0, 1.0))
         assert time.monotonic() - began < 5
         proxy.script = []
         assert studio.whoami() == "admin@labeltrail.local"

@@ -59,12 +59,12 @@ def test_half_of_a_letter_that_label_studio_holds_is_mended(
     broken(lab, "POST", f"/api/tasks/{task}/annotations/", {"result": [text("n", "\ud83d")]})
     all_tasks = {"project": lab.number, "fields": "all"}  # as the page of all tasks asks for them
     with pytest.raises(ServiceError, match="Label Studio failed"):
-        studio._call("GET", "/api/tasks", params=all_tasks)
+        studio.session.call("GET", "/api/tasks", params=all_tasks)
     lab.annotate("two", (0.1, 0.5, "walk"))
     assert lab.sync().subject == "labels: +1 in 2 series"  # a text is no label
     assert "half a character is U+FFFD now" in capfd.readouterr().err
     assert records(lab)[0]["result"] == studio.annotations(task)[0]["result"] == [text("n", "\ufffd")]
-    assert len(studio._call("GET", "/api/tasks", params=all_tasks)["tasks"]) == 3
+    assert len(studio.session.call("GET", "/api/tasks", params=all_tasks)["tasks"]) == 3
     assert remote.mirror.with_half(remote.annotations_prefix) == []
     assert lab.sync().commit == ""
 
@@ -72,8 +72,10 @@ def test_half_of_a_letter_that_label_studio_holds_is_mended(
 def broken(lab: Lab, method: str, path: str, body: Any) -> None:
     """Have Label Studio store what it then cannot show: it answers HTTP 500, and has stored it."""
     studio = lab.project.studio
-    headers = {"Authorization": studio._authorization, "Content-Type": "application/json"}
-    answer = requests.request(method, studio.url + path, data=json.dumps(body), headers=headers, timeout=30)
+    headers = {"Authorization": studio.session._authorization, "Content-Type": "application/json"}
+    answer = requests.request(
+        method, studio.session.url + path, data=json.dumps(body), headers=headers, timeout=30
+    )
     assert answer.status_code == 500
 
 
@@ -137,7 +139,7 @@ def test_an_annotation_that_somebody_is_editing_is_not_mended(
     lab.sync()
     number, studio = half_annotation(lab, "one"), lab.project.studio
     edit = {"result": result((0.1, 0.5, "walk")), "lead_time": 1}
-    studio._call("POST", f"/api/tasks/{lab.tasks()['one']}/annotations/{number}/drafts", json=edit)
+    studio.session.call("POST", f"/api/tasks/{lab.tasks()['one']}/annotations/{number}/drafts", json=edit)
     other = lab.annotate("two", (0.1, 0.5, "walk"))
     assert lab.sync().subject == "labels: +1 in 2 series"
     assert "not mended: an edit that was begun on it would be dropped" in capfd.readouterr().err
@@ -146,7 +148,7 @@ def test_an_annotation_that_somebody_is_editing_is_not_mended(
     (draft,) = studio.drafts(lab.number).begun
     assert (draft["annotation"], draft["result"]) == (number, edit["result"])
     assert records(lab)[0]["result"] == [text("n", "\ud83d")]
-    studio._call("DELETE", f"/api/drafts/{draft['id']}/")
+    studio.session.call("DELETE", f"/api/drafts/{draft['id']}/")
     lab.sync()
     assert studio.annotation(number)["result"] == [text("n", "\ufffd")]
 
@@ -173,7 +175,7 @@ def test_what_the_bucket_missed_or_kept_beside_it_is_not_forgotten(lab: Lab) -> 
     remote.bucket.delete([key(lab, name) for name in (number, missed)])  # or write these
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "storage.label_studio.client.LabelStudio.sync_target", lambda *_: None
+            "storage.label_studio.projects.Projects.sync_target", lambda *_: None
         )  # nor when it is asked to
         lab.sync(yes=True)
     assert {series: len(found) for series, found in lab.labels().items()} == {"two": 2}
@@ -197,7 +199,7 @@ def test_a_task_made_by_hand_that_label_studio_cannot_show_stops_nothing(
     lab.sync()
     lab.annotate("two", (0.1, 0.5, "walk"))
     body = [{"data": {"csv": f"s3://{lab.project.bucket.name}/series/one.csv"}}]
-    lab.project.studio._call("POST", f"/api/projects/{lab.number}/import", json=body)
+    lab.project.studio.session.call("POST", f"/api/projects/{lab.number}/import", json=body)
     (number,) = [t.id for t in lab.project.studio.tasks(lab.number) if not t.source]
     broken(lab, "PATCH", f"/api/tasks/{number}/", {"data": {"csv": "\ud83d"}})
     for series in ("aa", "zz"):

@@ -180,7 +180,7 @@ def test_two_tasks_on_one_recording(lab: Lab) -> None:
     lab.sync()
     address = lab.project.bucket.url("series/one.csv")
     data = {"csv": address, "series": "one"}
-    lab.project.studio._call("POST", f"/api/projects/{lab.number}/import", json=[{"data": data}])
+    lab.project.studio.session.call("POST", f"/api/projects/{lab.number}/import", json=[{"data": data}])
     first, second = sorted(
         task.id for task in lab.project.studio.tasks(lab.number) if task.data["series"] == "one"
     )

@@ -109,7 +109,7 @@ def test_an_import_and_a_restore_move_it_too(lab: Lab, capfd: pytest.CaptureFixt
     lab.sync()
     for series in ("bb", "one"):
         bucket.put(remote.task_key(series), b"5")
-    lab.project.studio.delete_project(lab.number)
+    lab.project.studio.projects.delete(lab.number)
     lab.project = Project(lab.project.root)
     done = restore(lab.project)
     assert [place.rpartition(".")[0] for place in done.aside] == [
@@ -131,6 +131,6 @@ def test_what_label_studio_cannot_use_all_the_same_is_said_and_labels_are_synced
         lab.project.bucket.put("series/zz.csv", recording())
         assert lab.sync().subject == "labels: +1 in 1 series; series: +1"
     assert "Label Studio did not make tasks of all objects" in capfd.readouterr().err
-    source = lab.project.studio.storages(lab.number)[0][0]["id"]
+    source = lab.project.studio.projects.storages(lab.number)[0][0]["id"]
     with pytest.raises(SourceError, match="did not make tasks"):
-        lab.project.studio.sync_source(source)
+        lab.project.studio.projects.sync_source(source)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
+from storage.network.attempts import Attempts
 from storage.network.connections import POOLS
 from storage.network.loopback import is_loopback
 from storage.text.json_text import well_formed
@@ -23,8 +22,7 @@ Json = dict[str, Any]
 PATIENCE = (3.0, 8.0)  # seconds to connect, and between two words of the answer
 LONG = (3.0, 300.0)
 TRIES = 4
-ENDURANCE = 10.0  # seconds after which a request is not tried again
-BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
+RETRY_DEADLINE_S = 10.0  # after which a request is not tried again
 FAILURE = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
 FAILING = {500, 502, 503, 504}
 REPEATABLE = {"GET", "PATCH", "DELETE"}  # twice is the same as once
@@ -143,17 +141,16 @@ class Session:
 
     def _persist(self, method: str, path: str, **content: Any) -> tuple[int, requests.Response]:
         """The first answer that another try would not better, and how many tries it took."""
-        began, tries = time.monotonic(), 0
+        attempts = Attempts(TRIES, RETRY_DEADLINE_S)
         while True:
-            tries += 1
             try:
                 answer = self._http.request(method, self.url + path, **content)
-                if answer.status_code not in FAILING or method not in REPEATABLE or _enough(tries, began):
-                    return tries, answer
+                if answer.status_code not in FAILING or method not in REPEATABLE or attempts.is_last():
+                    return attempts.number, answer
             except requests.RequestException as error:
-                if _enough(tries, began) or not (method in REPEATABLE or _unsent(error)):
+                if attempts.is_last() or not (method in REPEATABLE or _unsent(error)):
                     raise
-            time.sleep(BACK_OFF * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+            attempts.wait()
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._authorization
@@ -236,10 +233,6 @@ class _Http(requests.Session):
         """What the environment says, less its proxies for an address of this machine."""
         direct = {"http": "", "https": ""} if is_loopback(str(url)) else {}
         return super().merge_environment_settings(url, {**direct, **(proxies or {})}, *others)
-
-
-def _enough(tries: int, began: float) -> bool:
-    return tries >= TRIES or time.monotonic() - began > ENDURANCE
 
 
 def _unsent(error: requests.RequestException) -> bool:

@@ -6,10 +6,8 @@ Botocore's own client spends most of a LIST in its parser and half of a GET outs
 
 from __future__ import annotations
 
-import random
 import re
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
 from storage.files import md5_bytes
+from storage.network.attempts import Attempts
 from storage.network.connections import POOLS, Paced, proxy_for
 from storage.settings import Settings
 from storage.text.json_text import whole_number
@@ -35,8 +34,7 @@ CONNECT = 2.0  # seconds to connect
 READ = 20.0  # seconds between two words of an answer
 GREETING = 4.0  # seconds without a word after which a server counts as away
 TRIES = 4
-PATIENCE = 45.0  # seconds after which a request is not tried again
-BACK_OFF = 0.1  # seconds before the second try, doubled before each one after
+RETRY_DEADLINE_S = 45.0  # after which a request is not tried again
 
 LONGEST_ERROR = 1 << 16  # bytes of what a server says went wrong
 # Tried again is by `send`; whose pool it is was decided when it was made: a proxy's host differs from the server's.
@@ -171,20 +169,19 @@ class S3Http:
         Raises:
             ServiceError: the server is away, fails, or its answers are cut off, however often one tries.
         """
-        began = time.monotonic()
-        for tries in range(1, TRIES + 1):
+        attempts = Attempts(TRIES, RETRY_DEADLINE_S)
+        while True:
             cause: HTTPError | TimeoutError | None = None
             try:
-                answer = self._once(request, tries)
+                answer = self._once(request, attempts.number)
                 if answer.status not in OVERLOADED and answer.code not in TRY_AGAIN:
                     return answer
                 why = f"{answer.code}: {answer.message}"
             except (HTTPError, TimeoutError) as error:
                 why, cause = _cause(error), error
-            if tries == TRIES or time.monotonic() - began > PATIENCE:
-                break
-            time.sleep(BACK_OFF * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
-        raise self._away(where, why, tries) from cause
+            if attempts.is_last():
+                raise self._away(where, why, attempts.number) from cause
+            attempts.wait()
 
     def signed(self, path: str, seconds: int) -> str:
         """An address of an object that anybody may read for a while."""

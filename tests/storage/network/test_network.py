@@ -259,8 +259,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections.TimedResponse, "grace", 1.0)
     monkeypatch.setattr(client, "READ", 2.0)
     monkeypatch.setattr(client, "GREETING", 1.0)
-    monkeypatch.setattr(client, "PATIENCE", 4.0)
-    monkeypatch.setattr(session, "ENDURANCE", 1.0)
+    monkeypatch.setattr(client, "RETRY_DEADLINE_S", 4.0)
+    monkeypatch.setattr(session, "RETRY_DEADLINE_S", 1.0)
 
 
 @pytest.mark.parametrize("fault", ["drip", "drip header"])
@@ -374,7 +374,7 @@ def test_the_table_of_limits_says_what_the_code_does() -> None:
     connect, patience = session.PATIENCE
     long = session.LONG[1]
     greeting, forgotten = dvc_remote.GREETING, dvc_remote.REMEMBERED
-    again = f"{client.TRIES}, none after {client.PATIENCE:g} s"
+    again = f"{client.TRIES}, none after {client.RETRY_DEADLINE_S:g} s"
     rows = [
         f"| {client.CONNECT:g} s | {client.GREETING:g} s | {client.GREETING + grace:g} s | 2 |",
         f"| {client.CONNECT:g} s | {silent:g} s | {silent + grace:g} {per} | {again} |",
@@ -382,7 +382,7 @@ def test_the_table_of_limits_says_what_the_code_does() -> None:
         f"| {greeting:g} s | {greeting:g} s | {greeting + grace:g} s | once, and again after {forgotten:g} s |",
         f"| {dvc_remote.GRACE:g} {per}, an hour at most |",
         f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {session.TRIES}, none after "
-        f"{session.ENDURANCE:g} s |",
+        f"{session.RETRY_DEADLINE_S:g} s |",
         f"| {connect:g} s | {long:g} s | {long + grace:g} {per} | the same |",
         f"| {downloads.SILENCE:g} s | {downloads.SILENCE:g} s | {downloads.LONGEST:g} s, an hour for all | 1 |",
         f"| {supervisor.ANSWER_WITHIN:g} s | {supervisor.ANSWER_WITHIN:g} s | {supervisor.ANSWER_WITHIN:g} s | 1 |",

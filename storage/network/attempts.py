@@ -1,0 +1,34 @@
+"""How often a request is tried, and how long between two tries: pauses that grow, and an end."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+
+FIRST_PAUSE_S = 0.1  # before the second try, doubled before each one after
+
+
+@dataclass
+class Attempts:
+    """The tries of one request.
+
+    Attributes:
+        most: tries.
+        deadline_s: seconds after the first one from which no other is begun.
+        number: of the present try, from 1.
+    """
+
+    most: int
+    deadline_s: float
+    number: int = 1
+    _began: float = field(default_factory=time.monotonic)
+
+    def is_last(self) -> bool:
+        """Whether there is no other try after the present one."""
+        return self.number >= self.most or time.monotonic() - self._began > self.deadline_s
+
+    def wait(self) -> None:
+        """Pause before the next try, for a random part of the time, so that clients do not come back together."""
+        time.sleep(FIRST_PAUSE_S * 2 ** (self.number - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+        self.number += 1

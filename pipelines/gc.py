@@ -180,8 +180,8 @@ def _agreed(project: Project) -> set[str]:
     found: set[str] = set()
     for branch in project.bucket.folders():
         state = Remote(project.bucket, project.studio, project.mirror, branch, "").state()
-        for labels, series, _ in (state.entry, *state.history) if state else ():
-            found |= {labels, series}
+        for entry in (state.entry, *state.history) if state else ():
+            found |= {entry.labels, entry.series}
     return {md5 for md5 in found - {""} if project.repository.has(md5)}
 
 

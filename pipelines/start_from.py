@@ -20,7 +20,7 @@ from storage.artifacts.provenance import SCRATCH
 from storage.errors import InputError, NotFoundError
 from storage.paths import LOCK, START
 from storage.project import Project
-from storage.project_files import params_edit
+from storage.project_files import params_file
 from storage.repo.dvc_lock import Lock
 
 PATHS = (str(params.PATH), f"{START}.dvc")
@@ -79,8 +79,8 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
         # Params that came since then have no value in it, and those that went have no place here.
         its = origin["params"]["train"]["classifier"]
         known = {name: its[name] for name in params.Classifier.model_fields if name in its}
-        params_edit.put(project.root / params.PATH, ["train", "classifier"], known)
-    params_edit.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
+        params_file.put(project.root / params.PATH, ["train", "classifier"], known)
+    params_file.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
     project.repository.point(str(START), folder)
     worktree.restore_start(project)
     changed = tuple(project.repository.git.changed(PATHS))
@@ -90,7 +90,7 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
 def scratch(project: Project) -> Started:
     """Train from scratch again; the model stays in git's history and in DVC."""
     before = _settings(project).start
-    params_edit.put(project.root / params.PATH, ["train"], {"start": None})
+    params_file.put(project.root / params.PATH, ["train"], {"start": None})
     (project.root / f"{START}.dvc").unlink(missing_ok=True)
     shutil.rmtree(project.root / START, ignore_errors=True)
     gone = project.repository.git.missing([f"{START}.dvc"])

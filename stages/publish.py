@@ -12,7 +12,6 @@ run beside others and in no branch at all. The receipt stays what it was: what L
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from stages.run import run
 from storage import settings
 from storage.artifacts import predictions, provenance
+from storage.artifacts.lineage import VERSION as OURS
 from storage.artifacts.predictions import Prediction
 from storage.errors import InputError, NotFoundError, ServiceError
 from storage.files import read_json, write_json
@@ -34,7 +34,6 @@ from storage.project import Project
 
 RECEIPT = Path("data/receipt.json")
 VERSION = 1
-OURS = re.compile(r"^[a-z-]+-[0-9a-f]{7}-[0-9a-f]{8}$")
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ that was cut off is gone on with by the same call.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from storage.errors import NotFoundError
 from storage.label_studio.label_config import PATH as CONFIG
 from storage.labels.label_store import records
 from storage.labels.snapshot import Record
+from storage.labels.snapshot import content as content_of
 from storage.paths import LABELS, SERIES
 from storage.progress import bar
 from storage.project_files import tasks_file
@@ -30,7 +30,6 @@ from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
 from storage.s3.keys import refusal
 from storage.settings import Settings
-from storage.text.json_text import well_formed
 
 BATCH = 500  # tasks and annotations that one reading of the source storage makes: some ten seconds
 
@@ -243,17 +242,12 @@ def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str
         if record["id"] in names:
             names.remove(record["id"])
         else:
-            made[_content(record, record["annotator"])].append(record["id"])
+            made[content_of(record)].append(record["id"])
     ids, lost = {}, []
     for record in (record for found in held.records.values() for record in found if record["id"] in names):
-        same = made[_content(record, people.of(record))]
+        same = made[content_of(record, people.of(record))]
         if same:
             ids[same.pop(0)] = record["id"]
         else:
             lost.append(record["id"])
     return ids, lost
-
-
-def _content(record: Record, annotator: str) -> str:
-    facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(well_formed(facts | {"annotator": annotator}), sort_keys=True)

@@ -6,7 +6,6 @@ one side changed goes to the other; what both changed differently is combined wh
 
 from __future__ import annotations
 
-import json
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -20,11 +19,12 @@ from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.label_store import LabelMerge, Shard, Shards, differing
 from storage.labels.snapshot import Record, edit, find, moment, same
+from storage.labels.snapshot import content as content_of
 from storage.labels.three_way import OPEN, Change, Conflict, Merge, Settlement, three_way, whole
 from storage.remote import identity
 from storage.remote.sync_state import State
 from storage.s3.mirror import Row
-from storage.text.json_text import well_formed, whole_number
+from storage.text.json_text import whole_number
 
 
 @dataclass
@@ -292,7 +292,7 @@ def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], accounts: Ac
     lost, new = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     if not (lost and new):
         return {}
-    found = _pair(lost, new, lambda name: _content(ours[name]), lambda name: _content(theirs[name]))
+    found = _pair(lost, new, lambda name: content_of(ours[name]), lambda name: content_of(theirs[name]))
     lost = [name for name in lost if name not in found.values()]
     made = [name for name in new if name not in found]
     known = set(accounts.emails()) if lost and made else set()
@@ -301,7 +301,7 @@ def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], accounts: Ac
         me = accounts.owner()
         mine = [name for name in made if theirs[name]["annotator"] == me]
         found |= _pair(
-            lost, mine, lambda name: _content(ours[name], me), lambda name: _content(theirs[name], me)
+            lost, mine, lambda name: content_of(ours[name], me), lambda name: content_of(theirs[name], me)
         )
     return found
 
@@ -313,8 +313,3 @@ def _pair(
     for name in lost:
         waiting[before(name)].append(name)
     return {name: waiting[content].pop(0) for name in new if waiting.get(content := after(name))}
-
-
-def _content(record: Record, annotator: str = "") -> str:
-    facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(well_formed(facts | {"annotator": annotator or record["annotator"]}), sort_keys=True)

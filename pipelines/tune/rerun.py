@@ -21,7 +21,7 @@ from storage.errors import InputError, NotFoundError
 from storage.files import md5
 from storage.label_studio import label_config
 from storage.printable import argument
-from storage.project_files import params_edit
+from storage.project_files import params_file
 from storage.project_files import study as studies
 from storage.project_files.study import Study, Trial
 from storage.repo.git import Git, find_root
@@ -241,6 +241,6 @@ def put(path: Path, trial: Trial) -> dict[str, Any]:
     for section, place, wanted in ((train.classifier, SECTION, values), (train, SECTION[:1], beside_it)):
         found = {name: getattr(section, name) for name in wanted}
         differ = [name for name in wanted if wanted[name] != found[name]]
-        params_edit.put(path, place, {name: wanted[name] for name in differ})
+        params_file.put(path, place, {name: wanted[name] for name in differ})
         replaced |= {name: found[name] for name in differ}
     return replaced

@@ -26,7 +26,7 @@ from stages.training import devices
 from storage.errors import InputError
 from storage.files import write_bytes
 from storage.progress import bar
-from storage.project_files import params_edit
+from storage.project_files import params_file
 from storage.project_files import study as studies
 from storage.project_files.study import Study, Trial
 from storage.series.series_table import Task
@@ -71,7 +71,7 @@ def tune(
     if "steps" in space:
         chosen["epochs"] = None
     if write:
-        params_edit.put(write, SECTION, chosen)
+        params_file.put(write, SECTION, chosen)
     trained = None
     if path and model:
         trained = train.train(path, model, valid=valid, task=task, overrides=flags_of(chosen))

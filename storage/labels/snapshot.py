@@ -150,6 +150,18 @@ def same(a: Record, b: Record) -> bool:
     )
 
 
+def content(record: Record, annotator: str | None = None) -> str:
+    """What an annotation says and who made it, as text: the same for one that was made again, with another id.
+
+    Args:
+        record: the annotation's.
+        annotator: who made it, where that is somebody else than the record says.
+    """
+    maker = record["annotator"] if annotator is None else annotator
+    facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
+    return json.dumps(well_formed(facts | {"annotator": maker}), sort_keys=True)
+
+
 def dump_shard(records: Iterable[Record]) -> bytes:
     """Lines sorted by (series, id), keys sorted, no blanks."""
     return b"".join(map(_line, sorted(records, key=_place)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
+from typing import NamedTuple
 
 from storage.errors import InputError
 from storage.files import json_bytes
@@ -17,13 +18,20 @@ from storage.remote.identity import number_for
 from storage.s3.keys import CONTROL, MD5
 
 VERSION = 4  # 3 and older: without `annotators`; 2 and older: `ids` by number alone
-Entry = tuple[str, str, str]  # labels, series and label commit of a sync
 HISTORY = 100  # syncs that a clone may be behind and still know what it missed
 FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 OWN_ID = re.compile(r"[1-9][0-9]{0,18}(-[0-9a-f]{6})?")
 LONGEST_WORD = 100
 LARGEST = 256_000_000  # bytes: an entry for each of two million annotations that were made again
+
+
+class Entry(NamedTuple):
+    """One sync: the hashes of labels and recordings, and the label commit that held both."""
+
+    labels: str
+    series: str
+    commit: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class State:
     @property
     def entry(self) -> Entry:
         """The newest sync, as it will stand in the history."""
-        return self.labels, self.series, self.commit
+        return Entry(self.labels, self.series, self.commit)
 
     def follow(self, labels: str, series: str, commit: str) -> State:
         """The state after a sync that ended in these hashes; this one becomes history."""
@@ -87,7 +95,7 @@ def parse(data: bytes, etag: str, where: str) -> State:
             raise TypeError("its version is no number")
         if version > VERSION:
             raise InputError("this project was synced by a newer Labeltrail", where=where, cure="git pull")
-        value["history"] = tuple((*entry, "")[:3] for entry in value["history"])
+        value["history"] = tuple(Entry(*(*entry, "")[:3]) for entry in value["history"])
         state = State(**value, etag=etag)
         wrong = [name for name, right in _rules(state).items() if not right]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -115,12 +123,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
 
 
-def _is_entry(entry: tuple[object, ...]) -> bool:
-    if len(entry) != len(("labels", "series", "commit")):
-        return False
-    *folders, commit = entry
-    hashes = all(found == "" or _matches(FOLDER, found) for found in folders)
-    return hashes and (commit == "" or _matches(COMMIT, commit))
+def _is_entry(entry: Entry) -> bool:
+    hashes = all(found == "" or _matches(FOLDER, found) for found in (entry.labels, entry.series))
+    return hashes and (entry.commit == "" or _matches(COMMIT, entry.commit))
 
 
 def _is_pair(number: object, record: object) -> bool:

@@ -21,6 +21,7 @@ from storage.repo import verified_objects
 from storage.s3.keys import OBJECT
 
 Condition = Literal["sound", "missing", "damaged"]
+OBJECTS = ".dvc/cache/files/md5"
 STORING = "store."  # begins the name of an object that is being written; process and thread follow
 DAMAGED = "damaged."  # begins the name of an object that was taken out of the cache; its hash follows
 PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
@@ -180,8 +181,7 @@ class Cache:
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every object in the local cache, by hash."""
-        cache = self.root / ".dvc" / "cache" / "files" / "md5"
-        found = {path.parent.name + path.name: path for path in cache.glob("??/*")}
+        found = {path.parent.name + path.name: path for path in (self.root / OBJECTS).glob("??/*")}
         return {md5: path.stat().st_size for md5, path in found.items() if OBJECT.fullmatch(md5)}
 
     def forget(self, hashes: Iterable[str]) -> None:
@@ -201,4 +201,4 @@ class Cache:
     def path(self, md5: str) -> Path:
         """The file of an object."""
         # In one step, for it is asked once for each shard.
-        return Path(f"{self.root}/.dvc/cache/files/md5/{md5[:2]}/{md5[2:]}")
+        return Path(f"{self.root}/{OBJECTS}/{md5[:2]}/{md5[2:]}")

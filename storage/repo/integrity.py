@@ -12,10 +12,10 @@ from storage.errors import DamagedError
 from storage.files import md5_bytes
 from storage.paths import LABELS, SERIES, START
 from storage.repo import dvc_listing
+from storage.repo.dvc_cache import Cache
 from storage.repo.pointer import pointer_md5
 
 FOLDERS = (LABELS, SERIES, START.as_posix())
-CACHE = Path(".dvc/cache/files/md5")
 SHOWN = 5
 CURE = "labeltrail fsck --repair, here or in a clone that has it right; then labeltrail sync"
 
@@ -33,7 +33,7 @@ def require_listings(root: Path = Path()) -> None:
             named = f"; it names {', '.join(outside)}, which may have been written" if outside else ""
             raise DamagedError(
                 f"{folder} was brought by another listing than {folder}.dvc names",
-                where=str(_place(root, md5)),
+                where=str(Cache(root).path(md5)),
                 why=f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{named}",
                 cure=CURE,
             )
@@ -73,9 +73,5 @@ def leading_out(listing: bytes) -> list[str]:
 def _listing(root: Path, folder: str) -> tuple[str, bytes | None]:
     """Hash in a pointer and the bytes that the DVC cache has under it; None where there are none."""
     md5 = pointer_md5(root / f"{folder}.dvc")
-    place = _place(root, md5)
+    place = Cache(root).path(md5)
     return (md5, place.read_bytes()) if md5.endswith(".dir") and place.is_file() else (md5, None)
-
-
-def _place(root: Path, md5: str) -> Path:
-    return root / CACHE / md5[:2] / md5[2:]

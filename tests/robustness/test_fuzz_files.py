@@ -12,7 +12,7 @@ from stages import params
 from storage import settings
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config, label_config_xml
-from storage.project_files import params_edit, splits_file, tasks_file
+from storage.project_files import params_file, splits_file, tasks_file
 from storage.repo.dvc_lock import Lock, outdated
 from storage.repo.pointer import parse_pointer, pointer_md5
 from storage.s3.keys import OBJECT
@@ -160,7 +160,7 @@ def test_values_put_into_params(fuzz: Fuzz, tmp_path: Path) -> None:
         except LabeltrailError as error:
             return refused(error)
         try:
-            params_edit.put(path, ("train",), {name: value})
+            params_file.put(path, ("train",), {name: value})
         except LabeltrailError as error:
             assert path.read_bytes() == data
             return refused(error, str(path))

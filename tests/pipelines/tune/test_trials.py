@@ -18,7 +18,7 @@ from pipelines.tune.trial_plot import Mark, draw
 from stages import params
 from stages.classification.training import Epoch
 from storage.errors import InputError, LabeltrailError
-from storage.project_files import params_edit
+from storage.project_files import params_file
 from storage.project_files.study import Study, Trial
 from tests.pipelines.classify.test_classify import one_hot
 from tests.support.tuning_project import project, ranged
@@ -118,11 +118,11 @@ PLAIN = "a:\n  b:\n    x: 1 # one\n    y:\n    z: 'text'\n  c: 3\n"
 def test_params_are_edited_where_they_stand(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(PLAIN)
-    params_edit.put(path, ("a", "b"), {"x": 3e-05, "y": None, "z": True})
+    params_file.put(path, ("a", "b"), {"x": 3e-05, "y": None, "z": True})
     assert path.read_text() == "a:\n  b:\n    x: 3.0e-05 # one\n    y: null\n    z: true\n  c: 3\n"
     path.write_text("a: {x: &one 1, y: *one}\n")
     with pytest.raises(LabeltrailError, match="cannot be changed by a program"):
-        params_edit.put(path, ("a",), {"x": 2})
+        params_file.put(path, ("a",), {"x": 2})
     assert path.read_text() == "a: {x: &one 1, y: *one}\n"
 
 

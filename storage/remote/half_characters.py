@@ -7,7 +7,6 @@ HTTP 500 for the task and for its page of all tasks. It still takes changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from storage.label_studio.client import LabelStudio, Task
@@ -48,8 +47,7 @@ def mend(remote: Remote, project: int) -> int:
         remote.annotations.read([row.key])
         if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
             continue  # somebody has saved it since: theirs is looked at next time
-        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
-            studio.update_annotation(number, result=row.value["record"]["result"])
+        studio.mend_annotation(number, result=row.value["record"]["result"])
         note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
         mended += 1
     return mended
@@ -80,6 +78,5 @@ def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mappin
             continue  # made by hand, or of another storage: there is nothing to give it
         series = remote.series_of_task(task.source)
         held = next((row.value for row in remote.mirror.at([task.source])), None)
-        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
-            remote.studio.update_task(task.id, remote.task_data(series, held or known.get(series, {})))
+        remote.studio.mend_task(task.id, remote.task_data(series, held or known.get(series, {})))
         note(f"task {task.id}: Label Studio could not show it; its data is that of {task.source} again")

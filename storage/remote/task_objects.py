@@ -9,12 +9,10 @@ plain one is put in its place where there is a recording for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from storage.errors import ConflictError, InputError, NotFoundError
-from storage.label_studio.session import BrokenAnswerError
 from storage.progress import track
 from storage.remote.remote import HALF_INSIDE, MORE_INSIDE, Remote
 from storage.s3.bucket import parallel
@@ -58,9 +56,8 @@ def set_aside(
     numbers = remote.studio.task_numbers(project) if halves else {}
     for key in halves:
         if key in numbers:
-            with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
-                series = remote.series_of_task(key)
-                remote.studio.update_task(numbers[key], remote.task_data(series, plain[key]))
+            series = remote.series_of_task(key)
+            remote.studio.mend_task(numbers[key], remote.task_data(series, plain[key]))
 
     def tidy(copy: _Copy) -> Row | None:
         key = copy.row.key

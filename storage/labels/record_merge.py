@@ -1,19 +1,18 @@
 """Three-way merge of one annotation, by region, and by control tag where the whole recording is asked about.
 
 Two people who each move another region of the same annotation are no conflict; two who move the same one are. Where
-any number of choices may be made, each is merged by itself. The merge is symmetric: which side is called ours decides
-nothing but how a conflict is settled.
+any number of choices may be made, each is merged by itself: what two people each chose stands, what one of them took
+back is gone. The merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
-from storage.labels import choice_merge
 from storage.labels.snapshot import BESIDE, Record, same
 from storage.labels.three_way import OPEN, OURS, THEIRS, Combine, Conflict, Settlement
 
@@ -141,8 +140,8 @@ class _Pick:
                 return min(our, their, key=lambda side: str(side.get("id")))
             if before in (here, there):
                 return our if before == there else their
-            if key[0] == "choices" and key[2] in self.several and choice_merge.agree(was, our, their):
-                return choice_merge.unite(was, our, their, self.labels)
+            if key[0] == "choices" and key[2] in self.several and choices_agree(was, our, their):
+                return unite_choices(was, our, their, self.labels)
         name = item_name(key)
         found: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
         return found
@@ -263,3 +262,61 @@ def _beside(was: Record, our: Record, their: Record) -> Record:
 
 def _who(our: Record | None, their: Record | None) -> tuple[str, ...]:
     return tuple(sorted({side["annotator"] for side in (our, their) if side}))
+
+
+def choices_agree(was: Item | None, our: Item | None, their: Item | None) -> bool:
+    """Whether the answers differ in what was chosen alone, or one side alone changed the rest of them.
+
+    An answer that one side took back, and to which the other wrote something (a note) without choosing more, is none
+    that both can have.
+    """
+    sides = (was, our, their)
+    if any(item is not None and _chosen(item) is None for item in sides):
+        return False
+    before, here, there = map(_beside_choices, sides)
+    if not _chosen_by_both(was, our, their):
+        return all(rest in (None, before) for rest in (here, there))
+    return here is None or there is None or here == there or before in (here, there)
+
+
+def unite_choices(
+    was: Item | None, our: Item | None, their: Item | None, order: Sequence[str]
+) -> Item | None:
+    """The answer that both sides come to; None where nothing is left of it.
+
+    Args:
+        was, our, their: of which `choices_agree` holds.
+        order: of the choices in the label config; those that it lacks follow by name.
+    """
+    chosen = _chosen_by_both(was, our, their)
+    if not chosen:
+        return None
+    sides = [side for side in (our, their) if side is not None]
+    changed = [side for side in sides if was is None or _beside_choices(side) != _beside_choices(was)]
+    # The id is that of before where a side has kept it, so that nothing that speaks of it is left alone.
+    kept = min(changed or sides, key=lambda side: (str(side.get("id")), str(side.get("origin"))))
+    ids = [str(side.get("id")) for side in sides]
+    known = str(was.get("id")) if was is not None else ""
+    ranks = {label: rank for rank, label in enumerate(order)}
+    values = sorted(chosen, key=lambda label: (ranks.get(label, len(ranks)), label))
+    return {**kept, "id": known if known in ids else min(ids), "value": {**kept["value"], "choices": values}}
+
+
+def _chosen_by_both(was: Item | None, our: Item | None, their: Item | None) -> set[str]:
+    before, here, there = (set(_chosen(item) or ()) if item else set() for item in (was, our, their))
+    return (here & there) | (here - before) | (there - before)
+
+
+def _chosen(item: Item) -> list[str] | None:
+    """What was chosen; None where that cannot be read."""
+    value = item.get("value")
+    found = value.get("choices") if isinstance(value, dict) else None
+    return found if isinstance(found, list) and all(isinstance(label, str) for label in found) else None
+
+
+def _beside_choices(item: Item | None) -> Item | None:
+    """All but what was chosen, and id and origin, which an answer loses when it is taken back and given again."""
+    if item is None:
+        return None
+    value = {name: found for name, found in item["value"].items() if name != "choices"}
+    return {name: found for name, found in item.items() if name not in ("id", "origin")} | {"value": value}

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages import params
-from stages.classification.model import KIND
+from stages import learning_task, params
 from storage import worktree
 from storage.artifacts import checkpoint, lineage
 from storage.artifacts.provenance import SCRATCH
@@ -151,15 +150,8 @@ def _refuse_misfit(project: Project, name: str, model: dict[str, Any]) -> None:
     Raises:
         InputError: the project's models are of another kind, or their labels are others.
     """
-    config = project.label_config
-    why = ""
-    if config.task == "segmentation":
-        why = "the label config asks for regions; only models of whole recordings (<Choices>) go on from earlier ones"
-    elif model["kind"] != KIND:
-        why = f"it is of kind {model['kind']!r}; whole recordings are classified by {KIND!r}"
-    elif tuple(model["labels"]) != tuple(config.labels):
-        why = f"its labels are {', '.join(model['labels'])}; the project's are {', '.join(config.labels)}"
-    if why:
+    task = learning_task.of(project.label_config)
+    if why := task.cannot_start_from(model["kind"], model["labels"]):
         cure = f"another model; or none: {SCRATCH}"
         raise InputError(
             f"training cannot start from {name}", where=f"model {model['kind']}", why=why, cure=cure

@@ -1,39 +1,50 @@
-"""Whether a model may speak for a project's recordings."""
+"""Whether a model is compatible with a project's recordings: channels, labels, sampling rate, task."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
+from storage.label_studio.label_config import Task
 from storage.paths import BEST
+
+if TYPE_CHECKING:  # with it comes torch
+    from storage.artifacts.checkpoint import Checkpoint
 
 # Sampling rates that are nearer than this are one rate, and the jitter of clocks.
 SAME_RATE = 0.02
 
 
-def misfit(
-    checkpoint: Checkpoint, channels: Sequence[str], labels: Sequence[str], sampling_rate: float | None
+def incompatibility(
+    model: Checkpoint, channels: Sequence[str], labels: Sequence[str], sampling_rate: float | None
 ) -> str:
-    """Why a model must not speak for such recordings; "" where it may.
+    """Why a model is not compatible with such recordings; "" where it is.
 
     Args:
-        checkpoint: the model.
+        model: of any kind.
         channels, labels: of the project.
-        sampling_rate: of most of its recordings; None where it is not known.
+        sampling_rate: of most of its recordings, in Hz; None where it is not known.
     """
-    for what, its, ours in (
-        ("channels", checkpoint.channels, channels),
-        ("labels", checkpoint.labels, labels),
-    ):
+    for what, its, ours in (("channels", model.channels, channels), ("labels", model.labels, labels)):
         if tuple(its) != tuple(ours):
             return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
-    its_rate = checkpoint.sampling_rate
+    its_rate = model.sampling_rate
     if its_rate and sampling_rate and not same_rate(its_rate, sampling_rate):
         return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
     return ""
+
+
+def other_task(model: Checkpoint, task: Task | str) -> str:
+    """Why a model of choices does not do this task; "" where it does.
+
+    With another `choice` in the label config the labels stay the same: a model trained for exactly one choice never
+    predicts two or none, and one trained for any number does.
+    """
+    its = model.postprocess.get("task", "segmentation")
+    return "" if its == task else f"its task is {its}; the project's is {task}"
 
 
 def same_rate(its: float | None, ours: float | None) -> bool:
@@ -41,24 +52,17 @@ def same_rate(its: float | None, ours: float | None) -> bool:
     return not its or not ours or math.isclose(its, ours, rel_tol=SAME_RATE)
 
 
-def refuse(
-    model: Checkpoint,
-    where: Path,
-    against: str,
-    channels: Sequence[str],
-    labels: Sequence[str],
-    sampling_rate: float | None,
-) -> None:
-    """A model whose classes or channels mean others must not speak.
+def check(why: str, where: Path, against: str) -> None:
+    """Refuse a model that is not compatible.
 
     Args:
-        model: `data/best` or `data/candidate`, as `where` says.
-        against: whose the channels, labels and sampling rate are: the project's, the dataset's.
+        why: the reason, as of the functions above; "" where it is compatible.
+        where: `data/best` or `data/candidate`.
+        against: what it is not compatible with: the project, the dataset.
 
     Raises:
-        InputError: it does not fit.
+        InputError: there is a reason.
     """
-    why = misfit(model, channels, labels, sampling_rate)
     if why:
         name = "best model" if where == BEST else "candidate"
         raise InputError(

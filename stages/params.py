@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from stages.classification.params import Classifier as Classifier
-from stages.classification.params import Ranges as Ranges
-from stages.classification.params import Tuning as Tuning
+from stages.classifier_params import Classifier as Classifier
+from stages.classifier_params import Ranges as Ranges
+from stages.classifier_params import Tuning as Tuning
 from storage.project_files import params_file
 
 PATH = Path("params.yaml")

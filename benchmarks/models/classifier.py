@@ -26,9 +26,9 @@ from typing import Any
 from benchmarks.models.tsai_peer import Speed, peer
 from pipelines.classify.overrides import choose
 from pipelines.classify.train import CHANNEL, labeled
-from stages.classification.loss import Labeled
 from stages.classification.model import Classifier, Question
 from stages.classification.plan import Plan, batches_of, epochs_of
+from stages.classification.targets import Labeled
 from stages.classification.training import learn
 from storage.progress import console
 from storage.series import series_table

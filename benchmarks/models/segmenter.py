@@ -36,11 +36,12 @@ from stages import params
 from stages.metrics import bootstrap
 from stages.metrics.segmentation import Judged, Tally, tally, total
 from stages.reporting.tables import score
-from stages.segmentation.batches import Example, Plan
+from stages.segmentation.batches import Plan
+from stages.segmentation.dataset import mostly_instant
 from stages.segmentation.fit import Learnt, Task, learn
+from stages.segmentation.targets import Example
 from stages.timeseries import splits, windows
 from stages.timeseries.runs import classes_of, paint
-from stages.window import mostly_instant
 from storage.progress import console
 from storage.series.reader import sampling_rate
 

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.models import tsai_peer_process
-from stages.classification.loss import Labeled
 from stages.classification.plan import Plan
+from stages.classification.targets import Labeled
 from storage import process, settings
 from storage.progress import console
 from storage.servers import machine_cache, uv_environment

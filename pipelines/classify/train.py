@@ -18,9 +18,9 @@ from pipelines.classify.model_dir import TRAIN, room, wake
 from pipelines.classify.overrides import BESIDE, choose
 from pipelines.classify.refusals import refuse_no_answers, refuse_no_loss, refuse_output
 from stages import params
-from stages.classification.loss import Labeled
 from stages.classification.model import Classifier, Question
 from stages.classification.plan import Plan, epochs_of
+from stages.classification.targets import Labeled
 from stages.classification.training import Epoch, Taught, learn
 from storage.artifacts import checkpoint
 from storage.artifacts.provenance import Provenance

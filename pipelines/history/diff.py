@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,6 @@ from storage.repo.dvc_lock import Lock
 from storage.repo.repository import Repository
 
 WORK_TREE = "work tree"
-SCORES = reports.SCORES.as_posix()
 
 
 @dataclass(frozen=True)
@@ -103,15 +103,23 @@ def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None
     try:
         text = repository.git.show(commit, LOCK) if commit else None
         lock = Lock.parse(text or "", f"{LOCK} of {commit[:12]}") if commit else Lock.read(repository.root)
-        md5 = lock.outputs().get(SCORES)
-        if not md5:
-            return {}, ""
-        test = reports.parse_scores(repository.read([md5])[md5], SCORES).get("test", {})
+        test = _parse(repository, lock.outputs()).get("test", {})
     except LabeltrailError as error:
         return {}, error.what
     return {
         f"{level} {name}".replace("_", " "): n for level, found in test.items() for name, n in found.items()
     }, ""
+
+
+def _parse(repository: Repository, outputs: Mapping[str, str]) -> reports.Scores:
+    """All scores of a model, from the outputs of its stages; before 0.2.0 `evaluate.json` had them all."""
+    folder, headline = (outputs.get(path.as_posix(), "") for path in (reports.EVALUATION, reports.HEADLINE))
+    md5 = repository.folder(folder).get(reports.SCORES.name)
+    if md5:
+        return reports.parse_scores(repository.read([md5])[md5], str(reports.SCORES))
+    if headline:
+        return reports.parse_headline(repository.read([headline])[headline], str(reports.HEADLINE))
+    return {}
 
 
 def score_lines(before: Side, after: Side) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.tune import trial_lineage
-from stages import params
+from stages import learning_task, params
 from storage import files
 from storage.artifacts import lineage
 from storage.artifacts.lineage import Lineage, Model
@@ -182,11 +182,9 @@ def _unlearnt(project: Project, key: str) -> str:
 
 
 def _refits(project: Project, rows: Mapping[str, splits_file.Row]) -> bool:
-    """Whether the validation set is learnt from in the end: for regions, where a test set is held out."""
-    refit = (
-        project.label_config.task == "segmentation" and params.load(project.root / params.PATH).train.refit
-    )
-    return refit and any(row.set == "test" for row in rows.values())
+    """Whether the validation set is trained on in the end: where the task does, and a test set is held out."""
+    settings, task = params.load(project.root / params.PATH), learning_task.of(project.label_config)
+    return task.trains_on_validation(settings) and any(row.set == "test" for row in rows.values())
 
 
 def _label_commit(project: Project, thing: str) -> Trace | None:

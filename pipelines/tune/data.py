@@ -10,8 +10,8 @@ from typing import Any
 from pipelines.classify import train
 from pipelines.tune.folds import FewError, Part, in_turn
 from stages import params
-from stages.classification.loss import Labeled
 from stages.classification.model import Question
+from stages.classification.targets import Labeled
 from stages.classification.training import Taught
 from storage.errors import InputError
 from storage.files import md5

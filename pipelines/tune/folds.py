@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.classification.loss import Labeled
+from stages.classification.targets import Labeled
 
 Part = tuple[Labeled, Labeled]
 

@@ -25,9 +25,9 @@ from optuna.trial import TrialState, create_trial
 
 from pipelines.tune.data import Material
 from stages import params
-from stages.classification.loss import Labeled
 from stages.classification.model import Classifier
 from stages.classification.plan import Plan, epochs_of
+from stages.classification.targets import Labeled
 from stages.classification.training import Epoch, Taught, learn
 from storage.errors import InputError
 from storage.printable import shortened

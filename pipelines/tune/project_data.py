@@ -14,12 +14,12 @@ from pipelines.classify.overrides import BESIDE
 from pipelines.tune.data import Material
 from pipelines.tune.folds import FewError, Part, in_turn
 from pipelines.tune.trial_lineage import labels_of
-from stages import params
-from stages.classification.loss import Labeled
+from stages import learning_task, params
+from stages.classification.candidate import refuse_one_class, tell
+from stages.classification.dataset import load
 from stages.classification.model import Question
 from stages.classification.plan import Plan, epochs_of
-from stages.classification.recordings import labeled
-from stages.classification.train import refuse_one_class, tell
+from stages.classification.targets import Labeled
 from stages.classification.training import Taught, learn
 from stages.provenance import of_candidate
 from stages.timeseries.dataset_warnings import nothing_to_learn
@@ -53,7 +53,7 @@ def of_project(settings: params.Params) -> Material:
             why="that model has the network's shape and its scaling already; trials are trained from scratch",
             cure=f"{provenance.SCRATCH}; labeltrail classify tune",
         )
-    known, held = labeled(index, "train"), labeled(index, "validation")
+    known, held = load(index, "train"), load(index, "validation")
     if known is None:
         raise nothing_to_learn(index, "a choice that can be used")
     refuse_one_class(index, known)
@@ -87,7 +87,7 @@ def here() -> tuple[LabelConfig, Index]:
             cure="labeltrail classify tune TRAIN.csv, or cd to the top of the project",
         )
     config = label_config.load()
-    if config.task == "segmentation":
+    if not learning_task.of(config).tunable:
         raise InputError(
             "this project has no classifier to tune",
             where=str(label_config.PATH),

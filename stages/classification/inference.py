@@ -1,8 +1,8 @@
-"""Asks a classifier about whole recordings, those it can be asked about; the others are named with the reason."""
+"""What a model predicts for whole recordings, and how unsure it is; those it cannot take, with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from stages.classification.model import Classifier
 from stages.classification.targets import why_unfit
-from stages.metrics.classification import Answers
+from stages.metrics.classification import Answers, confidence
+from storage.artifacts import arrays
+from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.dataset import Index
+from storage.artifacts.predictions import PredictedChoice, Prediction
+from storage.progress import track
 
 # Recordings that are in memory at once.
 PART = 256
@@ -77,3 +81,37 @@ def compare(model: Classifier, asked: Asked, index: Index) -> Answers:
     rows = [[label in index.series[key].choices for label in index.labels] for key in asked.keys]
     truth = np.array(rows, np.bool_).reshape(-1, len(index.labels))
     return Answers(model.question.task, index.labels, truth, asked.decided, asked.probabilities)
+
+
+def predict(model: Checkpoint, name: str, keys: Sequence[str]) -> tuple[Iterator[Prediction], dict[str, str]]:
+    """One prediction for each series that the model can take, and why it cannot take the others.
+
+    Args:
+        model: the model.
+        name: its hash.
+        keys: of the series.
+    """
+    classifier = Classifier.from_checkpoint(model)
+    asked = ask(classifier, ((key, arrays.values(key)) for key in track(keys, "predicting")))
+    return predictions_of(classifier, name, asked), asked.unfit
+
+
+def predictions_of(model: Classifier, name: str, asked: Asked) -> Iterator[Prediction]:
+    """One prediction for each series; scores to four digits: of each choice, and of all that is said together."""
+    labels = model.question.labels
+    sure = confidence(asked.decided, asked.probabilities, model.question.independent)
+    for row, key in enumerate(asked.keys):
+        chances, said = asked.probabilities[row], asked.decided[row]
+        choices = tuple(
+            PredictedChoice(labels[k], round(float(chances[k]), 4)) for k in np.flatnonzero(said).tolist()
+        )
+        unsure = uncertainty(chances, model.question.independent)
+        yield Prediction(key, name, round(float(sure[row]), 4), round(unsure, 4), (), choices)
+
+
+def uncertainty(chances: NDArray[np.float32], independent: bool) -> float:
+    """Entropy of an answer (classes,), 0 (sure) to 1 (no idea); of independent classes the mean of theirs."""
+    p = np.clip(chances.astype(np.float64), 1e-9, 1 - 1e-9)
+    if independent:
+        return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean())
+    return float(-(p * np.log(p)).sum() / np.log(len(p)))

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.classification.model import Question, Scaling, Values
+from stages.classification.model import Question, Scaling
 from stages.classification.network import LstmFcn
+from stages.classification.targets import Labeled
 from stages.training.distributed import Team
 
 # Series that are judged at once.
 PART = 512
-
-
-@dataclass(frozen=True)
-class Labeled:
-    """Series with what they are: values float32 (series, channels, length), targets bool (series, classes)."""
-
-    values: Values
-    targets: NDArray[np.bool_]
 
 
 class Judge:

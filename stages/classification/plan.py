@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import nn
 
-from stages.classification.loss import Labeled
 from stages.classification.network import LstmFcn, Shape
+from stages.classification.targets import Labeled
 from stages.training import devices
 from stages.training.devices import Precision
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.segmentation.targets import Disagreement, Record, quoted, voters
+from stages.timeseries.voting import Disagreement, Record, quoted, voters
 from storage.label_studio.label_config import LabelConfig
 
 
@@ -31,6 +31,14 @@ class Said:
     choices: tuple[str, ...]
     annotations: tuple[str, ...]
     left_out: Counter[str]
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Series with what they are: values float32 (series, channels, length), targets bool (series, classes)."""
+
+    values: NDArray[np.float32]
+    targets: NDArray[np.bool_]
 
 
 def what_it_is(records: Sequence[Record], config: LabelConfig, disagreement: Disagreement = "vote") -> Said:

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from stages.classification.loss import PART, Judge, Labeled
+from stages.classification.loss import PART, Judge
 from stages.classification.model import Classifier, Question, Scaling
 from stages.classification.network import LstmFcn, Shape
 from stages.classification.plan import Plan, batches_of, epochs_of, parameter_groups, rise
+from stages.classification.targets import Labeled
 from stages.compatibility import same_rate
 from stages.training import devices
 from stages.training.distributed import Team

@@ -78,6 +78,11 @@ class Answers:
         """Classes for which curves are a whole story: of two that exclude each other, the second."""
         return [1] if self.task == "binary" and len(self.labels) == 2 else list(range(len(self.labels)))
 
+    @property
+    def curves(self) -> list[int]:
+        """Classes that have curves: each that is a question of its own, none of many that exclude each other."""
+        return [] if self.task == "multiclass" and len(self.labels) > 1 else self.asked
+
 
 def sure(decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool) -> Numbers:
     """(series, classes): chance of what was said of each class; where only one is said, of that one."""

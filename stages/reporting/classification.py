@@ -1,9 +1,5 @@
-"""Reads data/arrays, data/best, data/candidate, data/dataset, data/labels and reports/; writes reports/index.html.
-
-One page that a person can look at, without a network: where the model comes from, the verdict, scores, training
-curves, what is odd about the data, and some recordings with what is true of them and what the candidate says. What is
-the same for every kind of task is in `stages/reporting/page.py`; the rest of the markup is in
-templates/classification.html.
+"""The report of a model that classifies whole recordings: scores, training curves, and some recordings with what is
+true of them and what the candidate predicts. The markup is in templates/classification.html.
 """
 
 from __future__ import annotations
@@ -12,16 +8,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.classification import candidate
+from stages.classification import evaluation
 from stages.classification.inference import compare
+from stages.classification.model import Classifier
+from stages.compatibility import check, incompatibility
 from stages.metrics.classification import Answers
 from stages.reporting import classification_plots, classification_tables, page, tables
 from stages.reporting.classification_plots import Card, Chance, Square
-from stages.reporting.curves import Chart, chart
-from stages.reporting.figures import axis_note
+from stages.reporting.figures import Chart, axis_note, chart, diagrams
 from stages.reporting.page import Inputs
-from stages.reporting.reliability import diagrams
 from storage.artifacts import arrays, reports
+from storage.paths import CANDIDATE
 
 TEMPLATE = "classification.html"
 
@@ -58,9 +55,8 @@ class Examples:
     unfit: dict[str, str]
 
 
-def main() -> None:
+def write(found: Inputs) -> None:
     """Everything to one page."""
-    found = page.load()
     task, labels = found.model.postprocess.get("task"), found.model.labels
     independent = task == "multilabel" or len(labels) == 1
     with reports.understood():
@@ -86,14 +82,14 @@ def main() -> None:
 
 def draw_examples(found: Inputs) -> Examples | None:
     """Ask the candidate about the test set; without one about validation."""
-    model, known = (
-        candidate.wake(found.model, found.index),
-        found.model.training.get("learnt_from", ["train"]),
-    )
+    index, known = found.index, found.model.training.get("learnt_from", ["train"])
+    why = incompatibility(found.model, index.channels, index.labels, index.sampling_rate)
+    check(why, CANDIDATE, "dataset")
+    model = Classifier.from_checkpoint(found.model)
     for name in page.HELD_OUT:
         if name in known or not found.index.of(name):
             continue
-        asked = candidate.answer(model, found.index, name)
+        asked = evaluation.answer(model, index, name)
         if not asked.keys:
             continue
         answers = compare(model, asked, found.index)

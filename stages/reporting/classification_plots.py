@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from stages.metrics import ranking
 from stages.metrics.classification import Answers
-from stages.reporting.figures import Tick, number_ticks
-from stages.reporting.recording_plot import time_axis
-from stages.reporting.reliability import x_of, y_of
-from stages.reporting.traces import LEFT, POINTS, RIGHT, WIDTH, Scale, Trace, Values, trace
+from stages.reporting.figures import Tick, number_ticks, x_of, y_of
+from stages.reporting.recording_plot import LEFT, POINTS, RIGHT, WIDTH, Scale, Trace, Values, time_axis, trace
 from stages.timeseries.times import Times
 
 EACH = 3  # examples of each kind
@@ -44,9 +42,9 @@ class Square:
 
 def squares(answers: Answers) -> list[Square]:
     """ROC and precision-recall of each class that is a question of its own; none of many that exclude each other."""
-    if answers.task == "multiclass" and len(answers.labels) > 1:
+    asked = [(k, answers.truth[:, k], answers.probabilities[:, k]) for k in answers.curves]
+    if not asked:
         return []
-    asked = [(k, answers.truth[:, k], answers.probabilities[:, k]) for k in answers.asked]
     roc = [(k, ranking.roc_points(truth, chances)) for k, truth, chances in asked]
     precise = [(k, ranking.precision_points(truth, chances)) for k, truth, chances in asked]
     # Before anything is taken recall is 0, at the precision of what is taken first.

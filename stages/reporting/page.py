@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 
 from stages import params
 from stages.reporting import dataset_summary, tables
-from stages.reporting.curves import Chart
+from stages.reporting.figures import Chart
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.provenance import Provenance

@@ -13,34 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.segmentation.network import Shape
-from stages.segmentation.scaling import Scaler, Values, level
-from stages.timeseries.gaps import Stretches
+from stages.segmentation.scaling import Scaler, level
+from stages.segmentation.targets import Example
 from stages.timeseries.runs import runs
-from storage.artifacts.region import Region
 
 # Weights of a class grow with its rarity to this power, from a rarity clipped here.
 RARITY_POWER, RARITY_LIMIT = 0.5, 50.0
 # Deviations that a channel's mean may lie from its 0 for that to mean something: no air pressure is ever turned over.
 TURNS = 20.0
-
-
-@dataclass(frozen=True)
-class Example:
-    """One labeled series.
-
-    Attributes:
-        values: as recorded, (timepoints, channels).
-        target: (timepoints,).
-        starts: of its windows.
-        regions: the true ones, which end at gaps.
-        known: where it can be spoken of; None: everywhere.
-    """
-
-    values: Values
-    target: NDArray[np.int16]
-    starts: tuple[int, ...]
-    regions: tuple[Region, ...] = ()
-    known: Stretches | None = None
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.metrics.matching import match
-from stages.segmentation.batches import Example, Plan
+from stages.segmentation.batches import Plan
 from stages.segmentation.calibration import Confidence
 from stages.segmentation.decoding import Decoder, choose, typical_lengths
 from stages.segmentation.hsmm import Grammar, freedom
 from stages.segmentation.model import Segmenter, predict
 from stages.segmentation.network import Shape
 from stages.segmentation.scaling import Scaler
+from stages.segmentation.targets import Example
 from stages.segmentation.training import Epoch, Fit, fit
 from stages.timeseries import windows
 from stages.timeseries.gaps import cut

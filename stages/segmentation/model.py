@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from stages.segmentation.calibration import Confidence
 from stages.segmentation.decoding import Decoder, Probabilities
 from stages.segmentation.network import Network, Shape
 from stages.segmentation.scaling import Scaler, Values, level
+from stages.segmentation.targets import Example
 from stages.timeseries.gaps import Stretches, cut
 from stages.training.weights import CURE, demand, readable, restore
 from storage.artifacts.checkpoint import Checkpoint
@@ -128,14 +129,10 @@ class Segmenter:
             mean_entropy(probabilities),
         )
 
-    def score(
-        self,
-        series: Mapping[str, tuple[Values, NDArray[np.int16], Sequence[Region], Stretches]],
-        iou: float,
-        tolerance: int,
-    ) -> Scores:
-        """Compare with the truth: values, targets, true regions and where it can be spoken of, by series key."""
-        return score((self.judge(*given) for given in series.values()), self.labels, iou, tolerance)
+    def score(self, series: Sequence[Example], iou: float, tolerance: int) -> Scores:
+        """Compare with the truth of labeled series."""
+        judged = (self.judge(e.values, e.target, e.regions, e.known) for e in series)
+        return score(judged, self.labels, iou, tolerance)
 
     def judge(
         self,

@@ -18,19 +18,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.timeseries.gaps import Stretches
 from stages.timeseries.runs import classes_of, code_runs, paint
 from stages.timeseries.times import Times, is_blank, parse_time, time_to_row
+from stages.timeseries.voting import Disagreement, Record, quoted, voters
 from storage.artifacts.region import Region
 from storage.label_studio.label_config import LabelConfig
-from storage.printable import shortened
-
-Record = Mapping[str, Any]
-Disagreement = Literal["vote", "newest", "agree"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,25 @@ class Targets:
     annotations: tuple[str, ...]
     left_out: Counter[str]
     notes: Counter[str]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labeled series.
+
+    Attributes:
+        values: as recorded, (timepoints, channels).
+        target: (timepoints,).
+        starts: of its windows.
+        regions: the true ones, which end at gaps.
+        known: where it can be spoken of; None: everywhere.
+    """
+
+    values: NDArray[np.float32]
+    target: NDArray[np.int16]
+    starts: tuple[int, ...]
+    regions: tuple[Region, ...] = ()
+    known: Stretches | None = None
 
 
 def make_targets(
@@ -84,22 +101,6 @@ def make_targets(
     values = classes_of(winner, config.labels)
     ids = tuple(sorted(str(record["id"]) for record in chosen))
     return Targets(values, tuple(sorted(regions)), ids, +left_out, +notes)
-
-
-def voters(records: Sequence[Record], disagreement: Disagreement) -> list[Record]:
-    """The annotations that count, the newest first."""
-    said = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
-    truths = [r for r in said if r.get("ground_truth")]
-    if truths or disagreement == "newest":
-        return (truths or said)[:1]
-    newest: dict[str, Record] = {}
-    for record in said:
-        newest.setdefault(str(record.get("annotator", "")), record)
-    return list(newest.values())
-
-
-def _age(record: Record) -> tuple[str, str]:
-    return str(record.get("updated_at") or record.get("created_at") or ""), str(record["id"])
 
 
 def read_regions(
@@ -188,11 +189,6 @@ def to_codes(regions: Sequence[Region], rows: int, config: LabelConfig, toleranc
             part = codes[max(region.start - reach, 0) : region.end + reach + 1]
             part[part == 0] = -1
     return codes
-
-
-def quoted(name: str) -> str:
-    """Somebody's label for a line of output: on one line, no longer than a name is."""
-    return f"'{shortened(name)}'"
 
 
 def common(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:

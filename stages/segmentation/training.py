@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stages.metrics.segmentation import confuse, timepoint_scores
-from stages.segmentation.batches import Batches, Example, Plan
+from stages.segmentation.batches import Batches, Plan
 from stages.segmentation.model import predict
 from stages.segmentation.network import Network, Shape
 from stages.segmentation.scaling import Scaler, Values
+from stages.segmentation.targets import Example
 from stages.training import devices
 from storage.errors import InputError
 

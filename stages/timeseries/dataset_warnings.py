@@ -36,6 +36,11 @@ def warnings(index: Index) -> list[str]:
     return lines
 
 
+def counts(index: Index) -> str:
+    """Labeled series of each split: `3 train, 1 validation, 1 test`."""
+    return ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
+
+
 def left_out(
     found: Mapping[str, Counter[str]], unknown: Set[str], unfit: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:

@@ -8,27 +8,53 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
-from storage.files import write_bytes
+from storage.files import fresh_folder, write_bytes, write_json
 from storage.printable import shortened
 from storage.text import csv_text, typed
 from storage.text.json_text import parse_json
 
 PAGE = Path("reports/index.html")
 VERDICT = Path("reports/promote.json")
-SCORES = Path("reports/evaluate.json")
-CLASSES = Path("reports/classes.csv")
-SUBJECTS = Path("reports/subjects.csv")
-CONFUSION = Path("reports/confusion.csv")
-CALIBRATION = Path("reports/calibration.csv")
+HEADLINE = Path("reports/evaluate.json")
+EVALUATION = Path("reports/evaluate")
+SCORES, CLASSES, SUBJECTS, CONFUSION, CALIBRATION = (
+    EVALUATION / f"{name}.csv" for name in ("scores", "classes", "subjects", "confusion", "calibration")
+)
 CURVES = Path("reports/train/plots/metrics")
 LARGEST = 1e15  # of a number in a curve
 # By set, level and name.
 Scores = dict[str, dict[str, dict[str, int | float | None]]]
+
+
+SCORES_HEADER = ("set", "level", "name", "score")
+CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "right")
+ROC_HEADER = ("set", "label", "false_positive_rate", "true_positive_rate")
+
+Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluate says about a model.
+
+    Attributes:
+        scores: by split, level and name.
+        headline: names, by level, of the scores that `dvc metrics` shows.
+        tables: header and rows by name of the file.
+        lines: a line about each split that was scored.
+        warnings: of a split, why some of its series are in no score.
+    """
+
+    scores: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    headline: Mapping[str, Sequence[str]]
+    tables: Mapping[str, Table]
+    lines: Mapping[str, str]
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +68,27 @@ class Verdict:
     best: float | None
     candidate_model: str
     best_model: str
+
+
+def write_evaluation(found: Evaluation) -> None:
+    """Write the folder of tables, and the headline. A kind of task that has no ROC has a table without rows."""
+    scores = [
+        [split, level, name, value]
+        for split, levels in found.scores.items()
+        for level, values in levels.items()
+        for name, value in values.items()
+    ]
+    tables = {"roc": (ROC_HEADER, []), **found.tables, SCORES.stem: (SCORES_HEADER, scores)}
+    with fresh_folder(EVALUATION) as folder:
+        for file, (header, rows) in tables.items():
+            write_csv(folder / f"{file}.csv", header, rows)
+    headline = {
+        split: {
+            level: {name: levels[level][name] for name in names} for level, names in found.headline.items()
+        }
+        for split, levels in found.scores.items()
+    }
+    write_json(HEADLINE, headline)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -78,12 +125,39 @@ def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
     """Rows by column name; none where the file is not there."""
     if not path.exists():
         return []
-    rows = [row for _, row in csv_text.parse(path.read_bytes().decode("utf-8"), delimiter)]
+    return parse_csv(path.read_bytes(), delimiter)
+
+
+def parse_csv(data: bytes, delimiter: str = ",") -> list[dict[str, str]]:
+    """Rows by column name.
+
+    Raises:
+        ValueError: it is no table in UTF-8.
+    """
+    rows = [row for _, row in csv_text.parse(data.decode("utf-8"), delimiter)]
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def parse_scores(data: bytes, where: str) -> Scores:
-    """The scores of a model, from the bytes of `evaluate.json`.
+    """The scores of a model, from the bytes of `scores.csv`.
+
+    Raises:
+        InputError: they are something else.
+    """
+    found: dict[str, Any] = {}
+    try:
+        for row in parse_csv(data):
+            split, level, name, text = (row[column] for column in SCORES_HEADER)
+            number = (int(text) if text.isdecimal() else _bounded(text)) if text else None
+            found.setdefault(split, {}).setdefault(level, {})[name] = number
+    except (KeyError, ValueError) as error:
+        why = shortened(f"{type(error).__name__}: {error}")
+        raise InputError("scores cannot be read", where=where, why=why, cure=remake("evaluate")) from error
+    return typed.check(Scores, found, where, remake("evaluate"))
+
+
+def parse_headline(data: bytes, where: str) -> Scores:
+    """Scores of a model, from the bytes of `evaluate.json`: until 0.2.0 all there were.
 
     Raises:
         InputError: they are something else.

@@ -74,6 +74,15 @@ class LabelConfig:
     shown_as: Mapping[str, str] = field(default_factory=dict, hash=False)
     controls: frozenset[str] = frozenset()
 
+    @property
+    def answers(self) -> Literal["regions", "choices"]:
+        """What annotations hold: regions in a recording, or choices for the whole of it."""
+        return "regions" if self.task == "segmentation" else "choices"
+
+    def has_choices(self, tag: object) -> bool:
+        """Whether the choices of this control tag are the labels."""
+        return self.answers == "choices" and tag == self.control_tag
+
     def label_of(self, name: object) -> str | None:
         """The label that an annotation means by a name: Label Studio takes the alias for it, and the value too."""
         if not isinstance(name, str):

@@ -172,7 +172,7 @@ def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """Why an annotation does not fit a label config; empty where it does."""
     result = annotation.get("result") or []
     regions = [item for item in result if _is_region(item)]
-    if config.task == "segmentation":
+    if config.answers == "regions":
         # Choices beside regions are nothing that is learnt.
         incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
         found = [text for item in regions for text in _misfits(item, "region", config)]

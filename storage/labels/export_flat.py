@@ -131,7 +131,7 @@ def _is_answer(name: str, value: Any, config: LabelConfig | None) -> bool:
 
 def _items(name: str, value: Any, row: Row, config: LabelConfig | None) -> list[dict[str, Any]]:
     """Regions or choices, in the JSON export's form; none where the values are of another kind."""
-    whole = config is not None and config.task != "segmentation" and name == config.control_tag
+    whole = config is not None and config.has_choices(name)
     values = value if isinstance(value, list) else [value]
     items = []
     for place, found in enumerate(values):

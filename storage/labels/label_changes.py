@@ -119,7 +119,7 @@ def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Ite
 
 def is_answer(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
     """Whether what was chosen are labels of the task: it is for the whole recording, which is what is asked about."""
-    if config is not None and (config.task == "segmentation" or item.get("from_name") != config.control_tag):
+    if config is not None and not config.has_choices(item.get("from_name")):
         return False
     return of_whole(item, regions)
 
@@ -130,7 +130,7 @@ def empty_text(record: Record, config: LabelConfig | None = None) -> str:
         return ""
     if config is None:
         return "" if record["result"] else "empty: nothing here"
-    if config.task == "segmentation":
+    if config.answers == "regions":
         marks = any(item.get("type") == "timeserieslabels" for item in record["result"])
         return "" if marks else "empty: nothing here"
     if any(item_labels(item, whole=True) for item in whole_choices(record, config)):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.models import classifier, tsai_peer
-from stages.classification.loss import Labeled
+from stages.classification.targets import Labeled
 from storage.errors import InputError
 
 SMALL = ["num-layers=1", "hidden-size=2", "filters-1=2", "filters-2=2", "filters-3=2", "steps=4"]

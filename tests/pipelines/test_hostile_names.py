@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 
 from stages import evaluate, ingest, predict, promote, publish, report, train, window
-from stages.classification import evaluate as choice_evaluate
-from stages.reporting import classification as choice_report
 from storage.artifacts import arrays, dataset, predictions, reports
 from storage.label_studio import label_config
 from storage.labels import snapshot
@@ -118,8 +116,8 @@ def test_whole_series_of_any_name(folder: Path, capsys: pytest.CaptureFixture[st
     choice_project.lay(series, said, of, labels=labels, task="multiclass", steps=4)
     people(names)
     choice_project.run_all()
-    choice_evaluate.main()
-    choice_report.main()
+    evaluate.main()
+    report.main()
     assert predictions.keys() == sorted(names)
     look(capsys, labels)
 

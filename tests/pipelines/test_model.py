@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from stages.segmentation import model
-from stages.segmentation.batches import Batches, Example, Plan, cuts, fractions, rarity
+from stages.segmentation.batches import Batches, Plan, cuts, fractions, rarity
 from stages.segmentation.model import predict
 from stages.segmentation.network import STRIDES, Network, Shape
 from stages.segmentation.scaling import Scaler, fill, level
+from stages.segmentation.targets import Example
 from stages.segmentation.training import Epoch, check, fit, soft_cross_entropy
 from storage.errors import InputError
 

@@ -12,9 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from pipelines.__main__ import app
-from stages import params
-from stages import train as regions
-from stages.classification import train
+from stages import params, train
+from stages.segmentation import candidate
 from storage.artifacts import checkpoint, dataset, provenance
 from storage.artifacts.lineage import Model
 from storage.errors import InputError
@@ -150,9 +149,9 @@ def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
 
 def test_a_model_of_regions_starts_from_scratch() -> None:
     given = params.load(ROOT / "params.yaml").train
-    regions.refuse_start(given)
+    candidate.check_start(given)
     with pytest.raises(InputError, match="a model of regions cannot go on") as refused:
-        regions.refuse_start(given.model_copy(update={"start": "0" * 32}))
+        candidate.check_start(given.model_copy(update={"start": "0" * 32}))
     assert refused.value.cure == "labeltrail start-from --none, then dvc repro"
 
 

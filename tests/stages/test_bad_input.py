@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import evaluate, gate, ingest, predict, promote, train, window
+from stages import evaluate, ingest, predict, promote, train, window
 from stages.timeseries.splits import assign
-from storage.artifacts import checkpoint, dataset, predictions
+from storage.artifacts import checkpoint, dataset, predictions, reports
 from storage.errors import InputError
 from storage.files import md5, write_bytes
 from storage.label_studio import label_config
@@ -211,7 +211,7 @@ def test_a_class_that_the_validation_set_lacks_is_warned_of_and_training_goes_on
     assert dataset.read_index().warnings == (
         "warning: the validation set does not contain labels from all classes: no B",
     )
-    assert json.loads(gate.VERDICT.read_text())["verdict"] == "promoted"
+    assert json.loads(reports.VERDICT.read_text())["verdict"] == "promoted"
 
 
 # -- the checkpoint ------------------------------------------------------------------------------
@@ -258,4 +258,4 @@ def test_a_damaged_candidate_is_neither_scored_nor_promoted(learned: Path):
     assert md5(BEST) == best
     train.main()
     promote.main()
-    assert json.loads(gate.VERDICT.read_text())["reason"] == "the candidate is the best model already"
+    assert json.loads(reports.VERDICT.read_text())["reason"] == "the candidate is the best model already"

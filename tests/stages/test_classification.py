@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import gate, ingest, publish, run
-from stages.classification import predict, promote, train, window
+from stages import ingest, learning_task, predict, promote, publish, train, window
 from stages.classification.inference import ask
 from stages.classification.model import Classifier
 from stages.classification.targets import what_it_is
-from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance
+from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import md5
 from storage.label_studio import label_config
+from storage.label_studio.label_config import Task
 from storage.paths import BEST, CANDIDATE
 from tests.support.choice_project import lay, record, run_all, wave
 
@@ -44,7 +44,7 @@ def test_from_choices_to_predictions_that_label_studio_shows(folder: Path):
     said = {key: predictions.read(key) for key in KINDS}
     assert {key: p.choices[0].label for key, p in said.items()} == KINDS
     assert all(0.5 < p.choices[0].score <= 1 and p.score == p.choices[0].score for p in said.values())
-    verdict = json.loads(gate.VERDICT.read_text())
+    verdict = json.loads(reports.VERDICT.read_text())
     assert (verdict["verdict"], verdict["metric"], verdict["candidate"]) == ("promoted", "macro_f1", 1.0)
     (item,) = publish.check(said["fast3"], label_config.load())
     assert (item["type"], item["from_name"], item["to_name"]) == ("choices", "label", "ts")
@@ -95,17 +95,13 @@ def test_any_number_of_choices(folder: Path):
     assert found == {"slow4": ("slow", "any"), "fast4": ("fast", "any")}
 
 
-def test_the_label_config_decides_which_stage_runs(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    called: list[str] = []
-    monkeypatch.setattr(window, "main", lambda: called.append("whole series"))
-    for task, name in (
-        ("segmentation", "regions"),
-        ("binary", "whole series"),
-        ("multilabel", "whole series"),
-    ):
-        lay({}, [], {}, task=task)  # type: ignore[arg-type]
-        run.run(lambda: called.append("regions"), whole="stages.classification.window")
-        assert called.pop() == name
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("segmentation", "segmentation"), ("binary", "classification"), ("multilabel", "classification")],
+)
+def test_the_label_config_decides_what_is_learnt(folder: Path, task: Task, name: str):
+    lay({}, [], {}, task=task)
+    assert learning_task.of(label_config.load()).name == name
 
 
 def test_series_of_another_length_or_with_holes_are_left_out_by_name(
@@ -228,7 +224,7 @@ def test_a_segmenter_that_was_best_is_replaced(folder: Path):
     with pytest.raises(InputError, match="cannot be used"):
         predict.main()
     promote.main()
-    assert json.loads(gate.VERDICT.read_text())["reason"] == (
+    assert json.loads(reports.VERDICT.read_text())["reason"] == (
         "the best model no longer fits: it is of kind lstm, not lstm-fcn"
     )
 
@@ -242,6 +238,6 @@ def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
         predict.main()
     assert caught.value.why == "its task is binary; the project's is multilabel"
     run_all()
-    verdict = json.loads(gate.VERDICT.read_text(encoding="utf-8"))
+    verdict = json.loads(reports.VERDICT.read_text(encoding="utf-8"))
     assert verdict["reason"] == f"the best model no longer fits: {caught.value.why}"
     assert checkpoint.read(BEST).postprocess["task"] == "multilabel"

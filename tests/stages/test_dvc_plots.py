@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import evaluate
-from stages.classification import evaluate as choices_evaluate
+from stages.classification import evaluation as choices
+from stages.segmentation import evaluation as regions
 from storage import process, settings
 from storage.artifacts import reports
 
@@ -21,16 +21,17 @@ CURVES = Path("reports/train/plots/metrics")
 REGIONS = ("train/loss", "validation/balanced_accuracy", "validation/worst_f1")
 CHOICES = ("train/accuracy", "train/loss", "validation/accuracy", "validation/loss")
 BEATS = [["test", "normal", "normal", 3, 0.75], ["test", "normal", "premature", 1, 0.25]]
+ROC = [["test", "premature", 0.0, 0.0], ["test", "premature", 0.25, 1.0], ["test", "premature", 1.0, 1.0]]
 STEPS = [["validation", "walk", "walk", 300, 1.0]]
 
 
 @pytest.mark.parametrize(
     ("curves", "header", "rows"),
     [
-        pytest.param(REGIONS, evaluate.CONFUSION_HEADER, STEPS, id="regions"),
-        pytest.param(REGIONS[:1], evaluate.CONFUSION_HEADER, [], id="regions, the train set alone"),
-        pytest.param(CHOICES, choices_evaluate.CONFUSION_HEADER, BEATS, id="choices"),
-        pytest.param(CHOICES[:2], choices_evaluate.CONFUSION_HEADER, [], id="choices, the train set alone"),
+        pytest.param(REGIONS, regions.CONFUSION_HEADER, STEPS, id="regions"),
+        pytest.param(REGIONS[:1], regions.CONFUSION_HEADER, [], id="regions, the train set alone"),
+        pytest.param(CHOICES, choices.CONFUSION_HEADER, BEATS, id="choices"),
+        pytest.param(CHOICES[:2], choices.CONFUSION_HEADER, [], id="choices, the train set alone"),
     ],
 )
 def test_all_plots_are_shown(
@@ -48,12 +49,26 @@ def test_all_plots_are_shown(
         path = CURVES / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"step\t{path.stem}\n0\t0.5\n1\t0.25\n", encoding="utf-8")
-    reports.write_csv(reports.CONFUSION, header, rows)
+    for path, columns, table in (
+        (reports.CONFUSION, header, rows),
+        (reports.CALIBRATION, reports.CALIBRATION_HEADER, [["test", "region", 0.9, 1.0, 4, 0.95, 0.75]]),
+        (
+            reports.EVALUATION / "roc.csv",
+            reports.ROC_HEADER,
+            ROC if header is choices.CONFUSION_HEADER else [],
+        ),
+    ):
+        reports.write_csv(path, columns, table)
     dvc("init", "--quiet", "--no-scm")
     shown = json.loads(dvc("plots", "show", "--json"))
     assert "errors" not in shown
     assert sorted(shown["data"]) == sorted(
-        ["Confusion on the test set", *((CURVES / f"{name}.tsv").as_posix() for name in curves)]
+        [
+            "Confusion on the test set",
+            "Calibration",
+            "ROC",
+            *((CURVES / f"{name}.tsv").as_posix() for name in curves),
+        ]
     )
     assert all(drawn["revisions"] == ["workspace"] for found in shown["data"].values() for drawn in found)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import pytest
 
 from stages import evaluate
+from stages.segmentation import evaluation
 from storage.artifacts import dataset, reports
 from storage.artifacts.region import Region
 from storage.errors import InputError
@@ -25,7 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_evaluate_writes() -> None:
     lay(set_of=TESTS, true=(Region(10, 19, "walk"), Region(50, 59, "sit")))
-    scores = json.loads(reports.SCORES.read_text())["test"]
+    scores = reports.read_scores()["test"]
     assert scores["event"]["f1"] == round(2 / 3, 4) and scores["event"]["matched"] == 5
     assert scores["boundary"] == {"start_mean": 2, "start_median": 2, "end_mean": 2, "end_median": 2}
     assert scores["boundary_time"]["start_mean"] == 0.04
@@ -47,24 +47,24 @@ def test_the_order_of_series_changes_nothing() -> None:
     index = dataset.read_index()
     tallies = {key: tally_of(index, key, WALK if key != "s3" else ()) for key in index.of("test")}
     one, other = (
-        evaluate.judge(dict(items), index) for items in (tallies.items(), reversed(tallies.items()))
+        evaluation.judge(dict(items), index) for items in (tallies.items(), reversed(tallies.items()))
     )
-    assert evaluate.summary(one) == evaluate.summary(other)
-    assert evaluate.subject_rows({"test": one}) == evaluate.subject_rows({"test": other})
+    assert evaluation.summary(one) == evaluation.summary(other)
+    assert evaluation.subject_rows({"test": one}) == evaluation.subject_rows({"test": other})
 
 
 def test_one_line_says_how_far_a_score_may_lie_off() -> None:
     lay(set_of=TESTS)
     index = dataset.read_index()
-    result = evaluate.judge({key: tally_of(index, key, WALK) for key in index.of("test")}, index)
+    result = evaluation.judge({key: tally_of(index, key, WALK) for key in index.of("test")}, index)
     said = "balanced accuracy 0.889 (95 %: 0.889 to 0.889), event F1 1.000 (95 %: 1.000 to 1.000) of 5 events"
-    assert evaluate.in_words(result) == said
+    assert evaluation.in_words(result) == said
 
 
 def test_a_candidate_with_a_label_that_was_renamed_since_is_refused() -> None:
     lay(labels=("walk", "sit"))
     lay_model(("walk", "run"), ("x",))
     with pytest.raises(InputError) as error:
-        evaluate.load(dataset.read_index())
+        evaluate.main()
     assert "its labels are walk, run; the project's are walk, sit" in str(error.value)
     assert error.value.cure == "dvc repro"

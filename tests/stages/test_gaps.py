@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +116,7 @@ def test_a_region_over_a_gap_is_scored_in_parts_as_it_is_predicted(
     true = dataset.read_index().series["t"].regions
     assert [(region.start, region.end) for region in true] == [(100, 299), (300, 499)]
     evaluate.main()
-    event = json.loads(reports.SCORES.read_bytes())["test"]["event"]
+    event = reports.read_scores()["test"]["event"]
     assert (event["true"], event["predicted"], event["matched"]) == (2, 2, 2)
 
 

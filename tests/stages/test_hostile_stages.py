@@ -14,11 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import evaluate, gate, predict, promote, report
-from stages.classification import evaluate as choice_evaluate
-from stages.classification import predict as choice_predict
-from stages.classification import promote as choice_promote
-from stages.reporting import classification as choice_report
+from stages import evaluate, predict, promote, report
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes
@@ -57,8 +53,8 @@ def wholes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(root)
         lay_wholes({f"{kind}{i}": kind for i in range(6) for kind in ("slow", "fast")}, ("slow", "fast"))
         choice_project.run_all()
-        choice_evaluate.main()
-        choice_report.main()
+        evaluate.main()
+        report.main()
     return root
 
 
@@ -162,17 +158,17 @@ def test_files_of_a_project_of_regions_that_are_not_as_they_must_be(own: Path) -
 
 @pytest.mark.parametrize("own", ["wholes"], indirect=True)
 def test_files_of_a_project_of_whole_series_that_are_not_as_they_must_be(own: Path) -> None:
-    spoil_json(dataset.PATH / "index.json", 30, choice_evaluate.main)
-    spoil_json(CANDIDATE / "model.json", 80, choice_evaluate.main, choice_promote.main)
-    spoil_json(BEST / "model.json", 40, choice_predict.main)
+    spoil_json(dataset.PATH / "index.json", 30, evaluate.main)
+    spoil_json(CANDIDATE / "model.json", 80, evaluate.main, promote.main)
+    spoil_json(BEST / "model.json", 40, predict.main)
 
 
 @pytest.mark.parametrize("own", ["regions"], indirect=True)
 def test_reports_that_are_not_as_they_must_be(own: Path) -> None:
-    for path in (reports.SCORES, reports.VERDICT, arrays.PATH / "quality.json"):
+    for path in (reports.VERDICT, arrays.PATH / "quality.json"):
         for other in spoilt(json.loads(path.read_bytes()), 25, 3):
             never_a_traceback(path, json.dumps(other).encode(), [report.main])
-    for path in (reports.CLASSES, reports.SUBJECTS, reports.CONFUSION, reports.CALIBRATION):
+    for path in (reports.SCORES, reports.CLASSES, reports.SUBJECTS, reports.CONFUSION, reports.CALIBRATION):
         lines = path.read_bytes().split(b"\n")
         for data in (b"a,b\n1,2\n", lines[0] + b"\n" + b"x," * 30, b"\xff", lines[0] + b"\n1,2"):
             assert never_a_traceback(path, data, [report.main]), data
@@ -241,7 +237,7 @@ def test_a_best_model_that_cannot_be_used_is_replaced(own: Path, capsys: pytest.
         checkpoint.write(other, replace(provenance.read(BEST), model=other.hash()), BEST)
         promote.main()
         assert "promoted: the best model cannot be asked any more" in capsys.readouterr().out
-        assert gate.checkpoint.same(*MODELS)
+        assert checkpoint.same(*MODELS)
 
 
 def test_a_study_of_somebody_else(tmp_path: Path) -> None:

@@ -13,12 +13,8 @@ from typing import Any
 
 import pytest
 
-from stages import gate, ingest, report
-from stages.classification import evaluate as choice_evaluate
-from stages.classification import promote as choice_promote
-from stages.classification import window as choice_window
-from stages.gate import Rules
-from stages.reporting import classification as choice_report
+from stages import evaluate, ingest, promote, report, window
+from stages.promote import Rules
 from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.files import write_bytes
@@ -79,7 +75,8 @@ def test_held_out_series_without_an_event_have_no_score_anywhere(
     told = capsys.readouterr().out
     assert "test: no score, for it has no event to find" in told
     assert "warning: the validation set has no event to find" in told
-    metrics = strict(reports.SCORES)
+    strict(reports.HEADLINE)
+    metrics = reports.read_scores()
     assert set(metrics) == {"validation", "test"}
     assert scored(metrics["test"]) == scored(metrics["validation"]) == {}
     assert metrics["test"]["event"]["f1"] is None and metrics["test"]["event"]["true"] == 0
@@ -90,9 +87,9 @@ def test_held_out_series_without_an_event_have_no_score_anywhere(
     assert not [path for path in reports.CURVES.rglob("*.tsv") if "validation" in path.as_posix()]
     model = strict(CANDIDATE / "model.json")
     assert set(model["training"]["validation"].values()) == {None}
-    verdict = strict(gate.VERDICT)
+    verdict = strict(reports.VERDICT)
     assert (verdict["verdict"], verdict["candidate"], verdict["best"]) == ("promoted", None, None)
-    assert verdict["reason"] == f"there was no best model yet; it has no event_f1, for {gate.NOTHING}"
+    assert verdict["reason"] == f"there was no best model yet; it has no event_f1, for {promote.NOTHING}"
     page = reports.PAGE.read_text(encoding="utf-8")
     assert "The test set has no event to find, so it has no scores (—)." in page
     assert "1.000" not in page.partition('id="scores"')[2].partition('id="confusion"')[0]
@@ -114,13 +111,13 @@ def test_a_candidate_without_a_score_leaves_the_best_alone(folder: Path) -> None
     origin = provenance.read(CANDIDATE)
     checkpoint.write(newer, replace(origin, model=newer.hash()))
     for candidate, best, series, verdict, reason in (
-        (None, None, 3, "kept", f"the candidate has no f1, for {gate.NOTHING}: the best model stays"),
-        (None, 0.9, 3, "kept", f"the candidate has no f1, for {gate.NOTHING}: the best model stays"),
+        (None, None, 3, "kept", f"the candidate has no f1, for {promote.NOTHING}: the best model stays"),
+        (None, 0.9, 3, "kept", f"the candidate has no f1, for {promote.NOTHING}: the best model stays"),
         (0.1, None, 3, "promoted", "the best model has no f1 on the test set, the candidate has 0.1000"),
         (None, None, 0, "promoted", "there is no test set to compare on: the newer model is taken"),
     ):
         marks = {newer.hash(): candidate, model.hash(): best}
-        found = gate.judge(Rules("f1", 0.0, series, marking(marks), lambda _: ""))
+        found = promote.judge(Rules("f1", 0.0, series, marking(marks), lambda _: ""))
         assert (found.verdict, found.reason) == (verdict, reason)
 
 
@@ -130,7 +127,7 @@ def marking(marks: dict[str, float | None]) -> Callable[[checkpoint.Checkpoint],
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
 def test_a_figure_that_is_no_number_is_no_score(value: float | None) -> None:
-    assert gate.pick("f1", {"f1": value}) is None
+    assert promote.pick("f1", {"f1": value}) is None
 
 
 # -- whole series ---------------------------------------------------------------------------------
@@ -141,17 +138,17 @@ def test_whole_series_of_which_none_has_a_class(folder: Path, capsys: pytest.Cap
     index = dataset.read_index()
     none = {k: replace(e, choices=() if e.set == "test" else e.choices) for k, e in index.series.items()}
     dataset.save_index(dataset.PATH, replace(index, series=none))
-    choice_evaluate.main()
+    evaluate.main()
     assert "macro F1 none of 12 series" in capsys.readouterr().out
-    test = strict(reports.SCORES)["test"]["series"]
+    test = reports.read_scores()["test"]["series"]
     assert {name for name, value in test.items() if value is None} == {
         "macro_f1", "worst_f1", "roc_auc", "average_precision",
     }  # fmt: skip
     assert {row["f1"] for row in rows(reports.CLASSES) if row["set"] == "test"} == {""}
-    choice_report.main()
+    report.main()
     assert "—" in reports.PAGE.read_text(encoding="utf-8")
-    choice_promote.main()
-    assert strict(gate.VERDICT)["candidate"] is None
+    promote.main()
+    assert strict(reports.VERDICT)["candidate"] is None
 
 
 def test_a_series_whose_choices_the_label_config_lacks_is_not_none_of_them(folder: Path) -> None:
@@ -162,7 +159,7 @@ def test_a_series_whose_choices_the_label_config_lacks_is_not_none_of_them(folde
     choice_project.lay(series, said, dict.fromkeys(series, "train"), task="multilabel")
     ingest.main()
     with pytest.raises(InputError) as caught:
-        choice_window.main()
+        window.main()
     assert caught.value.what == "there is nothing to learn from"
     assert "left out: 1 x choice 'act_fast', which the label config lacks: b (1)" in caught.value.why
     assert caught.value.cure.startswith("give the label config in Label Studio the choices")

@@ -17,6 +17,7 @@ import pytest
 from stages import ingest, predict, promote, publish, train, window
 from stages.metrics.segmentation import timepoint_scores
 from stages.segmentation.targets import make_targets
+from stages.training import curves
 from storage.artifacts import arrays, checkpoint, dataset, predictions
 from storage.artifacts import provenance as provenances
 from storage.artifacts.region import Region
@@ -184,14 +185,14 @@ def test_defect_12_reordered_labels_are_noticed_before_a_model_speaks(own: Path)
 
 
 def test_defect_13_a_model_in_training_answers_nobody(own: Path, monkeypatch: pytest.MonkeyPatch):
-    before, seen, step = md5(predictions.PATH), [], train.Live.next_step
+    before, seen, step = md5(predictions.PATH), [], curves.Live.next_step
 
     def predict_meanwhile(live: Any) -> None:
         predict.main()
         seen.append(md5(predictions.PATH))
         step(live)
 
-    monkeypatch.setattr(train.Live, "next_step", predict_meanwhile)
+    monkeypatch.setattr(curves.Live, "next_step", predict_meanwhile)
     write_params(train={"epochs": 2, "seed": 7})
     train.main()
     assert len(seen) >= 2
@@ -284,7 +285,7 @@ def test_defect_22_memory_of_prediction_hardly_grows_with_the_recording(learned:
 import resource, sys, numpy as np
 from stages.segmentation.model import Segmenter
 from storage.artifacts import checkpoint, provenance
-model, peaks = Segmenter.from_checkpoint(checkpoint.read(provenance.BEST)), []
+model, peaks = Segmenter.from_checkpoint(checkpoint.read(BEST)), []
 for rows in (100_000, 1_100_000):
     model.segment(np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32))
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

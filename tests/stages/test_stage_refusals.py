@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from stages import gate, ingest, predict, promote, train, window
+from stages import ingest, predict, promote, train, window
 from stages.run import run
-from storage.artifacts import checkpoint, predictions
+from storage.artifacts import checkpoint, predictions, reports
 from storage.errors import InputError
 from storage.files import md5, write_bytes
 from storage.label_studio import label_config
@@ -155,7 +155,7 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
     with pytest.raises(InputError, match="does not fit the project"):
         predict.main()
     run_all()
-    verdict = json.loads(gate.VERDICT.read_text())
+    verdict = json.loads(reports.VERDICT.read_text())
     assert verdict["reason"] == "the best model no longer fits: its labels are A, B; the project's are B, A"
     assert checkpoint.read(BEST).labels == ("B", "A")
 
@@ -169,21 +169,21 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     marks = {checkpoint.model_hash(CANDIDATE): 0.4, checkpoint.model_hash(BEST): 0.5}
     rules = promote.rules
 
-    def marked(*given: Any) -> gate.Rules:
+    def marked(*given: Any) -> promote.Rules:
         return replace(rules(*given), measure=lambda model: marks[model.hash()])
 
     monkeypatch.setattr(promote, "rules", marked)
     promote.main()
-    verdict = json.loads(gate.VERDICT.read_text())
+    verdict = json.loads(reports.VERDICT.read_text())
     assert verdict["verdict"] == "kept"
     assert verdict["reason"] == "on the test set its event_f1 of 0.4000 is worse than the best model's 0.5000"
     assert md5(Path("before")) == md5(BEST)
     marks[checkpoint.model_hash(CANDIDATE)] = 0.6
     promote.main()
-    assert json.loads(gate.VERDICT.read_text())["verdict"] == "promoted"
+    assert json.loads(reports.VERDICT.read_text())["verdict"] == "promoted"
     assert md5(CANDIDATE) == md5(BEST)
     promote.main()
-    assert json.loads(gate.VERDICT.read_text())["reason"] == "the candidate is the best model already"
+    assert json.loads(reports.VERDICT.read_text())["reason"] == "the candidate is the best model already"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     ],
 )
 def test_the_rule_of_promotion(candidate: float, best: float, gain: float, verdict: str, reason: str):
-    found = gate.compare("event_f1", candidate, best, gain)
+    found = promote.compare("event_f1", candidate, best, gain)
     assert (found.verdict, found.reason) == (verdict, reason)
 
 

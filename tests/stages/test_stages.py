@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import gate, ingest, window
+from stages import ingest, promote, window
 from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
 from storage.artifacts import provenance as provenances
 from storage.errors import InputError
@@ -63,9 +63,9 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
         for region in found.regions:
             assert (region.start, region.end) == (times[region.start_row], times[region.end_row])
             assert region.instant == (region.label == "knock")
-    scores = json.loads(reports.SCORES.read_text())
+    scores = json.loads(reports.HEADLINE.read_text())
     assert set(scores) == {"test"}  # the model has learnt from the validation set, once all was chosen there
-    assert json.loads(gate.VERDICT.read_text())["verdict"] == "promoted"
+    assert json.loads(reports.VERDICT.read_text())["verdict"] == "promoted"
     assert "promoted: there was no best model yet" in capsys.readouterr().out
     assert Path("reports/train/plots/metrics/train/loss.tsv").read_text().splitlines()[0] == "step\tloss"
 
@@ -74,11 +74,11 @@ def test_a_best_model_that_was_not_pulled_is_not_beaten_unseen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    gate.refuse_lost_best()
-    lock = "stages:\n  promote:\n    outs:\n    - path: data/best\n      md5: 0123.dir\n"
+    promote.refuse_lost_best()
+    lock = "stages:\n  promote:\n    outs:\n    - path: data/best\n      md5: 0123456789abcdef0123456789abcdef.dir\n"
     (tmp_path / "dvc.lock").write_text(lock)
     with pytest.raises(InputError) as caught:
-        gate.refuse_lost_best()
+        promote.refuse_lost_best()
     assert str(caught.value) == (
         "the best model is not in the work tree, so the candidate cannot be compared with it\n"
         "  where: data/best\n"

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages import ingest
-from stages.classification import predict, promote, train, window
+from stages import ingest, predict, promote, train, window
 from storage.files import write_bytes
 from storage.label_studio import label_config
 from storage.label_studio.label_config import Task

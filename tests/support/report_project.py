@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages import evaluate
+from stages.evaluate import SPLITS
 from stages.metrics.segmentation import Judged, Tally, tally
+from stages.segmentation import evaluation
 from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.predictions import PredictedRegion, Prediction
@@ -123,11 +124,11 @@ def lay_reports(labels: tuple[str, ...], model: str, found: tuple[Region, ...]) 
     """Scores as evaluate writes them, and a verdict."""
     index = dataset.read_index()
     results = {
-        name: evaluate.judge({key: tally_of(index, key, found) for key in index.of(name)}, index)
-        for name in evaluate.SETS
+        name: evaluation.judge({key: tally_of(index, key, found) for key in index.of(name)}, index)
+        for name in SPLITS
         if index.of(name)
     }
-    evaluate.write(results, labels)
+    reports.write_evaluation(evaluation.to_evaluation(results, labels))
     lay_verdict("promoted", "there was no best model yet", 0.8, None, model, model)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import yaml
 
 from pipelines.demo.ecg import CHANNELS, LABELS, LENGTH, RATE, Beat, disagree, simulate
-from stages.classification.loss import Labeled
 from stages.classification.model import Question
 from stages.classification.plan import Plan
+from stages.classification.targets import Labeled
 from stages.classification.training import learn
 from stages.params import Params
 from storage.label_studio import label_config

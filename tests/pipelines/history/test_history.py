@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.history.diff import diff
+from pipelines.history.diff import diff, side
 from pipelines.history.log import log
 from pipelines.history.show import show
 from pipelines.history.tag import tag, tags
@@ -262,6 +262,20 @@ def test_test_scores_stand_side_by_side(past: Past) -> None:
         "event true            4           4",
     ]
     assert len(diff(past.repository, "HEAD~2", "main").lines()) == 1
+
+
+def test_scores_are_those_of_the_table_where_there_is_one(past: Past) -> None:
+    """Before 0.2.0 evaluate.json held all scores; since then it has a headline, and scores.csv has all."""
+    table = b"set,level,name,score\ntest,event,f1,0.75\ntest,event,true,4\ntest,boundary,end_mean,\n"
+    folder = past.repository.cache.store({"scores.csv": table, "classes.csv": b"set,label\n"})
+    lock = {"stages": {"evaluate": {"outs": [{"path": "reports/evaluate", "md5": folder}]}}}
+    (past.root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    past.save("model")
+    assert side(past.repository, "HEAD").scores == {
+        "event f1": 0.75,
+        "event true": 4,
+        "boundary end mean": None,
+    }
 
 
 def test_tags_name_labels(past: Past) -> None:

@@ -14,7 +14,7 @@ from pipelines.import_.import_ import import_recordings
 from pipelines.import_.imported import Imported
 from pipelines.sync.result import Options, SyncResult
 from pipelines.sync.sync import sync
-from stages.segmentation.targets import voters
+from stages.timeseries.voting import voters
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.labels import snapshot

@@ -14,9 +14,8 @@ import yaml
 from pipelines.tune import objective
 from pipelines.tune.result import Tuned
 from pipelines.tune.search import tune
-from stages import ingest, params
-from stages import window as regions
-from stages.classification import train, training, window
+from stages import ingest, params, train, window
+from stages.classification import training
 from storage.artifacts import arrays, provenance
 from storage.errors import InputError
 from storage.files import md5
@@ -208,7 +207,7 @@ def test_where_there_is_no_dataset_of_choices(
     error = refused(tune)
     assert error.what == "this project has no classifier to tune"
     ingest.main()
-    regions.main()
+    window.main()
     asked = (
         label_config.PATH.read_text().replace("TimeSeriesLabels", "Choices").replace("<Label ", "<Choice ")
     )

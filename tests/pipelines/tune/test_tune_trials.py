@@ -15,8 +15,7 @@ from pipelines.tune import objective
 from pipelines.tune.rerun import again
 from pipelines.tune.result import Tuned
 from pipelines.tune.search import tune
-from stages import params
-from stages.classification import promote, train
+from stages import params, promote, train
 from storage import process, settings
 from storage.artifacts import checkpoint, provenance
 from storage.errors import InputError, NotFoundError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -13,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.classification import evaluate
+from stages import evaluate, report
+from stages.classification import evaluation
 from stages.classification.inference import ask
 from stages.classification.model import Classifier
 from stages.metrics import ranking
-from stages.reporting import classification, classification_plots
+from stages.reporting import classification_plots
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
 from storage.labels import snapshot
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def page() -> str:
-    classification.main()
+    report.main()
     text = reports.PAGE.read_text(encoding="utf-8")
     check_tags(text)
     return text
@@ -60,7 +60,7 @@ def spoil(key: str, values: np.ndarray) -> None:
 def test_what_evaluate_writes(capsys: pytest.CaptureFixture[str]) -> None:
     lay()
     evaluate.main()
-    scores = json.loads(reports.SCORES.read_text())
+    scores = reports.read_scores()
     assert set(scores) == {"test", "validation"}
     names = {
         "accuracy",
@@ -114,7 +114,7 @@ def test_what_cannot_be_asked_is_named_and_left_out(capsys: pytest.CaptureFixtur
         "warning: 2 labeled series of the test set are in no score:"
         f" test000: it has 7 timepoints, the others have {ROWS}; test001: it lacks {ROWS} numbers"
     ) in said
-    assert json.loads(reports.SCORES.read_text())["test"]["series"]["count"] == 10
+    assert reports.read_scores()["test"]["series"]["count"] == 10
     text = words(page())
     assert f"In no score: test000 (it has 7 timepoints, the others have {ROWS})" in text
     assert "Of 10 series of the test set" in text
@@ -123,7 +123,7 @@ def test_what_cannot_be_asked_is_named_and_left_out(capsys: pytest.CaptureFixtur
 def test_what_the_model_learnt_from_is_not_scored(capsys: pytest.CaptureFixture[str]) -> None:
     lay(learnt_from=("train", "validation"))
     evaluate.main()
-    assert set(json.loads(reports.SCORES.read_text())) == {"test"}
+    assert set(reports.read_scores()) == {"test"}
     assert "validation: no scores, for the model has learnt from it" in capsys.readouterr().out
 
 
@@ -131,7 +131,7 @@ def test_a_candidate_of_other_labels_is_refused() -> None:
     lay()
     index = dataset.read_index()
     dataset.save_index(dataset.PATH, replace(index, labels=("a", "b", "c")))
-    for main in (evaluate.main, classification.main):
+    for main in (evaluate.main, report.main):
         with pytest.raises(InputError, match="does not fit the dataset"):
             main()
 
@@ -193,7 +193,7 @@ def test_optional_inputs_may_be_missing() -> None:
 def test_one_class_and_one_series() -> None:
     lay(labels=("heart beat",), sets={"train": 4, "test": 1})
     evaluate.main()
-    assert "interval_low" not in json.loads(reports.SCORES.read_text())["test"]
+    assert "interval_low" not in reports.read_scores()["test"]
     assert "95 %:" not in page()
 
 
@@ -243,5 +243,6 @@ def test_a_curve_goes_through_the_corners_of_its_square() -> None:
 
 def test_the_paper_on_formats_has_these_columns() -> None:
     text = (ROOT / "docs/formats-choices.md").read_text(encoding="utf-8")
-    names = ("CLASS_HEADER", "SUBJECT_HEADER", "CONFUSION_HEADER", "CALIBRATION_HEADER")
-    assert [name for name in names if f"`{','.join(getattr(evaluate, name))}`" not in text] == []
+    own = (evaluation.CLASS_HEADER, evaluation.SUBJECT_HEADER, evaluation.CONFUSION_HEADER)
+    shared = (reports.SCORES_HEADER, reports.CALIBRATION_HEADER, reports.ROC_HEADER)
+    assert [names for names in (*own, *shared) if f"`{','.join(names)}`" not in text] == []

@@ -9,9 +9,8 @@ import pytest
 
 from stages.metrics.segmentation import Judged
 from stages.reporting import figures, tables
-from stages.reporting.curves import chart
-from stages.reporting.recording_plot import Recording, longest_difference, series_plot
-from stages.reporting.traces import Scale, envelope, trace
+from stages.reporting.figures import chart
+from stages.reporting.recording_plot import Recording, Scale, envelope, longest_difference, series_plot, trace
 
 
 def test_numbers_that_are_missing_leave_the_line_open() -> None:

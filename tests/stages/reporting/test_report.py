@@ -14,7 +14,7 @@ import pytest
 
 from stages import report
 from stages.reporting import dataset_summary
-from stages.reporting.traces import LEFT, RIGHT, WIDTH
+from stages.reporting.recording_plot import LEFT, RIGHT, WIDTH
 from storage.artifacts import dataset, predictions, reports
 from storage.artifacts import provenance as provenances
 from storage.artifacts.region import Region
@@ -221,7 +221,13 @@ def test_optional_inputs_may_be_missing() -> None:
     lay()
     for path in (*Path("reports").glob("*.*"), Path("data/arrays/quality.json")):
         path.unlink()
-    for folder in (BEST, predictions.PATH, snapshot.PATH, Path("reports/train")):
+    for folder in (
+        BEST,
+        predictions.PATH,
+        snapshot.PATH,
+        Path("reports/train"),
+        reports.EVALUATION,
+    ):
         shutil.rmtree(folder)
     text = page()
     for command in ("promote", "evaluate", "predict", "train", "ingest"):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stages import evaluate, report
+from stages import report
+from stages.reporting.figures import diagrams
 from stages.reporting.page import held_out
-from stages.reporting.reliability import diagrams
 from stages.reporting.tables import Drawn, drawn, subject_rows
+from stages.segmentation import evaluation
 from storage.artifacts import dataset, reports
 from storage.artifacts.region import Region
 from tests.support.report_project import lay
@@ -65,7 +66,7 @@ def test_every_person_has_a_row_and_the_worst_comes_first() -> None:
     text = page()
     assert all(f'title="person s{i}">person s{i}</td>' in text for i in range(1, 6))
     rows = [
-        {**dict.fromkeys(evaluate.SUBJECT_HEADER, "0"), "set": "test", "group": name, "event_f1": f1}
+        {**dict.fromkeys(evaluation.SUBJECT_HEADER, "0"), "set": "test", "group": name, "event_f1": f1}
         for name, f1 in (("a", "0.9"), ("b", "0.2"), ("c", "0.5"))
     ]
     assert [row.group for row in subject_rows(rows)["test"]] == ["b", "c", "a"]

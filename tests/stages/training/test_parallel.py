@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import distributed
 
-from stages.classification.loss import Labeled
 from stages.classification.model import Question
 from stages.classification.plan import Plan
+from stages.classification.targets import Labeled
 from stages.classification.training import Epoch, Taught, learn
 from stages.training.distributed import Team
 from stages.training.launch import in_processes, together

@@ -1,27 +1,25 @@
-"""Reads data/candidate, data/dataset and data/arrays; writes reports/evaluate.json, classes.csv, subjects.csv,
-confusion.csv, calibration.csv.
-
-Scores the candidate on the validation and the test set: what it says of whole series, per class and per group (the
-person, say), with how far each score may lie off and whether its chances mean what they say. Nothing is chosen here.
+"""How well a model predicts what labeled series are: per class and per group (the person, say), with how far each
+score may lie off and whether its chances mean what they say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.classification import candidate
-from stages.classification.inference import Asked, compare
+from stages.classification.dataset import load
+from stages.classification.inference import Asked, ask, compare
 from stages.classification.model import Classifier
 from stages.metrics import calibration, classification
 from stages.metrics.classification import Answers, Scores
-from storage.artifacts import checkpoint, dataset, reports
-from storage.files import write_json
-from storage.paths import CANDIDATE
-from storage.printable import say
+from stages.metrics.ranking import roc_points
+from storage.artifacts import arrays, dataset, reports
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.reports import Evaluation
+from storage.progress import track
 
-SETS = ("validation", "test")
+HEADLINE = {"series": ("accuracy", "balanced_accuracy", "count", "log_loss", "macro_f1")}
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,44 @@ class Result:
     intervals: dict[str, tuple[float, float]]
 
 
-def main() -> None:
-    """Candidate to scores."""
-    index, resting = dataset.read_index(), checkpoint.read(CANDIDATE)
-    model, known = candidate.wake(resting, index), resting.training.get("learnt_from", ["train"])
-    scored = [name for name in SETS if name not in known and index.of(name)]
-    asked = {name: candidate.answer(model, index, name) for name in scored}
-    results = {name: judge(model, found, index) for name, found in asked.items() if found.keys}
-    write(results)
-    for name, result in results.items():
-        say(f"{name}: {in_words(result)}")
-    for line in warnings(asked, known):
-        say(line)
+def evaluate(model: Checkpoint, index: dataset.Index, splits: Sequence[str]) -> Evaluation:
+    """Score a model on splits of the dataset."""
+    classifier = Classifier.from_checkpoint(model)
+    asked = {name: answer(classifier, index, name) for name in splits}
+    results = {name: judge(classifier, found, index) for name, found in asked.items() if found.keys}
+    return Evaluation(
+        scores={name: summary(result) for name, result in results.items()},
+        headline=HEADLINE,
+        tables={
+            "classes": (CLASS_HEADER, class_rows(results)),
+            "subjects": (SUBJECT_HEADER, subject_rows(results)),
+            "confusion": (CONFUSION_HEADER, confusion_rows(results)),
+            "calibration": (reports.CALIBRATION_HEADER, calibration_rows(results)),
+            "roc": (reports.ROC_HEADER, roc_rows(results)),
+        },
+        lines={name: in_words(result) for name, result in results.items()},
+        warnings={name: unscored(name, found.unfit) for name, found in asked.items() if found.unfit},
+    )
+
+
+def answer(model: Classifier, index: dataset.Index, name: str) -> Asked:
+    """What a model predicts for each labeled series of a split."""
+    return ask(model, ((key, arrays.values(key)) for key in track(index.of(name), f"asking about {name}")))
+
+
+def scorer(index: dataset.Index) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+    """A function that scores a model on the test split, by what `promote.metric` may name."""
+    test = load(index, "test")
+
+    def scores(model: Checkpoint) -> Mapping[str, float | None]:
+        if test is None:
+            return {}
+        classifier = Classifier.from_checkpoint(model)
+        found = classifier.probabilities(test.values)
+        task, decided = classifier.question.task, classifier.decide(found)
+        return classification.score(Answers(task, index.labels, test.targets, decided, found)).series
+
+    return scores
 
 
 def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:
@@ -64,27 +88,10 @@ def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:
     )
 
 
-def warnings(asked: dict[str, Asked], known: list[str]) -> list[str]:
-    """Sets that have no scores, and series that are in none."""
-    lines = []
-    for name in SETS:
-        if name in known:
-            lines.append(f"{name}: no scores, for the model has learnt from it")
-        elif name not in asked:
-            lines.append(f"warning: no {name} set: no scores for it")
-        elif unfit := asked[name].unfit:
-            series = "; ".join(f"{key}: {why}" for key, why in unfit.items())
-            lines.append(f"warning: {len(unfit)} labeled series of the {name} set are in no score: {series}")
-    return lines
-
-
-def write(results: dict[str, Result]) -> None:
-    """A file for each table."""
-    write_json(reports.SCORES, {name: summary(result) for name, result in results.items()})
-    reports.write_csv(reports.CLASSES, CLASS_HEADER, class_rows(results))
-    reports.write_csv(reports.SUBJECTS, SUBJECT_HEADER, subject_rows(results))
-    reports.write_csv(reports.CONFUSION, CONFUSION_HEADER, confusion_rows(results))
-    reports.write_csv(reports.CALIBRATION, CALIBRATION_HEADER, calibration_rows(results))
+def unscored(name: str, unfit: Mapping[str, str]) -> str:
+    """That series are in no score, and why."""
+    series = "; ".join(f"{key}: {why}" for key, why in unfit.items())
+    return f"warning: {len(unfit)} labeled series of the {name} set are in no score: {series}"
 
 
 CLASS_HEADER = (
@@ -94,7 +101,6 @@ SUBJECT_HEADER = (
     "set", "group", "series", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1", "log_loss",
 )  # fmt: skip
 CONFUSION_HEADER = ("set", "actual", "predicted", "series", "share")
-CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "right")
 
 
 def summary(result: Result) -> dict[str, dict[str, float | None]]:
@@ -116,14 +122,14 @@ def in_words(result: Result) -> str:
     return f"{', '.join(texts)} of {result.scores.series['count']} series"
 
 
-def class_rows(results: dict[str, Result]) -> list[list[Any]]:
+def class_rows(results: Mapping[str, Result]) -> list[list[Any]]:
     """A row for each set and class."""
     return [
         [name, *vars(score).values()] for name, result in results.items() for score in result.scores.classes
     ]
 
 
-def subject_rows(results: dict[str, Result]) -> list[list[Any]]:
+def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
     """A row for each set and group."""
     return [
         [name, group, scores.series["count"], *(scores.series[key] for key in SUBJECT_HEADER[3:])]
@@ -132,7 +138,7 @@ def subject_rows(results: dict[str, Result]) -> list[list[Any]]:
     ]
 
 
-def confusion_rows(results: dict[str, Result]) -> list[list[Any]]:
+def confusion_rows(results: Mapping[str, Result]) -> list[list[Any]]:
     """A row for each set, true class and predicted class; `share` is of the true class, empty where none is.
 
     Of independent classes each has four, in which `not` and the class is the other answer.
@@ -152,10 +158,20 @@ def confusion_rows(results: dict[str, Result]) -> list[list[Any]]:
     return rows
 
 
-def calibration_rows(results: dict[str, Result]) -> list[list[Any]]:
+def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
     """A row for each set and bin that holds answers: their mean confidence and the share that is right."""
     return [
         [name, "series", *row]
         for name, result in results.items()
         for row in calibration.rows(result.scores.bins)
+    ]
+
+
+def roc_rows(results: Mapping[str, Result]) -> list[list[Any]]:
+    """A row for each point of the curve of each class that has one, by set."""
+    return [
+        [name, result.answers.labels[k], *point]
+        for name, result in results.items()
+        for k in result.answers.curves
+        for point in roc_points(result.answers.truth[:, k], result.answers.probabilities[:, k])
     ]

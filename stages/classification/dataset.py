@@ -1,7 +1,6 @@
-"""Reads data/arrays, data/labels, the label config and data/sets.csv; writes data/dataset.
+"""Labels to what each whole series is, and back to series to train on; a window is a series.
 
-Every labeled series gets what the whole of it is; a window is a series. The network takes series of one length and
-without holes: others are left out by name.
+The network takes series of one length and without holes: others are left out by name.
 """
 
 from __future__ import annotations
@@ -10,29 +9,38 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stages import params
-from stages.classification.targets import Said, what_it_is, why_unfit
+from stages.classification.targets import Labeled, Said, what_it_is, why_unfit
 from stages.timeseries import dataset_warnings
 from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LEARNT
-from storage.files import fresh_folder
-from storage.label_studio import label_config
+from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import snapshot
-from storage.printable import say
 from storage.project_files import splits_file
 
 
-def main() -> None:
-    """Labels to classes of whole series."""
-    config, rule = label_config.load(), params.load().window.disagreement
-    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read()
+def build(
+    ingested: arrays.Index,
+    rows: Mapping[str, splits_file.Row],
+    records: Mapping[str, list[snapshot.Record]],
+    config: LabelConfig,
+    settings: params.Params,
+) -> tuple[dataset.Index, str]:
+    """The index, and a line that says what it holds.
+
+    Raises:
+        InputError: there is nothing to learn from.
+    """
     keys = sorted(records.keys() & ingested.series.keys())
     length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
     said: dict[str, Said] = {}
     unfit: dict[str, str] = {}
     for key in keys:
-        found = what_it_is(records[key], config, rule)
+        found = what_it_is(records[key], config, settings.window.disagreement)
         why = why_unfit(arrays.values(key), length) if found.annotations else ""
         if why:
             unfit[key] = why
@@ -44,12 +52,9 @@ def main() -> None:
     if not index.of("train"):
         raise dataset_warnings.nothing_to_learn(index, "a choice that can be used", left_out)
     warnings = tuple(f"warning: {line}" for line in dataset_warnings.warnings(index))
-    with fresh_folder(dataset.PATH) as folder:
-        dataset.save_index(folder, replace(index, left_out=left_out, warnings=warnings))
-    counts = ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
-    say(f"{sum(bool(s.annotations) for s in said.values())} labeled series ({counts}) of {length} timepoints")
-    for line in (*dataset_warnings.shown(left_out), *dataset_warnings.shown(warnings)):
-        say(line)
+    labeled = sum(bool(found.annotations) for found in said.values())
+    line = f"{labeled} labeled series ({dataset_warnings.counts(index)}) of {length} timepoints"
+    return replace(index, left_out=left_out, warnings=warnings), line
 
 
 def usual_length(rows: Mapping[str, int]) -> int:
@@ -86,3 +91,30 @@ def make_index(
         warnings=(),
         provenance=dataset.sources(),
     )
+
+
+def load(index: dataset.Index, name: str) -> Labeled | None:
+    """The labeled series of a set; None where there are none.
+
+    Raises:
+        InputError: ingest has run since with other channels.
+    """
+    ingested = arrays.read_index()
+    keys = index.of(name)
+    if ingested.channels != index.channels or not ingested.series.keys() >= {*keys}:
+        raise InputError(
+            "data/dataset is older than data/arrays", where=str(dataset.PATH), cure=dataset.REMAKE
+        )
+    if not keys:
+        return None
+    values = np.stack([_values(key, ingested, index.size).T for key in keys])
+    truth = [[label in index.series[key].choices for label in index.labels] for key in keys]
+    return Labeled(values, np.array(truth, bool))
+
+
+def _values(key: str, ingested: arrays.Index, length: int) -> NDArray[np.float32]:
+    values, _ = arrays.of(key, ingested)
+    if len(values) != length:
+        why = f"it has {len(values):,} timepoints, the dataset takes {length:,}"
+        raise InputError("data/dataset is older than data/arrays", where=key, why=why, cure=dataset.REMAKE)
+    return values

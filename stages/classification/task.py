@@ -1,0 +1,108 @@
+"""Classification: what a whole recording is, one choice or several (`<Choices>`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages import params
+from stages.classification import dataset
+from stages.compatibility import check, other_task
+from storage.artifacts import arrays
+from storage.artifacts.dataset import Index
+from storage.artifacts.predictions import Prediction
+from storage.artifacts.reports import Evaluation
+from storage.label_studio.label_config import LabelConfig
+from storage.labels.snapshot import Record
+from storage.paths import BEST
+from storage.project_files import splits_file
+
+if TYPE_CHECKING:  # with it comes torch
+    from storage.artifacts.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class ClassificationTask:
+    """A `LearningTask`. torch takes seconds to import: modules that need it are imported where they are used."""
+
+    config: LabelConfig
+    name = "classification"
+    metric = "macro_f1"
+    tunable = True
+
+    def build_dataset(
+        self,
+        ingested: arrays.Index,
+        rows: Mapping[str, splits_file.Row],
+        records: Mapping[str, list[Record]],
+        settings: params.Params,
+        folder: Path,  # noqa: ARG002 -- the index holds all
+    ) -> tuple[Index, str]:
+        """What each labeled series is."""
+        return dataset.build(ingested, rows, records, self.config, settings)
+
+    def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
+        """Train from scratch, or from `data/start`."""
+        from stages.classification import candidate
+
+        return candidate.fit(index, settings, self.config)
+
+    def trains_on_validation(self, settings: params.Params) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
+        """Models of another kind or of other labels."""
+        from stages.classification.model import KIND
+
+        if kind != KIND:
+            return f"it is of kind {kind!r}; whole recordings are classified by {KIND!r}"
+        if tuple(labels) != self.config.labels:
+            return f"its labels are {', '.join(labels)}; the project's are {', '.join(self.config.labels)}"
+        return ""
+
+    def evaluate(
+        self,
+        model: Checkpoint,
+        index: Index,
+        splits: Sequence[str],
+        settings: params.Params,  # noqa: ARG002
+    ) -> Evaluation:
+        """Scores of whole series."""
+        from stages.classification import evaluation
+
+        return evaluation.evaluate(model, index, splits)
+
+    def scorer(
+        self,
+        index: Index,
+        settings: params.Params,  # noqa: ARG002
+    ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+        """Scores on the test split, by name."""
+        from stages.classification import evaluation
+
+        return evaluation.scorer(index)
+
+    def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
+        """Another number of choices, or series of another length."""
+        length = best.network.get("length")
+        if why := other_task(best, candidate.postprocess.get("task", "")):
+            return why
+        if length != index.size:
+            return f"it takes series of {length} timepoints; the project's have {index.size}"
+        return ""
+
+    def predict(
+        self,
+        model: Checkpoint,
+        name: str,
+        keys: Sequence[str],
+        settings: params.Params,  # noqa: ARG002
+    ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
+        """Choices for each series of the length that the model takes."""
+        from stages.classification import inference
+
+        check(other_task(model, self.config.task), BEST, "project")
+        return inference.predict(model, name, keys)

@@ -1,0 +1,127 @@
+"""What a project learns: the one place that looks at which kind of answers its label config asks for.
+
+Every stage asks the task and knows no kind. Another kind is a package with a class that has these methods, and a line
+in `TASKS`; docs/architecture.md says what else there may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from stages import params
+from stages.classification.task import ClassificationTask
+from stages.segmentation.task import SegmentationTask
+from storage.artifacts import arrays
+from storage.artifacts.dataset import Index
+from storage.artifacts.predictions import Prediction
+from storage.artifacts.reports import Evaluation
+from storage.label_studio.label_config import LabelConfig
+from storage.labels.snapshot import Record
+from storage.project_files import splits_file
+
+if TYPE_CHECKING:  # with it comes torch
+    from storage.artifacts.checkpoint import Checkpoint
+
+
+class LearningTask(Protocol):
+    """One kind of task, with the label config of a project.
+
+    Attributes:
+        name: of the kind.
+        metric: what promotion goes by where `promote.metric` is null.
+        tunable: `labeltrail classify tune` can search its params.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def tunable(self) -> bool: ...
+
+    def build_dataset(
+        self,
+        ingested: arrays.Index,
+        rows: Mapping[str, splits_file.Row],
+        records: Mapping[str, list[Record]],
+        settings: params.Params,
+        folder: Path,
+    ) -> tuple[Index, str]:
+        """From labels to a dataset.
+
+        Args:
+            ingested: the recordings.
+            rows: split and group of each series.
+            records: annotations of each series.
+            settings: all params.
+            folder: for what does not fit the index.
+
+        Returns:
+            The index, and a line that says what is in it.
+
+        Raises:
+            InputError: there is nothing to learn from.
+        """
+
+    def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
+        """Train on the dataset, write learning curves; the model, and lines about it.
+
+        Raises:
+            InputError: the dataset does not do, or the model that `train.start` names.
+        """
+
+    def trains_on_validation(self, settings: params.Params) -> bool:
+        """Whether the candidate is trained on the validation split too, where there is a test split."""
+
+    def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
+        """Why training cannot start from a model of this kind with these labels; "" where it can."""
+
+    def evaluate(
+        self, model: Checkpoint, index: Index, splits: Sequence[str], settings: params.Params
+    ) -> Evaluation:
+        """Scores of a model on some splits of the dataset, with tables.
+
+        Raises:
+            UnusableError: the model cannot be loaded.
+        """
+
+    def scorer(
+        self, index: Index, settings: params.Params
+    ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+        """A function that scores a model on the test split, by what `promote.metric` may name.
+
+        A score is None where the split has nothing to score by.
+        """
+
+    def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
+        """Why the best model cannot be compared with the candidate although kind, channels, labels and sampling rate
+        are the same; "" where it can."""
+
+    def predict(
+        self, model: Checkpoint, name: str, keys: Sequence[str], settings: params.Params
+    ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
+        """Predictions for series, and the reason for each series that has none.
+
+        Args:
+            model: the best model; it is loaded at once.
+            name: its hash.
+            keys: of the series.
+            settings: all params.
+
+        Raises:
+            InputError: the model is not of this task.
+            UnusableError: it cannot be loaded.
+        """
+
+
+TASKS: Mapping[str, Callable[[LabelConfig], LearningTask]] = {
+    "regions": SegmentationTask,
+    "choices": ClassificationTask,
+}
+
+
+def of(config: LabelConfig) -> LearningTask:
+    """The task that a label config asks for."""
+    return TASKS[config.answers](config)

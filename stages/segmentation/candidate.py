@@ -1,0 +1,103 @@
+"""From a dataset to a candidate: scaler, network, decoder and calibration, and what is recorded of the training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from stages import params
+from stages.segmentation.batches import Plan
+from stages.segmentation.dataset import load
+from stages.segmentation.fit import Learnt, Task, learn, trial_epochs
+from stages.segmentation.targets import Example
+from stages.segmentation.training import Epoch
+from stages.training.curves import learning_curves
+from storage.artifacts import dataset, provenance, reports
+from storage.artifacts.checkpoint import Checkpoint
+from storage.errors import InputError
+
+
+def fit(index: dataset.Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
+    """Train on the dataset; the model, and lines about it.
+
+    Raises:
+        InputError: the params name a model to start from, or the dataset is older than the arrays.
+    """
+    check_start(settings.train)
+    train, validation = (load(index, name, settings.ingest.gap) for name in ("train", "validation"))
+    learnt = _train(train, validation, index, settings)
+    return learnt.model.to_checkpoint(_record(learnt)), _in_words(learnt, bool(validation))
+
+
+def check_start(settings: params.Train) -> None:
+    """A network of regions is trained from scratch.
+
+    Raises:
+        InputError: the params name a model to start from.
+    """
+    if settings.start:
+        raise InputError(
+            "a model of regions cannot go on from an earlier one",
+            where="params.yaml: train.start",
+            why="how its answers become regions is chosen on a validation set, from which the earlier one has learnt",
+            cure=f"{provenance.SCRATCH}, then dvc repro",
+        )
+
+
+def _train(
+    train: list[Example], validation: list[Example], index: dataset.Index, settings: params.Params
+) -> Learnt:
+    task = Task(index.channels, index.labels, index.instants, index.instant_tolerance, index.sampling_rate)
+    plan = Plan(size=index.size, stride=index.stride, **settings.train.plan())
+    plan = replace(plan, refit=plan.refit and bool(index.of("test")))
+    rules = settings.evaluate
+    trial = trial_epochs(plan) if plan.refit and validation else 0
+    with learning_curves(trial + plan.epochs) as log:
+        return learn(
+            train,
+            validation,
+            task,
+            plan,
+            rules.iou,
+            rules.instant_tolerance,
+            lambda epoch: log(_figures(epoch)),
+        )
+
+
+def _figures(epoch: Epoch) -> dict[str, float]:
+    """What is drawn of an epoch, by name of the curve."""
+    checked = {f"validation/{name}": getattr(epoch, name) for name in ("balanced_accuracy", "worst_f1")}
+    return {"train/loss": epoch.loss, **{name: n for name, n in checked.items() if n is not None}}
+
+
+def _record(learnt: Learnt) -> dict[str, Any]:
+    """`training` of model.json; figures of the validation set are those of the trial by which all was chosen."""
+    fitted, trial = learnt.fit, learnt.trial
+    return {
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best.number,
+        "stopped": fitted.stopped,
+        "loss": fitted.best.loss,
+        "shuffle": learnt.shuffle,
+        "learnt_from": ["train", "validation"] if learnt.refit else ["train"],
+        "validation": {
+            "balanced_accuracy": trial.best.balanced_accuracy,
+            "worst_f1": trial.best.worst_f1,
+            "event_f1": learnt.event_f1,
+        },
+    }
+
+
+def _in_words(learnt: Learnt, validated: bool) -> list[str]:
+    fitted, lines = learnt.fit, []
+    if learnt.refit:
+        found = reports.in_words("event F1", learnt.event_f1, None)
+        lines.append(f"by a trial of {len(learnt.trial.history)} epochs: {found} on the validation set")
+    lines.append(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
+    if not validated:
+        lines.append(
+            "warning: no validation set: the whole schedule was run, decoding was not chosen but assumed"
+        )
+    elif learnt.event_f1 is None:
+        lines.append("warning: the validation set has no event to find: decoding was not chosen but assumed")
+    return lines

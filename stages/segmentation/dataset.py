@@ -1,0 +1,185 @@
+"""Labels to a target for each timepoint and places of windows, and back to examples to train on.
+
+Whatever was not used is counted and named in the index, and so is what a person should know before trusting the
+model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stages import params
+from stages.segmentation.targets import Example, make_targets
+from stages.timeseries import dataset_warnings, windows
+from stages.timeseries.gaps import holes, stretches, within
+from storage.artifacts import arrays, dataset
+from storage.artifacts.dataset import LEARNT
+from storage.artifacts.region import Region
+from storage.errors import InputError
+from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
+from storage.labels import snapshot
+from storage.progress import track
+from storage.project_files import splits_file
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What is kept of one series' targets once they are written.
+
+    Attributes:
+        regions, annotations, left_out, notes: as in `Targets`.
+        known: timepoints that teach something.
+        labeled: those of them that teach a label, and not that there is none.
+    """
+
+    regions: tuple[Region, ...]
+    annotations: tuple[str, ...]
+    left_out: Counter[str]
+    notes: Counter[str]
+    known: int
+    labeled: int
+
+
+def build(
+    ingested: arrays.Index,
+    rows: Mapping[str, splits_file.Row],
+    records: Mapping[str, list[snapshot.Record]],
+    config: LabelConfig,
+    settings: params.Params,
+    folder: Path,
+) -> tuple[dataset.Index, str]:
+    """Write the targets of each labeled series; the index, and a line that says what it holds.
+
+    Raises:
+        InputError: there is nothing to learn from, or nothing to find.
+    """
+    taught = {
+        key: teach(key, ingested, records[key], config, settings, folder)
+        for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
+    }
+    index = make_index(taught, ingested, rows, config, settings.window)
+    unused = {key: found.left_out for key, found in taught.items()}
+    left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys())
+    if not any(taught[key].known for key in index.of("train")):
+        raise nothing_to_learn(index, left_out)
+    if not any(taught[key].labeled for key in index.of("train")):
+        raise dataset_warnings.nothing_to_find(index, left_out)
+    index = replace(index, left_out=left_out, warnings=tell_warnings(taught, index, config))
+    counts = dataset_warnings.counts(index)
+    return index, f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints"
+
+
+def teach(
+    key: str,
+    ingested: arrays.Index,
+    records: list[snapshot.Record],
+    config: LabelConfig,
+    settings: params.Params,
+    folder: Path,
+) -> Taught:
+    """Write the targets of one series; what lies in a hole of some channel teaches nothing. Regions end at gaps."""
+    (values, times), rule = arrays.of(key, ingested), settings.window
+    targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
+    missing = holes(values, settings.ingest.gap).any(1)
+    if targets.annotations and missing.any():
+        targets.values[missing] = -1
+        targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
+    dataset.save_target(folder, key, targets.values)
+    known, labeled = int((targets.values >= 0).sum()), int((targets.values > 0).sum())
+    spoken = stretches(values, times, settings.ingest.gap)
+    regions = tuple(part for region in targets.regions for part in within(region, spoken))
+    return Taught(regions, targets.annotations, targets.left_out, targets.notes, known, labeled)
+
+
+def make_index(
+    taught: Mapping[str, Taught],
+    ingested: arrays.Index,
+    rows: Mapping[str, splits_file.Row],
+    config: LabelConfig,
+    settings: params.Window,
+) -> dataset.Index:
+    """Series, sets and windows. What follows from the data follows from the train set alone."""
+    series = {}
+    for key, entry in sorted(ingested.series.items()):
+        row, found = rows.get(key, splits_file.Row(key, "unassigned")), taught.get(key)
+        said = (found.annotations, found.regions) if found else ((), ())
+        series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
+    train = [e for e in series.values() if e.set == "train" and e.annotations]
+    regions = [region for entry in train for region in entry.regions]
+    lengths = windows.lengths(regions, settings.instant_tolerance)
+    size = settings.size or windows.choose_size(lengths, max((e.rows for e in train), default=1))
+    return dataset.Index(
+        channels=ingested.channels,
+        labels=config.labels,
+        instants=tuple(label for label in config.labels if mostly_instant(label, regions)),
+        sampling_rate=ingested.sampling_rate,
+        instant_tolerance=settings.instant_tolerance,
+        size=size,
+        stride=size,
+        series=series,
+        windows={name: place_windows(series, name, size) for name in LEARNT},
+        left_out=(),
+        warnings=(),
+        provenance=dataset.sources(),
+    )
+
+
+def place_windows(series: Mapping[str, dataset.Entry], name: str, size: int) -> tuple[tuple[str, int], ...]:
+    """Windows of one set, side by side; training moves them about."""
+    labeled = [(key, entry) for key, entry in series.items() if entry.set == name and entry.annotations]
+    return tuple((key, start) for key, entry in labeled for start in windows.starts(entry.rows, size, size))
+
+
+def mostly_instant(label: str, regions: list[Region]) -> bool:
+    """Whether a label stands for instants: most of its regions are."""
+    kinds = [region.instant for region in regions if region.label == label]
+    return sum(kinds) > len(kinds) / 2
+
+
+def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
+    """What a person should know: mended regions, sets without a class, labels used both ways."""
+    notes = {key: found.notes for key, found in taught.items()}
+    lines = dataset_warnings.counted(notes) + dataset_warnings.warnings(index)
+    for label in config.labels:
+        kinds = [r.instant for e in index.series.values() for r in e.regions if r.label == label]
+        if len(set(kinds)) == 2:
+            what = "instants" if label in index.instants else "ranges"
+            lines.append(
+                f"{label} marks {sum(kinds)} instants and {len(kinds) - sum(kinds)} ranges: taken as {what}"
+            )
+    return tuple(f"warning: {line}" for line in lines)
+
+
+def nothing_to_learn(index: dataset.Index, unused: tuple[str, ...]) -> InputError:
+    """Training cannot start; says what there is and what is missing."""
+    if index.of("train"):
+        if any(dataset_warnings.UNKNOWN in line for line in unused):
+            return dataset_warnings.nothing_to_find(index, unused)
+        why = "every timepoint of the train set lies in a hole of some channel"
+        cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
+        return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
+    return dataset_warnings.nothing_to_learn(index, "an annotation that is not skipped", unused)
+
+
+def load(index: dataset.Index, name: str, gap: float) -> list[Example]:
+    """The labeled series of a set.
+
+    Raises:
+        InputError: ingest has run since with other channels.
+    """
+    if arrays.read_index().channels != index.channels:
+        raise InputError("data/dataset is older than data/arrays", where=str(dataset.PATH), cure="dvc repro")
+    starts: dict[str, list[int]] = {key: [] for key in index.of(name)}
+    for key, start in index.windows.get(name, ()):
+        if key in starts:
+            starts[key].append(start)
+    found = []
+    for key in starts:
+        values, times, target = dataset.labeled(key, index)
+        known, regions = stretches(values, times, gap), index.series[key].regions
+        found.append(Example(values, target, tuple(starts[key]), regions, known))
+    return found

@@ -1,0 +1,58 @@
+"""What a model predicts for recordings: regions with scores, ended at gaps, and how unsure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from stages.segmentation.model import Segmentation, Segmenter
+from stages.timeseries.gaps import cut, stretches
+from stages.timeseries.times import Times, row_to_time
+from storage.artifacts import arrays
+from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.predictions import PredictedRegion, Prediction
+from storage.label_studio.label_config import LabelConfig
+from storage.progress import track
+
+
+def predict(
+    model: Checkpoint, name: str, keys: Sequence[str], config: LabelConfig, gap: float
+) -> Iterator[Prediction]:
+    """One prediction for each series, made when it is asked for.
+
+    Args:
+        model: the model; it is loaded now.
+        name: its hash.
+        keys: of the series.
+        config: in whose time format starts and ends are written.
+        gap: steps of more than so many median steps are gaps.
+    """
+    segmenter, index = Segmenter.from_checkpoint(model), arrays.read_index()
+
+    def predictions() -> Iterator[Prediction]:
+        for key in track(keys, "predicting"):
+            values, times = arrays.of(key, index)
+            found, known = segmenter.segment(values), stretches(values, times, gap)
+            regions = tuple(cut(found.regions, known))
+            yield to_prediction(key, name, replace(found, regions=regions), arrays.shown_times(key), config)
+
+    return predictions()
+
+
+def to_prediction(
+    series: str, model: str, found: Segmentation, times: Times, config: LabelConfig
+) -> Prediction:
+    """Timepoints as times, scores to four digits."""
+    regions = tuple(
+        PredictedRegion(
+            start=row_to_time(times, region.start, config.time_format),
+            end=row_to_time(times, region.end, config.time_format),
+            start_row=region.start,
+            end_row=region.end,
+            label=region.label,
+            instant=region.instant,
+            score=round(score, 4),
+        )
+        for region, score in found.regions
+    )
+    return Prediction(series, model, round(found.score, 4), round(found.uncertainty, 4), regions)

@@ -1,0 +1,32 @@
+"""Which annotations of a series count where annotators disagree, whatever they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from storage.printable import shortened
+
+Record = Mapping[str, Any]
+Disagreement = Literal["vote", "newest", "agree"]
+
+
+def voters(records: Sequence[Record], disagreement: Disagreement) -> list[Record]:
+    """The annotations that count, the newest first."""
+    said = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
+    truths = [r for r in said if r.get("ground_truth")]
+    if truths or disagreement == "newest":
+        return (truths or said)[:1]
+    newest: dict[str, Record] = {}
+    for record in said:
+        newest.setdefault(str(record.get("annotator", "")), record)
+    return list(newest.values())
+
+
+def _age(record: Record) -> tuple[str, str]:
+    return str(record.get("updated_at") or record.get("created_at") or ""), str(record["id"])
+
+
+def quoted(name: str) -> str:
+    """Somebody's label for a line of output: on one line, no longer than a name is."""
+    return f"'{shortened(name)}'"

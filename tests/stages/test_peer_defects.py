@@ -232,7 +232,8 @@ def test_defect_17_a_blip_is_no_instant_and_a_dip_does_not_split_a_region(learne
 
 def test_defect_18_the_model_version_names_the_model(own: Path):
     def version(model: str) -> str:
-        project: Any = SimpleNamespace(repository=SimpleNamespace(label_commit=lambda _: "0123456789"))
+        git = SimpleNamespace(label_commit=lambda _: "0123456789")
+        project: Any = SimpleNamespace(repository=SimpleNamespace(git=git))
         return publish.model_version(project, "lstm", "labels", model)
 
     first = predictions.read("a").model
@@ -284,7 +285,8 @@ def test_defect_22_memory_of_prediction_hardly_grows_with_the_recording(learned:
     measure = """
 import resource, sys, numpy as np
 from stages.segmentation.model import Segmenter
-from storage.artifacts import checkpoint, provenance
+from storage.artifacts import checkpoint
+from storage.paths import BEST
 model, peaks = Segmenter.from_checkpoint(checkpoint.read(BEST)), []
 for rows in (100_000, 1_100_000):
     model.segment(np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32))

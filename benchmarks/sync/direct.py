@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.measure import Measure, in_turn
 from benchmarks.sync.many import Many, record, series_name
-from pipelines.sync.fetch import Theirs, agree
+from pipelines.sync.fetch import remember
 from storage import worktree
 from storage.labels import label_store, snapshot
 from storage.labels.snapshot import Record
@@ -64,7 +64,7 @@ def _agree(project: Project) -> None:
     assert state is not None
     entry = repository.pointer(LABELS), state.series, repository.git.resolve("HEAD")
     state = project.remote.write_state(replace(state.follow(*entry), label_config=state.label_config))
-    agree(project.remote, state, Theirs(True, {}, None, [], 0, True), {})
+    remember(project.remote, state, None, {})
     worktree.remember(project)
 
 

@@ -124,7 +124,7 @@ def apply(
         merge_base.note(project.remote, new, hashes[0], (labels_, base[1]))
     else:
         merge_base.forget(project.remote)
-        fetch.remember(project.remote, new, theirs, plan.labels.rewritten(ids))
+        fetch.remember(project.remote, new, theirs.series, plan.labels.rewritten(ids))
     return SyncResult(
         commit=made,
         subject=subject,

@@ -170,19 +170,21 @@ def _without_object(remote: Remote) -> list[int]:
     return [number for key, number in sorted(numbers.items()) if key not in there]
 
 
-def remember(remote: Remote, state: State, theirs: RemoteState, still: Mapping[int, Record]) -> None:
+def remember(
+    remote: Remote, state: State, series: Mapping[str, str] | None, still: Mapping[int, Record]
+) -> None:
     """Remember that this clone saw bucket and label commit agree, as `state` says.
 
     Args:
         remote: the branch's place in bucket and Label Studio.
         state: what was agreed on.
-        theirs: what was looked at.
+        series: ETag of each recording; None where they were not looked at.
         still: annotations that Label Studio writes to the bucket anew, by number: they are to be looked at again,
             also those that were made now and have never been looked at.
     """
     notes = [(_labels_note(remote), state.etag)]
-    if theirs.series is not None:
-        notes.append((_series_note(remote), _digest(theirs.series)))
+    if series is not None:
+        notes.append((_series_note(remote), _digest(series)))
     moved = [
         (remote.annotations.key(number), shard_name(record["series"]), number, record["id"])
         for number, record in still.items()

@@ -85,7 +85,7 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     if _agree(project, theirs) and not repository.git.changed(PATHS):
         if not options.dry_run:
             merge_base.forget(project.remote)
-            fetch.remember(project.remote, state, theirs, {})
+            fetch.remember(project.remote, state, theirs.series, {})
         return SyncResult(labels=repository.pointer(LABELS), aside=theirs.aside)
     hashes = merge_base.find(repository, project.remote, state, known=theirs.known)
     base = _side(repository, *hashes, config=None)

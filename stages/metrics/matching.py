@@ -35,7 +35,7 @@ def match(true: Regions, predicted: Regions, iou: float, tolerance: int) -> list
     return found
 
 
-def split(true: Regions, predicted: Regions) -> list[int]:
+def fragmented(true: Regions, predicted: Regions) -> list[int]:
     """Places of the true ranges that were cut to pieces: two or more predicted ones of their label lie in them.
 
     A range lies in another one with more than half of its timepoints. With the arguments the other way round: the

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stages.metrics import calibration
 from stages.metrics.calibration import Bins
-from stages.metrics.matching import match, split
+from stages.metrics.matching import fragmented, match
 from storage.artifacts.region import Region
 
 BACKGROUND = "background"
@@ -82,7 +82,7 @@ class ClassScore:
         precision: None: no timepoint is of it or was predicted to be.
         recall, f1: None: no timepoint is of it.
         event_f1: None: no event is of it.
-        split, merged: true events cut to pieces, predicted ones that run true ones together.
+        fragmented, merged: true events cut to pieces, predicted ones that run true ones together.
         start_error, end_error: mean timepoints by which matched events are off; None: none was matched.
     """
 
@@ -95,7 +95,7 @@ class ClassScore:
     events_predicted: int
     events_matched: int
     event_f1: Score
-    split: int
+    fragmented: int
     merged: int
     start_error: float | None
     end_error: float | None
@@ -109,7 +109,7 @@ class Scores:
         timepoint: balanced_accuracy, accuracy, macro_precision, macro_recall, macro_f1, worst_f1.
         event: f1, precision, recall, macro_f1, true, predicted, matched, boundary_error (mean timepoints by
             which starts and ends of matched events are off), fragmentation (predicted events for each true one),
-            split (true events cut to pieces), merged (predicted events that run true ones together).
+            fragmented (true events cut to pieces), merged (predicted events that run true ones together).
         boundary, boundary_time: start_mean, start_median, end_mean, end_median by which matched events are off, in
             timepoints and in the recordings' unit of time; empty where nothing was matched or no rate is known.
         calibration: expected calibration error of timepoint and region, where there were confidences and there is
@@ -141,8 +141,8 @@ def tally(judged: Judged, labels: Sequence[str], iou: float, tolerance: int) -> 
     pairs = match(true, predicted, iou, tolerance)
     matched = [true[i] for i, _ in pairs]
     cut, run_together = (
-        [true[i] for i in split(true, predicted)],
-        [predicted[j] for j in split(predicted, true)],
+        [true[i] for i in fragmented(true, predicted)],
+        [predicted[j] for j in fragmented(predicted, true)],
     )
     events = [
         np.bincount(np.array([number[r.label] for r in regions], np.intp), minlength=len(labels) + 1)
@@ -276,7 +276,7 @@ def _event_scores(events: NDArray[np.int64], errors: NDArray[np.int64]) -> dict[
         "matched": matched,
         "boundary_error": float(errors[:, 1:].mean()) if len(errors) else None,
         "fragmentation": predicted / true if true else None,
-        "split": cut,
+        "fragmented": cut,
         "merged": merged,
     }
 
@@ -310,7 +310,7 @@ def _class_scores(
             events_predicted=predicted,
             events_matched=matched,
             event_f1=or_none(event_means(*events[k : k + 1, :3].T)["f1"]),
-            split=cut,
+            fragmented=cut,
             merged=merged,
             start_error=off.get("start_mean"),
             end_error=off.get("end_mean"),

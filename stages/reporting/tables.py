@@ -90,7 +90,7 @@ class ClassRow:
     low: float
     high: float
     few: bool
-    split: int
+    fragmented: int
     merged: int
     start_error: float | None
     end_error: float | None
@@ -123,7 +123,7 @@ def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
         low=low,
         high=high,
         few=number > 0 and events < FEW,
-        split=int(row["split"]),
+        fragmented=int(row["fragmented"]),
         merged=int(row["merged"]),
         start_error=optional(row["start_error"]),
         end_error=optional(row["end_error"]),
@@ -162,7 +162,7 @@ class SubjectRow:
     events: int
     found: int
     extra: int
-    split: int
+    fragmented: int
     merged: int
     start_error: float | None
     end_error: float | None
@@ -187,7 +187,7 @@ def _subject_row(row: Mapping[str, str]) -> SubjectRow:
         events=int(row["events"]),
         found=matched,
         extra=int(row["events_predicted"]) - matched,
-        split=int(row["split"]),
+        fragmented=int(row["fragmented"]),
         merged=int(row["merged"]),
         start_error=optional(row["start_error"]),
         end_error=optional(row["end_error"]),

@@ -103,11 +103,11 @@ def to_evaluation(results: Mapping[str, Result], labels: tuple[str, ...]) -> Eva
 
 CLASS_HEADER = (
     "set", "label", "timepoints", "precision", "recall", "f1",
-    "events", "events_predicted", "events_matched", "event_f1", "split", "merged", "start_error", "end_error",
+    "events", "events_predicted", "events_matched", "event_f1", "fragmented", "merged", "start_error", "end_error",
 )  # fmt: skip
 SUBJECT_HEADER = (
     "set", "group", "series", "timepoints", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1",
-    "events", "events_predicted", "events_matched", "event_f1", "event_macro_f1", "split", "merged",
+    "events", "events_predicted", "events_matched", "event_f1", "event_macro_f1", "fragmented", "merged",
     "start_error", "end_error",
 )  # fmt: skip
 CONFUSION_HEADER = ("set", "actual", "predicted", "timepoints", "share")
@@ -157,7 +157,7 @@ def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
             *(scores.timepoint[key] for key in SUBJECT_HEADER[4:8]),
             *(
                 scores.event[key]
-                for key in ("true", "predicted", "matched", "f1", "macro_f1", "split", "merged")
+                for key in ("true", "predicted", "matched", "f1", "macro_f1", "fragmented", "merged")
             ),
             *(scores.boundary.get(f"{edge}_mean") for edge in ("start", "end")),
         ]

@@ -22,7 +22,7 @@ from storage.paths import CANDIDATE
 from tests.support import choice_project, classified_project, report_project
 from tests.support.stage_project import QUICK, noise, run_all, small
 
-COUNTS = {"true", "predicted", "matched", "split", "merged", "count"}
+COUNTS = {"true", "predicted", "matched", "fragmented", "merged", "count"}
 
 
 @pytest.fixture

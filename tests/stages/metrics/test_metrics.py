@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.metrics.matching import match, overlap, split
+from stages.metrics.matching import fragmented, match, overlap
 from stages.metrics.segmentation import Judged, score, timepoint_scores
 from storage.artifacts.region import Region
 
@@ -75,13 +75,13 @@ def test_what_is_cut_to_pieces_and_what_is_run_together():
     true = [Region(0, 99, "A"), Region(200, 219, "A"), Region(230, 249, "A")]
     predicted = [Region(0, 39, "A"), Region(45, 99, "A"), Region(195, 255, "A"), Region(10, 12, "I")]
     found = score([judged([0], [0], true, predicted)], LABELS, 0.5, 1)
-    assert (found.event["split"], found.event["merged"]) == (1, 1)
-    assert [(c.split, c.merged) for c in found.classes] == [(0, 0), (1, 1), (0, 0)]
+    assert (found.event["fragmented"], found.event["merged"]) == (1, 1)
+    assert [(c.fragmented, c.merged) for c in found.classes] == [(0, 0), (1, 1), (0, 0)]
 
 
 def test_a_neighbour_that_reaches_over_a_border_is_no_piece():
     true = [Region(0, 49, "A"), Region(52, 99, "A")]
-    assert split(true, [Region(0, 45, "A"), Region(46, 99, "A")]) == []
+    assert fragmented(true, [Region(0, 45, "A"), Region(46, 99, "A")]) == []
 
 
 def test_many_events_are_matched_as_every_pair_would_be():
@@ -130,7 +130,7 @@ def test_where_there_is_nothing_to_find_there_is_no_score(predicted: list[Region
     classes = np.array([len(predicted)], np.int16)
     found = score([Judged(NOTHING, classes, [], predicted, [0.9] * len(predicted), sure)], LABELS, 0.5, 1)
     assert set(found.timepoint.values()) == {None}
-    counts = {"true": 0, "predicted": len(predicted), "matched": 0, "split": 0, "merged": 0}
+    counts = {"true": 0, "predicted": len(predicted), "matched": 0, "fragmented": 0, "merged": 0}
     assert {name: n for name, n in found.event.items() if n is not None} == counts
     assert found.calibration == {}
     assert {(c.recall, c.f1, c.event_f1) for c in found.classes[1:]} == {(None, None, None)}

@@ -16,12 +16,13 @@ from pipelines.sync import unknown_labels
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.label_studio import label_config
 from storage.label_studio.client import VERSION
-from storage.labels import label_store, references
+from storage.labels import git_drivers, label_store, references
 from storage.labels.label_changes import plural
 from storage.paths import LABELS, SERIES
 from storage.printable import argument
 from storage.progress import track
 from storage.project import Project
+from storage.project_files import splits_file
 from storage.remote.sync_state import State
 from storage.repo import git_hooks, integrity, stray_code
 from storage.repo.lost_objects import describe
@@ -183,10 +184,19 @@ def _git(project: Project) -> str:
     if "user.email" not in repository.git.run("config", "--list", "--name-only").split():
         cure = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM'
         raise InputError("git does not know who commits", where=str(project.root), cure=cure)
-    if old := git_hooks.outdated(repository.git):
-        why = "it has DVC write whatever the bucket names, unchecked"
+    old = [*git_hooks.outdated(repository.git), *git_drivers.outdated(repository.git)]
+    if old:
         raise InputError(
-            "a git hook of an earlier Labeltrail", where=", ".join(old), why=why, cure="labeltrail git-setup"
+            "git starts programs of an earlier Labeltrail",
+            where=", ".join(old),
+            why="they are gone, or have DVC write whatever the bucket names",
+            cure="labeltrail git-setup",
+        )
+    if (project.root / splits_file.EARLIER).exists():
+        raise InputError(
+            f"{splits_file.EARLIER} is called {splits_file.PATH} now",
+            where=str(project.root),
+            cure="labeltrail sync",
         )
     changed = repository.git.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
     if changed:

@@ -268,6 +268,13 @@ class Params(Section):
     report: Report
     tuning: Tuning
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_earlier_name(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "sets" in value:  # before 0.2.0
+            raise ValueError("the section `sets` is called `splits` since 0.2.0: rename it")
+        return value
+
 
 def load(path: Path = PATH) -> Params:
     """Read and check `params.yaml`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from pipelines.best_model import commit_model
@@ -111,7 +112,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
     base = repository.git.run("merge-base", ours, theirs).strip()
     if base == theirs:
         return "", ""
-    tree, others = merge_commit.tree(repository.git, ours, theirs, OWN)
+    tree, others = merge_commit.tree(repository.git, ours, theirs, (*OWN, splits_file.EARLIER.as_posix()))
     if others:
         raise ConflictError(
             f"files beside the labels conflict between this branch and {name}",
@@ -148,7 +149,9 @@ def _files(
     files: dict[str, str] = {}
     open_: dict[str, str] = {}
     for path in OWN:
-        base, ours, theirs = (repository.git.show(commit, path) or "" for commit in sides)
+        shows = [partial(repository.git.show, commit) for commit in sides]
+        texts = [splits_file.at(show) if path == SETS else show(path) or "" for show in shows]
+        base, ours, theirs = texts
         if ours == theirs or base == theirs:
             files[path] = ours
         elif base == ours:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from pipelines.best_model import publish
@@ -28,6 +29,7 @@ from storage.labels.three_way import OPEN, Settlement
 from storage.paths import BEST, LABELS, LOCK, SERIES
 from storage.printable import argument, shortened
 from storage.project import Project
+from storage.project_files import splits_file
 from storage.remote.remote import Remote
 from storage.remote.sync_state import DamagedStateError, State
 from storage.repo import dvc_lock
@@ -234,7 +236,8 @@ def _go_back(project: Project, commit: str) -> None:
     if _holds(project, commit):
         return
     texts = {path: repository.git.show(commit, path) for path in (*PATHS, LOCK)}
-    files = {path: text.encode() for path, text in texts.items() if text is not None}
+    texts[str(splits_file.PATH)] = splits_file.at(partial(repository.git.show, commit))
+    files = {path: text.encode() for path, text in texts.items() if text}
     subject = repository.git.run("show", "--no-patch", "--format=%s", commit).strip()
     message = f"labels: back to {commit[:12]} ({shortened(subject)})"
     apply.move(project, Move("", message, files))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pipelines.best_model import BestPlan, bring_back, commit_model, outlived, plan_best
@@ -210,7 +211,7 @@ def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
 def _sets(project: Project, commit: str) -> bytes:
     """`data/sets.csv` of a commit, for the series there are now: which series teach belongs to the labels."""
     now = splits_file.read(project.root / splits_file.PATH)
-    text = project.repository.git.show(commit, str(splits_file.PATH))
+    text = splits_file.at(partial(project.repository.git.show, commit))
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 

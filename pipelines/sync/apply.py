@@ -36,6 +36,7 @@ from storage.project import Project
 from storage.project_files import splits_file, tasks_file
 from storage.remote.sync_state import State
 from storage.repo import dvc_stages
+from storage.repo.git import Git
 from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.s3 import keys
@@ -105,9 +106,9 @@ def apply(
     if options.pull:
         warnings, base = _write_here(project, state, base, plan)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
-    changed = repository.git.changed(PATHS)
+    paths = changed(repository.git)
     warnings += _unknown_labels(repository, plan, hashes[0])
-    made, subject = commit(project, changed, hashes)
+    made, subject = commit(project, paths, hashes)
     if options.remote:
         repository.push()
     ids = plan.labels.ids
@@ -136,8 +137,13 @@ def apply(
         returned=theirs.compared.returned,
         aside=theirs.aside,
         warnings=warnings,
-        runs=dvc_stages.run_again(repository.root, (path.removesuffix(".dvc") for path in changed)),
+        runs=dvc_stages.run_again(repository.root, (path.removesuffix(".dvc") for path in paths)),
     )
+
+
+def changed(git: Git) -> list[str]:
+    """The project's own files that are not as the commit that is checked out has them."""
+    return [*git.changed(PATHS), *git.missing([splits_file.EARLIER.as_posix()])]
 
 
 def folders(theirs: RemoteState) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from storage.labels.conflicts import OvertakenError
 from storage.paths import LABELS, SERIES
 from storage.printable import argument
 from storage.project import Project
+from storage.project_files import splits_file
 from storage.remote.sync_state import State
 from storage.repo.repository import Repository
 
@@ -47,6 +48,8 @@ def sync(project: Project, options: Options = ALL) -> SyncResult:
     with locks.alone(project):
         worktree.refuse_merging(project)
         worktree.refuse_missing(project, PATHS)
+        if not options.dry_run:
+            splits_file.migrate(project.root)
         done = _sync(project, options)
         if done.taken_over and options.push and not options.dry_run:
             # What Label Studio had lost is in a label commit now, and can be sent to it again.
@@ -82,7 +85,7 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     theirs = fetch.fetch(repository, project.remote, state, options.annotations, write=not options.dry_run)
     if not options.dry_run:
         commit_model(project)
-    if _agree(project, theirs) and not repository.git.changed(PATHS):
+    if _agree(project, theirs) and not apply.changed(repository.git):
         if not options.dry_run:
             merge_base.forget(project.remote)
             fetch.remember(project.remote, state, theirs.series, {})

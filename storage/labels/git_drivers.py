@@ -32,6 +32,7 @@ from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.text import csv_text
 
+COMMAND = "-P -m storage.labels.git_drivers"
 NAME = "labeltrail"
 LARGEST = 64_000_000  # bytes of shards that are written out for git to compare
 MARKS = ("<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n")
@@ -73,7 +74,7 @@ def main(words: list[str]) -> int:
 
 def configure(git: Git) -> None:
     """Tell this clone's git which programs `.gitattributes` means."""
-    program = f"{shlex.quote(sys.executable)} -P -m storage.labels.git_drivers"
+    program = f"{shlex.quote(sys.executable)} {COMMAND}"
     # In a merge driver % begins what git fills in.
     merging = program.replace("%", "%%")
     wanted = {
@@ -86,6 +87,17 @@ def configure(git: Git) -> None:
     }
     for name, value in wanted.items():
         git.run("config", "--local", name, value)
+
+
+def outdated(git: Git) -> list[str]:
+    """Settings of git that start the driver of an earlier Labeltrail, which is gone."""
+    lines = git.run("config", "--local", "--list").splitlines()
+    found = [
+        line.partition("=")
+        for line in lines
+        if line.startswith((f"diff.{NAME}.text", f"merge.{NAME}.driver"))
+    ]
+    return [name for name, _, value in found if f" {COMMAND} " not in value]
 
 
 # -- diff -----------------------------------------------------------------------------------------

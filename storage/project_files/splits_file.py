@@ -7,7 +7,7 @@ stands behind an apostrophe (storage/text/csv_text.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,8 @@ PATH = Path("data/sets.csv")
 UNASSIGNED = "unassigned"
 SETS = ("train", "validation", "test", UNASSIGNED)
 HEADER = ["series", "group", "set"]
+# Its name and header before 0.2.0: label commits of then have it, and the next sync renames it in the work tree.
+EARLIER, EARLIER_HEADER = PATH.with_name("sets" + ".csv"), ["series", "group", "s" + "et"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,29 @@ def read(path: Path = PATH) -> dict[str, Row]:
         InputError: the header or a row is not as it must be, a series is there twice, or a group is in
             two sets.
     """
+    if not path.exists():
+        path = path.with_name(EARLIER.name)
     return parse(read_text(path, _cure(path), "utf-8-sig"), str(path)) if path.exists() else {}
+
+
+def at(show: Callable[[str], str | None]) -> str:
+    """The text of the file in a commit, whose files `show` reads by path; "" where it has none."""
+    return show(PATH.as_posix()) or show(EARLIER.as_posix()) or ""
+
+
+def migrate(root: Path) -> bool:
+    """Give the file of an earlier version its name and header of today; returns whether there was one.
+
+    Raises:
+        InputError: as `read`.
+    """
+    old = root / EARLIER
+    if not old.exists():
+        return False
+    if not (root / PATH).exists():
+        write(read(root / PATH), root / PATH)
+    old.unlink()
+    return True
 
 
 def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
@@ -69,7 +93,7 @@ def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, li
         where = f"{path}:{number}"
         if not header:
             header = cells
-            if header != HEADER:
+            if header not in (HEADER, EARLIER_HEADER):
                 why = f"it is {shortened(','.join(header))!r}"
                 raise InputError(
                     "the header must be series,group,set", where=where, why=why, cure=_cure(path)

@@ -271,6 +271,14 @@ def clone(root: Path, settings: Settings, bucket: str) -> Project:
     cloned(root)
     for name, value in (("user.name", "Tester"), ("user.email", "tester@example.com")):
         process.run(["git", "config", name, value], cwd=root)
+    server_settings(root, settings, bucket)
+    project = Project(root)
+    project.wire()
+    return project
+
+
+def server_settings(root: Path, settings: Settings, bucket: str) -> None:
+    """Write addresses and credentials of the servers into a clone's `.env`."""
     names = {
         "AWS_ENDPOINT_URL": settings.s3_endpoint,
         "AWS_ACCESS_KEY_ID": settings.access_key_id,
@@ -280,9 +288,6 @@ def clone(root: Path, settings: Settings, bucket: str) -> Project:
         "LABELTRAIL_BUCKET": bucket,
     }
     project_settings.write_env_file(root, names)
-    project = Project(root)
-    project.wire()
-    return project
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from storage.settings import Settings
 from tests.conftest import CHECKOUT, server_settings
 
 # The last commit before 0.2.0: flat folders, data/sets.csv, 40 figures in reports/evaluate.json.
-BEFORE = "418a3363c9"
+BEFORE = "418a3367b34ad5ccc498b7f575daf380043055b6"
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def home(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = re.sub(rf"^  {name}: \d+$", f"  {name}: 2", text, flags=re.MULTILINE)
     (root / "params.yaml").write_text(text, encoding="utf-8")
     lay(home)
-    run(root, "git-setup")
+    run(root, "up")
     run(
         root,
         "import",

@@ -96,7 +96,7 @@ def environment() -> dict[str, str]:
 def test_an_upgrade_by_git_merge(home: Path) -> None:
     root = home / "clone"
     before = json.loads(run(root, "log", "--json"))
-    model = (root / "data/best/model.safetensors").read_bytes()
+    model = (root / "data/best/weights.safetensors").read_bytes()
     process.run(["git", "fetch", "--quiet", CHECKOUT, "HEAD"], cwd=root)
     process.run(["git", "merge", "--quiet", "--no-edit", "FETCH_HEAD"], cwd=root)
 
@@ -117,7 +117,7 @@ def test_an_upgrade_by_git_merge(home: Path) -> None:
     ran = repro(root)
     assert len(ran) == len(set(ran))
     assert repro(root) == []
-    assert (root / "data/best/model.safetensors").read_bytes() == model
+    assert (root / "data/best/weights.safetensors").read_bytes() == model
 
     first = before["commits"][-1]["commit"]
     done = json.loads(run(root, "rollback", first, "--json"))

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from storage.errors import NotFoundError
@@ -23,8 +24,6 @@ PROJECT = 1
 class QuickStudio:
     """One project with a task for each series; the target storage is the bucket's `main/annotations/`."""
 
-    url = "http://quick.example"
-
     def __init__(self, bucket: Bucket, series: list[str]) -> None:
         self.bucket, self.config = bucket, CONFIG
         self.series = dict(enumerate(series, 1))
@@ -33,10 +32,12 @@ class QuickStudio:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.touched = dict.fromkeys(self.series, self.now)
         self.alone = threading.RLock()
+        self.session = SimpleNamespace(url="http://quick.example")
+        self.projects = SimpleNamespace(get=self._project, storages=lambda _: ([], []))
 
     # -- what sync reads --------------------------------------------------------------------------
 
-    def project(self, number: int) -> dict[str, Any]:
+    def _project(self, number: int) -> dict[str, Any]:
         skipped = sum(bool(a["was_cancelled"]) for a in list(self.held.values()))
         return {
             "id": number,
@@ -46,9 +47,6 @@ class QuickStudio:
             "total_annotations_number": len(self.held) - skipped,
             "skipped_annotations_number": skipped,
         }
-
-    def storages(self, number: int) -> tuple[list[Any], list[Any]]:
-        return [], []
 
     def drafts(self, number: int) -> Drafts:
         return Drafts([], {})

@@ -16,6 +16,8 @@ from storage.errors import ConflictError, InputError, NotFoundError, ServiceErro
 from storage.labels import snapshot
 from storage.paths import MIRROR
 from storage.project import Project
+from storage.repo.dvc_cache import Cache
+from storage.repo.git import Git
 from storage.settings import write_env_file
 from tests.conftest import Lab, result
 
@@ -42,9 +44,9 @@ def test_a_sync_that_was_overtaken_starts_again(lab: Lab, monkeypatch: pytest.Mo
 STEPS = [
     "Repository.add",
     "snapshot.write",
-    "Repository.store",
+    "Cache.store",
     "Repository.point",
-    "Repository.commit",
+    "Git.commit",
     "Repository.push",
     "write_state",
 ]
@@ -57,6 +59,8 @@ def test_a_sync_that_was_cut_off_anywhere_ends_in_the_same_place(
     owners = {
         "snapshot.write": (snapshot, "write"),
         "write_state": (type(lab.project.remote), "write_state"),
+        "Cache.store": (Cache, "store"),
+        "Git.commit": (Git, "commit"),
     }
     subjects = []
     for count, step in enumerate(STEPS, 1):

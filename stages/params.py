@@ -44,7 +44,7 @@ class Shares(Section):
         return self
 
 
-class Sets(Section):
+class Splits(Section):
     """How `labeltrail sync` gives newly labeled series to sets; what has a set keeps it."""
 
     group: str = Field(
@@ -256,7 +256,7 @@ class Report(Section):
 class Params(Section):
     """The whole of `params.yaml`."""
 
-    sets: Sets
+    splits: Splits
     sync: Sync
     ingest: Ingest
     window: Window

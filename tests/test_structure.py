@@ -58,8 +58,8 @@ def test_a_stage_is_a_file_is_a_section_of_params() -> None:
     files = {path.stem for path in (ROOT / "stages").glob("*.py")} - NOT_STAGES
     sections = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     assert files == set(PIPELINE)
-    assert list(sections) == ["sets", "sync", *PIPELINE, "tuning"]
-    assert list(Params.model_fields) == ["sets", "sync", *PIPELINE, "tuning"]
+    assert list(sections) == ["splits", "sync", *PIPELINE, "tuning"]
+    assert list(Params.model_fields) == ["splits", "sync", *PIPELINE, "tuning"]
 
 
 @pytest.mark.parametrize("stage", PIPELINE)

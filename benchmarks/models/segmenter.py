@@ -156,8 +156,8 @@ def _ours(
 ) -> Fold:
     """Learn from recordings and judge on others."""
     groups = {recording.key: recording.group for recording in recordings}
-    rules = settings.sets.shares.model_dump() | {"test": 0.0}
-    sets = splits.assign({}, groups, set(groups), rules, settings.sets.seed)
+    rules = settings.splits.shares.model_dump() | {"test": 0.0}
+    sets = splits.assign({}, groups, set(groups), rules, settings.splits.seed)
     began, at = time.process_time(), time.perf_counter()
     learnt = _learn([(r, sets[r.key]) for r in recordings], labels, settings)
     trained, clock = time.process_time() - began, time.perf_counter() - at

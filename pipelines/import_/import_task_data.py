@@ -103,7 +103,7 @@ def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: I
 
 def _check_sets(project: Project, data: Mapping[str, Data]) -> None:
     """Nobody is in two sets, with the groups that series will have."""
-    rules = parameters.load(project.root / parameters.PATH).sets
+    rules = parameters.load(project.root / parameters.PATH).splits
     rows = splits_file.read(project.root / splits_file.PATH)
     groups = {key: group_of(data.get(key, {}).get(rules.group)) or row.group for key, row in rows.items()}
     splits_file.refuse_divided({key: splits_file.Row(groups[key], row.set) for key, row in rows.items()})

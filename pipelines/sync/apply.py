@@ -256,7 +256,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
         # What the work tree says of a task wins: Label Studio never reads a task's object twice.
         merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
         tasks_file.write(merged, project.root / tasks_file.PATH)
-    rules = parameters.load(project.root / parameters.PATH).sets
+    rules = parameters.load(project.root / parameters.PATH).splits
     groups = {key: group_of(data.get(rules.group)) or key for key, data in merged.items()}
     existing = {key: row.set for key, row in rows.items()}
     found = set(labeled)

@@ -70,7 +70,7 @@ def lay_simulated(root: Path) -> None:
 
 def small(series: dict[str, np.ndarray], regions: dict[str, list[Region]], **given: Any) -> None:
     """A project of recordings with channels x and y, one row a second, in the current folder."""
-    names = given.get("sets", {})
+    names = given.get("splits", {})
     for key, values in series.items():
         lines = [
             f"{i},{','.join('' if np.isnan(v) else str(v) for v in row)}" for i, row in enumerate(values)

@@ -31,7 +31,7 @@ def test_a_task_may_hold_what_python_takes_for_the_end_of_a_line(past: Past) -> 
 def test_tasks_and_sets_merge_by_series(past: Past) -> None:
     header = "series,group,set\n"
     past.write(sets_csv=f"{header}b,p,train\nseries,q,test\n", tasks_jsonl='{"data":{},"series":"b"}\n')
-    past.save("sets")
+    past.save("splits")
     past.git("branch", "--force", "walks")
     past.on_walks(
         [ONE, TWO],
@@ -51,7 +51,7 @@ def test_tasks_and_sets_merge_by_series(past: Past) -> None:
 def test_a_series_put_into_two_sets_and_a_divided_group_are_conflicts(past: Past) -> None:
     header = "series,group,set\n"
     past.write(sets_csv=f"{header}a,p,unassigned\n")
-    past.save("sets")
+    past.save("splits")
     past.git("branch", "--force", "walks")
     past.on_walks([ONE, TWO], sets_csv=f"{header}a,p,train\n")
     past.write(sets_csv=f"{header}a,p,test\n")

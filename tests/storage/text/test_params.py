@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 def test_a_stage_is_a_file_is_a_section():
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert set(sections) == {*pipeline, "sets", "sync", "tuning"} == set(params.Params.model_fields)
+    assert set(sections) == {*pipeline, "splits", "sync", "tuning"} == set(params.Params.model_fields)
     for name, stage in pipeline.items():
         assert stage["cmd"] == f"python -m stages.{name}"
         assert f"stages/{name}.py" in stage["deps"]
@@ -88,7 +88,7 @@ def test_what_training_starts_from_is_a_whole_hash(tmp_path: Path, start: object
 
 def test_all_problems_at_once_in_words(tmp_path: Path):
     value = yaml.safe_load((ROOT / "params.yaml").read_text())
-    value["sets"]["shares"]["train"] = 0.5
+    value["splits"]["shares"]["train"] = 0.5
     value["window"]["size"] = "big"
     value["train"]["epochs"] = 0
     value["train"]["epoch"] = 3
@@ -102,7 +102,7 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
         params.load(path)
     assert caught.value.what.splitlines() == [
         "8 problem(s) in the params:",
-        "  - sets.shares: train, validation and test must add up to 1",
+        "  - splits.shares: train, validation and test must add up to 1",
         "  - window.size is 'big': it must be a whole number; timepoints the network sees at once while it learns; "
         "longer: more context, fewer and slower batches; 0: several times a long region, as the train set has them",
         "  - train.epochs is 0: it must be at least 1; passes over the train set at most; the learning rate "

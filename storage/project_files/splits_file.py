@@ -21,7 +21,7 @@ UNASSIGNED = "unassigned"
 SETS = ("train", "validation", "test", UNASSIGNED)
 HEADER = ["series", "group", "set"]
 # Its name and header before 0.2.0: label commits of then have it, and the next sync renames it in the work tree.
-EARLIER, EARLIER_HEADER = PATH.with_name("splits" + ".csv"), ["series", "group", "s" + "et"]
+EARLIER, EARLIER_HEADER = Path("data/sets.csv"), ["series", "group", "set"]
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class SetupError(LabeltrailError):
 
 
 @contextmanager
-def faults_are_said() -> Iterator[None]:
+def translate_disk_errors() -> Iterator[None]:
     """Turn the errors of a full disk, and of missing rights, into one that a person can mend.
 
     Raises:

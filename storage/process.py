@@ -191,13 +191,13 @@ def ports(process: Process) -> set[int]:
     return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
 
 
-def stop(process: Process, grace: float = 20.0) -> None:
-    """Ask the process to end, and after `grace` seconds make it; another one with its id is left alone.
+def stop(process: Process, timeout: float = 20.0) -> None:
+    """Ask the process to end, and after `timeout` seconds make it; another one with its id is left alone.
 
     Raises:
         ServiceError: it is still there, or belongs to somebody else.
     """
-    for name, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+    for name, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, 5.0)):
         if not alive(process):
             return
         try:

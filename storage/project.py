@@ -29,7 +29,7 @@ class Project:
 
     def __init__(self, root: Path, *, is_dry: bool = False) -> None:
         self.root, self.is_dry = root, is_dry
-        loopback.spare()
+        loopback.bypass_proxies()
 
     def dry(self) -> Project:
         """The same project, in which nothing can be written."""

@@ -242,17 +242,17 @@ def experiment() -> str:
     return os.environ.get("DVC_EXP_NAME", "") or ("unnamed" if "DVC_EXP_BASELINE_REV" in os.environ else "")
 
 
-def same_cublas_results() -> None:
+def make_cublas_deterministic() -> None:
     """Make CUDA's linear algebra give the same bits each time; torch asks for it, and it must be said before."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def talk_on_loopback() -> None:
+def bind_gloo_to_loopback() -> None:
     """Let processes that train together be heard on this machine only; gloo asks for it, and takes names alone."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
 
 
-def keep_ray_to_itself() -> None:
+def isolate_ray() -> None:
     """Let Ray report to nobody, and not start its workers by `uv run` anew where that has started this process."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")

@@ -36,10 +36,10 @@ def sweep(project: Project) -> None:
         (project.root / f"{name}.part").unlink(missing_ok=True)
     for path in (*(project.root / LABELS).glob("*.jsonl.part"), *(project.root / SERIES).rglob("*.csv.part")):
         path.unlink(missing_ok=True)
-    git_locks.free(git_locks.found(project.root), project.root)
+    git_locks.remove_stale(git_locks.found(project.root), project.root)
 
 
-def refuse_missing(project: Project, paths: Iterable[str]) -> None:
+def check_not_missing(project: Project, paths: Iterable[str]) -> None:
     """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
     gone = project.repository.git.missing(paths)
     if gone:
@@ -51,7 +51,7 @@ def refuse_missing(project: Project, paths: Iterable[str]) -> None:
         )
 
 
-def refuse_merging(project: Project) -> None:
+def check_not_merging(project: Project) -> None:
     """In the middle of a git merge the work tree holds neither side's labels.
 
     Raises:
@@ -95,7 +95,7 @@ def restore_start(project: Project) -> None:
     if (
         pointer
         and not is_current(project, [BEGINNING])
-        and not project.repository.bring({BEGINNING: pointer})
+        and not project.repository.checkout_outputs({BEGINNING: pointer})
     ):
         remember(project, [BEGINNING])
 

@@ -80,7 +80,7 @@ def loss(project: Project, name: str) -> Loss:
     is_damaged = state is None and remote.state_key in objects
     unsynced = None if is_damaged else _unsynced(project, name, state)
     aside = sum(key.startswith(remote.aside_prefix) for key in objects)
-    aside += len(remote.mirror.aside(remote.annotations_prefix))
+    aside += len(remote.mirror.invalid(remote.annotations_prefix))
     return Loss(name, tuple(marked), len(objects), _commits(project, name, commit), unsynced, aside)
 
 

@@ -85,7 +85,7 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
     wanted = wanted or Wanted()
     hashes = sides[0].labels, sides[1].labels
     found = list(wanted.changes(label_store.changes(repository, *hashes)))
-    config = label_store.asked(repository.git, sides[1].commit)
+    config = label_store.config_at(repository.git, sides[1].commit)
     counts = label_changes.count(found, wanted.label, config)
     return Diff(*sides, wanted.differences(found, config), counts)
 

@@ -80,7 +80,7 @@ def log(
     for end in filter(None, DOTS.split(revision)):
         repository.git.resolve(end)
     tags = repository.git.tags()
-    config = label_store.asked(repository.git, DOTS.split(revision)[-1] or "HEAD")
+    config = label_store.config_at(repository.git, DOTS.split(revision)[-1] or "HEAD")
     found = (
         entry
         for commit in repository.git.label_commits(revision, *narrowed)

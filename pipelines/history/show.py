@@ -90,13 +90,13 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
             in its remote.
     """
     commit = repository.git.resolve(revision)
-    found = repository.git.made(commit)
+    found = repository.git.label_commit_at(commit)
     if found is None:
         what = f"{revision} has no labels yet"
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")
     changes = list(label_store.changes(repository, found.before, found.labels))
     tags = tuple(repository.git.tags().get(found.commit, ()))
-    config = label_store.asked(repository.git, found.commit)
+    config = label_store.config_at(repository.git, found.commit)
     differences = Wanted().differences(changes, config)
     best = _best(repository, found.labels, commit)
     return Shown(revision, found, tags, differences, label_changes.count(changes, config=config), best)

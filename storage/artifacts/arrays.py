@@ -112,7 +112,7 @@ def read_index(path: Path = PATH) -> Index:
         InputError: ingest has not run, its format is newer than known, or it is not as it must be.
     """
     found = typed.read(path / "index.json", VERSION, Index, CURE, REMAKE)
-    refuse_names(found.series, path / "index.json")
+    check_names(found.series, path / "index.json")
     return found
 
 
@@ -164,14 +164,14 @@ def read_quality(path: Path = PATH) -> dict[str, Any] | None:
     return asdict(typed.read(place, VERSION, Quality, CURE, REMAKE)) if place.exists() else None
 
 
-def refuse_names(series: Iterable[str], where: Path) -> None:
+def check_names(series: Iterable[str], where: Path) -> None:
     """Keys become paths.
 
     Raises:
         InputError: one leads out of its folder.
     """
     for key in series:
-        why = keys.refusal(key)
+        why = keys.key_problem(key)
         if why:
             raise InputError(f"{key!r} is no series", where=str(where), why=why, cure=REMAKE)
 

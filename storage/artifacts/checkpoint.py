@@ -119,7 +119,7 @@ def read(path: Path) -> Checkpoint:
 
 
 @dataclass(frozen=True)
-class _Held:
+class _Validation:
     """What is read of `validation` in it."""
 
     accuracy: float | None = None
@@ -133,7 +133,7 @@ class _Training:
     epochs: Count = 0
     best_epoch: Count = 0
     loss: float | None = None
-    validation: _Held | None = None
+    validation: _Validation | None = None
     learnt_from: tuple[str, ...] = ("train",)
     accuracy: float = 0.0
     kept: str = ""

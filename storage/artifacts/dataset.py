@@ -147,7 +147,7 @@ def read_index(path: Path = PATH) -> Index:
     found = typed.read(place, VERSION, _File, CURE, REMAKE)
     fields = vars(found) | vars(found.window)
     index = Index(**{name: fields[name] for name in Index.__dataclass_fields__})
-    arrays.refuse_names(index.series, place)
+    arrays.check_names(index.series, place)
     why = _flaw(index)
     if why:
         raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)

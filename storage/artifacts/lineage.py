@@ -59,7 +59,7 @@ class Model:
     folder: str
     code: str
 
-    def knows(self, record: Record) -> bool:
+    def was_trained_on(self, record: Record) -> bool:
         """Whether an annotation has a share in its weights."""
         return any(record["id"] in ids.get(record["series"], ()) for ids in (self.annotations, self.earlier))
 
@@ -127,7 +127,7 @@ def models(repository: Repository) -> list[Model]:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CurrentBest:
     """The best model of the work tree.
 
     Attributes:
@@ -141,7 +141,7 @@ class Standing:
     locked: bool
 
 
-def standing(repository: Repository) -> Standing | None:
+def current_best(repository: Repository) -> CurrentBest | None:
     """What is best now, committed or not; None where no model is.
 
     Raises:
@@ -156,7 +156,7 @@ def standing(repository: Repository) -> Standing | None:
     else:
         return None
     committed = Lock.parse(repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
-    return Standing(_model(data, folder, ""), folder == committed, folder == named)
+    return CurrentBest(_model(data, folder, ""), folder == committed, folder == named)
 
 
 def model_in(repository: Repository, folder: str) -> str:
@@ -170,7 +170,7 @@ def model_in(repository: Repository, folder: str) -> str:
     return str(json.loads(repository.read([origin])[origin])["model"])
 
 
-def called(repository: Repository, name: str) -> list[Model]:
+def find_models(repository: Repository, name: str) -> list[Model]:
     """The models that a model version, a hash or the beginning of one may mean, newest first."""
     start = hash_in(name)
     return [model for model in models(repository) if start and model.hash.startswith(start)]

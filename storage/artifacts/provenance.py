@@ -46,7 +46,7 @@ class Provenance:
     start: str = ""
     earlier: dict[str, list[str]] = field(default_factory=dict)
 
-    def known(self) -> dict[str, set[str]]:
+    def trained_on(self) -> dict[str, set[str]]:
         """Ids of all records that have a share in the weights, by series."""
         both = self.annotations.keys() | self.earlier.keys()
         return {key: {*self.annotations.get(key, ()), *self.earlier.get(key, ())} for key in both}

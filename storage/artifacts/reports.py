@@ -113,7 +113,7 @@ def rounded(
     }
 
 
-def in_words(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
+def score_text(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
     """A score for a line of output, with the ends of its interval; "none" where there is nothing to score by."""
     if value is None:
         return f"{title} none"
@@ -190,7 +190,7 @@ def _object(data: bytes, where: str) -> dict[str, Any]:
 
 
 @contextmanager
-def understood() -> Iterator[None]:
+def translate_table_errors() -> Iterator[None]:
     """What is made of tables and curves in this block can be made of them.
 
     Raises:

@@ -15,14 +15,14 @@ from typing import Any
 
 from storage.errors import NotFoundError
 from storage.label_studio.projects import Projects
-from storage.label_studio.session import LONG, BrokenAnswerError, Json, Session
+from storage.label_studio.session import LONG_TIMEOUTS_S, BrokenResponseError, Json, Session
 from storage.settings import Settings
 
 VERSION = "1.23.2"
 
-PAGES = (500, 50, 5, 1)  # tasks in one answer; fewer where one of them cannot be shown
+PAGES = (500, 50, 5, 1)  # tasks in one response; fewer where one of them cannot be shown
 # Label Studio reads this form of a moment and fails on one without a fraction.
-FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 BATCH = 200  # predictions in one request
 
 
@@ -118,7 +118,7 @@ class LabelStudio:
                 "filter": "filter:tasks:updated_at",
                 "operator": "greater",
                 "type": "Datetime",
-                "value": since.strftime(FRACTION),
+                "value": since.strftime(TIME_FORMAT),
             }
             view["filters"] = {"conjunction": "and", "items": [newer]}
         yield from map(_task, self._listed(project, fields, view))
@@ -139,7 +139,7 @@ class LabelStudio:
             size = max(size for size in sizes if size <= most and seen % size == 0)
             try:
                 total, found = self._page(query, seen // size, size)
-            except BrokenAnswerError:
+            except BrokenResponseError:
                 if query == less:
                     raise
                 if size > 1:
@@ -159,9 +159,9 @@ class LabelStudio:
 
     def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
         """How many tasks a view has, and a page of them."""
-        asked = query | {"page": page + 1, "page_size": size}
-        answer = self.session.call_object("GET", "/api/tasks", params=asked, timeout=LONG)
-        return answer["total"], answer["tasks"]
+        params = query | {"page": page + 1, "page_size": size}
+        response = self.session.call_object("GET", "/api/tasks", params=params, timeout=LONG_TIMEOUTS_S)
+        return response["total"], response["tasks"]
 
     def task(self, task: int) -> Task:
         """One task."""
@@ -174,7 +174,7 @@ class LabelStudio:
 
     def mend_task(self, task: int, data: Json) -> None:
         """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+        with suppress(BrokenResponseError):  # it is stored; the response may fail at something else
             self.update_task(task, data)
 
     def download(self, address: str) -> bytes:
@@ -208,7 +208,7 @@ class LabelStudio:
 
     def mend_annotation(self, annotation: int, **fields: Any) -> None:
         """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+        with suppress(BrokenResponseError):  # it is stored; the response may fail at something else
             self.update_annotation(annotation, **fields)
 
     def delete_annotation(self, annotation: int) -> None:
@@ -229,7 +229,7 @@ class LabelStudio:
         for task in self._listed(project, "id,annotations_ids", view):
             try:
                 begun += self.session.call("GET", f"/api/tasks/{task['id']}/drafts")
-            except BrokenAnswerError:
+            except BrokenResponseError:
                 hidden |= {number: int(task["id"]) for number in _numbers(task)}
         return Drafts(begun, hidden)
 
@@ -242,7 +242,7 @@ class LabelStudio:
     def predictions(self, project: int) -> list[Json]:
         """All predictions of a project."""
         found: list[Json] = self.session.call(
-            "GET", "/api/predictions/", params={"project": project}, timeout=LONG
+            "GET", "/api/predictions/", params={"project": project}, timeout=LONG_TIMEOUTS_S
         )
         return found
 
@@ -256,13 +256,17 @@ class LabelStudio:
         for start in range(0, len(predictions), BATCH):
             batch = list(predictions[start : start + BATCH])
             path = f"/api/projects/{project}/import/predictions"
-            yield int(self.session.call_object("POST", path, json=batch, timeout=LONG)["created"])
+            yield int(self.session.call_object("POST", path, json=batch, timeout=LONG_TIMEOUTS_S)["created"])
 
     def delete_predictions(self, project: int, model_version: str) -> int:
         """Delete the predictions of one model version; returns how many there were."""
         body = {"model_version": model_version}
         path = f"/api/projects/{project}/model-versions"
-        return int(self.session.call_object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
+        return int(
+            self.session.call_object("DELETE", path, json=body, timeout=LONG_TIMEOUTS_S)[
+                "deleted_predictions"
+            ]
+        )
 
 
 def _task(task: Json) -> Task:

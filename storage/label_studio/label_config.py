@@ -2,7 +2,7 @@
 
 Read here once and used everywhere, as Label Studio's page reads it: which columns of a recording are channels, how
 its times are written, what people are asked (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
-recording is: `<Choices>`), and which answers there are. Format: https://labelstud.io/tags/timeseries
+recording is: `<Choices>`), and which options there are. Format: https://labelstud.io/tags/timeseries
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ class LabelConfig:
     controls: frozenset[str] = frozenset()
 
     @property
-    def answers(self) -> Literal["regions", "choices"]:
+    def result_kind(self) -> Literal["regions", "choices"]:
         """What annotations hold: regions in a recording, or choices for the whole of it."""
         return "regions" if self.task == "segmentation" else "choices"
 
     def has_choices(self, tag: object) -> bool:
         """Whether the choices of this control tag are the labels."""
-        return self.answers == "choices" and tag == self.control_tag
+        return self.result_kind == "choices" and tag == self.control_tag
 
     def label_of(self, name: object) -> str | None:
         """The label that an annotation means by a name: Label Studio takes the alias for it, and the value too."""
@@ -108,10 +108,10 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     control = _control(root, name, where)
     # <MultiChannel> only groups channels in one plot: the channels inside it are channels like others.
     channels = tuple(c.get("column") for c in tag.inside("channel"))
-    answers = list(control.inside("choice" if control.kind == "choices" else "label"))
-    labels = tuple(answer.get("alias") or answer.get("value") for answer in answers)
+    options = list(control.inside("choice" if control.kind == "choices" else "label"))
+    labels = tuple(option.get("alias") or option.get("value") for option in options)
     _check_names("channel", channels, where)
-    _check_labels(control, answers, labels, where)
+    _check_labels(control, options, labels, where)
     value = tag.get("value")
     if not value.startswith("$"):
         raise InputError('<TimeSeries value="..."> must name a key of the task data', where=where, cure=CURE)
@@ -130,7 +130,7 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         channels=channels,
         labels=labels,
         several=frozenset(tag.get("name") for tag in root.inside("choices") if _takes_several(tag)),
-        shown_as={a.get("value"): a.get("alias") for a in answers if a.get("alias") and a.get("value")},
+        shown_as={a.get("value"): a.get("alias") for a in options if a.get("alias") and a.get("value")},
         controls=frozenset(tag.get("name") for tag in root.all() if "toname" in tag.attributes),
     )
 
@@ -179,11 +179,11 @@ def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
         raise InputError(f"the label config names a {what} twice: {names}", where=where, cure=CURE)
 
 
-def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], where: str) -> None:
+def _check_labels(control: Tag, options: list[Tag], labels: tuple[str, ...], where: str) -> None:
     """The classes are known from the config alone, and one name means one of them."""
     dynamic = [control.get("value")] if VARIABLE.fullmatch(control.get("value")) else []
     if control.kind == "choices":  # of a label its own value is written, whatever is shown for it
-        dynamic += [a.get("value") for a in answers if not a.get("alias") and VARIABLE.search(a.get("value"))]
+        dynamic += [a.get("value") for a in options if not a.get("alias") and VARIABLE.search(a.get("value"))]
     if dynamic:
         raise InputError(
             f"the label config leaves its labels to the task data: {shortened(dynamic[0])}",
@@ -200,9 +200,9 @@ def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], whe
         why = f"{shortened(long, 40)}, {LONGEST_LABEL:,} at most"
         raise InputError("a label of the label config is too long", where=where, why=why, cure=CURE)
     _check_names("label", labels, where)
-    for answer in answers:
-        shown = answer.get("value")
-        if shown in labels and answer.get("alias") not in ("", shown):
+    for option in options:
+        shown = option.get("value")
+        if shown in labels and option.get("alias") not in ("", shown):
             why = f"{shortened(shown)} is the value of one label and what annotations call another"
             raise InputError("two labels of the label config have one name", where=where, why=why, cure=CURE)
 

@@ -8,16 +8,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import InputError, ServiceError
-from storage.label_studio.session import LONG, Json, Session
+from storage.label_studio.session import LONG_TIMEOUTS_S, Json, Session
 from storage.settings import Settings
 
 TITLE = 50  # letters that Label Studio allows
 # An export of all annotations runs inside the request, at about 100 a second.
-EXPORT = (3.0, 3600.0)
-AT_WORK = {"queued", "in_progress"}
+EXPORT_TIMEOUTS_S = (3.0, 3600.0)
+ACTIVE = {"queued", "in_progress"}
 FAILED = {"failed", "completed_with_errors"}
-SILENCE = 20.0  # seconds; Label Studio gives a sign of life every five
-POLL = 0.3
+STALE_AFTER_S = 20.0  # seconds; Label Studio gives a sign of life every five
+POLL_INTERVAL_S = 0.3
 # What a project of another branch takes over: all that people set for labeling in the project's settings.
 SETTINGS = (
     "annotator_evaluation_enabled",
@@ -69,11 +69,11 @@ class Projects:
         found: list[int] = []
         page: str | None = "/api/projects?page_size=100&include=id,description"
         while page:
-            answer = self._session.call_object("GET", page)
+            response = self._session.call_object("GET", page)
             found += [
-                item["id"] for item in answer["results"] if address in (item["description"] or "").split()
+                item["id"] for item in response["results"] if address in (item["description"] or "").split()
             ]
-            following = urlsplit(answer.get("next") or "")
+            following = urlsplit(response.get("next") or "")
             page = f"{following.path}?{following.query}" if following.query else None
         return sorted(found)
 
@@ -111,8 +111,8 @@ class Projects:
         """Delete a project with its tasks and annotations; the objects in the bucket stay."""
         # Or Label Studio would delete every annotation's object, one after the other.
         for target in self.storages(project)[1]:
-            self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG)
-        self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT)
+            self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG_TIMEOUTS_S)
+        self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT_TIMEOUTS_S)
 
     # -- storages ---------------------------------------------------------------------------------
 
@@ -167,11 +167,13 @@ class Projects:
                 body["prefix"].rstrip("/"),
             ):
                 self._session.call(
-                    "PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG
+                    "PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG_TIMEOUTS_S
                 )
                 return int(storage["id"])
         return int(
-            self._session.call_object("POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT)["id"]
+            self._session.call_object(
+                "POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT_TIMEOUTS_S
+            )["id"]
         )
 
     def try_storage(self, kind: str, project: int, storage: Json) -> None:
@@ -180,18 +182,18 @@ class Projects:
         facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
         self._session.call("POST", path, json=facts | {"project": project})
 
-    def let_source_end(self, storage: int) -> None:
+    def wait_for_source(self, storage: int) -> None:
         """Wait until nobody reads the source storage: two that read it at once make every new task twice.
 
         Whoever asked for it may have been killed; Label Studio goes on, and says so every few seconds.
         """
         said, since = None, time.monotonic()
-        while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in AT_WORK:
+        while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in ACTIVE:
             if facts["meta"] != said:
                 said, since = facts["meta"], time.monotonic()
-            elif time.monotonic() - since > SILENCE:
+            elif time.monotonic() - since > STALE_AFTER_S:
                 return  # Label Studio itself was killed
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL_S)
 
     def sync_source(self, storage: int) -> None:
         """Make tasks of the objects that are new in the source storage.
@@ -199,8 +201,10 @@ class Projects:
         Raises:
             SourceError: it did not make all; it ends at the first object that it cannot use.
         """
-        self.let_source_end(storage)
-        facts = self._session.call_object("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+        self.wait_for_source(storage)
+        facts = self._session.call_object(
+            "POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG_TIMEOUTS_S
+        )
         if facts.get("status") in FAILED:
             said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
             raise SourceError(
@@ -212,7 +216,9 @@ class Projects:
 
     def sync_target(self, storage: int) -> None:
         """Write the objects of all annotations of the target storage's project."""
-        self._session.call("POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT)
+        self._session.call(
+            "POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT_TIMEOUTS_S
+        )
 
 
 def _common(project: int, settings: Settings) -> Json:

@@ -16,7 +16,7 @@ class OvertakenError(ConflictError):
     """Somebody else synced this branch, or labeled, at the same moment."""
 
 
-def refuse(
+def check_settled(
     conflicts: Iterable[Conflict], command: str = "labeltrail sync", theirs: str = "Label Studio"
 ) -> None:
     """Stop before anything is written.
@@ -61,7 +61,7 @@ def value(found: Any) -> str:
         return label_changes.record_text(found)
     if isinstance(found, dict) and "value" in found:
         if "start" not in label_changes.region_value(found):
-            return label_changes.beside_text(found)
+            return label_changes.value_text(found)
         start, end = label_changes.times(found)
         return f"{', '.join(label_changes.item_labels(found)) or found.get('type', '')} {start} to {end}"
     return json.dumps(found, ensure_ascii=False)

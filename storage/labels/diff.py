@@ -13,13 +13,13 @@ from typing import Any
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.label_changes import (
     empty_text,
-    is_answer,
+    is_choice_label,
     item_labels,
     record_labels,
     region_value,
     times,
 )
-from storage.labels.record_merge import NOT_FIELDS, Item, item_name, items, marked
+from storage.labels.record_merge import NOT_FIELDS, Item, item_name, items, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 
@@ -177,14 +177,14 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
     """What differs between two versions of one annotation; one of them may be None, not both."""
     old, new = before or {}, after or {}
     results = old.get("result", []), new.get("result", [])
-    regions = marked(*results)
+    regions = region_ids(*results)
     was, now = (items(result, regions) for result in results)
     changed = tuple(
         ItemChange(
             item_name(key),
             was.get(key),
             now.get(key),
-            is_answer(was[key] if key in was else now[key], regions, config),
+            is_choice_label(was[key] if key in was else now[key], regions, config),
         )
         for key in [*was, *(key for key in now if key not in was)]
         if was.get(key) != now.get(key)

@@ -15,7 +15,7 @@ from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig, Task, render
 from storage.labels import export_checks, export_flat
 from storage.labels.export_address import is_address, path_of
-from storage.labels.record_merge import marked, of_whole
+from storage.labels.record_merge import is_for_recording, region_ids
 from storage.printable import shortened
 from storage.text.json_text import parse_json
 
@@ -172,7 +172,7 @@ def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """Why an annotation does not fit a label config; empty where it does."""
     result = annotation.get("result") or []
     regions = [item for item in result if _is_region(item)]
-    if config.answers == "regions":
+    if config.result_kind == "regions":
         # Choices beside regions are nothing that is learnt.
         incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
         found = [text for item in regions for text in _misfits(item, "region", config)]
@@ -209,8 +209,8 @@ def _labels(item: dict[str, Any]) -> list[str]:
 def _choices(result: Iterable[Any]) -> list[dict[str, Any]]:
     """The choices of a result that are for the whole recording."""
     items = [item for item in result if isinstance(item, dict)]
-    regions = marked(items)
-    return [i for i in items if of_whole(i, regions) and isinstance(i["value"].get("choices"), list)]
+    regions = region_ids(items)
+    return [i for i in items if is_for_recording(i, regions) and isinstance(i["value"].get("choices"), list)]
 
 
 def _is_region(item: Any) -> bool:

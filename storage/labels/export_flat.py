@@ -20,7 +20,7 @@ from storage.labels.export_address import is_address
 from storage.printable import shortened
 from storage.text.json_text import parse_json, whole_number
 
-# What stands in every row beside task data and answers.
+# What stands in every row beside task data and results.
 OWN = frozenset({
     "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history",
 })  # fmt: skip
@@ -95,19 +95,21 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
 
     Args:
         rows: of the export.
-        config: which of the columns are answers, and of which tag; found by their values where there is none.
+        config: which of the columns are results, and of which tag; found by their values where there is none.
     """
     found: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(rows, 1):
-        answers = {name for name, value in row.items() if name not in OWN and _is_answer(name, value, config)}
-        data = {name: value for name, value in row.items() if name not in OWN and name not in answers}
+        results = {
+            name for name, value in row.items() if name not in OWN and _is_result_column(name, value, config)
+        }
+        data = {name: value for name, value in row.items() if name not in OWN and name not in results}
         # Tables of two projects, one put below the other, count their tasks from 1 each.
         addresses = sorted(value for value in data.values() if is_address(value))
         key = str((row.get("id", f"row {number}"), addresses))
         task = found.setdefault(key, {"id": row.get("id"), "data": data, "annotations": []})
         if row["annotation_id"] is not None:
-            result = [item for name in sorted(answers) for item in _items(name, row[name], row, config)]
-            lost = sorted(name for name in answers if not _items(name, row[name], row, config) and row[name])
+            result = [item for name in sorted(results) for item in _items(name, row[name], row, config)]
+            lost = sorted(name for name in results if not _items(name, row[name], row, config) and row[name])
             task["annotations"].append({
                 "id": row["annotation_id"],
                 "completed_by": row["annotator"],
@@ -122,7 +124,7 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
     return list(found.values())
 
 
-def _is_answer(name: str, value: Any, config: LabelConfig | None) -> bool:
+def _is_result_column(name: str, value: Any, config: LabelConfig | None) -> bool:
     if config is not None and name in config.controls:
         return True
     values = value if isinstance(value, list) else [value]

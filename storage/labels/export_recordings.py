@@ -20,20 +20,20 @@ from storage.labels.export import ExportedTask
 from storage.network.downloads import Downloads
 from storage.printable import shortened
 from storage.progress import track
-from storage.s3.keys import alike, in_the_way, refusal
+from storage.s3.keys import alike, in_the_way, key_problem
 
 FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --labels EXPORT.json"
 
 
 @dataclass(frozen=True)
-class Carried:
+class ExportedRecordings:
     """Recordings by series key, and the tasks whose recording could not be had, with the reason."""
 
     files: dict[str, Path] = field(default_factory=dict)
     lost: list[tuple[ExportedTask, InputError]] = field(default_factory=list)
 
 
-def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
+def write(tasks: Sequence[ExportedTask], folder: Path) -> ExportedRecordings:
     """Write the recordings of an export into `folder`; one that cannot be had does not stop the others.
 
     Raises:
@@ -41,7 +41,7 @@ def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
     """
     wanted = _by_key(task for task in tasks if task.columns is not None or _is_web(task.address))
     firsts = {id(task): key for key, task in wanted.items()}
-    carried, downloads = Carried(), Downloads()
+    found, downloads = ExportedRecordings(), Downloads()
     for task in track(tasks, "reading the export's recordings", len(tasks)):
         key = firsts.get(id(task), "")
         path = folder / f"{key}.csv"
@@ -53,11 +53,11 @@ def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
             elif task.columns is None and not _is_web(task.address):
                 raise _elsewhere(task)
         except InputError as error:
-            carried.lost.append((task, error))
+            found.lost.append((task, error))
             continue
         if key:
-            carried.files[key] = path
-    return carried
+            found.files[key] = path
+    return found
 
 
 def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
@@ -95,7 +95,7 @@ def _key(task: ExportedTask) -> str:
     last = urlsplit(task.address).path.rpartition("/")[2]
     name = task.address if task.columns is not None else unquote(last)
     key = name[:-4] if name.lower().endswith(".csv") else name
-    why = "there is a slash in it" if "/" in key or "\\" in key else refusal(key)
+    why = "there is a slash in it" if "/" in key or "\\" in key else key_problem(key)
     if why:
         raise InputError(
             f"a recording of the export cannot be called {shortened(repr(key))}",

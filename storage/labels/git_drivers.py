@@ -55,7 +55,7 @@ class Merged:
 
 def main(words: list[str]) -> int:
     """What git asks for: `textconv FILE`, or `merge BASE OURS THEIRS PATH`; returns the exit status."""
-    loopback.spare()
+    loopback.bypass_proxies()
     repository = Repository(find_root(Path.cwd()))
     if words[0] == "textconv":
         sys.stdout.writelines(textconv(repository, Path(words[1]).read_text(encoding="utf-8")))
@@ -118,7 +118,7 @@ def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
         yield "too many labels to write them all out: labeltrail diff reads the shards that differ\n"
         yield from (f"{name}  {each}\n" for name, each in sorted(shards.items()))
     else:
-        config = label_store.asked(repository.git)
+        config = label_store.config_at(repository.git)
         records = label_store.records(repository, md5)
         yield from sorted(line for record in records for line in record_lines(record, config))
 
@@ -197,7 +197,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         shards = {name: after for name, (_, after) in found.shards.items()}
         return point(repository, texts[1], label_store.store(repository, ours, shards))
 
-    config = label_store.asked(repository.git, "HEAD")
+    config = label_store.config_at(repository.git, "HEAD")
     found = label_store.merge(repository, base, ours, theirs, settled, config)
     if not found.conflicts:
         counts = label_changes.count(found.incoming(), config=config)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.record_merge import Item, marked, of_whole
+from storage.labels.record_merge import Item, is_for_recording, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 from storage.printable import shortened
@@ -113,15 +113,15 @@ def record_labels(record: Record, config: LabelConfig | None = None) -> list[str
 def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Item]:
     """The choices of an annotation that are for the whole recording, also of a skipped one: those that are labels of
     the task, without a label config those of any control tag."""
-    regions = marked(record["result"])
-    return [item for item in record["result"] if is_answer(item, regions, config)]
+    regions = region_ids(record["result"])
+    return [item for item in record["result"] if is_choice_label(item, regions, config)]
 
 
-def is_answer(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
+def is_choice_label(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
     """Whether what was chosen are labels of the task: it is for the whole recording, which is what is asked about."""
     if config is not None and not config.has_choices(item.get("from_name")):
         return False
-    return of_whole(item, regions)
+    return is_for_recording(item, regions)
 
 
 def empty_text(record: Record, config: LabelConfig | None = None) -> str:
@@ -130,7 +130,7 @@ def empty_text(record: Record, config: LabelConfig | None = None) -> str:
         return ""
     if config is None:
         return "" if record["result"] else "empty: nothing here"
-    if config.answers == "regions":
+    if config.result_kind == "regions":
         marks = any(item.get("type") == "timeserieslabels" for item in record["result"])
         return "" if marks else "empty: nothing here"
     if any(item_labels(item, whole=True) for item in whole_choices(record, config)):
@@ -161,7 +161,7 @@ def times(item: Item) -> tuple[Any, Any]:
 def item_text(item: Item) -> str:
     """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`; what is no region by its type and value."""
     if "start" not in region_value(item):
-        return f"{item.get('type')}  {beside_text(item)}"
+        return f"{item.get('type')}  {value_text(item)}"
     return f"{label_text(item)}  {span_text(item)}"
 
 
@@ -176,7 +176,7 @@ def span_text(item: Item) -> str:
     return f"at {start}" if start == end else f"{start} .. {end}"
 
 
-def beside_text(item: Item) -> str:
+def value_text(item: Item) -> str:
     """What a choice, a text or a relation beside the regions says."""
     if item.get("type") == "relation":
         return f"{item.get('from_id')} to {item.get('to_id')}"

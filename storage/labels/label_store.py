@@ -53,7 +53,7 @@ def shards_of(repository: Repository, labels: str) -> Shards:
     return Shards(repository.folder(labels, LABELS), lambda md5: repository.read([md5])[md5])
 
 
-def asked(git: Git, revision: str = "") -> LabelConfig | None:
+def config_at(git: Git, revision: str = "") -> LabelConfig | None:
     """What a revision asks of recordings ("" is the work tree); None where no label config says it.
 
     It decides what counts as a label and how choices merge, never whether history can be read: without one every
@@ -144,7 +144,7 @@ class LabelMerge:
             if change.after is not None and not change.after["was_cancelled"]:
                 self.labeled.add(change.after["series"])
         incoming = {change.name: change.after for change in merge.incoming}
-        incoming |= _in_other_words(agreed or {}, merge.merged, incoming.keys(), sides)
+        incoming |= _equivalent_records(agreed or {}, merge.merged, incoming.keys(), sides)
         if incoming:
             self.shards[name] = (ours, snapshot.edit(ours, incoming))
 
@@ -154,7 +154,7 @@ class LabelMerge:
             yield from between(before, after)
 
 
-def _in_other_words(
+def _equivalent_records(
     agreed: Shard, merged: Shard, incoming: Set[str], sides: tuple[Shard, Shard, Shard]
 ) -> Shard:
     """Records of `agreed` that say what the merged ones say in other bytes, where ours has none of its own."""

@@ -54,7 +54,7 @@ VOLATILE = frozenset(
 )
 # Fields that may differ between two records that say the same: saving without a change moves the times, and an
 # annotation that is made again has no parents, which people never edit.
-BESIDE = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
+METADATA = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
 
 
 def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Record:
@@ -144,8 +144,8 @@ def same(a: Record, b: Record) -> bool:
 
     Halves of characters are U+FFFD for this: Label Studio is given that in their place, and no one has edited it.
     """
-    names = a.keys() - BESIDE
-    return names == b.keys() - BESIDE and all(
+    names = a.keys() - METADATA
+    return names == b.keys() - METADATA and all(
         a[name] == b[name] or well_formed(a[name]) == well_formed(b[name]) for name in names
     )
 
@@ -238,13 +238,13 @@ def find(data: bytes, names: Iterable[str]) -> dict[str, Record]:
     Raises (also `edit` and `difference`):
         InputError: a line that was parsed is not a record.
     """
-    _refuse_open_end(data)
+    _check_last_line(data)
     return {name: record for name in names for _, _, record in _spans(data, name)}
 
 
 def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
     """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
-    _refuse_open_end(data)
+    _check_last_line(data)
     spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
     edges = [0, *(edge for span in spans for edge in span), len(data)]
     kept = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
@@ -271,7 +271,7 @@ def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None
         yield name, was.get(name), now.get(name)
 
 
-def _refuse_open_end(data: bytes) -> None:
+def _check_last_line(data: bytes) -> None:
     if data and not data.endswith(b"\n"):
         raise _no_record(SHARD, "its last line has no end: it was cut off")
 

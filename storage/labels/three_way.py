@@ -67,7 +67,7 @@ class Settlement:
         self.met.add(name)
         return self.named.get(name, self.all)
 
-    def refuse_unknown(self) -> None:
+    def check_names(self) -> None:
         """Refuse names that nothing was asked by, once all has been merged.
 
         Raises:

@@ -50,6 +50,6 @@ def with_loopback(listed: str) -> str:
     return ",".join([*names, *(name for name in LOOPBACK if name not in names)])
 
 
-def spare() -> None:
+def bypass_proxies() -> None:
     """Keep requests to this machine away from proxies, in this process and those that it starts."""
     os.environ.update(no_proxy())

@@ -53,7 +53,7 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
             what = f"cannot read {shortened(','.join(cells))!r}"
             raise InputError(what, where=where, why=why, cure=_cure(path))
         rows[series] = Row(cells[1], cells[2])
-    refuse_divided(rows, path)
+    check_groups(rows, path)
     return rows
 
 
@@ -99,7 +99,7 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
         raise InputError("not a row", where=f"{path}:{error.line}", why=why, cure=_cure(path)) from error
 
 
-def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
+def check_groups(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
     """A group stays whole, also where somebody changed whom a series is of.
 
     Raises:
@@ -131,7 +131,7 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
     Raises:
         InputError: a group is in two sets.
     """
-    refuse_divided(rows, where)
+    check_groups(rows, where)
     return csv_text.dump([HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))])
 
 

@@ -15,7 +15,7 @@ from storage.errors import InputError
 from storage.label_studio.client import LabelStudio, Task
 from storage.labels.snapshot import Record, canonical, is_number
 from storage.s3.bucket import Bucket, parallel
-from storage.s3.keys import refusal, series_key, series_of_url, shard_name
+from storage.s3.keys import key_problem, series_key, series_of_url, shard_name
 from storage.s3.mirror import Mirror, Refreshed, Row
 from storage.text.json_text import HALF_ESCAPE, has_half, parse_json
 
@@ -110,7 +110,7 @@ class Annotations:
     def series_of(self, task: Task) -> str:
         """The series that a task shows; "" for one that did not come from this bucket."""
         series = task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
-        return series if isinstance(series, str) and not refusal(series) else ""
+        return series if isinstance(series, str) and not key_problem(series) else ""
 
     # -- the objects ------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Annotations:
         series = fields.get("series") or series_of_url(address if isinstance(address, str) else "")
         if not series:
             raise InputError("not an annotation", where=key, why=NO_RECORDING)
-        why = refusal(series) if isinstance(series, str) else "the key of its series is no text"
+        why = key_problem(series) if isinstance(series, str) else "the key of its series is no text"
         if why:
             raise InputError("not an annotation", where=key, why=f"it shows no recording: {why}")
         record: Record = canonical(value, series, email_of(value.get("completed_by"), {}))

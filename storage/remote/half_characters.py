@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from storage.label_studio.client import LabelStudio, Task
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.progress import note
 from storage.remote.remote import Remote
 
@@ -57,7 +57,7 @@ def _is_shown(studio: LabelStudio, annotation: int) -> bool:
     """Whether Label Studio shows an annotation, or has none of this number."""
     try:
         studio.annotation(annotation)
-    except BrokenAnswerError:
+    except BrokenResponseError:
         return False
     return True
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from storage.label_studio.client import Task
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.labels.snapshot import Record, moment
 from storage.remote.annotations import Annotations
 from storage.s3.mirror import Row
@@ -93,7 +93,7 @@ class _Comparison:
         tasks = list(self.studio.tasks(number, since))
         self._compare(tasks, last.tasks, everything=since is None)
         total = project["total_annotations_number"] + project["skipped_annotations_number"]
-        if since is not None and total != self.mirror.count(self.at.prefix) + self._elsewhere():
+        if since is not None and total != self.mirror.count(self.at.prefix) + self._count_invalid():
             tasks = list(self.studio.tasks(number))
             self._compare(tasks, {}, everything=True)
         if last.newest:
@@ -128,13 +128,15 @@ class _Comparison:
     def _had_task(self, task: Task) -> bool:
         """Whether the bucket had a task's object before this look: the task was there once."""
         key = f"{self.at.tasks_prefix}{self.at.series_of(task)}.json"
-        return bool(self.mirror.at([key])) and key not in self.mirror.moved(self.at.tasks_prefix).get("", {})
+        return bool(self.mirror.at([key])) and key not in self.mirror.changed(self.at.tasks_prefix).get(
+            "", {}
+        )
 
     # -- comparing --------------------------------------------------------------------------------
 
-    def _elsewhere(self) -> int:
+    def _count_invalid(self) -> int:
         """How many annotations Label Studio has whose objects say nothing: of tasks made by hand, say."""
-        aside = [row for row in self.mirror.aside(self.at.prefix) if row.problem not in (DELETED, NO_TASK)]
+        aside = [row for row in self.mirror.invalid(self.at.prefix) if row.problem not in (DELETED, NO_TASK)]
         return sum(row.key.removeprefix(self.at.prefix).isdecimal() for row in aside)
 
     def _compare(self, tasks: list[Task], settled: Mapping[int, datetime], everything: bool) -> None:
@@ -153,32 +155,32 @@ class _Comparison:
             for found in self._annotations(task):
                 known = rows.get(found["id"])
                 if known is None or _is_behind(known.value["record"], found):
-                    self._miss(task, found, users)
+                    self._add_missed(task, found, users)
         if everything:
             there = {task.id for task in tasks}
             lacking = self.mirror.tasks(self.at.prefix) - there
             gone += [(row, None) for task in lacking for row in self.mirror.of_task(self.at.prefix, task)]
-        self._judge(gone, tasks)
+        self._classify(gone, tasks)
 
     def _annotations(self, task: Task) -> list[dict[str, Any]]:
         """Annotations of a task, one by one where Label Studio cannot show the task.
 
         Half a character in a draft, a prediction or the task's meta data is enough for that.
         """
-        with suppress(BrokenAnswerError):
+        with suppress(BrokenResponseError):
             return self.studio.annotations(task.id)
         found = []
         for number in task.annotations:
             try:
                 found.append(self.studio.annotation(number))
-            except BrokenAnswerError:
+            except BrokenResponseError:
                 if not any(
                     row.value and row.value.get("half") for row in self.mirror.at([self.at.key(number)])
                 ):
                     self.found.hidden.append(number)
         return [item for item in found if item is not None]
 
-    def _miss(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> None:
+    def _add_missed(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> None:
         key, data = self.at.key(annotation["id"]), self.at.object_of(task, annotation, users)
         row = self.at.row_of(key, data)
         if row.value is not None:
@@ -187,7 +189,7 @@ class _Comparison:
         elif not self.mirror.at([key]):
             self.mirror.put([row])
 
-    def _judge(self, gone: Iterable[tuple[Row, Task | None]], tasks: list[Task]) -> None:
+    def _classify(self, gone: Iterable[tuple[Row, Task | None]], tasks: list[Task]) -> None:
         """Tell deletions from losses, and what no label commit has from what one has."""
         for row, task in gone:
             if _is_lost(row, task, tasks):

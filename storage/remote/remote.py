@@ -14,7 +14,7 @@ from storage.progress import track
 from storage.remote.annotations import Annotations
 from storage.remote.sync_state import LARGEST, DamagedStateError, State, parse
 from storage.s3.bucket import Bucket, parallel
-from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, refusal, series_key, series_of
+from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, key_problem, series_key, series_of
 from storage.s3.mirror import Content, Mirror, Row
 from storage.text.json_text import DEEPEST, has_half, is_deep, parse_json, well_formed
 
@@ -117,7 +117,7 @@ class Remote:
     def recordings(self) -> tuple[dict[str, str], list[Row]]:
         """ETag of every recording in the bucket, by series key, and those that cannot be files, with the reason."""
         found = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
-        refused = {series: why for series in found if (why := refusal(series))}
+        refused = {series: why for series in found if (why := key_problem(series))}
         for series, other in in_the_way(found.keys() - refused.keys()).items():
             refused[series] = f"a folder of its name would be a file of {series_key(other)}"
         aside = [Row(series_key(key), found[key], None, why) for key, why in refused.items()]
@@ -215,7 +215,7 @@ class Remote:
         if is_deep({"data": fields}):  # as it will stand in data/tasks.jsonl
             why = f"lists and objects lie more than {DEEPEST - 1} deep in each other in its data"
             raise InputError("not a task", where=key, why=why)
-        if why := refusal(self.series_of_task(key)):
+        if why := key_problem(self.series_of_task(key)):
             raise InputError("not a task", where=key, why=why)
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
 

@@ -39,7 +39,7 @@ def set_aside(
     """
     remote.refresh_tasks()
     # Label Studio reads what ends as its filter `\.json$` says: also before a line end.
-    aside = remote.mirror.aside(remote.tasks_prefix)
+    aside = remote.mirror.invalid(remote.tasks_prefix)
     rows = [row for row in aside if row.key.removesuffix("\n").endswith(".json")]
     odd = [row for row in rows if row.problem != CARRIES or remote.series_of_task(row.key) not in keep]
     if not odd:

@@ -61,7 +61,7 @@ class Cache:
             self._put(md5, files[name])
         return self.store_listing({**(kept or {}), **hashes})
 
-    def keep(self, data: bytes) -> str:
+    def store_file(self, data: bytes) -> str:
         """Put one file into the local DVC cache; returns its hash."""
         md5 = md5_bytes(data)
         self._put(md5, data)

@@ -10,7 +10,7 @@ import json
 
 from storage.errors import DamagedError
 from storage.paths import LABELS, SERIES
-from storage.s3.keys import MD5, SHARD, refusal, relpath_refusal
+from storage.s3.keys import MD5, SHARD, key_problem, relpath_problem
 
 
 def parse(data: bytes, md5: str, path: str = "") -> dict[str, str]:
@@ -51,8 +51,10 @@ def _why_not(name: str, path: str) -> str:
     if path == LABELS:
         return "" if SHARD.fullmatch(name) else "no file of a label snapshot has such a name"
     if path == SERIES:
-        return refusal(name.removesuffix(".csv")) if name.endswith(".csv") else "it is no recording (.csv)"
-    return relpath_refusal(name)
+        return (
+            key_problem(name.removesuffix(".csv")) if name.endswith(".csv") else "it is no recording (.csv)"
+        )
+    return relpath_problem(name)
 
 
 def _refused(md5: str, path: str, why: str) -> DamagedError:

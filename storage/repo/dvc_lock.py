@@ -11,7 +11,7 @@ from storage.errors import InputError
 from storage.files import read_text
 from storage.paths import BEST, CANDIDATE, LABELS, LOCK, PARAMS, STAGES
 from storage.progress import note
-from storage.s3.keys import OBJECT, relpath_refusal
+from storage.s3.keys import OBJECT, relpath_problem
 from storage.text.yaml_text import parse_yaml
 
 CURE = f"git checkout HEAD -- {LOCK}; or, where git has no better one: dvc repro writes it anew"
@@ -119,7 +119,7 @@ def _flaw(stages: Mapping[str, Any]) -> str:
             if not OBJECT.fullmatch(str(entry.get("md5", NO_HASH))):
                 return f"the hash of {entry['path']!r} of {name!r} is none"
         for entry in entries[1]:
-            if why := relpath_refusal(entry["path"]):
+            if why := relpath_problem(entry["path"]):
                 return f"{entry['path']!r} of {name!r}: {why}"
     return ""
 

@@ -19,11 +19,11 @@ CREDENTIALS = Path(".labeltrail/dvc-credentials")
 REMOTE = "bucket"  # its name
 PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
-OURS_ALONE = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
-GREETING = 4.0  # seconds in which the server must say a word
-GRACE = 30.0  # seconds that an object may take beyond those that its bytes are given
-LONGEST = 3600.0  # seconds that one object may take at most
-REMEMBERED = 10.0  # seconds for which one that was away is not asked again
+REMOTE_ONLY = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
+PROBE_TIMEOUT_S = 4.0  # seconds in which the server must say a word
+TRANSFER_ALLOWANCE_S = 30.0  # seconds that an object may take beyond those that its bytes are given
+TRANSFER_TIMEOUT_S = 3600.0  # seconds that one object may take at most
+RECHECK_AFTER_S = 10.0  # seconds for which one that was away is not asked again
 WAIT = "wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
@@ -95,7 +95,7 @@ def _parse(data: bytes, path: Path) -> Any:
     try:
         return ConfigObj(BytesIO(data), **options)
     except (ConfigObjError, UnicodeDecodeError) as error:
-        if OURS_ALONE.fullmatch(data.decode("utf-8", "replace")):
+        if REMOTE_ONLY.fullmatch(data.decode("utf-8", "replace")):
             return ConfigObj(**options)
         # Its words quote the line, and that may be a secret.
         line = getattr(error, "line_number", None)
@@ -140,7 +140,7 @@ def _write_credentials(path: Path, options: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
+def translate_errors(what: str, where: str = "", cure: str = "") -> Iterator[None]:
     """Turn what DVC, its S3 client and the network raise into errors that a person can act on.
 
     Args:
@@ -157,14 +157,14 @@ def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
     except LabeltrailError:
         raise
     except Exception as error:
-        found = _in_our_words(error, what, where, cure)
+        found = _translated(error, what, where, cure)
         if found is None:
             raise
         raise found from error
 
 
 @contextmanager
-def locks_are_said(root: Path) -> Iterator[None]:
+def translate_lock_errors(root: Path) -> Iterator[None]:
     """Turn DVC's error about its lock into one that a person can act on.
 
     Raises:
@@ -185,7 +185,7 @@ def locks_are_said(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _in_our_words(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
+def _translated(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
     """The error that stands for one of DVC or the S3 client; None for a bug, and for a full disk."""
     from aiohttp import ClientError as NetworkError
     from botocore.exceptions import (
@@ -235,22 +235,22 @@ def limits(protocol: str) -> dict[str, Any]:
         return {}
     from fsspec.callbacks import Callback
 
-    from storage.network.connections import SLOWEST
+    from storage.network.connections import MIN_BYTES_PER_S
 
     class Pace(Callback):  # type: ignore[misc]
         """Ends a transfer of too few bytes a second."""
 
-        ends = time.monotonic() + GRACE
+        ends = time.monotonic() + TRANSFER_ALLOWANCE_S
 
         def relative_update(self, inc: int = 1) -> None:
-            self.ends += inc / SLOWEST
+            self.ends += inc / MIN_BYTES_PER_S
             if time.monotonic() > self.ends:
-                raise SlowError(f"less than {SLOWEST} bytes a second")
+                raise SlowError(f"less than {MIN_BYTES_PER_S} bytes a second")
 
-    return {"callback": Pace(), "timeout": LONGEST}
+    return {"callback": Pace(), "timeout": TRANSFER_TIMEOUT_S}
 
 
-class Door:
+class ReachabilityCheck:
     """The way to the remote: asked whether anybody answers there, before DVC tries for a quarter of a minute.
 
     A server that was away is not asked again for some seconds, so that a long list of what lacks its bytes ends soon.
@@ -258,10 +258,10 @@ class Door:
 
     def __init__(self, root: Path, remote: str) -> None:
         self._root, self._remote = root, remote
-        self._open = False
-        self._shut = -REMEMBERED
+        self._reachable = False
+        self._failed_at = -RECHECK_AFTER_S
 
-    def enter(self, config: Mapping[str, Any]) -> None:
+    def require(self, config: Mapping[str, Any]) -> None:
         """Refuse where nobody can be asked.
 
         Args:
@@ -276,7 +276,7 @@ class Door:
         from storage.network import connections
 
         found = config.get("remote", {}).get(self._remote, {})
-        if self._open or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
+        if self._reachable or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
             return
         url = found.get("endpointurl") or settings.from_environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         if not url:
@@ -286,12 +286,14 @@ class Door:
                 why=f"{CONFIG} names no address, and neither does the environment",
                 cure=SET_UP,
             )
-        if time.monotonic() - self._shut < REMEMBERED or not connections.answers(url, GREETING):
-            self._shut = time.monotonic()
+        if time.monotonic() - self._failed_at < RECHECK_AFTER_S or not connections.is_reachable(
+            url, PROBE_TIMEOUT_S
+        ):
+            self._failed_at = time.monotonic()
             raise ServiceError(
                 f"the S3 server at {url} does not answer",
                 where=f"DVC remote {self._remote!r}",
-                why=f"it said nothing within {GREETING:g} s, or the connection broke",
+                why=f"it said nothing within {PROBE_TIMEOUT_S:g} s, or the connection broke",
                 cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
             )
-        self._open = True
+        self._reachable = True

@@ -72,7 +72,7 @@ class Git:
             if "user.email" in error.stderr:  # in whatever language
                 raise InputError("git does not know who commits", where=str(self.root), cure=WHO) from error
             locks = git_locks.named(error.stderr)
-            if not locks or not git_locks.free(locks, self.root):
+            if not locks or not git_locks.remove_stale(locks, self.root):
                 raise
             return self.run(*arguments, stdin=stdin)
 
@@ -237,7 +237,7 @@ class Git:
         pointers = [f"{LABELS}.dvc", f"{SERIES}.dvc"]
         return self._commits("HEAD", pointers, "--full-history", "--branches", "--tags", "--remotes")
 
-    def made(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
+    def label_commit_at(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
         """The label commit whose labels a revision has; None where it has none.
 
         With `--first-parent` a merge that brought labels is itself that commit.

@@ -12,7 +12,7 @@ from pathlib import Path
 from storage import process
 from storage.progress import note
 
-PATIENCE = 2.0  # seconds that another git has to end
+LOCK_TIMEOUT_S = 2.0  # seconds that another git has to end
 NAMED = re.compile(r"'([^'\n]+\.lock)'")
 PLACES = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/**/*.lock")
 
@@ -32,11 +32,11 @@ def found(root: Path) -> list[Path]:
     return [path for place in PLACES for path in folder.glob(place)] if folder.is_dir() else []
 
 
-def free(locks: Iterable[Path], root: Path) -> bool:
+def remove_stale(locks: Iterable[Path], root: Path) -> bool:
     """Wait until these are gone or others, and remove one whose git is gone; whether it is worth another try."""
     for path in locks:
-        before = _mark(path)
-        if not process.wait(lambda: _mark(path) != before, PATIENCE):  # noqa: B023 -- called at once
+        before = _identity(path)
+        if not process.wait(lambda: _identity(path) != before, LOCK_TIMEOUT_S):  # noqa: B023 -- called at once
             if process.works_in("git", root):
                 return False
             path.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def free(locks: Iterable[Path], root: Path) -> bool:
     return True
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
         facts = path.stat()
     except FileNotFoundError:

@@ -86,7 +86,7 @@ class Repository:
             InputError, DamagedError: as `checkout`; nothing was written.
         """
         with self._at_work():
-            lost = self.bring(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
+            lost = self.checkout_outputs(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
             dvc_checkout.remove_unused(self._dvc)
         return lost
 
@@ -100,7 +100,9 @@ class Repository:
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
         write_bytes(self.root / f"{path}.dvc", text.encode(), durable=True)
 
-    def bring(self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True) -> list[str]:
+    def checkout_outputs(
+        self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True
+    ) -> list[str]:
         """Put what stages wrote into the work tree, as `dvc.lock` names it there now, from cache or remote.
 
         What a run that was cut off left in the work tree is given up.
@@ -314,7 +316,7 @@ class Repository:
         Raises:
             ConflictError: another DVC is at work here and does not end within seconds.
         """
-        with redirect_stdout(io.StringIO()), dvc_remote.locks_are_said(self.root):
+        with redirect_stdout(io.StringIO()), dvc_remote.translate_lock_errors(self.root):
             yield
 
     @contextmanager
@@ -325,13 +327,13 @@ class Repository:
             InputError: nobody has told this clone yet where its remote is, or with which keys.
             ServiceError: the remote is away, refuses or fails.
         """
-        with dvc_remote.faults(what, where), redirect_stdout(io.StringIO()):
-            self._door.enter(self._dvc.config)
+        with dvc_remote.translate_errors(what, where), redirect_stdout(io.StringIO()):
+            self._reachability.require(self._dvc.config)
             yield
 
     @cached_property
-    def _door(self) -> dvc_remote.Door:
-        return dvc_remote.Door(self.root, REMOTE)
+    def _reachability(self) -> dvc_remote.ReachabilityCheck:
+        return dvc_remote.ReachabilityCheck(self.root, REMOTE)
 
     def configure(self, url: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
@@ -344,7 +346,7 @@ class Repository:
             defaults: the same, where nobody has set it otherwise.
         """
         if dvc_remote.configure(self.root, REMOTE, {"url": url, **options}, defaults):
-            for name in ("_dvc", "_door"):
+            for name in ("_dvc", "_reachability"):
                 self.__dict__.pop(name, None)
 
     def reproduce(self) -> None:
@@ -361,7 +363,7 @@ class Repository:
     def _dvc(self) -> Any:
         from dvc.repo import Repo
 
-        loopback.spare()
+        loopback.bypass_proxies()
         # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
         logging.getLogger("dvc").setLevel(logging.WARNING)
         # What could not be had is said by us, with its label commit.

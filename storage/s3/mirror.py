@@ -43,10 +43,10 @@ CREATE TABLE moved (
 CREATE TABLE content (key TEXT PRIMARY KEY, etag TEXT NOT NULL, md5 TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-PATIENCE = 30.0  # seconds that another command may hold the file; it is written to for moments
+LOCK_TIMEOUT_S = 30.0  # seconds that another command may hold the file; it is written to for moments
 LAST = "\U0010ffff"  # sorts behind every key
 Content = tuple[str, str, str]  # key of a recording's object, ETag, MD5 of its bytes
-Moved = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
+ChangedAnnotation = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
 MARK = """
 INSERT OR IGNORE INTO moved
 SELECT key, coalesce(shard, ''), json_extract(value, '$.annotation'), json_extract(value, '$.record.id')
@@ -87,7 +87,7 @@ class Mirror:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _faults_are_said(path, fresh=True):
+            with _translate_errors(path, fresh=True):
                 self._db = self._open(path)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and not _is_damaged(path, error):
@@ -98,7 +98,7 @@ class Mirror:
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=PATIENCE)
+        db = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S)
         # A write waits for no disk. What a crash of the machine takes of the newest is looked at again.
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -179,7 +179,7 @@ class Mirror:
         """Annotations of one task."""
         return self._rows("task = ? AND key >= ? AND key < ?", task, prefix, prefix + LAST)
 
-    def aside(self, prefix: str) -> list[Row]:
+    def invalid(self, prefix: str) -> list[Row]:
         """Objects that say nothing."""
         return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
 
@@ -193,13 +193,13 @@ class Mirror:
 
     def _rows(self, condition: str, *values: object) -> list[Row]:
         query = f"SELECT key, etag, value, problem FROM object WHERE {condition} ORDER BY key"  # noqa: S608 -- ours
-        with _faults_are_said(self._path):
+        with _translate_errors(self._path):
             found = self._db.execute(query, values)
             return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
 
     def _all(self, query: str, *values: object) -> list[Any]:
         """What a query finds."""
-        with _faults_are_said(self._path):
+        with _translate_errors(self._path):
             return self._db.execute(query, values).fetchall()
 
     def count(self, prefix: str) -> int:
@@ -237,7 +237,7 @@ class Mirror:
 
     # -- what moved since bucket and label commit agreed ------------------------------------------
 
-    def moved(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
+    def changed(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
         """By shard and key, number and record id of the annotations that moved; shard "" are other objects."""
         query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
         found: dict[str, dict[str, tuple[int, str]]] = {}
@@ -245,7 +245,9 @@ class Mirror:
             found.setdefault(shard, {})[key] = (number, record)
         return found
 
-    def settle(self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[Moved]) -> None:
+    def settle(
+        self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[ChangedAnnotation]
+    ) -> None:
         """Forget what moved, but for what is `still` on its way, and remember notes: all or none.
 
         An object that was never looked at has no row, and may be gone before it gets one: the caller tells of it.
@@ -281,7 +283,7 @@ class Mirror:
     @contextmanager
     def _changes(self) -> Iterator[None]:
         """All or none of what is written within."""
-        with _faults_are_said(self._path), self._db:
+        with _translate_errors(self._path), self._db:
             yield
 
     def close(self) -> None:
@@ -310,7 +312,7 @@ def _copy(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
+def _translate_errors(path: Path, *, fresh: bool = False) -> Iterator[None]:
     """Turn the error of a file that somebody else holds, or that is damaged, into one that a person can mend.
 
     Args:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from storage.errors import InputError
 from storage.printable import argument
-from storage.s3.keys import alike, in_the_way, refusal
+from storage.s3.keys import alike, in_the_way, key_problem
 
 SHOWN = 3  # files that are named
 IGNORED = frozenset({".gitignore", ".gitkeep", ".dvcignore"})
@@ -219,7 +219,7 @@ def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOu
     by_key: dict[str, list[Path]] = defaultdict(list)
     left = []
     for key, path in files:
-        why = refusal(key)
+        why = key_problem(key)
         if why:
             left.append(LeftOut(str(path), f"it cannot be a series: {why}", "rename the file"))
         else:

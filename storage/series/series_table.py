@@ -27,14 +27,14 @@ from storage.errors import InputError
 from storage.files import write_bytes
 from storage.series import table_classes, table_forms
 from storage.series.table_forms import FORM
-from storage.series.table_rows import NUMBER, bad_cells, named, refuse_rows
+from storage.series.table_rows import NUMBER, bad_cells, named, rows_error
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
 # What a table of numbers is written with; to pandas a column of nothing but True and False is one of numbers too.
 WRITTEN_WITH = b'0123456789eE+-.," \t\r\n'
 BLANK_LINE = re.compile(rb"\n[ \t]*[\r\n]|\r[ \t]*\r")
-# Where so few rows are not one-hot, and nobody said what the task is, they are more likely wrong than multilabel.
+# Where so few rows are not one-hot, and no task was given, they are more likely wrong than multilabel.
 FEW = 0.1
 
 
@@ -77,7 +77,7 @@ def read(
     task: Task | None = None,
     labels: tuple[str, ...] | None = None,
     columns: tuple[str, ...] | None = None,
-    answered: bool = True,
+    labeled: bool = True,
 ) -> SeriesTable:
     """Read a file; arguments as of `parse`.
 
@@ -91,7 +91,7 @@ def read(
         why = known.get(type(error), str(error.strerror))
         cure = "name a CSV file with y* and x* columns"
         raise InputError(f"{path} cannot be read", where=str(path), why=why, cure=cure) from error
-    return parse(raw, str(path), task=task, labels=labels, columns=columns, answered=answered)
+    return parse(raw, str(path), task=task, labels=labels, columns=columns, labeled=labeled)
 
 
 def parse(
@@ -101,7 +101,7 @@ def parse(
     task: Task | None = None,
     labels: tuple[str, ...] | None = None,
     columns: tuple[str, ...] | None = None,
-    answered: bool = True,
+    labeled: bool = True,
 ) -> SeriesTable:
     """The table in the bytes of a CSV file.
 
@@ -110,12 +110,12 @@ def parse(
         where: what errors call it.
         task: what is asked; None: as the y columns have it.
         labels, columns: names that the y and x columns must have, in the order in which they are wanted; None: any.
-        answered: y columns must be there; otherwise they may.
+        labeled: y columns must be there; otherwise they may.
 
     Raises:
         InputError: it is no such table; names columns and rows, the first few and how many in all.
     """
-    raw, header, lines, notes = _in_form(raw, where, columns if not answered or labels else None)
+    raw, header, lines, notes = _in_form(raw, where, columns if not labeled or labels else None)
     if sum(name.startswith("y") for name in header) == 1 and not _is_plain(raw, header, labels, task):
         found_classes = table_classes.expand(raw, header, where, lines, labels, task == "multiclass")
         if found_classes is not None:
@@ -123,12 +123,9 @@ def parse(
             header = _header(raw, where)
     xs = _match(_x_columns(header, where), columns, "x", where)
     found = [name for name in header if name.startswith("y")]
-    if not found and answered:
-        what, cure = (
-            f"{where} has no y columns",
-            FORM,
-        )
-        raise InputError(what, where=f"{where}:1", why="nobody could learn from it", cure=cure)
+    if not found and labeled:
+        what, why = f"{where} has no y columns", "no model can be trained on it"
+        raise InputError(what, where=f"{where}:1", why=why, cure=FORM)
     ys = _match(_by_number(found) or tuple(found), labels, "y", where) if found else ()
     numbers = _numbers(raw, header, where, lines)
     place = {name: number for number, name in enumerate(header)}
@@ -139,8 +136,8 @@ def parse(
     return SeriesTable(ys, xs, values, targets, _task(targets, ys, task, where, lines), lines, notes)
 
 
-def refuse_one_class(table: SeriesTable, where: str) -> None:
-    """A model that has learnt from series that are all the same would say that of everything.
+def check_several_classes(table: SeriesTable, where: str) -> None:
+    """A model trained on one class would predict that class for everything.
 
     Raises:
         InputError: all rows have the same labels.
@@ -160,14 +157,14 @@ def refuse_one_class(table: SeriesTable, where: str) -> None:
 def predictions(
     labels: Sequence[str], decided: NDArray[np.bool_], probabilities: NDArray[np.float32]
 ) -> bytes:
-    """Answers as CSV: `y*` as 0 or 1, then `p*`, a row a series in the order in which they came.
+    """Predictions as CSV: `y*` as 0 or 1, then `p*`, a row a series in the order in which they came.
 
     A probability is written with the fewest digits that read back as the same float32: equal bits, equal text.
     """
     columns = (*labels, *("p" + label.removeprefix("y") for label in labels))
-    said = decided.astype(np.uint8).astype(str)
-    chances = probabilities.astype(np.float32).astype(str)
-    rows = np.concatenate([said, chances], axis=1).tolist()
+    decisions = decided.astype(np.uint8).astype(str)
+    scores = probabilities.astype(np.float32).astype(str)
+    rows = np.concatenate([decisions, scores], axis=1).tolist()
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])
     return text.getvalue().encode()
@@ -348,5 +345,5 @@ def _task(
             (lines[row] if lines else row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"])
             for row in wrong.tolist()
         ]
-        raise refuse_rows(where, len(targets), {"asked" if asked else "one-hot": rows})
+        raise rows_error(where, len(targets), {"asked" if asked else "one-hot": rows})
     return "multilabel"

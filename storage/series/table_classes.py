@@ -17,7 +17,7 @@ import numpy as np
 from storage.errors import InputError
 from storage.series.recording_cells import MISSING, TRUTHS
 from storage.series.table_forms import FORM
-from storage.series.table_rows import NUMBER, named, refuse_rows
+from storage.series.table_rows import NUMBER, named, rows_error
 
 # Where so few rows have another label than 0 and 1, and nobody said that it is a class, they are more likely wrong.
 FEW = 0.1
@@ -89,7 +89,7 @@ def _known(
         (lines[n] if lines else n + 2, [cell]) for n, cell in enumerate(cells) if cell not in labels.values()
     ]
     if wrong:
-        raise refuse_rows(where, len(cells), {"class": wrong})
+        raise rows_error(where, len(cells), {"class": wrong})
     return labels
 
 

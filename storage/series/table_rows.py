@@ -40,7 +40,7 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def refuse_rows(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> InputError:
+def rows_error(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> InputError:
     """The error that names them.
 
     Args:
@@ -84,7 +84,7 @@ def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int
     if why or not wrong:
         cure = "write it again, without quotes and comments"
         return InputError(f"{where} cannot be read as a table of numbers", where=where, why=why, cure=cure)
-    return refuse_rows(where, rows, {kind: wrong[kind] for kind in KINDS if kind in wrong})
+    return rows_error(where, rows, {kind: wrong[kind] for kind in KINDS if kind in wrong})
 
 
 def _faults(header: Sequence[str], cells: Sequence[str]) -> dict[str, list[str]]:

@@ -28,7 +28,7 @@ GO_LOCK = Path(__file__).with_name("go.lock.txt")
 UNREACHED = re.compile(
     r"dial tcp|i/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|: 50[234] "
 )
-PAUSES = (2, 10)  # seconds before the second and the third try
+RETRY_DELAYS_S = (2, 10)  # seconds before the second and the third try
 # -trimpath and no C compiler: the same source and Go give the same program, wherever it is built.
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
@@ -69,16 +69,16 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
     place = folder / "source"
     shutil.copytree(_fetch(source, go, folder, env), place)
     program = folder / "program"
-    _persist([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env, place)
+    _run_with_retry([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env, place)
     if not program.exists():
         what = f"Go said it built {source.title}, but there is no program"
         raise SetupError(what, where=str(program), cure="labeltrail up")
     return program
 
 
-def _persist(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
+def _run_with_retry(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
     """Run Go; again where its proxy was not reached: it asks for each module once, and for hundreds at a time."""
-    for pause in PAUSES:
+    for pause in RETRY_DELAYS_S:
         try:
             return process.run(args, env=env, cwd=cwd)
         except process.ProgramError as error:
@@ -94,7 +94,7 @@ def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
         "module labeltrail.invalid/build\n", encoding="utf-8"
     )  # no other module's folder
     name = f"{source.module}@{source.version}"
-    facts = json.loads(_persist([go, "mod", "download", "-json", name], env, folder))
+    facts = json.loads(_run_with_retry([go, "mod", "download", "-json", name], env, folder))
     if facts["Sum"] != source.sum:
         raise SetupError(
             f"what was fetched is not the source of {source.title} that is known here",

@@ -30,7 +30,7 @@ SOURCE = Source(
 # from SOURCE.
 RELEASES = ("RELEASE.2025-09-07T16-13-09Z",)
 BUILD = "minio-build-"
-SAYS_WITHIN = 20.0  # seconds that a MinIO may take to say its version
+VERSION_TIMEOUT_S = 20.0  # seconds that a MinIO may take to say its version
 
 
 def find(cache: Path) -> Path | None:
@@ -75,7 +75,9 @@ def _on_path() -> Path | None:
     if program is None:
         return None
     try:
-        said = process.run([program, "--version"], env=settings.server_environment(), timeout=SAYS_WITHIN)
+        said = process.run(
+            [program, "--version"], env=settings.server_environment(), timeout=VERSION_TIMEOUT_S
+        )
     except ProgramError:
         said = ""
     found = re.search(r" version (\S+)", said)
@@ -130,5 +132,5 @@ def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
         variables=variables(root, values),
         data=data_folder(root),
         ports=(port, console),
-        patience=60,
+        start_timeout=60,
     )

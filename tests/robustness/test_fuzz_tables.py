@@ -43,7 +43,7 @@ def test_tables(fuzz: Fuzz) -> None:
     def check(example: tuple[bytes, bool]) -> str:
         raw, answered = example
         try:
-            found = series_table.parse(raw, "table.csv", answered=answered)
+            found = series_table.parse(raw, "table.csv", labeled=answered)
         except LabeltrailError as error:
             return refused(error, "table.csv")
         assert found.values.shape[1] == len(found.columns)

@@ -48,8 +48,8 @@ def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
             for url in (settings.s3_endpoint, settings.label_studio_url)
         )
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(client, "READ", 1.5)
-        patch.setattr(client, "GREETING", 1.5)
+        patch.setattr(client, "READ_TIMEOUT_S", 1.5)
+        patch.setattr(client, "PROBE_TIMEOUT_S", 1.5)
         real = Session._persist
         patch.setattr(
             Session, "_persist", lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)})

@@ -147,7 +147,7 @@ def test_both_sides_of_a_merge_and_no_merge_that_changed_nothing(past: Past) -> 
     commits = [found.commit for found in past.repository.git.label_commits()]
     assert walks in commits
     assert past.repository.git.head() not in commits
-    made = past.repository.git.made()
+    made = past.repository.git.label_commit_at()
     assert made is not None
     assert made.commit == past.git("rev-parse", "HEAD~1").strip()
     assert show(past.repository).commit == made

@@ -160,7 +160,7 @@ def refused(repository: Repository) -> LabeltrailError:
         lambda: repository.read(["0" * 32]),
         lambda: repository.has("0" * 32),
         lambda: repository.lost({"data/best": "0" * 32}),
-        lambda: repository.bring({"data/best": "0" * 32}),
+        lambda: repository.checkout_outputs({"data/best": "0" * 32}),
     ):
         with pytest.raises(LabeltrailError) as caught:
             ask()

@@ -106,7 +106,7 @@ def test_a_taken_port_is_changed(project: Path, capsys: Capture) -> None:
 
 
 def test_a_server_that_is_busy_is_not_stopped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(supervisor, "RESPONSE_TIMEOUT_S", 0.3)
     first = up_minio(project)
     busy = psutil.Process(first.pid)
     told: list[str] = []

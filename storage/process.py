@@ -107,9 +107,8 @@ def output(
     if done.returncode:
         stderr, stdout = (text.decode("utf-8", "replace") for text in (done.stderr, done.stdout))
         last = tail(stderr) or tail(stdout) or f"exit status {done.returncode}"
-        raise ProgramError(
-            f"`{line}` failed", returncode=done.returncode, stderr=stderr, stdout=stdout, why=last
-        )
+        what = f"`{line}` failed"
+        raise ProgramError(what, returncode=done.returncode, stderr=stderr, stdout=stdout, why=last)
     return done.stdout
 
 
@@ -206,9 +205,8 @@ def stop(process: Process, timeout: float = 20.0) -> None:
             return
         except PermissionError as error:
             cure = "stop it as the user who started it"
-            raise ServiceError(
-                f"process {process.pid} cannot be stopped", why=str(error), cure=cure
-            ) from error
+            what = f"process {process.pid} cannot be stopped"
+            raise ServiceError(what, why=str(error), cure=cure) from error
         if wait(lambda: not alive(process), seconds):
             return
     raise ServiceError(f"process {process.pid} does not end", cure=f"kill -9 {process.pid}")

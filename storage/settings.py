@@ -112,12 +112,10 @@ def load(root: Path) -> Settings:
         given = [service for service in SERVICES if is_external(root, service)]
         by_hand = {name for service in given for name in (service.url, *service.credentials)}
         named = any(fault["type"] != "missing" or fault["loc"][0] in by_hand for fault in faults)
-        raise InputError(
-            "the settings of this project are not complete",
-            where=f"environment and {root / ENV_FILE}",
-            why="; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults),
-            cure="set them where the address stands, as in .env.sample" if named else "labeltrail up",
-        ) from None
+        what = "the settings of this project are not complete"
+        why = "; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults)
+        cure = "set them where the address stands, as in .env.sample" if named else "labeltrail up"
+        raise InputError(what, where=f"environment and {root / ENV_FILE}", why=why, cure=cure) from None
 
 
 def _reason(message: str) -> str:
@@ -269,9 +267,8 @@ def workers() -> Workers:
     except ValidationError as error:
         why = error.errors()[0]["msg"].lower()
         cure = "the number of processes that train one model, 1 or more"
-        raise InputError(
-            "the workers cannot be counted", where="LABELTRAIL_WORKERS", why=why, cure=cure
-        ) from None
+        what = "the workers cannot be counted"
+        raise InputError(what, where="LABELTRAIL_WORKERS", why=why, cure=cure) from None
 
 
 def server_environment(**extra: str) -> dict[str, str]:

@@ -43,12 +43,9 @@ def check_not_missing(project: Project, paths: Iterable[str]) -> None:
     """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
     gone = project.repository.git.missing(paths)
     if gone:
-        raise InputError(
-            f"{', '.join(gone)} of the last commit is gone",
-            where=str(project.root),
-            why="that is not taken for a wish to delete what it holds; nothing was written",
-            cure=f"git checkout HEAD -- {' '.join(gone)}",
-        )
+        what, where = f"{', '.join(gone)} of the last commit is gone", str(project.root)
+        why = "that is not taken for a wish to delete what it holds; nothing was written"
+        raise InputError(what, where=where, why=why, cure=f"git checkout HEAD -- {' '.join(gone)}")
 
 
 def check_not_merging(project: Project) -> None:
@@ -61,12 +58,9 @@ def check_not_merging(project: Project) -> None:
     going = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
     if going:
         word = going[0].removesuffix("_HEAD").lower().replace("_", "-")
-        raise ConflictError(
-            f"a git {word} is going on in this clone",
-            where=str(project.root),
-            why="nothing was written",
-            cure=f"finish it (git commit), or git {word} --abort; then the same command again",
-        )
+        what = f"a git {word} is going on in this clone"
+        cure = f"finish it (git commit), or git {word} --abort; then the same command again"
+        raise ConflictError(what, where=str(project.root), why="nothing was written", cure=cure)
 
 
 def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:

@@ -210,9 +210,8 @@ def _check_labels(control: Tag, options: list[Tag], labels: tuple[str, ...], whe
 def _check_data_key(value: str, where: str) -> None:
     if not re.fullmatch(r"\$\w+", value):
         why = f"{shortened(value)} is more than the name of a key: letters, digits and _"
-        raise InputError(
-            '<TimeSeries value="..."> must name a key of the task data', where=where, why=why, cure=CURE
-        )
+        what = '<TimeSeries value="..."> must name a key of the task data'
+        raise InputError(what, where=where, why=why, cure=CURE)
 
 
 def _check_times(tag: Tag, where: str) -> None:
@@ -247,9 +246,8 @@ def _check_time_format(time_format: str, where: str) -> None:
     cure = "write the times of the recordings in another form and set timeFormat on <TimeSeries> to it"
     if unknown[0] == "z":
         cure = "write %Z for %z in timeFormat: Label Studio's page reads +0100, +01:00 and Z so"
-    raise InputError(
-        f"the timeFormat {shortened(time_format)!r} does not say when it was", where=where, why=why, cure=cure
-    )
+    what = f"the timeFormat {shortened(time_format)!r} does not say when it was"
+    raise InputError(what, where=where, why=why, cure=cure)
 
 
 def load(path: Path = PATH) -> LabelConfig:
@@ -261,11 +259,8 @@ def load(path: Path = PATH) -> LabelConfig:
     try:
         xml = read_text(path, f"write {path} in UTF-8, then run the command again")
     except FileNotFoundError as error:
-        raise InputError(
-            "this project has no label config yet",
-            where=str(path),
-            cure="labeltrail import PATH --label-config FILE",
-        ) from error
+        what = "this project has no label config yet"
+        raise InputError(what, where=str(path), cure="labeltrail import PATH --label-config FILE") from error
     return parse(xml, str(path))
 
 

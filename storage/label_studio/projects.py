@@ -96,12 +96,9 @@ class Projects:
         try:
             self._session.request("POST", path, json={"label_config": label_config}, changes=False)
         except InputError as error:
-            raise InputError(
-                "Label Studio refuses the label config",
-                where=error.where,
-                why=f"{error.why}; nothing was changed",
-                cure="mend the label config, then run the command again",
-            ) from error
+            what, where = "Label Studio refuses the label config", error.where
+            cure = "mend the label config, then run the command again"
+            raise InputError(what, where=where, why=f"{error.why}; nothing was changed", cure=cure) from error
 
     def update(self, project: int, **changes: Any) -> None:
         """Change settings, such as `label_config` or `model_version`."""
@@ -207,12 +204,9 @@ class Projects:
         )
         if facts.get("status") in FAILED:
             said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
-            raise SourceError(
-                "Label Studio did not make tasks of all objects in the bucket",
-                where=f"{facts['bucket']}/{facts['prefix']}",
-                why=said[-1][:500],
-                cure="mend or delete the object, then the same command again",
-            )
+            what, why = "Label Studio did not make tasks of all objects in the bucket", said[-1][:500]
+            cure = "mend or delete the object, then the same command again"
+            raise SourceError(what, where=f"{facts['bucket']}/{facts['prefix']}", why=why, cure=cure)
 
     def sync_target(self, storage: int) -> None:
         """Write the objects of all annotations of the target storage's project."""

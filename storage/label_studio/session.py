@@ -80,12 +80,10 @@ class Session:
         try:
             return response.json()
         except ValueError as error:
-            raise ServiceError(
-                f"what answers at {self.url} is not Label Studio",
-                where=f"{method} {self.url}{path}",
-                why=f"its response is no JSON: {response.text[:100]!r}",
-                cure="check LABEL_STUDIO_URL, then labeltrail doctor",
-            ) from error
+            what = f"what answers at {self.url} is not Label Studio"
+            why = f"its response is no JSON: {response.text[:100]!r}"
+            cure = "check LABEL_STUDIO_URL, then labeltrail doctor"
+            raise ServiceError(what, where=f"{method} {self.url}{path}", why=why, cure=cure) from error
 
     def call_object(self, method: str, path: str, **arguments: Any) -> Json:
         """The same, of what is answered by an object of JSON."""
@@ -170,12 +168,9 @@ class Session:
         try:
             yield
         except requests.RequestException as error:
-            raise ServiceError(
-                f"Label Studio at {self.url} does not answer",
-                where=path,
-                why=type(error).__name__,
-                cure="labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
-            ) from error
+            what = f"Label Studio at {self.url} does not answer"
+            cure = "labeltrail up (or check LABEL_STUDIO_URL), then the same command again"
+            raise ServiceError(what, where=path, why=type(error).__name__, cure=cure) from error
 
     @staticmethod
     def _refusal(response: requests.Response, where: str) -> LabeltrailError:

@@ -31,12 +31,9 @@ def check_settled(
     """
     found = list(conflicts)
     if found:
-        raise ConflictError(
-            f"{label_changes.plural(len(found), 'conflict')}: changed on both sides",
-            where=[line(conflict, theirs) for conflict in found],
-            why="nothing was written",
-            cure=settling(command, found[0].name),
-        )
+        what = f"{label_changes.plural(len(found), 'conflict')}: changed on both sides"
+        where, why = [line(conflict, theirs) for conflict in found], "nothing was written"
+        raise ConflictError(what, where=where, why=why, cure=settling(command, found[0].name))
 
 
 def settling(command: str, name: str) -> str:

@@ -65,9 +65,8 @@ def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
     except FileNotFoundError as error:
         raise InputError("the export is not there", where=where, cure="check the path") from error
     except OSError as error:
-        raise InputError(
-            "the export cannot be read", where=where, why=str(error.strerror), cure="check it"
-        ) from error
+        what = "the export cannot be read"
+        raise InputError(what, where=where, why=str(error.strerror), cure="check it") from error
     if path.suffix.lower() in (".csv", ".tsv"):
         rows = export_flat.read_table(where, data)
         return _tasks(export_flat.tasks(rows, config), where, config, is_flat=True)
@@ -158,9 +157,8 @@ def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
     time = header[0] if header and header[0].lower() in TIME_NAMES else None
     channels = tuple(name for name in header if name != time)
     if not channels:
-        raise InputError(
-            "no label config can be made: the recording has no channel", cure="add --label-config FILE"
-        )
+        what = "no label config can be made: the recording has no channel"
+        raise InputError(what, cure="add --label-config FILE")
     names = {
         "control_tag": items[0].get("from_name") or "label",
         "object_tag": items[0].get("to_name") or "ts",

@@ -138,9 +138,8 @@ def check(task: Any, where: str) -> None:
 
 def _error(where: str, field: str, words: str, value: Any) -> InputError:
     found = shortened(repr(value)[:300], 60)
-    return InputError(
-        "the export cannot be used", where=where, why=f"`{field}` is {words}: {found}", cure=CURE
-    )
+    what = "the export cannot be used"
+    return InputError(what, where=where, why=f"`{field}` is {words}: {found}", cure=CURE)
 
 
 def _fields(task: Mapping[str, Any]) -> Iterator[tuple[str, Any, Rule]]:

@@ -67,12 +67,9 @@ def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
         key = _key(task)
         first = found.setdefault(key, task)
         if (first.address, first.columns) != (task.address, task.columns):
-            raise InputError(
-                f"two tasks would have one series key, {shortened(repr(key))}",
-                where=[first.name, task.name],
-                why="a recording is called by the last part of its address",
-                cure=FOLDER,
-            )
+            what = f"two tasks would have one series key, {shortened(repr(key))}"
+            why = "a recording is called by the last part of its address"
+            raise InputError(what, where=[first.name, task.name], why=why, cure=FOLDER)
     others = {
         key: f"macOS and Windows take it for {names[0]!r}" for names in alike(found) for key in names[1:]
     }
@@ -80,12 +77,8 @@ def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
         key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(found).items()
     }
     for key, why in others.items():
-        raise InputError(
-            f"a recording cannot be called {shortened(repr(key))}",
-            where=found[key].name,
-            why=why,
-            cure=FOLDER,
-        )
+        what = f"a recording cannot be called {shortened(repr(key))}"
+        raise InputError(what, where=found[key].name, why=why, cure=FOLDER)
     return found
 
 
@@ -97,12 +90,8 @@ def _key(task: ExportedTask) -> str:
     key = name[:-4] if name.lower().endswith(".csv") else name
     why = "there is a slash in it" if "/" in key or "\\" in key else key_problem(key)
     if why:
-        raise InputError(
-            f"a recording of the export cannot be called {shortened(repr(key))}",
-            where=task.name,
-            why=f"{why}; nothing was written",
-            cure=FOLDER,
-        )
+        what = f"a recording of the export cannot be called {shortened(repr(key))}"
+        raise InputError(what, where=task.name, why=f"{why}; nothing was written", cure=FOLDER)
     return key
 
 

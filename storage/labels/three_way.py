@@ -75,11 +75,8 @@ class Settlement:
         """
         unknown = sorted(self.named.keys() - self.met)
         if unknown:
-            raise InputError(
-                f"there is no conflict {', '.join(map(repr, unknown))}",
-                why="nothing was written",
-                cure="the same command without --settle lists the conflicts",
-            )
+            what, why = f"there is no conflict {', '.join(map(repr, unknown))}", "nothing was written"
+            raise InputError(what, why=why, cure="the same command without --settle lists the conflicts")
 
     @classmethod
     def parse(cls, all_: str, words: list[str]) -> Settlement:

@@ -55,12 +55,9 @@ def proxy_for(url: str) -> str | None:
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if why := _unusable(proxy):
         name = f"{parts.scheme.upper()}_PROXY"
-        raise SetupError(
-            f"{parts.scheme}://{parts.hostname} cannot be reached through the proxy of this shell",
-            where=f"{name} or ALL_PROXY",
-            why=why,
-            cure=f"set {name} to an http:// address, or add {parts.hostname} to NO_PROXY",
-        )
+        what = f"{parts.scheme}://{parts.hostname} cannot be reached through the proxy of this shell"
+        cure = f"set {name} to an http:// address, or add {parts.hostname} to NO_PROXY"
+        raise SetupError(what, where=f"{name} or ALL_PROXY", why=why, cure=cure)
     return proxy
 
 

@@ -71,9 +71,8 @@ def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, li
             header = cells
             if header != HEADER:
                 why = f"it is {shortened(','.join(header))!r}"
-                raise InputError(
-                    "the header must be series,group,set", where=where, why=why, cure=_cure(path)
-                )
+                what = "the header must be series,group,set"
+                raise InputError(what, where=where, why=why, cure=_cure(path))
         elif cells[0] in found:
             what = f"series {shortened(cells[0])!r} is there twice"
             raise InputError(what, where=where, cure=_cure(path))

@@ -105,12 +105,8 @@ def read(path: Path, about: Mapping[str, Any]) -> Study:
     study = load(path)
     differs = [name for name in sorted({*about, *study.about}) if study.about.get(name) != about.get(name)]
     if differs:
-        raise InputError(
-            "this study cannot be gone on with",
-            where=str(path),
-            why=f"it has other {', '.join(differs)}",
-            cure=f"{CURE}, or give it what it began with",
-        )
+        what, why = "this study cannot be gone on with", f"it has other {', '.join(differs)}"
+        raise InputError(what, where=str(path), why=why, cure=f"{CURE}, or give it what it began with")
     return study
 
 

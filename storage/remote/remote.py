@@ -101,12 +101,10 @@ class Remote:
         for storage in self.studio.projects.storages(number)[0]:
             if (storage["bucket"], str(storage["prefix"] or "").rstrip("/")) == wanted:
                 return project
-        raise NotFoundError(
-            f"project {number} in Label Studio is not this branch's",
-            where=f"{self.studio.session.url}/projects/{number}",
-            why=f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}",
-            cure="check LABEL_STUDIO_URL: nothing was written",
-        )
+        what = f"project {number} in Label Studio is not this branch's"
+        where = f"{self.studio.session.url}/projects/{number}"
+        why = f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}"
+        raise NotFoundError(what, where=where, why=why, cure="check LABEL_STUDIO_URL: nothing was written")
 
     # -- recordings and tasks ---------------------------------------------------------------------
 

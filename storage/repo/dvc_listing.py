@@ -58,9 +58,7 @@ def _why_not(name: str, path: str) -> str:
 
 
 def _refused(md5: str, path: str, why: str) -> DamagedError:
-    return DamagedError(
-        f"the listing of {path or 'a folder'} cannot be used",
-        where=f"files/md5/{md5[:2]}/{md5[2:]} in the DVC cache and remote",
-        why=f"{why}; nothing was written",
-        cure="labeltrail fsck; whoever can write to the bucket may have put it there",
-    )
+    what = f"the listing of {path or 'a folder'} cannot be used"
+    where = f"files/md5/{md5[:2]}/{md5[2:]} in the DVC cache and remote"
+    cure = "labeltrail fsck; whoever can write to the bucket may have put it there"
+    return DamagedError(what, where=where, why=f"{why}; nothing was written", cure=cure)

@@ -99,12 +99,11 @@ def _parse(data: bytes, path: Path) -> Any:
             return ConfigObj(**options)
         # Its words quote the line, and that may be a secret.
         line = getattr(error, "line_number", None)
-        raise InputError(
-            "DVC's settings of this clone cannot be read",
-            where=f"{path}, line {line}" if line else str(path),
-            why="it is neither a section nor an option" if line else "it is not UTF-8",
-            cure=f"mend the line or delete {CONFIG}; then labeltrail up",
-        ) from None
+        what = "DVC's settings of this clone cannot be read"
+        where = f"{path}, line {line}" if line else str(path)
+        why = "it is neither a section nor an option" if line else "it is not UTF-8"
+        cure = f"mend the line or delete {CONFIG}; then labeltrail up"
+        raise InputError(what, where=where, why=why, cure=cure) from None
 
 
 def _text(config: Any) -> bytes:
@@ -177,12 +176,8 @@ def translate_lock_errors(root: Path) -> Iterator[None]:
 
         if not isinstance(error, LockError):
             raise
-        raise ConflictError(
-            "another DVC is at work in this clone",
-            where=str(root / ".dvc/tmp/lock"),
-            why="it did not end within some seconds",
-            cure=WAIT,
-        ) from error
+        what, where = "another DVC is at work in this clone", str(root / ".dvc/tmp/lock")
+        raise ConflictError(what, where=where, why="it did not end within some seconds", cure=WAIT) from error
 
 
 def _translated(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
@@ -209,9 +204,8 @@ def _translated(error: Exception, what: str, where: str, cure: str) -> Labeltrai
         return InputError(what, where=where, why=why, cure=SET_UP)
     if isinstance(error, ConfigError | ConfigObjError):
         why = str(error) if isinstance(error, ConfigError) else "one of its values refers to another option"
-        return InputError(
-            what, where=str(CONFIG), why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up"
-        )
+        where = str(CONFIG)
+        return InputError(what, where=where, why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up")
     if isinstance(error, ConnectionError | HTTPClientError | NetworkError | TimeoutError | SlowError):
         why = f"the S3 server does not answer: {error or type(error).__name__}"
         return ServiceError(
@@ -280,20 +274,15 @@ class ReachabilityCheck:
             return
         url = found.get("endpointurl") or settings.from_environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         if not url:
-            raise InputError(
-                f"this clone does not know yet where its DVC remote {self._remote!r} is",
-                where=str(self._root),
-                why=f"{CONFIG} names no address, and neither does the environment",
-                cure=SET_UP,
-            )
+            what = f"this clone does not know yet where its DVC remote {self._remote!r} is"
+            why = f"{CONFIG} names no address, and neither does the environment"
+            raise InputError(what, where=str(self._root), why=why, cure=SET_UP)
         if time.monotonic() - self._failed_at < RECHECK_AFTER_S or not connections.is_reachable(
             url, PROBE_TIMEOUT_S
         ):
             self._failed_at = time.monotonic()
-            raise ServiceError(
-                f"the S3 server at {url} does not answer",
-                where=f"DVC remote {self._remote!r}",
-                why=f"it said nothing within {PROBE_TIMEOUT_S:g} s, or the connection broke",
-                cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
-            )
+            what = f"the S3 server at {url} does not answer"
+            why = f"it said nothing within {PROBE_TIMEOUT_S:g} s, or the connection broke"
+            cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
+            raise ServiceError(what, where=f"DVC remote {self._remote!r}", why=why, cure=cure)
         self._reachable = True

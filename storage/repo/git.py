@@ -108,12 +108,9 @@ class Git:
         except process.ProgramError as error:
             if self._place() != before:
                 raise
-            raise InputError(
-                f"git refuses to {arguments[0]}",
-                where=str(self.root),
-                why=error.why,
-                cure="git commit, or git stash -u, what git names; then the same command again",
-            ) from error
+            what = f"git refuses to {arguments[0]}"
+            cure = "git commit, or git stash -u, what git names; then the same command again"
+            raise InputError(what, where=str(self.root), why=error.why, cure=cure) from error
 
     def _place(self) -> str:
         """Commit and branch that are checked out."""
@@ -277,12 +274,9 @@ class Git:
             InputError: this is a shallow clone.
         """
         if self.cut_at():
-            raise InputError(
-                "the history of this clone is cut off",
-                where=str(self.root),
-                why="it is a shallow clone, and earlier commits may have had these labels",
-                cure="git fetch --unshallow; then the same command again",
-            )
+            why = "it is a shallow clone, and earlier commits may have had these labels"
+            cure = "git fetch --unshallow; then the same command again"
+            raise InputError("the history of this clone is cut off", where=str(self.root), why=why, cure=cure)
 
     def _commits(self, revision: str, paths: list[str], *options: str) -> Iterator[LabelCommit]:
         form = "--format=" + "%x00".join(LOG_FIELDS)
@@ -323,9 +317,5 @@ def find_root(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file() and (folder / ".git").exists():
             return folder
-    raise NotFoundError(
-        "this is not a Labeltrail project",
-        where=str(start),
-        why="no git clone with a dvc.yaml here or above",
-        cure="cd into the clone",
-    )
+    what, why = "this is not a Labeltrail project", "no git clone with a dvc.yaml here or above"
+    raise NotFoundError(what, where=str(start), why=why, cure="cd into the clone")

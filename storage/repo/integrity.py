@@ -31,12 +31,9 @@ def require_listings(root: Path = Path()) -> None:
         if listing is not None and md5_bytes(listing) != md5.removesuffix(".dir"):
             outside = leading_out(listing)[:SHOWN]
             named = f"; it names {', '.join(outside)}, which may have been written" if outside else ""
-            raise DamagedError(
-                f"{folder} was brought by another listing than {folder}.dvc names",
-                where=str(Cache(root).path(md5)),
-                why=f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{named}",
-                cure=CURE,
-            )
+            what = f"{folder} was brought by another listing than {folder}.dvc names"
+            why = f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{named}"
+            raise DamagedError(what, where=str(Cache(root).path(md5)), why=why, cure=CURE)
 
 
 def require_labels(root: Path = Path()) -> None:
@@ -53,12 +50,10 @@ def require_labels(root: Path = Path()) -> None:
     found = {path.name: md5_bytes(path.read_bytes()) for path in (root / LABELS).glob("??.jsonl")}
     wrong = sorted(name for name in named.keys() | found.keys() if named.get(name) != found.get(name))
     if wrong:
-        raise DamagedError(
-            f"{LABELS} does not hold the labels that {LABELS}.dvc names",
-            where=[f"{LABELS}/{name}" for name in wrong[:SHOWN]],
-            why="git moved the pointer alone, the files were edited, or the DVC remote handed out other bytes",
-            cure=f"labeltrail sync; or if they are meant: dvc add {LABELS}",
-        )
+        what = f"{LABELS} does not hold the labels that {LABELS}.dvc names"
+        why = "git moved the pointer alone, the files were edited, or the DVC remote handed out other bytes"
+        cure = f"labeltrail sync; or if they are meant: dvc add {LABELS}"
+        raise DamagedError(what, where=[f"{LABELS}/{name}" for name in wrong[:SHOWN]], why=why, cure=cure)
 
 
 def leading_out(listing: bytes) -> list[str]:

@@ -16,11 +16,9 @@ SHOWN = 5
 
 def missing(git: Git, cache: Cache, hashes: list[str]) -> NotFoundError:
     """The error for objects that nobody has."""
-    return NotFoundError(
-        f"{len(hashes)} object(s) are neither in the DVC cache nor in its remote",
-        where=_where(git, cache, hashes[0]),
-        cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
-    )
+    what = f"{len(hashes)} object(s) are neither in the DVC cache nor in its remote"
+    cure = "dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there"
+    return NotFoundError(what, where=_where(git, cache, hashes[0]), cure=cure)
 
 
 def damaged(git: Git, cache: Cache, hashes: list[str]) -> DamagedError:

@@ -112,9 +112,8 @@ class Bucket:
         path = f"{self.name}/{key}"
         response = self._http.send(Request("GET", path, most=most), self.url(key))
         if response.size > most > 0:
-            raise InputError(
-                "the object is too large", where=self.url(key), why=too_large(response.size, most)
-            )
+            what = "the object is too large"
+            raise InputError(what, where=self.url(key), why=too_large(response.size, most))
         self._accept(response, key)
         return response.data, response.etag
 
@@ -143,9 +142,8 @@ class Bucket:
             # The response to an earlier attempt was lost on its way; what overtook us was ourselves.
             return md5_bytes(data)
         if match and response.gone:
-            raise ConflictError(
-                "the bucket refused", where=self.url(key), why="somebody deleted it meanwhile"
-            )
+            what = "the bucket refused"
+            raise ConflictError(what, where=self.url(key), why="somebody deleted it meanwhile")
         return self._accept(response, key).etag
 
     def copy(self, source: str, target: str) -> str:
@@ -269,11 +267,9 @@ class Bucket:
         request = Request("POST", self.name, {"delete": ""}, headers, body)
         response = self._accept(self._http.send(request, self.url(keys[0])), keys[0])
         for failed in ElementTree.fromstring(response.data).iterfind("{*}Error"):
-            raise ServiceError(
-                "an object could not be deleted",
-                where=self.url(failed.findtext("{*}Key") or ""),
-                why=f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}",
-            )
+            what = "an object could not be deleted"
+            why = f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}"
+            raise ServiceError(what, where=self.url(failed.findtext("{*}Key") or ""), why=why)
 
     # -- what doctor tries ------------------------------------------------------------------------
 
@@ -283,18 +279,16 @@ class Bucket:
         except ConflictError:
             return
         why = "it takes a conditional put whose condition does not hold, so two syncs could overwrite each other"
-        raise ServiceError(
-            "this S3 server cannot be used", where=self.endpoint, why=why, cure="use MinIO or versitygw"
-        )
+        what = "this S3 server cannot be used"
+        raise ServiceError(what, where=self.endpoint, why=why, cure="use MinIO or versitygw")
 
     def _read_signed(self, key: str, data: bytes) -> None:
         try:
             with open_url(self.sign(key), timeout=5) as response:
                 found = response.read()
         except OSError as error:
-            raise ServiceError(
-                "a signed address cannot be read", where=self.url(key), why=str(error)
-            ) from error
+            what = "a signed address cannot be read"
+            raise ServiceError(what, where=self.url(key), why=str(error)) from error
         if found != data:
             raise ServiceError("a signed address gives other bytes", where=self.url(key))
 

@@ -330,12 +330,9 @@ def _translate_errors(path: Path, *, fresh: bool = False) -> Iterator[None]:
             raise _damaged(error) from error  # its own JSON, or its tables: the statements are ours
         if sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
-        raise ConflictError(
-            "another labeltrail command is at work in this clone",
-            where=str(MIRROR),
-            why=str(error),
-            cure="the same command again, once that one has ended",
-        ) from error
+        what = "another labeltrail command is at work in this clone"
+        cure = "the same command again, once that one has ended"
+        raise ConflictError(what, where=str(MIRROR), why=str(error), cure=cure) from error
     except (sqlite3.DatabaseError, json.JSONDecodeError, UnicodeDecodeError) as error:
         # The last, for SQLite quotes what it found.
         if fresh:
@@ -344,9 +341,6 @@ def _translate_errors(path: Path, *, fresh: bool = False) -> Iterator[None]:
 
 
 def _damaged(error: Exception) -> DamagedError:
-    return DamagedError(
-        "what this clone remembers of the bucket is damaged",
-        where=str(MIRROR),
-        why=str(error),
-        cure=f"rm {MIRROR}*, then the same command again: it is a cache, all of it is read anew",
-    )
+    what = "what this clone remembers of the bucket is damaged"
+    cure = f"rm {MIRROR}*, then the same command again: it is a cache, all of it is read anew"
+    return DamagedError(what, where=str(MIRROR), why=str(error), cure=cure)

@@ -146,12 +146,9 @@ def check_several_classes(table: SeriesTable, where: str) -> None:
         return
     held = [name for name, has in zip(table.labels, table.targets[0], strict=True) if has]
     only = f"{named(held)} is 1" if held else f"{named(table.labels)} is 0"
-    raise InputError(
-        f"{where} has one class only: {only} in all of its {len(table.values)} rows",
-        where=where,
-        why="there is nothing to tell apart",
-        cure="add series of another class",
-    )
+    what = f"{where} has one class only: {only} in all of its {len(table.values)} rows"
+    why = "there is nothing to tell apart"
+    raise InputError(what, where=where, why=why, cure="add series of another class")
 
 
 def predictions(
@@ -226,9 +223,8 @@ def _header(raw: bytes, where: str) -> list[str]:
         numbers = all(NUMBER.fullmatch(name) for name in header)
         why = "line 1 holds no names" if numbers else "a column is y* or x*, in small letters"
         cure = "take them out, or name them so; line 1 names the columns"
-        raise InputError(
-            f"{where} has columns of another kind: {named(others)}", where=f"{where}:1", why=why, cure=cure
-        )
+        what = f"{where} has columns of another kind: {named(others)}"
+        raise InputError(what, where=f"{where}:1", why=why, cure=cure)
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         what = f"{where} has columns twice: {named(twice)}"
@@ -240,9 +236,8 @@ def _x_columns(header: Sequence[str], where: str) -> tuple[str, ...]:
     found = [name for name in header if name.startswith("x")]
     if not found:
         cure = "an x column for each timepoint: x_1, x_2, ..."
-        raise InputError(
-            f"{where} has no x columns", where=f"{where}:1", why="there are no values", cure=cure
-        )
+        what = f"{where} has no x columns"
+        raise InputError(what, where=f"{where}:1", why="there are no values", cure=cure)
     ordered = _by_number(found)
     if ordered or len(found) == 1:
         return ordered or tuple(found)
@@ -273,12 +268,10 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
         return found  # x0 to x39 for x_1 to x_40
     missing, extra = ([n for n in a if n not in set(b)] for a, b in ((wanted, found), (found, wanted)))
     parts = [f"{word} {named(names)}" for word, names in (("without", missing), ("with", extra)) if names]
-    raise InputError(
-        f"the {kind} columns of {where} are not those of the training: {', '.join(parts)}",
-        where=f"{where}:1",
-        why=f"there are {len(found)}; the training had {len(wanted)}, {wanted[0]} to {wanted[-1]}",
-        cure=f"give the file the columns of the training, or train on files like {where}",
-    )
+    what = f"the {kind} columns of {where} are not those of the training: {', '.join(parts)}"
+    why = f"there are {len(found)}; the training had {len(wanted)}, {wanted[0]} to {wanted[-1]}"
+    cure = f"give the file the columns of the training, or train on files like {where}"
+    raise InputError(what, where=f"{where}:1", why=why, cure=cure)
 
 
 def _counts_on(names: Sequence[str]) -> bool:
@@ -332,9 +325,8 @@ def _task(
     if (asked == "binary" and many) or (asked == "multiclass" and not many):
         what = f"{where} has {targets.shape[1]} y column{'s' if many else ''}, so its task is not {asked}"
         why = "binary is one column of 0 and 1, multiclass one column for each class"
-        raise InputError(
-            what, where=f"{where}:1", why=why, cure=f"--task {'multiclass' if many else 'binary'}"
-        )
+        cure = f"--task {'multiclass' if many else 'binary'}"
+        raise InputError(what, where=f"{where}:1", why=why, cure=cure)
     if not many:
         return asked or "binary"
     wrong = np.flatnonzero(targets.sum(1) != 1)

@@ -96,12 +96,10 @@ def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
     name = f"{source.module}@{source.version}"
     facts = json.loads(_run_with_retry([go, "mod", "download", "-json", name], env, folder))
     if facts["Sum"] != source.sum:
-        raise SetupError(
-            f"what was fetched is not the source of {source.title} that is known here",
-            where=f"{name} from {env['GOPROXY']}",
-            why=f"its sum is {facts['Sum']}, and not {source.sum}; nothing of it was built",
-            cure="mend GOPROXY, or ask whoever runs that proxy; then labeltrail up",
-        )
+        what = f"what was fetched is not the source of {source.title} that is known here"
+        why = f"its sum is {facts['Sum']}, and not {source.sum}; nothing of it was built"
+        cure = "mend GOPROXY, or ask whoever runs that proxy; then labeltrail up"
+        raise SetupError(what, where=f"{name} from {env['GOPROXY']}", why=why, cure=cure)
     return Path(facts["Dir"])
 
 
@@ -147,12 +145,10 @@ def require_built(program: Path, title: str) -> None:
     found, known = _sha256(program), _record(program).read_text(encoding="utf-8").strip()
     if found != known:
         both = " ".join(argument(path) for path in (program, _record(program)))
-        raise SetupError(
-            f"{title} in the cache is not the program that was built",
-            where=str(program),
-            why=f"its SHA-256 is {found[:16]}.., and {known[:16] or 'nothing'}.. was recorded",
-            cure=f"rm {both}; then labeltrail up, which builds it anew",
-        )
+        what = f"{title} in the cache is not the program that was built"
+        why = f"its SHA-256 is {found[:16]}.., and {known[:16] or 'nothing'}.. was recorded"
+        cure = f"rm {both}; then labeltrail up, which builds it anew"
+        raise SetupError(what, where=str(program), why=why, cure=cure)
 
 
 def is_recorded(program: Path) -> bool:

@@ -54,9 +54,8 @@ def check(kind: type[Kind], value: Mapping[str, Any], where: str, cure: str) -> 
         # As text, for there a list may become a tuple where everything else is strict.
         found: Kind = _adapter(kind).validate_json(json.dumps({"value": value})).value
     except (ValidationError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{where} is not as it must be", where=where, why=_reason(error), cure=cure
-        ) from error
+        what = f"{where} is not as it must be"
+        raise InputError(what, where=where, why=_reason(error), cure=cure) from error
     return found
 
 

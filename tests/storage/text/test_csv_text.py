@@ -112,7 +112,7 @@ def merged(tmp_path: Path, path: str, base: bytes, ours: bytes, theirs: bytes) -
     places = [tmp_path / name for name in ("base", "ours", "theirs")]
     for place, data in zip(places, (base, ours, theirs), strict=True):
         place.write_bytes(data)
-    repository: Any = SimpleNamespace(git=lambda *_: "")
+    repository: Any = SimpleNamespace(git=SimpleNamespace(run=lambda *_: ""))
     found = git_drivers.merge_files(repository, *places, path)
     assert places[1].read_bytes() == found.text.encode()
     return found

@@ -55,21 +55,13 @@ class Service:
 
 
 MINIO = Service(
-    "minio",
-    "MinIO",
-    "AWS_ENDPOINT_URL",
-    "LABELTRAIL_MINIO_PORT",
-    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    "/minio/health/live",
-)
+    "minio", "MinIO", "AWS_ENDPOINT_URL", "LABELTRAIL_MINIO_PORT",
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "/minio/health/live",
+)  # fmt: skip
 LABEL_STUDIO = Service(
-    "label-studio",
-    "Label Studio",
-    "LABEL_STUDIO_URL",
-    "LABELTRAIL_LABEL_STUDIO_PORT",
-    ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_USERNAME", "LABEL_STUDIO_PASSWORD"),
-    "/health",
-)
+    "label-studio", "Label Studio", "LABEL_STUDIO_URL", "LABELTRAIL_LABEL_STUDIO_PORT",
+    ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_USERNAME", "LABEL_STUDIO_PASSWORD"), "/health",
+)  # fmt: skip
 SERVICES = (MINIO, LABEL_STUDIO)
 
 
@@ -241,23 +233,23 @@ def experiment() -> str:
 
 
 def make_cublas_deterministic() -> None:
-    """Make CUDA's linear algebra give the same bits each time; torch asks for it, and it must be said before."""
+    """Make cuBLAS deterministic; torch requires it to be set before CUDA starts."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def bind_gloo_to_loopback() -> None:
-    """Let processes that train together be heard on this machine only; gloo asks for it, and takes names alone."""
+    """Bind the processes of a distributed training to loopback; gloo takes the interface by its name."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
 
 
 def isolate_ray() -> None:
-    """Let Ray report to nobody, and not start its workers by `uv run` anew where that has started this process."""
+    """Turn off Ray's usage reports, and its restart of workers under `uv run`."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 
 def workers() -> Workers:
-    """Who trains. Only the environment says so: models are trained outside of projects too.
+    """The training workers. Read from the environment alone: models are trained outside of projects too.
 
     Raises:
         InputError: the number is none.

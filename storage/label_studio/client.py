@@ -1,7 +1,7 @@
 """Label Studio's HTTP API: people, tasks, annotations and predictions.
 
 Written against Label Studio 1.23.2 with requests: the official SDK does the same but takes two seconds to
-import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay plain dictionaries.
+import (docs/decisions/0002). Only what Labeltrail needs is here; responses stay plain dictionaries.
 """
 
 from __future__ import annotations
@@ -114,13 +114,7 @@ class LabelStudio:
         # In a fixed order, or a task that goes away between two pages would hide another one.
         view: Json = {"ordering": ["tasks:id"]}
         if since:
-            newer = {
-                "filter": "filter:tasks:updated_at",
-                "operator": "greater",
-                "type": "Datetime",
-                "value": since.strftime(TIME_FORMAT),
-            }
-            view["filters"] = {"conjunction": "and", "items": [newer]}
+            view["filters"] = _filter("updated_at", "greater", "Datetime", since.strftime(TIME_FORMAT))
         yield from map(_task, self._listed(project, fields, view))
 
     def task_numbers(self, project: int) -> dict[str, int]:
@@ -174,7 +168,7 @@ class LabelStudio:
 
     def mend_task(self, task: int, data: Json) -> None:
         """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenResponseError):  # it is stored; the response may fail at something else
+        with suppress(BrokenResponseError):  # it is stored, even where the response fails at something else
             self.update_task(task, data)
 
     def download(self, address: str) -> bytes:
@@ -208,7 +202,7 @@ class LabelStudio:
 
     def mend_annotation(self, annotation: int, **fields: Any) -> None:
         """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenResponseError):  # it is stored; the response may fail at something else
+        with suppress(BrokenResponseError):  # it is stored, even where the response fails at something else
             self.update_annotation(annotation, **fields)
 
     def delete_annotation(self, annotation: int) -> None:
@@ -217,13 +211,7 @@ class LabelStudio:
 
     def drafts(self, project: int) -> Drafts:
         """Edits that somebody has begun and not submitted."""
-        there = {
-            "filter": "filter:tasks:draft_exists",
-            "operator": "equal",
-            "type": "Boolean",
-            "value": True,
-        }
-        view = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [there]}}
+        view = {"ordering": ["tasks:id"], "filters": _filter("draft_exists", "equal", "Boolean", True)}
         begun: list[Json] = []
         hidden: dict[int, int] = {}
         for task in self._listed(project, "id,annotations_ids", view):
@@ -267,6 +255,11 @@ class LabelStudio:
                 "deleted_predictions"
             ]
         )
+
+
+def _filter(column: str, operator: str, kind: str, value: object) -> Json:
+    item = {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+    return {"conjunction": "and", "items": [item]}
 
 
 def _task(task: Json) -> Task:

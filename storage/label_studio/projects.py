@@ -16,29 +16,16 @@ TITLE = 50  # letters that Label Studio allows
 EXPORT_TIMEOUTS_S = (3.0, 3600.0)
 ACTIVE = {"queued", "in_progress"}
 FAILED = {"failed", "completed_with_errors"}
-STALE_AFTER_S = 20.0  # seconds; Label Studio gives a sign of life every five
+STALE_AFTER_S = 20.0  # seconds without a heartbeat; Label Studio writes one every five
 POLL_INTERVAL_S = 0.3
 # What a project of another branch takes over: all that people set for labeling in the project's settings.
 SETTINGS = (
-    "annotator_evaluation_enabled",
-    "color",
-    "control_weights",
-    "enable_empty_annotation",
-    "evaluate_predictions_automatically",
-    "expert_instruction",
-    "maximum_annotations",
-    "overlap_cohort_percentage",
-    "reveal_preannotations_interactively",
-    "sampling",
-    "show_annotation_history",
-    "show_collab_predictions",
-    "show_ground_truth_first",
-    "show_instruction",
-    "show_overlap_first",
-    "show_skip_button",
-    "skip_queue",
+    "annotator_evaluation_enabled", "color", "control_weights", "enable_empty_annotation",
+    "evaluate_predictions_automatically", "expert_instruction", "maximum_annotations", "overlap_cohort_percentage",
+    "reveal_preannotations_interactively", "sampling", "show_annotation_history", "show_collab_predictions",
+    "show_ground_truth_first", "show_instruction", "show_overlap_first", "show_skip_button", "skip_queue",
     "task_data_login",
-)
+)  # fmt: skip
 
 
 class SourceError(ServiceError):
@@ -79,18 +66,15 @@ class Projects:
 
     def create(self, title: str, description: str, label_config: str) -> int:
         """Make a project; shows predictions to annotators from the start."""
-        body = {"title": title[:TITLE], "description": description, "label_config": label_config}
-        return int(
-            self._session.call_object("POST", "/api/projects", json=body | {"show_collab_predictions": True})[
-                "id"
-            ]
-        )
+        body: Json = {"title": title[:TITLE], "description": description, "label_config": label_config}
+        body |= {"show_collab_predictions": True}
+        return int(self._session.call_object("POST", "/api/projects", json=body)["id"])
 
     def check_label_config(self, label_config: str) -> None:
         """Ask whether Label Studio takes a label config; nothing is changed.
 
         Raises:
-            InputError: it does not; with its words.
+            InputError: it does not, with its reason.
         """
         path = "/api/projects/validate/"
         try:
@@ -180,14 +164,14 @@ class Projects:
         self._session.call("POST", path, json=facts | {"project": project})
 
     def wait_for_source(self, storage: int) -> None:
-        """Wait until nobody reads the source storage: two that read it at once make every new task twice.
+        """Wait until no sync of the source storage runs: two at once make every new task twice.
 
-        Whoever asked for it may have been killed; Label Studio goes on, and says so every few seconds.
+        Whoever started it may have been killed; Label Studio goes on, with a heartbeat every few seconds.
         """
-        said, since = None, time.monotonic()
+        heartbeat, since = None, time.monotonic()
         while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in ACTIVE:
-            if facts["meta"] != said:
-                said, since = facts["meta"], time.monotonic()
+            if facts["meta"] != heartbeat:
+                heartbeat, since = facts["meta"], time.monotonic()
             elif time.monotonic() - since > STALE_AFTER_S:
                 return  # Label Studio itself was killed
             time.sleep(POLL_INTERVAL_S)

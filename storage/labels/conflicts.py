@@ -1,4 +1,4 @@
-"""What both sides changed since their base, told to the person who has to settle it."""
+"""Conflicts of a three-way merge, as text for the person who has to settle them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OvertakenError(ConflictError):
 def check_settled(
     conflicts: Iterable[Conflict], command: str = "labeltrail sync", theirs: str = "Label Studio"
 ) -> None:
-    """Stop before anything is written.
+    """Check that no conflict is left, before anything is written.
 
     Args:
         conflicts: what is not settled.

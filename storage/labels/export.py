@@ -133,8 +133,8 @@ def _is_columns(value: Any) -> bool:
 def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
     """A label config for an export: its labels and tag names, and the columns of a recording.
 
-    It asks for regions where there are any, else what the whole recording is: for several answers where somebody
-    gave several.
+    It asks for regions where there are any, else for choices for the whole recording: for several where an annotation
+    has several.
 
     Raises:
         InputError: the export has no label, or choices of more than one control tag, or the recording has no column
@@ -152,18 +152,15 @@ def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
         raise InputError("no label config can be made from this export: it has no label", cure=cure)
     tags = sorted({str(item.get("from_name")) for item in items})
     if task != "segmentation" and len(tags) > 1:
-        why = f"whole recordings have choices of {', '.join(tags)}, and one tag is learnt"
+        why = f"whole recordings have choices of {', '.join(tags)}, and a model is trained on one tag"
         raise InputError("no label config can be made from this export", why=why, cure=cure)
     time = header[0] if header and header[0].lower() in TIME_NAMES else None
     channels = tuple(name for name in header if name != time)
     if not channels:
         what = "no label config can be made: the recording has no channel"
         raise InputError(what, cure="add --label-config FILE")
-    names = {
-        "control_tag": items[0].get("from_name") or "label",
-        "object_tag": items[0].get("to_name") or "ts",
-    }
-    return render(channels, labels, time, task=task, **names)
+    control, shown = items[0].get("from_name") or "label", items[0].get("to_name") or "ts"
+    return render(channels, labels, time, task=task, control_tag=control, object_tag=shown)
 
 
 def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
@@ -171,7 +168,7 @@ def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     result = annotation.get("result") or []
     regions = [item for item in result if _is_region(item)]
     if config.result_kind == "regions":
-        # Choices beside regions are nothing that is learnt.
+        # No model is trained on choices beside regions.
         incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
         found = [text for item in regions for text in _misfits(item, "region", config)]
         return found + [f"region {item.get('id')}: without start or end" for item in incomplete]
@@ -199,7 +196,7 @@ def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
 
 
 def _labels(item: dict[str, Any]) -> list[str]:
-    """What a region or a choice says."""
+    """Labels of a region or a choice."""
     value = item["value"]
     return [str(label) for label in value.get("timeserieslabels", value.get("choices"))]
 

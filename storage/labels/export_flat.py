@@ -95,7 +95,7 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
 
     Args:
         rows: of the export.
-        config: which of the columns are results, and of which tag; found by their values where there is none.
+        config: which of the columns hold results, and of which tag; found by their values where there is none.
     """
     found: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(rows, 1):

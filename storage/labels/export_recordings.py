@@ -27,7 +27,7 @@ FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --lab
 
 @dataclass(frozen=True)
 class ExportedRecordings:
-    """Recordings by series key, and the tasks whose recording could not be had, with the reason."""
+    """Recordings by series key, and the tasks whose recording could not be read or fetched, with the reason."""
 
     files: dict[str, Path] = field(default_factory=dict)
     lost: list[tuple[ExportedTask, InputError]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""git's own `diff`, `log -p` and `merge`, taught to compare and merge labels: one driver of each kind.
+"""git drivers for labels: git's own `diff`, `log -p` and `merge` compare and merge them by region.
 
 git starts them, as `python -m storage.labels.git_drivers`, anew for every file, so little is imported. They write
 into the DVC cache and into the file that git names, never into the work tree.
@@ -143,7 +143,7 @@ def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[
 
 
 def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, path: str) -> Merged:
-    """Merge a file as git hands it over and write the result to `ours`; conflicts are told, never raised."""
+    """Merge a file as git hands it over and write the result to `ours`; conflicts are returned, never raised."""
     try:
         texts = [read_text(file, "git merge --abort") for file in (base, ours, theirs)]
     except InputError as error:

@@ -1,11 +1,11 @@
-"""Label changes in words: what a label commit's subject and trailers say.
+"""Label changes as text: subject and trailers of a label commit.
 
 A region that has another id is another region; the same id with another value was changed. Where the whole
 recording is asked about, each value that was chosen counts as a region does. An annotation can also change as a
 whole: skipped, made ground truth, submitted empty.
 
-What a project asks its label config says: choices that stand beside regions, in another control tag, are kept and
-shown and are no labels. Where no label config is to be had (`config` is None), all choices of whole recordings count.
+The label config says which choices are labels: those beside regions, in another control tag, are kept and shown and
+are none. Without a label config (`config` is None) all choices for whole recordings count.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def count(
 def label_changes(
     before: Record | None, after: Record | None, config: LabelConfig | None = None
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """What is said in one version of a record and not, or otherwise, in the other: sign, labels before and after."""
+    """Regions and choices that differ between two versions of a record: sign, labels before and after."""
     old, new = _regions(before), _regions(after)
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
@@ -118,14 +118,14 @@ def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Ite
 
 
 def is_choice_label(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
-    """Whether what was chosen are labels of the task: it is for the whole recording, which is what is asked about."""
+    """Whether an item is a choice for the whole recording whose values are labels of the task."""
     if config is not None and not config.has_choices(item.get("from_name")):
         return False
     return is_for_recording(item, regions)
 
 
 def empty_text(record: Record, config: LabelConfig | None = None) -> str:
-    """What an annotation says in which there is no label; "" where there is one, or it was skipped."""
+    """What an annotation without a label means; "" where there is a label, or it was skipped."""
     if record.get("was_cancelled"):
         return ""
     if config is None:
@@ -177,7 +177,7 @@ def span_text(item: Item) -> str:
 
 
 def value_text(item: Item) -> str:
-    """What a choice, a text or a relation beside the regions says."""
+    """The value of a choice, a text or a relation beside the regions."""
     if item.get("type") == "relation":
         return f"{item.get('from_id')} to {item.get('to_id')}"
     value = region_value(item)

@@ -54,7 +54,7 @@ def shards_of(repository: Repository, labels: str) -> Shards:
 
 
 def config_at(git: Git, revision: str = "") -> LabelConfig | None:
-    """What a revision asks of recordings ("" is the work tree); None where no label config says it.
+    """The label config of a revision ("" is the work tree); None where it has none, or one that cannot be read.
 
     It decides what counts as a label and how choices merge, never whether history can be read: without one every
     choice counts, and merges whole.
@@ -134,7 +134,7 @@ class LabelMerge:
             ours: its bytes.
             sides: base, ours and theirs.
             settlement: how conflicts were settled.
-            agreed: what a sync that ours does not know of has written: taken to the byte where it says the same.
+            agreed: what a sync that ours does not know of has written: taken to the byte where it is equal.
             config: of which choices there may be any number.
         """
         merge = three_way(*sides, snapshot.same, combiner(settlement, config))
@@ -157,7 +157,7 @@ class LabelMerge:
 def _equivalent_records(
     agreed: Shard, merged: Shard, incoming: Set[str], sides: tuple[Shard, Shard, Shard]
 ) -> Shard:
-    """Records of `agreed` that say what the merged ones say in other bytes, where ours has none of its own."""
+    """Records of `agreed` that equal the merged ones in other bytes, where ours did not change them."""
     base, ours, _ = sides
     return {
         name: record

@@ -114,8 +114,7 @@ class _Pick:
     def _contested(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
         """Regions that one side deleted and the other went on with: moved, chosen for, related to.
 
-        What is said of a region stands or falls with it, so it is one conflict and settled as one; returns what is
-        taken, by region id.
+        A region and its choices are one conflict, settled as one; returns the items to take, by region id.
         """
         before, here, there = (_by_region(side, self.several) for side in (was, our, their))
         found = {}
@@ -135,7 +134,7 @@ class _Pick:
     def _item(
         self, key: tuple[str, ...], was: Item | None, our: Item | None, their: Item | None
     ) -> Item | None:
-        """An item that stands for itself. A choice that is made anew has another id and may say what it said."""
+        """Merge one item. A choice that was made again has another id, and may have the same value."""
         if our != their and was not in (our, their):
             before, here, there = map(_without_id, (was, our, their))
             if our and their and here == there:
@@ -165,7 +164,7 @@ class _Pick:
 
 
 def _by_region(found: Items, several: Collection[str]) -> dict[str, Items]:
-    """Items by the region that they are said of; none that any number of choices may answer: those unite."""
+    """Items by the region that they describe; without choices of which there may be any number: those unite."""
     groups: dict[str, Items] = defaultdict(dict)
     for key, item in found.items():
         alone = key[0] == "choices" and key[1] == key[2] and key[2] in several
@@ -203,10 +202,9 @@ def is_for_recording(item: Item, regions: Collection[str]) -> bool:
 
 
 def place(item: Item, regions: Collection[str]) -> str:
-    """What an item is said of: the id of its region, or the control tag that asks about the whole recording.
+    """What an item describes: its region, by id, or the whole recording, by the control tag.
 
-    An annotation answers such a tag once, and Label Studio gives an answer that was taken back and made anew
-    another id.
+    An annotation has one choice a control tag, and Label Studio gives one that was undone and made again another id.
     """
     tag = item.get("from_name") if is_for_recording(item, regions) else None
     return str(tag or item.get("id"))
@@ -267,10 +265,9 @@ def _annotators(our: Record | None, their: Record | None) -> tuple[str, ...]:
 
 
 def choices_agree(was: Item | None, our: Item | None, their: Item | None) -> bool:
-    """Whether the answers differ in what was chosen alone, or one side alone changed the rest of them.
+    """Whether choices differ in their values alone, or only one side changed the rest of them.
 
-    An answer that one side took back, and to which the other wrote something (a note) without choosing more, is none
-    that both can have.
+    They do not agree where one side undid its choice and the other added something else (a note) to it.
     """
     sides = (was, our, their)
     if any(item is not None and _chosen(item) is None for item in sides):
@@ -284,7 +281,7 @@ def choices_agree(was: Item | None, our: Item | None, their: Item | None) -> boo
 def unite_choices(
     was: Item | None, our: Item | None, their: Item | None, order: Sequence[str]
 ) -> Item | None:
-    """The answer that both sides come to; None where nothing is left of it.
+    """The union of what both sides chose; None where nothing is left of it.
 
     Args:
         was, our, their: of which `choices_agree` holds.
@@ -295,7 +292,7 @@ def unite_choices(
         return None
     sides = [side for side in (our, their) if side is not None]
     changed = [side for side in sides if was is None or _without_choices(side) != _without_choices(was)]
-    # The id is that of before where a side has kept it, so that nothing that speaks of it is left alone.
+    # The id is that of before where a side has kept it, so that references to it stay valid.
     kept = min(changed or sides, key=lambda side: (str(side.get("id")), str(side.get("origin"))))
     ids = [str(side.get("id")) for side in sides]
     known = str(was.get("id")) if was is not None else ""
@@ -317,7 +314,7 @@ def _chosen(item: Item) -> list[str] | None:
 
 
 def _without_choices(item: Item | None) -> Item | None:
-    """All but what was chosen, and id and origin, which an answer loses when it is taken back and given again."""
+    """All but what was chosen, and id and origin, which change when a choice is undone and made again."""
     if item is None:
         return None
     value = {name: found for name, found in item["value"].items() if name != "choices"}

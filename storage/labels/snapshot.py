@@ -35,25 +35,12 @@ LARGEST_NUMBER = 2**63 - 1
 LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
-VOLATILE = frozenset(
-    [
-        "bulk_created",
-        "completed_by",
-        "created_ago",
-        "created_username",
-        "draft_created_at",
-        "id",
-        "import_id",
-        "last_action",
-        "last_created_by",
-        "project",
-        "state",
-        "task",
-        "updated_by",
-    ]
-)
-# Fields that may differ between two records that say the same: saving without a change moves the times, and an
-# annotation that is made again has no parents, which people never edit.
+VOLATILE = frozenset({
+    "bulk_created", "completed_by", "created_ago", "created_username", "draft_created_at", "id", "import_id",
+    "last_action", "last_created_by", "project", "state", "task", "updated_by",
+})  # fmt: skip
+# Fields that equal records may differ in: saving without a change updates the times, and an annotation that is made
+# again has no parents, which people never edit.
 METADATA = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
 
 
@@ -61,7 +48,7 @@ def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Rec
     """Turn an annotation, as the bucket or the API gives it, into a record.
 
     Args:
-        annotation: the object that Label Studio's target storage wrote, or its API's answer.
+        annotation: the object that Label Studio's target storage wrote, or its API's response.
         series: key of the series that the annotation's task shows.
         annotator: e-mail address of the person who made it.
 
@@ -140,9 +127,9 @@ def record_id(annotation_id: int, created_at: str) -> str:
 
 
 def same(a: Record, b: Record) -> bool:
-    """Whether two records say the same, times and parents apart.
+    """Whether two records are equal, apart from their METADATA.
 
-    Halves of characters are U+FFFD for this: Label Studio is given that in their place, and no one has edited it.
+    Half a character equals U+FFFD: Label Studio is given that in its place, and nobody has edited it.
     """
     names = a.keys() - METADATA
     return names == b.keys() - METADATA and all(
@@ -151,7 +138,7 @@ def same(a: Record, b: Record) -> bool:
 
 
 def content(record: Record, annotator: str | None = None) -> str:
-    """What an annotation says and who made it, as text: the same for one that was made again, with another id.
+    """Content and annotator of a record as text: the same for an annotation that was made again, with another id.
 
     Args:
         record: the annotation's.
@@ -217,7 +204,7 @@ def _no_record(where: str, why: str) -> InputError:
 
 
 def _flaw_of_line(record: Record) -> str:
-    """Why nothing can be done with a record of a snapshot; what older versions took stays readable."""
+    """Why a record of a snapshot cannot be used; what older versions accepted stays readable."""
     for name in ("series", "id", "annotator", "created_at", "updated_at"):
         if not isinstance(record.get(name), str):
             return f"`{name}` is no text"

@@ -68,7 +68,7 @@ class Settlement:
         return self.named.get(name, self.all)
 
     def check_names(self) -> None:
-        """Refuse names that nothing was asked by, once all has been merged.
+        """Check, once all has been merged, that every named conflict exists.
 
         Raises:
             InputError: there is no such conflict.

@@ -61,7 +61,7 @@ class Lock:
 
     @classmethod
     def of_history(cls, text: str, commit: str) -> Lock | None:
-        """That of a commit long made; None, and a word of it, where it cannot be read: nobody can mend it now."""
+        """That of an old commit; None, with a note, where it cannot be read: nobody can mend it now."""
         try:
             return cls.parse(text, f"{LOCK} of {commit[:12]}")
         except InputError as error:
@@ -99,9 +99,7 @@ class Lock:
         return self.inputs("window").get(LABELS, "")
 
 
-NO_HASH = (
-    "0" * 32
-)  # what stands for the hash of something outside of the project, which DVC knows by other means
+NO_HASH = "0" * 32  # in place of the hash of something outside of the project, which DVC identifies otherwise
 
 
 def _flaw(stages: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ def attach(args: Sequence[Argument], *, cwd: Path, env: Mapping[str, str]) -> No
     words = [os.fspath(arg) for arg in args]
     done = subprocess.run(words, cwd=cwd, env=env, check=False)
     if done.returncode:
-        why = f"exit status {done.returncode}; it has said why above"
+        why = f"exit status {done.returncode}; its output above says why"
         raise ProgramError(f"`{' '.join(words)}` failed", returncode=done.returncode, stderr="", why=why)
 
 
@@ -167,7 +167,7 @@ def start_time(pid: int) -> str | None:
 
 
 def works_in(name: str, folder: Path) -> bool:
-    """Whether a program of this name works in a folder or below; also where nobody tells us where one does."""
+    """Whether a program of this name works in a folder or below; also where that is unknown."""
     for found in psutil.process_iter(["name", "cwd", "status"]):
         if found.info["name"] == name and found.info["status"] != psutil.STATUS_ZOMBIE:
             where = found.info["cwd"]  # None: another user's
@@ -191,7 +191,7 @@ def ports(process: Process) -> set[int]:
 
 
 def stop(process: Process, timeout: float = 20.0) -> None:
-    """Ask the process to end, and after `timeout` seconds make it; another one with its id is left alone.
+    """Terminate the process, and kill it after `timeout` seconds; another one with its id is left alone.
 
     Raises:
         ServiceError: it is still there, or belongs to somebody else.
@@ -213,7 +213,7 @@ def stop(process: Process, timeout: float = 20.0) -> None:
 
 
 def wait(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-    """Ask `ready` again and again; whether it came true within `seconds`."""
+    """Poll `ready`; whether it came true within `seconds`."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

@@ -23,8 +23,8 @@ class Project:
 
     Args:
         root: the clone's top folder.
-        is_dry: nothing can be written: not into the bucket, not into Label Studio, not into the clone. What the work
-            notes for itself, and what it would store, is held aside and forgotten.
+        is_dry: nothing can be written: not into the bucket, not into Label Studio, not into the clone. Notes
+            and objects that would be stored are held in memory.
     """
 
     def __init__(self, root: Path, *, is_dry: bool = False) -> None:

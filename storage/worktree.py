@@ -2,7 +2,7 @@
 
 After a `git switch` the folders still hold the other branch's bytes, and DVC would take them for a change. So sync
 puts them right before it writes, and a hook does it right after git. Bytes that are in no label commit are never
-given up without a word.
+overwritten silently.
 """
 
 from __future__ import annotations
@@ -40,16 +40,20 @@ def sweep(project: Project) -> None:
 
 
 def check_not_missing(project: Project, paths: Iterable[str]) -> None:
-    """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
+    """Check that no file is missing: without `data/labels.dvc` every annotation would count as deleted.
+
+    Raises:
+        InputError: one is; a missing pointer is not a deletion.
+    """
     gone = project.repository.git.missing(paths)
     if gone:
         what, where = f"{', '.join(gone)} of the last commit is gone", str(project.root)
-        why = "that is not taken for a wish to delete what it holds; nothing was written"
+        why = "a missing file is not taken for a deletion; nothing was written"
         raise InputError(what, where=where, why=why, cure=f"git checkout HEAD -- {' '.join(gone)}")
 
 
 def check_not_merging(project: Project) -> None:
-    """In the middle of a git merge the work tree holds neither side's labels.
+    """Check that no git merge is under way: the work tree would hold neither side's labels.
 
     Raises:
         ConflictError: git merges, or picks or reverts a commit.
@@ -69,7 +73,7 @@ def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:
 
 
 def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
-    """Put the folders right, whatever git or a sync that was cut off left in them.
+    """Check out the folders as their pointers name them, whatever git or an interrupted sync left in them.
 
     Raises:
         InputError: they hold something that is in no label commit.
@@ -81,7 +85,7 @@ def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 
 def restore_start(project: Project) -> None:
-    """Put `data/start` right where its bytes can be had; where they cannot, training says so, and labels go on.
+    """Check out `data/start` where its bytes can be fetched; where they cannot, training reports it.
 
     Nobody writes there but `labeltrail start-from`, which has the bytes in the DVC cache first.
     """
@@ -101,7 +105,7 @@ def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 
 def follow_git(project: Project) -> None:
-    """Have git bring the folders along after a checkout or a pull, unless a hook of somebody's own is there."""
+    """Have a git hook check out the folders after a checkout or a pull, unless there is another hook."""
     git_hooks.install(project.repository.git)
 
 

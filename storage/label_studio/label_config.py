@@ -1,8 +1,8 @@
 """The project's label config: Label Studio's XML, kept in git as `data/label_config.xml`.
 
 Read here once and used everywhere, as Label Studio's page reads it: which columns of a recording are channels, how
-its times are written, what people are asked (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
-recording is: `<Choices>`), and which options there are. Format: https://labelstud.io/tags/timeseries
+its times are written, what is labeled (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
+recording is: `<Choices>`), and which labels there are. Format: https://labelstud.io/tags/timeseries
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from storage.printable import shortened
 
 PATH = Path("data/label_config.xml")
 
-# What is asked of a recording: where things are in it, or what the whole of it is.
+# What is labeled: regions in a recording, or the whole of it.
 Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
 
 # Of d3-time-format's directives those from which a time follows, in a way that every language agrees on, and which
@@ -41,10 +41,10 @@ SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "\\t": "\t"}
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """What a label config says about recordings and what is said of them.
+    """How recordings are read and labeled.
 
     Attributes:
-        task: what is asked; it follows from the control tag, and from how many choices there are and may be made.
+        task: what is labeled; it follows from the control tag, and from how many choices there are and may be made.
         object_tag: name of the `<TimeSeries>` tag; regions and choices carry it as `to_name`.
         control_tag: name of the `<TimeSeriesLabels>` or `<Choices>` tag; regions and choices carry it as `from_name`.
         data_key: key of the task data that holds the recording (`$csv` is `csv`).
@@ -136,7 +136,7 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
 
 
 def _control(root: Tag, series: str, where: str) -> Tag:
-    """The tag that asks about the recording: regions, or where nobody asks for them, choices for the whole."""
+    """The control tag of the recording: for regions, or without one, for choices for the whole."""
 
     def of(kind: str) -> list[Tag]:
         return [tag for tag in root.inside(kind) if series in tag.get("toname").split(",")]
@@ -166,7 +166,7 @@ def _takes_several(choices: Tag) -> bool:
     return choices.get("choice", "single").startswith("multiple")
 
 
-# -- what is refused ------------------------------------------------------------------------------
+# -- checks ---------------------------------------------------------------------------------------
 
 
 def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
@@ -215,7 +215,7 @@ def _check_data_key(value: str, where: str) -> None:
 
 
 def _check_times(tag: Tag, where: str) -> None:
-    """What is said about times and where they are has one meaning, on the page and here."""
+    """Times and their column are unambiguous, on the page and here."""
     kind = tag.get("valuetype", "url")
     if kind not in ("url", "json"):
         why = f"it is {shortened(kind)!r}, and Label Studio's page takes url or json, in small letters"
@@ -275,8 +275,8 @@ def render(
 ) -> str:
     """A label config for recordings with these columns; the task data key is `csv`."""
     view = ET.Element("View")
-    asked = "TimeSeriesLabels" if task == "segmentation" else "Choices"
-    control = ET.SubElement(view, asked, name=control_tag, toName=object_tag)
+    kind = "TimeSeriesLabels" if task == "segmentation" else "Choices"
+    control = ET.SubElement(view, kind, name=control_tag, toName=object_tag)
     if task != "segmentation":
         control.set("choice", "multiple" if task == "multilabel" else "single")
     for i, label in enumerate(labels):
@@ -288,7 +288,7 @@ def render(
     if time_column:
         series.set("timeColumn", time_column)
     if task != "segmentation":
-        # Who judges the whole wants to see the whole; Label Studio begins with the first quarter.
+        # The whole recording is labeled, so it is shown; Label Studio begins with the first quarter.
         series.set("overviewWidth", "100%")
     plot = ET.SubElement(series, "MultiChannel", height="320")
     for i, channel in enumerate(channels):

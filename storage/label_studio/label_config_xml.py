@@ -127,7 +127,7 @@ def _tag(element: ET.Element, where: str) -> Tag:
 
 
 def _check_names(tag: Tag, where: str) -> None:
-    """Refuse names that are slips: Label Studio's page passes over an attribute that it does not know."""
+    """Check names for slips: Label Studio's page ignores an attribute that it does not know."""
     if tag.kind not in TAGS and tag.kind not in OTHER_TAGS:
         _check_spelling(f"<{tag.kind}>", tag.kind, TAGS, where)
     meant = {name.lower(): name for name in MEANT.get(TAGS.get(tag.kind, ""), ())}

@@ -142,20 +142,12 @@ class Projects:
 
     def _ensure_storage(self, kind: str, body: Json) -> int:
         known = self._session.call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
+        path, wanted = f"/api/storages/{kind}s3", (body["bucket"], body["prefix"].rstrip("/"))
         for storage in known:
-            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == (
-                body["bucket"],
-                body["prefix"].rstrip("/"),
-            ):
-                self._session.call(
-                    "PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG_TIMEOUTS_S
-                )
+            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == wanted:
+                self._session.call("PATCH", f"{path}/{storage['id']}", json=body, timeout=LONG_TIMEOUTS_S)
                 return int(storage["id"])
-        return int(
-            self._session.call_object(
-                "POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT_TIMEOUTS_S
-            )["id"]
-        )
+        return int(self._session.call_object("POST", path, json=body, timeout=EXPORT_TIMEOUTS_S)["id"])
 
     def try_storage(self, kind: str, project: int, storage: Json) -> None:
         """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""

@@ -1,6 +1,6 @@
-"""Recordings that are fetched from addresses which somebody else wrote, within limits that are said when met.
+"""Downloads recordings from addresses in an export, within limits; an error names the limit that was exceeded.
 
-Nothing but http and https is asked. A redirect is followed on the same host alone, so an address leads to no other
+Only http and https are allowed. A redirect is followed on the same host alone, so an address leads to no other
 machine than the one that it names; user names in addresses and link-local addresses (where clouds keep their
 credentials) are refused. Bytes go to a file as they come.
 """
@@ -46,7 +46,7 @@ class Downloads:
             name: of the task, for errors.
 
         Raises:
-            InputError: it cannot be had within the limits.
+            InputError: it cannot be fetched within the limits.
         """
         part = path.with_name(f"{path.name}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,11 +61,11 @@ class Downloads:
 
 
 class _RefusedError(Exception):
-    """A limit was met, or the address leads elsewhere."""
+    """A limit was exceeded, or the address leads elsewhere."""
 
 
 def _open(address: str) -> Any:
-    """The response behind an address, and behind redirects on the same host."""
+    """The response for an address, following redirects on the same host."""
     url = _checked(address)
     for _ in range(REDIRECTS + 1):
         try:
@@ -92,7 +92,7 @@ def _same_place(url: str, target: str) -> bool:
 
 
 def _checked(address: str) -> str:
-    """The address as it is asked for."""
+    """The address, checked and percent-encoded."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise _RefusedError(f"{shortened(address, 100)} is no http(s) address")

@@ -1,4 +1,4 @@
-"""Addresses of this machine: requests to them carry signatures and tokens, and never go through a proxy.
+"""Loopback addresses: requests to them carry signatures and tokens, and never go through a proxy.
 
 Programs and libraries decide by `NO_PROXY`, so it is set for this process and those that it starts. This module reads
 and writes that variable and no other; it is imported by every command, so it imports little.

@@ -1,7 +1,7 @@
 """`params.yaml`: read against a model of what it may hold, and edited in place.
 
-Every problem is told at once, in the words of the model's fields. An edit leaves every other byte as it was:
-comments, order, spelling of numbers.
+All problems are reported at once, with the descriptions of the model's fields. An edit leaves every other byte as it
+was: comments, order, spelling of numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.printable import argument, shortened
 from storage.text.yaml_text import read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
-MOST = 50  # problems that are told at once
+MOST = 50  # problems that are listed
 
 
 def load(path: Path, model: type[Model]) -> Model:

@@ -110,7 +110,7 @@ def check_groups(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
             continue
         home, first = homes.setdefault(row.group, (row.set, series))
         if row.set != home:
-            why = f"{first} is in {home}, {series} in {row.set}: what is learnt in one would be known in the other"
+            why = f"{first} is in {home}, {series} in {row.set}: a model trained on one would know the other"
             cure = f"give all series of {row.group!r} one set in {PATH}, then the same command again"
             raise InputError(f"group {row.group!r} is in two sets", where=where, why=why, cure=cure)
 

@@ -1,9 +1,9 @@
-"""Bucket and Label Studio compared: what the bucket missed, what people deleted, and what Label Studio has lost.
+"""Compares bucket and Label Studio: annotations that the bucket missed, people deleted or Label Studio lost.
 
 Label Studio writes an annotation's object after saving it, and deletes it after deleting it; either may fail. So an
 object whose annotation is gone is no deletion by itself. It is one where the task was saved after the annotation was.
 Where the task is older than the annotation, Label Studio was put back to an earlier state, or exchanged: it never
-deleted anything, it has lost it. Numbers say the same: no Label Studio gives one twice, or a lower one later.
+deleted anything, it has lost it. Numbers show the same: Label Studio never gives one twice, or a lower one later.
 
 Nothing is written here but the mirror, which is a cache.
 """
@@ -25,7 +25,7 @@ from storage.s3.mirror import Row
 
 # A task is saved right after its annotation; a longer gap means that something else happened to it.
 GAP = timedelta(milliseconds=250)
-# Changes are asked for again from a little before the last look: they may become visible out of order.
+# Changes are fetched again from a little before the last look: they may become visible out of order.
 OVERLAP = timedelta(seconds=10)
 DELETED = "its annotation was deleted in Label Studio, and no label commit has it; delete the object to be rid of it"
 NO_TASK = "Label Studio has no such task"
@@ -68,14 +68,14 @@ class Look:
 def reconcile(
     annotations: Annotations, project: Mapping[str, Any], committed: Callable[[Row], bool]
 ) -> Found:
-    """Find what the bucket missed, or kept too long, by asking Label Studio.
+    """Find annotations that the bucket missed, or still has, by comparing it with Label Studio.
 
     Tasks that changed since the last look are compared; all are where counts disagree.
 
     Args:
         annotations: of the branch; the mirror is up to date with the bucket.
-        project: what Label Studio says of the project.
-        committed: whether a label commit has what an object says.
+        project: as Label Studio's API returns it.
+        committed: whether a label commit has the content of an object.
     """
     return _Comparison(annotations, committed).run(project)
 
@@ -135,7 +135,7 @@ class _Comparison:
     # -- comparing --------------------------------------------------------------------------------
 
     def _count_invalid(self) -> int:
-        """How many annotations Label Studio has whose objects say nothing: of tasks made by hand, say."""
+        """How many annotations Label Studio has whose objects are invalid, such as those of tasks made by hand."""
         aside = [row for row in self.mirror.invalid(self.at.prefix) if row.problem not in (DELETED, NO_TASK)]
         return sum(row.key.removeprefix(self.at.prefix).isdecimal() for row in aside)
 
@@ -146,7 +146,7 @@ class _Comparison:
             rows = {row.value["annotation"]: row for row in self.mirror.of_task(self.at.prefix, task.id)}
             gone += [(row, task) for number, row in rows.items() if number not in task.annotations]
             if not self.at.series_of(task):
-                continue  # its annotations say nothing here: their objects are set aside and named
+                continue  # its annotations are of no series here: their objects are set aside and named
             if rows.keys() == set(task.annotations) and (
                 settled.get(task.id) == task.updated_at or _is_as_written(task, rows.values(), everything)
             ):
@@ -174,9 +174,8 @@ class _Comparison:
             try:
                 found.append(self.studio.annotation(number))
             except BrokenResponseError:
-                if not any(
-                    row.value and row.value.get("half") for row in self.mirror.at([self.at.key(number)])
-                ):
+                rows = self.mirror.at([self.at.key(number)])
+                if not any(row.value and row.value.get("half") for row in rows):
                     self.found.hidden.append(number)
         return [item for item in found if item is not None]
 
@@ -190,7 +189,7 @@ class _Comparison:
             self.mirror.put([row])
 
     def _classify(self, gone: Iterable[tuple[Row, Task | None]], tasks: list[Task]) -> None:
-        """Tell deletions from losses, and what no label commit has from what one has."""
+        """Sort what is gone into lost, deleted, and deleted without being in a label commit."""
         for row, task in gone:
             if _is_lost(row, task, tasks):
                 self.found.lost[row.key] = row
@@ -214,10 +213,10 @@ def _is_lost(row: Row, task: Task | None, tasks: Iterable[Task]) -> bool:
 
 
 def _is_as_written(task: Task, rows: Collection[Row], everything: bool) -> bool:
-    """Whether the bucket has all that happened to a task whose annotations it has.
+    """Whether the annotations of a task in the bucket are up to date.
 
     A star takes away that of the task's other annotations, and Label Studio tells the bucket of one only; which may
-    have been deleted since. So a task with a star that changed is asked for; where all tasks are looked at, one to
+    have been deleted since. So a task with a star that changed is fetched; where all tasks are looked at, one to
     which something happened after the star was given.
     """
     starred = [row for row in rows if row.value["record"]["ground_truth"]]
@@ -233,7 +232,7 @@ def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
 
 
 def _is_behind(record: Record, found: Mapping[str, Any]) -> bool:
-    """Whether the bucket's record of an annotation is older than Label Studio's word on it."""
+    """Whether the bucket's record of an annotation is older than the one in Label Studio."""
     return bool(
         record["updated_at"] < found["updated_at"] or record["ground_truth"] != bool(found["ground_truth"])
     )

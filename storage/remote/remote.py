@@ -1,4 +1,4 @@
-"""Bucket and Label Studio as a remote work tree: where one branch has its tasks, annotations, project and state."""
+"""The remote of a branch: its tasks, annotations, project and state in bucket and Label Studio."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class Remote:
 
     @property
     def mark(self) -> str:
-        """What stands in the project's description, to say whose it is."""
+        """The project's description, which names its branch."""
         return f"Labeltrail: {self.bucket.url(self.prefix)}"
 
     def project(self, state: State) -> dict[str, Any]:
-        """What Label Studio says of this branch's project.
+        """This branch's project, as Label Studio's API returns it.
 
         Raises:
             NotFoundError: it is gone, or it is another one: another Label Studio gives the same numbers to other
@@ -125,8 +125,8 @@ class Remote:
         """MD5 of the recordings in the bucket, by series key.
 
         An ETag is a version, and no hash: it is the MD5 of an object that was put in one part and not encrypted by a
-        key of its own. So it counts as one where a hash of ours is the same, or where nothing is known of the series
-        (then fetching it says so, `take` in pipelines/sync/recordings.py). Else the object is read, once.
+        key of its own. So it counts as one where a hash of ours is the same, or where the series is new
+        (then fetching it checks the MD5, `take` in pipelines/sync/recordings.py). Else the object is read, once.
 
         Args:
             series: ETag by series key.
@@ -183,7 +183,7 @@ class Remote:
         return {**data, "series": series, self.data_key: self.bucket.url(series_key(series))}
 
     def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
-        """What a task's object says of its series, without the recording's address.
+        """Task data in the bytes of a task's object, without the recording's address.
 
         Raises:
             InputError: it is no task.
@@ -202,7 +202,7 @@ class Remote:
         return fields
 
     def task_fields(self, key: str, value: Any) -> dict[str, Any]:
-        """What the JSON of a task's object says of its series, without the recording's address.
+        """The same from its JSON value, which may hold more than task data.
 
         Raises:
             InputError: it is no task.
@@ -218,11 +218,11 @@ class Remote:
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
 
     def refresh_tasks(self) -> None:
-        """Get the tasks' objects that changed since this clone looked last."""
+        """Fetch the task objects that changed since the last refresh."""
         self.mirror.refresh(self.bucket, self.tasks_prefix, self.parse_task)
 
     def aside_key(self, row: Row) -> str:
-        """Where an object of this branch is copied that is in the way: with its version, for it may come again."""
+        """Key that an object of this branch is set aside under, with its version: another may follow."""
         name = row.key.removeprefix(self.annotations_prefix).removeprefix(f"{self.prefix}/")
         place = f"{self.aside_prefix}{name}.{row.etag[:12]}"
         if not is_storable(place):

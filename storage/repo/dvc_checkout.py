@@ -14,11 +14,11 @@ from typing import Any
 from storage.errors import InputError
 from storage.printable import argument
 
-UNSAVED = "Can't remove the following unsaved files"  # how DVC's words begin
+UNSAVED = "Can't remove the following unsaved files"  # how DVC's message begins
 
 
 def checkout(dvc: Any, root: Path, targets: Iterable[str], *, force: bool) -> None:
-    """Bring outputs to what DVC knows of them, from its cache alone.
+    """Check out outputs from DVC's cache alone.
 
     Args:
         dvc: the clone's `dvc.repo.Repo`.

@@ -1,6 +1,6 @@
 """A folder that DVC tracks, as its listing says: `[{"md5": .., "relpath": ..}, ..]`, named by its own MD5 and `.dir`.
 
-Whoever can write to the DVC remote can put any listing there, so none is believed: a name in it must stay in its
+Whoever can write to the DVC remote can put any listing there, so none is trusted: a name in it must stay in its
 folder, and in the folders of labels and recordings be one that Labeltrail could have written.
 """
 

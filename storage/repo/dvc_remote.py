@@ -1,4 +1,4 @@
-"""The DVC remote of one clone: its lines in `.dvc/config.local`, and what goes wrong with it, in our words."""
+"""The DVC remote of one clone: its lines in `.dvc/config.local`, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ REMOTE = "bucket"  # its name
 PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 REMOTE_ONLY = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
-PROBE_TIMEOUT_S = 4.0  # seconds in which the server must say a word
-TRANSFER_ALLOWANCE_S = 30.0  # seconds that an object may take beyond those that its bytes are given
-TRANSFER_TIMEOUT_S = 3600.0  # seconds that one object may take at most
-RECHECK_AFTER_S = 10.0  # seconds for which one that was away is not asked again
+PROBE_TIMEOUT_S = 4.0  # to the first byte of a response
+TRANSFER_ALLOWANCE_S = 30.0  # that an object may take beyond its bytes at MIN_BYTES_PER_S
+TRANSFER_TIMEOUT_S = 3600.0  # for one object
+RECHECK_AFTER_S = 10.0  # for which an unreachable server is not probed again
 WAIT = "wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
@@ -97,7 +97,7 @@ def _parse(data: bytes, path: Path) -> Any:
     except (ConfigObjError, UnicodeDecodeError) as error:
         if REMOTE_ONLY.fullmatch(data.decode("utf-8", "replace")):
             return ConfigObj(**options)
-        # Its words quote the line, and that may be a secret.
+        # The message quotes the line, and that may be a secret.
         line = getattr(error, "line_number", None)
         what = "DVC's settings of this clone cannot be read"
         where = f"{path}, line {line}" if line else str(path)
@@ -148,7 +148,7 @@ def translate_errors(what: str, where: str = "", cure: str = "") -> Iterator[Non
         cure: the next command where the fault itself does not name one.
 
     Raises:
-        InputError: nobody has said with which keys, or DVC's settings are damaged.
+        InputError: no keys are configured, or DVC's settings are damaged.
         ServiceError: the remote is away, refuses or fails.
     """
     try:
@@ -181,17 +181,9 @@ def translate_lock_errors(root: Path) -> Iterator[None]:
 
 
 def _translated(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
-    """The error that stands for one of DVC or the S3 client; None for a bug, and for a full disk."""
+    """Our error for one of DVC or the S3 client; None for a bug, and for a full disk."""
     from aiohttp import ClientError as NetworkError
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        ConnectionError,
-        HTTPClientError,
-        NoCredentialsError,
-        PartialCredentialsError,
-        ProfileNotFound,
-    )
+    from botocore import exceptions as boto
     from configobj import ConfigObjError
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
@@ -199,28 +191,30 @@ def _translated(error: Exception, what: str, where: str, cure: str) -> Labeltrai
 
     if isinstance(error, LockError):
         return ConflictError(what, where=where, why="another DVC is at work in this clone", cure=WAIT)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+    if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound):
         why = "this clone has no keys for its DVC remote yet"
         return InputError(what, where=where, why=why, cure=SET_UP)
     if isinstance(error, ConfigError | ConfigObjError):
         why = str(error) if isinstance(error, ConfigError) else "one of its values refers to another option"
         where = str(CONFIG)
         return InputError(what, where=where, why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up")
-    if isinstance(error, ConnectionError | HTTPClientError | NetworkError | TimeoutError | SlowError):
+    if isinstance(
+        error, boto.ConnectionError | boto.HTTPClientError | NetworkError | TimeoutError | SlowError
+    ):
         why = f"the S3 server does not answer: {error or type(error).__name__}"
         return ServiceError(
             what, where=where, why=why, cure=cure or "labeltrail up, then the same command again"
         )
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return None
-    if isinstance(error, DvcException | BotoCoreError | ClientError | OSError):
+    if isinstance(error, DvcException | boto.BotoCoreError | boto.ClientError | OSError):
         why = f"{type(error).__name__}: {error}"
         return ServiceError(what, where=where, why=why, cure=cure or "labeltrail doctor")
     return None
 
 
 class SlowError(Exception):
-    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would try again."""
+    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would retry."""
 
 
 def limits(protocol: str) -> dict[str, Any]:
@@ -245,9 +239,9 @@ def limits(protocol: str) -> dict[str, Any]:
 
 
 class ReachabilityCheck:
-    """The way to the remote: asked whether anybody answers there, before DVC tries for a quarter of a minute.
+    """Checks that the remote responds, before DVC retries for a quarter of a minute.
 
-    A server that was away is not asked again for some seconds, so that a long list of what lacks its bytes ends soon.
+    An unreachable server is not probed again for some seconds, so that a long list of missing objects ends soon.
     """
 
     def __init__(self, root: Path, remote: str) -> None:
@@ -256,14 +250,14 @@ class ReachabilityCheck:
         self._failed_at = -RECHECK_AFTER_S
 
     def require(self, config: Mapping[str, Any]) -> None:
-        """Refuse where nobody can be asked.
+        """Check that the remote is configured and responds.
 
         Args:
             config: DVC's settings, merged.
 
         Raises:
-            InputError: neither those nor the environment name an address: Amazon is not asked for a bucket that
-                happens to have the same name.
+            InputError: neither those nor the environment name an address: no request goes to Amazon for
+                a bucket that happens to have the same name.
             ServiceError: the server does not answer.
         """
         from storage import settings  # they take longer to import than git to answer
@@ -282,7 +276,7 @@ class ReachabilityCheck:
         ):
             self._failed_at = time.monotonic()
             what = f"the S3 server at {url} does not answer"
-            why = f"it said nothing within {PROBE_TIMEOUT_S:g} s, or the connection broke"
+            why = f"no response within {PROBE_TIMEOUT_S:g} s, or the connection broke"
             cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
             raise ServiceError(what, where=f"DVC remote {self._remote!r}", why=why, cure=cure)
         self._reachable = True

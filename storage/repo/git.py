@@ -62,7 +62,7 @@ class Git:
             stdin: what it may read: messages, which may be longer than an argument and begin with a dash.
 
         Raises:
-            ProgramError: git failed; carries its own words.
+            ProgramError: git failed; carries its messages.
             InputError: it does not know who commits or tags.
         """
         try:
@@ -268,7 +268,7 @@ class Git:
         return self.run("rev-parse", "--git-path", name).removesuffix("\n")
 
     def require_whole_history(self) -> None:
-        """Refuse what only the whole history can say, such as which commit made these labels first.
+        """Check that the whole history is there, as finding the commit that first made these labels needs it.
 
         Raises:
             InputError: this is a shallow clone.

@@ -1,7 +1,7 @@
 """git hooks of a clone: after a checkout or a pull `data/` follows the pointers that git moved.
 
-They do what `dvc checkout --allow-missing` does, with bytes of the cache that were hashed and names that were looked
-at: DVC itself writes wherever a listing says.
+They do what `dvc checkout --allow-missing` does, with bytes of the cache that were hashed and names that were
+checked: DVC itself writes wherever a listing says.
 """
 
 from __future__ import annotations

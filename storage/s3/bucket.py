@@ -1,7 +1,7 @@
 """The bucket: the one module that knows what S3 can do.
 
 Plain S3 calls in path style, so that MinIO, versitygw and the clouds' own stores are alike. The keys are in
-docs/formats.md; how requests travel, are tried again and fail is in storage/s3/client.py.
+docs/formats.md; how requests are sent, retried and fail is in storage/s3/client.py.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Object:
 class Bucket:
     """One bucket on one S3 server. Threads may share it.
 
-    Every method may be called again after it was cut off. A request that meets a server in trouble is tried again
+    Every method may be called again after it was cut off. A request that meets a server in trouble is retried
     for a while.
 
     Raises (every method):
@@ -95,10 +95,8 @@ class Bucket:
         token, more = "", True
         while more:
             listing = self._page("", token, delimiter="/")
-            found += [
-                unquote_plus(p.text or "").rstrip("/")
-                for p in listing.iterfind("{*}CommonPrefixes/{*}Prefix")
-            ]
+            prefixes = listing.iterfind("{*}CommonPrefixes/{*}Prefix")
+            found += [unquote_plus(prefix.text or "").rstrip("/") for prefix in prefixes]
             token = listing.findtext("{*}NextContinuationToken") or ""
             more = bool(token)
         return found
@@ -139,7 +137,7 @@ class Bucket:
             headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
         response = self._send("PUT", key, headers=headers, body=data)
         if response.overtaken and response.attempts > 1 and self._holds(key, data):
-            # The response to an earlier attempt was lost on its way; what overtook us was ourselves.
+            # The response to an earlier attempt was lost: the other version is our own.
             return md5_bytes(data)
         if match and response.gone:
             what = "the bucket refused"
@@ -271,7 +269,7 @@ class Bucket:
             why = f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}"
             raise ServiceError(what, where=self.url(failed.findtext("{*}Key") or ""), why=why)
 
-    # -- what doctor tries ------------------------------------------------------------------------
+    # -- what doctor checks -----------------------------------------------------------------------
 
     def _refuses_a_second(self, key: str, data: bytes) -> None:
         try:

@@ -1,6 +1,6 @@
 """Names that become paths: series keys, keys in the bucket, and the files in a folder's listing.
 
-The one place that says which of them may. Recordings lie under `series/<series key>.csv`, and stand as
+The one place that checks which of them may. Recordings lie under `series/<series key>.csv`, and stand as
 `s3://<bucket>/series/..` in task data.
 """
 

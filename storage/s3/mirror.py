@@ -1,8 +1,8 @@
-"""What the bucket holds, remembered: a cache beside the work tree that can be deleted at any moment.
+"""A cache of the bucket beside the work tree, which can be deleted at any moment.
 
-One row an object: its ETag and what its bytes said. A refresh lists the bucket, gets only objects whose ETag
-is new, and forgets what is gone; what moved since bucket and label commit agreed is marked until they agree again,
-so that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
+One row an object: its ETag and its parsed value. A refresh lists the bucket, gets only objects whose ETag is new,
+and forgets deleted ones; what changed since bucket and label commit agreed is marked until they agree again, so
+that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CREATE TABLE moved (
 CREATE TABLE content (key TEXT PRIMARY KEY, etag TEXT NOT NULL, md5 TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-LOCK_TIMEOUT_S = 30.0  # seconds that another command may hold the file; it is written to for moments
+LOCK_TIMEOUT_S = 30.0  # for another command that holds the file; it is written to for moments
 LAST = "\U0010ffff"  # sorts behind every key
 Content = tuple[str, str, str]  # key of a recording's object, ETag, MD5 of its bytes
 ChangedAnnotation = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
@@ -64,7 +64,7 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Row:
-    """One object: `value` is what its bytes said, or `problem` why they said nothing."""
+    """One object: `value` is what `parse` made of its bytes, or `problem` why it refused them."""
 
     key: str
     etag: str
@@ -77,7 +77,7 @@ class Mirror:
 
     Args:
         path: the file.
-        scratch: work on a copy of it, which goes with this object: what is remembered is forgotten again.
+        scratch: work on a copy of it, which goes with this object: nothing is stored.
     """
 
     def __init__(self, path: Path, *, scratch: bool = False) -> None:
@@ -180,7 +180,7 @@ class Mirror:
         return self._rows("task = ? AND key >= ? AND key < ?", task, prefix, prefix + LAST)
 
     def invalid(self, prefix: str) -> list[Row]:
-        """Objects that say nothing."""
+        """Objects that `parse` refused."""
         return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
 
     def with_half(self, prefix: str) -> list[Row]:
@@ -203,7 +203,7 @@ class Mirror:
             return self._db.execute(query, values).fetchall()
 
     def count(self, prefix: str) -> int:
-        """How many objects below a prefix say something."""
+        """How many objects below a prefix are valid."""
         query = "SELECT count(*) FROM object WHERE key >= ? AND key < ? AND problem = ''"
         return int(self._all(query, prefix, prefix + LAST)[0][0])
 
@@ -218,7 +218,7 @@ class Mirror:
         return {row[0] for row in self._all(query, prefix, prefix + LAST)}
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Remember rows, all or none, and that they moved."""
+        """Store rows, all or none, and mark them as changed."""
         found = list(rows)
         values = ((r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in found)
         keys = [(row.key,) for row in found]
@@ -229,16 +229,16 @@ class Mirror:
             self._db.executemany(MARK, keys)  # and what it is, where that is in another shard
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Forget rows, and remember that they moved."""
+        """Delete rows, and mark them as changed."""
         found = [(key,) for key in keys]
         with self._changes():
             self._db.executemany(MARK, found)
             self._db.executemany("DELETE FROM object WHERE key = ?", found)
 
-    # -- what moved since bucket and label commit agreed ------------------------------------------
+    # -- what changed since bucket and label commit agreed ----------------------------------------
 
     def changed(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
-        """By shard and key, number and record id of the annotations that moved; shard "" are other objects."""
+        """By shard and key, number and record id of the annotations that changed; shard "" are other objects."""
         query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
         found: dict[str, dict[str, tuple[int, str]]] = {}
         for shard, key, number, record in self._all(query, prefix, prefix + LAST):
@@ -248,9 +248,9 @@ class Mirror:
     def settle(
         self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[ChangedAnnotation]
     ) -> None:
-        """Forget what moved, but for what is `still` on its way, and remember notes: all or none.
+        """Clear the marks but for what is `still` unsynced, and set notes: all or none.
 
-        An object that was never looked at has no row, and may be gone before it gets one: the caller tells of it.
+        An object that was never read has no row, and may be deleted before it gets one: the caller names it.
         """
         with self._changes():
             self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
@@ -271,12 +271,12 @@ class Mirror:
     # -- notes ------------------------------------------------------------------------------------
 
     def note(self, name: str) -> str:
-        """A remembered word, "" where there is none."""
+        """The value of a note, "" where there is none."""
         rows = self._all("SELECT value FROM note WHERE name = ?", name)
         return str(rows[0][0]) if rows else ""
 
     def set_note(self, name: str, value: str) -> None:
-        """Remember a word."""
+        """Set a note."""
         with self._changes():
             self._db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
 

@@ -1,4 +1,4 @@
-"""The files of a folder that are recordings, and what the others are: none is taken by mistake, or lost in silence.
+"""Finds the recordings of a folder, and names every file that is left out, with the reason.
 
 A recording is a file whose name ends in `.csv`, in any case. Its series key is its path in the folder without that.
 """
@@ -108,7 +108,7 @@ def _by_name(path: str) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
         kind = _kind(Path(name.name))
         if name.exists() and not name.is_file():
             left.append(LeftOut(str(name), "it is no file but a pipe or a device", "name a file", fatal=True))
-        # Who names a text file means it; packed files and spreadsheets cannot be meant.
+        # A text file that is named is meant as a recording; packed files and spreadsheets cannot be.
         elif kind is None or kind[0] == "text under another name":
             files.append((name.stem, name))
         else:

@@ -1,6 +1,6 @@
 """Going through the rows of a recording that is not plain: what is wrong with them, and what has to be rewritten.
 
-Told of each kind of problem is the first line that has it, and how many more there are.
+Each kind of problem is reported once, with its first line and how many more there are.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def parse(
     Args:
         raw: UTF-8.
         where: what errors call it.
-        task: what is asked; None: as the y columns have it.
+        task: of the model; None: as the y columns have it.
         labels, columns: names that the y and x columns must have, in the order in which they are wanted; None: any.
         labeled: y columns must be there; otherwise they may.
 
@@ -287,12 +287,12 @@ def _numbers(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int]
     numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
     if numbers is not None and not len(numbers):
         raise InputError(f"{where} has a header and no rows", where=where, cure="a row for each series")
-    answers = [place for place, name in enumerate(header) if name.startswith("y")]
+    labels = [place for place, name in enumerate(header) if name.startswith("y")]
     if (
         numbers is None
         or raw.count(b",") != (len(header) - 1) * (len(numbers) + 1) + "".join(header).count(",")
         or not np.isfinite(numbers).all()
-        or not np.isin(numbers[:, answers], (0, 1)).all()
+        or not np.isin(numbers[:, labels], (0, 1)).all()
     ):
         raise bad_cells(raw, header, where, lines)
     return numbers
@@ -318,24 +318,24 @@ def _parsed(raw: bytes) -> NDArray[np.float32] | None:
 
 
 def _task(
-    targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | None, where: str, lines: Sequence[int]
+    targets: NDArray[np.bool_], labels: tuple[str, ...], task: Task | None, where: str, lines: Sequence[int]
 ) -> Task:
-    """What is asked, if the rows are like that."""
+    """The task, checked against the rows."""
     many = targets.shape[1] > 1
-    if (asked == "binary" and many) or (asked == "multiclass" and not many):
-        what = f"{where} has {targets.shape[1]} y column{'s' if many else ''}, so its task is not {asked}"
+    if (task == "binary" and many) or (task == "multiclass" and not many):
+        what = f"{where} has {targets.shape[1]} y column{'s' if many else ''}, so its task is not {task}"
         why = "binary is one column of 0 and 1, multiclass one column for each class"
         cure = f"--task {'multiclass' if many else 'binary'}"
         raise InputError(what, where=f"{where}:1", why=why, cure=cure)
     if not many:
-        return asked or "binary"
+        return task or "binary"
     wrong = np.flatnonzero(targets.sum(1) != 1)
     if not len(wrong):
-        return asked or "multiclass"
-    if asked == "multiclass" or (asked is None and len(wrong) <= FEW * len(targets)):
+        return task or "multiclass"
+    if task == "multiclass" or (task is None and len(wrong) <= FEW * len(targets)):
         rows = [
             (lines[row] if lines else row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"])
             for row in wrong.tolist()
         ]
-        raise rows_error(where, len(targets), {"asked" if asked else "one-hot": rows})
+        raise rows_error(where, len(targets), {"multiclass" if task else "one-hot": rows})
     return "multilabel"

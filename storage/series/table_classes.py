@@ -51,7 +51,7 @@ def expand(
         multiclass: somebody said that the column holds classes.
 
     Raises:
-        InputError: its values are no classes; or a class that the training had not, with its rows.
+        InputError: its values are no classes; or a class that the model was not trained on, with its rows.
     """
     place = next(n for n, name in enumerate(header) if name.startswith("y"))
     rows = _rows(raw)

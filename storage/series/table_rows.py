@@ -17,7 +17,7 @@ KINDS = {
     "missing": ("a missing value", "fill missing values in, or take those rows out"),
     "number": ("a cell that is no number", "write numbers, with a point for decimals"),
     "infinite": ("a number that is infinite in float32", "write finite numbers"),
-    "answer": (
+    "label": (
         "a label that is neither 0 nor 1",
         "write 1 where a series has the label, else 0; --task multiclass where the numbers are classes",
     ),
@@ -26,7 +26,7 @@ KINDS = {
         "not one 1 in the y columns",
         "one 1 in each row, or --task multilabel where several may hold",
     ),
-    "asked": ("not one 1 in the y columns", "one 1 in each row, for the task is multiclass"),
+    "multiclass": ("not one 1 in the y columns", "one 1 in each row, for the task is multiclass"),
 }
 # Narrower than Python, to which 1_000 and digits of other scripts are numbers too.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -109,4 +109,4 @@ def _fault(name: str, cell: str) -> str:
     # float32 is what models are fed: beyond it, a number is infinite as well.
     if abs(float(cell)) > FLOAT32_MAX:
         return "infinite"
-    return "answer" if name.startswith("y") and float(cell) not in (0, 1) else ""
+    return "label" if name.startswith("y") and float(cell) not in (0, 1) else ""

@@ -107,7 +107,7 @@ def value_notes(config: LabelConfig, values: NDArray[np.float32], line: Line) ->
         row, _ = np.argwhere(missing)[0]
         parts = [f"{n} in {name!r}" for name, n in zip(config.channels, missing.sum(0), strict=True) if n]
         what = f"{int(missing.sum())} cell(s) without a number: {', '.join(parts)}"
-        cure = "nothing: Label Studio draws 0 there; the model fills them in, and learns from no long gap"
+        cure = "nothing: Label Studio draws 0 there; the model fills them in, and is not trained on long gaps"
         notes.append(Problem(line(int(row)), what, cure, fatal=False))
     if max(np.fmax.reduce(values, None), -np.fmin.reduce(values, None)) >= FAR:
         row, channel = np.argwhere(np.abs(values) >= FAR)[0]

@@ -1,4 +1,4 @@
-"""Programs built from Go source: one sum pins the whole of it, and what was built is known again.
+"""Programs built from Go source: one sum pins the whole of it, and the program is verified by its hash.
 
 The sum of a module, as Go takes it, pins its files, `go.sum` among them, and that pins every file of every module
 that it is built of. So nothing rests on a checksum database, and no variable of a shell (`GOFLAGS`, `GONOSUMDB`,
@@ -28,7 +28,7 @@ GO_LOCK = Path(__file__).with_name("go.lock.txt")
 UNREACHED = re.compile(
     r"dial tcp|i/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|: 50[234] "
 )
-RETRY_DELAYS_S = (2, 10)  # seconds before the second and the third try
+RETRY_DELAYS_S = (2, 10)  # before the second and the third attempt
 # -trimpath and no C compiler: the same source and Go give the same program, wherever it is built.
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
@@ -62,7 +62,7 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
         ProgramError: it could not be fetched or built.
     """
     go = _go(source, cache, folder)
-    # Nobody gets Go folders in their home by this, and nobody's are used.
+    # No Go folders in the user's home are made or used.
     own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache"), "GOFLAGS": "-modcacherw"}
     proxy = process.run([go, "env", "GOPROXY"], env=settings.build_environment(GOTOOLCHAIN="local")).strip()
     env = settings.go_environment(GOPROXY=proxy, **own)
@@ -77,7 +77,7 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
 
 
 def _run_with_retry(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
-    """Run Go; again where its proxy was not reached: it asks for each module once, and for hundreds at a time."""
+    """Run Go; again where its proxy was not reached: Go fetches hundreds of modules without a retry of its own."""
     for pause in RETRY_DELAYS_S:
         try:
             return process.run(args, env=env, cwd=cwd)
@@ -136,7 +136,7 @@ def record(program: Path, place: Path) -> None:
 
 
 def require_built(program: Path, title: str) -> None:
-    """Refuse a program of the cache that is not the one that was built, or that others could have changed.
+    """Check that a program of the cache is the one that was built, and that others could not change it.
 
     Raises:
         SetupError: with what helps.

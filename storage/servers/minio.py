@@ -1,6 +1,6 @@
 """MinIO: the S3 server that a clone starts for itself.
 
-Its makers no longer hand out binaries, so one on the PATH is taken where it is a version that is known to do, else
+Its makers no longer hand out binaries, so one on the PATH is taken where it is a version that is known to work, else
 the last commit of its source is built, once a machine, into the user's cache.
 """
 
@@ -30,11 +30,11 @@ SOURCE = Source(
 # from SOURCE.
 RELEASES = ("RELEASE.2025-09-07T16-13-09Z",)
 BUILD = "minio-build-"
-VERSION_TIMEOUT_S = 20.0  # seconds that a MinIO may take to say its version
+VERSION_TIMEOUT_S = 20.0  # for `minio --version`
 
 
 def find(cache: Path) -> Path | None:
-    """A MinIO that is ready: on the PATH, in a version that is known to do, or built before.
+    """A MinIO that is ready: on the PATH, in a version that is known to work, or built before.
 
     Raises:
         SetupError: what is in the cache is not what was built, or others could have changed it.
@@ -84,7 +84,7 @@ def _on_path() -> Path | None:
     if (found and found[1] in RELEASES) or go_program.built_from(Path(program), SOURCE):
         return Path(program)
     version = f"it is {found[1]}" if found else "it does not say its version"
-    note(f"MinIO: {program} is passed over: {version}; known to do: {', '.join(RELEASES)}")
+    note(f"MinIO: {program} is passed over: {version}; known to work: {', '.join(RELEASES)}")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Servers that a clone starts for itself: what runs is recorded, looked at, stopped by its record.
+"""Servers that a clone starts for itself: each is recorded, inspected and stopped by its record.
 
 `.labeltrail/servers/<name>.json` says which process was started, `.labeltrail/logs/<name>.log` what it wrote,
 `.labeltrail/logs/<name>.before.log` what the one before it wrote.
@@ -29,8 +29,8 @@ from storage.settings import HOST, Service, own_url, server_environment
 State = Literal["running", "not answering", "died", "stopped"]
 # Below the range that systems hand out to outgoing connections, so that a port kept in `.env` stays free.
 PORTS = range(20_000, 32_000)
-RESPONSE_TIMEOUT_S = 5.0  # seconds
-PROGRESS_INTERVAL_S = 10.0  # seconds between two lines about a server that is still starting
+RESPONSE_TIMEOUT_S = 5.0
+PROGRESS_INTERVAL_S = 10.0  # between two lines about a server that is still starting
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Launch:
 
     Attributes:
         variables: its settings; a bare shell's are added (`settings.server_environment`).
-        ports: those it may listen on; it is spoken to on the first.
-        start_timeout: seconds it may take until it answers.
+        ports: those it may listen on; the first is that of its API.
+        start_timeout: seconds until it must answer.
     """
 
     service: Service
@@ -109,7 +109,7 @@ def start(root: Path, launch: Launch) -> ServerStatus:
 
 
 def _await(launch: Launch, started: Process, log: Path) -> None:
-    """Wait for health from the very process that was started: another server may have the port."""
+    """Wait until the process that was started is healthy: another server may have the port."""
     title, began, said = launch.service.title, time.monotonic(), 0.0
     cure = f"labeltrail up; the whole log: {log}"
     while True:
@@ -145,7 +145,7 @@ def inspect(root: Path, service: Service) -> ServerStatus:
 
 
 def inspect_external(service: Service, url: str) -> ServerStatus:
-    """How a server is that somebody else runs; any answer will do, stores differ in their health paths."""
+    """How a server is that somebody else runs; any response will do, stores differ in their health paths."""
     state: State = "not answering" if http_status(url.rstrip("/") + service.health) is None else "running"
     return ServerStatus(service.name, url, state, external=True)
 
@@ -218,7 +218,7 @@ def log_tail(log: Path) -> list[str]:
 
 
 def http_status(url: str) -> int | None:
-    """The status a GET is answered with, or None when nobody answers HTTP there."""
+    """HTTP status of a GET; None without a response."""
     try:
         connection = prompt_connection(url, RESPONSE_TIMEOUT_S)
     except (ValueError, HTTPException):

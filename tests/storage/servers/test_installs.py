@@ -146,7 +146,7 @@ def test_a_minio_on_the_path_is_of_a_known_version(
     program = fake("minio", f"echo '{says}'\n")
     assert minio.find(tmp_path / "cache") == (program if taken else None)
     said = " ".join(capsys.readouterr().err.split())
-    expected = f"MinIO: {program} is passed over: {words}; known to do: RELEASE.2025-09-07T16-13-09Z"
+    expected = f"MinIO: {program} is passed over: {words}; known to work: RELEASE.2025-09-07T16-13-09Z"
     assert said == ("" if taken else expected)
 
 

@@ -286,9 +286,8 @@ def read_env_file(root: Path) -> dict[str, str]:
         path.chmod(0o600)
         note(f"{path} could be read by others (mode {mode:o}); its mode is 600 now")
     text = _env_text(path)
-    return {
-        key: value for key, value in dotenv_values(stream=StringIO(text), interpolate=False).items() if value
-    }
+    found = dotenv_values(stream=StringIO(text), interpolate=False)
+    return {key: value for key, value in found.items() if value}
 
 
 def _env_text(path: Path) -> str:

@@ -75,9 +75,8 @@ class Checkpoint:
     def _json_bytes(self) -> bytes:
         fields = {k: v for k, v in self.__dict__.items() if k != "weights"}
         value = {"version": VERSION, **fields}
-        return (
-            json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        )
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
 
 
 def _hash(weights: bytes, model: bytes) -> str:

@@ -255,9 +255,8 @@ def trace(repository: Repository, model: Model) -> Lineage:
         InputError: a shallow clone does not know which label commit it is.
     """
     repository.git.require_whole_history()
-    commit = next(
-        (c for c in reversed(list(repository.git.label_commits())) if c.labels == model.labels), None
-    )
+    commits = reversed(list(repository.git.label_commits()))
+    commit = next((found for found in commits if found.labels == model.labels), None)
     wanted = {name for names in model.annotations.values() for name in names}
     found: dict[str, list[Record]] = {}
     people: dict[str, int] = {}
@@ -265,9 +264,8 @@ def trace(repository: Repository, model: Model) -> Lineage:
         if record["id"] in wanted:
             found.setdefault(record["series"], []).append(record)
             people[record["annotator"]] = people.get(record["annotator"], 0) + 1
-    recordings = {
-        name.removesuffix(".csv"): md5 for name, md5 in repository.folder(model.series, SERIES).items()
-    }
+    files = repository.folder(model.series, SERIES)
+    recordings = {name.removesuffix(".csv"): md5 for name, md5 in files.items()}
     return Lineage(
         model=model,
         version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",

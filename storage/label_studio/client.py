@@ -99,9 +99,8 @@ class LabelStudio:
 
     def invite(self, email: str, password: str) -> str:
         """Make a user of this organization by its invitation link, as a person would; returns the token."""
-        token = self.session.sign_up(
-            self.session.call_object("GET", "/api/invite")["invite_url"], email, password
-        )
+        link = self.session.call_object("GET", "/api/invite")["invite_url"]
+        token = self.session.sign_up(link, email, password)
         # The server logs the link it was asked for, so it must not open the door a second time.
         self.session.call("POST", "/api/invite/reset-token")
         return token
@@ -159,8 +158,7 @@ class LabelStudio:
 
     def task(self, task: int) -> Task:
         """One task."""
-        found = self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"})
-        return _task(found)
+        return _task(self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"}))
 
     def update_task(self, task: int, data: Json) -> None:
         """Put other task data in the place of a task's own."""
@@ -229,8 +227,9 @@ class LabelStudio:
 
     def predictions(self, project: int) -> list[Json]:
         """All predictions of a project."""
+        query = {"project": project}
         found: list[Json] = self.session.call(
-            "GET", "/api/predictions/", params={"project": project}, timeout=LONG_TIMEOUTS_S
+            "GET", "/api/predictions/", params=query, timeout=LONG_TIMEOUTS_S
         )
         return found
 

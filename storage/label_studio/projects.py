@@ -57,9 +57,8 @@ class Projects:
         page: str | None = "/api/projects?page_size=100&include=id,description"
         while page:
             response = self._session.call_object("GET", page)
-            found += [
-                item["id"] for item in response["results"] if address in (item["description"] or "").split()
-            ]
+            projects = response["results"]
+            found += [item["id"] for item in projects if address in (item["description"] or "").split()]
             following = urlsplit(response.get("next") or "")
             page = f"{following.path}?{following.query}" if following.query else None
         return sorted(found)
@@ -175,9 +174,8 @@ class Projects:
             SourceError: it did not make all; it ends at the first object that it cannot use.
         """
         self.wait_for_source(storage)
-        facts = self._session.call_object(
-            "POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG_TIMEOUTS_S
-        )
+        path = f"/api/storages/s3/{storage}/sync"
+        facts = self._session.call_object("POST", path, json={}, timeout=LONG_TIMEOUTS_S)
         if facts.get("status") in FAILED:
             said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
             what, why = "Label Studio did not make tasks of all objects in the bucket", said[-1][:500]
@@ -186,9 +184,8 @@ class Projects:
 
     def sync_target(self, storage: int) -> None:
         """Write the objects of all annotations of the target storage's project."""
-        self._session.call(
-            "POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT_TIMEOUTS_S
-        )
+        path = f"/api/storages/export/s3/{storage}/sync"
+        self._session.call("POST", path, json={}, timeout=EXPORT_TIMEOUTS_S)
 
 
 def _common(project: int, settings: Settings) -> Json:

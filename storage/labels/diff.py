@@ -64,9 +64,8 @@ class ItemChange:
     @property
     def labels(self) -> set[str]:
         """Labels on it, before or after."""
-        return {
-            label for item in (self.before, self.after) if item for label in item_labels(item, self.whole)
-        }
+        items = [item for item in (self.before, self.after) if item]
+        return {label for item in items for label in item_labels(item, self.whole)}
 
     def to_json(self) -> dict[str, Any]:
         """As in docs/formats.md."""

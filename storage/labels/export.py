@@ -189,9 +189,8 @@ def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
     strange = sorted(label for label in set(_labels(item)) if config.label_of(label) is None)
     if strange:
         what = "label" if kind == "region" else "choice"
-        found.append(
-            f"{kind} {item.get('id')}: no {what} {', '.join(map(repr, strange))} in the label config"
-        )
+        names = ", ".join(map(repr, strange))
+        found.append(f"{kind} {item.get('id')}: no {what} {names} in the label config")
     return found
 
 

@@ -15,9 +15,7 @@ from storage.printable import shortened
 from storage.s3.keys import CONTROL
 from storage.text.json_text import HALF, has_half, whole_number
 
-CURE = (
-    "export the project from Label Studio anew, as JSON, or mend this field of the file; nothing was changed"
-)
+CURE = "export the project from Label Studio anew, as JSON, or mend this field; nothing was changed"
 LONGEST_EMAIL = 254  # characters
 
 Rule = tuple[Callable[[Any], bool], str]

@@ -64,13 +64,10 @@ def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
         why = f"row {uneven[0]} has another number of cells than the first line"
         raise InputError("the export cannot be read", where=where, why=why, cure=cure)
     return [
-        {name: _cell(where, name, cell) for name, cell in row.items() if cell != ""} | _blank(row)
+        {name: _cell(where, name, cell) for name, cell in row.items() if cell != ""}
+        | {name: None for name in NEEDED if row[name] == ""}
         for row in rows
     ]
-
-
-def _blank(row: Row) -> dict[str, None]:
-    return {name: None for name in NEEDED if row[name] == ""}
 
 
 def _cell(where: str, name: str, cell: str) -> Any:

@@ -6,8 +6,6 @@ through its source storage. What they are called is looked at before the first o
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,7 @@ from storage.network.downloads import Downloads
 from storage.printable import shortened
 from storage.progress import track
 from storage.s3.keys import alike, in_the_way, key_problem
+from storage.text import csv_text
 
 FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --labels EXPORT.json"
 
@@ -70,9 +69,7 @@ def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
             what = f"two tasks would have one series key, {shortened(repr(key))}"
             why = "a recording is called by the last part of its address"
             raise InputError(what, where=[first.name, task.name], why=why, cure=FOLDER)
-    others = {
-        key: f"macOS and Windows take it for {names[0]!r}" for names in alike(found) for key in names[1:]
-    }
+    others = {key: f"macOS and Windows take it for {same[0]!r}" for same in alike(found) for key in same[1:]}
     others |= {
         key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(found).items()
     }
@@ -114,20 +111,11 @@ def _csv(task: ExportedTask) -> bytes:
         if any(isinstance(value, list | dict) for value in values):
             why = f"{shortened(name, 40)}: a cell is a list or an object"
             raise InputError(what, where=task.name, why=why, cure=cure)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(_cells(zip(*columns.values(), strict=True)))
-    return text.getvalue().encode()
-
-
-def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterable[list[Any]]:
-    return (["" if cell is None else cell for cell in row] for row in rows)
+    return csv_text.dump_plain([list(columns), *zip(*columns.values(), strict=True)])
 
 
 def _elsewhere(task: ExportedTask) -> InputError:
     """Why a recording cannot be fetched that is at no http(s) address."""
-    why = (
-        f"{shortened(task.address)} is no http(s) address" if task.address else "its data names no recording"
-    )
+    shown = shortened(task.address)
+    why = f"{shown} is no http(s) address" if task.address else "its data names no recording"
     return InputError("the recording cannot be fetched", where=task.name, why=why, cure=FOLDER)

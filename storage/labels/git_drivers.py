@@ -101,9 +101,8 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
     elif repository.cache.size(md5) is None:
         yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
     elif path == SERIES:
-        yield from (
-            f"{printable(name)}  {each}\n" for name, each in sorted(repository.folder(md5, SERIES).items())
-        )
+        files = sorted(repository.folder(md5, SERIES).items())
+        yield from (f"{printable(name)}  {each}\n" for name, each in files)
     else:
         yield from _label_lines(repository, md5)
 

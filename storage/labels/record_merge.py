@@ -69,9 +69,8 @@ def _merge_deletion(
     side = settlement.side(facts["id"])
     if side:
         return (our if side == OURS else their), []
-    return our, [
-        Conflict(facts["id"], facts["series"], "annotation", was, our, their, _annotators(our, their))
-    ]
+    who = _annotators(our, their)
+    return our, [Conflict(facts["id"], facts["series"], "annotation", was, our, their, who)]
 
 
 class _Pick:
@@ -120,9 +119,8 @@ class _Pick:
         found = {}
         for name in sorted(before.keys() & (here.keys() ^ there.keys())):
             group, kept = before[name], here.get(name) or there[name]
-            if _without_ids(kept) == _without_ids(group) and not _related(
-                name, was, our if name in here else their
-            ):
+            kept_by = our if name in here else their
+            if _without_ids(kept) == _without_ids(group) and not _related(name, was, kept_by):
                 continue
             keys = sorted(group.keys() | kept.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
             shown = next((key for key in keys if group.get(key) != kept.get(key)), keys[0])

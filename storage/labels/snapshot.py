@@ -251,9 +251,8 @@ def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None
     start, end = _edges(before, after)
     old, new = (data[start : len(data) - end].splitlines() for data in (before, after))
     alike = set(old) & set(new)
-    was, now = (
-        _by_id((line, SHARD) for line in filterfalse(alike.__contains__, side)) for side in (old, new)
-    )
+    sides = [filterfalse(alike.__contains__, side) for side in (old, new)]
+    was, now = (_by_id((line, SHARD) for line in side) for side in sides)
     for name in sorted(was.keys() | now.keys()):
         yield name, was.get(name), now.get(name)
 

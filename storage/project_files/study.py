@@ -128,9 +128,8 @@ def load(path: Path) -> Study:
         what = f"{path} is no study of a tuning"
         raise InputError(what, where=str(path), why=error.why or error.what, cure=CURE) from error
     trials = tuple(Trial(**{**vars(trial), "curve": dict(trial.curve)}) for trial in found.trials)
-    unscored = next(
-        (t.number for t in trials if t.state == "complete" and (t.loss is None or t.loss < 0)), None
-    )
+    complete = [trial for trial in trials if trial.state == "complete"]
+    unscored = next((t.number for t in complete if t.loss is None or t.loss < 0), None)
     if unscored is not None:
         why = f"trial {unscored} is complete, and has no loss"
         raise InputError(f"{path} is no study of a tuning", where=str(path), why=why, cure=CURE)

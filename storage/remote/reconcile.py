@@ -128,9 +128,8 @@ class _Comparison:
     def _had_task(self, task: Task) -> bool:
         """Whether the bucket had a task's object before this look: the task was there once."""
         key = f"{self.at.tasks_prefix}{self.at.series_of(task)}.json"
-        return bool(self.mirror.at([key])) and key not in self.mirror.changed(self.at.tasks_prefix).get(
-            "", {}
-        )
+        changed = self.mirror.changed(self.at.tasks_prefix).get("", {})
+        return bool(self.mirror.at([key])) and key not in changed
 
     # -- comparing --------------------------------------------------------------------------------
 

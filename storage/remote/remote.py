@@ -53,9 +53,8 @@ class Remote:
         except NotFoundError:
             return None
         except InputError as error:
-            etag = next(
-                item.etag for item in self.bucket.objects(self.state_key) if item.key == self.state_key
-            )
+            objects = self.bucket.objects(self.state_key)
+            etag = next(item.etag for item in objects if item.key == self.state_key)
             raise DamagedStateError(error.where, error.why, etag) from error
         return parse(data, etag, self.bucket.url(self.state_key))
 
@@ -65,9 +64,8 @@ class Remote:
         Raises:
             ConflictError: somebody else synced in the meantime.
         """
-        etag = self.bucket.put(
-            self.state_key, state.dump(), match=state.etag, content_type="application/json"
-        )
+        key, kind = self.state_key, "application/json"
+        etag = self.bucket.put(key, state.dump(), match=state.etag, content_type=kind)
         return replace(state, etag=etag)
 
     # -- the project in Label Studio --------------------------------------------------------------

@@ -153,7 +153,6 @@ class DamagedStateError(InputError):
     """
 
     def __init__(self, where: str, why: str, etag: str) -> None:
-        super().__init__(
-            "sync.json is damaged", where=where, why=why, cure="labeltrail restore writes it anew"
-        )
+        cure = "labeltrail restore writes it anew"
+        super().__init__("sync.json is damaged", where=where, why=why, cure=cure)
         self.etag = etag

@@ -36,24 +36,21 @@ def parse(data: bytes, md5: str, path: str = "") -> dict[str, str]:
         if why or name in files:
             raise _refused(md5, path, f"{name!r} is in it: {why or 'twice'}")
         files[name] = found
-    folders = {"/".join(parts[:n]) for parts in map(_split, files) for n in range(1, len(parts))}
+    folders = {
+        "/".join(parts[:n]) for parts in (name.split("/") for name in files) for n in range(1, len(parts))
+    }
     if folders & files.keys():
         name = min(folders & files.keys())
         raise _refused(md5, path, f"{name!r} is a file and a folder in it")
     return files
 
 
-def _split(name: str) -> list[str]:
-    return name.split("/")
-
-
 def _why_not(name: str, path: str) -> str:
     if path == LABELS:
         return "" if SHARD.fullmatch(name) else "no file of a label snapshot has such a name"
     if path == SERIES:
-        return (
-            key_problem(name.removesuffix(".csv")) if name.endswith(".csv") else "it is no recording (.csv)"
-        )
+        named = name.endswith(".csv")
+        return key_problem(name.removesuffix(".csv")) if named else "it is no recording (.csv)"
     return relpath_problem(name)
 
 

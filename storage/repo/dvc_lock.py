@@ -136,16 +136,13 @@ def outdated(
     written, found = lock.outputs(), dict[str, str]()
     remade: set[str] = set()
     for name, stage in stages.items():
-        outputs = [out if isinstance(out, str) else next(iter(out)) for out in _outputs(stage)]
+        listed = [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
+        outputs = [out if isinstance(out, str) else next(iter(out)) for out in listed]
         reason = _reason(lock, name, stage, params, written, remade, digest)
         if reason:
             found[name] = reason
             remade.update(outputs)
     return found
-
-
-def _outputs(stage: Mapping[str, Any]) -> list[Any]:
-    return [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
 
 
 def _reason(

@@ -202,9 +202,8 @@ def _translated(error: Exception, what: str, where: str, cure: str) -> Labeltrai
         error, boto.ConnectionError | boto.HTTPClientError | NetworkError | TimeoutError | SlowError
     ):
         why = f"the S3 server does not answer: {error or type(error).__name__}"
-        return ServiceError(
-            what, where=where, why=why, cure=cure or "labeltrail up, then the same command again"
-        )
+        cure = cure or "labeltrail up, then the same command again"
+        return ServiceError(what, where=where, why=why, cure=cure)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return None
     if isinstance(error, DvcException | boto.BotoCoreError | boto.ClientError | OSError):

@@ -191,9 +191,8 @@ class Git:
         wanted = list(names)
         if not wanted:
             return
-        data = process.output(
-            [*GIT, "cat-file", "--batch"], cwd=self.root, stdin="".join(f"{n}\n" for n in wanted).encode()
-        )
+        listed = "".join(f"{name}\n" for name in wanted).encode()
+        data = process.output([*GIT, "cat-file", "--batch"], cwd=self.root, stdin=listed)
         place = 0
         for _ in wanted:
             end = data.index(b"\n", place)
@@ -252,20 +251,17 @@ class Git:
         """The oldest commits of a shallow clone, which seem to have no parents; none in a whole one."""
         own = self.root / ".git"
         # Worktrees and submodules have a file there, and their folder elsewhere.
-        path = own / "shallow" if own.is_dir() else self.root / self._git_path("shallow")
+        found = "" if own.is_dir() else self.run("rev-parse", "--git-path", "shallow").removesuffix("\n")
+        path = self.root / found if found else own / "shallow"
         return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
 
     def main_clone(self) -> Path | None:
         """The clone that a linked worktree belongs to; None where this is none, or one of a bare repository."""
         if (self.root / ".git").is_dir():
             return None
-        first = Path(
-            self.run("worktree", "list", "--porcelain", "-z").split("\0")[0].removeprefix("worktree ")
-        )
+        listed = self.run("worktree", "list", "--porcelain", "-z")
+        first = Path(listed.split("\0")[0].removeprefix("worktree "))
         return None if first == self.root.resolve() or not (first / ".git").exists() else first
-
-    def _git_path(self, name: str) -> str:
-        return self.run("rev-parse", "--git-path", name).removesuffix("\n")
 
     def require_whole_history(self) -> None:
         """Check that the whole history is there, as finding the commit that first made these labels needs it.

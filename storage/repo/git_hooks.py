@@ -39,9 +39,8 @@ def main() -> int:
     lost = [path for path in lost if Path(f"{path}.dvc").exists()]
     if lost:
         names = ", ".join(lost)
-        printable.say(
-            f"labeltrail: {names} as before: not in the DVC cache (next: labeltrail sync)", sys.stderr
-        )
+        text = f"labeltrail: {names} as before: not in the DVC cache (next: labeltrail sync)"
+        printable.say(text, sys.stderr)
     return 0
 
 

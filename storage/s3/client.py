@@ -133,9 +133,8 @@ class S3Http:
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = settings.s3_endpoint.rstrip("/")
-        self._credentials = ReadOnlyCredentials(
-            settings.access_key_id, settings.secret_access_key.get_secret_value(), None
-        )
+        secret = settings.secret_access_key.get_secret_value()
+        self._credentials = ReadOnlyCredentials(settings.access_key_id, secret, None)
         self._region = settings.region
         self._signer = S3SigV4Auth(self._credentials, "s3", settings.region)
         self._pool = _pool(self.endpoint)

@@ -231,9 +231,8 @@ def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOu
     for names, why in same.items():
         paths = [str(path) for name in names for path in by_key.get(name, [])]
         if len(paths) > 1:
-            what = (
-                f"{len(paths)} files have one series key, {why}{', '.join(Path(path).name for path in paths)}"
-            )
+            found = ", ".join(Path(path).name for path in paths)
+            what = f"{len(paths)} files have one series key, {why}{found}"
             left.append(LeftOut(paths[0], f"{what} ({' and '.join(paths)})", "rename all but one of them"))
     for name in {name for names in same for name in names}:
         by_key.pop(name, None)

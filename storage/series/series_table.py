@@ -28,6 +28,7 @@ from storage.files import write_bytes
 from storage.series import table_classes, table_forms
 from storage.series.table_forms import FORM
 from storage.series.table_rows import NUMBER, bad_cells, named, rows_error
+from storage.text import csv_text
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
@@ -162,9 +163,7 @@ def predictions(
     decisions = decided.astype(np.uint8).astype(str)
     scores = probabilities.astype(np.float32).astype(str)
     rows = np.concatenate([decisions, scores], axis=1).tolist()
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue().encode()
+    return csv_text.dump_plain([columns, *rows])
 
 
 def write_predictions(

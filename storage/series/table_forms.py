@@ -8,7 +8,6 @@ sentence says the form that is wanted.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from storage.errors import InputError
 from storage.series import recording_text
 from storage.series.recording_cells import MISSING, kind_of
 from storage.series.validation import Problem
+from storage.text import csv_text
 
 # The wanted form, in one line.
 FORM = (
@@ -223,19 +223,13 @@ def _form(
         ]
         notes.append("commas are taken for the start of decimals")
     cells = [[row[place] for place in order] if len(row) == width else row for _, row in rows]
-    return Form(_csv([list(names), *cells]), tuple(line for line, _ in rows), tuple(notes))
+    return Form(csv_text.dump_plain([names, *cells]), tuple(line for line, _ in rows), tuple(notes))
 
 
 def _has_decimal_commas(rows: Rows, numbers: set[int]) -> bool:
     cells = [cell for _, row in rows for n, cell in enumerate(row) if n in numbers]
     kinds = {kind_of(cell) for cell in cells}
     return "comma" in kinds and "grouped" not in kinds and not any("." in cell for cell in cells)
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 # -- ARFF and .ts ---------------------------------------------------------------------------------
@@ -250,9 +244,8 @@ def _arff(lines: list[tuple[int, str]], where: str) -> Form:
         match = re.match(r"\s*@attribute\s+('(?:[^'\\]|\\.)*'|\"[^\"]*\"|\S+)\s+(.+)", text, re.IGNORECASE)
         if match:
             if match[2].strip().lower().startswith("relational"):
-                raise form_error(
-                    f"{where} has series of several channels", where, line, "it has a relational attribute"
-                )
+                what = f"{where} has series of several channels"
+                raise form_error(what, where, line, "it has a relational attribute")
             if match[2].strip().startswith("{") or match[2].strip().lower().startswith("string"):
                 nominal.append(len(names))
             names.append(match[1].strip("'\""))
@@ -292,9 +285,8 @@ def _ts(lines: list[tuple[int, str]], where: str) -> Form:
             continue
         parts = text.split(":")
         if len(parts) != 2 or "(" in text:
-            raise form_error(
-                f"line {line} of {where} is no series of one channel with its class", where, line
-            )
+            what = f"line {line} of {where} is no series of one channel with its class"
+            raise form_error(what, where, line)
         rows.append((line, [parts[1].strip(), *(cell.strip() for cell in parts[0].split(","))]))
     rows = [
         (line, ["" if cell.lower() in MISSING or cell == "?" else cell for cell in row]) for line, row in rows

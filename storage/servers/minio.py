@@ -75,9 +75,8 @@ def _on_path() -> Path | None:
     if program is None:
         return None
     try:
-        said = process.run(
-            [program, "--version"], env=settings.server_environment(), timeout=VERSION_TIMEOUT_S
-        )
+        env = settings.server_environment()
+        said = process.run([program, "--version"], env=env, timeout=VERSION_TIMEOUT_S)
     except ProgramError:
         said = ""
     found = re.search(r" version (\S+)", said)

@@ -44,7 +44,7 @@ BASE = (
 
 @dataclass(frozen=True)
 class Service:
-    """A server that a project talks to: the variables that say where it is and who may enter."""
+    """A server that a project talks to: the variables with its address and credentials."""
 
     name: str
     title: str
@@ -212,7 +212,7 @@ def build_environment(**extra: str) -> dict[str, str]:
 
 
 def go_environment(**extra: str) -> dict[str, str]:
-    """The same for Go; what is built and how, neither variables of the shell nor `go env -w` say."""
+    """The same for Go; neither variables of the shell nor `go env -w` change what is built."""
     shell = {k: v for k, v in os.environ.items() if not k.startswith(("GO", "CGO_"))}
     ours = {"GOENV": "off", "GOWORK": "off", "GOSUMDB": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     return {**shell, **no_proxy(), **ours, **extra}
@@ -277,7 +277,7 @@ def cache_folder() -> Path:
 
 
 def read_env_file(root: Path) -> dict[str, str]:
-    """The variables in `.env`; a mode that lets others read it is narrowed to 600 and said."""
+    """The variables in `.env`; a mode that lets others read it is narrowed to 600, with a note."""
     path = root / ENV_FILE
     if not path.exists():
         return {}

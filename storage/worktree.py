@@ -1,4 +1,4 @@
-"""`data/labels`, `data/series` and `data/start` as their pointers in git say: git moves those, not the folders.
+"""`data/labels`, `data/series` and `data/start` as their pointers in git name them: git moves those, not the folders.
 
 After a `git switch` the folders still hold the other branch's bytes, and DVC would take them for a change. So sync
 puts them right before it writes, and a hook does it right after git. Bytes that are in no label commit are never

@@ -54,7 +54,7 @@ class Drafts:
     """Edits that were begun in a project and not submitted.
 
     Attributes:
-        begun: as Label Studio tells them; `annotation` is None where they are of a new one.
+        begun: as Label Studio returns them; `annotation` is None where they are of a new one.
         hidden: annotations, and the tasks that they are of, whose edits Label Studio cannot show.
     """
 
@@ -101,7 +101,7 @@ class LabelStudio:
         """Make a user of this organization by its invitation link, as a person would; returns the token."""
         link = self.session.call_object("GET", "/api/invite")["invite_url"]
         token = self.session.sign_up(link, email, password)
-        # The server logs the link it was asked for, so it must not open the door a second time.
+        # The server logs the link of each request, so it must not be valid a second time.
         self.session.call("POST", "/api/invite/reset-token")
         return token
 
@@ -142,7 +142,7 @@ class LabelStudio:
             if not found:
                 return
             if seen and given < size > len(found):
-                most = given  # its pages are smaller than those that were asked for, so it is another page
+                most = given  # its pages are smaller than those that were requested, so it is another page
                 continue
             yield from found
             seen, given = seen + len(found), max(given, len(found))

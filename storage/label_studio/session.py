@@ -73,7 +73,7 @@ class Session:
         return str(response.json()["token"])
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send a request; returns what is answered, from its JSON. Raises and arguments as `request`."""
+        """Send a request; returns the JSON of the response. Raises and arguments as `request`."""
         response = self.request(method, path, **arguments)
         if not response.ok or not response.content:
             return None
@@ -86,7 +86,7 @@ class Session:
             raise ServiceError(what, where=f"{method} {self.url}{path}", why=why, cure=cure) from error
 
     def call_object(self, method: str, path: str, **arguments: Any) -> Json:
-        """The same, of what is answered by an object of JSON."""
+        """The same, where the response is a JSON object."""
         response: Json = self.call(method, path, **arguments)
         return response
 
@@ -103,7 +103,7 @@ class Session:
         changes: bool = True,
         **content: Any,
     ) -> requests.Response:
-        """Send a request until it is answered; one that makes something only while nothing has reached the server.
+        """Send a request, with retries; one that makes something only while nothing has reached the server.
 
         Args:
             method: of HTTP.
@@ -124,7 +124,7 @@ class Session:
             raise AssertionError(f"{method} {path} in a dry run")
         content |= {"timeout": timeout, "allow_redirects": allow_redirects}
         if "json" in content:
-            # Label Studio keeps halves of characters, and from then on answers 500 for the whole task.
+            # Label Studio keeps halves of characters, and from then on responds 500 for the whole task.
             content["json"] = well_formed(content["json"])
         with self._errors(path):
             count, response = self._request_with_retry(method, path, **content)
@@ -226,7 +226,7 @@ class _Http(requests.Session):
             self.mount(scheme, _Adapter())
 
     def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
-        """What the environment says, less its proxies for an address of this machine."""
+        """The settings of the environment, without its proxies for an address of this machine."""
         direct = {"http": "", "https": ""} if is_loopback(str(url)) else {}
         return super().merge_environment_settings(url, {**direct, **(proxies or {})}, *others)
 

@@ -1,4 +1,4 @@
-"""What two versions of an annotation differ in, by region and by choice, and which of it somebody wants to see.
+"""Differences between two versions of an annotation, by region and by choice, and filters for them.
 
 A difference is whole: applied to the version before, it gives the version after, times and parents apart.
 """
@@ -80,7 +80,7 @@ class Difference:
         id: of the record.
         items: what differs in its `result`.
         fields: other fields that differ, times and parents apart: name to the value before and after.
-        empty: what it says now that there is no label in it; "" where there is one, or there was none before.
+        empty: what it means now that there is no label in it; "" where there is one, or there was none before.
         before, after: the whole records; None where it is not there.
     """
 
@@ -196,7 +196,7 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
 
 
 def _rest(item: Item, whole: bool) -> dict[str, Any]:
-    """What is neither its times nor its labels, nor the id of what is told by its control tag."""
+    """An item without its times and labels, and a choice for the whole recording without its id."""
     value = region_value(item)
     labels = "choices" if whole else "timeserieslabels"
     rest = {**item, "value": {n: value[n] for n in value.keys() - {"start", "end", labels}}}

@@ -29,7 +29,7 @@ class ExportedTask:
 
     Attributes:
         name: how to name it to a person: its number and its recording.
-        address: what its data says about where the recording is; "" where it does not.
+        address: of the recording, from its data; "" where there is none.
         data: task data without that address.
         annotations: as exported.
         predictions: how many predictions came along; they are not imported.

@@ -1,4 +1,4 @@
-"""What a Label Studio export may hold: each field is looked at before anything is made of it.
+"""Checks of a Label Studio export: each field, before anything is made of it.
 
 An export comes from somebody else. What is in it goes to Label Studio, into task data and into labels, so it has to
 be what Label Studio itself writes; else the error names the task and the field.
@@ -26,7 +26,7 @@ def _optional(kind: type | tuple[type, ...], words: str) -> Rule:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number that can be reckoned with."""
+    """Whether it is a number of a usable size."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 

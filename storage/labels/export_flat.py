@@ -1,4 +1,4 @@
-"""Label Studio's flat exports, JSON_MIN, CSV and TSV, brought into the form of its JSON export.
+"""Label Studio's flat exports, JSON_MIN, CSV and TSV, converted to the form of its JSON export.
 
 A row is an annotation: the task data, and for each control tag the values of its regions, without their ids and tags.
 Skipped annotations, ground truth, predictions and drafts are not in it (source: label_studio_sdk/converter of Label

@@ -1,7 +1,7 @@
 """Recordings that an export brings along: columns inside the task data, or an http(s) address to fetch from.
 
 Both become CSV files, and from there on recordings like any other: in the bucket, versioned, shown by Label Studio
-through its source storage. What they are called is looked at before the first of them is fetched or written.
+through its source storage. Their names are checked before the first of them is fetched or written.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def configure(git: Git) -> None:
     # In a merge driver % begins what git fills in.
     merging = program.replace("%", "%%")
     wanted = {
-        # Where the program fails or is gone, git shows the pointer as it is.
+        # Where the program fails or is missing, git shows the pointer as it is.
         f"diff.{NAME}.textconv": f'f() {{ {program} textconv "$1" 2>/dev/null || cat "$1"; }}; f',
         f"merge.{NAME}.name": "labels by region",
         f"merge.{NAME}.driver": f"{merging} merge %O %A %B %P",
@@ -272,7 +272,7 @@ def _marked(ours: str, theirs: str) -> str:
 
 
 def point(repository: Repository, text: str, md5: str) -> str:
-    """A pointer's text, brought to another hash; what else DVC or a person wrote into it stays.
+    """A pointer's text with another hash; what else DVC or a person wrote into it stays.
 
     Raises:
         InputError: the folder would be empty, which DVC does not track.

@@ -25,7 +25,7 @@ Shard = dict[str, Record]
 
 @dataclass(frozen=True)
 class Shards:
-    """The files of one label snapshot, each read when it is asked for.
+    """The files of one label snapshot, each read when it is needed.
 
     Attributes:
         hashes: MD5 of each file by its name.

@@ -1,8 +1,8 @@
-"""Three-way merge of one annotation, by region, and by control tag where the whole recording is asked about.
+"""Three-way merge of one annotation, by region, and by control tag for choices for the whole recording.
 
 Two people who each move another region of the same annotation are no conflict; two who move the same one are. Where
-any number of choices may be made, each is merged by itself: what two people each chose stands, what one of them took
-back is gone. The merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
+any number of choices may be made, each is merged by itself: what two people each chose stands, what one of them undid
+is removed. The merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def item_name(key: tuple[str, ...]) -> str:
 
 
 def _order(merged: Items, was: Items, our: Items, their: Items) -> list[tuple[str, ...]]:
-    """The order of whoever has just these items, and changed it; else that of the base, then new ones by name."""
+    """The order of the side that has just these items and changed it; else that of the base, then new ones by name."""
     alike = [list(side) for side in (our, their) if side.keys() == merged.keys()]
     if alike:
         return min([order for order in alike if order != list(was)] or alike)

@@ -53,7 +53,7 @@ def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Rec
         annotator: e-mail address of the person who made it.
 
     Raises:
-        InputError: it is not one that Label Studio can have made; says in what.
+        InputError: it is not one that Label Studio can have made; with the reason.
     """
     record = {key: value for key, value in annotation.items() if key not in VOLATILE and value is not None}
     record["series"], record["annotator"] = series, annotator
@@ -85,7 +85,7 @@ def is_number(value: object) -> bool:
 
 
 def flaw(record: Mapping[str, Any]) -> str:
-    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not looked at."""
+    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not checked."""
     for name in ("series", "annotator"):
         if not isinstance(record.get(name), str) or len(record[name]) > LONGEST_NAME:
             return f"`{name}` is no text, or longer than {LONGEST_NAME} characters"

@@ -1,4 +1,4 @@
-"""The study of a tuning: one JSON file that says what was tried, on which data, and how it did.
+"""The study of a tuning: one JSON file with its trials, data and scores.
 
 It is written anew after each trial, so that an interrupted tuning resumes after its last one. A file of our own
 and none of Optuna's storages: those hold clock times and ids of processes, and the same tuning makes the same bytes.

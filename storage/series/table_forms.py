@@ -1,4 +1,4 @@
-"""Tables of whole series in the forms that this field has, brought into the one of storage/series/series_table.py.
+"""Converts tables of whole series in other usual forms to the one of storage/series/series_table.py.
 
 UCR's text files (no header, the class first, tabs or blanks), ARFF of Weka, `.ts` of sktime and aeon, semicolons with
 decimal commas, a column of classes among columns of numbers. Each is read where it is certain what is what; else one

@@ -59,7 +59,7 @@ def rows_error(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> Inp
 
 
 def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int] = ()) -> InputError:
-    """Go through the cells one by one, and say what stands in the way of reading them as numbers.
+    """Go through the cells one by one, and name those that are no numbers.
 
     Args:
         raw: the table.

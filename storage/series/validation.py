@@ -1,6 +1,6 @@
 """What is wrong or odd about a recording, in words, with the line of the file to look at.
 
-Lines are counted from 1, as an editor shows them: the header is line 1. Each kind of problem is told once, at the
+Lines are counted from 1, as an editor shows them: the header is line 1. Each kind of problem is reported once, at the
 first line that has it, with how many more there are.
 """
 
@@ -63,7 +63,7 @@ def time_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem
 
 
 def _unit_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem]:
-    """Steps between times must be such that something can be reckoned with how many there are to a unit of time."""
+    """The sampling rate must be of a usable size."""
     if len(times) < 2:
         return []
     first, last = (_time_text(config, times[place]) for place in (0, -1))

@@ -58,7 +58,7 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
     """Fetch a module and build its program in an empty folder; returns the program.
 
     Raises:
-        SetupError: the source is another than its sum says, or no Go is to be had.
+        SetupError: the source is another than its sum says, or no Go can be found or fetched.
         ProgramError: it could not be fetched or built.
     """
     go = _go(source, cache, folder)

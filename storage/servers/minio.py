@@ -76,10 +76,10 @@ def _on_path() -> Path | None:
         return None
     try:
         env = settings.server_environment()
-        said = process.run([program, "--version"], env=env, timeout=VERSION_TIMEOUT_S)
+        output = process.run([program, "--version"], env=env, timeout=VERSION_TIMEOUT_S)
     except ProgramError:
-        said = ""
-    found = re.search(r" version (\S+)", said)
+        output = ""
+    found = re.search(r" version (\S+)", output)
     if (found and found[1] in RELEASES) or go_program.built_from(Path(program), SOURCE):
         return Path(program)
     version = f"it is {found[1]}" if found else "it does not say its version"

@@ -70,7 +70,7 @@ def well_formed(value: Any) -> Any:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a text of digits says; None where it says none, or has more than 18 digits, as 64 bits hold."""
+    """The number of a text of digits; None for any other text, or more than 18 digits, as 64 bits hold."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 

@@ -1,4 +1,4 @@
-"""Requests to this machine never meet a proxy, whatever the shell names; and every answer has an end."""
+"""Requests to this machine never meet a proxy, whatever the shell names; and every response has an end."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def test_whether_a_server_is_there_is_known_in_seconds(
 def test_a_server_that_takes_a_byte_at_a_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent is as bounded as what is read."""
     monkeypatch.setattr(connections, "MIN_BYTES_PER_S", 10_000_000)
-    sent = connections.Paced(b"x" * 40_000, grace=0.2)
+    sent = connections.Paced(b"x" * 40_000, allowance=0.2)
     assert len(sent.read(16_384)) == 16_384
     time.sleep(0.3)
     with pytest.raises(TimeoutError, match="the server takes less than"):
@@ -371,7 +371,7 @@ def test_a_large_answer_over_a_slow_line_is_read_whole(monkeypatch: pytest.Monke
 def test_the_table_of_limits_says_what_the_code_does() -> None:
     per = f"s + 1 s per {connections.MIN_BYTES_PER_S:,} bytes"
     grace, silent, probe = connections.RESPONSE_ALLOWANCE_S, client.READ_TIMEOUT_S, client.PROBE_TIMEOUT_S
-    connect, patience = session.TIMEOUTS_S
+    connect, read = session.TIMEOUTS_S
     long, fetch, health = session.LONG_TIMEOUTS_S[1], downloads.READ_TIMEOUT_S, supervisor.RESPONSE_TIMEOUT_S
     greeting, forgotten = dvc_remote.PROBE_TIMEOUT_S, dvc_remote.RECHECK_AFTER_S
     again = f"{client.MAX_ATTEMPTS}, none after {client.RETRY_DEADLINE_S:g} s"
@@ -381,7 +381,7 @@ def test_the_table_of_limits_says_what_the_code_does() -> None:
         f"| | {silent:g} s a block | {silent:g} {per} | {again} |",
         f"| {greeting:g} s | {greeting:g} s | {greeting + grace:g} s | once, and again after {forgotten:g} s |",
         f"| {dvc_remote.TRANSFER_ALLOWANCE_S:g} {per}, an hour at most |",
-        f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {session.MAX_ATTEMPTS}, none after "
+        f"| {connect:g} s | {read:g} s | {read + grace:g} {per} | {session.MAX_ATTEMPTS}, none after "
         f"{session.RETRY_DEADLINE_S:g} s |",
         f"| {connect:g} s | {long:g} s | {long + grace:g} {per} | the same |",
         f"| {fetch:g} s | {fetch:g} s | {downloads.DOWNLOAD_TIMEOUT_S:g} s, an hour for all | 1 |",

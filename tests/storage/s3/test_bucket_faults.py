@@ -19,7 +19,7 @@ TROUBLES = ["500", "late 503", "hang", "late hang", "cut", "reset"]
 
 @pytest.fixture
 def proxy(s3: Settings, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A proxy before the server, and a client with little patience."""
+    """A proxy before the server, and a client with short timeouts."""
     monkeypatch.setattr(client, "READ_TIMEOUT_S", 0.6)
     with standing_before(s3.s3_endpoint) as found:
         yield found

@@ -276,15 +276,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_predictions_are_written_with_the_digits_that_a_float32_needs() -> None:
-    chances = np.array([[0.2346236, 0.46620098, 0.2991754], [1e-20, 1, 0]], np.float32)
-    raw = series_table.predictions(("y_1", "y_2", "y_3"), chances > 0.4, chances)
+    scores = np.array([[0.2346236, 0.46620098, 0.2991754], [1e-20, 1, 0]], np.float32)
+    raw = series_table.predictions(("y_1", "y_2", "y_3"), scores > 0.4, scores)
     assert raw == b"y_1,y_2,y_3,p_1,p_2,p_3\n0,1,0,0.2346236,0.46620098,0.2991754\n0,1,0,1e-20,1.0,0.0\n"
 
 
 def test_probabilities_read_back_as_they_were() -> None:
-    chances = np.random.default_rng(0).random((500, 2)).astype(np.float32) ** 9
-    rows = series_table.predictions(("y1", "y2"), chances > 0.5, chances).decode().splitlines()[1:]
-    assert np.array_equal(np.array([row.split(",")[2:] for row in rows], np.float32), chances)
+    scores = np.random.default_rng(0).random((500, 2)).astype(np.float32) ** 9
+    rows = series_table.predictions(("y1", "y2"), scores > 0.5, scores).decode().splitlines()[1:]
+    assert np.array_equal(np.array([row.split(",")[2:] for row in rows], np.float32), scores)
 
 
 def shared() -> list[Path]:

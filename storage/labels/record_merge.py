@@ -239,7 +239,7 @@ def item_name(key: tuple[str, ...]) -> str:
 
 
 def _order(merged: Items, was: Items, our: Items, their: Items) -> list[tuple[str, ...]]:
-    """The order of the side that has just these items and changed it; else that of the base, then new ones by name."""
+    """The order of a side that has just these items and changed it; else the base's, then new ones by name."""
     alike = [list(side) for side in (our, their) if side.keys() == merged.keys()]
     if alike:
         return min([order for order in alike if order != list(was)] or alike)

@@ -73,7 +73,7 @@ def loss(project: Project, name: str) -> Loss:
     commit = registry.names(repository.git).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = _state(remote)
-    marked = remote.studio.projects.marked(project.bucket.url(remote.prefix))
+    marked = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
     objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
     if remote.prefix in registry.SHARED or not (commit or state or marked or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")

@@ -191,7 +191,7 @@ def furnish(
     state = remote.state() or State(0)
     state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
     _upload(project, remote, held)
-    found = remote.studio.projects.marked(project.bucket.url(remote.prefix))
+    found = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
     number = found[0] if found else remote.studio.projects.create(title, remote.mark, held.config)
     if like:
         remote.studio.projects.update(number, **like)

@@ -51,7 +51,7 @@ class Projects:
         """A project's settings and counts."""
         return self._session.call_object("GET", f"/api/projects/{project}")
 
-    def marked(self, address: str) -> list[int]:
+    def find_by_description(self, address: str) -> list[int]:
         """Ids of the projects whose description names a branch's place in the bucket, oldest first."""
         found: list[int] = []
         page: str | None = "/api/projects?page_size=100&include=id,description"

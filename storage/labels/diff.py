@@ -127,8 +127,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which differences somebody wants to see; an empty one wants all.
+class DiffFilter:
+    """Filters differences; an empty one lets all pass.
 
     Attributes:
         series: a series key or a glob pattern of them.
@@ -146,7 +146,7 @@ class Wanted:
         return not (self.series or self.label or self.annotator)
 
     def changes(self, changes: Iterable[Change[Record]]) -> Iterator[Change[Record]]:
-        """Those of the wanted series and annotators."""
+        """Those of the series and annotators."""
         for change in changes:
             sides = [side for side in (change.before, change.after) if side]
             if any(_matches(side["series"], self.series) for side in sides) and any(

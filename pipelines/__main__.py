@@ -10,15 +10,15 @@ import sys
 
 from pipelines.cli.commands import app
 from storage import printable
-from storage.errors import LabeltrailError, faults_are_said
+from storage.errors import LabeltrailError, translate_disk_errors
 from storage.network import loopback
 
 
 def main() -> None:
     """Run a command; an error a person can act on becomes its text and exit code, a bug keeps its traceback."""
-    loopback.spare()
+    loopback.bypass_proxies()
     try:
-        with faults_are_said():
+        with translate_disk_errors():
             app()
     except LabeltrailError as error:
         if "--json" in sys.argv:

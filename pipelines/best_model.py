@@ -114,7 +114,7 @@ def bring_back(project: Project, plan: BestPlan) -> str:
     if plan.best is None:
         return ""
     outputs = plan.best.lock.outputs()
-    lost = project.repository.bring(outputs)
+    lost = project.repository.checkout_outputs(outputs)
     if PREDICTIONS not in outputs or PREDICTIONS in lost:
         return ""
     return publish(project)

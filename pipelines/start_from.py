@@ -113,7 +113,7 @@ def _find(project: Project, name: str) -> str:
     if (Path(name) / "model.json").is_file():
         checkpoint.read(Path(name))  # whole, and of a form that this checkout knows
         return repository.cache.store({file: (Path(name) / file).read_bytes() for file in checkpoint.FILES})
-    found = lineage.called(repository, name)
+    found = lineage.find_models(repository, name)
     return found[0].folder if found else _of_revision(project, name)
 
 

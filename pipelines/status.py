@@ -41,7 +41,7 @@ def _best_model(project: Project) -> str:
     """That of the work tree, by its version, or by its hash where its labels are in no commit."""
     repository = project.repository
     try:
-        best = lineage.standing(repository)
+        best = lineage.current_best(repository)
         if best is None:
             return "none yet (dvc repro)"
         name = lineage.trace(repository, best.model).version or best.model.hash[:8]

@@ -71,7 +71,7 @@ class Converted:
 
 def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Converted:
     """Read one recording and write its arrays; only one is in memory at a time."""
-    why = keys.refusal(recordings.key_of(path))
+    why = keys.key_problem(recordings.key_of(path))
     if why:
         return Converted(None, {}, [Problem(None, f"no series can have this name: {why}", "rename the file")])
     try:

@@ -124,4 +124,4 @@ TASKS: Mapping[str, Callable[[LabelConfig], LearningTask]] = {
 
 def of(config: LabelConfig) -> LearningTask:
     """The task that a label config asks for."""
-    return TASKS[config.answers](config)
+    return TASKS[config.result_kind](config)

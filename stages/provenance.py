@@ -34,5 +34,5 @@ def of_candidate(
 
 def _besides(start: provenance.Provenance, annotations: dict[str, list[str]]) -> dict[str, list[str]]:
     """What the model it began with knows of, and it did not learn from itself."""
-    found = {key: sorted(ids - {*annotations.get(key, ())}) for key, ids in start.known().items()}
+    found = {key: sorted(ids - {*annotations.get(key, ())}) for key, ids in start.trained_on().items()}
     return {key: ids for key, ids in found.items() if ids}

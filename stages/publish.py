@@ -26,7 +26,7 @@ from storage.files import read_json, write_json
 from storage.label_studio import label_config
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.label_config import LabelConfig
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.paths import BEST
 from storage.printable import say
 from storage.progress import bar
@@ -213,7 +213,7 @@ def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dic
     """Results of a version by task; None where somebody's prediction holds what Label Studio cannot show."""
     try:
         found = studio.predictions(project)
-    except BrokenAnswerError:
+    except BrokenResponseError:
         return None
     return {p["task"]: p["result"] for p in found if p["model_version"] == version}
 

@@ -3,7 +3,7 @@
 An error says what went wrong, where (task, annotation, object key, file and row), why, and the
 command to run next. `pipelines.__main__` turns it into text and an exit code; anything else that is
 raised is a bug and keeps its traceback. The exit codes are listed in docs/cli.md. A disk without room, and
-files that this user may not use, are such errors too, whoever met them: we, DVC, or SQLite.
+files that this user may not use, are such errors too, whether our code, DVC or SQLite raised them.
 """
 
 from __future__ import annotations
@@ -43,13 +43,8 @@ class LabeltrailError(Exception):
         super().__init__(self.what)
 
     def __str__(self) -> str:
-        parts = [self.what]
-        parts += [
-            f"  {name}: {value}"
-            for name, value in (("where", self.where), ("why", self.why), ("next", self.cure))
-            if value
-        ]
-        return "\n".join(parts)
+        parts = (("where", self.where), ("why", self.why), ("next", self.cure))
+        return "\n".join([self.what, *(f"  {name}: {value}" for name, value in parts if value)])
 
     def to_json(self) -> dict[str, str]:
         """The same facts for a program: what, where, why, next."""
@@ -97,8 +92,8 @@ class SetupError(LabeltrailError):
 
 
 @contextmanager
-def faults_are_said() -> Iterator[None]:
-    """Turn the errors of a full disk, and of missing rights, into one that a person can mend.
+def translate_disk_errors() -> Iterator[None]:
+    """Turn the errors of a full disk, and of missing permissions, into one that a person can mend.
 
     Raises:
         SetupError: the disk is full, or this user's share of it; or this user may not read or write a file.

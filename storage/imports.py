@@ -1,4 +1,4 @@
-"""Code that nobody knows is not run: what Python imports from the clone's top folder must be in git.
+"""Guards imports: what Python imports from the clone's top folder must be in git.
 
 `python -m stages.train` looks there first, before the standard library and all packages. And a plain `dvc pull`
 writes files where the listings in the bucket say, `../../numpy.py` too. This runs before anything else, so it imports
@@ -41,7 +41,7 @@ class _Finder:
         if spec.origin is None and PathFinder.find_spec(name, self._elsewhere()):
             return  # a folder without `__init__.py` comes after packages of its name
         if name in sys.stdlib_module_names or not self._is_in_git(spec.origin or name):
-            self._refuse(name, spec.origin or os.path.join(self.root, name))
+            self._exit(name, spec.origin or os.path.join(self.root, name))
 
     def _elsewhere(self) -> list[str]:
         return [entry for entry in sys.path if os.path.realpath(entry or ".") != self.root]
@@ -53,8 +53,8 @@ class _Finder:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         return done.returncode == 0 and done.stdout != b""
 
-    def _refuse(self, name: str, path: str) -> None:
-        """Say it and end at once: whoever imports might go on without it, also after SystemExit."""
+    def _exit(self, name: str, path: str) -> None:
+        """Print an error and end at once: the importing code might catch SystemExit."""
         shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
         file = os.path.relpath(shown, self.root)
         sys.stderr.write(

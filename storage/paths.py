@@ -1,4 +1,4 @@
-"""Where things rest in a project, relative to its top folder: what modules that do not know each other name.
+"""Paths in a project, relative to its top folder, that modules without an import of each other share.
 
 A path that one format alone has is `PATH` in the module of the format.
 """

@@ -1,7 +1,7 @@
-"""Text that somebody else wrote, on its way to a terminal, a log or a commit message.
+"""Makes untrusted text printable, for a terminal, a log or a commit message.
 
-A label, a series key, a person's name or a server's answer may hold characters that move the cursor, change colours,
-forge a line or reverse the order of letters. They are spelled out (`\\x1b`, `\\n`, `\\u202e`) in one place, here:
+A label, a series key, a person's name or a response may hold characters that move the cursor, change colours, forge
+a line or reverse the order of letters. They are spelled out (`\\x1b`, `\\n`, `\\u202e`) in one place, here:
 every error, every line of a command and of JSON passes through it.
 """
 

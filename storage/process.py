@@ -107,9 +107,8 @@ def output(
     if done.returncode:
         stderr, stdout = (text.decode("utf-8", "replace") for text in (done.stderr, done.stdout))
         last = tail(stderr) or tail(stdout) or f"exit status {done.returncode}"
-        raise ProgramError(
-            f"`{line}` failed", returncode=done.returncode, stderr=stderr, stdout=stdout, why=last
-        )
+        what = f"`{line}` failed"
+        raise ProgramError(what, returncode=done.returncode, stderr=stderr, stdout=stdout, why=last)
     return done.stdout
 
 
@@ -122,7 +121,7 @@ def attach(args: Sequence[Argument], *, cwd: Path, env: Mapping[str, str]) -> No
     words = [os.fspath(arg) for arg in args]
     done = subprocess.run(words, cwd=cwd, env=env, check=False)
     if done.returncode:
-        why = f"exit status {done.returncode}; it has said why above"
+        why = f"exit status {done.returncode}; its output above says why"
         raise ProgramError(f"`{' '.join(words)}` failed", returncode=done.returncode, stderr="", why=why)
 
 
@@ -168,7 +167,7 @@ def start_time(pid: int) -> str | None:
 
 
 def works_in(name: str, folder: Path) -> bool:
-    """Whether a program of this name works in a folder or below; also where nobody tells us where one does."""
+    """Whether a program of this name works in a folder or below; also where that is unknown."""
     for found in psutil.process_iter(["name", "cwd", "status"]):
         if found.info["name"] == name and found.info["status"] != psutil.STATUS_ZOMBIE:
             where = found.info["cwd"]  # None: another user's
@@ -191,13 +190,13 @@ def ports(process: Process) -> set[int]:
     return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
 
 
-def stop(process: Process, grace: float = 20.0) -> None:
-    """Ask the process to end, and after `grace` seconds make it; another one with its id is left alone.
+def stop(process: Process, timeout: float = 20.0) -> None:
+    """Terminate the process, and kill it after `timeout` seconds; another one with its id is left alone.
 
     Raises:
         ServiceError: it is still there, or belongs to somebody else.
     """
-    for name, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+    for name, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, 5.0)):
         if not alive(process):
             return
         try:
@@ -206,16 +205,15 @@ def stop(process: Process, grace: float = 20.0) -> None:
             return
         except PermissionError as error:
             cure = "stop it as the user who started it"
-            raise ServiceError(
-                f"process {process.pid} cannot be stopped", why=str(error), cure=cure
-            ) from error
+            what = f"process {process.pid} cannot be stopped"
+            raise ServiceError(what, why=str(error), cure=cure) from error
         if wait(lambda: not alive(process), seconds):
             return
     raise ServiceError(f"process {process.pid} does not end", cure=f"kill -9 {process.pid}")
 
 
 def wait(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-    """Ask `ready` again and again; whether it came true within `seconds`."""
+    """Poll `ready`; whether it came true within `seconds`."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

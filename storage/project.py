@@ -23,13 +23,13 @@ class Project:
 
     Args:
         root: the clone's top folder.
-        is_dry: nothing can be written: not into the bucket, not into Label Studio, not into the clone. What the work
-            notes for itself, and what it would store, is held aside and forgotten.
+        is_dry: nothing can be written: not into the bucket, not into Label Studio, not into the clone. Notes
+            and objects that would be stored are held in memory.
     """
 
     def __init__(self, root: Path, *, is_dry: bool = False) -> None:
         self.root, self.is_dry = root, is_dry
-        loopback.spare()
+        loopback.bypass_proxies()
 
     def dry(self) -> Project:
         """The same project, in which nothing can be written."""

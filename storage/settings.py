@@ -44,7 +44,7 @@ BASE = (
 
 @dataclass(frozen=True)
 class Service:
-    """A server that a project talks to: the variables that say where it is and who may enter."""
+    """A server that a project talks to: the variables with its address and credentials."""
 
     name: str
     title: str
@@ -55,21 +55,13 @@ class Service:
 
 
 MINIO = Service(
-    "minio",
-    "MinIO",
-    "AWS_ENDPOINT_URL",
-    "LABELTRAIL_MINIO_PORT",
-    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    "/minio/health/live",
-)
+    "minio", "MinIO", "AWS_ENDPOINT_URL", "LABELTRAIL_MINIO_PORT",
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "/minio/health/live",
+)  # fmt: skip
 LABEL_STUDIO = Service(
-    "label-studio",
-    "Label Studio",
-    "LABEL_STUDIO_URL",
-    "LABELTRAIL_LABEL_STUDIO_PORT",
-    ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_USERNAME", "LABEL_STUDIO_PASSWORD"),
-    "/health",
-)
+    "label-studio", "Label Studio", "LABEL_STUDIO_URL", "LABELTRAIL_LABEL_STUDIO_PORT",
+    ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_USERNAME", "LABEL_STUDIO_PASSWORD"), "/health",
+)  # fmt: skip
 SERVICES = (MINIO, LABEL_STUDIO)
 
 
@@ -112,12 +104,10 @@ def load(root: Path) -> Settings:
         given = [service for service in SERVICES if is_external(root, service)]
         by_hand = {name for service in given for name in (service.url, *service.credentials)}
         named = any(fault["type"] != "missing" or fault["loc"][0] in by_hand for fault in faults)
-        raise InputError(
-            "the settings of this project are not complete",
-            where=f"environment and {root / ENV_FILE}",
-            why="; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults),
-            cure="set them where the address stands, as in .env.sample" if named else "labeltrail up",
-        ) from None
+        what = "the settings of this project are not complete"
+        why = "; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults)
+        cure = "set them where the address stands, as in .env.sample" if named else "labeltrail up"
+        raise InputError(what, where=f"environment and {root / ENV_FILE}", why=why, cure=cure) from None
 
 
 def _reason(message: str) -> str:
@@ -222,7 +212,7 @@ def build_environment(**extra: str) -> dict[str, str]:
 
 
 def go_environment(**extra: str) -> dict[str, str]:
-    """The same for Go; what is built and how, neither variables of the shell nor `go env -w` say."""
+    """The same for Go; neither variables of the shell nor `go env -w` change what is built."""
     shell = {k: v for k, v in os.environ.items() if not k.startswith(("GO", "CGO_"))}
     ours = {"GOENV": "off", "GOWORK": "off", "GOSUMDB": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     return {**shell, **no_proxy(), **ours, **extra}
@@ -242,24 +232,24 @@ def experiment() -> str:
     return os.environ.get("DVC_EXP_NAME", "") or ("unnamed" if "DVC_EXP_BASELINE_REV" in os.environ else "")
 
 
-def same_cublas_results() -> None:
-    """Make CUDA's linear algebra give the same bits each time; torch asks for it, and it must be said before."""
+def make_cublas_deterministic() -> None:
+    """Make cuBLAS deterministic; torch requires it to be set before CUDA starts."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def talk_on_loopback() -> None:
-    """Let processes that train together be heard on this machine only; gloo asks for it, and takes names alone."""
+def bind_gloo_to_loopback() -> None:
+    """Bind the processes of a distributed training to loopback; gloo takes the interface by its name."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
 
 
-def keep_ray_to_itself() -> None:
-    """Let Ray report to nobody, and not start its workers by `uv run` anew where that has started this process."""
+def isolate_ray() -> None:
+    """Turn off Ray's usage reports, and its restart of workers under `uv run`."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 
 def workers() -> Workers:
-    """Who trains. Only the environment says so: models are trained outside of projects too.
+    """The training workers. Read from the environment alone: models are trained outside of projects too.
 
     Raises:
         InputError: the number is none.
@@ -269,9 +259,8 @@ def workers() -> Workers:
     except ValidationError as error:
         why = error.errors()[0]["msg"].lower()
         cure = "the number of processes that train one model, 1 or more"
-        raise InputError(
-            "the workers cannot be counted", where="LABELTRAIL_WORKERS", why=why, cure=cure
-        ) from None
+        what = "the workers cannot be counted"
+        raise InputError(what, where="LABELTRAIL_WORKERS", why=why, cure=cure) from None
 
 
 def server_environment(**extra: str) -> dict[str, str]:
@@ -288,7 +277,7 @@ def cache_folder() -> Path:
 
 
 def read_env_file(root: Path) -> dict[str, str]:
-    """The variables in `.env`; a mode that lets others read it is narrowed to 600 and said."""
+    """The variables in `.env`; a mode that lets others read it is narrowed to 600, with a note."""
     path = root / ENV_FILE
     if not path.exists():
         return {}
@@ -297,9 +286,8 @@ def read_env_file(root: Path) -> dict[str, str]:
         path.chmod(0o600)
         note(f"{path} could be read by others (mode {mode:o}); its mode is 600 now")
     text = _env_text(path)
-    return {
-        key: value for key, value in dotenv_values(stream=StringIO(text), interpolate=False).items() if value
-    }
+    found = dotenv_values(stream=StringIO(text), interpolate=False)
+    return {key: value for key, value in found.items() if value}
 
 
 def _env_text(path: Path) -> str:

@@ -1,8 +1,8 @@
-"""`data/labels`, `data/series` and `data/start` as their pointers in git say: git moves those, not the folders.
+"""`data/labels`, `data/series` and `data/start` as their pointers in git name them: git moves those, not the folders.
 
 After a `git switch` the folders still hold the other branch's bytes, and DVC would take them for a change. So sync
 puts them right before it writes, and a hook does it right after git. Bytes that are in no label commit are never
-given up without a word.
+overwritten silently.
 """
 
 from __future__ import annotations
@@ -36,23 +36,24 @@ def sweep(project: Project) -> None:
         (project.root / f"{name}.part").unlink(missing_ok=True)
     for path in (*(project.root / LABELS).glob("*.jsonl.part"), *(project.root / SERIES).rglob("*.csv.part")):
         path.unlink(missing_ok=True)
-    git_locks.free(git_locks.found(project.root), project.root)
+    git_locks.remove_stale(git_locks.found(project.root), project.root)
 
 
-def refuse_missing(project: Project, paths: Iterable[str]) -> None:
-    """A file that is gone is no wish: without `data/labels.dvc` every annotation would count as deleted."""
+def check_not_missing(project: Project, paths: Iterable[str]) -> None:
+    """Check that no file is missing: without `data/labels.dvc` every annotation would count as deleted.
+
+    Raises:
+        InputError: one is; a missing pointer is not a deletion.
+    """
     gone = project.repository.git.missing(paths)
     if gone:
-        raise InputError(
-            f"{', '.join(gone)} of the last commit is gone",
-            where=str(project.root),
-            why="that is not taken for a wish to delete what it holds; nothing was written",
-            cure=f"git checkout HEAD -- {' '.join(gone)}",
-        )
+        what, where = f"{', '.join(gone)} of the last commit is gone", str(project.root)
+        why = "a missing file is not taken for a deletion; nothing was written"
+        raise InputError(what, where=where, why=why, cure=f"git checkout HEAD -- {' '.join(gone)}")
 
 
-def refuse_merging(project: Project) -> None:
-    """In the middle of a git merge the work tree holds neither side's labels.
+def check_not_merging(project: Project) -> None:
+    """Check that no git merge is under way: the work tree would hold neither side's labels.
 
     Raises:
         ConflictError: git merges, or picks or reverts a commit.
@@ -61,12 +62,9 @@ def refuse_merging(project: Project) -> None:
     going = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
     if going:
         word = going[0].removesuffix("_HEAD").lower().replace("_", "-")
-        raise ConflictError(
-            f"a git {word} is going on in this clone",
-            where=str(project.root),
-            why="nothing was written",
-            cure=f"finish it (git commit), or git {word} --abort; then the same command again",
-        )
+        what = f"a git {word} is going on in this clone"
+        cure = f"finish it (git commit), or git {word} --abort; then the same command again"
+        raise ConflictError(what, where=str(project.root), why="nothing was written", cure=cure)
 
 
 def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:
@@ -75,7 +73,7 @@ def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:
 
 
 def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
-    """Put the folders right, whatever git or a sync that was cut off left in them.
+    """Check out the folders as their pointers name them, whatever git or an interrupted sync left in them.
 
     Raises:
         InputError: they hold something that is in no label commit.
@@ -87,7 +85,7 @@ def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 
 def restore_start(project: Project) -> None:
-    """Put `data/start` right where its bytes can be had; where they cannot, training says so, and labels go on.
+    """Check out `data/start` where its bytes can be fetched; where they cannot, training reports it.
 
     Nobody writes there but `labeltrail start-from`, which has the bytes in the DVC cache first.
     """
@@ -95,7 +93,7 @@ def restore_start(project: Project) -> None:
     if (
         pointer
         and not is_current(project, [BEGINNING])
-        and not project.repository.bring({BEGINNING: pointer})
+        and not project.repository.checkout_outputs({BEGINNING: pointer})
     ):
         remember(project, [BEGINNING])
 
@@ -107,7 +105,7 @@ def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 
 def follow_git(project: Project) -> None:
-    """Have git bring the folders along after a checkout or a pull, unless a hook of somebody's own is there."""
+    """Have a git hook check out the folders after a checkout or a pull, unless there is another hook."""
     git_hooks.install(project.repository.git)
 
 

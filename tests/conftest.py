@@ -148,7 +148,7 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         LABEL_STUDIO_API_KEY=SecretStr("none"),
     )
     with subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as running:
-        while supervisor.answer(settings.s3_endpoint) is None:
+        while supervisor.http_status(settings.s3_endpoint) is None:
             assert running.poll() is None
             time.sleep(0.05)
         yield settings

@@ -73,14 +73,14 @@ def loss(project: Project, name: str) -> Loss:
     commit = registry.names(repository.git).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = _state(remote)
-    marked = remote.studio.projects.marked(project.bucket.url(remote.prefix))
+    marked = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
     objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
     if remote.prefix in registry.SHARED or not (commit or state or marked or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
     is_damaged = state is None and remote.state_key in objects
     unsynced = None if is_damaged else _unsynced(project, name, state)
     aside = sum(key.startswith(remote.aside_prefix) for key in objects)
-    aside += len(remote.mirror.aside(remote.annotations_prefix))
+    aside += len(remote.mirror.invalid(remote.annotations_prefix))
     return Loss(name, tuple(marked), len(objects), _commits(project, name, commit), unsynced, aside)
 
 

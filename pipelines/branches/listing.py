@@ -72,7 +72,7 @@ def listing(project: Project) -> list[Facts]:
 def _facts(project: Project, name: str, checked_out: bool) -> Facts:
     repository = project.repository
     try:
-        newest, subject = repository.git.made(f"refs/heads/{name}"), ""
+        newest, subject = repository.git.label_commit_at(f"refs/heads/{name}"), ""
     except InputError as error:
         newest, subject = None, f"not known: {error.what} ({error.cure.partition(';')[0]})"
     metric, score = _score(project, name)

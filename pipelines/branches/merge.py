@@ -132,7 +132,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
         parse_pointer(text) for text in (repository.git.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
     )
     found = label_store.changes(repository, before, after)
-    counts = label_changes.count(found, config=label_store.asked(repository.git, ours))
+    counts = label_changes.count(found, config=label_store.config_at(repository.git, ours))
     subject, _, trailers = label_changes.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
     what = f"Merge {shortened(name)}"
     subject = f"{what}: {subject}" if counts.annotations else what
@@ -200,7 +200,7 @@ def _follow(project: Project) -> None:
     worktree.remember(project)
     worktree.restore_start(project)
     if outputs := dvc_lock.Lock.read(project.root).outputs():
-        repository.bring(outputs)
+        repository.checkout_outputs(outputs)
     repository.push()
 
 

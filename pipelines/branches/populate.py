@@ -28,7 +28,7 @@ from storage.remote.remote import Remote
 from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
-from storage.s3.keys import refusal
+from storage.s3.keys import key_problem
 from storage.settings import Settings
 
 BATCH = 500  # tasks and annotations that one reading of the source storage makes: some ten seconds
@@ -96,7 +96,7 @@ def content(repository: Repository, commit: str) -> Content:
     )
     keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
     # A label commit of somebody else's may name any series; annotations of one that can be none are reported missing.
-    tasks_ = {key: known.get(key, {}) for key in sorted(keys) if not refusal(key)}
+    tasks_ = {key: known.get(key, {}) for key in sorted(keys) if not key_problem(key)}
     return Content(commit, labels, series, config, tasks_, found)
 
 
@@ -111,7 +111,7 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
     """
     people = _People(remote)
     for storage in remote.studio.projects.storages(project)[0]:
-        remote.studio.projects.let_source_end(storage["id"])  # a run that was cut off may have begun it
+        remote.studio.projects.wait_for_source(storage["id"])  # a run that was cut off may have begun it
     moved = task_objects.set_aside(remote, lambda: held.tasks, project, keep=held.tasks)
     missing = _without_task(remote, project, held)
     # A reading of the source storage takes all that it finds: what is to come with annotations must not lie there.
@@ -224,7 +224,7 @@ def _set_aside(remote: Remote) -> list[str]:
     """Copy what is in no label commit: the new project gives the same numbers again, so it would be overwritten."""
     remote.annotations.refresh()
     copied = []
-    for row in remote.mirror.aside(remote.annotations_prefix):
+    for row in remote.mirror.invalid(remote.annotations_prefix):
         copied.append(remote.aside_key(row))
         remote.bucket.copy(row.key, copied[-1])
     return copied

@@ -19,7 +19,7 @@ from storage.paths import SERIES
 from storage.printable import printable
 from storage.progress import track
 from storage.project import Project
-from storage.remote.identity import annotator, kept, number_for
+from storage.remote.identity import annotator, number_for, record_of
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 from storage.repo.git import Git, prefix_of
@@ -159,7 +159,7 @@ def theirs(remote: Remote, base: Mapping[str, Record], state: State | None) -> d
         record = row.value["record"]
         who = annotator(names, row.value.get("import_id"), record["annotator"])
         record = record | {"annotator": who}
-        name = kept(ids, record["id"], row.value["annotation"], there.__contains__)
+        name = record_of(ids, record["id"], row.value["annotation"], there.__contains__)
         if name in found:
             name = record["id"]
         if name != record["id"]:
@@ -191,7 +191,7 @@ def furnish(
     state = remote.state() or State(0)
     state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
     _upload(project, remote, held)
-    found = remote.studio.projects.marked(project.bucket.url(remote.prefix))
+    found = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
     number = found[0] if found else remote.studio.projects.create(title, remote.mark, held.config)
     if like:
         remote.studio.projects.update(number, **like)

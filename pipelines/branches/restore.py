@@ -156,7 +156,7 @@ def _keep(project: Project) -> str:
     """Give what is in no commit one of its own, as a restore that was cut off leaves it; returns its subject."""
     repository = project.repository
     dirty = repository.git.changed(PATHS)
-    worktree.refuse_missing(project, dirty)
+    worktree.check_not_missing(project, dirty)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     subject = apply.commit(project, dirty, hashes)[1]
     if subject:
@@ -210,9 +210,9 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     was = {record["id"]: record for record in label_store.records(repository, base)}
     found = registry.theirs(remote, was, state)
     theirs = repository.cache.store(snapshot.dump((was | found).values()))
-    config = label_store.asked(repository.git)
+    config = label_store.config_at(repository.git)
     merged = label_store.merge(repository, base, ours, theirs, settlement, config)
-    conflicts.refuse(merged.conflicts, "labeltrail restore", "the bucket")
+    conflicts.check_settled(merged.conflicts, "labeltrail restore", "the bucket")
     if not merged.shards:
         return ""
     after = label_store.store(repository, ours, {name: text for name, (_, text) in merged.shards.items()})
@@ -253,7 +253,7 @@ def _predictions(project: Project) -> tuple[bool, list[str]]:
     outputs = dvc_lock.Lock.read(project.root).outputs()
     if not outputs:
         return False, []
-    lacks = project.repository.bring(outputs)
+    lacks = project.repository.checkout_outputs(outputs)
     if PREDICTIONS not in outputs or {BEST.as_posix(), PREDICTIONS} & set(lacks):
         return False, lacks
     # By itself, for its receipt says that it was published: to the project that is no more.

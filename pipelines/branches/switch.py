@@ -64,7 +64,7 @@ def switch(project: Project, name: str) -> Switched:
         ServiceError: the DVC remote does not take the model of the branch that is left.
     """
     repository = project.repository
-    worktree.refuse_merging(project)
+    worktree.check_not_merging(project)
     registry.reachable(repository.git, name)
     dirty = repository.git.changed(PATHS)
     if dirty:
@@ -83,7 +83,7 @@ def switch(project: Project, name: str) -> Switched:
     worktree.remember(moved)
     worktree.restore_start(moved)
     named = dvc_lock.Lock.read(project.root).outputs()
-    lacks = moved.repository.bring(named)
+    lacks = moved.repository.checkout_outputs(named)
     state = _state(moved, name)
     unpublished = ""
     if state and PREDICTIONS in named and PREDICTIONS not in lacks:

@@ -190,7 +190,7 @@ def train(
         labels=known.labels if known else None,
         columns=known.columns or None if known else None,
     )
-    series_table.refuse_one_class(table, str(path))
+    series_table.check_several_classes(table, str(path))
     unseen = None
     warnings: tuple[str, ...] = ()
     notes = table.notes
@@ -284,7 +284,7 @@ def predict(folder: Path, path: Path, output: Path) -> Predicted:
         why, cure = "it has learnt from recordings, not from a table", TRAIN
         raise InputError(f"{folder} does not take CSV tables", where=str(folder), why=why, cure=cure)
     table = series_table.read(
-        path, task=_asked(asked), labels=asked.labels, columns=asked.columns, answered=False
+        path, task=_asked(asked), labels=asked.labels, columns=asked.columns, labeled=False
     )
     chances = model.probabilities(table.values[:, None])
     refuse_no_answers(chances, path, table.line)

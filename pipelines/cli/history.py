@@ -9,18 +9,18 @@ import typer
 from pipelines.cli.app import Json, app, next_step, project_here, repository_here, say
 
 if TYPE_CHECKING:
-    from storage.labels.diff import Wanted
+    from storage.labels.diff import DiffFilter
 
 Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
 Label = Annotated[str, typer.Option("--label", help="Only what has, or had, this label.")]
 Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of this person, or a pattern.")]
 
 
-def wanted(series: str, label: str, annotator: str) -> Wanted:
+def wanted(series: str, label: str, annotator: str) -> DiffFilter:
     """What the filters ask for."""
-    from storage.labels.diff import Wanted
+    from storage.labels.diff import DiffFilter
 
-    return Wanted(series, label, annotator)
+    return DiffFilter(series, label, annotator)
 
 
 @app.command()

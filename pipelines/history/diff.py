@@ -10,7 +10,7 @@ from pipelines.history.formatting import counts_json, difference_lines, stat_lin
 from storage.artifacts import reports
 from storage.errors import LabeltrailError
 from storage.labels import label_changes, label_store
-from storage.labels.diff import Difference, Wanted
+from storage.labels.diff import Difference, DiffFilter
 from storage.labels.label_changes import LabelChanges
 from storage.paths import LABELS, LOCK
 from storage.repo.dvc_lock import Lock
@@ -72,7 +72,7 @@ class Diff:
         return [*shown, *score_lines(self.before, self.after)]
 
 
-def diff(repository: Repository, before: str = "", after: str = "", wanted: Wanted | None = None) -> Diff:
+def diff(repository: Repository, before: str = "", after: str = "", wanted: DiffFilter | None = None) -> Diff:
     """Compare two revisions; without the second the work tree, without both HEAD with the work tree.
 
     Raises:
@@ -82,10 +82,10 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Want
         before, _, after = before.partition("..")
         after = after or "HEAD"
     sides = side(repository, before or "HEAD"), side(repository, after)
-    wanted = wanted or Wanted()
+    wanted = wanted or DiffFilter()
     hashes = sides[0].labels, sides[1].labels
     found = list(wanted.changes(label_store.changes(repository, *hashes)))
-    config = label_store.asked(repository.git, sides[1].commit)
+    config = label_store.config_at(repository.git, sides[1].commit)
     counts = label_changes.count(found, wanted.label, config)
     return Diff(*sides, wanted.differences(found, config), counts)
 

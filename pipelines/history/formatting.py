@@ -10,7 +10,6 @@ from typing import Any
 from storage.labels.diff import Difference, ItemChange
 from storage.labels.label_changes import (
     LabelChanges,
-    beside_text,
     item_text,
     label_text,
     plural,
@@ -18,6 +17,7 @@ from storage.labels.label_changes import (
     signed,
     span_text,
     times,
+    value_text,
 )
 
 WIDEST = 56  # of what changed, before who and where; a longer one moves its own line only
@@ -91,7 +91,7 @@ def _change_text(change: ItemChange) -> str:
     if old is None or new is None:
         return item_text(old or new or {})
     if "start" not in region_value(old) or "start" not in region_value(new):
-        return f"{new.get('type')}  {beside_text(old)} -> {beside_text(new)}"
+        return f"{new.get('type')}  {value_text(old)} -> {value_text(new)}"
     labels = label_text(new) if "relabeled" not in change.kinds else f"{label_text(old)} -> {label_text(new)}"
     span = span_text(new) if times(old) == times(new) else f"{span_text(old)} -> {span_text(new)}"
     return f"{labels}  {span}" + ("  (otherwise changed)" if "changed" in change.kinds else "")

@@ -16,7 +16,7 @@ from pipelines.history.formatting import counts_json, counts_line
 from storage.errors import LabeltrailError
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import label_changes, label_store
-from storage.labels.diff import Wanted
+from storage.labels.diff import DiffFilter
 from storage.labels.label_changes import LabelChanges
 from storage.repo.git import LabelCommit
 from storage.repo.repository import Repository
@@ -63,7 +63,7 @@ class Entry:
 def log(
     repository: Repository,
     revision: str = "HEAD",
-    wanted: Wanted | None = None,
+    wanted: DiffFilter | None = None,
     *narrowed: str,
     most: int | None = None,
 ) -> Iterator[Entry]:
@@ -76,11 +76,11 @@ def log(
     Raises:
         NotFoundError: there is no such revision.
     """
-    wanted = wanted or Wanted()
+    wanted = wanted or DiffFilter()
     for end in filter(None, DOTS.split(revision)):
         repository.git.resolve(end)
     tags = repository.git.tags()
-    config = label_store.asked(repository.git, DOTS.split(revision)[-1] or "HEAD")
+    config = label_store.config_at(repository.git, DOTS.split(revision)[-1] or "HEAD")
     found = (
         entry
         for commit in repository.git.label_commits(revision, *narrowed)
@@ -107,7 +107,7 @@ def _entry(
     repository: Repository,
     commit: LabelCommit,
     tags: tuple[str, ...],
-    wanted: Wanted,
+    wanted: DiffFilter,
     config: LabelConfig | None,
 ) -> Entry | None:
     try:

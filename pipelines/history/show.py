@@ -10,7 +10,7 @@ from pipelines.history.log import commit_json, commit_line
 from storage.artifacts import lineage
 from storage.errors import LabeltrailError, NotFoundError
 from storage.labels import label_changes, label_store
-from storage.labels.diff import Difference, Wanted
+from storage.labels.diff import Difference, DiffFilter
 from storage.labels.label_changes import LabelChanges
 from storage.repo.git import LabelCommit
 from storage.repo.repository import Repository
@@ -90,14 +90,14 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
             in its remote.
     """
     commit = repository.git.resolve(revision)
-    found = repository.git.made(commit)
+    found = repository.git.label_commit_at(commit)
     if found is None:
         what = f"{revision} has no labels yet"
         raise NotFoundError(what, where=commit, cure="labeltrail log shows the label commits")
     changes = list(label_store.changes(repository, found.before, found.labels))
     tags = tuple(repository.git.tags().get(found.commit, ()))
-    config = label_store.asked(repository.git, found.commit)
-    differences = Wanted().differences(changes, config)
+    config = label_store.config_at(repository.git, found.commit)
+    differences = DiffFilter().differences(changes, config)
     best = _best(repository, found.labels, commit)
     return Shown(revision, found, tags, differences, label_changes.count(changes, config=config), best)
 

@@ -72,7 +72,7 @@ def tags(git: Git) -> list[Tag]:
     told = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
     found = []
     for name, commit in named:
-        made = git.made(commit)
+        made = git.label_commit_at(commit)
         if made:
             found.append(Tag(name, commit, made.commit, made.subject, made.labels, told[name]))
     return found
@@ -81,7 +81,7 @@ def tags(git: Git) -> list[Tag]:
 def _message(repository: Repository, md5: str, commit: str) -> str:
     """What there is in the whole snapshot, in the words of a label commit's message."""
     every = (Change(record["id"], None, record) for record in label_store.records(repository, md5))
-    counts = label_changes.count(every, config=label_store.asked(repository.git, commit))
+    counts = label_changes.count(every, config=label_store.config_at(repository.git, commit))
     annotations = label_changes.plural(counts.annotations["+"], "annotation")
     series = label_changes.plural(len(counts.series), "series")
     subject = f"labels: {counts.regions['+']} in {annotations} of {series}"

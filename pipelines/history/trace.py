@@ -101,12 +101,12 @@ def _prediction(project: Project, thing: str) -> Trace | None:
         "score": found["score"],
         "says": record_text(found),
     }
-    models = lineage.called(project.repository, str(found["model_version"]))
+    models = lineage.find_models(project.repository, str(found["model_version"]))
     return Trace(thing, "prediction", facts, _follow(project, models))
 
 
 def _model(project: Project, thing: str) -> Trace | None:
-    models = lineage.called(project.repository, thing)
+    models = lineage.find_models(project.repository, thing)
     if not models:
         return None
     current = (
@@ -126,7 +126,7 @@ def _trial(project: Project, thing: str) -> Trace | None:
     if not found:
         return None
     facts, made = trial_lineage.facts_of(project.repository.git, found), found[2].model
-    models = lineage.called(project.repository, made)
+    models = lineage.find_models(project.repository, made)
     if made and not models:
         models = [trial_lineage.as_model(project.repository.git, found)]
     return Trace(thing, "trial", facts, _follow(project, models))
@@ -147,7 +147,7 @@ def _annotation(project: Project, thing: str) -> Trace | None:
                 "says": record_text(record),
                 "updated_at": record.get("updated_at"),
             }
-            users = [m for m in _models(project) if m.knows(record)]
+            users = [m for m in _models(project) if m.was_trained_on(record)]
             by_way = [m.hash for m in users if record["id"] not in m.annotations.get(record["series"], ())]
             facts |= {"by way of their start": by_way} if by_way else {}
             return Trace(

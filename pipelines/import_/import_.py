@@ -101,7 +101,7 @@ def _ensure_project(project: Project, plan: Plan) -> State:
     if state is None:
         # The description says whose project it is, so that a run that was cut off finds it again.
         title = f"{project.root.name} {remote.prefix}"
-        made = studio.projects.marked(project.bucket.url(remote.prefix))
+        made = studio.projects.find_by_description(project.bucket.url(remote.prefix))
         number = made[0] if made else studio.projects.create(title, remote.mark, plan.config)
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])

@@ -106,4 +106,4 @@ def _check_sets(project: Project, data: Mapping[str, Data]) -> None:
     rules = parameters.load(project.root / parameters.PATH).splits
     rows = splits_file.read(project.root / splits_file.PATH)
     groups = {key: group_of(data.get(key, {}).get(rules.group)) or row.group for key, row in rows.items()}
-    splits_file.refuse_divided({key: splits_file.Row(groups[key], row.set) for key, row in rows.items()})
+    splits_file.check_groups({key: splits_file.Row(groups[key], row.set) for key, row in rows.items()})

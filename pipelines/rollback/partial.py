@@ -10,8 +10,8 @@ from typing import Any
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import label_store as snapshots
 from storage.labels import snapshot
-from storage.labels.label_changes import is_answer, item_labels, record_labels
-from storage.labels.record_merge import Item, marked, place
+from storage.labels.label_changes import is_choice_label, item_labels, record_labels
+from storage.labels.record_merge import Item, place, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 from storage.paths import LABELS
@@ -120,11 +120,11 @@ def turned(change: Change[Record], part: Part, config: LabelConfig | None = None
 
 def _result(now: list[Item], then: list[Item], part: Part, config: LabelConfig | None) -> list[Item]:
     """Items of now, those of the part as they were then, in place; relations to what is gone go too."""
-    regions = marked(now, then)
+    regions = region_ids(now, then)
     touched = {
         place(item, regions)
         for item in (*now, *then)
-        if set(item_labels(item, is_answer(item, regions, config))) & set(part.labels)
+        if set(item_labels(item, is_choice_label(item, regions, config))) & set(part.labels)
     }
     old: dict[str, list[Item]] = {}
     for item in then:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pipelines.sync import recordings
 from storage.errors import InputError
 from storage.label_studio import label_config
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.labels import label_changes
 from storage.labels.label_changes import plural
 from storage.labels.snapshot import Record, record_id
 from storage.labels.three_way import Change
 from storage.paths import SERIES
 from storage.project import Project
-from storage.remote.identity import kept
+from storage.remote.identity import record_of
 from storage.remote.sync_state import State
 
 SHOWN = 5
@@ -86,7 +86,7 @@ def _record(project: Project, state: State, number: int) -> str:
     """Id of the record of an annotation; "" where it is gone."""
     try:
         found = project.studio.annotation(number)
-    except BrokenAnswerError:
+    except BrokenResponseError:
         rows = project.remote.mirror.at([project.remote.annotations.key(number)])
         found = next((row.value["record"] for row in rows if row.value), None)
-    return kept(state.ids, record_id(number, found["created_at"]), number) if found else ""
+    return record_of(state.ids, record_id(number, found["created_at"]), number) if found else ""

@@ -171,7 +171,7 @@ def rollback(
 def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     repository = project.repository
     now, then = repository.pointer(LABELS), repository.git.labels_at(to)
-    config = label_store.asked(repository.git)
+    config = label_store.config_at(repository.git)
     _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
     wanted = turn(repository, now, then, part, config)
     changes = list(label_store.changes(repository, now, wanted))
@@ -229,7 +229,7 @@ def undo(project: Project, *, dry: bool = False) -> RollbackResult:
         NotFoundError: there is no label commit before the last one.
         ConflictError: somebody has labeled since; rolled back, it would go as well.
     """
-    last = project.repository.git.made("HEAD", "--first-parent")
+    last = project.repository.git.label_commit_at("HEAD", "--first-parent")
     if last is None or not last.before:
         raise NotFoundError(
             "there is no label commit before the last one", where=str(project.root), cure="labeltrail log"

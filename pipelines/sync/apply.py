@@ -211,7 +211,7 @@ def _write_here(
 
 def _unknown_labels(repository: Repository, plan: SyncPlan, hash_: str) -> list[str]:
     """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
-    config = label_store.asked(repository.git)
+    config = label_store.config_at(repository.git)
     if config is None:
         return []
     if plan.config and not plan.config.settled:
@@ -302,7 +302,7 @@ def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tup
         for text in repository.git.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
     ]
     found = label_store.changes(repository, head[0], hashes[0])
-    changes = label_changes.count(found, config=label_store.asked(repository.git))
+    changes = label_changes.count(found, config=label_store.config_at(repository.git))
     before, after = (recordings.by_series(repository.folder(md5, SERIES)) for md5 in (head[1], hashes[1]))
     text = label_changes.message(
         changes, label_changes.signs(changes_between(before, after, operator.eq)), changed

@@ -18,7 +18,7 @@ from pipelines.sync.plan import committed_in
 from pipelines.sync.remote_state import RemoteState, Side
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.projects import SourceError
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.labels.label_store import shards_of
 from storage.labels.snapshot import Record
 from storage.paths import SERIES
@@ -142,7 +142,7 @@ def _fetch_named(
     named = {annotations.key(number): number for number in numbers}
     before = {row.key: row.etag for row in mirror.at(named)}
     # An earlier sync may have had Label Studio write others, which nobody has looked at since.
-    keys = {*named, *itertools.chain(*mirror.moved(remote.annotations_prefix).values())}
+    keys = {*named, *itertools.chain(*mirror.changed(remote.annotations_prefix).values())}
     annotations.read(keys)
     rows = mirror.at(keys)
     if any(row.problem for row in rows):
@@ -151,7 +151,7 @@ def _fetch_named(
     same = [named[row.key] for row in rows if row.key in named and before.get(row.key) == row.etag]
     try:
         gone = {number for number in (*lost, *same) if remote.studio.annotation(number) is None}
-    except BrokenAnswerError:
+    except BrokenResponseError:
         return None  # a look at everything mends what Label Studio cannot show
     if gone:
         remote.project(state)  # in another Label Studio any annotation seems to be gone
@@ -164,7 +164,7 @@ def _fetch_named(
 
 def _without_object(remote: Remote) -> list[int]:
     """Numbers of the annotations that moved and are not in the bucket."""
-    moved = remote.mirror.moved(remote.annotations_prefix)
+    moved = remote.mirror.changed(remote.annotations_prefix)
     numbers = {key: number for found in moved.values() for key, (number, _) in found.items() if number}
     there = {row.key for row in remote.mirror.at(numbers)}
     return [number for key, number in sorted(numbers.items()) if key not in there]
@@ -226,8 +226,8 @@ def _compared(
     new_tasks: bool,
 ) -> RemoteState:
     mirror = remote.mirror
-    moved = mirror.moved(remote.annotations_prefix)
-    stirred = moved or mirror.moved(remote.tasks_prefix) or new_tasks or compared.missed or compared.lost
+    moved = mirror.changed(remote.annotations_prefix)
+    stirred = moved or mirror.changed(remote.tasks_prefix) or new_tasks or compared.missed or compared.lost
     other_series = series is not None and mirror.note(_series_note(remote)) != _digest(series)
     return replace(
         found,
@@ -235,7 +235,7 @@ def _compared(
         count=mirror.count(remote.annotations_prefix),
         moved=moved,
         series=series,
-        rows_aside=[*mirror.aside(remote.annotations_prefix), *mirror.aside(remote.tasks_prefix)],
+        rows_aside=[*mirror.invalid(remote.annotations_prefix), *mirror.invalid(remote.tasks_prefix)],
         unchanged=found.known and not stirred and not other_series,
     )
 

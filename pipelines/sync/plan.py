@@ -113,7 +113,7 @@ def make_plan(base: Side, ours: Side, theirs: RemoteState, settlement: Settlemen
     series = None
     if theirs.recordings is not None:
         series = plan_recordings(base.series, ours.series, theirs.recordings, settlement)
-    settlement.refuse_unknown()
+    settlement.check_names()
     return SyncPlan(labels, series, config)
 
 
@@ -190,7 +190,7 @@ def committed_in(agreed: Shards, state: State) -> Callable[[Row], bool]:
         record, name = row.value["record"], row.value["shard"]
         if name not in read:
             read[name] = agreed.data(name)
-        keeps = identity.kept(state.ids, record["id"], row.value["annotation"])
+        keeps = identity.record_of(state.ids, record["id"], row.value["annotation"])
         known = find(read[name], [keeps]).get(keeps)
         return known is not None and same(known, record | {"id": keeps, "annotator": known["annotator"]})
 
@@ -220,7 +220,7 @@ def _kept(theirs: RemoteState, own: str, number: int) -> str:
         rows = theirs.annotations.at([theirs.annotations.key(other)]) if other is not None else []
         return any(row.value and row.value["record"]["id"] == name for row in rows)
 
-    return identity.kept(theirs.state.ids, own, number, is_there)
+    return identity.record_of(theirs.state.ids, own, number, is_there)
 
 
 def _given_twice(theirs: RemoteState, missing: Mapping[str, Record]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from storage.errors import ConflictError, NotFoundError
 from storage.label_studio.client import LabelStudio
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.labels.conflicts import OvertakenError
 from storage.labels.snapshot import Record, record_id
 from storage.labels.three_way import Change
@@ -128,7 +128,7 @@ def _refuse_overtaken(
     """What somebody saved since it was looked at is not written over: the next look merges it."""
     try:
         found = studio.annotation(number)
-    except BrokenAnswerError:
+    except BrokenResponseError:
         overtaken = not as_seen(number)  # Label Studio writes the object with every change
     else:
         overtaken = (

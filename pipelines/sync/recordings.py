@@ -44,7 +44,7 @@ def take(root: Path, repository: Repository, remote: Remote, series: Merge[str])
         if (md5 := md5_bytes(data)) != incoming[key]:
             return series_key(key), etag, md5
         # Into the cache first: what a killed run leaves in the work tree can then be told from a person's file.
-        repository.cache.keep(data)
+        repository.cache.store_file(data)
         write_bytes(paths[key], data)
         return None
 

@@ -46,8 +46,8 @@ def sync(project: Project, options: Options = ALL) -> SyncResult:
     options.check()
     project = project.dry() if options.dry_run else project
     with locks.alone(project):
-        worktree.refuse_merging(project)
-        worktree.refuse_missing(project, PATHS)
+        worktree.check_not_merging(project)
+        worktree.check_not_missing(project, PATHS)
         if not options.dry_run:
             splits_file.migrate(project.root)
         done = _sync(project, options)
@@ -97,9 +97,9 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     plan = make_plan(base, ours, theirs, options.settlement)
     planned = deletions.of(plan, theirs)
     if options.dry_run:
-        would = _would_do(plan, theirs, label_store.asked(repository.git))
+        would = _would_do(plan, theirs, label_store.config_at(repository.git))
         return replace(would, deletions=planned, asks=deletions.question(repository, state, planned))
-    conflicts.refuse(plan.conflicts)
+    conflicts.check_settled(plan.conflicts)
     if not options.yes:
         deletions.ask(repository, state, planned)
     worktree.restore(project, apply.folders(theirs))

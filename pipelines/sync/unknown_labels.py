@@ -44,7 +44,7 @@ def find(records: Iterable[Record], config: LabelConfig) -> dict[str, Unknown]:
 
 
 def _labels(record: Record, config: LabelConfig) -> list[str]:
-    if config.answers == "regions":
+    if config.result_kind == "regions":
         return [label for item in record["result"] for label in label_changes.item_labels(item)]
     items = label_changes.whole_choices(record, config)
     return [label for item in items for label in label_changes.item_labels(item, whole=True)]
@@ -52,7 +52,7 @@ def _labels(record: Record, config: LabelConfig) -> list[str]:
 
 def lines(found: dict[str, Unknown], config: LabelConfig) -> list[str]:
     """A line for each of the first few labels: how many, where, and what they miss."""
-    kind = "region" if config.answers == "regions" else "choice"
+    kind = "region" if config.result_kind == "regions" else "choice"
     text = []
     for label, unknown in list(found.items())[:SHOWN]:
         series = ", ".join(sorted(unknown.series)[:SHOWN]) + (", .." if len(unknown.series) > SHOWN else "")
@@ -68,7 +68,7 @@ def lines(found: dict[str, Unknown], config: LabelConfig) -> list[str]:
 def cure(found: dict[str, Unknown], config: LabelConfig) -> str:
     """How the first of them has a label again."""
     label = next(iter(found))
-    tag = "Label" if config.answers == "regions" else "Choice"
+    tag = "Label" if config.result_kind == "regions" else "Choice"
     return (
         f'if it was renamed, give the new one alias={quoteattr(label)}: <{tag} value="NEW NAME" '
         f"alias={quoteattr(label)}/>; if it was removed, put it back or label those anew; then labeltrail sync"

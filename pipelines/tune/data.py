@@ -66,7 +66,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         InputError: a file will not do, or a class has too few series for folds.
     """
     table = series_table.read(path, task=task)
-    series_table.refuse_one_class(table, str(path))
+    series_table.check_several_classes(table, str(path))
     if table.task is None:
         raise ValueError("a table without y columns teaches nothing")
     question = Question(table.task, table.labels, (train.CHANNEL,), table.columns)

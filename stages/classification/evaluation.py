@@ -116,7 +116,7 @@ def summary(result: Result) -> dict[str, dict[str, float | None]]:
 def in_words(result: Result) -> str:
     """One line about a set."""
     texts = [
-        reports.in_words(title, result.scores.series[name], result.intervals.get(name))
+        reports.score_text(title, result.scores.series[name], result.intervals.get(name))
         for title, name in (("accuracy", "accuracy"), ("macro F1", "macro_f1"))
     ]
     return f"{', '.join(texts)} of {result.scores.series['count']} series"

@@ -55,7 +55,7 @@ def _asks(question: Question, length: int) -> tuple[object, ...]:
 
 def _refuse_known(origin: Provenance, index: dataset.Index) -> None:
     """A series whose labels have a share in the weights is not held out any more."""
-    known = origin.known()
+    known = origin.trained_on()
     told = {
         key: name
         for name in ("validation", "test")

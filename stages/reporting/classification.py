@@ -59,7 +59,7 @@ def write(found: Inputs) -> None:
     """Everything to one page."""
     task, labels = found.model.postprocess.get("task"), found.model.labels
     independent = task == "multilabel" or len(labels) == 1
-    with reports.understood():
+    with reports.translate_table_errors():
         made = {
             "classes": classification_tables.class_rows(found.classes),
             "groups": classification_tables.group_rows(found.subjects),

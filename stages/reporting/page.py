@@ -57,7 +57,7 @@ def load() -> Inputs:
         InputError: there is no dataset, candidate, label config or params yet, or a file is not as it must be.
     """
     best = BEST.exists()
-    with reports.understood():
+    with reports.translate_table_errors():
         curves = reports.read_curves()
         classes, subjects = reports.read_csv(reports.CLASSES), reports.read_csv(reports.SUBJECTS)
         calibration, confusion = reports.read_csv(reports.CALIBRATION), reports.read_csv(reports.CONFUSION)

@@ -43,7 +43,7 @@ class Examples:
 
 def write(found: Inputs) -> None:
     """Everything to one page."""
-    with reports.understood():
+    with reports.translate_table_errors():
         made = {
             "classes": tables.class_rows(found.classes),
             "subjects": tables.subject_rows(found.subjects),

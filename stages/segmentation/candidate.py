@@ -91,7 +91,7 @@ def _record(learnt: Learnt) -> dict[str, Any]:
 def _in_words(learnt: Learnt, validated: bool) -> list[str]:
     fitted, lines = learnt.fit, []
     if learnt.refit:
-        found = reports.in_words("event F1", learnt.event_f1, None)
+        found = reports.score_text("event F1", learnt.event_f1, None)
         lines.append(f"by a trial of {len(learnt.trial.history)} epochs: {found} on the validation set")
     lines.append(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validated:

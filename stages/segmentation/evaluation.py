@@ -135,7 +135,7 @@ def in_words(result: Result) -> str:
         ("balanced accuracy", "balanced_accuracy", scores.timepoint["balanced_accuracy"]),
         ("event F1", "event_f1", scores.event["f1"]),
     )
-    texts = [reports.in_words(title, value, result.intervals.get(name)) for title, name, value in parts]
+    texts = [reports.score_text(title, value, result.intervals.get(name)) for title, name, value in parts]
     return f"{', '.join(texts)} of {scores.event['true']} events"
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from storage.errors import InputError
-from storage.settings import same_cublas_results
+from storage.settings import make_cublas_deterministic
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -51,7 +51,7 @@ def ready(name: str, place: int = 0) -> torch.device:
         InputError: there is no such device.
     """
     if name == "cuda":
-        same_cublas_results()
+        make_cublas_deterministic()
         if not torch.cuda.is_available():
             raise InputError(
                 "there is no GPU to train on",

@@ -171,7 +171,7 @@ def _work(
     It waits because an end would be an error for those who still talk to it, and hide its own.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
-    settings.talk_on_loopback()
+    settings.bind_gloo_to_loopback()
     try:
         distributed.init_process_group(
             "nccl" if device == "cuda" else "gloo",

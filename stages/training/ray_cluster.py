@@ -34,7 +34,7 @@ def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
         InputError: the cluster is too small.
         SetupError: Ray is not installed, or its cluster cannot be reached.
     """
-    settings.keep_ray_to_itself()
+    settings.isolate_ray()
     try:
         import ray
     except ImportError as error:

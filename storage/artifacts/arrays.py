@@ -34,9 +34,9 @@ REMAKE = "dvc repro --force ingest window"
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index says about one series: timepoints, Hz (None: one timepoint).
+    """One series in the index: timepoints, Hz (None: one timepoint).
 
-    Of a series that was brought to another sampling rate, timepoints and Hz are the new ones.
+    Of a resampled series, timepoints and Hz are the new ones.
     """
 
     rows: Count
@@ -112,7 +112,7 @@ def read_index(path: Path = PATH) -> Index:
         InputError: ingest has not run, its format is newer than known, or it is not as it must be.
     """
     found = typed.read(path / "index.json", VERSION, Index, CURE, REMAKE)
-    refuse_names(found.series, path / "index.json")
+    check_names(found.series, path / "index.json")
     return found
 
 
@@ -127,7 +127,7 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Note:
-    """What is odd about a series, or why it was refused."""
+    """A note on a series, or why it was refused."""
 
     row: int | None
     what: str
@@ -136,7 +136,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Facts:
-    """What `quality.json` says of one series: `nan` counts missing numbers by channel."""
+    """One series in `quality.json`: `nan` counts missing values by channel."""
 
     gaps: Gaps
     nan: dict[str, Count]
@@ -164,14 +164,14 @@ def read_quality(path: Path = PATH) -> dict[str, Any] | None:
     return asdict(typed.read(place, VERSION, Quality, CURE, REMAKE)) if place.exists() else None
 
 
-def refuse_names(series: Iterable[str], where: Path) -> None:
-    """Keys become paths.
+def check_names(series: Iterable[str], where: Path) -> None:
+    """Check series keys, for they become paths.
 
     Raises:
         InputError: one leads out of its folder.
     """
     for key in series:
-        why = keys.refusal(key)
+        why = keys.key_problem(key)
         if why:
             raise InputError(f"{key!r} is no series", where=str(where), why=why, cure=REMAKE)
 
@@ -186,7 +186,7 @@ def values(key: str, path: Path = PATH) -> NDArray[np.float32]:
 
 
 def mapped(path: Path, axes: int, kinds: Sequence[str], cure: str) -> NDArray[Any]:
-    """An array as it lies in its file: nothing that a header claims is made room for, nothing is unpickled.
+    """An array as it lies in its file: no memory is allocated for what a header claims, nothing is unpickled.
 
     Raises:
         InputError: the file is not there, is cut off, or holds something else.
@@ -230,7 +230,7 @@ def times(key: str, path: Path = PATH) -> Times:
 def shown_times(key: str, path: Path = PATH) -> Times:
     """For each timepoint the nearest time of the recording, as people see it in Label Studio, (timepoints,).
 
-    The same as `times` but for a series that was brought to another sampling rate.
+    The same as `times` but for a resampled series.
     """
     shown = path / "shown" / f"{key}.npy"
     if not shown.exists():

@@ -1,4 +1,4 @@
-"""A model at rest: `data/candidate/` and `data/best/`. Safetensors and JSON; nothing is ever unpickled.
+"""A model on disk: `data/candidate/` and `data/best/`. Safetensors and JSON; nothing is ever unpickled.
 
 Layout and example: docs/formats.md.
 """
@@ -34,7 +34,7 @@ class UnusableError(InputError):
 
 
 class OutdatedError(UnusableError):
-    """A model of an older form, which this checkout cannot wake."""
+    """A model of an older format, which this checkout cannot load."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Checkpoint:
         kind: which network: `lstm`.
         channels: columns of a recording, in the order in which the network takes them.
         labels: class names; class 0 of the network is background, class k is `labels[k - 1]`.
-        sampling_rate: Hz of the recordings it learnt from; None where they had one timepoint.
-        scaler: how values are brought to the range the network knows.
+        sampling_rate: Hz of the recordings it was trained on; None where they had one timepoint.
+        scaler: how values are scaled for the network.
         network: shape of the network.
         postprocess: how probabilities become regions.
-        confidence: how sure it may be of what it says.
+        confidence: calibration of its probabilities.
         training: how the training went.
         weights: the tensors, by name.
     """
@@ -75,9 +75,8 @@ class Checkpoint:
     def _json_bytes(self) -> bytes:
         fields = {k: v for k, v in self.__dict__.items() if k != "weights"}
         value = {"version": VERSION, **fields}
-        return (
-            json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        )
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
 
 
 def _hash(weights: bytes, model: bytes) -> str:
@@ -119,7 +118,7 @@ def read(path: Path) -> Checkpoint:
 
 
 @dataclass(frozen=True)
-class _Held:
+class _Validation:
     """What is read of `validation` in it."""
 
     accuracy: float | None = None
@@ -133,7 +132,7 @@ class _Training:
     epochs: Count = 0
     best_epoch: Count = 0
     loss: float | None = None
-    validation: _Held | None = None
+    validation: _Validation | None = None
     learnt_from: tuple[str, ...] = ("train",)
     accuracy: float = 0.0
     kept: str = ""

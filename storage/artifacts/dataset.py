@@ -24,7 +24,7 @@ from storage.text import typed
 from storage.text.typed import Count, Positive
 
 PATH = Path("data/dataset")
-# The sets that a model is made and judged with.
+# The sets that a model is trained and evaluated on.
 LEARNT = ("train", "validation", "test")
 VERSION = 2
 CURE = "dvc repro window"
@@ -40,7 +40,7 @@ class Entry:
         set: train, validation, test or unassigned.
         group: whom it is of.
         annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
-        regions: the true regions, by start; one over a gap is there in parts, as what is predicted.
+        regions: the true regions, by start; one over a gap is split there, as predictions are.
         choices: what the whole series is, where the label config asks that.
     """
 
@@ -64,7 +64,7 @@ class Index:
     Attributes:
         labels: class names; of timepoints target k is `labels[k - 1]`, target 0 is background.
         instants: the labels that stand for instants; all others stand for ranges.
-        instant_tolerance: timepoints before and after an instant that are taught as that instant.
+        instant_tolerance: timepoints before and after an instant that are targets of that instant.
         size: timepoints in a window. A series may be shorter: the rest is padding. Where whole series are classified,
             a window is a series, and all have this length.
         stride: timepoints from one window of a series to the next.
@@ -147,7 +147,7 @@ def read_index(path: Path = PATH) -> Index:
     found = typed.read(place, VERSION, _File, CURE, REMAKE)
     fields = vars(found) | vars(found.window)
     index = Index(**{name: fields[name] for name in Index.__dataclass_fields__})
-    arrays.refuse_names(index.series, place)
+    arrays.check_names(index.series, place)
     why = _flaw(index)
     if why:
         raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
@@ -201,7 +201,7 @@ def _flaw(index: Index) -> str:
 
 
 def target(key: str, path: Path = PATH) -> NDArray[np.int16]:
-    """Targets of one series, (timepoints,): 0 background, 1..K labels, -1 says nothing.
+    """Targets of one series, (timepoints,): 0 background, 1..K labels, -1 ignored.
 
     Raises:
         InputError: the file is not there, or holds something else.

@@ -38,12 +38,12 @@ class Model:
     Attributes:
         hash: of weights and model.json.
         kind: `lstm`.
-        labels: hash of the label snapshot it learnt from.
+        labels: hash of the label snapshot it was trained on.
         series: hash of the folder of recordings.
         params: by section.
         annotations: record ids by series.
         start: hash of the model it was started from; "" of one that was trained from scratch.
-        earlier: ids of the records that it knows from that model alone, by series.
+        earlier: ids of the records that only that model was trained on, by series.
         folder: DVC's hash of its folder.
         code: first commit whose `dvc.lock` names it; "" while that is not committed.
     """
@@ -59,8 +59,8 @@ class Model:
     folder: str
     code: str
 
-    def knows(self, record: Record) -> bool:
-        """Whether an annotation has a share in its weights."""
+    def was_trained_on(self, record: Record) -> bool:
+        """Whether it, or a model that it was started from, was trained on an annotation."""
         return any(record["id"] in ids.get(record["series"], ()) for ids in (self.annotations, self.earlier))
 
 
@@ -73,7 +73,7 @@ class Lineage:
         version: its name on predictions in Label Studio.
         commit: the label commit; None where the labels were never committed.
         annotators: number of annotations by annotator.
-        annotations: the records it learnt from, by series.
+        annotations: the records it was trained on, by series.
         recordings: MD5 by series key.
     """
 
@@ -113,7 +113,7 @@ def models(repository: Repository) -> list[Model]:
         try:
             model = _model(_files(repository, folder), folder, commit)
         except NotFoundError:
-            continue  # its bytes were given up by `dvc gc`; the others can still be traced
+            continue  # its bytes were deleted by `dvc gc`; the others can still be traced
         except InputError as error:
             note(f"{error.where} was left out: {error.why}")
             continue
@@ -127,11 +127,11 @@ def models(repository: Repository) -> list[Model]:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CurrentBest:
     """The best model of the work tree.
 
     Attributes:
-        model: in `data/best`, or where that was not brought the one that the work tree's `dvc.lock` names.
+        model: in `data/best`, or where that is not checked out the one that the work tree's `dvc.lock` names.
         committed: whether the `dvc.lock` of HEAD names it.
         locked: whether that of the work tree does.
     """
@@ -141,7 +141,7 @@ class Standing:
     locked: bool
 
 
-def standing(repository: Repository) -> Standing | None:
+def current_best(repository: Repository) -> CurrentBest | None:
     """What is best now, committed or not; None where no model is.
 
     Raises:
@@ -156,7 +156,7 @@ def standing(repository: Repository) -> Standing | None:
     else:
         return None
     committed = Lock.parse(repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
-    return Standing(_model(data, folder, ""), folder == committed, folder == named)
+    return CurrentBest(_model(data, folder, ""), folder == committed, folder == named)
 
 
 def model_in(repository: Repository, folder: str) -> str:
@@ -170,8 +170,8 @@ def model_in(repository: Repository, folder: str) -> str:
     return str(json.loads(repository.read([origin])[origin])["model"])
 
 
-def called(repository: Repository, name: str) -> list[Model]:
-    """The models that a model version, a hash or the beginning of one may mean, newest first."""
+def find_models(repository: Repository, name: str) -> list[Model]:
+    """The models that a model version, a hash or the beginning of one may name, newest first."""
     start = hash_in(name)
     return [model for model in models(repository) if start and model.hash.startswith(start)]
 
@@ -200,7 +200,7 @@ class LabelBest:
 def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> LabelBest | None:
     """The best model of these labels: what was best when the stages ran on them last.
 
-    Failing that, a model that learnt from them and was best later; failing that, what was best while they were
+    Failing that, a model that was trained on them and was best later; failing that, what was best while they were
     the newest labels, though nobody trained on them.
 
     Args:
@@ -215,7 +215,7 @@ def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> La
     for model in models(repository):
         found = [(commit, lock) for commit, lock in known if model.labels == labels and commit == model.code]
         for commit, lock in found:
-            return LabelBest(lock, commit, "it learnt from these labels")
+            return LabelBest(lock, commit, "it was trained on these labels")
     commit = _last_with(repository.git, labels, revisions)
     text = repository.git.show(commit, LOCK) if commit else None
     last = Lock.of_history(text, commit) if text else None
@@ -255,9 +255,8 @@ def trace(repository: Repository, model: Model) -> Lineage:
         InputError: a shallow clone does not know which label commit it is.
     """
     repository.git.require_whole_history()
-    commit = next(
-        (c for c in reversed(list(repository.git.label_commits())) if c.labels == model.labels), None
-    )
+    commits = reversed(list(repository.git.label_commits()))
+    commit = next((found for found in commits if found.labels == model.labels), None)
     wanted = {name for names in model.annotations.values() for name in names}
     found: dict[str, list[Record]] = {}
     people: dict[str, int] = {}
@@ -265,9 +264,8 @@ def trace(repository: Repository, model: Model) -> Lineage:
         if record["id"] in wanted:
             found.setdefault(record["series"], []).append(record)
             people[record["annotator"]] = people.get(record["annotator"], 0) + 1
-    recordings = {
-        name.removesuffix(".csv"): md5 for name, md5 in repository.folder(model.series, SERIES).items()
-    }
+    files = repository.folder(model.series, SERIES)
+    recordings = {name.removesuffix(".csv"): md5 for name, md5 in files.items()}
     return Lineage(
         model=model,
         version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",
@@ -279,7 +277,7 @@ def trace(repository: Repository, model: Model) -> Lineage:
 
 
 def _files(repository: Repository, folder: str) -> dict[str, bytes]:
-    """What says what a model is and where it comes from, of a folder in DVC's cache or remote."""
+    """Provenance and header of a model, from a folder in DVC's cache or remote."""
     listing = repository.folder(folder)
     data = repository.read([listing[name] for name in FILES])
     return {name: data[listing[name]] for name in FILES}

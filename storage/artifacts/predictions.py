@@ -1,4 +1,4 @@
-"""`data/predictions/`: what the best model says about each series, written by predict.
+"""`data/predictions/`: predictions of the best model for each series, written by predict.
 
 Layout and example: docs/formats.md.
 """
@@ -27,7 +27,7 @@ class PredictedRegion:
     Attributes:
         start, end: times in the form that the label config asks for; equal for an instant.
         start_row, end_row: the same as timepoints, both inclusive.
-        score: chance that it is there, 0 to 1, as the validation set taught the model to say it.
+        score: probability that it is there, 0 to 1, calibrated on the validation set.
     """
 
     start: float | str
@@ -41,7 +41,7 @@ class PredictedRegion:
 
 @dataclass(frozen=True)
 class PredictedChoice:
-    """What a model takes a whole series for, and the chance that it is, 0 to 1."""
+    """A label predicted for a whole series, and its probability, 0 to 1."""
 
     label: str
     score: Share
@@ -49,12 +49,12 @@ class PredictedChoice:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one model says about one series.
+    """The prediction of one model for one series.
 
     Attributes:
         series: series key.
         model: hash of the model.
-        score: mean chance, over all timepoints (or choices), that what was decided is right, 0 to 1.
+        score: mean probability, over all timepoints (or choices), that the decision is right, 0 to 1.
         uncertainty: mean entropy of the class probabilities, 0 (sure) to 1 (no idea).
         regions: by start; empty where all is background.
         choices: in the order of the label config; empty where regions are asked for, or nothing is so.

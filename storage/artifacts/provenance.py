@@ -16,7 +16,7 @@ from storage.text import typed
 # Trains from scratch again.
 SCRATCH = "labeltrail start-from --none"
 VERSION = 2
-# Of model.json, which storage/artifacts/checkpoint.py writes: here, for who reads it without torch.
+# Of model.json, which storage/artifacts/checkpoint.py writes: here, to be read without torch.
 MODEL_VERSION = 3
 
 
@@ -31,9 +31,9 @@ class Provenance:
         label_config: MD5 of data/label_config.xml.
         dataset: MD5 of data/dataset, as in dvc.lock.
         params: the params that made it, by section.
-        annotations: ids of the label records it learnt from, by series.
-        start: hash of the model whose weights were the beginning; "" of one that was trained from scratch.
-        earlier: ids of further records, which that model has learnt from, or those before it, by series.
+        annotations: ids of the label records it was trained on, by series.
+        start: hash of the model whose weights it was initialized with; "" of one that was trained from scratch.
+        earlier: ids of further records that that model, or one before it, was trained on, by series.
     """
 
     model: str
@@ -46,8 +46,8 @@ class Provenance:
     start: str = ""
     earlier: dict[str, list[str]] = field(default_factory=dict)
 
-    def known(self) -> dict[str, set[str]]:
-        """Ids of all records that have a share in the weights, by series."""
+    def trained_on(self) -> dict[str, set[str]]:
+        """Ids of all records that the weights were trained on, by series."""
         both = self.annotations.keys() | self.earlier.keys()
         return {key: {*self.annotations.get(key, ()), *self.earlier.get(key, ())} for key in both}
 

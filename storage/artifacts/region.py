@@ -1,4 +1,4 @@
-"""A region as it rests in files: a marked range or instant, in timepoints."""
+"""A region as files hold it: a marked range or instant, in timepoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reports/`: what stages say about a model, for people, `dvc metrics` and the page.
+"""`reports/`: results of the stages, for people, `dvc metrics` and the page.
 
 Layout and examples: docs/formats.md and docs/formats-choices.md.
 """
@@ -40,14 +40,14 @@ Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluate says about a model.
+    """What evaluate writes about a model.
 
     Attributes:
         scores: by split, level and name.
         headline: names, by level, of the scores that `dvc metrics` shows.
         tables: header and rows by name of the file.
         lines: a line about each split that was scored.
-        warnings: of a split, why some of its series are in no score.
+        warnings: of a split, why some of its series were not scored.
     """
 
     scores: Mapping[str, Mapping[str, Mapping[str, float | None]]]
@@ -113,7 +113,7 @@ def rounded(
     }
 
 
-def in_words(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
+def score_text(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
     """A score for a line of output, with the ends of its interval; "none" where there is nothing to score by."""
     if value is None:
         return f"{title} none"
@@ -190,8 +190,8 @@ def _object(data: bytes, where: str) -> dict[str, Any]:
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """What is made of tables and curves in this block can be made of them.
+def translate_table_errors() -> Iterator[None]:
+    """Turn what a damaged table or curve raises into an error that names the cure.
 
     Raises:
         InputError: a column is missing, or a cell is no number.
@@ -210,7 +210,7 @@ def remake(stage: str) -> str:
 
 
 def read_curves() -> dict[str, list[float]]:
-    """What was measured in each epoch of the training, by name; a file's column is named after it.
+    """Curves of the training by name, a value an epoch; a file's column is named after it.
 
     Raises:
         ValueError: a number is none.

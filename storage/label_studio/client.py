@@ -1,7 +1,7 @@
 """Label Studio's HTTP API: people, tasks, annotations and predictions.
 
 Written against Label Studio 1.23.2 with requests: the official SDK does the same but takes two seconds to
-import (docs/decisions/0002). Only what Labeltrail needs is here; answers stay plain dictionaries.
+import (docs/decisions/0002). Only what Labeltrail needs is here; responses stay plain dictionaries.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 from storage.errors import NotFoundError
 from storage.label_studio.projects import Projects
-from storage.label_studio.session import LONG, BrokenAnswerError, Json, Session
+from storage.label_studio.session import LONG_TIMEOUTS_S, BrokenResponseError, Json, Session
 from storage.settings import Settings
 
 VERSION = "1.23.2"
 
-PAGES = (500, 50, 5, 1)  # tasks in one answer; fewer where one of them cannot be shown
+PAGES = (500, 50, 5, 1)  # tasks in one response; fewer where one of them cannot be shown
 # Label Studio reads this form of a moment and fails on one without a fraction.
-FRACTION = "%Y-%m-%dT%H:%M:%S.%fZ"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 BATCH = 200  # predictions in one request
 
 
@@ -54,7 +54,7 @@ class Drafts:
     """Edits that were begun in a project and not submitted.
 
     Attributes:
-        begun: as Label Studio tells them; `annotation` is None where they are of a new one.
+        begun: as Label Studio returns them; `annotation` is None where they are of a new one.
         hidden: annotations, and the tasks that they are of, whose edits Label Studio cannot show.
     """
 
@@ -99,10 +99,9 @@ class LabelStudio:
 
     def invite(self, email: str, password: str) -> str:
         """Make a user of this organization by its invitation link, as a person would; returns the token."""
-        token = self.session.sign_up(
-            self.session.call_object("GET", "/api/invite")["invite_url"], email, password
-        )
-        # The server logs the link it was asked for, so it must not open the door a second time.
+        link = self.session.call_object("GET", "/api/invite")["invite_url"]
+        token = self.session.sign_up(link, email, password)
+        # The server logs the link of each request, so it must not be valid a second time.
         self.session.call("POST", "/api/invite/reset-token")
         return token
 
@@ -114,13 +113,7 @@ class LabelStudio:
         # In a fixed order, or a task that goes away between two pages would hide another one.
         view: Json = {"ordering": ["tasks:id"]}
         if since:
-            newer = {
-                "filter": "filter:tasks:updated_at",
-                "operator": "greater",
-                "type": "Datetime",
-                "value": since.strftime(FRACTION),
-            }
-            view["filters"] = {"conjunction": "and", "items": [newer]}
+            view["filters"] = _filter("updated_at", "greater", "Datetime", since.strftime(TIME_FORMAT))
         yield from map(_task, self._listed(project, fields, view))
 
     def task_numbers(self, project: int) -> dict[str, int]:
@@ -139,7 +132,7 @@ class LabelStudio:
             size = max(size for size in sizes if size <= most and seen % size == 0)
             try:
                 total, found = self._page(query, seen // size, size)
-            except BrokenAnswerError:
+            except BrokenResponseError:
                 if query == less:
                     raise
                 if size > 1:
@@ -149,7 +142,7 @@ class LabelStudio:
             if not found:
                 return
             if seen and given < size > len(found):
-                most = given  # its pages are smaller than those that were asked for, so it is another page
+                most = given  # its pages are smaller than those that were requested, so it is another page
                 continue
             yield from found
             seen, given = seen + len(found), max(given, len(found))
@@ -159,14 +152,13 @@ class LabelStudio:
 
     def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
         """How many tasks a view has, and a page of them."""
-        asked = query | {"page": page + 1, "page_size": size}
-        answer = self.session.call_object("GET", "/api/tasks", params=asked, timeout=LONG)
-        return answer["total"], answer["tasks"]
+        params = query | {"page": page + 1, "page_size": size}
+        response = self.session.call_object("GET", "/api/tasks", params=params, timeout=LONG_TIMEOUTS_S)
+        return response["total"], response["tasks"]
 
     def task(self, task: int) -> Task:
         """One task."""
-        found = self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"})
-        return _task(found)
+        return _task(self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"}))
 
     def update_task(self, task: int, data: Json) -> None:
         """Put other task data in the place of a task's own."""
@@ -174,7 +166,7 @@ class LabelStudio:
 
     def mend_task(self, task: int, data: Json) -> None:
         """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+        with suppress(BrokenResponseError):  # it is stored, even where the response fails at something else
             self.update_task(task, data)
 
     def download(self, address: str) -> bytes:
@@ -208,7 +200,7 @@ class LabelStudio:
 
     def mend_annotation(self, annotation: int, **fields: Any) -> None:
         """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenAnswerError):  # it is stored; the answer may fail at something else
+        with suppress(BrokenResponseError):  # it is stored, even where the response fails at something else
             self.update_annotation(annotation, **fields)
 
     def delete_annotation(self, annotation: int) -> None:
@@ -217,19 +209,13 @@ class LabelStudio:
 
     def drafts(self, project: int) -> Drafts:
         """Edits that somebody has begun and not submitted."""
-        there = {
-            "filter": "filter:tasks:draft_exists",
-            "operator": "equal",
-            "type": "Boolean",
-            "value": True,
-        }
-        view = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [there]}}
+        view = {"ordering": ["tasks:id"], "filters": _filter("draft_exists", "equal", "Boolean", True)}
         begun: list[Json] = []
         hidden: dict[int, int] = {}
         for task in self._listed(project, "id,annotations_ids", view):
             try:
                 begun += self.session.call("GET", f"/api/tasks/{task['id']}/drafts")
-            except BrokenAnswerError:
+            except BrokenResponseError:
                 hidden |= {number: int(task["id"]) for number in _numbers(task)}
         return Drafts(begun, hidden)
 
@@ -241,8 +227,9 @@ class LabelStudio:
 
     def predictions(self, project: int) -> list[Json]:
         """All predictions of a project."""
+        query = {"project": project}
         found: list[Json] = self.session.call(
-            "GET", "/api/predictions/", params={"project": project}, timeout=LONG
+            "GET", "/api/predictions/", params=query, timeout=LONG_TIMEOUTS_S
         )
         return found
 
@@ -256,13 +243,22 @@ class LabelStudio:
         for start in range(0, len(predictions), BATCH):
             batch = list(predictions[start : start + BATCH])
             path = f"/api/projects/{project}/import/predictions"
-            yield int(self.session.call_object("POST", path, json=batch, timeout=LONG)["created"])
+            yield int(self.session.call_object("POST", path, json=batch, timeout=LONG_TIMEOUTS_S)["created"])
 
     def delete_predictions(self, project: int, model_version: str) -> int:
         """Delete the predictions of one model version; returns how many there were."""
         body = {"model_version": model_version}
         path = f"/api/projects/{project}/model-versions"
-        return int(self.session.call_object("DELETE", path, json=body, timeout=LONG)["deleted_predictions"])
+        return int(
+            self.session.call_object("DELETE", path, json=body, timeout=LONG_TIMEOUTS_S)[
+                "deleted_predictions"
+            ]
+        )
+
+
+def _filter(column: str, operator: str, kind: str, value: object) -> Json:
+    item = {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+    return {"conjunction": "and", "items": [item]}
 
 
 def _task(task: Json) -> Task:

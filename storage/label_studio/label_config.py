@@ -1,8 +1,8 @@
 """The project's label config: Label Studio's XML, kept in git as `data/label_config.xml`.
 
 Read here once and used everywhere, as Label Studio's page reads it: which columns of a recording are channels, how
-its times are written, what people are asked (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
-recording is: `<Choices>`), and which answers there are. Format: https://labelstud.io/tags/timeseries
+its times are written, what is labeled (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
+recording is: `<Choices>`), and which labels there are. Format: https://labelstud.io/tags/timeseries
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from storage.printable import shortened
 
 PATH = Path("data/label_config.xml")
 
-# What is asked of a recording: where things are in it, or what the whole of it is.
+# What is labeled: regions in a recording, or the whole of it.
 Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
 
 # Of d3-time-format's directives those from which a time follows, in a way that every language agrees on, and which
@@ -41,10 +41,10 @@ SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "\\t": "\t"}
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """What a label config says about recordings and what is said of them.
+    """How recordings are read and labeled.
 
     Attributes:
-        task: what is asked; it follows from the control tag, and from how many choices there are and may be made.
+        task: what is labeled; it follows from the control tag, and from how many choices there are and may be made.
         object_tag: name of the `<TimeSeries>` tag; regions and choices carry it as `to_name`.
         control_tag: name of the `<TimeSeriesLabels>` or `<Choices>` tag; regions and choices carry it as `from_name`.
         data_key: key of the task data that holds the recording (`$csv` is `csv`).
@@ -75,13 +75,13 @@ class LabelConfig:
     controls: frozenset[str] = frozenset()
 
     @property
-    def answers(self) -> Literal["regions", "choices"]:
+    def result_kind(self) -> Literal["regions", "choices"]:
         """What annotations hold: regions in a recording, or choices for the whole of it."""
         return "regions" if self.task == "segmentation" else "choices"
 
     def has_choices(self, tag: object) -> bool:
         """Whether the choices of this control tag are the labels."""
-        return self.answers == "choices" and tag == self.control_tag
+        return self.result_kind == "choices" and tag == self.control_tag
 
     def label_of(self, name: object) -> str | None:
         """The label that an annotation means by a name: Label Studio takes the alias for it, and the value too."""
@@ -108,10 +108,10 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     control = _control(root, name, where)
     # <MultiChannel> only groups channels in one plot: the channels inside it are channels like others.
     channels = tuple(c.get("column") for c in tag.inside("channel"))
-    answers = list(control.inside("choice" if control.kind == "choices" else "label"))
-    labels = tuple(answer.get("alias") or answer.get("value") for answer in answers)
+    options = list(control.inside("choice" if control.kind == "choices" else "label"))
+    labels = tuple(option.get("alias") or option.get("value") for option in options)
     _check_names("channel", channels, where)
-    _check_labels(control, answers, labels, where)
+    _check_labels(control, options, labels, where)
     value = tag.get("value")
     if not value.startswith("$"):
         raise InputError('<TimeSeries value="..."> must name a key of the task data', where=where, cure=CURE)
@@ -130,13 +130,13 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
         channels=channels,
         labels=labels,
         several=frozenset(tag.get("name") for tag in root.inside("choices") if _takes_several(tag)),
-        shown_as={a.get("value"): a.get("alias") for a in answers if a.get("alias") and a.get("value")},
+        shown_as={a.get("value"): a.get("alias") for a in options if a.get("alias") and a.get("value")},
         controls=frozenset(tag.get("name") for tag in root.all() if "toname" in tag.attributes),
     )
 
 
 def _control(root: Tag, series: str, where: str) -> Tag:
-    """The tag that asks about the recording: regions, or where nobody asks for them, choices for the whole."""
+    """The control tag of the recording: for regions, or without one, for choices for the whole."""
 
     def of(kind: str) -> list[Tag]:
         return [tag for tag in root.inside(kind) if series in tag.get("toname").split(",")]
@@ -166,7 +166,7 @@ def _takes_several(choices: Tag) -> bool:
     return choices.get("choice", "single").startswith("multiple")
 
 
-# -- what is refused ------------------------------------------------------------------------------
+# -- checks ---------------------------------------------------------------------------------------
 
 
 def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
@@ -179,11 +179,11 @@ def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
         raise InputError(f"the label config names a {what} twice: {names}", where=where, cure=CURE)
 
 
-def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], where: str) -> None:
+def _check_labels(control: Tag, options: list[Tag], labels: tuple[str, ...], where: str) -> None:
     """The classes are known from the config alone, and one name means one of them."""
     dynamic = [control.get("value")] if VARIABLE.fullmatch(control.get("value")) else []
     if control.kind == "choices":  # of a label its own value is written, whatever is shown for it
-        dynamic += [a.get("value") for a in answers if not a.get("alias") and VARIABLE.search(a.get("value"))]
+        dynamic += [a.get("value") for a in options if not a.get("alias") and VARIABLE.search(a.get("value"))]
     if dynamic:
         raise InputError(
             f"the label config leaves its labels to the task data: {shortened(dynamic[0])}",
@@ -200,9 +200,9 @@ def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], whe
         why = f"{shortened(long, 40)}, {LONGEST_LABEL:,} at most"
         raise InputError("a label of the label config is too long", where=where, why=why, cure=CURE)
     _check_names("label", labels, where)
-    for answer in answers:
-        shown = answer.get("value")
-        if shown in labels and answer.get("alias") not in ("", shown):
+    for option in options:
+        shown = option.get("value")
+        if shown in labels and option.get("alias") not in ("", shown):
             why = f"{shortened(shown)} is the value of one label and what annotations call another"
             raise InputError("two labels of the label config have one name", where=where, why=why, cure=CURE)
 
@@ -210,13 +210,12 @@ def _check_labels(control: Tag, answers: list[Tag], labels: tuple[str, ...], whe
 def _check_data_key(value: str, where: str) -> None:
     if not re.fullmatch(r"\$\w+", value):
         why = f"{shortened(value)} is more than the name of a key: letters, digits and _"
-        raise InputError(
-            '<TimeSeries value="..."> must name a key of the task data', where=where, why=why, cure=CURE
-        )
+        what = '<TimeSeries value="..."> must name a key of the task data'
+        raise InputError(what, where=where, why=why, cure=CURE)
 
 
 def _check_times(tag: Tag, where: str) -> None:
-    """What is said about times and where they are has one meaning, on the page and here."""
+    """Times and their column are unambiguous, on the page and here."""
     kind = tag.get("valuetype", "url")
     if kind not in ("url", "json"):
         why = f"it is {shortened(kind)!r}, and Label Studio's page takes url or json, in small letters"
@@ -247,9 +246,8 @@ def _check_time_format(time_format: str, where: str) -> None:
     cure = "write the times of the recordings in another form and set timeFormat on <TimeSeries> to it"
     if unknown[0] == "z":
         cure = "write %Z for %z in timeFormat: Label Studio's page reads +0100, +01:00 and Z so"
-    raise InputError(
-        f"the timeFormat {shortened(time_format)!r} does not say when it was", where=where, why=why, cure=cure
-    )
+    what = f"the timeFormat {shortened(time_format)!r} does not say when it was"
+    raise InputError(what, where=where, why=why, cure=cure)
 
 
 def load(path: Path = PATH) -> LabelConfig:
@@ -261,11 +259,8 @@ def load(path: Path = PATH) -> LabelConfig:
     try:
         xml = read_text(path, f"write {path} in UTF-8, then run the command again")
     except FileNotFoundError as error:
-        raise InputError(
-            "this project has no label config yet",
-            where=str(path),
-            cure="labeltrail import PATH --label-config FILE",
-        ) from error
+        what = "this project has no label config yet"
+        raise InputError(what, where=str(path), cure="labeltrail import PATH --label-config FILE") from error
     return parse(xml, str(path))
 
 
@@ -280,8 +275,8 @@ def render(
 ) -> str:
     """A label config for recordings with these columns; the task data key is `csv`."""
     view = ET.Element("View")
-    asked = "TimeSeriesLabels" if task == "segmentation" else "Choices"
-    control = ET.SubElement(view, asked, name=control_tag, toName=object_tag)
+    kind = "TimeSeriesLabels" if task == "segmentation" else "Choices"
+    control = ET.SubElement(view, kind, name=control_tag, toName=object_tag)
     if task != "segmentation":
         control.set("choice", "multiple" if task == "multilabel" else "single")
     for i, label in enumerate(labels):
@@ -293,7 +288,7 @@ def render(
     if time_column:
         series.set("timeColumn", time_column)
     if task != "segmentation":
-        # Who judges the whole wants to see the whole; Label Studio begins with the first quarter.
+        # The whole recording is labeled, so it is shown; Label Studio begins with the first quarter.
         series.set("overviewWidth", "100%")
     plot = ET.SubElement(series, "MultiChannel", height="320")
     for i, channel in enumerate(channels):

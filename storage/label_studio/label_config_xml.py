@@ -127,15 +127,15 @@ def _tag(element: ET.Element, where: str) -> Tag:
 
 
 def _check_names(tag: Tag, where: str) -> None:
-    """Refuse names that are slips: Label Studio's page passes over an attribute that it does not know."""
+    """Check names for slips: Label Studio's page ignores an attribute that it does not know."""
     if tag.kind not in TAGS and tag.kind not in OTHER_TAGS:
-        _refuse_slip(f"<{tag.kind}>", tag.kind, TAGS, where)
+        _check_spelling(f"<{tag.kind}>", tag.kind, TAGS, where)
     meant = {name.lower(): name for name in MEANT.get(TAGS.get(tag.kind, ""), ())}
     for name in sorted(tag.attributes.keys() - meant.keys()):
-        _refuse_slip(f"{name} in <{TAGS.get(tag.kind, tag.kind)}>", name, meant, where)
+        _check_spelling(f"{name} in <{TAGS.get(tag.kind, tag.kind)}>", name, meant, where)
 
 
-def _refuse_slip(what: str, name: str, meant: Mapping[str, str], where: str) -> None:
+def _check_spelling(what: str, name: str, meant: Mapping[str, str], where: str) -> None:
     like = difflib.get_close_matches(re.sub(r"[^a-z]", "", name), meant, n=1, cutoff=ALIKE)
     if like:
         why = f"{shortened(what)} is nothing that Label Studio knows: is {meant[like[0]]} meant?"

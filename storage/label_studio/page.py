@@ -15,7 +15,7 @@ Cells = list[float | str]
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageRecording:
     """A recording as the page holds it.
 
     Attributes:
@@ -28,7 +28,7 @@ class Shown:
     channels: dict[str, Cells]
 
 
-def show(text: str, config: LabelConfig) -> Shown:
+def show(text: str, config: LabelConfig) -> PageRecording:
     """Read a recording as the page does.
 
     Raises:
@@ -47,11 +47,11 @@ def show(text: str, config: LabelConfig) -> Shown:
             raise PageError(f"{name} not found in data.")
         channels[channel] = columns[name]
     if config.time_column is None:
-        return Shown([float(row) for row in range(len(next(iter(columns.values()))))], channels)
+        return PageRecording([float(row) for row in range(len(next(iter(columns.values()))))], channels)
     if config.time_column.lower() not in columns:
         raise PageError(f"{config.time_column} not found in data.")
     cells = columns[config.time_column.lower()]
-    return Shown(_times(cells, table, config), channels)
+    return PageRecording(_times(cells, table, config), channels)
 
 
 def _times(cells: Cells, table: PageTable, config: LabelConfig) -> Cells:

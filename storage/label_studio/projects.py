@@ -8,37 +8,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import InputError, ServiceError
-from storage.label_studio.session import LONG, Json, Session
+from storage.label_studio.session import LONG_TIMEOUTS_S, Json, Session
 from storage.settings import Settings
 
 TITLE = 50  # letters that Label Studio allows
 # An export of all annotations runs inside the request, at about 100 a second.
-EXPORT = (3.0, 3600.0)
-AT_WORK = {"queued", "in_progress"}
+EXPORT_TIMEOUTS_S = (3.0, 3600.0)
+ACTIVE = {"queued", "in_progress"}
 FAILED = {"failed", "completed_with_errors"}
-SILENCE = 20.0  # seconds; Label Studio gives a sign of life every five
-POLL = 0.3
+STALE_AFTER_S = 20.0  # seconds without a heartbeat; Label Studio writes one every five
+POLL_INTERVAL_S = 0.3
 # What a project of another branch takes over: all that people set for labeling in the project's settings.
 SETTINGS = (
-    "annotator_evaluation_enabled",
-    "color",
-    "control_weights",
-    "enable_empty_annotation",
-    "evaluate_predictions_automatically",
-    "expert_instruction",
-    "maximum_annotations",
-    "overlap_cohort_percentage",
-    "reveal_preannotations_interactively",
-    "sampling",
-    "show_annotation_history",
-    "show_collab_predictions",
-    "show_ground_truth_first",
-    "show_instruction",
-    "show_overlap_first",
-    "show_skip_button",
-    "skip_queue",
+    "annotator_evaluation_enabled", "color", "control_weights", "enable_empty_annotation",
+    "evaluate_predictions_automatically", "expert_instruction", "maximum_annotations", "overlap_cohort_percentage",
+    "reveal_preannotations_interactively", "sampling", "show_annotation_history", "show_collab_predictions",
+    "show_ground_truth_first", "show_instruction", "show_overlap_first", "show_skip_button", "skip_queue",
     "task_data_login",
-)
+)  # fmt: skip
 
 
 class SourceError(ServiceError):
@@ -64,44 +51,37 @@ class Projects:
         """A project's settings and counts."""
         return self._session.call_object("GET", f"/api/projects/{project}")
 
-    def marked(self, address: str) -> list[int]:
+    def find_by_description(self, address: str) -> list[int]:
         """Ids of the projects whose description names a branch's place in the bucket, oldest first."""
         found: list[int] = []
         page: str | None = "/api/projects?page_size=100&include=id,description"
         while page:
-            answer = self._session.call_object("GET", page)
-            found += [
-                item["id"] for item in answer["results"] if address in (item["description"] or "").split()
-            ]
-            following = urlsplit(answer.get("next") or "")
+            response = self._session.call_object("GET", page)
+            projects = response["results"]
+            found += [item["id"] for item in projects if address in (item["description"] or "").split()]
+            following = urlsplit(response.get("next") or "")
             page = f"{following.path}?{following.query}" if following.query else None
         return sorted(found)
 
     def create(self, title: str, description: str, label_config: str) -> int:
         """Make a project; shows predictions to annotators from the start."""
-        body = {"title": title[:TITLE], "description": description, "label_config": label_config}
-        return int(
-            self._session.call_object("POST", "/api/projects", json=body | {"show_collab_predictions": True})[
-                "id"
-            ]
-        )
+        body: Json = {"title": title[:TITLE], "description": description, "label_config": label_config}
+        body |= {"show_collab_predictions": True}
+        return int(self._session.call_object("POST", "/api/projects", json=body)["id"])
 
     def check_label_config(self, label_config: str) -> None:
         """Ask whether Label Studio takes a label config; nothing is changed.
 
         Raises:
-            InputError: it does not; with its words.
+            InputError: it does not, with its reason.
         """
         path = "/api/projects/validate/"
         try:
             self._session.request("POST", path, json={"label_config": label_config}, changes=False)
         except InputError as error:
-            raise InputError(
-                "Label Studio refuses the label config",
-                where=error.where,
-                why=f"{error.why}; nothing was changed",
-                cure="mend the label config, then run the command again",
-            ) from error
+            what, where = "Label Studio refuses the label config", error.where
+            cure = "mend the label config, then run the command again"
+            raise InputError(what, where=where, why=f"{error.why}; nothing was changed", cure=cure) from error
 
     def update(self, project: int, **changes: Any) -> None:
         """Change settings, such as `label_config` or `model_version`."""
@@ -111,8 +91,8 @@ class Projects:
         """Delete a project with its tasks and annotations; the objects in the bucket stay."""
         # Or Label Studio would delete every annotation's object, one after the other.
         for target in self.storages(project)[1]:
-            self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG)
-        self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT)
+            self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG_TIMEOUTS_S)
+        self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT_TIMEOUTS_S)
 
     # -- storages ---------------------------------------------------------------------------------
 
@@ -161,18 +141,12 @@ class Projects:
 
     def _ensure_storage(self, kind: str, body: Json) -> int:
         known = self._session.call("GET", f"/api/storages/{kind}s3", params={"project": body["project"]})
+        path, wanted = f"/api/storages/{kind}s3", (body["bucket"], body["prefix"].rstrip("/"))
         for storage in known:
-            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == (
-                body["bucket"],
-                body["prefix"].rstrip("/"),
-            ):
-                self._session.call(
-                    "PATCH", f"/api/storages/{kind}s3/{storage['id']}", json=body, timeout=LONG
-                )
+            if (storage["bucket"], (storage["prefix"] or "").rstrip("/")) == wanted:
+                self._session.call("PATCH", f"{path}/{storage['id']}", json=body, timeout=LONG_TIMEOUTS_S)
                 return int(storage["id"])
-        return int(
-            self._session.call_object("POST", f"/api/storages/{kind}s3", json=body, timeout=EXPORT)["id"]
-        )
+        return int(self._session.call_object("POST", path, json=body, timeout=EXPORT_TIMEOUTS_S)["id"])
 
     def try_storage(self, kind: str, project: int, storage: Json) -> None:
         """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""
@@ -180,18 +154,18 @@ class Projects:
         facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
         self._session.call("POST", path, json=facts | {"project": project})
 
-    def let_source_end(self, storage: int) -> None:
-        """Wait until nobody reads the source storage: two that read it at once make every new task twice.
+    def wait_for_source(self, storage: int) -> None:
+        """Wait until no sync of the source storage runs: two at once make every new task twice.
 
-        Whoever asked for it may have been killed; Label Studio goes on, and says so every few seconds.
+        Whoever started it may have been killed; Label Studio goes on, with a heartbeat every few seconds.
         """
-        said, since = None, time.monotonic()
-        while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in AT_WORK:
-            if facts["meta"] != said:
-                said, since = facts["meta"], time.monotonic()
-            elif time.monotonic() - since > SILENCE:
+        heartbeat, since = None, time.monotonic()
+        while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in ACTIVE:
+            if facts["meta"] != heartbeat:
+                heartbeat, since = facts["meta"], time.monotonic()
+            elif time.monotonic() - since > STALE_AFTER_S:
                 return  # Label Studio itself was killed
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL_S)
 
     def sync_source(self, storage: int) -> None:
         """Make tasks of the objects that are new in the source storage.
@@ -199,20 +173,19 @@ class Projects:
         Raises:
             SourceError: it did not make all; it ends at the first object that it cannot use.
         """
-        self.let_source_end(storage)
-        facts = self._session.call_object("POST", f"/api/storages/s3/{storage}/sync", json={}, timeout=LONG)
+        self.wait_for_source(storage)
+        path = f"/api/storages/s3/{storage}/sync"
+        facts = self._session.call_object("POST", path, json={}, timeout=LONG_TIMEOUTS_S)
         if facts.get("status") in FAILED:
             said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
-            raise SourceError(
-                "Label Studio did not make tasks of all objects in the bucket",
-                where=f"{facts['bucket']}/{facts['prefix']}",
-                why=said[-1][:500],
-                cure="mend or delete the object, then the same command again",
-            )
+            what, why = "Label Studio did not make tasks of all objects in the bucket", said[-1][:500]
+            cure = "mend or delete the object, then the same command again"
+            raise SourceError(what, where=f"{facts['bucket']}/{facts['prefix']}", why=why, cure=cure)
 
     def sync_target(self, storage: int) -> None:
         """Write the objects of all annotations of the target storage's project."""
-        self._session.call("POST", f"/api/storages/export/s3/{storage}/sync", json={}, timeout=EXPORT)
+        path = f"/api/storages/export/s3/{storage}/sync"
+        self._session.call("POST", path, json={}, timeout=EXPORT_TIMEOUTS_S)
 
 
 def _common(project: int, settings: Settings) -> Json:

@@ -1,4 +1,4 @@
-"""Requests to Label Studio: the token, how long to wait, what is tried again, and its refusals in our words."""
+"""Requests to Label Studio: the token, how long to wait, what is retried, and its refusals as errors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from storage.text.json_text import well_formed
 Json = dict[str, Any]
 
 # A person waits at most ten seconds to hear that a server is away; imports may work for longer.
-PATIENCE = (3.0, 8.0)  # seconds to connect, and between two words of the answer
-LONG = (3.0, 300.0)
-TRIES = 4
-RETRY_DEADLINE_S = 10.0  # after which a request is not tried again
+TIMEOUTS_S = (3.0, 8.0)  # seconds to connect, and between two bytes of the response
+LONG_TIMEOUTS_S = (3.0, 300.0)
+MAX_ATTEMPTS = 4
+RETRY_DEADLINE_S = 10.0  # after which a request is not retried
 FAILURE = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
-FAILING = {500, 502, 503, 504}
-REPEATABLE = {"GET", "PATCH", "DELETE"}  # twice is the same as once
+RETRY_STATUSES = {500, 502, 503, 504}
+IDEMPOTENT = {"GET", "PATCH", "DELETE"}  # safe to retry
 
 
-class BrokenAnswerError(ServiceError):
-    """Label Studio answers HTTP 500 at every try: it holds something that it cannot show."""
+class BrokenResponseError(ServiceError):
+    """Label Studio responds HTTP 500 at every attempt: it holds something that it cannot show."""
 
 
 class Session:
@@ -45,7 +45,7 @@ class Session:
         self.url, self._read_only = url.rstrip("/"), read_only
         self._http = _Http()
         # As a function, for a name and password in ~/.netrc would win over a header.
-        self._http.auth = self._sign
+        self._http.auth = self._authorize
         self._authorization = f"Token {token}"
         # A personal access token is a JWT that buys tokens which last some minutes.
         self._personal = token if token.count(".") == 2 else ""
@@ -59,38 +59,36 @@ class Session:
             ServiceError: Label Studio did not take the form, for example because it knows the user.
         """
         with _Http() as browser, self._errors(path):
-            browser.get(self.url + path, timeout=PATIENCE)
+            browser.get(self.url + path, timeout=TIMEOUTS_S)
             form = {
                 "email": email,
                 "password": password,
                 "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
             }
-            browser.post(self.url + path, data=form, headers={"Referer": self.url}, timeout=PATIENCE)
-            answer = browser.get(self.url + "/api/current-user/token", timeout=PATIENCE)
-        if answer.status_code != requests.codes.ok:
-            why = f"HTTP {answer.status_code}"
+            browser.post(self.url + path, data=form, headers={"Referer": self.url}, timeout=TIMEOUTS_S)
+            response = browser.get(self.url + "/api/current-user/token", timeout=TIMEOUTS_S)
+        if response.status_code != requests.codes.ok:
+            why = f"HTTP {response.status_code}"
             raise ServiceError("Label Studio did not make the user", where=email, why=why)
-        return str(answer.json()["token"])
+        return str(response.json()["token"])
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send a request; returns what is answered, from its JSON. Raises and arguments as `request`."""
-        answer = self.request(method, path, **arguments)
-        if not answer.ok or not answer.content:
+        """Send a request; returns the JSON of the response. Raises and arguments as `request`."""
+        response = self.request(method, path, **arguments)
+        if not response.ok or not response.content:
             return None
         try:
-            return answer.json()
+            return response.json()
         except ValueError as error:
-            raise ServiceError(
-                f"what answers at {self.url} is not Label Studio",
-                where=f"{method} {self.url}{path}",
-                why=f"its answer is no JSON: {answer.text[:100]!r}",
-                cure="check LABEL_STUDIO_URL, then labeltrail doctor",
-            ) from error
+            what = f"what answers at {self.url} is not Label Studio"
+            why = f"its response is no JSON: {response.text[:100]!r}"
+            cure = "check LABEL_STUDIO_URL, then labeltrail doctor"
+            raise ServiceError(what, where=f"{method} {self.url}{path}", why=why, cure=cure) from error
 
     def call_object(self, method: str, path: str, **arguments: Any) -> Json:
-        """The same, of what is answered by an object of JSON."""
-        answer: Json = self.call(method, path, **arguments)
-        return answer
+        """The same, where the response is a JSON object."""
+        response: Json = self.call(method, path, **arguments)
+        return response
 
     def download(self, path: str) -> bytes:
         """The bytes behind a path."""
@@ -100,12 +98,12 @@ class Session:
         self,
         method: str,
         path: str,
-        timeout: tuple[float, float] = PATIENCE,
+        timeout: tuple[float, float] = TIMEOUTS_S,
         allow_redirects: bool = False,
         changes: bool = True,
         **content: Any,
     ) -> requests.Response:
-        """Send a request until it is answered; one that makes something only while nothing has reached the server.
+        """Send a request, with retries; one that makes something only while nothing has reached the server.
 
         Args:
             method: of HTTP.
@@ -120,74 +118,72 @@ class Session:
             NotFoundError, InputError, ConflictError: it has no such thing, or refuses what was sent, with its reason.
 
         Returns:
-            An answer of success; or 404 to a DELETE whose earlier try was cut off after it had been carried out.
+            A successful response; or 404 to a DELETE whose earlier attempt was cut off after it had been carried out.
         """
         if self._read_only and changes and method != "GET":
             raise AssertionError(f"{method} {path} in a dry run")
         content |= {"timeout": timeout, "allow_redirects": allow_redirects}
         if "json" in content:
-            # Label Studio keeps halves of characters, and from then on answers 500 for the whole task.
+            # Label Studio keeps halves of characters, and from then on responds 500 for the whole task.
             content["json"] = well_formed(content["json"])
         with self._errors(path):
-            tries, answer = self._persist(method, path, **content)
-            if answer.status_code == requests.codes.unauthorized and self._personal:
+            count, response = self._request_with_retry(method, path, **content)
+            if response.status_code == requests.codes.unauthorized and self._personal:
                 self._renew()
-                more, answer = self._persist(method, path, **content)
-                tries += more - 1
-        deleted = method == "DELETE" and tries > 1 and answer.status_code == requests.codes.not_found
-        if not 200 <= answer.status_code < 300 and not deleted:
-            raise self._refusal(answer, f"{method} {self.url}{path}")
-        return answer
+                more, response = self._request_with_retry(method, path, **content)
+                count += more - 1
+        deleted = method == "DELETE" and count > 1 and response.status_code == requests.codes.not_found
+        if not 200 <= response.status_code < 300 and not deleted:
+            raise self._refusal(response, f"{method} {self.url}{path}")
+        return response
 
-    def _persist(self, method: str, path: str, **content: Any) -> tuple[int, requests.Response]:
-        """The first answer that another try would not better, and how many tries it took."""
-        attempts = Attempts(TRIES, RETRY_DEADLINE_S)
+    def _request_with_retry(self, method: str, path: str, **content: Any) -> tuple[int, requests.Response]:
+        """The first response that another attempt would not improve, and how many attempts it took."""
+        attempts = Attempts(MAX_ATTEMPTS, RETRY_DEADLINE_S)
         while True:
             try:
-                answer = self._http.request(method, self.url + path, **content)
-                if answer.status_code not in FAILING or method not in REPEATABLE or attempts.is_last():
-                    return attempts.number, answer
+                response = self._http.request(method, self.url + path, **content)
+                fails = response.status_code in RETRY_STATUSES and method in IDEMPOTENT
+                if not fails or attempts.is_last():
+                    return attempts.number, response
             except requests.RequestException as error:
-                if attempts.is_last() or not (method in REPEATABLE or _unsent(error)):
+                if attempts.is_last() or not (method in IDEMPOTENT or _unsent(error)):
                     raise
             attempts.wait()
 
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._authorization
         return request
 
     def _renew(self) -> None:
         path = "/api/token/refresh/"
         with self._errors(path), _Http() as session:
-            answer = session.post(self.url + path, json={"refresh": self._personal}, timeout=PATIENCE)
-        if answer.status_code != requests.codes.ok:
-            raise self._refusal(answer, f"POST {self.url}{path}")
-        self._authorization = f"Bearer {answer.json()['access']}"
+            response = session.post(self.url + path, json={"refresh": self._personal}, timeout=TIMEOUTS_S)
+        if response.status_code != requests.codes.ok:
+            raise self._refusal(response, f"POST {self.url}{path}")
+        self._authorization = f"Bearer {response.json()['access']}"
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
         try:
             yield
         except requests.RequestException as error:
-            raise ServiceError(
-                f"Label Studio at {self.url} does not answer",
-                where=path,
-                why=type(error).__name__,
-                cure="labeltrail up (or check LABEL_STUDIO_URL), then the same command again",
-            ) from error
+            what = f"Label Studio at {self.url} does not answer"
+            cure = "labeltrail up (or check LABEL_STUDIO_URL), then the same command again"
+            raise ServiceError(what, where=path, why=type(error).__name__, cure=cure) from error
 
     @staticmethod
-    def _refusal(answer: requests.Response, where: str) -> LabeltrailError:
+    def _refusal(response: requests.Response, where: str) -> LabeltrailError:
         try:
-            body = answer.json()
+            body = response.json()
             why = (
                 str(body.get("validation_errors") or body.get("detail") or body)
                 if isinstance(body, dict)
                 else str(body)
             )
         except ValueError:
-            why = answer.reason
-        why = f"HTTP {answer.status_code}: {why[:500]}"
+            why = response.reason
+        why = f"HTTP {response.status_code}: {why[:500]}"
         kinds: dict[int, tuple[type[LabeltrailError], str, str]] = {
             400: (InputError, "Label Studio refused what was sent", "labeltrail doctor"),
             401: (
@@ -201,15 +197,15 @@ class Session:
                 "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
             ),
             404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
-            500: (BrokenAnswerError, *FAILURE),
+            500: (BrokenResponseError, *FAILURE),
             409: (ConflictError, "Label Studio has another version", "labeltrail sync"),
         }
-        kind, what, cure = kinds.get(answer.status_code, (ServiceError, *FAILURE))
+        kind, what, cure = kinds.get(response.status_code, (ServiceError, *FAILURE))
         return kind(what, where=where, why=why, cure=cure)
 
 
 class _Adapter(HTTPAdapter):
-    """Connections whose answers end."""
+    """Connections whose responses end."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
@@ -222,7 +218,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Http(requests.Session):
-    """Requests to Label Studio: never through a proxy to this machine, and no answer without an end."""
+    """Requests to Label Studio: never through a proxy to this machine, and no response without an end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -230,7 +226,7 @@ class _Http(requests.Session):
             self.mount(scheme, _Adapter())
 
     def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
-        """What the environment says, less its proxies for an address of this machine."""
+        """The settings of the environment, without its proxies for an address of this machine."""
         direct = {"http": "", "https": ""} if is_loopback(str(url)) else {}
         return super().merge_environment_settings(url, {**direct, **(proxies or {})}, *others)
 

@@ -1,4 +1,4 @@
-"""What both sides changed since their base, told to the person who has to settle it."""
+"""Conflicts of a three-way merge, as text for the person who has to settle them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class OvertakenError(ConflictError):
     """Somebody else synced this branch, or labeled, at the same moment."""
 
 
-def refuse(
+def check_settled(
     conflicts: Iterable[Conflict], command: str = "labeltrail sync", theirs: str = "Label Studio"
 ) -> None:
-    """Stop before anything is written.
+    """Check that no conflict is left, before anything is written.
 
     Args:
         conflicts: what is not settled.
@@ -31,12 +31,9 @@ def refuse(
     """
     found = list(conflicts)
     if found:
-        raise ConflictError(
-            f"{label_changes.plural(len(found), 'conflict')}: changed on both sides",
-            where=[line(conflict, theirs) for conflict in found],
-            why="nothing was written",
-            cure=settling(command, found[0].name),
-        )
+        what = f"{label_changes.plural(len(found), 'conflict')}: changed on both sides"
+        where, why = [line(conflict, theirs) for conflict in found], "nothing was written"
+        raise ConflictError(what, where=where, why=why, cure=settling(command, found[0].name))
 
 
 def settling(command: str, name: str) -> str:
@@ -61,7 +58,7 @@ def value(found: Any) -> str:
         return label_changes.record_text(found)
     if isinstance(found, dict) and "value" in found:
         if "start" not in label_changes.region_value(found):
-            return label_changes.beside_text(found)
+            return label_changes.value_text(found)
         start, end = label_changes.times(found)
         return f"{', '.join(label_changes.item_labels(found)) or found.get('type', '')} {start} to {end}"
     return json.dumps(found, ensure_ascii=False)

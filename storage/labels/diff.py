@@ -1,4 +1,4 @@
-"""What two versions of an annotation differ in, by region and by choice, and which of it somebody wants to see.
+"""Differences between two versions of an annotation, by region and by choice, and filters for them.
 
 A difference is whole: applied to the version before, it gives the version after, times and parents apart.
 """
@@ -13,13 +13,13 @@ from typing import Any
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.label_changes import (
     empty_text,
-    is_answer,
+    is_choice_label,
     item_labels,
     record_labels,
     region_value,
     times,
 )
-from storage.labels.record_merge import NOT_FIELDS, Item, item_name, items, marked
+from storage.labels.record_merge import NOT_FIELDS, Item, item_name, items, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 
@@ -64,9 +64,8 @@ class ItemChange:
     @property
     def labels(self) -> set[str]:
         """Labels on it, before or after."""
-        return {
-            label for item in (self.before, self.after) if item for label in item_labels(item, self.whole)
-        }
+        items = [item for item in (self.before, self.after) if item]
+        return {label for item in items for label in item_labels(item, self.whole)}
 
     def to_json(self) -> dict[str, Any]:
         """As in docs/formats.md."""
@@ -81,7 +80,7 @@ class Difference:
         id: of the record.
         items: what differs in its `result`.
         fields: other fields that differ, times and parents apart: name to the value before and after.
-        empty: what it says now that there is no label in it; "" where there is one, or there was none before.
+        empty: what it means now that there is no label in it; "" where there is one, or there was none before.
         before, after: the whole records; None where it is not there.
     """
 
@@ -128,8 +127,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which differences somebody wants to see; an empty one wants all.
+class DiffFilter:
+    """Filters differences; an empty one lets all pass.
 
     Attributes:
         series: a series key or a glob pattern of them.
@@ -147,7 +146,7 @@ class Wanted:
         return not (self.series or self.label or self.annotator)
 
     def changes(self, changes: Iterable[Change[Record]]) -> Iterator[Change[Record]]:
-        """Those of the wanted series and annotators."""
+        """Those of the series and annotators."""
         for change in changes:
             sides = [side for side in (change.before, change.after) if side]
             if any(_matches(side["series"], self.series) for side in sides) and any(
@@ -177,14 +176,14 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
     """What differs between two versions of one annotation; one of them may be None, not both."""
     old, new = before or {}, after or {}
     results = old.get("result", []), new.get("result", [])
-    regions = marked(*results)
+    regions = region_ids(*results)
     was, now = (items(result, regions) for result in results)
     changed = tuple(
         ItemChange(
             item_name(key),
             was.get(key),
             now.get(key),
-            is_answer(was[key] if key in was else now[key], regions, config),
+            is_choice_label(was[key] if key in was else now[key], regions, config),
         )
         for key in [*was, *(key for key in now if key not in was)]
         if was.get(key) != now.get(key)
@@ -197,7 +196,7 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
 
 
 def _rest(item: Item, whole: bool) -> dict[str, Any]:
-    """What is neither its times nor its labels, nor the id of what is told by its control tag."""
+    """An item without its times and labels, and a choice for the whole recording without its id."""
     value = region_value(item)
     labels = "choices" if whole else "timeserieslabels"
     rest = {**item, "value": {n: value[n] for n in value.keys() - {"start", "end", labels}}}

@@ -15,7 +15,7 @@ from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig, Task, render
 from storage.labels import export_checks, export_flat
 from storage.labels.export_address import is_address, path_of
-from storage.labels.record_merge import marked, of_whole
+from storage.labels.record_merge import is_for_recording, region_ids
 from storage.printable import shortened
 from storage.text.json_text import parse_json
 
@@ -29,7 +29,7 @@ class ExportedTask:
 
     Attributes:
         name: how to name it to a person: its number and its recording.
-        address: what its data says about where the recording is; "" where it does not.
+        address: of the recording, from its data; "" where there is none.
         data: task data without that address.
         annotations: as exported.
         predictions: how many predictions came along; they are not imported.
@@ -65,9 +65,8 @@ def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
     except FileNotFoundError as error:
         raise InputError("the export is not there", where=where, cure="check the path") from error
     except OSError as error:
-        raise InputError(
-            "the export cannot be read", where=where, why=str(error.strerror), cure="check it"
-        ) from error
+        what = "the export cannot be read"
+        raise InputError(what, where=where, why=str(error.strerror), cure="check it") from error
     if path.suffix.lower() in (".csv", ".tsv"):
         rows = export_flat.read_table(where, data)
         return _tasks(export_flat.tasks(rows, config), where, config, is_flat=True)
@@ -134,8 +133,8 @@ def _is_columns(value: Any) -> bool:
 def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
     """A label config for an export: its labels and tag names, and the columns of a recording.
 
-    It asks for regions where there are any, else what the whole recording is: for several answers where somebody
-    gave several.
+    It asks for regions where there are any, else for choices for the whole recording: for several where an annotation
+    has several.
 
     Raises:
         InputError: the export has no label, or choices of more than one control tag, or the recording has no column
@@ -153,27 +152,23 @@ def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
         raise InputError("no label config can be made from this export: it has no label", cure=cure)
     tags = sorted({str(item.get("from_name")) for item in items})
     if task != "segmentation" and len(tags) > 1:
-        why = f"whole recordings have choices of {', '.join(tags)}, and one tag is learnt"
+        why = f"whole recordings have choices of {', '.join(tags)}, and a model is trained on one tag"
         raise InputError("no label config can be made from this export", why=why, cure=cure)
     time = header[0] if header and header[0].lower() in TIME_NAMES else None
     channels = tuple(name for name in header if name != time)
     if not channels:
-        raise InputError(
-            "no label config can be made: the recording has no channel", cure="add --label-config FILE"
-        )
-    names = {
-        "control_tag": items[0].get("from_name") or "label",
-        "object_tag": items[0].get("to_name") or "ts",
-    }
-    return render(channels, labels, time, task=task, **names)
+        what = "no label config can be made: the recording has no channel"
+        raise InputError(what, cure="add --label-config FILE")
+    control, shown = items[0].get("from_name") or "label", items[0].get("to_name") or "ts"
+    return render(channels, labels, time, task=task, control_tag=control, object_tag=shown)
 
 
 def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """Why an annotation does not fit a label config; empty where it does."""
     result = annotation.get("result") or []
     regions = [item for item in result if _is_region(item)]
-    if config.answers == "regions":
-        # Choices beside regions are nothing that is learnt.
+    if config.result_kind == "regions":
+        # No model is trained on choices beside regions.
         incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
         found = [text for item in regions for text in _misfits(item, "region", config)]
         return found + [f"region {item.get('id')}: without start or end" for item in incomplete]
@@ -194,14 +189,13 @@ def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
     strange = sorted(label for label in set(_labels(item)) if config.label_of(label) is None)
     if strange:
         what = "label" if kind == "region" else "choice"
-        found.append(
-            f"{kind} {item.get('id')}: no {what} {', '.join(map(repr, strange))} in the label config"
-        )
+        names = ", ".join(map(repr, strange))
+        found.append(f"{kind} {item.get('id')}: no {what} {names} in the label config")
     return found
 
 
 def _labels(item: dict[str, Any]) -> list[str]:
-    """What a region or a choice says."""
+    """Labels of a region or a choice."""
     value = item["value"]
     return [str(label) for label in value.get("timeserieslabels", value.get("choices"))]
 
@@ -209,8 +203,8 @@ def _labels(item: dict[str, Any]) -> list[str]:
 def _choices(result: Iterable[Any]) -> list[dict[str, Any]]:
     """The choices of a result that are for the whole recording."""
     items = [item for item in result if isinstance(item, dict)]
-    regions = marked(items)
-    return [i for i in items if of_whole(i, regions) and isinstance(i["value"].get("choices"), list)]
+    regions = region_ids(items)
+    return [i for i in items if is_for_recording(i, regions) and isinstance(i["value"].get("choices"), list)]
 
 
 def _is_region(item: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a Label Studio export may hold: each field is looked at before anything is made of it.
+"""Checks of a Label Studio export: each field, before anything is made of it.
 
 An export comes from somebody else. What is in it goes to Label Studio, into task data and into labels, so it has to
 be what Label Studio itself writes; else the error names the task and the field.
@@ -15,9 +15,7 @@ from storage.printable import shortened
 from storage.s3.keys import CONTROL
 from storage.text.json_text import HALF, has_half, whole_number
 
-CURE = (
-    "export the project from Label Studio anew, as JSON, or mend this field of the file; nothing was changed"
-)
+CURE = "export the project from Label Studio anew, as JSON, or mend this field; nothing was changed"
 LONGEST_EMAIL = 254  # characters
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -28,7 +26,7 @@ def _optional(kind: type | tuple[type, ...], words: str) -> Rule:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number that can be reckoned with."""
+    """Whether it is a number of a usable size."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
@@ -138,9 +136,8 @@ def check(task: Any, where: str) -> None:
 
 def _error(where: str, field: str, words: str, value: Any) -> InputError:
     found = shortened(repr(value)[:300], 60)
-    return InputError(
-        "the export cannot be used", where=where, why=f"`{field}` is {words}: {found}", cure=CURE
-    )
+    what = "the export cannot be used"
+    return InputError(what, where=where, why=f"`{field}` is {words}: {found}", cure=CURE)
 
 
 def _fields(task: Mapping[str, Any]) -> Iterator[tuple[str, Any, Rule]]:

@@ -1,4 +1,4 @@
-"""Label Studio's flat exports, JSON_MIN, CSV and TSV, brought into the form of its JSON export.
+"""Label Studio's flat exports, JSON_MIN, CSV and TSV, converted to the form of its JSON export.
 
 A row is an annotation: the task data, and for each control tag the values of its regions, without their ids and tags.
 Skipped annotations, ground truth, predictions and drafts are not in it (source: label_studio_sdk/converter of Label
@@ -20,7 +20,7 @@ from storage.labels.export_address import is_address
 from storage.printable import shortened
 from storage.text.json_text import parse_json, whole_number
 
-# What stands in every row beside task data and answers.
+# What stands in every row beside task data and results.
 OWN = frozenset({
     "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history",
 })  # fmt: skip
@@ -64,13 +64,10 @@ def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
         why = f"row {uneven[0]} has another number of cells than the first line"
         raise InputError("the export cannot be read", where=where, why=why, cure=cure)
     return [
-        {name: _cell(where, name, cell) for name, cell in row.items() if cell != ""} | _blank(row)
+        {name: _cell(where, name, cell) for name, cell in row.items() if cell != ""}
+        | {name: None for name in NEEDED if row[name] == ""}
         for row in rows
     ]
-
-
-def _blank(row: Row) -> dict[str, None]:
-    return {name: None for name in NEEDED if row[name] == ""}
 
 
 def _cell(where: str, name: str, cell: str) -> Any:
@@ -95,19 +92,21 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
 
     Args:
         rows: of the export.
-        config: which of the columns are answers, and of which tag; found by their values where there is none.
+        config: which of the columns hold results, and of which tag; found by their values where there is none.
     """
     found: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(rows, 1):
-        answers = {name for name, value in row.items() if name not in OWN and _is_answer(name, value, config)}
-        data = {name: value for name, value in row.items() if name not in OWN and name not in answers}
+        results = {
+            name for name, value in row.items() if name not in OWN and _is_result_column(name, value, config)
+        }
+        data = {name: value for name, value in row.items() if name not in OWN and name not in results}
         # Tables of two projects, one put below the other, count their tasks from 1 each.
         addresses = sorted(value for value in data.values() if is_address(value))
         key = str((row.get("id", f"row {number}"), addresses))
         task = found.setdefault(key, {"id": row.get("id"), "data": data, "annotations": []})
         if row["annotation_id"] is not None:
-            result = [item for name in sorted(answers) for item in _items(name, row[name], row, config)]
-            lost = sorted(name for name in answers if not _items(name, row[name], row, config) and row[name])
+            result = [item for name in sorted(results) for item in _items(name, row[name], row, config)]
+            lost = sorted(name for name in results if not _items(name, row[name], row, config) and row[name])
             task["annotations"].append({
                 "id": row["annotation_id"],
                 "completed_by": row["annotator"],
@@ -122,7 +121,7 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
     return list(found.values())
 
 
-def _is_answer(name: str, value: Any, config: LabelConfig | None) -> bool:
+def _is_result_column(name: str, value: Any, config: LabelConfig | None) -> bool:
     if config is not None and name in config.controls:
         return True
     values = value if isinstance(value, list) else [value]

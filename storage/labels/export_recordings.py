@@ -1,13 +1,11 @@
 """Recordings that an export brings along: columns inside the task data, or an http(s) address to fetch from.
 
 Both become CSV files, and from there on recordings like any other: in the bucket, versioned, shown by Label Studio
-through its source storage. What they are called is looked at before the first of them is fetched or written.
+through its source storage. Their names are checked before the first of them is fetched or written.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,20 +18,21 @@ from storage.labels.export import ExportedTask
 from storage.network.downloads import Downloads
 from storage.printable import shortened
 from storage.progress import track
-from storage.s3.keys import alike, in_the_way, refusal
+from storage.s3.keys import alike, in_the_way, key_problem
+from storage.text import csv_text
 
 FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --labels EXPORT.json"
 
 
 @dataclass(frozen=True)
-class Carried:
-    """Recordings by series key, and the tasks whose recording could not be had, with the reason."""
+class ExportedRecordings:
+    """Recordings by series key, and the tasks whose recording could not be read or fetched, with the reason."""
 
     files: dict[str, Path] = field(default_factory=dict)
     lost: list[tuple[ExportedTask, InputError]] = field(default_factory=list)
 
 
-def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
+def write(tasks: Sequence[ExportedTask], folder: Path) -> ExportedRecordings:
     """Write the recordings of an export into `folder`; one that cannot be had does not stop the others.
 
     Raises:
@@ -41,7 +40,7 @@ def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
     """
     wanted = _by_key(task for task in tasks if task.columns is not None or _is_web(task.address))
     firsts = {id(task): key for key, task in wanted.items()}
-    carried, downloads = Carried(), Downloads()
+    found, downloads = ExportedRecordings(), Downloads()
     for task in track(tasks, "reading the export's recordings", len(tasks)):
         key = firsts.get(id(task), "")
         path = folder / f"{key}.csv"
@@ -53,11 +52,11 @@ def write(tasks: Sequence[ExportedTask], folder: Path) -> Carried:
             elif task.columns is None and not _is_web(task.address):
                 raise _elsewhere(task)
         except InputError as error:
-            carried.lost.append((task, error))
+            found.lost.append((task, error))
             continue
         if key:
-            carried.files[key] = path
-    return carried
+            found.files[key] = path
+    return found
 
 
 def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
@@ -67,25 +66,16 @@ def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
         key = _key(task)
         first = found.setdefault(key, task)
         if (first.address, first.columns) != (task.address, task.columns):
-            raise InputError(
-                f"two tasks would have one series key, {shortened(repr(key))}",
-                where=[first.name, task.name],
-                why="a recording is called by the last part of its address",
-                cure=FOLDER,
-            )
-    others = {
-        key: f"macOS and Windows take it for {names[0]!r}" for names in alike(found) for key in names[1:]
-    }
+            what = f"two tasks would have one series key, {shortened(repr(key))}"
+            why = "a recording is called by the last part of its address"
+            raise InputError(what, where=[first.name, task.name], why=why, cure=FOLDER)
+    others = {key: f"macOS and Windows take it for {same[0]!r}" for same in alike(found) for key in same[1:]}
     others |= {
         key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(found).items()
     }
     for key, why in others.items():
-        raise InputError(
-            f"a recording cannot be called {shortened(repr(key))}",
-            where=found[key].name,
-            why=why,
-            cure=FOLDER,
-        )
+        what = f"a recording cannot be called {shortened(repr(key))}"
+        raise InputError(what, where=found[key].name, why=why, cure=FOLDER)
     return found
 
 
@@ -95,14 +85,10 @@ def _key(task: ExportedTask) -> str:
     last = urlsplit(task.address).path.rpartition("/")[2]
     name = task.address if task.columns is not None else unquote(last)
     key = name[:-4] if name.lower().endswith(".csv") else name
-    why = "there is a slash in it" if "/" in key or "\\" in key else refusal(key)
+    why = "there is a slash in it" if "/" in key or "\\" in key else key_problem(key)
     if why:
-        raise InputError(
-            f"a recording of the export cannot be called {shortened(repr(key))}",
-            where=task.name,
-            why=f"{why}; nothing was written",
-            cure=FOLDER,
-        )
+        what = f"a recording of the export cannot be called {shortened(repr(key))}"
+        raise InputError(what, where=task.name, why=f"{why}; nothing was written", cure=FOLDER)
     return key
 
 
@@ -125,20 +111,11 @@ def _csv(task: ExportedTask) -> bytes:
         if any(isinstance(value, list | dict) for value in values):
             why = f"{shortened(name, 40)}: a cell is a list or an object"
             raise InputError(what, where=task.name, why=why, cure=cure)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(_cells(zip(*columns.values(), strict=True)))
-    return text.getvalue().encode()
-
-
-def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterable[list[Any]]:
-    return (["" if cell is None else cell for cell in row] for row in rows)
+    return csv_text.dump_plain([list(columns), *zip(*columns.values(), strict=True)])
 
 
 def _elsewhere(task: ExportedTask) -> InputError:
     """Why a recording cannot be fetched that is at no http(s) address."""
-    why = (
-        f"{shortened(task.address)} is no http(s) address" if task.address else "its data names no recording"
-    )
+    shown = shortened(task.address)
+    why = f"{shown} is no http(s) address" if task.address else "its data names no recording"
     return InputError("the recording cannot be fetched", where=task.name, why=why, cure=FOLDER)

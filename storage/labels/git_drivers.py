@@ -1,4 +1,4 @@
-"""git's own `diff`, `log -p` and `merge`, taught to compare and merge labels: one driver of each kind.
+"""git drivers for labels: git's own `diff`, `log -p` and `merge` compare and merge them by region.
 
 git starts them, as `python -m storage.labels.git_drivers`, anew for every file, so little is imported. They write
 into the DVC cache and into the file that git names, never into the work tree.
@@ -56,7 +56,7 @@ class Merged:
 
 def main(words: list[str]) -> int:
     """What git asks for: `textconv FILE`, or `merge BASE OURS THEIRS PATH`; returns the exit status."""
-    loopback.spare()
+    loopback.bypass_proxies()
     repository = Repository(find_root(Path.cwd()))
     if words[0] == "textconv":
         sys.stdout.writelines(textconv(repository, Path(words[1]).read_text(encoding="utf-8")))
@@ -78,7 +78,7 @@ def configure(git: Git) -> None:
     # In a merge driver % begins what git fills in.
     merging = program.replace("%", "%%")
     wanted = {
-        # Where the program fails or is gone, git shows the pointer as it is.
+        # Where the program fails or is missing, git shows the pointer as it is.
         f"diff.{NAME}.textconv": f'f() {{ {program} textconv "$1" 2>/dev/null || cat "$1"; }}; f',
         f"merge.{NAME}.name": "labels by region",
         f"merge.{NAME}.driver": f"{merging} merge %O %A %B %P",
@@ -113,9 +113,8 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
     elif repository.cache.size(md5) is None:
         yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
     elif path == SERIES:
-        yield from (
-            f"{printable(name)}  {each}\n" for name, each in sorted(repository.folder(md5, SERIES).items())
-        )
+        files = sorted(repository.folder(md5, SERIES).items())
+        yield from (f"{printable(name)}  {each}\n" for name, each in files)
     else:
         yield from _label_lines(repository, md5)
 
@@ -130,7 +129,7 @@ def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
         yield "too many labels to write them all out: labeltrail diff reads the shards that differ\n"
         yield from (f"{name}  {each}\n" for name, each in sorted(shards.items()))
     else:
-        config = label_store.asked(repository.git)
+        config = label_store.config_at(repository.git)
         records = label_store.records(repository, md5)
         yield from sorted(line for record in records for line in record_lines(record, config))
 
@@ -155,7 +154,7 @@ def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[
 
 
 def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, path: str) -> Merged:
-    """Merge a file as git hands it over and write the result to `ours`; conflicts are told, never raised."""
+    """Merge a file as git hands it over and write the result to `ours`; conflicts are returned, never raised."""
     try:
         texts = [read_text(file, "git merge --abort") for file in (base, ours, theirs)]
     except InputError as error:
@@ -209,7 +208,7 @@ def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> 
         shards = {name: after for name, (_, after) in found.shards.items()}
         return point(repository, texts[1], label_store.store(repository, ours, shards))
 
-    config = label_store.asked(repository.git, "HEAD")
+    config = label_store.config_at(repository.git, "HEAD")
     found = label_store.merge(repository, base, ours, theirs, settled, config)
     if not found.conflicts:
         counts = label_changes.count(found.incoming(), config=config)
@@ -285,7 +284,7 @@ def _marked(ours: str, theirs: str) -> str:
 
 
 def point(repository: Repository, text: str, md5: str) -> str:
-    """A pointer's text, brought to another hash; what else DVC or a person wrote into it stays.
+    """A pointer's text with another hash; what else DVC or a person wrote into it stays.
 
     Raises:
         InputError: the folder would be empty, which DVC does not track.

@@ -1,11 +1,11 @@
-"""Label changes in words: what a label commit's subject and trailers say.
+"""Label changes as text: subject and trailers of a label commit.
 
 A region that has another id is another region; the same id with another value was changed. Where the whole
 recording is asked about, each value that was chosen counts as a region does. An annotation can also change as a
 whole: skipped, made ground truth, submitted empty.
 
-What a project asks its label config says: choices that stand beside regions, in another control tag, are kept and
-shown and are no labels. Where no label config is to be had (`config` is None), all choices of whole recordings count.
+The label config says which choices are labels: those beside regions, in another control tag, are kept and shown and
+are none. Without a label config (`config` is None) all choices for whole recordings count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.record_merge import Item, marked, of_whole
+from storage.labels.record_merge import Item, is_for_recording, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 from storage.printable import shortened
@@ -77,7 +77,7 @@ def count(
 def label_changes(
     before: Record | None, after: Record | None, config: LabelConfig | None = None
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """What is said in one version of a record and not, or otherwise, in the other: sign, labels before and after."""
+    """Regions and choices that differ between two versions of a record: sign, labels before and after."""
     old, new = _regions(before), _regions(after)
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
@@ -113,24 +113,24 @@ def record_labels(record: Record, config: LabelConfig | None = None) -> list[str
 def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Item]:
     """The choices of an annotation that are for the whole recording, also of a skipped one: those that are labels of
     the task, without a label config those of any control tag."""
-    regions = marked(record["result"])
-    return [item for item in record["result"] if is_answer(item, regions, config)]
+    regions = region_ids(record["result"])
+    return [item for item in record["result"] if is_choice_label(item, regions, config)]
 
 
-def is_answer(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
-    """Whether what was chosen are labels of the task: it is for the whole recording, which is what is asked about."""
+def is_choice_label(item: Item, regions: Collection[str], config: LabelConfig | None = None) -> bool:
+    """Whether an item is a choice for the whole recording whose values are labels of the task."""
     if config is not None and not config.has_choices(item.get("from_name")):
         return False
-    return of_whole(item, regions)
+    return is_for_recording(item, regions)
 
 
 def empty_text(record: Record, config: LabelConfig | None = None) -> str:
-    """What an annotation says in which there is no label; "" where there is one, or it was skipped."""
+    """What an annotation without a label means; "" where there is a label, or it was skipped."""
     if record.get("was_cancelled"):
         return ""
     if config is None:
         return "" if record["result"] else "empty: nothing here"
-    if config.answers == "regions":
+    if config.result_kind == "regions":
         marks = any(item.get("type") == "timeserieslabels" for item in record["result"])
         return "" if marks else "empty: nothing here"
     if any(item_labels(item, whole=True) for item in whole_choices(record, config)):
@@ -161,7 +161,7 @@ def times(item: Item) -> tuple[Any, Any]:
 def item_text(item: Item) -> str:
     """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`; what is no region by its type and value."""
     if "start" not in region_value(item):
-        return f"{item.get('type')}  {beside_text(item)}"
+        return f"{item.get('type')}  {value_text(item)}"
     return f"{label_text(item)}  {span_text(item)}"
 
 
@@ -176,8 +176,8 @@ def span_text(item: Item) -> str:
     return f"at {start}" if start == end else f"{start} .. {end}"
 
 
-def beside_text(item: Item) -> str:
-    """What a choice, a text or a relation beside the regions says."""
+def value_text(item: Item) -> str:
+    """The value of a choice, a text or a relation beside the regions."""
     if item.get("type") == "relation":
         return f"{item.get('from_id')} to {item.get('to_id')}"
     value = region_value(item)

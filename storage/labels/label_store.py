@@ -25,7 +25,7 @@ Shard = dict[str, Record]
 
 @dataclass(frozen=True)
 class Shards:
-    """The files of one label snapshot, each read when it is asked for.
+    """The files of one label snapshot, each read when it is needed.
 
     Attributes:
         hashes: MD5 of each file by its name.
@@ -53,8 +53,8 @@ def shards_of(repository: Repository, labels: str) -> Shards:
     return Shards(repository.folder(labels, LABELS), lambda md5: repository.read([md5])[md5])
 
 
-def asked(git: Git, revision: str = "") -> LabelConfig | None:
-    """What a revision asks of recordings ("" is the work tree); None where no label config says it.
+def config_at(git: Git, revision: str = "") -> LabelConfig | None:
+    """The label config of a revision ("" is the work tree); None where it has none, or one that cannot be read.
 
     It decides what counts as a label and how choices merge, never whether history can be read: without one every
     choice counts, and merges whole.
@@ -134,7 +134,7 @@ class LabelMerge:
             ours: its bytes.
             sides: base, ours and theirs.
             settlement: how conflicts were settled.
-            agreed: what a sync that ours does not know of has written: taken to the byte where it says the same.
+            agreed: what a sync that ours does not know of has written: taken to the byte where it is equal.
             config: of which choices there may be any number.
         """
         merge = three_way(*sides, snapshot.same, combiner(settlement, config))
@@ -144,7 +144,7 @@ class LabelMerge:
             if change.after is not None and not change.after["was_cancelled"]:
                 self.labeled.add(change.after["series"])
         incoming = {change.name: change.after for change in merge.incoming}
-        incoming |= _in_other_words(agreed or {}, merge.merged, incoming.keys(), sides)
+        incoming |= _equivalent_records(agreed or {}, merge.merged, incoming.keys(), sides)
         if incoming:
             self.shards[name] = (ours, snapshot.edit(ours, incoming))
 
@@ -154,10 +154,10 @@ class LabelMerge:
             yield from between(before, after)
 
 
-def _in_other_words(
+def _equivalent_records(
     agreed: Shard, merged: Shard, incoming: Set[str], sides: tuple[Shard, Shard, Shard]
 ) -> Shard:
-    """Records of `agreed` that say what the merged ones say in other bytes, where ours has none of its own."""
+    """Records of `agreed` that equal the merged ones in other bytes, where ours did not change them."""
     base, ours, _ = sides
     return {
         name: record

@@ -1,8 +1,8 @@
-"""Three-way merge of one annotation, by region, and by control tag where the whole recording is asked about.
+"""Three-way merge of one annotation, by region, and by control tag for choices for the whole recording.
 
 Two people who each move another region of the same annotation are no conflict; two who move the same one are. Where
-any number of choices may be made, each is merged by itself: what two people each chose stands, what one of them took
-back is gone. The merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
+any number of choices may be made, each is merged by itself: what two people each chose stands, what one of them undid
+is removed. The merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.snapshot import BESIDE, Record, same
+from storage.labels.snapshot import METADATA, Record, same
 from storage.labels.three_way import OPEN, OURS, THEIRS, Combine, Conflict, Settlement
 
 Item = dict[str, Any]
 Items = dict[tuple[str, ...], Item]
 # What belongs to no item of `result` and is merged as a field.
-NOT_FIELDS = BESIDE | {"result"}
+NOT_FIELDS = METADATA | {"result"}
 
 
 def combiner(settlement: Settlement = OPEN, config: LabelConfig | None = None) -> Combine[Record]:
@@ -46,7 +46,7 @@ def merge_records(
         The merged record, None where it is deleted, and what is still open; for that the record holds ours.
     """
     if our is None or their is None:
-        return _whole(was, our, their, settlement)
+        return _merge_deletion(was, our, their, settlement)
     pick = _Pick(was or {}, our, their, settlement, config)
     record = {
         name: value
@@ -54,14 +54,14 @@ def merge_records(
         if (value := pick.field(name)) is not None
     }
     record["result"] = pick.result()
-    record |= _beside(was or {}, our, their)
+    record |= _merge_metadata(was or {}, our, their)
     for side in (our, their):
         if same(record, side):
             return side, pick.conflicts
     return record, pick.conflicts
 
 
-def _whole(
+def _merge_deletion(
     was: Record | None, our: Record | None, their: Record | None, settlement: Settlement
 ) -> tuple[Record | None, list[Conflict]]:
     """Deleted on one side, edited on the other."""
@@ -69,7 +69,8 @@ def _whole(
     side = settlement.side(facts["id"])
     if side:
         return (our if side == OURS else their), []
-    return our, [Conflict(facts["id"], facts["series"], "annotation", was, our, their, _who(our, their))]
+    who = _annotators(our, their)
+    return our, [Conflict(facts["id"], facts["series"], "annotation", was, our, their, who)]
 
 
 class _Pick:
@@ -94,7 +95,7 @@ class _Pick:
 
     def result(self) -> list[Item]:
         results = [side.get("result", []) for side in (self.was, self.our, self.their)]
-        was, our, their = (items(result, marked(*results)) for result in results)
+        was, our, their = (items(result, region_ids(*results)) for result in results)
         contested = self._contested(was, our, their)
         given_up = {name for name, side in contested.items() if not side}
         merged = {}
@@ -112,16 +113,14 @@ class _Pick:
     def _contested(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
         """Regions that one side deleted and the other went on with: moved, chosen for, related to.
 
-        What is said of a region stands or falls with it, so it is one conflict and settled as one; returns what is
-        taken, by region id.
+        A region and its choices are one conflict, settled as one; returns the items to take, by region id.
         """
         before, here, there = (_by_region(side, self.several) for side in (was, our, their))
         found = {}
         for name in sorted(before.keys() & (here.keys() ^ there.keys())):
             group, kept = before[name], here.get(name) or there[name]
-            if _all_said(kept) == _all_said(group) and not _related(
-                name, was, our if name in here else their
-            ):
+            kept_by = our if name in here else their
+            if _without_ids(kept) == _without_ids(group) and not _related(name, was, kept_by):
                 continue
             keys = sorted(group.keys() | kept.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
             shown = next((key for key in keys if group.get(key) != kept.get(key)), keys[0])
@@ -133,9 +132,9 @@ class _Pick:
     def _item(
         self, key: tuple[str, ...], was: Item | None, our: Item | None, their: Item | None
     ) -> Item | None:
-        """An item that stands for itself. A choice that is made anew has another id and may say what it said."""
+        """Merge one item. A choice that was made again has another id, and may have the same value."""
         if our != their and was not in (our, their):
-            before, here, there = map(_said, (was, our, their))
+            before, here, there = map(_without_id, (was, our, their))
             if our and their and here == there:
                 return min(our, their, key=lambda side: str(side.get("id")))
             if before in (here, there):
@@ -157,13 +156,13 @@ class _Pick:
         """The side that is taken; "" where that is open."""
         side = self.settlement.side(name)
         if not side:
-            who = _who(self.our, self.their)
+            who = _annotators(self.our, self.their)
             self.conflicts.append(Conflict(name, self.our["series"], what, was, our, their, who))
         return side
 
 
 def _by_region(found: Items, several: Collection[str]) -> dict[str, Items]:
-    """Items by the region that they are said of; none that any number of choices may answer: those unite."""
+    """Items by the region that they describe; without choices of which there may be any number: those unite."""
     groups: dict[str, Items] = defaultdict(dict)
     for key, item in found.items():
         alone = key[0] == "choices" and key[1] == key[2] and key[2] in several
@@ -172,13 +171,13 @@ def _by_region(found: Items, several: Collection[str]) -> dict[str, Items]:
     return dict(groups)
 
 
-def _said(item: Item | None) -> Item | None:
+def _without_id(item: Item | None) -> Item | None:
     """An item without its id, which what was chosen for the whole recording loses when it is chosen again."""
     return item and {**item, "id": ""}
 
 
-def _all_said(group: Items) -> dict[tuple[str, ...], Item | None]:
-    return {key: _said(item) for key, item in group.items()}
+def _without_ids(group: Items) -> dict[tuple[str, ...], Item | None]:
+    return {key: _without_id(item) for key, item in group.items()}
 
 
 def _related(name: str, was: Items, now: Items) -> bool:
@@ -186,14 +185,14 @@ def _related(name: str, was: Items, now: Items) -> bool:
     return any(key[0] == "relation" and name in key[1:3] and was.get(key) != now[key] for key in now)
 
 
-def marked(*results: list[Item]) -> frozenset[str]:
+def region_ids(*results: list[Item]) -> frozenset[str]:
     """Ids of the regions in these versions of a result."""
     return frozenset(
         str(item.get("id")) for result in results for item in result if item.get("type") == "timeserieslabels"
     )
 
 
-def of_whole(item: Item, regions: Collection[str]) -> bool:
+def is_for_recording(item: Item, regions: Collection[str]) -> bool:
     """Whether it is a choice for the whole recording: it has no times, and no region beside it has its id."""
     value = item.get("value")
     timeless = isinstance(value, dict) and "start" not in value
@@ -201,12 +200,11 @@ def of_whole(item: Item, regions: Collection[str]) -> bool:
 
 
 def place(item: Item, regions: Collection[str]) -> str:
-    """What an item is said of: the id of its region, or the control tag that asks about the whole recording.
+    """What an item describes: its region, by id, or the whole recording, by the control tag.
 
-    An annotation answers such a tag once, and Label Studio gives an answer that was taken back and made anew
-    another id.
+    An annotation has one choice a control tag, and Label Studio gives one that was undone and made again another id.
     """
-    tag = item.get("from_name") if of_whole(item, regions) else None
+    tag = item.get("from_name") if is_for_recording(item, regions) else None
     return str(tag or item.get("id"))
 
 
@@ -216,7 +214,7 @@ def items(result: list[Item], regions: Collection[str] | None = None) -> Items:
     Args:
         regions: ids of all regions in the versions that are compared; by default those of this one.
     """
-    regions = marked(result) if regions is None else regions
+    regions = region_ids(result) if regions is None else regions
     found: Items = {}
     for item in result:
         if item.get("type") == "relation":
@@ -241,18 +239,18 @@ def item_name(key: tuple[str, ...]) -> str:
 
 
 def _order(merged: Items, was: Items, our: Items, their: Items) -> list[tuple[str, ...]]:
-    """The order of whoever has just these items, and changed it; else that of the base, then new ones by name."""
+    """The order of a side that has just these items and changed it; else the base's, then new ones by name."""
     alike = [list(side) for side in (our, their) if side.keys() == merged.keys()]
     if alike:
         return min([order for order in alike if order != list(was)] or alike)
     return [key for key in was if key in merged] + sorted(merged.keys() - was.keys())
 
 
-def _beside(was: Record, our: Record, their: Record) -> Record:
+def _merge_metadata(was: Record, our: Record, their: Record) -> Record:
     """Times and parents: what one side changed, else those of the side that was saved last."""
     later = max((our, their), key=lambda side: (side.get("updated_at", ""), json.dumps(side, sort_keys=True)))
     found = {}
-    for name in BESIDE & (our.keys() | their.keys()):
+    for name in METADATA & (our.keys() | their.keys()):
         values = [side.get(name) for side in (our, their) if side.get(name) != was.get(name)]
         found[name] = values[0] if len(values) == 1 else later.get(name)
     if "created_at" in was:
@@ -260,20 +258,19 @@ def _beside(was: Record, our: Record, their: Record) -> Record:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _who(our: Record | None, their: Record | None) -> tuple[str, ...]:
+def _annotators(our: Record | None, their: Record | None) -> tuple[str, ...]:
     return tuple(sorted({side["annotator"] for side in (our, their) if side}))
 
 
 def choices_agree(was: Item | None, our: Item | None, their: Item | None) -> bool:
-    """Whether the answers differ in what was chosen alone, or one side alone changed the rest of them.
+    """Whether choices differ in their values alone, or only one side changed the rest of them.
 
-    An answer that one side took back, and to which the other wrote something (a note) without choosing more, is none
-    that both can have.
+    They do not agree where one side undid its choice and the other added something else (a note) to it.
     """
     sides = (was, our, their)
     if any(item is not None and _chosen(item) is None for item in sides):
         return False
-    before, here, there = map(_beside_choices, sides)
+    before, here, there = map(_without_choices, sides)
     if not _chosen_by_both(was, our, their):
         return all(rest in (None, before) for rest in (here, there))
     return here is None or there is None or here == there or before in (here, there)
@@ -282,7 +279,7 @@ def choices_agree(was: Item | None, our: Item | None, their: Item | None) -> boo
 def unite_choices(
     was: Item | None, our: Item | None, their: Item | None, order: Sequence[str]
 ) -> Item | None:
-    """The answer that both sides come to; None where nothing is left of it.
+    """The union of what both sides chose; None where nothing is left of it.
 
     Args:
         was, our, their: of which `choices_agree` holds.
@@ -292,8 +289,8 @@ def unite_choices(
     if not chosen:
         return None
     sides = [side for side in (our, their) if side is not None]
-    changed = [side for side in sides if was is None or _beside_choices(side) != _beside_choices(was)]
-    # The id is that of before where a side has kept it, so that nothing that speaks of it is left alone.
+    changed = [side for side in sides if was is None or _without_choices(side) != _without_choices(was)]
+    # The id is that of before where a side has kept it, so that references to it stay valid.
     kept = min(changed or sides, key=lambda side: (str(side.get("id")), str(side.get("origin"))))
     ids = [str(side.get("id")) for side in sides]
     known = str(was.get("id")) if was is not None else ""
@@ -314,8 +311,8 @@ def _chosen(item: Item) -> list[str] | None:
     return found if isinstance(found, list) and all(isinstance(label, str) for label in found) else None
 
 
-def _beside_choices(item: Item | None) -> Item | None:
-    """All but what was chosen, and id and origin, which an answer loses when it is taken back and given again."""
+def _without_choices(item: Item | None) -> Item | None:
+    """All but what was chosen, and id and origin, which change when a choice is undone and made again."""
     if item is None:
         return None
     value = {name: found for name, found in item["value"].items() if name != "choices"}

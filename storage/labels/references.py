@@ -30,9 +30,8 @@ def pointed(git: Git, *, reflog: bool = True) -> set[str]:
     """
     # By what commits changed: `rev-list --objects` tells one name of an object, and a pointer may have been copied.
     words = ("--all", *(["--reflog"] if reflog else []), "--full-history", "--root", "-m", "--no-renames")
-    listing = git.run(
-        "-c", "log.diffMerges=separate", "log", *words, "--format=", "--raw", "--no-abbrev", "--", "*.dvc"
-    )
+    form = ("--format=", "--raw", "--no-abbrev")
+    listing = git.run("-c", "log.diffMerges=separate", "log", *words, *form, "--", "*.dvc")
     blobs = {blob for pair in CHANGED.findall(listing) for blob in pair if blob.strip("0")}
     texts = [text for text in git.contents(sorted(blobs)) if text]
     for name in git.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):

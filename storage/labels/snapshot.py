@@ -35,38 +35,25 @@ LARGEST_NUMBER = 2**63 - 1
 LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
 
 # What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
-VOLATILE = frozenset(
-    [
-        "bulk_created",
-        "completed_by",
-        "created_ago",
-        "created_username",
-        "draft_created_at",
-        "id",
-        "import_id",
-        "last_action",
-        "last_created_by",
-        "project",
-        "state",
-        "task",
-        "updated_by",
-    ]
-)
-# Fields that may differ between two records that say the same: saving without a change moves the times, and an
-# annotation that is made again has no parents, which people never edit.
-BESIDE = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
+VOLATILE = frozenset({
+    "bulk_created", "completed_by", "created_ago", "created_username", "draft_created_at", "id", "import_id",
+    "last_action", "last_created_by", "project", "state", "task", "updated_by",
+})  # fmt: skip
+# Fields that equal records may differ in: saving without a change updates the times, and an annotation that is made
+# again has no parents, which people never edit.
+METADATA = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
 
 
 def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Record:
     """Turn an annotation, as the bucket or the API gives it, into a record.
 
     Args:
-        annotation: the object that Label Studio's target storage wrote, or its API's answer.
+        annotation: the object that Label Studio's target storage wrote, or its API's response.
         series: key of the series that the annotation's task shows.
         annotator: e-mail address of the person who made it.
 
     Raises:
-        InputError: it is not one that Label Studio can have made; says in what.
+        InputError: it is not one that Label Studio can have made; with the reason.
     """
     record = {key: value for key, value in annotation.items() if key not in VOLATILE and value is not None}
     record["series"], record["annotator"] = series, annotator
@@ -98,7 +85,7 @@ def is_number(value: object) -> bool:
 
 
 def flaw(record: Mapping[str, Any]) -> str:
-    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not looked at."""
+    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not checked."""
     for name in ("series", "annotator"):
         if not isinstance(record.get(name), str) or len(record[name]) > LONGEST_NAME:
             return f"`{name}` is no text, or longer than {LONGEST_NAME} characters"
@@ -140,18 +127,18 @@ def record_id(annotation_id: int, created_at: str) -> str:
 
 
 def same(a: Record, b: Record) -> bool:
-    """Whether two records say the same, times and parents apart.
+    """Whether two records are equal, apart from their METADATA.
 
-    Halves of characters are U+FFFD for this: Label Studio is given that in their place, and no one has edited it.
+    Half a character equals U+FFFD: Label Studio is given that in its place, and nobody has edited it.
     """
-    names = a.keys() - BESIDE
-    return names == b.keys() - BESIDE and all(
+    names = a.keys() - METADATA
+    return names == b.keys() - METADATA and all(
         a[name] == b[name] or well_formed(a[name]) == well_formed(b[name]) for name in names
     )
 
 
 def content(record: Record, annotator: str | None = None) -> str:
-    """What an annotation says and who made it, as text: the same for one that was made again, with another id.
+    """Content and annotator of a record as text: the same for an annotation that was made again, with another id.
 
     Args:
         record: the annotation's.
@@ -217,7 +204,7 @@ def _no_record(where: str, why: str) -> InputError:
 
 
 def _flaw_of_line(record: Record) -> str:
-    """Why nothing can be done with a record of a snapshot; what older versions took stays readable."""
+    """Why a record of a snapshot cannot be used; what older versions accepted stays readable."""
     for name in ("series", "id", "annotator", "created_at", "updated_at"):
         if not isinstance(record.get(name), str):
             return f"`{name}` is no text"
@@ -238,13 +225,13 @@ def find(data: bytes, names: Iterable[str]) -> dict[str, Record]:
     Raises (also `edit` and `difference`):
         InputError: a line that was parsed is not a record.
     """
-    _refuse_open_end(data)
+    _check_last_line(data)
     return {name: record for name in names for _, _, record in _spans(data, name)}
 
 
 def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
     """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
-    _refuse_open_end(data)
+    _check_last_line(data)
     spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
     edges = [0, *(edge for span in spans for edge in span), len(data)]
     kept = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
@@ -264,14 +251,13 @@ def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None
     start, end = _edges(before, after)
     old, new = (data[start : len(data) - end].splitlines() for data in (before, after))
     alike = set(old) & set(new)
-    was, now = (
-        _by_id((line, SHARD) for line in filterfalse(alike.__contains__, side)) for side in (old, new)
-    )
+    sides = [filterfalse(alike.__contains__, side) for side in (old, new)]
+    was, now = (_by_id((line, SHARD) for line in side) for side in sides)
     for name in sorted(was.keys() | now.keys()):
         yield name, was.get(name), now.get(name)
 
 
-def _refuse_open_end(data: bytes) -> None:
+def _check_last_line(data: bytes) -> None:
     if data and not data.endswith(b"\n"):
         raise _no_record(SHARD, "its last line has no end: it was cut off")
 

@@ -67,19 +67,16 @@ class Settlement:
         self.met.add(name)
         return self.named.get(name, self.all)
 
-    def refuse_unknown(self) -> None:
-        """Refuse names that nothing was asked by, once all has been merged.
+    def check_names(self) -> None:
+        """Check, once all has been merged, that every named conflict exists.
 
         Raises:
             InputError: there is no such conflict.
         """
         unknown = sorted(self.named.keys() - self.met)
         if unknown:
-            raise InputError(
-                f"there is no conflict {', '.join(map(repr, unknown))}",
-                why="nothing was written",
-                cure="the same command without --settle lists the conflicts",
-            )
+            what, why = f"there is no conflict {', '.join(map(repr, unknown))}", "nothing was written"
+            raise InputError(what, why=why, cure="the same command without --settle lists the conflicts")
 
     @classmethod
     def parse(cls, all_: str, words: list[str]) -> Settlement:

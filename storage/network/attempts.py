@@ -1,4 +1,4 @@
-"""How often a request is tried, and how long between two tries: pauses that grow, and an end."""
+"""Retries of a request: exponential backoff with jitter, a limit of attempts, a deadline."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import random
 import time
 from dataclasses import dataclass, field
 
-FIRST_PAUSE_S = 0.1  # before the second try, doubled before each one after
+FIRST_PAUSE_S = 0.1  # before the second attempt, doubled before each one after
 
 
 @dataclass
 class Attempts:
-    """The tries of one request.
+    """The attempts of one request.
 
     Attributes:
-        most: tries.
+        most: attempts.
         deadline_s: seconds after the first one from which no other is begun.
-        number: of the present try, from 1.
+        number: of the current attempt, from 1.
     """
 
     most: int
@@ -25,10 +25,10 @@ class Attempts:
     _began: float = field(default_factory=time.monotonic)
 
     def is_last(self) -> bool:
-        """Whether there is no other try after the present one."""
+        """Whether no attempt follows the current one."""
         return self.number >= self.most or time.monotonic() - self._began > self.deadline_s
 
     def wait(self) -> None:
-        """Pause before the next try, for a random part of the time, so that clients do not come back together."""
+        """Back off before the next attempt, with jitter, so that clients do not come back together."""
         time.sleep(FIRST_PAUSE_S * 2 ** (self.number - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
         self.number += 1

@@ -1,9 +1,9 @@
-"""HTTP connections: loopback never through a proxy, and an end to every answer.
+"""HTTP connections: loopback never through a proxy, and an end to every response.
 
-A socket's timeout counts from byte to byte, so a server that sends one a second would hold a program for ever. Here
-an answer has the timeout and GRACE, and a second more for each SLOWEST bytes of it; docs/architecture.md has a table
-of all limits. The proxies are those of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in
-capitals or not).
+A socket's timeout counts from byte to byte, so a server that sends one byte a second would block a program for ever.
+Here a response has the timeout and RESPONSE_ALLOWANCE_S, and a second more for each MIN_BYTES_PER_S bytes of it
+(docs/architecture.md has a table of all limits). The proxies are those of the environment (`HTTP_PROXY`,
+`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in capitals or not).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import urllib3
 from storage.errors import SetupError
 from storage.network.loopback import is_loopback
 
-GRACE = 10.0  # seconds that an answer may take beyond its socket's timeout
-SLOWEST = 4096  # bytes a second under which an answer, or what is sent, counts as hanging
+RESPONSE_ALLOWANCE_S = 10.0  # seconds that a response may take beyond its socket's timeout
+MIN_BYTES_PER_S = 4096  # under which a response, or what is sent, counts as hanging
 PROXIES = ("http", "https")  # kinds that are understood
 
 
@@ -55,12 +55,9 @@ def proxy_for(url: str) -> str | None:
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if why := _unusable(proxy):
         name = f"{parts.scheme.upper()}_PROXY"
-        raise SetupError(
-            f"{parts.scheme}://{parts.hostname} cannot be reached through the proxy of this shell",
-            where=f"{name} or ALL_PROXY",
-            why=why,
-            cure=f"set {name} to an http:// address, or add {parts.hostname} to NO_PROXY",
-        )
+        what = f"{parts.scheme}://{parts.hostname} cannot be reached through the proxy of this shell"
+        cure = f"set {name} to an http:// address, or add {parts.hostname} to NO_PROXY"
+        raise SetupError(what, where=f"{name} or ALL_PROXY", why=why, cure=cure)
     return proxy
 
 
@@ -81,10 +78,10 @@ def _unusable(proxy: str) -> str:
 class _Timed(RawIOBase):
     """A socket's bytes, as long as enough of them come."""
 
-    def __init__(self, raw: Any, sock: Any, grace: float) -> None:
+    def __init__(self, raw: Any, sock: Any, allowance: float) -> None:
         self._raw, self._sock = raw, sock
         self._silence: float | None = sock.gettimeout()
-        self._end = time.monotonic() + (self._silence or 0.0) + grace
+        self._end = time.monotonic() + (self._silence or 0.0) + allowance
 
     def readable(self) -> bool:
         return True
@@ -100,8 +97,8 @@ class _Timed(RawIOBase):
             finally:
                 self._sock.settimeout(self._silence)
         else:
-            raise TimeoutError(f"the answer came with less than {SLOWEST} bytes a second")
-        self._end += (count or 0) / SLOWEST
+            raise TimeoutError(f"the response came with less than {MIN_BYTES_PER_S} bytes a second")
+        self._end += (count or 0) / MIN_BYTES_PER_S
         return cast("int | None", count)
 
     def close(self) -> None:
@@ -111,17 +108,17 @@ class _Timed(RawIOBase):
 
 
 class TimedResponse(HTTPResponse):
-    """An answer that ends, header and body; for http.client, urllib and urllib3."""
+    """A response that ends, header and body; for http.client, urllib and urllib3."""
 
-    grace = GRACE
+    allowance = RESPONSE_ALLOWANCE_S
 
     def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        self.fp = BufferedReader(_Timed(self.fp.detach(), sock, self.grace))
+        self.fp = BufferedReader(_Timed(self.fp.detach(), sock, self.allowance))
 
 
 class _PromptResponse(TimedResponse):
-    grace = 0.0
+    allowance = 0.0
 
 
 class _Connection(HTTPConnection):
@@ -148,7 +145,7 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecurePoolConnection
 
 
-# For urllib3's pool managers: connections whose answers end.
+# For urllib3's pool managers: connections whose responses end.
 POOLS = {"http": _Pool, "https": _SecurePool}
 
 
@@ -165,9 +162,9 @@ class _SecureHandler(HTTPSHandler):
 class Paced(BytesIO):
     """Bytes to be sent, to a server that takes enough of them."""
 
-    def __init__(self, data: bytes, grace: float) -> None:
+    def __init__(self, data: bytes, allowance: float) -> None:
         super().__init__(data)
-        self._end = time.monotonic() + grace
+        self._end = time.monotonic() + allowance
 
     def read(self, size: int | None = -1) -> bytes:
         """The next bytes.
@@ -175,13 +172,13 @@ class Paced(BytesIO):
         Raises:
             TimeoutError: those before them took too long.
         """
-        if time.monotonic() > self._end + self.tell() / SLOWEST:
-            raise TimeoutError(f"the server takes less than {SLOWEST} bytes a second")
+        if time.monotonic() > self._end + self.tell() / MIN_BYTES_PER_S:
+            raise TimeoutError(f"the server takes less than {MIN_BYTES_PER_S} bytes a second")
         return super().read(size)
 
 
 def prompt_connection(url: str, timeout: float) -> HTTPConnection:
-    """A connection, through no proxy, whose answers have begun after `timeout` seconds or come to nothing."""
+    """A connection, through no proxy, whose response must begin within `timeout` seconds."""
     parts = urlsplit(url)
     kind = _SecureConnection if parts.scheme == "https" else _Connection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)
@@ -189,8 +186,8 @@ def prompt_connection(url: str, timeout: float) -> HTTPConnection:
     return connection
 
 
-def answers(url: str, timeout: float) -> bool:
-    """Whether a server says anything there within `timeout` seconds or so, through a proxy where one is set.
+def is_reachable(url: str, timeout: float) -> bool:
+    """Whether any server responds there within about `timeout` seconds, through a proxy where one is set.
 
     Raises:
         SetupError: as `proxy_for`.
@@ -199,7 +196,7 @@ def answers(url: str, timeout: float) -> bool:
         with open_url(url, timeout):
             return True
     except HTTPError:
-        return True  # it refuses, and that is an answer
+        return True  # a refusal is a response
     except URLError as error:
         return isinstance(error.reason, SSLError)
     except (OSError, HTTPException):
@@ -229,7 +226,4 @@ def open_url(url: str, timeout: float, *, redirects: bool = True) -> AbstractCon
     proxy = proxy_for(url)
     proxies = ProxyHandler({parts.scheme: proxy} if proxy else {})
     handlers = [proxies, _Handler(), _SecureHandler(), *([] if redirects else [_NoRedirects()])]
-    return cast(
-        "AbstractContextManager[Any]",
-        build_opener(*handlers).open(url, timeout=timeout),
-    )
+    return cast("AbstractContextManager[Any]", build_opener(*handlers).open(url, timeout=timeout))

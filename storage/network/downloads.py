@@ -1,6 +1,6 @@
-"""Recordings that are fetched from addresses which somebody else wrote, within limits that are said when met.
+"""Downloads recordings from addresses in an export, within limits; an error names the limit that was exceeded.
 
-Nothing but http and https is asked. A redirect is followed on the same host alone, so an address leads to no other
+Only http and https are allowed. A redirect is followed on the same host alone, so an address leads to no other
 machine than the one that it names; user names in addresses and link-local addresses (where clouds keep their
 credentials) are refused. Bytes go to a file as they come.
 """
@@ -21,10 +21,10 @@ from storage.network.connections import open_url
 from storage.printable import shortened
 from storage.text.json_text import whole_number
 
-SILENCE = 20  # seconds without a byte
-LARGEST = 512 << 20  # bytes of a recording that is fetched
-LONGEST = 600.0  # seconds for one recording
-IN_ALL = 3600.0  # seconds for all recordings of an export
+READ_TIMEOUT_S = 20  # seconds without a byte
+MAX_BYTES = 512 << 20  # bytes of a recording that is fetched
+DOWNLOAD_TIMEOUT_S = 600.0  # seconds for one recording
+TOTAL_TIMEOUT_S = 3600.0  # seconds for all recordings of an export
 REDIRECTS = 5
 BLOCK = 1 << 20
 CURE = "check the address; or fetch it yourself, then: labeltrail import FOLDER --labels EXPORT.json"
@@ -35,7 +35,7 @@ class Downloads:
     """The downloads of one import, which share a limit of time."""
 
     def __init__(self) -> None:
-        self._end = time.monotonic() + IN_ALL
+        self._end = time.monotonic() + TOTAL_TIMEOUT_S
 
     def fetch(self, address: str, path: Path, name: str) -> None:
         """Put what is behind an address at `path`, whole or not at all.
@@ -46,13 +46,13 @@ class Downloads:
             name: of the task, for errors.
 
         Raises:
-            InputError: it cannot be had within the limits.
+            InputError: it cannot be fetched within the limits.
         """
         part = path.with_name(f"{path.name}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _open(address) as answer, part.open("wb") as file:
-                _copy(answer, file, min(self._end, time.monotonic() + LONGEST))
+            with _open(address) as response, part.open("wb") as file:
+                _copy(response, file, min(self._end, time.monotonic() + DOWNLOAD_TIMEOUT_S))
             part.replace(path)
         except (_RefusedError, OSError, HTTPException, ValueError, SetupError) as error:
             part.unlink(missing_ok=True)
@@ -61,15 +61,15 @@ class Downloads:
 
 
 class _RefusedError(Exception):
-    """A limit was met, or the address leads elsewhere."""
+    """A limit was exceeded, or the address leads elsewhere."""
 
 
 def _open(address: str) -> Any:
-    """The answer behind an address, and behind redirects on the same host."""
+    """The response for an address, following redirects on the same host."""
     url = _checked(address)
     for _ in range(REDIRECTS + 1):
         try:
-            return open_url(url, SILENCE, redirects=False)
+            return open_url(url, READ_TIMEOUT_S, redirects=False)
         except HTTPError as error:
             target = error.headers.get("Location") if error.code in MOVED else None
             if not target:
@@ -92,7 +92,7 @@ def _same_place(url: str, target: str) -> bool:
 
 
 def _checked(address: str) -> str:
-    """The address as it is asked for."""
+    """The address, checked and percent-encoded."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise _RefusedError(f"{shortened(address, 100)} is no http(s) address")
@@ -117,20 +117,20 @@ def _is_link_local(host: str) -> bool:
     return any((getattr(ip, "ipv4_mapped", None) or ip).is_link_local for ip in found)
 
 
-def _copy(answer: Any, file: Any, end: float) -> None:
-    """Copy an answer's body as it comes."""
-    told = whole_number(answer.headers.get("Content-Length", ""))
-    if told is not None and told > LARGEST:
-        raise _RefusedError(f"it has {told:,} bytes, {LARGEST:,} at most are fetched")
+def _copy(response: Any, file: Any, end: float) -> None:
+    """Copy a response's body as it comes."""
+    announced = whole_number(response.headers.get("Content-Length", ""))
+    if announced is not None and announced > MAX_BYTES:
+        raise _RefusedError(f"it has {announced:,} bytes, {MAX_BYTES:,} at most are fetched")
     size = 0
-    while block := answer.read1(BLOCK):
+    while block := response.read1(BLOCK):
         size += len(block)
-        if size > LARGEST:
-            raise _RefusedError(f"it has more than {LARGEST:,} bytes, the most that are fetched")
+        if size > MAX_BYTES:
+            raise _RefusedError(f"it has more than {MAX_BYTES:,} bytes, the most that are fetched")
         if time.monotonic() > end:
             raise _RefusedError(
-                f"it took longer than {LONGEST:g} s, or all recordings longer than {IN_ALL:g} s"
+                f"it took longer than {DOWNLOAD_TIMEOUT_S:g} s, or all recordings longer than {TOTAL_TIMEOUT_S:g} s"
             )
         file.write(block)
-    if told is not None and size < told:
-        raise _RefusedError(f"it broke off after {size:,} of {told:,} bytes")
+    if announced is not None and size < announced:
+        raise _RefusedError(f"it broke off after {size:,} of {announced:,} bytes")

@@ -1,4 +1,4 @@
-"""Addresses of this machine: requests to them carry signatures and tokens, and never go through a proxy.
+"""Loopback addresses: requests to them carry signatures and tokens, and never go through a proxy.
 
 Programs and libraries decide by `NO_PROXY`, so it is set for this process and those that it starts. This module reads
 and writes that variable and no other; it is imported by every command, so it imports little.
@@ -50,6 +50,6 @@ def with_loopback(listed: str) -> str:
     return ",".join([*names, *(name for name in LOOPBACK if name not in names)])
 
 
-def spare() -> None:
+def bypass_proxies() -> None:
     """Keep requests to this machine away from proxies, in this process and those that it starts."""
     os.environ.update(no_proxy())

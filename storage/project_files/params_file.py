@@ -1,7 +1,7 @@
 """`params.yaml`: read against a model of what it may hold, and edited in place.
 
-Every problem is told at once, in the words of the model's fields. An edit leaves every other byte as it was:
-comments, order, spelling of numbers.
+All problems are reported at once, with the descriptions of the model's fields. An edit leaves every other byte as it
+was: comments, order, spelling of numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.printable import argument, shortened
 from storage.text.yaml_text import read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
-MOST = 50  # problems that are told at once
+MOST = 50  # problems that are listed
 
 
 def load(path: Path, model: type[Model]) -> Model:
@@ -31,9 +31,8 @@ def load(path: Path, model: type[Model]) -> Model:
     try:
         value = read_yaml(path, f"mend {path}, or: git checkout {argument(path)}")
     except FileNotFoundError as error:
-        raise InputError(
-            "this project has no params", where=str(path), cure=f"git checkout {path}"
-        ) from error
+        where, cure = str(path), f"git checkout {path}"
+        raise InputError("this project has no params", where=where, cure=cure) from error
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -42,9 +41,8 @@ def load(path: Path, model: type[Model]) -> Model:
         if len(problems) > MOST:
             lines.append(f"and {len(problems) - MOST:,} more")
         what = [f"{len(problems)} problem(s) in the params:", *lines]
-        raise InputError(
-            what, where=str(path), cure=f"mend them in {path}, then run the command again"
-        ) from error
+        cure = f"mend them in {path}, then run the command again"
+        raise InputError(what, where=str(path), cure=cure) from error
 
 
 def _in_words(problem: Any, model: type[BaseModel]) -> str:
@@ -128,12 +126,9 @@ def put(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
         edited = edited[:first] + space + _scalar(value) + edited[end:]
     if not _says(edited, wanted):
         listed = "; ".join(f"{name}: {_scalar(value)}" for name, value in values.items())
-        raise InputError(
-            f"{path} cannot be changed by a program",
-            where=str(path),
-            why=f"{'.'.join(section)} is not written as one plain value after each name",
-            cure=f"write these into it: {listed}",
-        )
+        what = f"{path} cannot be changed by a program"
+        why = f"{'.'.join(section)} is not written as one plain value after each name"
+        raise InputError(what, where=str(path), why=why, cure=f"write these into it: {listed}")
     write_bytes(path, edited.encode(), durable=True)
 
 

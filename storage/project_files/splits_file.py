@@ -77,7 +77,7 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
             what = f"cannot read {shortened(','.join(cells))!r}"
             raise InputError(what, where=where, why=why, cure=_cure(path))
         rows[series] = Row(cells[1], cells[2])
-    refuse_divided(rows, path)
+    check_groups(rows, path)
     return rows
 
 
@@ -95,9 +95,8 @@ def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, li
             header = cells
             if header not in (HEADER, EARLIER_HEADER):
                 why = f"it is {shortened(','.join(header))!r}"
-                raise InputError(
-                    "the header must be series,group,set", where=where, why=why, cure=_cure(path)
-                )
+                what = "the header must be series,group,set"
+                raise InputError(what, where=where, why=why, cure=_cure(path))
         elif cells[0] in found:
             what = f"series {shortened(cells[0])!r} is there twice"
             raise InputError(what, where=where, cure=_cure(path))
@@ -123,7 +122,7 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
         raise InputError("not a row", where=f"{path}:{error.line}", why=why, cure=_cure(path)) from error
 
 
-def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
+def check_groups(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
     """A group stays whole, also where somebody changed whom a series is of.
 
     Raises:
@@ -135,7 +134,7 @@ def refuse_divided(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
             continue
         home, first = homes.setdefault(row.group, (row.set, series))
         if row.set != home:
-            why = f"{first} is in {home}, {series} in {row.set}: what is learnt in one would be known in the other"
+            why = f"{first} is in {home}, {series} in {row.set}: a model trained on one would know the other"
             cure = f"give all series of {row.group!r} one set in {PATH}, then the same command again"
             raise InputError(f"group {row.group!r} is in two sets", where=where, why=why, cure=cure)
 
@@ -155,7 +154,7 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
     Raises:
         InputError: a group is in two sets.
     """
-    refuse_divided(rows, where)
+    check_groups(rows, where)
     return csv_text.dump([HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))])
 
 

@@ -1,9 +1,9 @@
-"""The study of a tuning: one JSON file that says what was tried, on which data, and how it did.
+"""The study of a tuning: one JSON file with its trials, data and scores.
 
-It is written anew after each trial, so that a tuning that was cut off goes on behind its last one. A file of our own
+It is written anew after each trial, so that an interrupted tuning resumes after its last one. A file of our own
 and none of Optuna's storages: those hold clock times and ids of processes, and the same tuning makes the same bytes.
 A project has one for each dataset, ranges and fixed params, named by them: git keeps it with the labels that it is
-of, and none ever takes another's place. Layout: docs/recipes/tuning-classifier.md.
+of, and none overwrites another. Layout: docs/recipes/tuning-classifier.md.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Trial:
 
     Attributes:
         number: from 1.
-        state: complete; pruned: given up, for it did worse than most; failed: `why` says how.
-        params: all that the training went by, the seed among them.
-        loss: cross-entropy on series that were not learnt from; None where it is not complete.
-        accuracy: share of those series of which everything that is said is right; None likewise.
+        state: complete; pruned: stopped, for it did worse than most; failed: `why` says how.
+        params: all params of the training, the seed among them.
+        loss: cross-entropy on series that it was not trained on; None where it is not complete.
+        accuracy: share of those series whose prediction is right in all labels; None likewise.
         curve: loss by step of the way through the trial, as far as it went.
         why: of a failure.
-        model: hash of the model that it made; "" where it made none that learnt from the whole train set: it was
-            judged by folds, pruned, or failed.
+        model: hash of the model that it made; "" where it made none trained on the whole train set: it was
+            cross-validated, pruned, or failed.
     """
 
     number: int
@@ -52,7 +52,7 @@ class Trial:
 
     @property
     def end(self) -> float | None:
-        """The loss it ended with, or stood at when it was given up."""
+        """The final loss, or the last one before it was pruned."""
         return self.loss if self.loss is not None else next(reversed([*self.curve.values()]), None)
 
 
@@ -61,7 +61,7 @@ class Study:
     """All trials so far, and all that they have in common.
 
     Attributes:
-        about: data by MD5, ranges and fixed params; a tuning can only go on where these are the same.
+        about: data by MD5, ranges and fixed params; a tuning can only be resumed where these are the same.
         trials: in the order in which they were tried.
     """
 
@@ -70,7 +70,7 @@ class Study:
 
     @property
     def ranking(self) -> list[Trial]:
-        """Complete trials by their loss, then the pruned ones by where they stood, then the failed ones."""
+        """Complete trials by their loss, then the pruned ones by their last loss, then the failed ones."""
         order = ("complete", "pruned", "failed")
         return sorted(
             self.trials, key=lambda t: (order.index(t.state), math.inf if t.end is None else t.end, t.number)
@@ -105,12 +105,8 @@ def read(path: Path, about: Mapping[str, Any]) -> Study:
     study = load(path)
     differs = [name for name in sorted({*about, *study.about}) if study.about.get(name) != about.get(name)]
     if differs:
-        raise InputError(
-            "this study cannot be gone on with",
-            where=str(path),
-            why=f"it has other {', '.join(differs)}",
-            cure=f"{CURE}, or give it what it began with",
-        )
+        what, why = "this study cannot be resumed", f"it has other {', '.join(differs)}"
+        raise InputError(what, where=str(path), why=why, cure=f"{CURE}, or give it what it began with")
     return study
 
 
@@ -132,9 +128,8 @@ def load(path: Path) -> Study:
         what = f"{path} is no study of a tuning"
         raise InputError(what, where=str(path), why=error.why or error.what, cure=CURE) from error
     trials = tuple(Trial(**{**vars(trial), "curve": dict(trial.curve)}) for trial in found.trials)
-    unscored = next(
-        (t.number for t in trials if t.state == "complete" and (t.loss is None or t.loss < 0)), None
-    )
+    complete = [trial for trial in trials if trial.state == "complete"]
+    unscored = next((t.number for t in complete if t.loss is None or t.loss < 0), None)
     if unscored is not None:
         why = f"trial {unscored} is complete, and has no loss"
         raise InputError(f"{path} is no study of a tuning", where=str(path), why=why, cure=CURE)
@@ -177,7 +172,7 @@ def place_of(about: Mapping[str, Any]) -> Path:
 
 
 def of_project(root: Path) -> Iterator[tuple[Path, Study]]:
-    """The studies of a project's own data, by the name of their files, which are told as seen from its top."""
+    """The studies of a project's own data, by the name of their files, relative to its top folder."""
     for path in sorted((root / FOLDER).glob("*.json")):
         study = load(path)
         if "labels" in study.about:

@@ -1,4 +1,4 @@
-"""The annotations of one branch: the objects in the bucket, and Label Studio's own word on whether they are all.
+"""The annotations of one branch: the objects in the bucket, checked against Label Studio's API.
 
 Label Studio writes an annotation to the bucket after saving it, so the bucket alone can lag: where that failed,
 only Label Studio's database has it, and where a delete failed, only the bucket has it still.
@@ -15,11 +15,12 @@ from storage.errors import InputError
 from storage.label_studio.client import LabelStudio, Task
 from storage.labels.snapshot import Record, canonical, is_number
 from storage.s3.bucket import Bucket, parallel
-from storage.s3.keys import refusal, series_key, series_of_url, shard_name
+from storage.s3.keys import key_problem, series_key, series_of_url, shard_name
 from storage.s3.mirror import Mirror, Refreshed, Row
 from storage.text.json_text import HALF_ESCAPE, has_half, parse_json
 
 NO_RECORDING = "its task shows no recording of this bucket"
+NO_TASK_NUMBER = "it does not say which task it belongs to"
 
 
 class Annotations:
@@ -38,11 +39,11 @@ class Annotations:
         self.data_key = data_key
 
     def refresh(self) -> Refreshed:
-        """Get the objects that changed since this clone looked last."""
+        """Fetch the objects that changed since the last refresh."""
         return self.mirror.refresh(self.bucket, self.prefix, self._parse)
 
     def rows(self) -> list[Row]:
-        """What the bucket held when it was looked at last."""
+        """The objects at the last refresh."""
         return self.mirror.rows(self.prefix)
 
     def at(self, keys: Iterable[str]) -> list[Row]:
@@ -62,7 +63,7 @@ class Annotations:
         return self.mirror.read(self.bucket, keys, self._parse)
 
     def is_as_seen(self, number: int) -> bool:
-        """Whether the object of an annotation is, version for version, the one that was looked at."""
+        """Whether the object of an annotation is still the version of the last refresh."""
         key = self.key(number)
         return self.bucket.etag(key) == next((row.etag for row in self.mirror.at([key])), "")
 
@@ -82,7 +83,7 @@ class Annotations:
             self.mirror.forget(gone)
 
     def object_of(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> bytes:
-        """What Label Studio's target storage would have written of an annotation, as its API tells it."""
+        """What Label Studio's target storage would have written of an annotation, as its API returns it."""
         series = self.series_of(task)
         address = {self.data_key: self.bucket.url(series_key(series)), "series": series}
         whole = annotation | {
@@ -92,7 +93,7 @@ class Annotations:
         return json.dumps(whole).encode()
 
     def row_of(self, key: str, data: bytes) -> Row:
-        """The row of an object that is not in the bucket yet; its problem where it says nothing."""
+        """The row of an object that is not in the bucket yet; with a problem where it is invalid."""
         try:
             return Row(key, "", self._parse(key, data), "")
         except InputError as error:
@@ -110,7 +111,7 @@ class Annotations:
     def series_of(self, task: Task) -> str:
         """The series that a task shows; "" for one that did not come from this bucket."""
         series = task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
-        return series if isinstance(series, str) and not refusal(series) else ""
+        return series if isinstance(series, str) and not key_problem(series) else ""
 
     # -- the objects ------------------------------------------------------------------------------
 
@@ -119,12 +120,12 @@ class Annotations:
         task = value.get("task") if isinstance(value, dict) else None
         fields = task.get("data") if isinstance(task, dict) else None
         if not isinstance(task, dict) or not isinstance(fields, dict):
-            raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
+            raise InputError("not an annotation", where=key, why=NO_TASK_NUMBER)
         address = fields.get(self.data_key)
         series = fields.get("series") or series_of_url(address if isinstance(address, str) else "")
         if not series:
             raise InputError("not an annotation", where=key, why=NO_RECORDING)
-        why = refusal(series) if isinstance(series, str) else "the key of its series is no text"
+        why = key_problem(series) if isinstance(series, str) else "the key of its series is no text"
         if why:
             raise InputError("not an annotation", where=key, why=f"it shows no recording: {why}")
         record: Record = canonical(value, series, email_of(value.get("completed_by"), {}))
@@ -132,7 +133,7 @@ class Annotations:
             why = f"it says that it is annotation {value['id']}, whose place is {self.key(value['id'])}"
             raise InputError("not an annotation", where=key, why=why)
         if not is_number(task.get("id")):
-            raise InputError("not an annotation", where=key, why="it does not say which task it belongs to")
+            raise InputError("not an annotation", where=key, why=NO_TASK_NUMBER)
         half = {"half": True} if HALF_ESCAPE.search(data) and has_half(record["result"]) else {}
         return half | {
             "annotation": value["id"],

@@ -1,7 +1,7 @@
 """Halves of characters that Label Studio holds, and cannot show for that: U+FFFD is put in their place.
 
-A browser that cuts a text may leave half a surrogate pair. Label Studio 1.23.2 stores it, and from then on answers
-HTTP 500 for the task and for its page of all tasks. It still takes changes.
+A browser that cuts a text may leave half a surrogate pair. Label Studio 1.23.2 stores it, and from then on responds
+with HTTP 500 for the task and for its page of all tasks. It still takes changes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from storage.label_studio.client import LabelStudio, Task
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.progress import note
 from storage.remote.remote import Remote
 
 
 def mend(remote: Remote, project: int) -> int:
-    """Mend the annotations that have such, as the bucket says, and that Label Studio cannot show.
+    """Mend the annotations in the bucket with half a character that Label Studio cannot show.
 
     One that somebody is editing is left as it is: a change would drop the edit.
 
@@ -46,7 +46,7 @@ def mend(remote: Remote, project: int) -> int:
             continue
         remote.annotations.read([row.key])
         if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
-            continue  # somebody has saved it since: theirs is looked at next time
+            continue  # somebody has saved it since: the next sync looks at it
         studio.mend_annotation(number, result=row.value["record"]["result"])
         note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
         mended += 1
@@ -57,7 +57,7 @@ def _is_shown(studio: LabelStudio, annotation: int) -> bool:
     """Whether Label Studio shows an annotation, or has none of this number."""
     try:
         studio.annotation(annotation)
-    except BrokenAnswerError:
+    except BrokenResponseError:
         return False
     return True
 
@@ -72,9 +72,8 @@ def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mappin
     """
     for task in tasks:
         if not task.source.startswith(remote.tasks_prefix):
-            note(
-                f"task {task.id}: Label Studio cannot show it, nor a list with it, and the bucket has no data for it"
-            )
+            why = "Label Studio cannot show it, nor a list with it, and the bucket has no data for it"
+            note(f"task {task.id}: {why}")
             continue  # made by hand, or of another storage: there is nothing to give it
         series = remote.series_of_task(task.source)
         held = next((row.value for row in remote.mirror.at([task.source])), None)

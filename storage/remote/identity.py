@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 Ids = Mapping[str, str]  # record id that is kept, by the annotation's own id, or by its number
 
 
-def kept(ids: Ids, own: str, number: int, is_there: Callable[[str], bool] = lambda _: False) -> str:
+def record_of(ids: Ids, own: str, number: int, is_there: Callable[[str], bool] = lambda _: False) -> str:
     """The id of the record that an annotation stands for.
 
     Args:
@@ -27,8 +27,8 @@ def kept(ids: Ids, own: str, number: int, is_there: Callable[[str], bool] = lamb
         is_there: whether a record has an annotation of its own: no other one stands for it then, whatever
             `sync.json` says, for one of the two would be lost.
     """
-    keeps = ids.get(own) or ids.get(str(number)) or own
-    return own if keeps != own and is_there(keeps) else keeps
+    record = ids.get(own) or ids.get(str(number)) or own
+    return own if record != own and is_there(record) else record
 
 
 def number_of(own: str) -> int:

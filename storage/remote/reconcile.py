@@ -1,9 +1,9 @@
-"""Bucket and Label Studio compared: what the bucket missed, what people deleted, and what Label Studio has lost.
+"""Compares bucket and Label Studio: annotations that the bucket missed, people deleted or Label Studio lost.
 
 Label Studio writes an annotation's object after saving it, and deletes it after deleting it; either may fail. So an
 object whose annotation is gone is no deletion by itself. It is one where the task was saved after the annotation was.
 Where the task is older than the annotation, Label Studio was put back to an earlier state, or exchanged: it never
-deleted anything, it has lost it. Numbers say the same: no Label Studio gives one twice, or a lower one later.
+deleted anything, it has lost it. Numbers show the same: Label Studio never gives one twice, or a lower one later.
 
 Nothing is written here but the mirror, which is a cache.
 """
@@ -18,14 +18,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from storage.label_studio.client import Task
-from storage.label_studio.session import BrokenAnswerError
+from storage.label_studio.session import BrokenResponseError
 from storage.labels.snapshot import Record, moment
 from storage.remote.annotations import Annotations
 from storage.s3.mirror import Row
 
 # A task is saved right after its annotation; a longer gap means that something else happened to it.
 GAP = timedelta(milliseconds=250)
-# Changes are asked for again from a little before the last look: they may become visible out of order.
+# Changes are fetched again from a little before the last look: they may become visible out of order.
 OVERLAP = timedelta(seconds=10)
 DELETED = "its annotation was deleted in Label Studio, and no label commit has it; delete the object to be rid of it"
 NO_TASK = "Label Studio has no such task"
@@ -68,14 +68,14 @@ class Look:
 def reconcile(
     annotations: Annotations, project: Mapping[str, Any], committed: Callable[[Row], bool]
 ) -> Found:
-    """Find what the bucket missed, or kept too long, by asking Label Studio.
+    """Find annotations that the bucket missed, or still has, by comparing it with Label Studio.
 
     Tasks that changed since the last look are compared; all are where counts disagree.
 
     Args:
         annotations: of the branch; the mirror is up to date with the bucket.
-        project: what Label Studio says of the project.
-        committed: whether a label commit has what an object says.
+        project: as Label Studio's API returns it.
+        committed: whether a label commit has the content of an object.
     """
     return _Comparison(annotations, committed).run(project)
 
@@ -93,7 +93,7 @@ class _Comparison:
         tasks = list(self.studio.tasks(number, since))
         self._compare(tasks, last.tasks, everything=since is None)
         total = project["total_annotations_number"] + project["skipped_annotations_number"]
-        if since is not None and total != self.mirror.count(self.at.prefix) + self._elsewhere():
+        if since is not None and total != self.mirror.count(self.at.prefix) + self._count_invalid():
             tasks = list(self.studio.tasks(number))
             self._compare(tasks, {}, everything=True)
         if last.newest:
@@ -128,13 +128,14 @@ class _Comparison:
     def _had_task(self, task: Task) -> bool:
         """Whether the bucket had a task's object before this look: the task was there once."""
         key = f"{self.at.tasks_prefix}{self.at.series_of(task)}.json"
-        return bool(self.mirror.at([key])) and key not in self.mirror.moved(self.at.tasks_prefix).get("", {})
+        changed = self.mirror.changed(self.at.tasks_prefix).get("", {})
+        return bool(self.mirror.at([key])) and key not in changed
 
     # -- comparing --------------------------------------------------------------------------------
 
-    def _elsewhere(self) -> int:
-        """How many annotations Label Studio has whose objects say nothing: of tasks made by hand, say."""
-        aside = [row for row in self.mirror.aside(self.at.prefix) if row.problem not in (DELETED, NO_TASK)]
+    def _count_invalid(self) -> int:
+        """How many annotations Label Studio has whose objects are invalid, such as those of tasks made by hand."""
+        aside = [row for row in self.mirror.invalid(self.at.prefix) if row.problem not in (DELETED, NO_TASK)]
         return sum(row.key.removeprefix(self.at.prefix).isdecimal() for row in aside)
 
     def _compare(self, tasks: list[Task], settled: Mapping[int, datetime], everything: bool) -> None:
@@ -144,7 +145,7 @@ class _Comparison:
             rows = {row.value["annotation"]: row for row in self.mirror.of_task(self.at.prefix, task.id)}
             gone += [(row, task) for number, row in rows.items() if number not in task.annotations]
             if not self.at.series_of(task):
-                continue  # its annotations say nothing here: their objects are set aside and named
+                continue  # its annotations are of no series here: their objects are set aside and named
             if rows.keys() == set(task.annotations) and (
                 settled.get(task.id) == task.updated_at or _is_as_written(task, rows.values(), everything)
             ):
@@ -153,32 +154,31 @@ class _Comparison:
             for found in self._annotations(task):
                 known = rows.get(found["id"])
                 if known is None or _is_behind(known.value["record"], found):
-                    self._miss(task, found, users)
+                    self._add_missed(task, found, users)
         if everything:
             there = {task.id for task in tasks}
             lacking = self.mirror.tasks(self.at.prefix) - there
             gone += [(row, None) for task in lacking for row in self.mirror.of_task(self.at.prefix, task)]
-        self._judge(gone, tasks)
+        self._classify(gone, tasks)
 
     def _annotations(self, task: Task) -> list[dict[str, Any]]:
         """Annotations of a task, one by one where Label Studio cannot show the task.
 
         Half a character in a draft, a prediction or the task's meta data is enough for that.
         """
-        with suppress(BrokenAnswerError):
+        with suppress(BrokenResponseError):
             return self.studio.annotations(task.id)
         found = []
         for number in task.annotations:
             try:
                 found.append(self.studio.annotation(number))
-            except BrokenAnswerError:
-                if not any(
-                    row.value and row.value.get("half") for row in self.mirror.at([self.at.key(number)])
-                ):
+            except BrokenResponseError:
+                rows = self.mirror.at([self.at.key(number)])
+                if not any(row.value and row.value.get("half") for row in rows):
                     self.found.hidden.append(number)
         return [item for item in found if item is not None]
 
-    def _miss(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> None:
+    def _add_missed(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> None:
         key, data = self.at.key(annotation["id"]), self.at.object_of(task, annotation, users)
         row = self.at.row_of(key, data)
         if row.value is not None:
@@ -187,8 +187,8 @@ class _Comparison:
         elif not self.mirror.at([key]):
             self.mirror.put([row])
 
-    def _judge(self, gone: Iterable[tuple[Row, Task | None]], tasks: list[Task]) -> None:
-        """Tell deletions from losses, and what no label commit has from what one has."""
+    def _classify(self, gone: Iterable[tuple[Row, Task | None]], tasks: list[Task]) -> None:
+        """Sort what is gone into lost, deleted, and deleted without being in a label commit."""
         for row, task in gone:
             if _is_lost(row, task, tasks):
                 self.found.lost[row.key] = row
@@ -212,10 +212,10 @@ def _is_lost(row: Row, task: Task | None, tasks: Iterable[Task]) -> bool:
 
 
 def _is_as_written(task: Task, rows: Collection[Row], everything: bool) -> bool:
-    """Whether the bucket has all that happened to a task whose annotations it has.
+    """Whether the annotations of a task in the bucket are up to date.
 
     A star takes away that of the task's other annotations, and Label Studio tells the bucket of one only; which may
-    have been deleted since. So a task with a star that changed is asked for; where all tasks are looked at, one to
+    have been deleted since. So a task with a star that changed is fetched; where all tasks are looked at, one to
     which something happened after the star was given.
     """
     starred = [row for row in rows if row.value["record"]["ground_truth"]]
@@ -231,7 +231,7 @@ def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
 
 
 def _is_behind(record: Record, found: Mapping[str, Any]) -> bool:
-    """Whether the bucket's record of an annotation is older than Label Studio's word on it."""
+    """Whether the bucket's record of an annotation is older than the one in Label Studio."""
     return bool(
         record["updated_at"] < found["updated_at"] or record["ground_truth"] != bool(found["ground_truth"])
     )

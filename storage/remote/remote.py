@@ -1,4 +1,4 @@
-"""Bucket and Label Studio as a remote work tree: where one branch has its tasks, annotations, project and state."""
+"""The remote of a branch: its tasks, annotations, project and state in bucket and Label Studio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.progress import track
 from storage.remote.annotations import Annotations
 from storage.remote.sync_state import LARGEST, DamagedStateError, State, parse
 from storage.s3.bucket import Bucket, parallel
-from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, refusal, series_key, series_of
+from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, key_problem, series_key, series_of
 from storage.s3.mirror import Content, Mirror, Row
 from storage.text.json_text import DEEPEST, has_half, is_deep, parse_json, well_formed
 
@@ -53,9 +53,8 @@ class Remote:
         except NotFoundError:
             return None
         except InputError as error:
-            etag = next(
-                item.etag for item in self.bucket.objects(self.state_key) if item.key == self.state_key
-            )
+            objects = self.bucket.objects(self.state_key)
+            etag = next(item.etag for item in objects if item.key == self.state_key)
             raise DamagedStateError(error.where, error.why, etag) from error
         return parse(data, etag, self.bucket.url(self.state_key))
 
@@ -65,20 +64,19 @@ class Remote:
         Raises:
             ConflictError: somebody else synced in the meantime.
         """
-        etag = self.bucket.put(
-            self.state_key, state.dump(), match=state.etag, content_type="application/json"
-        )
+        key, kind = self.state_key, "application/json"
+        etag = self.bucket.put(key, state.dump(), match=state.etag, content_type=kind)
         return replace(state, etag=etag)
 
     # -- the project in Label Studio --------------------------------------------------------------
 
     @property
     def mark(self) -> str:
-        """What stands in the project's description, to say whose it is."""
+        """The project's description, which names its branch."""
         return f"Labeltrail: {self.bucket.url(self.prefix)}"
 
     def project(self, state: State) -> dict[str, Any]:
-        """What Label Studio says of this branch's project.
+        """This branch's project, as Label Studio's API returns it.
 
         Raises:
             NotFoundError: it is gone, or it is another one: another Label Studio gives the same numbers to other
@@ -101,12 +99,10 @@ class Remote:
         for storage in self.studio.projects.storages(number)[0]:
             if (storage["bucket"], str(storage["prefix"] or "").rstrip("/")) == wanted:
                 return project
-        raise NotFoundError(
-            f"project {number} in Label Studio is not this branch's",
-            where=f"{self.studio.session.url}/projects/{number}",
-            why=f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}",
-            cure="check LABEL_STUDIO_URL: nothing was written",
-        )
+        what = f"project {number} in Label Studio is not this branch's"
+        where = f"{self.studio.session.url}/projects/{number}"
+        why = f"neither its description nor a source storage of it names {self.bucket.url(self.prefix)}"
+        raise NotFoundError(what, where=where, why=why, cure="check LABEL_STUDIO_URL: nothing was written")
 
     # -- recordings and tasks ---------------------------------------------------------------------
 
@@ -117,7 +113,7 @@ class Remote:
     def recordings(self) -> tuple[dict[str, str], list[Row]]:
         """ETag of every recording in the bucket, by series key, and those that cannot be files, with the reason."""
         found = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
-        refused = {series: why for series in found if (why := refusal(series))}
+        refused = {series: why for series in found if (why := key_problem(series))}
         for series, other in in_the_way(found.keys() - refused.keys()).items():
             refused[series] = f"a folder of its name would be a file of {series_key(other)}"
         aside = [Row(series_key(key), found[key], None, why) for key, why in refused.items()]
@@ -127,8 +123,8 @@ class Remote:
         """MD5 of the recordings in the bucket, by series key.
 
         An ETag is a version, and no hash: it is the MD5 of an object that was put in one part and not encrypted by a
-        key of its own. So it counts as one where a hash of ours is the same, or where nothing is known of the series
-        (then fetching it says so, `take` in pipelines/sync/recordings.py). Else the object is read, once.
+        key of its own. So it counts as one where a hash of ours is the same, or where the series is new
+        (then fetching it checks the MD5, `take` in pipelines/sync/recordings.py). Else the object is read, once.
 
         Args:
             series: ETag by series key.
@@ -185,7 +181,7 @@ class Remote:
         return {**data, "series": series, self.data_key: self.bucket.url(series_key(series))}
 
     def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
-        """What a task's object says of its series, without the recording's address.
+        """Task data in the bytes of a task's object, without the recording's address.
 
         Raises:
             InputError: it is no task.
@@ -204,7 +200,7 @@ class Remote:
         return fields
 
     def task_fields(self, key: str, value: Any) -> dict[str, Any]:
-        """What the JSON of a task's object says of its series, without the recording's address.
+        """The same from its JSON value, which may hold more than task data.
 
         Raises:
             InputError: it is no task.
@@ -215,16 +211,16 @@ class Remote:
         if is_deep({"data": fields}):  # as it will stand in data/tasks.jsonl
             why = f"lists and objects lie more than {DEEPEST - 1} deep in each other in its data"
             raise InputError("not a task", where=key, why=why)
-        if why := refusal(self.series_of_task(key)):
+        if why := key_problem(self.series_of_task(key)):
             raise InputError("not a task", where=key, why=why)
         return {k: v for k, v in fields.items() if k not in ("series", self.data_key)}
 
     def refresh_tasks(self) -> None:
-        """Get the tasks' objects that changed since this clone looked last."""
+        """Fetch the task objects that changed since the last refresh."""
         self.mirror.refresh(self.bucket, self.tasks_prefix, self.parse_task)
 
     def aside_key(self, row: Row) -> str:
-        """Where an object of this branch is copied that is in the way: with its version, for it may come again."""
+        """Key that an object of this branch is set aside under, with its version: another may follow."""
         name = row.key.removeprefix(self.annotations_prefix).removeprefix(f"{self.prefix}/")
         place = f"{self.aside_prefix}{name}.{row.etag[:12]}"
         if not is_storable(place):

@@ -46,7 +46,7 @@ class State:
         label_config: hash of the label config.
         history: labels, series and commit of earlier syncs, newest first: the base for a clone that is behind.
         ids: annotations that were made again: the record id that each keeps, by its own (storage/remote/identity.py).
-        pushing: a word that changes as long as somebody changes annotations in Label Studio; "" when nobody does.
+        pushing: heartbeat of a push: changes while somebody changes annotations in Label Studio; "" when nobody does.
         etag: of the object itself; "" where it is not there yet.
         annotators: people without an account whose annotations were imported: name by number
         (storage/remote/identity.py).
@@ -82,7 +82,7 @@ class State:
 
 
 def parse(data: bytes, etag: str, where: str) -> State:
-    """Read the object. Whoever can write to the bucket can write it: nothing in it is believed by its name.
+    """Read the object. Whoever can write to the bucket can write it: nothing in it is trusted unchecked.
 
     Raises:
         InputError: a newer Labeltrail wrote it.
@@ -153,7 +153,6 @@ class DamagedStateError(InputError):
     """
 
     def __init__(self, where: str, why: str, etag: str) -> None:
-        super().__init__(
-            "sync.json is damaged", where=where, why=why, cure="labeltrail restore writes it anew"
-        )
+        cure = "labeltrail restore writes it anew"
+        super().__init__("sync.json is damaged", where=where, why=why, cure=cure)
         self.etag = etag

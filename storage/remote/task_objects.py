@@ -1,4 +1,4 @@
-"""The objects that Label Studio makes tasks of: whatever else lies among them is moved out of its way.
+"""The objects that Label Studio makes tasks of; any other object among them is set aside.
 
 Label Studio 1.23.2 reads them in the order of their keys and ends at the first that it cannot use (NaN, no JSON at
 all): no task is made of those behind it. Others it reads, and then fails at the list of tasks or shows what nobody
@@ -26,7 +26,7 @@ Known = Mapping[str, Mapping[str, Any]]
 def set_aside(
     remote: Remote, known: Callable[[], Known], project: int, keep: Collection[str] = ()
 ) -> list[Row]:
-    """Move what is no task out of Label Studio's way, before it reads the source storage.
+    """Set aside what is no task, before Label Studio reads the source storage.
 
     Args:
         remote: the branch's place in bucket and Label Studio; the mirror is brought up to date with the tasks.
@@ -39,7 +39,7 @@ def set_aside(
     """
     remote.refresh_tasks()
     # Label Studio reads what ends as its filter `\.json$` says: also before a line end.
-    aside = remote.mirror.aside(remote.tasks_prefix)
+    aside = remote.mirror.invalid(remote.tasks_prefix)
     rows = [row for row in aside if row.key.removesuffix("\n").endswith(".json")]
     odd = [row for row in rows if row.problem != CARRIES or remote.series_of_task(row.key) not in keep]
     if not odd:
@@ -68,7 +68,7 @@ def set_aside(
             try:
                 remote.put_task(remote.series_of_task(key), plain[key], match=copy.row.etag)
             except ConflictError:
-                return None  # somebody has put another one there: the next look tells
+                return None  # somebody has put another one there: the next refresh reads it
         return replace(copy.row, problem=f"{copy.row.problem}; it is {copy.place} now")
 
     moved = [row for row in parallel(tidy, copied) if row]
@@ -93,7 +93,7 @@ def _copy(remote: Remote, row: Row) -> _Copy | None:
     except (InputError, NotFoundError):
         return None
     if etag != row.etag:
-        return None  # mended, or moved by another clone: the next look tells
+        return None  # mended, or moved by another clone: the next refresh reads it
     place = remote.aside_key(row)
     remote.bucket.put(place, data)
     return _Copy(row, place, _fields(remote, row.key, data))

@@ -1,7 +1,7 @@
 """The local DVC cache as files: objects named by the MD5 of their bytes, folders by that of their listing.
 
-DVC itself is not asked, for importing it takes longer than storing a small snapshot does. And DVC takes an object in
-the cache for what its name says; here its bytes are hashed before they are used.
+DVC is not imported, for that takes longer than storing a small snapshot. And DVC trusts the name of an object in the
+cache; here its bytes are hashed before they are used.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Cache:
             self._put(md5, files[name])
         return self.store_listing({**(kept or {}), **hashes})
 
-    def keep(self, data: bytes) -> str:
+    def store_file(self, data: bytes) -> str:
         """Put one file into the local DVC cache; returns its hash."""
         md5 = md5_bytes(data)
         self._put(md5, data)
@@ -83,7 +83,7 @@ class Cache:
             self.admit(part, md5)
 
     def _is_whole(self, md5: str, size: int) -> bool:
-        """Whether the cache has an object, and has it right: its bytes are at hand, so a damaged one is replaced."""
+        """Whether the cache has an object, undamaged: its bytes are at hand, so a damaged one is replaced."""
         path = self.path(md5)
         return self.size(md5) == size and file_md5(path) == md5.removesuffix(".dir")
 
@@ -139,7 +139,7 @@ class Cache:
         return None
 
     def verify(self, hashes: Iterable[str]) -> list[str]:
-        """Hash objects of the cache, each file once; returns those that it lacks now, for it had them damaged too."""
+        """Hash objects of the cache, each file once; returns those that are missing or were damaged."""
         known, new, lacking = verified_objects.known(self.root), [], []
         unknown = []
         for md5 in sorted(set(hashes)):
@@ -200,5 +200,5 @@ class Cache:
 
     def path(self, md5: str) -> Path:
         """The file of an object."""
-        # In one step, for it is asked once for each shard.
+        # In one step, for it is called once a shard.
         return Path(f"{self.root}/{OBJECTS}/{md5[:2]}/{md5[2:]}")

@@ -14,11 +14,11 @@ from typing import Any
 from storage.errors import InputError
 from storage.printable import argument
 
-UNSAVED = "Can't remove the following unsaved files"  # how DVC's words begin
+UNSAVED = "Can't remove the following unsaved files"  # how DVC's message begins
 
 
 def checkout(dvc: Any, root: Path, targets: Iterable[str], *, force: bool) -> None:
-    """Bring outputs to what DVC knows of them, from its cache alone.
+    """Check out outputs from DVC's cache alone.
 
     Args:
         dvc: the clone's `dvc.repo.Repo`.
@@ -52,9 +52,8 @@ def outputs(dvc: Any, root: Path) -> dict[str, str]:
         outs = dvc.index.outs
     except DvcException as error:
         cure = "mend the file (git status, git diff), then labeltrail sync"
-        raise InputError(
-            "DVC cannot read what is checked out", where=str(root), why=str(error), cure=cure
-        ) from error
+        what = "DVC cannot read what is checked out"
+        raise InputError(what, where=str(root), why=str(error), cure=cure) from error
     found = {}
     for out in outs:
         if out.use_cache and out.is_in_repo and out.hash_info:
@@ -80,9 +79,5 @@ def _unsaved(words: str, root: Path) -> InputError:
             why="they would be lost",
             cure=f"keep them: dvc add {word}; or give them up: dvc checkout --force {word}.dvc; then labeltrail sync",
         )
-    return InputError(
-        f"{path} holds what no stage has finished",
-        where=str(name),
-        why="it would be lost",
-        cure=f"keep it: dvc repro; or give it up: dvc checkout --force {word}",
-    )
+    why, cure = "it would be lost", f"keep it: dvc repro; or give it up: dvc checkout --force {word}"
+    return InputError(f"{path} holds what no stage has finished", where=str(name), why=why, cure=cure)

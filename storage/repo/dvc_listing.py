@@ -1,6 +1,6 @@
 """A folder that DVC tracks, as its listing says: `[{"md5": .., "relpath": ..}, ..]`, named by its own MD5 and `.dir`.
 
-Whoever can write to the DVC remote can put any listing there, so none is believed: a name in it must stay in its
+Whoever can write to the DVC remote can put any listing there, so none is trusted: a name in it must stay in its
 folder, and in the folders of labels and recordings be one that Labeltrail could have written.
 """
 
@@ -10,7 +10,7 @@ import json
 
 from storage.errors import DamagedError
 from storage.paths import LABELS, SERIES
-from storage.s3.keys import MD5, SHARD, refusal, relpath_refusal
+from storage.s3.keys import MD5, SHARD, key_problem, relpath_problem
 
 
 def parse(data: bytes, md5: str, path: str = "") -> dict[str, str]:
@@ -36,29 +36,26 @@ def parse(data: bytes, md5: str, path: str = "") -> dict[str, str]:
         if why or name in files:
             raise _refused(md5, path, f"{name!r} is in it: {why or 'twice'}")
         files[name] = found
-    folders = {"/".join(parts[:n]) for parts in map(_split, files) for n in range(1, len(parts))}
+    folders = {
+        "/".join(parts[:n]) for parts in (name.split("/") for name in files) for n in range(1, len(parts))
+    }
     if folders & files.keys():
         name = min(folders & files.keys())
         raise _refused(md5, path, f"{name!r} is a file and a folder in it")
     return files
 
 
-def _split(name: str) -> list[str]:
-    return name.split("/")
-
-
 def _why_not(name: str, path: str) -> str:
     if path == LABELS:
         return "" if SHARD.fullmatch(name) else "no file of a label snapshot has such a name"
     if path == SERIES:
-        return refusal(name.removesuffix(".csv")) if name.endswith(".csv") else "it is no recording (.csv)"
-    return relpath_refusal(name)
+        named = name.endswith(".csv")
+        return key_problem(name.removesuffix(".csv")) if named else "it is no recording (.csv)"
+    return relpath_problem(name)
 
 
 def _refused(md5: str, path: str, why: str) -> DamagedError:
-    return DamagedError(
-        f"the listing of {path or 'a folder'} cannot be used",
-        where=f"files/md5/{md5[:2]}/{md5[2:]} in the DVC cache and remote",
-        why=f"{why}; nothing was written",
-        cure="labeltrail fsck; whoever can write to the bucket may have put it there",
-    )
+    what = f"the listing of {path or 'a folder'} cannot be used"
+    where = f"files/md5/{md5[:2]}/{md5[2:]} in the DVC cache and remote"
+    cure = "labeltrail fsck; whoever can write to the bucket may have put it there"
+    return DamagedError(what, where=where, why=f"{why}; nothing was written", cure=cure)

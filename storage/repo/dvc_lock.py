@@ -11,7 +11,7 @@ from storage.errors import InputError
 from storage.files import read_text
 from storage.paths import BEST, CANDIDATE, LABELS, LOCK, PARAMS, STAGES
 from storage.progress import note
-from storage.s3.keys import OBJECT, relpath_refusal
+from storage.s3.keys import OBJECT, relpath_problem
 from storage.text.yaml_text import parse_yaml
 
 CURE = f"git checkout HEAD -- {LOCK}; or, where git has no better one: dvc repro writes it anew"
@@ -61,7 +61,7 @@ class Lock:
 
     @classmethod
     def of_history(cls, text: str, commit: str) -> Lock | None:
-        """That of a commit long made; None, and a word of it, where it cannot be read: nobody can mend it now."""
+        """That of an old commit; None, with a note, where it cannot be read: nobody can mend it now."""
         try:
             return cls.parse(text, f"{LOCK} of {commit[:12]}")
         except InputError as error:
@@ -99,9 +99,7 @@ class Lock:
         return self.inputs("window").get(LABELS, "")
 
 
-NO_HASH = (
-    "0" * 32
-)  # what stands for the hash of something outside of the project, which DVC knows by other means
+NO_HASH = "0" * 32  # in place of the hash of something outside of the project, which DVC identifies otherwise
 
 
 def _flaw(stages: Mapping[str, Any]) -> str:
@@ -119,7 +117,7 @@ def _flaw(stages: Mapping[str, Any]) -> str:
             if not OBJECT.fullmatch(str(entry.get("md5", NO_HASH))):
                 return f"the hash of {entry['path']!r} of {name!r} is none"
         for entry in entries[1]:
-            if why := relpath_refusal(entry["path"]):
+            if why := relpath_problem(entry["path"]):
                 return f"{entry['path']!r} of {name!r}: {why}"
     return ""
 
@@ -138,16 +136,13 @@ def outdated(
     written, found = lock.outputs(), dict[str, str]()
     remade: set[str] = set()
     for name, stage in stages.items():
-        outputs = [out if isinstance(out, str) else next(iter(out)) for out in _outputs(stage)]
+        listed = [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
+        outputs = [out if isinstance(out, str) else next(iter(out)) for out in listed]
         reason = _reason(lock, name, stage, params, written, remade, digest)
         if reason:
             found[name] = reason
             remade.update(outputs)
     return found
-
-
-def _outputs(stage: Mapping[str, Any]) -> list[Any]:
-    return [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
 
 
 def _reason(

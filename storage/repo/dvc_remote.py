@@ -1,4 +1,4 @@
-"""The DVC remote of one clone: its lines in `.dvc/config.local`, and what goes wrong with it, in our words."""
+"""The DVC remote of one clone: its lines in `.dvc/config.local`, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CREDENTIALS = Path(".labeltrail/dvc-credentials")
 REMOTE = "bucket"  # its name
 PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
-OURS_ALONE = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
-GREETING = 4.0  # seconds in which the server must say a word
-GRACE = 30.0  # seconds that an object may take beyond those that its bytes are given
-LONGEST = 3600.0  # seconds that one object may take at most
-REMEMBERED = 10.0  # seconds for which one that was away is not asked again
+REMOTE_ONLY = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
+PROBE_TIMEOUT_S = 4.0  # to the first byte of a response
+TRANSFER_ALLOWANCE_S = 30.0  # that an object may take beyond its bytes at MIN_BYTES_PER_S
+TRANSFER_TIMEOUT_S = 3600.0  # for one object
+RECHECK_AFTER_S = 10.0  # for which an unreachable server is not probed again
 WAIT = "wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
@@ -95,16 +95,15 @@ def _parse(data: bytes, path: Path) -> Any:
     try:
         return ConfigObj(BytesIO(data), **options)
     except (ConfigObjError, UnicodeDecodeError) as error:
-        if OURS_ALONE.fullmatch(data.decode("utf-8", "replace")):
+        if REMOTE_ONLY.fullmatch(data.decode("utf-8", "replace")):
             return ConfigObj(**options)
-        # Its words quote the line, and that may be a secret.
+        # The message quotes the line, and that may be a secret.
         line = getattr(error, "line_number", None)
-        raise InputError(
-            "DVC's settings of this clone cannot be read",
-            where=f"{path}, line {line}" if line else str(path),
-            why="it is neither a section nor an option" if line else "it is not UTF-8",
-            cure=f"mend the line or delete {CONFIG}; then labeltrail up",
-        ) from None
+        what = "DVC's settings of this clone cannot be read"
+        where = f"{path}, line {line}" if line else str(path)
+        why = "it is neither a section nor an option" if line else "it is not UTF-8"
+        cure = f"mend the line or delete {CONFIG}; then labeltrail up"
+        raise InputError(what, where=where, why=why, cure=cure) from None
 
 
 def _text(config: Any) -> bytes:
@@ -140,7 +139,7 @@ def _write_credentials(path: Path, options: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
+def translate_errors(what: str, where: str = "", cure: str = "") -> Iterator[None]:
     """Turn what DVC, its S3 client and the network raise into errors that a person can act on.
 
     Args:
@@ -149,7 +148,7 @@ def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
         cure: the next command where the fault itself does not name one.
 
     Raises:
-        InputError: nobody has said with which keys, or DVC's settings are damaged.
+        InputError: no keys are configured, or DVC's settings are damaged.
         ServiceError: the remote is away, refuses or fails.
     """
     try:
@@ -157,14 +156,14 @@ def faults(what: str, where: str = "", cure: str = "") -> Iterator[None]:
     except LabeltrailError:
         raise
     except Exception as error:
-        found = _in_our_words(error, what, where, cure)
+        found = _translated(error, what, where, cure)
         if found is None:
             raise
         raise found from error
 
 
 @contextmanager
-def locks_are_said(root: Path) -> Iterator[None]:
+def translate_lock_errors(root: Path) -> Iterator[None]:
     """Turn DVC's error about its lock into one that a person can act on.
 
     Raises:
@@ -177,26 +176,14 @@ def locks_are_said(root: Path) -> Iterator[None]:
 
         if not isinstance(error, LockError):
             raise
-        raise ConflictError(
-            "another DVC is at work in this clone",
-            where=str(root / ".dvc/tmp/lock"),
-            why="it did not end within some seconds",
-            cure=WAIT,
-        ) from error
+        what, where = "another DVC is at work in this clone", str(root / ".dvc/tmp/lock")
+        raise ConflictError(what, where=where, why="it did not end within some seconds", cure=WAIT) from error
 
 
-def _in_our_words(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
-    """The error that stands for one of DVC or the S3 client; None for a bug, and for a full disk."""
+def _translated(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
+    """Our error for one of DVC or the S3 client; None for a bug, and for a full disk."""
     from aiohttp import ClientError as NetworkError
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        ConnectionError,
-        HTTPClientError,
-        NoCredentialsError,
-        PartialCredentialsError,
-        ProfileNotFound,
-    )
+    from botocore import exceptions as boto
     from configobj import ConfigObjError
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
@@ -204,29 +191,29 @@ def _in_our_words(error: Exception, what: str, where: str, cure: str) -> Labeltr
 
     if isinstance(error, LockError):
         return ConflictError(what, where=where, why="another DVC is at work in this clone", cure=WAIT)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+    if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound):
         why = "this clone has no keys for its DVC remote yet"
         return InputError(what, where=where, why=why, cure=SET_UP)
     if isinstance(error, ConfigError | ConfigObjError):
         why = str(error) if isinstance(error, ConfigError) else "one of its values refers to another option"
-        return InputError(
-            what, where=str(CONFIG), why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up"
-        )
-    if isinstance(error, ConnectionError | HTTPClientError | NetworkError | TimeoutError | SlowError):
+        where = str(CONFIG)
+        return InputError(what, where=where, why=why, cure=f"mend {CONFIG}, or delete it and labeltrail up")
+    if isinstance(
+        error, boto.ConnectionError | boto.HTTPClientError | NetworkError | TimeoutError | SlowError
+    ):
         why = f"the S3 server does not answer: {error or type(error).__name__}"
-        return ServiceError(
-            what, where=where, why=why, cure=cure or "labeltrail up, then the same command again"
-        )
+        cure = cure or "labeltrail up, then the same command again"
+        return ServiceError(what, where=where, why=why, cure=cure)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return None
-    if isinstance(error, DvcException | BotoCoreError | ClientError | OSError):
+    if isinstance(error, DvcException | boto.BotoCoreError | boto.ClientError | OSError):
         why = f"{type(error).__name__}: {error}"
         return ServiceError(what, where=where, why=why, cure=cure or "labeltrail doctor")
     return None
 
 
 class SlowError(Exception):
-    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would try again."""
+    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would retry."""
 
 
 def limits(protocol: str) -> dict[str, Any]:
@@ -235,63 +222,60 @@ def limits(protocol: str) -> dict[str, Any]:
         return {}
     from fsspec.callbacks import Callback
 
-    from storage.network.connections import SLOWEST
+    from storage.network.connections import MIN_BYTES_PER_S
 
     class Pace(Callback):  # type: ignore[misc]
         """Ends a transfer of too few bytes a second."""
 
-        ends = time.monotonic() + GRACE
+        ends = time.monotonic() + TRANSFER_ALLOWANCE_S
 
         def relative_update(self, inc: int = 1) -> None:
-            self.ends += inc / SLOWEST
+            self.ends += inc / MIN_BYTES_PER_S
             if time.monotonic() > self.ends:
-                raise SlowError(f"less than {SLOWEST} bytes a second")
+                raise SlowError(f"less than {MIN_BYTES_PER_S} bytes a second")
 
-    return {"callback": Pace(), "timeout": LONGEST}
+    return {"callback": Pace(), "timeout": TRANSFER_TIMEOUT_S}
 
 
-class Door:
-    """The way to the remote: asked whether anybody answers there, before DVC tries for a quarter of a minute.
+class ReachabilityCheck:
+    """Checks that the remote responds, before DVC retries for a quarter of a minute.
 
-    A server that was away is not asked again for some seconds, so that a long list of what lacks its bytes ends soon.
+    An unreachable server is not probed again for some seconds, so that a long list of missing objects ends soon.
     """
 
     def __init__(self, root: Path, remote: str) -> None:
         self._root, self._remote = root, remote
-        self._open = False
-        self._shut = -REMEMBERED
+        self._reachable = False
+        self._failed_at = -RECHECK_AFTER_S
 
-    def enter(self, config: Mapping[str, Any]) -> None:
-        """Refuse where nobody can be asked.
+    def require(self, config: Mapping[str, Any]) -> None:
+        """Check that the remote is configured and responds.
 
         Args:
             config: DVC's settings, merged.
 
         Raises:
-            InputError: neither those nor the environment name an address: Amazon is not asked for a bucket that
-                happens to have the same name.
+            InputError: neither those nor the environment name an address: no request goes to Amazon for
+                a bucket that happens to have the same name.
             ServiceError: the server does not answer.
         """
         from storage import settings  # they take longer to import than git to answer
         from storage.network import connections
 
         found = config.get("remote", {}).get(self._remote, {})
-        if self._open or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
+        if self._reachable or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
             return
         url = found.get("endpointurl") or settings.from_environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         if not url:
-            raise InputError(
-                f"this clone does not know yet where its DVC remote {self._remote!r} is",
-                where=str(self._root),
-                why=f"{CONFIG} names no address, and neither does the environment",
-                cure=SET_UP,
-            )
-        if time.monotonic() - self._shut < REMEMBERED or not connections.answers(url, GREETING):
-            self._shut = time.monotonic()
-            raise ServiceError(
-                f"the S3 server at {url} does not answer",
-                where=f"DVC remote {self._remote!r}",
-                why=f"it said nothing within {GREETING:g} s, or the connection broke",
-                cure="labeltrail up (or check AWS_ENDPOINT_URL), then the same command again",
-            )
-        self._open = True
+            what = f"this clone does not know yet where its DVC remote {self._remote!r} is"
+            why = f"{CONFIG} names no address, and neither does the environment"
+            raise InputError(what, where=str(self._root), why=why, cure=SET_UP)
+        if time.monotonic() - self._failed_at < RECHECK_AFTER_S or not connections.is_reachable(
+            url, PROBE_TIMEOUT_S
+        ):
+            self._failed_at = time.monotonic()
+            what = f"the S3 server at {url} does not answer"
+            why = f"no response within {PROBE_TIMEOUT_S:g} s, or the connection broke"
+            cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
+            raise ServiceError(what, where=f"DVC remote {self._remote!r}", why=why, cure=cure)
+        self._reachable = True

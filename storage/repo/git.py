@@ -62,7 +62,7 @@ class Git:
             stdin: what it may read: messages, which may be longer than an argument and begin with a dash.
 
         Raises:
-            ProgramError: git failed; carries its own words.
+            ProgramError: git failed; carries its messages.
             InputError: it does not know who commits or tags.
         """
         try:
@@ -72,7 +72,7 @@ class Git:
             if "user.email" in error.stderr:  # in whatever language
                 raise InputError("git does not know who commits", where=str(self.root), cure=WHO) from error
             locks = git_locks.named(error.stderr)
-            if not locks or not git_locks.free(locks, self.root):
+            if not locks or not git_locks.remove_stale(locks, self.root):
                 raise
             return self.run(*arguments, stdin=stdin)
 
@@ -108,12 +108,9 @@ class Git:
         except process.ProgramError as error:
             if self._place() != before:
                 raise
-            raise InputError(
-                f"git refuses to {arguments[0]}",
-                where=str(self.root),
-                why=error.why,
-                cure="git commit, or git stash -u, what git names; then the same command again",
-            ) from error
+            what = f"git refuses to {arguments[0]}"
+            cure = "git commit, or git stash -u, what git names; then the same command again"
+            raise InputError(what, where=str(self.root), why=error.why, cure=cure) from error
 
     def _place(self) -> str:
         """Commit and branch that are checked out."""
@@ -194,9 +191,8 @@ class Git:
         wanted = list(names)
         if not wanted:
             return
-        data = process.output(
-            [*GIT, "cat-file", "--batch"], cwd=self.root, stdin="".join(f"{n}\n" for n in wanted).encode()
-        )
+        listed = "".join(f"{name}\n" for name in wanted).encode()
+        data = process.output([*GIT, "cat-file", "--batch"], cwd=self.root, stdin=listed)
         place = 0
         for _ in wanted:
             end = data.index(b"\n", place)
@@ -237,7 +233,7 @@ class Git:
         pointers = [f"{LABELS}.dvc", f"{SERIES}.dvc"]
         return self._commits("HEAD", pointers, "--full-history", "--branches", "--tags", "--remotes")
 
-    def made(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
+    def label_commit_at(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
         """The label commit whose labels a revision has; None where it has none.
 
         With `--first-parent` a merge that brought labels is itself that commit.
@@ -255,34 +251,28 @@ class Git:
         """The oldest commits of a shallow clone, which seem to have no parents; none in a whole one."""
         own = self.root / ".git"
         # Worktrees and submodules have a file there, and their folder elsewhere.
-        path = own / "shallow" if own.is_dir() else self.root / self._git_path("shallow")
+        found = "" if own.is_dir() else self.run("rev-parse", "--git-path", "shallow").removesuffix("\n")
+        path = self.root / found if found else own / "shallow"
         return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
 
     def main_clone(self) -> Path | None:
         """The clone that a linked worktree belongs to; None where this is none, or one of a bare repository."""
         if (self.root / ".git").is_dir():
             return None
-        first = Path(
-            self.run("worktree", "list", "--porcelain", "-z").split("\0")[0].removeprefix("worktree ")
-        )
+        listed = self.run("worktree", "list", "--porcelain", "-z")
+        first = Path(listed.split("\0")[0].removeprefix("worktree "))
         return None if first == self.root.resolve() or not (first / ".git").exists() else first
 
-    def _git_path(self, name: str) -> str:
-        return self.run("rev-parse", "--git-path", name).removesuffix("\n")
-
     def require_whole_history(self) -> None:
-        """Refuse what only the whole history can say, such as which commit made these labels first.
+        """Check that the whole history is there, as finding the commit that first made these labels needs it.
 
         Raises:
             InputError: this is a shallow clone.
         """
         if self.cut_at():
-            raise InputError(
-                "the history of this clone is cut off",
-                where=str(self.root),
-                why="it is a shallow clone, and earlier commits may have had these labels",
-                cure="git fetch --unshallow; then the same command again",
-            )
+            why = "it is a shallow clone, and earlier commits may have had these labels"
+            cure = "git fetch --unshallow; then the same command again"
+            raise InputError("the history of this clone is cut off", where=str(self.root), why=why, cure=cure)
 
     def _commits(self, revision: str, paths: list[str], *options: str) -> Iterator[LabelCommit]:
         form = "--format=" + "%x00".join(LOG_FIELDS)
@@ -323,9 +313,5 @@ def find_root(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file() and (folder / ".git").exists():
             return folder
-    raise NotFoundError(
-        "this is not a Labeltrail project",
-        where=str(start),
-        why="no git clone with a dvc.yaml here or above",
-        cure="cd into the clone",
-    )
+    what, why = "this is not a Labeltrail project", "no git clone with a dvc.yaml here or above"
+    raise NotFoundError(what, where=str(start), why=why, cure="cd into the clone")

@@ -1,7 +1,7 @@
 """git hooks of a clone: after a checkout or a pull `data/` follows the pointers that git moved.
 
-They do what `dvc checkout --allow-missing` does, with bytes of the cache that were hashed and names that were looked
-at: DVC itself writes wherever a listing says.
+They do what `dvc checkout --allow-missing` does, with bytes of the cache that were hashed and names that were
+checked: DVC itself writes wherever a listing says.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def main() -> int:
     lost = [path for path in lost if Path(f"{path}.dvc").exists()]
     if lost:
         names = ", ".join(lost)
-        printable.say(
-            f"labeltrail: {names} as before: not in the DVC cache (next: labeltrail sync)", sys.stderr
-        )
+        text = f"labeltrail: {names} as before: not in the DVC cache (next: labeltrail sync)"
+        printable.say(text, sys.stderr)
     return 0
 
 

@@ -1,6 +1,6 @@
 """git's lock files, and those that outlived their git: one that was killed cannot remove its own.
 
-A lock is taken for left over only if it stays the same for some seconds while no git works in the clone.
+A lock counts as stale only if it stays the same for some seconds while no git works in the clone.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from pathlib import Path
 from storage import process
 from storage.progress import note
 
-PATIENCE = 2.0  # seconds that another git has to end
+LOCK_TIMEOUT_S = 2.0  # for another git to end
 NAMED = re.compile(r"'([^'\n]+\.lock)'")
 PLACES = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/**/*.lock")
 
 
-def named(words: str) -> list[Path]:
+def named(text: str) -> list[Path]:
     """The lock files that git names where it refuses to work, in whatever language.
 
     They lie in its folder. Other files are called so too: `dvc.lock`, which git names where a commit lacks it.
     """
-    paths = map(Path, NAMED.findall(words))
+    paths = map(Path, NAMED.findall(text))
     return [path for path in paths if path.is_absolute() and ".git" in path.parts and path.exists()]
 
 
@@ -32,11 +32,11 @@ def found(root: Path) -> list[Path]:
     return [path for place in PLACES for path in folder.glob(place)] if folder.is_dir() else []
 
 
-def free(locks: Iterable[Path], root: Path) -> bool:
-    """Wait until these are gone or others, and remove one whose git is gone; whether it is worth another try."""
+def remove_stale(locks: Iterable[Path], root: Path) -> bool:
+    """Wait until these locks are released, and remove a stale one; whether git is worth another attempt."""
     for path in locks:
-        before = _mark(path)
-        if not process.wait(lambda: _mark(path) != before, PATIENCE):  # noqa: B023 -- called at once
+        before = _identity(path)
+        if not process.wait(lambda: _identity(path) != before, LOCK_TIMEOUT_S):  # noqa: B023 -- called at once
             if process.works_in("git", root):
                 return False
             path.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def free(locks: Iterable[Path], root: Path) -> bool:
     return True
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
         facts = path.stat()
     except FileNotFoundError:

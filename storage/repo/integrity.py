@@ -1,6 +1,6 @@
-"""Labels and recordings of the work tree, held against what their pointers name: DVC itself does not.
+"""Checks labels and recordings of the work tree against their pointers: DVC itself does not.
 
-A plain `dvc pull` takes the listing of a folder, and every file, as the bucket has it. Stages read what it brought.
+A plain `dvc pull` takes the listing of a folder, and every file, as the bucket has it. Stages read what it fetched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CURE = "labeltrail fsck --repair, here or in a clone that has it right; then lab
 
 
 def require_listings(root: Path = Path()) -> None:
-    """Refuse what was brought by a listing that is not the one that a pointer names.
+    """Check that the listings in the DVC cache are those that the pointers name.
 
     Raises:
         DamagedError: there is such a one in the DVC cache; names files of it that lie outside of their folder.
@@ -31,16 +31,13 @@ def require_listings(root: Path = Path()) -> None:
         if listing is not None and md5_bytes(listing) != md5.removesuffix(".dir"):
             outside = leading_out(listing)[:SHOWN]
             named = f"; it names {', '.join(outside)}, which may have been written" if outside else ""
-            raise DamagedError(
-                f"{folder} was brought by another listing than {folder}.dvc names",
-                where=str(Cache(root).path(md5)),
-                why=f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{named}",
-                cure=CURE,
-            )
+            what = f"{folder} was fetched by another listing than {folder}.dvc names"
+            why = f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{named}"
+            raise DamagedError(what, where=str(Cache(root).path(md5)), why=why, cure=CURE)
 
 
 def require_labels(root: Path = Path()) -> None:
-    """Refuse labels whose bytes are others than `data/labels.dvc` names, as far as the DVC cache has its listing.
+    """Check the labels against `data/labels.dvc`, as far as the DVC cache has its listing.
 
     Raises:
         DamagedError: a shard of the work tree has other bytes, is missing, or is one too many; or the listing names
@@ -53,12 +50,10 @@ def require_labels(root: Path = Path()) -> None:
     found = {path.name: md5_bytes(path.read_bytes()) for path in (root / LABELS).glob("??.jsonl")}
     wrong = sorted(name for name in named.keys() | found.keys() if named.get(name) != found.get(name))
     if wrong:
-        raise DamagedError(
-            f"{LABELS} does not hold the labels that {LABELS}.dvc names",
-            where=[f"{LABELS}/{name}" for name in wrong[:SHOWN]],
-            why="git moved the pointer alone, the files were edited, or the DVC remote handed out other bytes",
-            cure=f"labeltrail sync; or if they are meant: dvc add {LABELS}",
-        )
+        what = f"{LABELS} does not hold the labels that {LABELS}.dvc names"
+        why = "git moved the pointer alone, the files were edited, or the DVC remote handed out other bytes"
+        cure = f"labeltrail sync; or if they are meant: dvc add {LABELS}"
+        raise DamagedError(what, where=[f"{LABELS}/{name}" for name in wrong[:SHOWN]], why=why, cure=cure)
 
 
 def leading_out(listing: bytes) -> list[str]:

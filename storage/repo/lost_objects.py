@@ -1,4 +1,4 @@
-"""Objects that cannot be had: the errors that stand for them, and which label commit and series each is of."""
+"""Errors for missing and damaged objects, with the label commit and series that each is of."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ SHOWN = 5
 
 def missing(git: Git, cache: Cache, hashes: list[str]) -> NotFoundError:
     """The error for objects that nobody has."""
-    return NotFoundError(
-        f"{len(hashes)} object(s) are neither in the DVC cache nor in its remote",
-        where=_where(git, cache, hashes[0]),
-        cure="dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there",
-    )
+    what = f"{len(hashes)} object(s) are neither in the DVC cache nor in its remote"
+    cure = "dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there"
+    return NotFoundError(what, where=_where(git, cache, hashes[0]), cure=cure)
 
 
 def damaged(git: Git, cache: Cache, hashes: list[str]) -> DamagedError:
@@ -41,7 +39,7 @@ def _where(git: Git, cache: Cache, md5: str) -> str:
 def describe(git: Git, cache: Cache, md5: str) -> str:
     """Which label commit, file and series an object is of, in words; "" for one of no label commit.
 
-    Reads only what is in the cache, for it is asked about what cannot be had.
+    Reads only the cache, for it describes objects that cannot be fetched.
     """
     seen = {""}
     for commit in git.synced_commits():
@@ -63,7 +61,7 @@ def _series(git: Git, commit: LabelCommit, shard: str) -> str:
     text = git.show(commit.commit, str(tasks_file.PATH))
     try:
         known = tasks_file.parse(text or "", str(tasks_file.PATH))
-    except InputError:  # this is a word beside another error
+    except InputError:  # this only adds to another error
         return ""
     found = [key for key in known if shard_name(key) == shard]
     return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""

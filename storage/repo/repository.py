@@ -1,4 +1,4 @@
-"""git and DVC: the only database. The one module that speaks DVC.
+"""git and DVC: the only database. The one module that calls DVC.
 
 Its Python API is imported only where bytes have to be hashed or moved, because importing it takes longer than a
 sync that finds nothing to do.
@@ -64,7 +64,7 @@ class Repository:
             self._dvc.push(run_cache=True)
 
     def checkout(self, *paths: str, force: bool = False) -> None:
-        """Bring folders to what their pointers say; fetches what the cache lacks, and what it has damaged.
+        """Check out folders as their pointers name them; fetches what the cache lacks or has damaged.
 
         Raises:
             InputError: without `force`, a folder holds something that the DVC cache does not have.
@@ -77,7 +77,7 @@ class Repository:
             dvc_checkout.checkout(self._dvc, self.root, [f"{path}.dvc" for path in paths], force=force)
 
     def follow(self) -> list[str]:
-        """Bring everything that pointers and `dvc.lock` name now, git having moved them; from the cache alone.
+        """Check out everything that pointers and `dvc.lock` name, after git changed them; from the cache alone.
 
         Returns:
             Paths that the cache does not have whole; these stay as they are.
@@ -86,7 +86,7 @@ class Repository:
             InputError, DamagedError: as `checkout`; nothing was written.
         """
         with self._at_work():
-            lost = self.bring(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
+            lost = self.checkout_outputs(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
             dvc_checkout.remove_unused(self._dvc)
         return lost
 
@@ -100,10 +100,12 @@ class Repository:
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
         write_bytes(self.root / f"{path}.dvc", text.encode(), durable=True)
 
-    def bring(self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True) -> list[str]:
-        """Put what stages wrote into the work tree, as `dvc.lock` names it there now, from cache or remote.
+    def checkout_outputs(
+        self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True
+    ) -> list[str]:
+        """Check out outputs of stages as `dvc.lock` names them, from cache or remote.
 
-        What a run that was cut off left in the work tree is given up.
+        What an interrupted run left in the work tree is overwritten.
 
         Args:
             outputs: hash by path, as `Lock.outputs` has them.
@@ -126,8 +128,8 @@ class Repository:
         return lost
 
     def lost(self, outputs: Mapping[str, str]) -> list[str]:
-        """Paths of these outputs that neither cache nor remote has whole; brings no more than their listings."""
-        self._try([md5 for md5 in outputs.values() if md5.endswith(".dir")])
+        """Paths of these outputs that neither cache nor remote has whole; fetches their listings alone."""
+        self._fetch_available([md5 for md5 in outputs.values() if md5.endswith(".dir")])
         parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
         missing = sorted({md5 for found in parts.values() for md5 in found if not self.cache.has(md5)})
         gone = set(missing) - self.in_remote(missing)
@@ -140,7 +142,7 @@ class Repository:
 
     def _renew(self, hashes: Iterable[str]) -> None:
         """Get from the remote, as far as it has them, what the cache lacks and what it has damaged."""
-        self._try(self.cache.verify(hashes))
+        self._fetch_available(self.cache.verify(hashes))
 
     def digest(self, path: str) -> str:
         """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""
@@ -185,8 +187,8 @@ class Repository:
         get_index(self._remote).clear()
 
     def has(self, md5: str) -> bool:
-        """Whether cache or remote has an object; one that only the remote has is brought."""
-        self._try([md5])
+        """Whether cache or remote has an object; one that only the remote has is fetched."""
+        self._fetch_available([md5])
         return self.cache.has(md5)
 
     def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
@@ -256,8 +258,8 @@ class Repository:
             remote = self._remote
             remote.fs.put_file(str(self.cache.path(md5)), remote.oid_to_path(md5))
 
-    def _try(self, hashes: Iterable[str]) -> None:
-        """Get what the cache lacks and the remote has; nothing enters the cache that is not as its name says.
+    def _fetch_available(self, hashes: Iterable[str]) -> None:
+        """Fetch what the cache lacks and the remote has; only bytes that match their hash enter the cache.
 
         Raises:
             ServiceError: the remote is away, refuses, or none is set.
@@ -268,18 +270,13 @@ class Repository:
             return
         what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
         with self.remote_errors(what, f"{missing[0]} .."), ThreadPoolExecutor(THREADS) as pool:
-            wrong = [
-                md5
-                for md5, sound in zip(
-                    missing, track(pool.map(self._download, missing), "fetching", len(missing)), strict=True
-                )
-                if not sound
-            ]
+            sound = track(pool.map(self._download, missing), "fetching", len(missing))
+            wrong = [md5 for md5, good in zip(missing, sound, strict=True) if not good]
         if wrong:
             raise lost_objects.damaged(self.git, self.cache, wrong)
 
     def _download(self, md5: str) -> bool:
-        """Bring one object from the remote into the cache; whether its bytes were right, or it has none."""
+        """Fetch one object from the remote into the cache; whether its bytes were right, or it has none."""
         part = self.cache.part()
         try:
             found = self.download(md5, part)
@@ -298,7 +295,7 @@ class Repository:
             part.unlink(missing_ok=True)
 
     def _fetch(self, hashes: list[str]) -> None:
-        self._try(hashes)
+        self._fetch_available(hashes)
         lost = [md5 for md5 in hashes if not self.cache.has(md5)]
         if lost:
             raise lost_objects.missing(self.git, self.cache, lost)
@@ -314,7 +311,7 @@ class Repository:
         Raises:
             ConflictError: another DVC is at work here and does not end within seconds.
         """
-        with redirect_stdout(io.StringIO()), dvc_remote.locks_are_said(self.root):
+        with redirect_stdout(io.StringIO()), dvc_remote.translate_lock_errors(self.root):
             yield
 
     @contextmanager
@@ -322,16 +319,16 @@ class Repository:
         """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing.
 
         Raises:
-            InputError: nobody has told this clone yet where its remote is, or with which keys.
+            InputError: this clone has no address or keys of its remote yet.
             ServiceError: the remote is away, refuses or fails.
         """
-        with dvc_remote.faults(what, where), redirect_stdout(io.StringIO()):
-            self._door.enter(self._dvc.config)
+        with dvc_remote.translate_errors(what, where), redirect_stdout(io.StringIO()):
+            self._reachability.require(self._dvc.config)
             yield
 
     @cached_property
-    def _door(self) -> dvc_remote.Door:
-        return dvc_remote.Door(self.root, REMOTE)
+    def _reachability(self) -> dvc_remote.ReachabilityCheck:
+        return dvc_remote.ReachabilityCheck(self.root, REMOTE)
 
     def configure(self, url: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
@@ -340,18 +337,18 @@ class Repository:
 
         Args:
             url: of the bucket's folder for DVC.
-            options: what DVC shall know of it.
+            options: for DVC.
             defaults: the same, where nobody has set it otherwise.
         """
         if dvc_remote.configure(self.root, REMOTE, {"url": url, **options}, defaults):
-            for name in ("_dvc", "_door"):
+            for name in ("_dvc", "_reachability"):
                 self.__dict__.pop(name, None)
 
     def reproduce(self) -> None:
         """`dvc repro`, its output going where this program's goes.
 
         Raises:
-            ProgramError: a stage failed; it has said why.
+            ProgramError: a stage failed; its output says why.
         """
         from storage import settings
 
@@ -361,10 +358,10 @@ class Repository:
     def _dvc(self) -> Any:
         from dvc.repo import Repo
 
-        loopback.spare()
-        # Its advice on what to type next is not ours, and would stand between the lines of `--json`.
+        loopback.bypass_proxies()
+        # Its advice on the next command is not ours, and would stand between the lines of `--json`.
         logging.getLogger("dvc").setLevel(logging.WARNING)
-        # What could not be had is said by us, with its label commit.
+        # Our errors name what is missing, with its label commit.
         for name in ("dvc_data", "dvc_objects"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return Repo(str(self.root))

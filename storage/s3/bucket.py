@@ -1,7 +1,7 @@
 """The bucket: the one module that knows what S3 can do.
 
 Plain S3 calls in path style, so that MinIO, versitygw and the clouds' own stores are alike. The keys are in
-docs/formats.md; how requests travel, are tried again and fail is in storage/s3/client.py.
+docs/formats.md; how requests are sent, retried and fail is in storage/s3/client.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 from storage.errors import ConflictError, InputError, NotFoundError, ServiceError
 from storage.files import md5_bytes
 from storage.network.connections import open_url
-from storage.s3.client import Answer, Request, S3Http
+from storage.s3.client import Request, Response, S3Http
 from storage.settings import Settings
 
 A = TypeVar("A")
@@ -48,7 +48,7 @@ class Object:
 class Bucket:
     """One bucket on one S3 server. Threads may share it.
 
-    Every method may be called again after it was cut off. A request that meets a server in trouble is tried again
+    Every method may be called again after it was cut off. A request that meets a server in trouble is retried
     for a while.
 
     Raises (every method):
@@ -61,21 +61,21 @@ class Bucket:
         self.endpoint = settings.s3_endpoint
         self._region = settings.region
         self._http = S3Http(settings)
-        self._http.greet()
+        self._http.check_reachable()
 
     def create(self) -> bool:
         """Make the bucket if it does not exist; says whether it was made."""
-        self._refuse_writing("PUT")
+        self._check_writable("PUT")
         place = "http://s3.amazonaws.com/doc/2006-03-01/"
         # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
         region = f"<LocationConstraint>{escape(self._region)}</LocationConstraint>"
         body = f'<CreateBucketConfiguration xmlns="{place}">{region}</CreateBucketConfiguration>'
         first = self._region == "us-east-1"
         request = Request("PUT", self.name, body=b"" if first else body.encode())
-        answer = self._http.send(request, self.url(""))
-        if answer.code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+        response = self._http.send(request, self.url(""))
+        if response.code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
             return False
-        self._accept(answer, "")
+        self._accept(response, "")
         return True
 
     def objects(self, prefix: str) -> Iterator[Object]:
@@ -95,10 +95,8 @@ class Bucket:
         token, more = "", True
         while more:
             listing = self._page("", token, delimiter="/")
-            found += [
-                unquote_plus(p.text or "").rstrip("/")
-                for p in listing.iterfind("{*}CommonPrefixes/{*}Prefix")
-            ]
+            prefixes = listing.iterfind("{*}CommonPrefixes/{*}Prefix")
+            found += [unquote_plus(prefix.text or "").rstrip("/") for prefix in prefixes]
             token = listing.findtext("{*}NextContinuationToken") or ""
             more = bool(token)
         return found
@@ -110,11 +108,12 @@ class Bucket:
             InputError: it has more than `most` bytes (0: any number), which were not read.
         """
         path = f"{self.name}/{key}"
-        answer = self._http.send(Request("GET", path, most=most), self.url(key))
-        if answer.size > most > 0:
-            raise InputError("the object is too large", where=self.url(key), why=too_large(answer.size, most))
-        self._accept(answer, key)
-        return answer.data, answer.etag
+        response = self._http.send(Request("GET", path, most=most), self.url(key))
+        if response.size > most > 0:
+            what = "the object is too large"
+            raise InputError(what, where=self.url(key), why=too_large(response.size, most))
+        self._accept(response, key)
+        return response.data, response.etag
 
     def etag(self, key: str) -> str:
         """The version of an object; "" where there is none."""
@@ -136,21 +135,21 @@ class Bucket:
         headers = {"Content-Type": content_type} if content_type else {}
         if match is not None:
             headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
-        answer = self._send("PUT", key, headers=headers, body=data)
-        if answer.overtaken and answer.tries > 1 and self._holds(key, data):
-            # The answer to an earlier try was lost on its way; what overtook us was ourselves.
+        response = self._send("PUT", key, headers=headers, body=data)
+        if response.overtaken and response.attempts > 1 and self._holds(key, data):
+            # The response to an earlier attempt was lost: the other version is our own.
             return md5_bytes(data)
-        if match and answer.gone:
-            raise ConflictError(
-                "the bucket refused", where=self.url(key), why="somebody deleted it meanwhile"
-            )
-        return self._accept(answer, key).etag
+        if match and response.gone:
+            what = "the bucket refused"
+            raise ConflictError(what, where=self.url(key), why="somebody deleted it meanwhile")
+        return self._accept(response, key).etag
 
     def copy(self, source: str, target: str) -> str:
         """Copy an object on the server and return the ETag of the copy; one that is there is overwritten."""
         place = quote(f"/{self.name}/{source}", safe="/~")
-        answer = self._ask("PUT", target, headers={"x-amz-copy-source": place})
-        return (ElementTree.fromstring(answer.data).findtext("{*}ETag") or "").strip('"')
+        response = self._send("PUT", target, headers={"x-amz-copy-source": place})
+        self._accept(response, target)
+        return (ElementTree.fromstring(response.data).findtext("{*}ETag") or "").strip('"')
 
     def copy_prefix(self, source: str, target: str) -> int:
         """Copy every object below one prefix to another one, but those that are there with the same ETag.
@@ -220,23 +219,20 @@ class Bucket:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-    ) -> Answer:
-        self._refuse_writing(method)
+    ) -> Response:
+        self._check_writable(method)
         path = f"{self.name}/{key}" if key else self.name
         return self._http.send(Request(method, path, query or {}, headers or {}, body), self.url(key))
 
-    def _refuse_writing(self, method: str) -> None:
+    def _check_writable(self, method: str) -> None:
         """A dry run that would write is a bug."""
         if self._read_only and method != "GET":
             raise AssertionError(f"{method} in a dry run")
 
-    def _ask(self, method: str, key: str, headers: Mapping[str, str] | None = None) -> Answer:
-        return self._accept(self._send(method, key, headers=headers), key)
-
-    def _accept(self, answer: Answer, key: str) -> Answer:
-        if answer.code:
-            raise self._http.refusal(answer, self.url(key))
-        return answer
+    def _accept(self, response: Response, key: str) -> Response:
+        if response.code:
+            raise self._http.refusal(response, self.url(key))
+        return response
 
     def _page(self, prefix: str, token: str, delimiter: str = "") -> ElementTree.Element:
         # Encoded, for XML cannot hold every character that a key can.
@@ -244,8 +240,8 @@ class Bucket:
         query |= {"delimiter": delimiter} if delimiter else {}
         query |= {"continuation-token": token} if token else {}
         request = Request("GET", self.name, query)
-        answer = self._accept(self._http.send(request, self.url(prefix)), prefix)
-        return ElementTree.fromstring(answer.data)
+        response = self._accept(self._http.send(request, self.url(prefix)), prefix)
+        return ElementTree.fromstring(response.data)
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:
@@ -254,26 +250,24 @@ class Bucket:
             return False
 
     def _delete_one(self, key: str) -> None:
-        answer = self._send("DELETE", key)
-        if not answer.gone:
-            self._accept(answer, key)
+        response = self._send("DELETE", key)
+        if not response.gone:
+            self._accept(response, key)
 
     def _delete(self, keys: list[str]) -> None:
-        self._refuse_writing("POST")
+        self._check_writable("POST")
         items = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
         body = f"<Delete><Quiet>true</Quiet>{items}</Delete>".encode()
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
         request = Request("POST", self.name, {"delete": ""}, headers, body)
-        answer = self._accept(self._http.send(request, self.url(keys[0])), keys[0])
-        for failed in ElementTree.fromstring(answer.data).iterfind("{*}Error"):
-            raise ServiceError(
-                "an object could not be deleted",
-                where=self.url(failed.findtext("{*}Key") or ""),
-                why=f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}",
-            )
+        response = self._accept(self._http.send(request, self.url(keys[0])), keys[0])
+        for failed in ElementTree.fromstring(response.data).iterfind("{*}Error"):
+            what = "an object could not be deleted"
+            why = f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}"
+            raise ServiceError(what, where=self.url(failed.findtext("{*}Key") or ""), why=why)
 
-    # -- what doctor tries ------------------------------------------------------------------------
+    # -- what doctor checks -----------------------------------------------------------------------
 
     def _refuses_a_second(self, key: str, data: bytes) -> None:
         try:
@@ -281,18 +275,16 @@ class Bucket:
         except ConflictError:
             return
         why = "it takes a conditional put whose condition does not hold, so two syncs could overwrite each other"
-        raise ServiceError(
-            "this S3 server cannot be used", where=self.endpoint, why=why, cure="use MinIO or versitygw"
-        )
+        what = "this S3 server cannot be used"
+        raise ServiceError(what, where=self.endpoint, why=why, cure="use MinIO or versitygw")
 
     def _read_signed(self, key: str, data: bytes) -> None:
         try:
-            with open_url(self.sign(key), timeout=5) as answer:
-                found = answer.read()
+            with open_url(self.sign(key), timeout=5) as response:
+                found = response.read()
         except OSError as error:
-            raise ServiceError(
-                "a signed address cannot be read", where=self.url(key), why=str(error)
-            ) from error
+            what = "a signed address cannot be read"
+            raise ServiceError(what, where=self.url(key), why=str(error)) from error
         if found != data:
             raise ServiceError("a signed address gives other bytes", where=self.url(key))
 

@@ -1,7 +1,7 @@
-"""Requests to an S3 server: signed by botocore, carried by urllib3, tried again where that may help.
+"""Requests to an S3 server: signed by botocore, carried by urllib3, retried where that may help.
 
 Botocore's own client spends most of a LIST in its parser and half of a GET outside the network
-(docs/decisions/0002 has the figures). What S3 answers is put into our words by one table, here.
+(docs/decisions/0002 has the figures). One table here maps S3 errors to ours.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from storage.settings import Settings
 from storage.text.json_text import whole_number
 
 CONNECTIONS = 32  # kept open at most
-CONNECT = 2.0  # seconds to connect
-READ = 20.0  # seconds between two words of an answer
-GREETING = 4.0  # seconds without a word after which a server counts as away
-TRIES = 4
-RETRY_DEADLINE_S = 45.0  # after which a request is not tried again
+CONNECT_TIMEOUT_S = 2.0  # seconds to connect
+READ_TIMEOUT_S = 20.0  # seconds between two bytes of a response
+PROBE_TIMEOUT_S = 4.0  # seconds to the first byte of a response
+MAX_ATTEMPTS = 4
+RETRY_DEADLINE_S = 45.0  # after which a request is not retried
 
-LONGEST_ERROR = 1 << 16  # bytes of what a server says went wrong
-# Tried again is by `send`; whose pool it is was decided when it was made: a proxy's host differs from the server's.
+LONGEST_ERROR = 1 << 16  # bytes of an error response
+# `send` retries; the pool was chosen when it was made: a proxy's host differs from the server's.
 ONCE: dict[str, Any] = {"retries": False, "redirect": False, "assert_same_host": False}
-OVERLOADED = {429, 500, 502, 503, 504}
-TRY_AGAIN = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
+RETRY_STATUSES = {429, 500, 502, 503, 504}
+RETRY_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
 PLAIN_MD5 = re.compile("[0-9a-f]{32}")
 OVERTAKEN = (ConflictError, "somebody else wrote it in the meantime")
 REFUSED = (ServiceError, "the credentials may not do this")
 GONE = (NotFoundError, "the object is not there")
-STRANGER = (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server")
+UNKNOWN_KEY = (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server")
 ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
     "NoSuchKey": GONE,
     "404": GONE,
@@ -55,13 +55,13 @@ ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
     "412": OVERTAKEN,
     "AccessDenied": REFUSED,
     "403": REFUSED,
-    "InvalidAccessKeyId": STRANGER,
-    "XAdminUserNotFound": STRANGER,  # versitygw's word for it
+    "InvalidAccessKeyId": UNKNOWN_KEY,
+    "XAdminUserNotFound": UNKNOWN_KEY,  # versitygw's code for it
     "SignatureDoesNotMatch": (ServiceError, "AWS_SECRET_ACCESS_KEY is wrong"),
     "RequestTimeTooSkewed": (ServiceError, "the clocks of this machine and of the server differ too much"),
 }
 
-# What helps, by S3's word; `labeltrail doctor` tries the rest.
+# What helps, by S3's error code; `labeltrail doctor` tries the rest.
 KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands (.env or the environment)"
 CURES = {
     "AccessDenied": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
@@ -75,16 +75,16 @@ CURES = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the server said.
+class Response:
+    """A response, and what went wrong.
 
     Attributes:
         status: of HTTP.
         data: the body, whole.
-        etag: of the object, without quotes; "" where the answer names none.
-        code: S3's word for what went wrong, else the status as text; "" where nothing did.
-        message: S3's sentence about it.
-        tries: how many requests it took. The earlier ones may have been carried out all the same.
+        etag: of the object, without quotes; "" where the response names none.
+        code: S3's error code, else the status as text; "" where nothing did.
+        message: S3's error message.
+        attempts: how many requests it took. The earlier ones may have been carried out all the same.
         size: bytes of the body, also of one that was not read because it has more than was asked for.
     """
 
@@ -93,7 +93,7 @@ class Answer:
     etag: str = ""
     code: str = ""
     message: str = ""
-    tries: int = 1
+    attempts: int = 1
     size: int = 0
 
     @property
@@ -117,7 +117,7 @@ class Request:
         query: parameters of the address.
         headers: beside those of the signature.
         body: all bytes.
-        most: bytes of the answer that are read; 0: all.
+        most: bytes of the response that are read; 0: all.
     """
 
     method: str
@@ -133,9 +133,8 @@ class S3Http:
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = settings.s3_endpoint.rstrip("/")
-        self._credentials = ReadOnlyCredentials(
-            settings.access_key_id, settings.secret_access_key.get_secret_value(), None
-        )
+        secret = settings.secret_access_key.get_secret_value()
+        self._credentials = ReadOnlyCredentials(settings.access_key_id, secret, None)
         self._region = settings.region
         self._signer = S3SigV4Auth(self._credentials, "s3", settings.region)
         self._pool = _pool(self.endpoint)
@@ -143,44 +142,44 @@ class S3Http:
         plain = self._pool.proxy is not None and self.endpoint.startswith("http:")
         self._base = self.endpoint if plain else urlsplit(self.endpoint).path
 
-    def greet(self) -> None:
-        """Ask for any answer at all, before real requests are given the time that large objects need.
+    def check_reachable(self) -> None:
+        """Probe the server with a short timeout, before requests get the long one that large objects need.
 
         Raises:
             ServiceError: there was none, twice.
         """
-        timeout = urllib3.Timeout(connect=CONNECT, read=GREETING)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=PROBE_TIMEOUT_S)
         for last in (False, True):
             try:
                 self._pool.urlopen("GET", f"{self._base}/", timeout=timeout, **ONCE)
             except (HTTPError, TimeoutError) as error:
                 if last:
-                    raise self._away(self.endpoint, _cause(error), 2) from error
+                    raise self._unreachable(self.endpoint, _cause(error), 2) from error
             else:
                 return
 
-    def send(self, request: Request, where: str) -> Answer:
-        """Send a request until it is answered, for better or worse.
+    def send(self, request: Request, where: str) -> Response:
+        """Send a request, with retries.
 
         Args:
             request: carrying it out twice must do no harm.
             where: the object, as errors name it.
 
         Raises:
-            ServiceError: the server is away, fails, or its answers are cut off, however often one tries.
+            ServiceError: the server is away, fails, or its responses are cut off, at every attempt.
         """
-        attempts = Attempts(TRIES, RETRY_DEADLINE_S)
+        attempts = Attempts(MAX_ATTEMPTS, RETRY_DEADLINE_S)
         while True:
             cause: HTTPError | TimeoutError | None = None
             try:
-                answer = self._once(request, attempts.number)
-                if answer.status not in OVERLOADED and answer.code not in TRY_AGAIN:
-                    return answer
-                why = f"{answer.code}: {answer.message}"
+                response = self._once(request, attempts.number)
+                if response.status not in RETRY_STATUSES and response.code not in RETRY_CODES:
+                    return response
+                why = f"{response.code}: {response.message}"
             except (HTTPError, TimeoutError) as error:
                 why, cause = _cause(error), error
             if attempts.is_last():
-                raise self._away(where, why, attempts.number) from cause
+                raise self._unreachable(where, why, attempts.number) from cause
             attempts.wait()
 
     def signed(self, path: str, seconds: int) -> str:
@@ -189,13 +188,13 @@ class S3Http:
         S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=seconds).add_auth(request)
         return str(request.url)
 
-    def refusal(self, answer: Answer, where: str) -> LabeltrailError:
-        """The error that stands for an answer with a code."""
-        kind, why = ERRORS.get(answer.code, (ServiceError, f"{answer.code}: {answer.message}"))
-        cure = CURES.get(answer.code, "labeltrail doctor")
+    def refusal(self, response: Response, where: str) -> LabeltrailError:
+        """The error for a response with an error code."""
+        kind, why = ERRORS.get(response.code, (ServiceError, f"{response.code}: {response.message}"))
+        cure = CURES.get(response.code, "labeltrail doctor")
         return kind("the bucket refused", where=where, why=why, cure=cure)
 
-    def _once(self, request: Request, tries: int) -> Answer:
+    def _once(self, request: Request, attempts: int) -> Response:
         target = _quoted(request.path) + _query(request.query)
         signed = AWSRequest(request.method, self.endpoint + target, dict(request.headers), request.body)
         self._signer.add_auth(signed)
@@ -204,7 +203,7 @@ class S3Http:
             request.method,
             self._base + target,
             # As a file it is sent in blocks, each with a timeout of its own; the bytes at once would share one.
-            body=Paced(request.body, READ) if request.body else None,
+            body=Paced(request.body, READ_TIMEOUT_S) if request.body else None,
             headers=headers if request.body else dict(signed.headers),
             decode_content=False,
             preload_content=not request.most,
@@ -214,26 +213,23 @@ class S3Http:
         if request.most:
             size, data = _read(response, request.most if response.status < 300 else LONGEST_ERROR)
             if response.status < 300 and size > request.most:
-                return Answer(response.status, b"", etag, tries=tries, size=size)
+                return Response(response.status, b"", etag, attempts=attempts, size=size)
         else:
             data = response.data
         if response.status >= 300:
-            return Answer(response.status, data, etag, *_fault(response.status, data), tries)
+            return Response(response.status, data, etag, *_fault(response.status, data), attempts)
         if "x-amz-copy-source" in request.headers and b"<Error" in data:
             # S3 begins to answer a copy before it has ended, so it can fail with status 200.
-            return Answer(response.status, data, etag, *_fault(500, data), tries)
+            return Response(response.status, data, etag, *_fault(500, data), attempts)
         if request.method == "GET" and not request.query:
             _check(data, etag, response.headers)
-        return Answer(response.status, data, etag, tries=tries)
+        return Response(response.status, data, etag, attempts=attempts)
 
-    def _away(self, where: str, why: str, tries: int) -> ServiceError:
+    def _unreachable(self, where: str, why: str, attempts: int) -> ServiceError:
+        what = f"the S3 server at {self.endpoint} does not answer"
+        why = f"{why} (tried {attempts} times)" if attempts > 1 else why
         cure = "labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
-        return ServiceError(
-            f"the S3 server at {self.endpoint} does not answer",
-            where=where,
-            why=f"{why} (tried {tries} times)" if tries > 1 else why,
-            cure=cure,
-        )
+        return ServiceError(what, where=where, why=why, cure=cure)
 
 
 def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
@@ -247,7 +243,7 @@ def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
     return len(data), data
 
 
-class CutError(HTTPError):
+class TruncatedError(HTTPError):
     """The bytes are not those that the server meant to send."""
 
 
@@ -258,14 +254,14 @@ def _check(data: bytes, etag: str, headers: Mapping[str, str]) -> None:
     if "x-amz-server-side-encryption-customer-algorithm" in headers:
         return
     if md5_bytes(data) != etag:
-        raise CutError("the bytes do not have the MD5 that the server names")
+        raise TruncatedError("the bytes do not have the MD5 that the server names")
 
 
 def _pool(endpoint: str) -> urllib3.HTTPConnectionPool:
     parts = urlsplit(endpoint)
     options: dict[str, Any] = {
         "maxsize": CONNECTIONS,
-        "timeout": urllib3.Timeout(connect=CONNECT, read=READ),
+        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
     }
     if parts.scheme == "https":
         # The system's certificates, a company's own among them, and the usual ones where it has none.
@@ -288,7 +284,7 @@ def _query(parameters: Mapping[str, str]) -> str:
 
 
 def _fault(status: int, data: bytes) -> tuple[str, str]:
-    """S3's code and sentence for what went wrong; the status where the body says nothing."""
+    """S3's error code and message; the status where the body has neither."""
     try:
         root = ElementTree.fromstring(data)
     except ElementTree.ParseError:
@@ -297,10 +293,10 @@ def _fault(status: int, data: bytes) -> tuple[str, str]:
 
 
 def _cause(error: HTTPError | TimeoutError) -> str:
-    if isinstance(error, CutError):
+    if isinstance(error, TruncatedError):
         return str(error)
     if isinstance(error, NewConnectionError):
         return "there is no server at this address"
     if isinstance(error, ReadTimeoutError | ConnectTimeoutError | TimeoutError):
-        return "no whole answer from it in time"
+        return "no whole response from it in time"
     return f"the connection broke: {type(error).__name__}"

@@ -1,6 +1,6 @@
 """Names that become paths: series keys, keys in the bucket, and the files in a folder's listing.
 
-The one place that says which of them may. Recordings lie under `series/<series key>.csv`, and stand as
+The one place that checks which of them may. Recordings lie under `series/<series key>.csv`, and stand as
 `s3://<bucket>/series/..` in task data.
 """
 
@@ -44,9 +44,9 @@ def shard_name(series: str) -> str:
     return hashlib.md5(series.encode(), usedforsecurity=False).hexdigest()[:2] + ".jsonl"
 
 
-def refusal(series: str) -> str:
+def key_problem(series: str) -> str:
     """Why no file below `data/series` can have the name of this series; "" where one can."""
-    why = _path_refusal(f"{series}.csv".split("/")) if series else "it has no name"
+    why = _path_problem(f"{series}.csv".split("/")) if series else "it has no name"
     return why or (f"it is longer than {LONGEST_KEY} bytes" if len(series.encode()) > LONGEST_KEY else "")
 
 
@@ -55,12 +55,12 @@ def is_storable(key: str) -> bool:
     return len(key.encode()) <= LONGEST_OBJECT and all(len(part.encode()) <= 255 for part in key.split("/"))
 
 
-def relpath_refusal(path: str) -> str:
+def relpath_problem(path: str) -> str:
     """Why a file of a folder that DVC tracks cannot have this path in it; "" where it can."""
-    return _path_refusal(path.split("/"))
+    return _path_problem(path.split("/"))
 
 
-def _path_refusal(parts: list[str]) -> str:
+def _path_problem(parts: list[str]) -> str:
     if {"", ".", "..", ".csv", "..csv", "...csv"} & set(parts):
         return "its name leads out of its folder, or has an empty part"
     if HIDDEN & {part.lower() for part in parts}:

@@ -1,8 +1,8 @@
-"""What the bucket holds, remembered: a cache beside the work tree that can be deleted at any moment.
+"""A cache of the bucket beside the work tree, which can be deleted at any moment.
 
-One row an object: its ETag and what its bytes said. A refresh lists the bucket, gets only objects whose ETag
-is new, and forgets what is gone; what moved since bucket and label commit agreed is marked until they agree again,
-so that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
+One row an object: its ETag and its parsed value. A refresh lists the bucket, gets only objects whose ETag is new,
+and forgets deleted ones; what changed since bucket and label commit agreed is marked until they agree again, so
+that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ CREATE TABLE moved (
 CREATE TABLE content (key TEXT PRIMARY KEY, etag TEXT NOT NULL, md5 TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-PATIENCE = 30.0  # seconds that another command may hold the file; it is written to for moments
+LOCK_TIMEOUT_S = 30.0  # for another command that holds the file; it is written to for moments
 LAST = "\U0010ffff"  # sorts behind every key
 Content = tuple[str, str, str]  # key of a recording's object, ETag, MD5 of its bytes
-Moved = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
+ChangedAnnotation = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
 MARK = """
 INSERT OR IGNORE INTO moved
 SELECT key, coalesce(shard, ''), json_extract(value, '$.annotation'), json_extract(value, '$.record.id')
@@ -64,7 +64,7 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Row:
-    """One object: `value` is what its bytes said, or `problem` why they said nothing."""
+    """One object: `value` is what `parse` made of its bytes, or `problem` why it refused them."""
 
     key: str
     etag: str
@@ -77,7 +77,7 @@ class Mirror:
 
     Args:
         path: the file.
-        scratch: work on a copy of it, which goes with this object: what is remembered is forgotten again.
+        scratch: work on a copy of it, which goes with this object: nothing is stored.
     """
 
     def __init__(self, path: Path, *, scratch: bool = False) -> None:
@@ -87,7 +87,7 @@ class Mirror:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _faults_are_said(path, fresh=True):
+            with _translate_errors(path, fresh=True):
                 self._db = self._open(path)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and not _is_damaged(path, error):
@@ -98,7 +98,7 @@ class Mirror:
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=PATIENCE)
+        db = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S)
         # A write waits for no disk. What a crash of the machine takes of the newest is looked at again.
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -179,8 +179,8 @@ class Mirror:
         """Annotations of one task."""
         return self._rows("task = ? AND key >= ? AND key < ?", task, prefix, prefix + LAST)
 
-    def aside(self, prefix: str) -> list[Row]:
-        """Objects that say nothing."""
+    def invalid(self, prefix: str) -> list[Row]:
+        """Objects that `parse` refused."""
         return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
 
     def with_half(self, prefix: str) -> list[Row]:
@@ -193,17 +193,17 @@ class Mirror:
 
     def _rows(self, condition: str, *values: object) -> list[Row]:
         query = f"SELECT key, etag, value, problem FROM object WHERE {condition} ORDER BY key"  # noqa: S608 -- ours
-        with _faults_are_said(self._path):
+        with _translate_errors(self._path):
             found = self._db.execute(query, values)
             return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
 
     def _all(self, query: str, *values: object) -> list[Any]:
         """What a query finds."""
-        with _faults_are_said(self._path):
+        with _translate_errors(self._path):
             return self._db.execute(query, values).fetchall()
 
     def count(self, prefix: str) -> int:
-        """How many objects below a prefix say something."""
+        """How many objects below a prefix are valid."""
         query = "SELECT count(*) FROM object WHERE key >= ? AND key < ? AND problem = ''"
         return int(self._all(query, prefix, prefix + LAST)[0][0])
 
@@ -218,7 +218,7 @@ class Mirror:
         return {row[0] for row in self._all(query, prefix, prefix + LAST)}
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Remember rows, all or none, and that they moved."""
+        """Store rows, all or none, and mark them as changed."""
         found = list(rows)
         values = ((r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in found)
         keys = [(row.key,) for row in found]
@@ -229,26 +229,28 @@ class Mirror:
             self._db.executemany(MARK, keys)  # and what it is, where that is in another shard
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Forget rows, and remember that they moved."""
+        """Delete rows, and mark them as changed."""
         found = [(key,) for key in keys]
         with self._changes():
             self._db.executemany(MARK, found)
             self._db.executemany("DELETE FROM object WHERE key = ?", found)
 
-    # -- what moved since bucket and label commit agreed ------------------------------------------
+    # -- what changed since bucket and label commit agreed ----------------------------------------
 
-    def moved(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
-        """By shard and key, number and record id of the annotations that moved; shard "" are other objects."""
+    def changed(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
+        """By shard and key, number and record id of the annotations that changed; shard "" are other objects."""
         query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
         found: dict[str, dict[str, tuple[int, str]]] = {}
         for shard, key, number, record in self._all(query, prefix, prefix + LAST):
             found.setdefault(shard, {})[key] = (number, record)
         return found
 
-    def settle(self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[Moved]) -> None:
-        """Forget what moved, but for what is `still` on its way, and remember notes: all or none.
+    def settle(
+        self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[ChangedAnnotation]
+    ) -> None:
+        """Clear the marks but for what is `still` unsynced, and set notes: all or none.
 
-        An object that was never looked at has no row, and may be gone before it gets one: the caller tells of it.
+        An object that was never read has no row, and may be deleted before it gets one: the caller names it.
         """
         with self._changes():
             self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
@@ -269,19 +271,19 @@ class Mirror:
     # -- notes ------------------------------------------------------------------------------------
 
     def note(self, name: str) -> str:
-        """A remembered word, "" where there is none."""
+        """The value of a note, "" where there is none."""
         rows = self._all("SELECT value FROM note WHERE name = ?", name)
         return str(rows[0][0]) if rows else ""
 
     def set_note(self, name: str, value: str) -> None:
-        """Remember a word."""
+        """Set a note."""
         with self._changes():
             self._db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
 
     @contextmanager
     def _changes(self) -> Iterator[None]:
         """All or none of what is written within."""
-        with _faults_are_said(self._path), self._db:
+        with _translate_errors(self._path), self._db:
             yield
 
     def close(self) -> None:
@@ -310,7 +312,7 @@ def _copy(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
+def _translate_errors(path: Path, *, fresh: bool = False) -> Iterator[None]:
     """Turn the error of a file that somebody else holds, or that is damaged, into one that a person can mend.
 
     Args:
@@ -328,12 +330,9 @@ def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
             raise _damaged(error) from error  # its own JSON, or its tables: the statements are ours
         if sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
-        raise ConflictError(
-            "another labeltrail command is at work in this clone",
-            where=str(MIRROR),
-            why=str(error),
-            cure="the same command again, once that one has ended",
-        ) from error
+        what = "another labeltrail command is at work in this clone"
+        cure = "the same command again, once that one has ended"
+        raise ConflictError(what, where=str(MIRROR), why=str(error), cure=cure) from error
     except (sqlite3.DatabaseError, json.JSONDecodeError, UnicodeDecodeError) as error:
         # The last, for SQLite quotes what it found.
         if fresh:
@@ -342,9 +341,6 @@ def _faults_are_said(path: Path, *, fresh: bool = False) -> Iterator[None]:
 
 
 def _damaged(error: Exception) -> DamagedError:
-    return DamagedError(
-        "what this clone remembers of the bucket is damaged",
-        where=str(MIRROR),
-        why=str(error),
-        cure=f"rm {MIRROR}*, then the same command again: it is a cache, all of it is read anew",
-    )
+    what = "what this clone remembers of the bucket is damaged"
+    cure = f"rm {MIRROR}*, then the same command again: it is a cache, all of it is read anew"
+    return DamagedError(what, where=str(MIRROR), why=str(error), cure=cure)

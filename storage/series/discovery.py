@@ -1,4 +1,4 @@
-"""The files of a folder that are recordings, and what the others are: none is taken by mistake, or lost in silence.
+"""Finds the recordings of a folder, and names every file that is left out, with the reason.
 
 A recording is a file whose name ends in `.csv`, in any case. Its series key is its path in the folder without that.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from storage.errors import InputError
 from storage.printable import argument
-from storage.s3.keys import alike, in_the_way, refusal
+from storage.s3.keys import alike, in_the_way, key_problem
 
 SHOWN = 3  # files that are named
 IGNORED = frozenset({".gitignore", ".gitkeep", ".dvcignore"})
@@ -108,7 +108,7 @@ def _by_name(path: str) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
         kind = _kind(Path(name.name))
         if name.exists() and not name.is_file():
             left.append(LeftOut(str(name), "it is no file but a pipe or a device", "name a file", fatal=True))
-        # Who names a text file means it; packed files and spreadsheets cannot be meant.
+        # A text file that is named is meant as a recording; packed files and spreadsheets cannot be.
         elif kind is None or kind[0] == "text under another name":
             files.append((name.stem, name))
         else:
@@ -219,7 +219,7 @@ def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOu
     by_key: dict[str, list[Path]] = defaultdict(list)
     left = []
     for key, path in files:
-        why = refusal(key)
+        why = key_problem(key)
         if why:
             left.append(LeftOut(str(path), f"it cannot be a series: {why}", "rename the file"))
         else:
@@ -231,9 +231,8 @@ def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOu
     for names, why in same.items():
         paths = [str(path) for name in names for path in by_key.get(name, [])]
         if len(paths) > 1:
-            what = (
-                f"{len(paths)} files have one series key, {why}{', '.join(Path(path).name for path in paths)}"
-            )
+            found = ", ".join(Path(path).name for path in paths)
+            what = f"{len(paths)} files have one series key, {why}{found}"
             left.append(LeftOut(paths[0], f"{what} ({' and '.join(paths)})", "rename all but one of them"))
     for name in {name for names in same for name in names}:
         by_key.pop(name, None)

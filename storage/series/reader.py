@@ -118,9 +118,8 @@ def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) 
     header = [] if plain.has_header else [_no_header(plain.names)]
     notes = [*header, *_file_notes(raw, plain.names, config), *_number_notes(config, plain.series, line)]
     if plain.words:
-        notes.append(
-            Problem(None, WORDS, f"labeltrail import {PATH} writes empty cells for them", fatal=False)
-        )
+        cure = f"labeltrail import {PATH} writes empty cells for them"
+        notes.append(Problem(None, WORDS, cure, fatal=False))
     return Examined(plain.series, notes)
 
 

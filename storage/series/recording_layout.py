@@ -203,7 +203,7 @@ def _missing(
     top: Sequence[tuple[int, str]], seps: Sequence[str | None], config: LabelConfig
 ) -> list[Problem]:
     line, text = top[0]
-    if any(not _splits(text, sep) for sep in seps[:1]):
+    if not _split(text, seps[0]):
         return [quote_problem(line)]
     below = top[1][1] if len(top) > 1 else ""
 
@@ -252,7 +252,3 @@ def _split(text: str, sep: str | None) -> list[str]:
         return [] if sep == " " and "  " in text.strip() else recording_text.split(text, sep)
     except csv.Error:
         return []
-
-
-def _splits(text: str, sep: str | None) -> bool:
-    return bool(_split(text, sep))

@@ -240,6 +240,5 @@ def unshown(stored: bytes, config: LabelConfig) -> Problem:
         what = "Label Studio's page reads other numbers"
     except PageError as error:
         what = f"Label Studio's page shows an error: {error}"
-    return Problem(
-        None, what, "give all columns names with a letter, in the recordings and in the label config"
-    )
+    cure = "give all columns names with a letter, in the recordings and in the label config"
+    return Problem(None, what, cure)

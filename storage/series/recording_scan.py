@@ -1,6 +1,6 @@
 """Going through the rows of a recording that is not plain: what is wrong with them, and what has to be rewritten.
 
-Told of each kind of problem is the first line that has it, and how many more there are.
+Each kind of problem is reported once, with its first line and how many more there are.
 """
 
 from __future__ import annotations
@@ -90,18 +90,16 @@ def scan(raw: bytes, layout: Layout, config: LabelConfig) -> Scan:
     _too_long(found)
     _name_odd_rows(found)
     if not found.rows and not found.problems:
-        found.note(
-            "rows", Problem(layout.header or 1, "there is a header and no rows", "export the recording again")
-        )
+        problem = Problem(layout.header or 1, "there is a header and no rows", "export the recording again")
+        found.note("rows", problem)
     if found.times:
         for kind, problem, count in found.times.problems():
             found.problems[kind] = (problem, count)
     _settle_commas(found)
     for name, (line, cell) in found.truths.items():
         if name in found.numbers:
-            found.note(
-                "number", Problem(line, f"{quoted(cell)} in channel {name!r} is not a number", NUMBER_CURE)
-            )
+            what = f"{quoted(cell)} in channel {name!r} is not a number"
+            found.note("number", Problem(line, what, NUMBER_CURE))
     return found
 
 
@@ -166,9 +164,8 @@ def _cut_off(raw: bytes, found: Scan, pending: tuple[int, int] | None) -> None:
         line, count = pending
         found.short -= 1
         what = f"the last line is cut off: it has {count} of {width} cells"
-        found.note(
-            "cut", Problem(line, what, "delete it, or copy the recording again: its end may be missing")
-        )
+        cure = "delete it, or copy the recording again: its end may be missing"
+        found.note("cut", Problem(line, what, cure))
     elif found.short and found.layout.sep is None:
         what = f"the row has fewer cells than the header, which has {width}"
         cure = "part the columns by commas: nobody can tell which of the cells is missing between blanks"
@@ -260,9 +257,8 @@ def _settle_commas(found: Scan) -> None:
             other_line, other = commas.points[name]
             both = f"{quoted(cell)} here and {quoted(other)} in line {other_line}"
             what = f"{where} {name!r} has {both}: commas and points"
-            found.note(
-                "comma", Problem(line, what, "write all decimals with a point, and nothing between thousands")
-            )
+            cure = "write all decimals with a point, and nothing between thousands"
+            found.note("comma", Problem(line, what, cure))
         elif name in commas.unclear and commas.decimal is None:
             line, cell = commas.unclear[name]
             what = f"{quoted(cell)} in {where} {name!r} may be a thousand or have three decimals"

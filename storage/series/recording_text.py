@@ -104,7 +104,7 @@ def split(line: str, sep: str | None) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """A piece of a file as it is told to a person: in quotes, on one line, not longer than a line."""
+    """A piece of a file for an error: in quotes, on one line, not longer than a line."""
     return f"'{shortened(text.strip(), SHOWN)}'"
 
 

@@ -27,14 +27,15 @@ from storage.errors import InputError
 from storage.files import write_bytes
 from storage.series import table_classes, table_forms
 from storage.series.table_forms import FORM
-from storage.series.table_rows import NUMBER, bad_cells, named, refuse_rows
+from storage.series.table_rows import NUMBER, bad_cells, named, rows_error
+from storage.text import csv_text
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
 # What a table of numbers is written with; to pandas a column of nothing but True and False is one of numbers too.
 WRITTEN_WITH = b'0123456789eE+-.," \t\r\n'
 BLANK_LINE = re.compile(rb"\n[ \t]*[\r\n]|\r[ \t]*\r")
-# Where so few rows are not one-hot, and nobody said what the task is, they are more likely wrong than multilabel.
+# Where so few rows are not one-hot, and no task was given, they are more likely wrong than multilabel.
 FEW = 0.1
 
 
@@ -77,7 +78,7 @@ def read(
     task: Task | None = None,
     labels: tuple[str, ...] | None = None,
     columns: tuple[str, ...] | None = None,
-    answered: bool = True,
+    labeled: bool = True,
 ) -> SeriesTable:
     """Read a file; arguments as of `parse`.
 
@@ -91,7 +92,7 @@ def read(
         why = known.get(type(error), str(error.strerror))
         cure = "name a CSV file with y* and x* columns"
         raise InputError(f"{path} cannot be read", where=str(path), why=why, cure=cure) from error
-    return parse(raw, str(path), task=task, labels=labels, columns=columns, answered=answered)
+    return parse(raw, str(path), task=task, labels=labels, columns=columns, labeled=labeled)
 
 
 def parse(
@@ -101,21 +102,21 @@ def parse(
     task: Task | None = None,
     labels: tuple[str, ...] | None = None,
     columns: tuple[str, ...] | None = None,
-    answered: bool = True,
+    labeled: bool = True,
 ) -> SeriesTable:
     """The table in the bytes of a CSV file.
 
     Args:
         raw: UTF-8.
         where: what errors call it.
-        task: what is asked; None: as the y columns have it.
+        task: of the model; None: as the y columns have it.
         labels, columns: names that the y and x columns must have, in the order in which they are wanted; None: any.
-        answered: y columns must be there; otherwise they may.
+        labeled: y columns must be there; otherwise they may.
 
     Raises:
         InputError: it is no such table; names columns and rows, the first few and how many in all.
     """
-    raw, header, lines, notes = _in_form(raw, where, columns if not answered or labels else None)
+    raw, header, lines, notes = _in_form(raw, where, columns if not labeled or labels else None)
     if sum(name.startswith("y") for name in header) == 1 and not _is_plain(raw, header, labels, task):
         found_classes = table_classes.expand(raw, header, where, lines, labels, task == "multiclass")
         if found_classes is not None:
@@ -123,12 +124,9 @@ def parse(
             header = _header(raw, where)
     xs = _match(_x_columns(header, where), columns, "x", where)
     found = [name for name in header if name.startswith("y")]
-    if not found and answered:
-        what, cure = (
-            f"{where} has no y columns",
-            FORM,
-        )
-        raise InputError(what, where=f"{where}:1", why="nobody could learn from it", cure=cure)
+    if not found and labeled:
+        what, why = f"{where} has no y columns", "no model can be trained on it"
+        raise InputError(what, where=f"{where}:1", why=why, cure=FORM)
     ys = _match(_by_number(found) or tuple(found), labels, "y", where) if found else ()
     numbers = _numbers(raw, header, where, lines)
     place = {name: number for number, name in enumerate(header)}
@@ -139,8 +137,8 @@ def parse(
     return SeriesTable(ys, xs, values, targets, _task(targets, ys, task, where, lines), lines, notes)
 
 
-def refuse_one_class(table: SeriesTable, where: str) -> None:
-    """A model that has learnt from series that are all the same would say that of everything.
+def check_several_classes(table: SeriesTable, where: str) -> None:
+    """A model trained on one class would predict that class for everything.
 
     Raises:
         InputError: all rows have the same labels.
@@ -149,28 +147,23 @@ def refuse_one_class(table: SeriesTable, where: str) -> None:
         return
     held = [name for name, has in zip(table.labels, table.targets[0], strict=True) if has]
     only = f"{named(held)} is 1" if held else f"{named(table.labels)} is 0"
-    raise InputError(
-        f"{where} has one class only: {only} in all of its {len(table.values)} rows",
-        where=where,
-        why="there is nothing to tell apart",
-        cure="add series of another class",
-    )
+    what = f"{where} has one class only: {only} in all of its {len(table.values)} rows"
+    why = "there is nothing to tell apart"
+    raise InputError(what, where=where, why=why, cure="add series of another class")
 
 
 def predictions(
     labels: Sequence[str], decided: NDArray[np.bool_], probabilities: NDArray[np.float32]
 ) -> bytes:
-    """Answers as CSV: `y*` as 0 or 1, then `p*`, a row a series in the order in which they came.
+    """Predictions as CSV: `y*` as 0 or 1, then `p*`, a row a series in the order in which they came.
 
     A probability is written with the fewest digits that read back as the same float32: equal bits, equal text.
     """
     columns = (*labels, *("p" + label.removeprefix("y") for label in labels))
-    said = decided.astype(np.uint8).astype(str)
-    chances = probabilities.astype(np.float32).astype(str)
-    rows = np.concatenate([said, chances], axis=1).tolist()
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue().encode()
+    decisions = decided.astype(np.uint8).astype(str)
+    scores = probabilities.astype(np.float32).astype(str)
+    rows = np.concatenate([decisions, scores], axis=1).tolist()
+    return csv_text.dump_plain([columns, *rows])
 
 
 def write_predictions(
@@ -229,9 +222,8 @@ def _header(raw: bytes, where: str) -> list[str]:
         numbers = all(NUMBER.fullmatch(name) for name in header)
         why = "line 1 holds no names" if numbers else "a column is y* or x*, in small letters"
         cure = "take them out, or name them so; line 1 names the columns"
-        raise InputError(
-            f"{where} has columns of another kind: {named(others)}", where=f"{where}:1", why=why, cure=cure
-        )
+        what = f"{where} has columns of another kind: {named(others)}"
+        raise InputError(what, where=f"{where}:1", why=why, cure=cure)
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         what = f"{where} has columns twice: {named(twice)}"
@@ -243,9 +235,8 @@ def _x_columns(header: Sequence[str], where: str) -> tuple[str, ...]:
     found = [name for name in header if name.startswith("x")]
     if not found:
         cure = "an x column for each timepoint: x_1, x_2, ..."
-        raise InputError(
-            f"{where} has no x columns", where=f"{where}:1", why="there are no values", cure=cure
-        )
+        what = f"{where} has no x columns"
+        raise InputError(what, where=f"{where}:1", why="there are no values", cure=cure)
     ordered = _by_number(found)
     if ordered or len(found) == 1:
         return ordered or tuple(found)
@@ -276,12 +267,10 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
         return found  # x0 to x39 for x_1 to x_40
     missing, extra = ([n for n in a if n not in set(b)] for a, b in ((wanted, found), (found, wanted)))
     parts = [f"{word} {named(names)}" for word, names in (("without", missing), ("with", extra)) if names]
-    raise InputError(
-        f"the {kind} columns of {where} are not those of the training: {', '.join(parts)}",
-        where=f"{where}:1",
-        why=f"there are {len(found)}; the training had {len(wanted)}, {wanted[0]} to {wanted[-1]}",
-        cure=f"give the file the columns of the training, or train on files like {where}",
-    )
+    what = f"the {kind} columns of {where} are not those of the training: {', '.join(parts)}"
+    why = f"there are {len(found)}; the training had {len(wanted)}, {wanted[0]} to {wanted[-1]}"
+    cure = f"give the file the columns of the training, or train on files like {where}"
+    raise InputError(what, where=f"{where}:1", why=why, cure=cure)
 
 
 def _counts_on(names: Sequence[str]) -> bool:
@@ -297,12 +286,12 @@ def _numbers(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int]
     numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
     if numbers is not None and not len(numbers):
         raise InputError(f"{where} has a header and no rows", where=where, cure="a row for each series")
-    answers = [place for place, name in enumerate(header) if name.startswith("y")]
+    labels = [place for place, name in enumerate(header) if name.startswith("y")]
     if (
         numbers is None
         or raw.count(b",") != (len(header) - 1) * (len(numbers) + 1) + "".join(header).count(",")
         or not np.isfinite(numbers).all()
-        or not np.isin(numbers[:, answers], (0, 1)).all()
+        or not np.isin(numbers[:, labels], (0, 1)).all()
     ):
         raise bad_cells(raw, header, where, lines)
     return numbers
@@ -328,25 +317,24 @@ def _parsed(raw: bytes) -> NDArray[np.float32] | None:
 
 
 def _task(
-    targets: NDArray[np.bool_], labels: tuple[str, ...], asked: Task | None, where: str, lines: Sequence[int]
+    targets: NDArray[np.bool_], labels: tuple[str, ...], task: Task | None, where: str, lines: Sequence[int]
 ) -> Task:
-    """What is asked, if the rows are like that."""
+    """The task, checked against the rows."""
     many = targets.shape[1] > 1
-    if (asked == "binary" and many) or (asked == "multiclass" and not many):
-        what = f"{where} has {targets.shape[1]} y column{'s' if many else ''}, so its task is not {asked}"
+    if (task == "binary" and many) or (task == "multiclass" and not many):
+        what = f"{where} has {targets.shape[1]} y column{'s' if many else ''}, so its task is not {task}"
         why = "binary is one column of 0 and 1, multiclass one column for each class"
-        raise InputError(
-            what, where=f"{where}:1", why=why, cure=f"--task {'multiclass' if many else 'binary'}"
-        )
+        cure = f"--task {'multiclass' if many else 'binary'}"
+        raise InputError(what, where=f"{where}:1", why=why, cure=cure)
     if not many:
-        return asked or "binary"
+        return task or "binary"
     wrong = np.flatnonzero(targets.sum(1) != 1)
     if not len(wrong):
-        return asked or "multiclass"
-    if asked == "multiclass" or (asked is None and len(wrong) <= FEW * len(targets)):
+        return task or "multiclass"
+    if task == "multiclass" or (task is None and len(wrong) <= FEW * len(targets)):
         rows = [
             (lines[row] if lines else row + 2, [labels[k] for k in np.flatnonzero(targets[row])] or ["no 1"])
             for row in wrong.tolist()
         ]
-        raise refuse_rows(where, len(targets), {"asked" if asked else "one-hot": rows})
+        raise rows_error(where, len(targets), {"multiclass" if task else "one-hot": rows})
     return "multilabel"

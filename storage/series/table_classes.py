@@ -17,7 +17,8 @@ import numpy as np
 from storage.errors import InputError
 from storage.series.recording_cells import MISSING, TRUTHS
 from storage.series.table_forms import FORM
-from storage.series.table_rows import NUMBER, named, refuse_rows
+from storage.series.table_rows import NUMBER, named, rows_error
+from storage.text import csv_text
 
 # Where so few rows have another label than 0 and 1, and nobody said that it is a class, they are more likely wrong.
 FEW = 0.1
@@ -51,7 +52,7 @@ def expand(
         multiclass: somebody said that the column holds classes.
 
     Raises:
-        InputError: its values are no classes; or a class that the training had not, with its rows.
+        InputError: its values are no classes; or a class that the model was not trained on, with its rows.
     """
     place = next(n for n, name in enumerate(header) if name.startswith("y"))
     rows = _rows(raw)
@@ -62,9 +63,8 @@ def expand(
         return None
     if {cell.lower() for cell in cells} <= TRUTHS.keys() and (known is None or len(known) == 1):
         written = [[TRUTHS[cell.lower()]] for cell in cells]
-        return _written(
-            rows, header, place, [header[place]], written, f"true is 1 in {header[place]!r}, false is 0"
-        )
+        told = f"true is 1 in {header[place]!r}, false is 0"
+        return _written(rows, header, place, [header[place]], written, told)
     if set(cells) <= {"0", "1"} and (known is None or len(known) == 1) and not multiclass:
         return None
     labels = _known(cells, known, where, lines) if known else _found(cells, multiclass)
@@ -89,7 +89,7 @@ def _known(
         (lines[n] if lines else n + 2, [cell]) for n, cell in enumerate(cells) if cell not in labels.values()
     ]
     if wrong:
-        raise refuse_rows(where, len(cells), {"class": wrong})
+        raise rows_error(where, len(cells), {"class": wrong})
     return labels
 
 
@@ -134,11 +134,9 @@ def _written(
     written: Sequence[Sequence[str]],
     note: str,
 ) -> Classes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*header[:place], *names, *header[place + 1 :]])
-    writer.writerows([*row[:place], *new, *row[place + 1 :]] for row, new in zip(rows, written, strict=True))
-    return Classes(text.getvalue().encode(), tuple(names), note)
+    pairs = zip([header, *rows], [names, *written], strict=True)
+    raw = csv_text.dump_plain([*row[:place], *new, *row[place + 1 :]] for row, new in pairs)
+    return Classes(raw, tuple(names), note)
 
 
 def _no_classes(name: str, where: str) -> InputError:

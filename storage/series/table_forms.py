@@ -1,4 +1,4 @@
-"""Tables of whole series in the forms that this field has, brought into the one of storage/series/series_table.py.
+"""Converts tables of whole series in other usual forms to the one of storage/series/series_table.py.
 
 UCR's text files (no header, the class first, tabs or blanks), ARFF of Weka, `.ts` of sktime and aeon, semicolons with
 decimal commas, a column of classes among columns of numbers. Each is read where it is certain what is what; else one
@@ -8,7 +8,6 @@ sentence says the form that is wanted.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from storage.errors import InputError
 from storage.series import recording_text
 from storage.series.recording_cells import MISSING, kind_of
 from storage.series.validation import Problem
+from storage.text import csv_text
 
 # The wanted form, in one line.
 FORM = (
@@ -53,7 +53,7 @@ def read(raw: bytes, where: str, timepoints: int = 0) -> Form:
     Args:
         raw: the file.
         where: what errors call it.
-        timepoints: of the series that a model has learnt from; 0 where none is known.
+        timepoints: of the series that a model was trained on; 0 where none is known.
 
     Raises:
         InputError: it is not certain what its columns are.
@@ -72,7 +72,7 @@ def read(raw: bytes, where: str, timepoints: int = 0) -> Form:
     return _delimited(lines, where, timepoints)
 
 
-def refused(what: str, where: str, line: int, why: str = "") -> InputError:
+def form_error(what: str, where: str, line: int, why: str = "") -> InputError:
     """A table of which it is not certain what is what, with the wanted form."""
     return InputError(what, where=f"{where}:{line}", why=why, cure=FORM)
 
@@ -92,11 +92,11 @@ def _delimited(lines: list[tuple[int, str]], where: str, timepoints: int) -> For
         try:
             rows.append((line, recording_text.split(text, sep)))
         except csv.Error as error:
-            raise refused(f"the quotes in line {line} of {where} do not pair up", where, line) from error
+            raise form_error(f"the quotes in line {line} of {where} do not pair up", where, line) from error
     first, header = rows[0]
     others = [cell for cell in header if kind_of(cell) in ("text", "truth")]
     if len(header) < 2:
-        raise refused(f"{where} has one column", where, first)
+        raise form_error(f"{where} has one column", where, first)
     if _is_header(header, others):
         return _named([name.strip("'") for name in header], rows[1:], where, first, sep)
     return _unnamed(rows, where, sep, timepoints)
@@ -132,25 +132,25 @@ def _named(names: list[str], rows: Rows, where: str, line: int, sep: str | None)
     # A y* column stays what it is; any other name is one of values by its number, or that of the class.
     values, renamed = _values(names, left_out)
     rest = [place for place in range(width) if place not in left_out | set(values)]
-    answers = [place for place in rest if names[place].startswith("y")]
-    if rest != answers and len(rest) == 1 and _may_be_classes(names[rest[0]], columns[rest[0]]):
+    labels = [place for place in rest if names[place].startswith("y")]
+    if rest != labels and len(rest) == 1 and _may_be_classes(names[rest[0]], columns[rest[0]]):
         notes.append(f"the column {names[rest[0]]!r} is taken for the class")
-        renamed[rest[0]], answers = "y", rest
-    if rest != answers or not values:
+        renamed[rest[0]], labels = "y", rest
+    if rest != labels or not values:
         unknown = [
-            names[place] or f"(column {place + 1} has no name)" for place in rest if place not in answers
+            names[place] or f"(column {place + 1} has no name)" for place in rest if place not in labels
         ]
         what = (
             f"{where} has columns of another kind: {', '.join(unknown[:5])}"
             if unknown
             else f"{where} has no x columns"
         )
-        raise refused(what, where, line, "a column is y* or x*, in small letters" if unknown else "")
+        raise form_error(what, where, line, "a column is y* or x*, in small letters" if unknown else "")
     if changed := [place for place in values if place in renamed]:
         notes.append(f"the columns {names[changed[0]]!r} to {names[changed[-1]]!r} are taken for the values")
-    order = [*answers, *values]
+    order = [*labels, *values]
     written = [renamed.get(place, names[place]) for place in order]
-    return _form(written, order, rows, width, sep, notes, {order[n] for n in range(len(answers), len(order))})
+    return _form(written, order, rows, width, sep, notes, {order[n] for n in range(len(labels), len(order))})
 
 
 def _values(names: Sequence[str], left_out: set[int]) -> tuple[list[int], dict[int, str]]:
@@ -190,13 +190,13 @@ def _unnamed(rows: Rows, where: str, sep: str | None, timepoints: int) -> Form:
     certain = [_is_class_column(cells) for cells in (first, last)]
     if certain[0] == certain[1] and width != timepoints + 1:
         what = f"{where} has no names of columns, and nothing tells which column is the class"
-        raise refused(what, where, rows[0][0], "line 1 holds no names")
-    answer = width - 1 if certain == [False, True] else 0
-    values = [place for place in range(width) if place != answer]
+        raise form_error(what, where, rows[0][0], "line 1 holds no names")
+    label = width - 1 if certain == [False, True] else 0
+    values = [place for place in range(width) if place != label]
     names = ["y", *(f"x_{number}" for number in range(1, width))]
-    place = "first" if answer == 0 else "last"
+    place = "first" if label == 0 else "last"
     note = f"there are no names of columns: the {place} is taken for the class, the others for x_1 to x_{width - 1}"
-    return _form(names, [answer, *values], rows, width, sep, [note], set(values))
+    return _form(names, [label, *values], rows, width, sep, [note], set(values))
 
 
 def _is_class_column(cells: Sequence[str]) -> bool:
@@ -223,19 +223,13 @@ def _form(
         ]
         notes.append("commas are taken for the start of decimals")
     cells = [[row[place] for place in order] if len(row) == width else row for _, row in rows]
-    return Form(_csv([list(names), *cells]), tuple(line for line, _ in rows), tuple(notes))
+    return Form(csv_text.dump_plain([names, *cells]), tuple(line for line, _ in rows), tuple(notes))
 
 
 def _has_decimal_commas(rows: Rows, numbers: set[int]) -> bool:
     cells = [cell for _, row in rows for n, cell in enumerate(row) if n in numbers]
     kinds = {kind_of(cell) for cell in cells}
     return "comma" in kinds and "grouped" not in kinds and not any("." in cell for cell in cells)
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 # -- ARFF and .ts ---------------------------------------------------------------------------------
@@ -250,9 +244,8 @@ def _arff(lines: list[tuple[int, str]], where: str) -> Form:
         match = re.match(r"\s*@attribute\s+('(?:[^'\\]|\\.)*'|\"[^\"]*\"|\S+)\s+(.+)", text, re.IGNORECASE)
         if match:
             if match[2].strip().lower().startswith("relational"):
-                raise refused(
-                    f"{where} has series of several channels", where, line, "it has a relational attribute"
-                )
+                what = f"{where} has series of several channels"
+                raise form_error(what, where, line, "it has a relational attribute")
             if match[2].strip().startswith("{") or match[2].strip().lower().startswith("string"):
                 nominal.append(len(names))
             names.append(match[1].strip("'\""))
@@ -264,23 +257,23 @@ def _arff(lines: list[tuple[int, str]], where: str) -> Form:
         if not text.strip() or text.lstrip().startswith("%"):
             continue
         if text.lstrip().startswith("{"):
-            raise refused(f"line {line} of {where} leaves values out", where, line, "it is sparse ARFF")
+            raise form_error(f"line {line} of {where} leaves values out", where, line, "it is sparse ARFF")
         cells = text.split("\t" if "," not in text and "\t" in text else ",")
         cells = [cell.strip().strip("'\"") for cell in cells]
         rows.append((line, ["" if cell == "?" else cell for cell in cells]))
-    answer = nominal[0] if len(nominal) == 1 else len(names) - 1 if not nominal else -1
-    if answer < 0 or len(names) < 2:
-        raise refused(f"{where} has {len(nominal)} attributes that are no numbers", where, start)
-    return _answered(names, answer, rows)
+    label = nominal[0] if len(nominal) == 1 else len(names) - 1 if not nominal else -1
+    if label < 0 or len(names) < 2:
+        raise form_error(f"{where} has {len(nominal)} attributes that are no numbers", where, start)
+    return _with_class(names, label, rows)
 
 
-def _answered(names: Sequence[str], answer: int, rows: Rows) -> Form:
+def _with_class(names: Sequence[str], label: int, rows: Rows) -> Form:
     """The class in one column, values in the others in their order."""
-    values = [place for place in range(len(names)) if place != answer]
+    values = [place for place in range(len(names)) if place != label]
     kept = all(names[place].startswith("x") and names[place][-1:].isdigit() for place in values)
     written = [names[place] if kept else f"x_{number}" for number, place in enumerate(values, 1)]
-    notes = [f"the attribute {names[answer]!r} is taken for the class"]
-    return _form(["y", *written], [answer, *values], rows, len(names), ",", notes, set(values))
+    notes = [f"the attribute {names[label]!r} is taken for the class"]
+    return _form(["y", *written], [label, *values], rows, len(names), ",", notes, set(values))
 
 
 def _ts(lines: list[tuple[int, str]], where: str) -> Form:
@@ -292,7 +285,8 @@ def _ts(lines: list[tuple[int, str]], where: str) -> Form:
             continue
         parts = text.split(":")
         if len(parts) != 2 or "(" in text:
-            raise refused(f"line {line} of {where} is no series of one channel with its class", where, line)
+            what = f"line {line} of {where} is no series of one channel with its class"
+            raise form_error(what, where, line)
         rows.append((line, [parts[1].strip(), *(cell.strip() for cell in parts[0].split(","))]))
     rows = [
         (line, ["" if cell.lower() in MISSING or cell == "?" else cell for cell in row]) for line, row in rows

@@ -17,7 +17,7 @@ KINDS = {
     "missing": ("a missing value", "fill missing values in, or take those rows out"),
     "number": ("a cell that is no number", "write numbers, with a point for decimals"),
     "infinite": ("a number that is infinite in float32", "write finite numbers"),
-    "answer": (
+    "label": (
         "a label that is neither 0 nor 1",
         "write 1 where a series has the label, else 0; --task multiclass where the numbers are classes",
     ),
@@ -26,7 +26,7 @@ KINDS = {
         "not one 1 in the y columns",
         "one 1 in each row, or --task multilabel where several may hold",
     ),
-    "asked": ("not one 1 in the y columns", "one 1 in each row, for the task is multiclass"),
+    "multiclass": ("not one 1 in the y columns", "one 1 in each row, for the task is multiclass"),
 }
 # Narrower than Python, to which 1_000 and digits of other scripts are numbers too.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -40,7 +40,7 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def refuse_rows(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> InputError:
+def rows_error(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> InputError:
     """The error that names them.
 
     Args:
@@ -59,7 +59,7 @@ def refuse_rows(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> In
 
 
 def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int] = ()) -> InputError:
-    """Go through the cells one by one, and say what stands in the way of reading them as numbers.
+    """Go through the cells one by one, and name those that are no numbers.
 
     Args:
         raw: the table.
@@ -84,7 +84,7 @@ def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int
     if why or not wrong:
         cure = "write it again, without quotes and comments"
         return InputError(f"{where} cannot be read as a table of numbers", where=where, why=why, cure=cure)
-    return refuse_rows(where, rows, {kind: wrong[kind] for kind in KINDS if kind in wrong})
+    return rows_error(where, rows, {kind: wrong[kind] for kind in KINDS if kind in wrong})
 
 
 def _faults(header: Sequence[str], cells: Sequence[str]) -> dict[str, list[str]]:
@@ -109,4 +109,4 @@ def _fault(name: str, cell: str) -> str:
     # float32 is what models are fed: beyond it, a number is infinite as well.
     if abs(float(cell)) > FLOAT32_MAX:
         return "infinite"
-    return "answer" if name.startswith("y") and float(cell) not in (0, 1) else ""
+    return "label" if name.startswith("y") and float(cell) not in (0, 1) else ""

@@ -1,6 +1,6 @@
 """What is wrong or odd about a recording, in words, with the line of the file to look at.
 
-Lines are counted from 1, as an editor shows them: the header is line 1. Each kind of problem is told once, at the
+Lines are counted from 1, as an editor shows them: the header is line 1. Each kind of problem is reported once, at the
 first line that has it, with how many more there are.
 """
 
@@ -63,7 +63,7 @@ def time_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem
 
 
 def _unit_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem]:
-    """Steps between times must be such that something can be reckoned with how many there are to a unit of time."""
+    """The sampling rate must be of a usable size."""
     if len(times) < 2:
         return []
     first, last = (_time_text(config, times[place]) for place in (0, -1))
@@ -107,7 +107,7 @@ def value_notes(config: LabelConfig, values: NDArray[np.float32], line: Line) ->
         row, _ = np.argwhere(missing)[0]
         parts = [f"{n} in {name!r}" for name, n in zip(config.channels, missing.sum(0), strict=True) if n]
         what = f"{int(missing.sum())} cell(s) without a number: {', '.join(parts)}"
-        cure = "nothing: Label Studio draws 0 there; the model fills them in, and learns from no long gap"
+        cure = "nothing: Label Studio draws 0 there; the model fills them in, and is not trained on long gaps"
         notes.append(Problem(line(int(row)), what, cure, fatal=False))
     if max(np.fmax.reduce(values, None), -np.fmin.reduce(values, None)) >= FAR:
         row, channel = np.argwhere(np.abs(values) >= FAR)[0]

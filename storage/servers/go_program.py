@@ -1,4 +1,4 @@
-"""Programs built from Go source: one sum pins the whole of it, and what was built is known again.
+"""Programs built from Go source: one sum pins the whole of it, and the program is verified by its hash.
 
 The sum of a module, as Go takes it, pins its files, `go.sum` among them, and that pins every file of every module
 that it is built of. So nothing rests on a checksum database, and no variable of a shell (`GOFLAGS`, `GONOSUMDB`,
@@ -28,7 +28,7 @@ GO_LOCK = Path(__file__).with_name("go.lock.txt")
 UNREACHED = re.compile(
     r"dial tcp|i/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|: 50[234] "
 )
-PAUSES = (2, 10)  # seconds before the second and the third try
+RETRY_DELAYS_S = (2, 10)  # before the second and the third attempt
 # -trimpath and no C compiler: the same source and Go give the same program, wherever it is built.
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
@@ -58,27 +58,27 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
     """Fetch a module and build its program in an empty folder; returns the program.
 
     Raises:
-        SetupError: the source is another than its sum says, or no Go is to be had.
+        SetupError: the source is another than its sum says, or no Go can be found or fetched.
         ProgramError: it could not be fetched or built.
     """
     go = _go(source, cache, folder)
-    # Nobody gets Go folders in their home by this, and nobody's are used.
+    # No Go folders in the user's home are made or used.
     own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache"), "GOFLAGS": "-modcacherw"}
     proxy = process.run([go, "env", "GOPROXY"], env=settings.build_environment(GOTOOLCHAIN="local")).strip()
     env = settings.go_environment(GOPROXY=proxy, **own)
     place = folder / "source"
     shutil.copytree(_fetch(source, go, folder, env), place)
     program = folder / "program"
-    _persist([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env, place)
+    _run_with_retry([go, "build", *FLAGS, "-o", program, f"./{source.package}"], env, place)
     if not program.exists():
         what = f"Go said it built {source.title}, but there is no program"
         raise SetupError(what, where=str(program), cure="labeltrail up")
     return program
 
 
-def _persist(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
-    """Run Go; again where its proxy was not reached: it asks for each module once, and for hundreds at a time."""
-    for pause in PAUSES:
+def _run_with_retry(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
+    """Run Go; again where its proxy was not reached: Go fetches hundreds of modules without a retry of its own."""
+    for pause in RETRY_DELAYS_S:
         try:
             return process.run(args, env=env, cwd=cwd)
         except process.ProgramError as error:
@@ -94,14 +94,12 @@ def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
         "module labeltrail.invalid/build\n", encoding="utf-8"
     )  # no other module's folder
     name = f"{source.module}@{source.version}"
-    facts = json.loads(_persist([go, "mod", "download", "-json", name], env, folder))
+    facts = json.loads(_run_with_retry([go, "mod", "download", "-json", name], env, folder))
     if facts["Sum"] != source.sum:
-        raise SetupError(
-            f"what was fetched is not the source of {source.title} that is known here",
-            where=f"{name} from {env['GOPROXY']}",
-            why=f"its sum is {facts['Sum']}, and not {source.sum}; nothing of it was built",
-            cure="mend GOPROXY, or ask whoever runs that proxy; then labeltrail up",
-        )
+        what = f"what was fetched is not the source of {source.title} that is known here"
+        why = f"its sum is {facts['Sum']}, and not {source.sum}; nothing of it was built"
+        cure = "mend GOPROXY, or ask whoever runs that proxy; then labeltrail up"
+        raise SetupError(what, where=f"{name} from {env['GOPROXY']}", why=why, cure=cure)
     return Path(facts["Dir"])
 
 
@@ -138,7 +136,7 @@ def record(program: Path, place: Path) -> None:
 
 
 def require_built(program: Path, title: str) -> None:
-    """Refuse a program of the cache that is not the one that was built, or that others could have changed.
+    """Check that a program of the cache is the one that was built, and that others could not change it.
 
     Raises:
         SetupError: with what helps.
@@ -147,12 +145,10 @@ def require_built(program: Path, title: str) -> None:
     found, known = _sha256(program), _record(program).read_text(encoding="utf-8").strip()
     if found != known:
         both = " ".join(argument(path) for path in (program, _record(program)))
-        raise SetupError(
-            f"{title} in the cache is not the program that was built",
-            where=str(program),
-            why=f"its SHA-256 is {found[:16]}.., and {known[:16] or 'nothing'}.. was recorded",
-            cure=f"rm {both}; then labeltrail up, which builds it anew",
-        )
+        what = f"{title} in the cache is not the program that was built"
+        why = f"its SHA-256 is {found[:16]}.., and {known[:16] or 'nothing'}.. was recorded"
+        cure = f"rm {both}; then labeltrail up, which builds it anew"
+        raise SetupError(what, where=str(program), why=why, cure=cure)
 
 
 def is_recorded(program: Path) -> bool:

@@ -130,7 +130,7 @@ def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
         variables=variables(root, values),
         data=data,
         ports=(port,),
-        patience=180,
+        start_timeout=180,
     )
 
 

@@ -1,7 +1,7 @@
 """The folder that all projects of a user share: nothing is run from it that somebody else could have put there.
 
 The programs in it (MinIO, Label Studio's environment, uv) are run with the user's rights, so each must belong to the
-user or to root, and nobody else may write to it. This module needs nothing but Python, for `make` asks it before
+user or to root, and nobody else may write to it. This module needs nothing but Python, for `make` calls it before
 there is an environment.
 """
 
@@ -29,7 +29,7 @@ def ready(cache: Path) -> Path:
 
 
 def require(*paths: Path) -> None:
-    """Refuse folders and programs that somebody else could have changed.
+    """Check that nobody else could have changed these folders and programs.
 
     Raises:
         SetupError: names the first, its owner or mode, and what helps.

@@ -1,6 +1,6 @@
 """MinIO: the S3 server that a clone starts for itself.
 
-Its makers no longer hand out binaries, so one on the PATH is taken where it is a version that is known to do, else
+Its makers no longer hand out binaries, so one on the PATH is taken where it is a version that is known to work, else
 the last commit of its source is built, once a machine, into the user's cache.
 """
 
@@ -30,11 +30,11 @@ SOURCE = Source(
 # from SOURCE.
 RELEASES = ("RELEASE.2025-09-07T16-13-09Z",)
 BUILD = "minio-build-"
-SAYS_WITHIN = 20.0  # seconds that a MinIO may take to say its version
+VERSION_TIMEOUT_S = 20.0  # for `minio --version`
 
 
 def find(cache: Path) -> Path | None:
-    """A MinIO that is ready: on the PATH, in a version that is known to do, or built before.
+    """A MinIO that is ready: on the PATH, in a version that is known to work, or built before.
 
     Raises:
         SetupError: what is in the cache is not what was built, or others could have changed it.
@@ -75,14 +75,15 @@ def _on_path() -> Path | None:
     if program is None:
         return None
     try:
-        said = process.run([program, "--version"], env=settings.server_environment(), timeout=SAYS_WITHIN)
+        env = settings.server_environment()
+        output = process.run([program, "--version"], env=env, timeout=VERSION_TIMEOUT_S)
     except ProgramError:
-        said = ""
-    found = re.search(r" version (\S+)", said)
+        output = ""
+    found = re.search(r" version (\S+)", output)
     if (found and found[1] in RELEASES) or go_program.built_from(Path(program), SOURCE):
         return Path(program)
     version = f"it is {found[1]}" if found else "it does not say its version"
-    note(f"MinIO: {program} is passed over: {version}; known to do: {', '.join(RELEASES)}")
+    note(f"MinIO: {program} is passed over: {version}; known to work: {', '.join(RELEASES)}")
     return None
 
 
@@ -130,5 +131,5 @@ def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
         variables=variables(root, values),
         data=data_folder(root),
         ports=(port, console),
-        patience=60,
+        start_timeout=60,
     )

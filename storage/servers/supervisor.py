@@ -1,4 +1,4 @@
-"""Servers that a clone starts for itself: what runs is recorded, looked at, stopped by its record.
+"""Servers that a clone starts for itself: each is recorded, inspected and stopped by its record.
 
 `.labeltrail/servers/<name>.json` says which process was started, `.labeltrail/logs/<name>.log` what it wrote,
 `.labeltrail/logs/<name>.before.log` what the one before it wrote.
@@ -29,8 +29,8 @@ from storage.settings import HOST, Service, own_url, server_environment
 State = Literal["running", "not answering", "died", "stopped"]
 # Below the range that systems hand out to outgoing connections, so that a port kept in `.env` stays free.
 PORTS = range(20_000, 32_000)
-ANSWER_WITHIN = 5.0  # seconds
-SAY_EVERY = 10.0  # seconds between two lines about a server that is still starting
+RESPONSE_TIMEOUT_S = 5.0
+PROGRESS_INTERVAL_S = 10.0  # between two lines about a server that is still starting
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Launch:
 
     Attributes:
         variables: its settings; a bare shell's are added (`settings.server_environment`).
-        ports: those it may listen on; it is spoken to on the first.
-        patience: seconds it may take until it answers.
+        ports: those it may listen on; the first is that of its API.
+        start_timeout: seconds until it must answer.
     """
 
     service: Service
@@ -64,7 +64,7 @@ class Launch:
     variables: Mapping[str, str]
     data: Path
     ports: tuple[int, ...]
-    patience: float
+    start_timeout: float
 
     @property
     def url(self) -> str:
@@ -109,7 +109,7 @@ def start(root: Path, launch: Launch) -> ServerStatus:
 
 
 def _await(launch: Launch, started: Process, log: Path) -> None:
-    """Wait for health from the very process that was started: another server may have the port."""
+    """Wait until the process that was started is healthy: another server may have the port."""
     title, began, said = launch.service.title, time.monotonic(), 0.0
     cure = f"labeltrail up; the whole log: {log}"
     while True:
@@ -120,12 +120,12 @@ def _await(launch: Launch, started: Process, log: Path) -> None:
         if strays := listening - set(launch.ports):
             why = f"port {launch.ports[0]} was taken in between; it went to {min(strays)} and was stopped"
             raise ServiceError(f"{title} is not where it should be", where=launch.url, why=why, cure=cure)
-        if launch.ports[0] in listening and answer(launch.url + launch.service.health) == 200:
+        if launch.ports[0] in listening and http_status(launch.url + launch.service.health) == 200:
             return
-        if waited > launch.patience:
-            what = f"{title} does not answer after {launch.patience:g} s"
+        if waited > launch.start_timeout:
+            what = f"{title} does not answer after {launch.start_timeout:g} s"
             raise ServiceError(what, where=launch.url, why=log_tail(log), cure=cure)
-        if waited - said > SAY_EVERY:
+        if waited - said > PROGRESS_INTERVAL_S:
             said = waited
             note(f"{title}: still starting, {waited:.0f} s")
         time.sleep(0.1)
@@ -140,13 +140,13 @@ def inspect(root: Path, service: Service) -> ServerStatus:
     url, pid = known.url, known.process.pid
     if not process.alive(known.process):
         return ServerStatus(service.name, url, "died", log=log)
-    healthy = urlsplit(url).port in process.ports(known.process) and answer(url + service.health) == 200
+    healthy = urlsplit(url).port in process.ports(known.process) and http_status(url + service.health) == 200
     return ServerStatus(service.name, url, "running" if healthy else "not answering", pid, log=log)
 
 
 def inspect_external(service: Service, url: str) -> ServerStatus:
-    """How a server is that somebody else runs; any answer will do, stores differ in their health paths."""
-    state: State = "not answering" if answer(url.rstrip("/") + service.health) is None else "running"
+    """How a server is that somebody else runs; any response will do, stores differ in their health paths."""
+    state: State = "not answering" if http_status(url.rstrip("/") + service.health) is None else "running"
     return ServerStatus(service.name, url, state, external=True)
 
 
@@ -217,10 +217,10 @@ def log_tail(log: Path) -> list[str]:
     return process.tail(text) or ["it wrote nothing"]
 
 
-def answer(url: str) -> int | None:
-    """The status a GET is answered with, or None when nobody answers HTTP there."""
+def http_status(url: str) -> int | None:
+    """HTTP status of a GET; None without a response."""
     try:
-        connection = prompt_connection(url, ANSWER_WITHIN)
+        connection = prompt_connection(url, RESPONSE_TIMEOUT_S)
     except (ValueError, HTTPException):
         return None  # it is no address
     try:

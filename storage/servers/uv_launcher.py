@@ -37,17 +37,8 @@ def installed(cache: Path) -> Path:
             )
     if not uv.exists() or not any(folder.glob(f"lib/python3*/site-packages/uv-{version()}.dist-info")):
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        words = [
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "-r",
-            str(LOCK),
-        ]
-        subprocess.run([folder / "bin/python", "-m", "pip", *words], check=True)
+        pins = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(LOCK)]
+        subprocess.run([folder / "bin/python", "-m", "pip", "install", "--quiet", *pins], check=True)
         machine_cache.tighten(folder)
     return uv
 

@@ -39,6 +39,13 @@ def dump(rows: Iterable[Sequence[Any]]) -> bytes:
     return HALF.sub(REPLACEMENT, "".join(line(row) for row in rows)).encode()
 
 
+def dump_plain(rows: Iterable[Sequence[Any]]) -> bytes:
+    """The rows for programs: formulas stand as they are; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
 def line(row: Sequence[Any]) -> str:
     """One row with its line feed."""
     cells = [_written(cell) for cell in row]

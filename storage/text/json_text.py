@@ -9,10 +9,8 @@ from typing import Any, NoReturn
 
 from storage.errors import InputError
 
-DEEPEST = (
-    100  # lists and objects inside each other: more than a label needs, less than JSON libraries can take
-)
-
+# Lists and objects inside each other: more than a label needs, less than JSON libraries can take.
+DEEPEST = 100
 # A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
 HALF = re.compile("[\ud800-\udfff]")
 HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # Python reads it as it stands, too
@@ -72,7 +70,7 @@ def well_formed(value: Any) -> Any:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a text of digits says; None where it says none, or has more than 18 digits, as 64 bits hold."""
+    """The number of a text of digits; None for any other text, or more than 18 digits, as 64 bits hold."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 

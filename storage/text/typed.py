@@ -1,7 +1,7 @@
-"""JSON that a stage reads, held against the dataclass that it becomes: a clone or a cache may be somebody else's.
+"""JSON that a stage reads, checked against a dataclass: a clone or a cache may be somebody else's.
 
 Types are those of the class, to the letter: a whole number is no text and no truth value, a number is finite, and a
-bound that a field names holds. What does not fit is an error that says where in the file and what is allowed.
+bound that a field names holds. What does not fit is an error with the place in the file and what is allowed.
 """
 
 from __future__ import annotations
@@ -54,9 +54,8 @@ def check(kind: type[Kind], value: Mapping[str, Any], where: str, cure: str) -> 
         # As text, for there a list may become a tuple where everything else is strict.
         found: Kind = _adapter(kind).validate_json(json.dumps({"value": value})).value
     except (ValidationError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{where} is not as it must be", where=where, why=_reason(error), cure=cure
-        ) from error
+        what = f"{where} is not as it must be"
+        raise InputError(what, where=where, why=_reason(error), cure=cure) from error
     return found
 
 

@@ -17,9 +17,8 @@ from storage.text.json_text import DEEPEST, is_deep
 
 # libyaml's parser is ten times as fast, and a long history has many of these files.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-OPENING = re.compile(
-    r"[\[{]|[-?][ \t]+(?=[-?])"
-)  # what may put one value into another without a line of its own
+# What may put one value into another without a line of its own.
+OPENING = re.compile(r"[\[{]|[-?][ \t]+(?=[-?])")
 MOST_OPENED = 5_000
 # What PyYAML lets through of Python's own: of `2026-99-99`, `!!int x`, `!!timestamp x`, `!!bool x`.
 FAULTS = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError)

@@ -42,7 +42,7 @@ def test_the_table_has_the_limits_of_the_code() -> None:
         (client, client.LONGEST_ERROR),
         (label_config, label_config.MOST_LABELS, label_config.LONGEST_LABEL),
         (label_config_xml, label_config_xml.LONGEST),
-        (downloads, downloads.LARGEST),
+        (downloads, downloads.MAX_BYTES),
     ]
     wanted = [
         ([f"{limit:,}" for limit in limits], Path(module.__file__).relative_to(CHECKOUT).as_posix())
@@ -74,8 +74,8 @@ def test_each_limit_is_said_with_its_number() -> None:
     assert caught.value.why == "a label has 1,001 characters, 1000 at most"
     assert snapshot.is_number(2**63 - 1)
     assert not snapshot.is_number(2**63)
-    assert keys.refusal("/".join(["x" * 100] * 9)) == "it is longer than 900 bytes"
-    assert keys.refusal("x" * 240) == "a part of its name is longer than 240 bytes"
+    assert keys.key_problem("/".join(["x" * 100] * 9)) == "it is longer than 900 bytes"
+    assert keys.key_problem("x" * 240) == "a part of its name is longer than 240 bytes"
     assert printable.shortened("x" * 1234) == "x" * 200 + "... (1,234 characters)"
 
 

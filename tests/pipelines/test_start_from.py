@@ -144,7 +144,7 @@ def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
     origin = provenance.read(CANDIDATE)
     assert origin.earlier == {"slow4": ["1-slow4"]}
     assert "slow4" not in origin.annotations
-    assert origin.known()["slow4"] == {"1-slow4"}
+    assert origin.trained_on()["slow4"] == {"1-slow4"}
 
 
 def test_a_model_of_regions_starts_from_scratch() -> None:
@@ -159,8 +159,8 @@ def test_an_annotation_that_only_the_start_has_learnt_from_has_a_share() -> None
     ids = {"annotations": {"one": ["1-a"]}, "earlier": {"one": ["2-b"], "two": ["3-c"]}}
     model = Model("m", "lstm-fcn", "", "", {}, ids["annotations"], "s", ids["earlier"], "", "")
     known = {"1-a": "one", "2-b": "one", "3-c": "two"}
-    assert all(model.knows({"id": name, "series": series}) for name, series in known.items())
-    assert not model.knows({"id": "3-c", "series": "one"})
+    assert all(model.was_trained_on({"id": name, "series": series}) for name, series in known.items())
+    assert not model.was_trained_on({"id": "3-c", "series": "one"})
 
 
 @pytest.mark.parametrize("words", [[], ["best", "--none"], ["--none", "--params"]])

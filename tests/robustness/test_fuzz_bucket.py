@@ -239,7 +239,7 @@ def test_listings(fuzz: Fuzz) -> None:
             return refused(error, md5_bytes(data)[2:])
         assert len(found) == len(json.loads(data))
         for name, md5 in found.items():
-            assert not keys.relpath_refusal(name)
+            assert not keys.relpath_problem(name)
             assert not Path(name).is_absolute()
             assert ".." not in Path(name).parts
             assert keys.MD5.fullmatch(md5)
@@ -264,7 +264,7 @@ def test_keys(fuzz: Fuzz, tmp_path: Path) -> None:
     def check(names: list[str]) -> str:
         for name in names:
             assert keys.series_of(keys.series_key(name)) == name
-        if any(keys.refusal(name) for name in names):
+        if any(keys.key_problem(name) for name in names):
             return REFUSED
         if keys.in_the_way(names):
             return REFUSED
@@ -315,7 +315,7 @@ def test_the_mirror(fuzz: Fuzz, tmp_path: Path) -> None:
             mirror.rows("main/")
             mirror.put([row])
             assert mirror.at([row.key]) == [row]
-            assert mirror.moved("main/")
+            assert mirror.changed("main/")
         except LabeltrailError as error:
             return refused(error, "mirror.sqlite")
         finally:

@@ -49,7 +49,7 @@ TABLE = f"annotation_id,annotator,csv,id,label\n9,2,r0.csv,1,{CELL}\n"
 
 
 def test_exports(fuzz: Fuzz, tmp_path: Path) -> None:
-    """What is read can be matched, sent, written and told; all else is refused by the name of the file."""
+    """What is read can be matched, sent, written and printed; all else is refused by the name of the file."""
 
     def check(example: tuple[str, bytes, Any]) -> str:
         name, data, config = example

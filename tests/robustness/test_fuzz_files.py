@@ -226,8 +226,8 @@ def test_pointers(fuzz: Fuzz, tmp_path: Path) -> None:
 
     def check(data: bytes) -> str:
         path.write_bytes(data)
-        told = parse_pointer(data.decode("utf-8", "replace"))
-        assert told == "" or OBJECT.fullmatch(told), told
+        md5 = parse_pointer(data.decode("utf-8", "replace"))
+        assert md5 == "" or OBJECT.fullmatch(md5), md5
         try:
             found = pointer_md5(path)
         except LabeltrailError as error:
@@ -250,7 +250,7 @@ ENV = {
 
 
 def test_env_files(fuzz: Fuzz, tmp_path: Path) -> None:
-    """Read, or refused without a word of what stands in it: one of the values may be a secret in the wrong place."""
+    """Read, or refused without a quote of its text: one of the values may be a secret in the wrong place."""
     path = tmp_path / ".env"
 
     def check(data: bytes) -> str:

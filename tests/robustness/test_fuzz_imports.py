@@ -120,7 +120,7 @@ def test_folders(fuzz: Fuzz, tmp_path: Path) -> None:
         taken = set(found.values())
         assert len(taken) == len(found)
         for key, path in found.items():
-            assert not keys.refusal(key)
+            assert not keys.key_problem(key)
             assert path.is_relative_to(folder)
         assert not keys.in_the_way(found)
         for out in left:

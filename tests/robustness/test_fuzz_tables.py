@@ -41,9 +41,9 @@ def test_tables(fuzz: Fuzz) -> None:
     """Numbers of one length with their classes, and the same from the same bytes; or the line that is wrong."""
 
     def check(example: tuple[bytes, bool]) -> str:
-        raw, answered = example
+        raw, labeled = example
         try:
-            found = series_table.parse(raw, "table.csv", answered=answered)
+            found = series_table.parse(raw, "table.csv", labeled=labeled)
         except LabeltrailError as error:
             return refused(error, "table.csv")
         assert found.values.shape[1] == len(found.columns)

@@ -45,4 +45,4 @@ def test_what_an_older_labeltrail_wrote_is_traced(tmp_path: Path) -> None:
     lay(past.root, ORIGIN | {"version": 1}, {"kind": "lstm", "more": 1})
     (model,) = lineage.models(past.repository)
     assert (model.hash, model.kind, model.start, model.earlier) == ("a" * 32, "lstm", "", {})
-    assert model.knows({"id": "1-a", "series": "one"})
+    assert model.was_trained_on({"id": "1-a", "series": "one"})

@@ -101,6 +101,4 @@ def test_a_group_in_two_sets_is_refused_by_name(tmp_path: Path):
         with pytest.raises(InputError) as caught:
             refused()
         assert caught.value.what == "group 'p' is in two sets"
-        assert (
-            caught.value.why == "a is in train, c in test: what is learnt in one would be known in the other"
-        )
+        assert caught.value.why == "a is in train, c in test: a model trained on one would know the other"

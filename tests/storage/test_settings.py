@@ -81,7 +81,7 @@ def test_what_is_no_address_of_an_s3_server(tmp_path: Path, url: str, why: str) 
     with pytest.raises(InputError, match="AWS_ENDPOINT_URL is not an address") as refused:
         settings.check_address(MINIO, url)
     assert (refused.value.why, "secret" in str(refused.value)) == (why, False)
-    assert supervisor.answer(url + MINIO.health) in (None, 404)
+    assert supervisor.http_status(url + MINIO.health) in (None, 404)
 
 
 @pytest.mark.parametrize("url", ["http://host/", "https://host", "http://[::1]:9000", "http://host_1:1"])

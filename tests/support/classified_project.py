@@ -38,7 +38,7 @@ def lay(
     time_format: str | None = None,
     learnt_from: tuple[str, ...] = ("train",),
 ) -> None:
-    """A project in the current folder, with a classifier that was taught for some steps: not too well."""
+    """A project in the current folder, with a classifier that was trained for some steps: not too well."""
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     xml = label_config.render(channels, labels, "time", task=task)
     if time_format:
@@ -75,8 +75,8 @@ def lay(
     records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(keys)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))
     train = np.array([name == "train" for name in set_of])
-    model = teach(Question(task, labels, channels, (), 50.0), values[train], truth[train], steps)
-    lay_model(model.to_checkpoint(told(learnt_from)))
+    model = fit(Question(task, labels, channels, (), 50.0), values[train], truth[train], steps)
+    lay_model(model.to_checkpoint(trained(learnt_from)))
 
 
 def classes(task: Task, k: int, n: int) -> NDArray[np.bool_]:
@@ -94,7 +94,7 @@ def waves(truth: NDArray[np.bool_], channels: int, rows: int, noise: float) -> N
     return np.asarray(shapes[:, None] + noise * rng.normal(size=(len(truth), channels, rows)), np.float32)
 
 
-def teach(question: Question, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
+def fit(question: Question, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
     """A small network after some steps on the whole train set."""
     torch.manual_seed(0)
     shape = Shape(values.shape[1], values.shape[2], len(question.labels), 1, 4, 0.0, (8, 8, 8), (5, 5, 3))
@@ -113,7 +113,7 @@ def teach(question: Question, values: Any, truth: NDArray[np.bool_], steps: int)
     return Classifier(network.eval(), scaling, question)
 
 
-def told(learnt_from: tuple[str, ...]) -> dict[str, Any]:
+def trained(learnt_from: tuple[str, ...]) -> dict[str, Any]:
     validation = {"loss": 0.6, "accuracy": 0.75}
     fixed = {"epochs": 3, "best_epoch": 3, "kept": "average", "loss": 0.4, "accuracy": 0.9}
     return {**fixed, "learnt_from": list(learnt_from), "validation": validation}
@@ -138,7 +138,7 @@ def lay_model(model: Checkpoint) -> None:
 
 
 def lay_index(keys: list[str], channels: tuple[str, ...], rows: int) -> None:
-    """What ingest says of the recordings: nothing odd."""
+    """The quality report of ingest: nothing odd."""
     gaps = {"count": 0, "longest_after_row": None, "longest_steps": 0.0}
     facts = {"gaps": gaps, "nan": {}, "constant": [], "notes": []}
     quality = {"series": dict.fromkeys(keys, facts), "refused": {}, "not_recordings": []}

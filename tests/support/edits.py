@@ -55,6 +55,6 @@ def committed(lab: Lab) -> list[Facts]:
 
 
 def facts(series: str, annotation: Mapping[str, Any]) -> Facts:
-    """What an annotation says, without number and times."""
+    """The content of an annotation, without number and times."""
     regions = sorted(str(sorted(region["value"].items())) for region in annotation["result"])
     return series, annotation["was_cancelled"], bool(annotation["ground_truth"]), str(regions)

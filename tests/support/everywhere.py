@@ -42,7 +42,9 @@ class Everywhere:
 
     def _studio(self) -> dict[str, Any]:
         if not (self.project.root / label_config.PATH).exists():  # no import has come so far
-            return {"projects": self.project.studio.projects.marked(self.project.bucket.url("main"))}
+            return {
+                "projects": self.project.studio.projects.find_by_description(self.project.bucket.url("main"))
+            }
         state = self.project.remote.state()
         if state is None or not state.project:
             return {}

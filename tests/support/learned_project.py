@@ -1,4 +1,4 @@
-"""A project whose model learnt, in seconds, that label A is channel x up and label B is channel y up."""
+"""A project whose model was trained, in seconds, to know that label A is channel x up and label B is channel y up."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ class Faults:
     """How often what goes wrong.
 
     Attributes:
-        failing: share of requests answered 500 or 503, half of them after the server carried them out.
-        hanging: share of requests never answered, half of them carried out.
-        cut: share of requests that are carried out, and whose answer breaks off in the middle.
+        failing: share of requests with response 500 or 503, half of them after the server carried them out.
+        hanging: share of requests without a response, half of them carried out.
+        cut: share of requests that are carried out, and whose response breaks off in the middle.
         rude: share of requests whose connection is reset before anything happens.
     """
 
@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status not in (204, 304):
             self.send_header("Content-Length", length)
         if cut and len(reply.body) < 2:
-            self._reset()  # there is no middle: the answer is lost whole
+            self._reset()  # there is no middle: the response is lost whole
             return
         self.end_headers()
         self.wfile.write(reply.body[: len(reply.body) // 2] if cut else reply.body)

@@ -40,7 +40,7 @@ class Stormy:
 
 @contextmanager
 def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
-    """Put a lab behind two proxies, calm at first; everybody's patience becomes short."""
+    """Put a lab behind two proxies, calm at first; all timeouts are short."""
     settings, studio, bucket = lab.project.settings, lab.project.studio, lab.project.bucket
     with ExitStack() as stack:
         s3, api = (
@@ -48,11 +48,13 @@ def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
             for url in (settings.s3_endpoint, settings.label_studio_url)
         )
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(client, "READ", 1.5)
-        patch.setattr(client, "GREETING", 1.5)
-        real = Session._persist
+        patch.setattr(client, "READ_TIMEOUT_S", 1.5)
+        patch.setattr(client, "PROBE_TIMEOUT_S", 1.5)
+        real = Session._request_with_retry
         patch.setattr(
-            Session, "_persist", lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)})
+            Session,
+            "_request_with_retry",
+            lambda *a, **content: real(*a, **content | {"timeout": (1.0, 4.0)}),
         )
         write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": s3.url, "LABEL_STUDIO_URL": api.url})
         lab.project = Project(lab.project.root)

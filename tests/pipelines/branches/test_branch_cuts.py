@@ -78,7 +78,7 @@ def test_a_branch_that_was_cut_off_is_gone_on_with(lab: Lab) -> None:
         done = branch(Project(lab.project.root), name)
         assert (done.tasks, done.annotations, done.missing) == (3, 5, 0)
         studio = lab.project.studio
-        assert len(studio.projects.marked(lab.project.bucket.url(name))) == 1
+        assert len(studio.projects.find_by_description(lab.project.bucket.url(name))) == 1
         on = moved(lab, name)
         assert facts(on.project.remote, on.number) == there
         again = on.sync()

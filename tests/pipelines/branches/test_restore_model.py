@@ -28,7 +28,7 @@ def test_predictions_come_back(project: Project, tmp_path: Path) -> None:  # noq
     assert shown
     keys = [item.key for item in project.bucket.objects("") if not item.key.startswith("dvc/")]
     project.bucket.delete(keys)
-    state = project.studio.projects.marked(project.bucket.url("main"))
+    state = project.studio.projects.find_by_description(project.bucket.url("main"))
     for number in state:
         project.studio.projects.delete(number)
     root = tmp_path / "clone"

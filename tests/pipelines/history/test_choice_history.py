@@ -17,7 +17,7 @@ from pipelines.rollback.partial import Part, turned
 from stages.classification.targets import what_it_is
 from storage.label_studio import label_config
 from storage.labels import git_drivers, label_changes, label_store
-from storage.labels.diff import Wanted, difference
+from storage.labels.diff import DiffFilter, difference
 from storage.labels.three_way import Change
 from storage.project import Project
 from tests.conftest import Lab, recording
@@ -63,8 +63,8 @@ def test_they_are_kept_and_shown(tmp_path: Path) -> None:
         "  ~ choices  good -> bad  ann@example.com  1-4c63c0/quality:choices",
         "no label in 1 annotation of 1 series",
     ]
-    assert diff(past.repository, "HEAD~1", "HEAD", Wanted(label="bad")).differences == []
-    assert list(log(past.repository, "HEAD", Wanted(label="bad"))) == []
+    assert diff(past.repository, "HEAD~1", "HEAD", DiffFilter(label="bad")).differences == []
+    assert list(log(past.repository, "HEAD", DiffFilter(label="bad"))) == []
     assert tag(past.repository, "good").counts == "labels: 1 in 1 annotation of 1 series"
     lines = list(git_drivers.textconv(past.repository, (past.root / "data/labels.dvc").read_text("utf-8")))
     assert lines == [

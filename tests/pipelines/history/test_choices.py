@@ -21,7 +21,7 @@ from pipelines.sync.sync import sync
 from storage.errors import ConflictError, InputError
 from storage.label_studio import label_config
 from storage.labels import conflicts, export, label_changes
-from storage.labels.diff import Wanted, difference
+from storage.labels.diff import DiffFilter, difference
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change, Settlement
 from storage.project import Project
@@ -111,10 +111,10 @@ def test_log_show_diff_and_tag(tmp_path: Path) -> None:
         "  - choices  normal              ben@example.com  2-373870/label:choices",
         "~1 -1 labels in 2 annotations of 2 series",
     ]
-    found = diff(past.repository, "HEAD~1", "HEAD", Wanted(label="abnormal"))
+    found = diff(past.repository, "HEAD~1", "HEAD", DiffFilter(label="abnormal"))
     assert found.counts.labels == {"abnormal": {"~": 1}}
     assert [item.kinds for item in found.differences[0].items] == [["relabeled"]]
-    assert len(list(log(past.repository, "HEAD", Wanted(label="abnormal")))) == 1
+    assert len(list(log(past.repository, "HEAD", DiffFilter(label="abnormal")))) == 1
     assert tag(past.repository, "good").counts == "labels: 1 in 1 annotation of 1 series"
 
 

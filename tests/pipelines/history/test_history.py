@@ -15,7 +15,7 @@ from pipelines.history.show import show
 from pipelines.history.tag import tag, tags
 from storage import process
 from storage.errors import InputError, NotFoundError
-from storage.labels.diff import Wanted
+from storage.labels.diff import DiffFilter
 from storage.repo.git import GIT
 from storage.repo.repository import Repository
 from tests.pipelines.test_cli import labeltrail
@@ -38,7 +38,7 @@ def past(tmp_path: Path) -> Past:
 
 
 def told(past: Past, **wanted: str) -> list[str]:
-    entries = log(past.repository, "HEAD", Wanted(**wanted))
+    entries = log(past.repository, "HEAD", DiffFilter(**wanted))
     return [
         line.partition("  ")[2] if line[0] != " " else line for entry in entries for line in entry.lines()
     ]
@@ -96,7 +96,7 @@ def test_the_log_by_time_number_branch_and_range(past: Past) -> None:
     assert subjects == ["labels: -2 in 1 series", "labels: ~2 -1 in 3 series"]
     assert [e.commit.subject for e in log(repository, "HEAD~1", most=1)] == ["labels: ~2 -1 in 3 series"]
     assert [e.commit.subject for e in log(repository, "HEAD~1..main")] == ["labels: -2 in 1 series"]
-    assert len(list(log(repository, "HEAD", Wanted(series="one"), most=2))) == 2
+    assert len(list(log(repository, "HEAD", DiffFilter(series="one"), most=2))) == 2
     with pytest.raises(NotFoundError, match="there is no revision 'nowhere' here"):
         log(repository, "nowhere..main")
 
@@ -114,7 +114,7 @@ def test_a_commit_without_counts_in_its_message_is_looked_into(past: Past) -> No
 def test_a_snapshot_that_is_gone_is_named_and_not_left_out(past: Past) -> None:
     lost = next(past.repository.git.label_commits("HEAD~1")).labels
     (past.root / ".dvc/cache/files/md5" / lost[:2] / lost[2:]).unlink()
-    unknown = [entry.unknown for entry in log(past.repository, "HEAD", Wanted(series="two"))]
+    unknown = [entry.unknown for entry in log(past.repository, "HEAD", DiffFilter(series="two"))]
     assert [bool(text) for text in unknown] == [True, True, False]
     assert [bool(entry.unknown) for entry in log(past.repository)] == [True, True, False]
 
@@ -147,7 +147,7 @@ def test_both_sides_of_a_merge_and_no_merge_that_changed_nothing(past: Past) -> 
     commits = [found.commit for found in past.repository.git.label_commits()]
     assert walks in commits
     assert past.repository.git.head() not in commits
-    made = past.repository.git.made()
+    made = past.repository.git.label_commit_at()
     assert made is not None
     assert made.commit == past.git("rev-parse", "HEAD~1").strip()
     assert show(past.repository).commit == made
@@ -216,13 +216,13 @@ def test_diff_counted_and_filtered(past: Past) -> None:
         "  ben@example.com  -1",
         "~2 -1 labels in 3 annotations of 3 series",
     ]
-    by_label = diff(past.repository, "HEAD~2..HEAD~1", wanted=Wanted(label="knock"))
+    by_label = diff(past.repository, "HEAD~2..HEAD~1", wanted=DiffFilter(label="knock"))
     assert by_label.lines() == [
         "one",
         "  ~ knock -> run  at 0.9  ann@example.com  1-4c63c0/b",
         "~1 label in 1 annotation of 1 series",
     ]
-    by_person = diff(past.repository, "HEAD~2", "HEAD~1", Wanted(annotator="ben@*"))
+    by_person = diff(past.repository, "HEAD~2", "HEAD~1", DiffFilter(annotator="ben@*"))
     assert [found.series for found in by_person.differences] == ["two"]
 
 
@@ -242,7 +242,7 @@ def test_diff_reads_the_shards_that_differ_and_no_others(past: Past, monkeypatch
     assert len(diff(past.repository, "HEAD~1", "HEAD").differences) == 1
     assert len(read) == 4  # two listings, one shard of each
     read.clear()
-    assert len(list(log(past.repository, "HEAD", Wanted(series="series 50"), most=1))) == 1
+    assert len(list(log(past.repository, "HEAD", DiffFilter(series="series 50"), most=1))) == 1
     assert len(read) == 4
 
 

@@ -168,7 +168,9 @@ def test_status_names_what_is_best_in_the_work_tree(loop: tuple[Project, str, st
     assert version.endswith(best(project)[:8])
     path.write_text(text, encoding="utf-8")
     assert "dvc.lock names another" in whereabouts(project)["best model"]
-    repository.bring(Lock.parse(text).outputs())  # as if a run had promoted a model that was best before
+    repository.checkout_outputs(
+        Lock.parse(text).outputs()
+    )  # as if a run had promoted a model that was best before
     said = whereabouts(project)["best model"]
     assert said.partition(";")[0].endswith(later[:8])
     assert said.endswith("; its dvc.lock is not committed (labeltrail sync)")

@@ -192,7 +192,7 @@ class World:
     def there(self) -> dict[str, Record]:
         """The records that Label Studio's annotations stand for."""
         return {
-            identity.kept(self.state.ids, found["id"], number): found
+            identity.record_of(self.state.ids, found["id"], number): found
             for number, found in self.studio.held.items()
         }
 

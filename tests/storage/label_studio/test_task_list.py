@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.label_studio.client import LabelStudio
-from storage.label_studio.session import BrokenAnswerError, Session
+from storage.label_studio.session import BrokenResponseError, Session
 
 
 class Server(Session):
@@ -30,7 +30,7 @@ class Server(Session):
         found = range(1, self.count + 1)[(query["page"] - 1) * size : query["page"] * size]
         names = query["include"].split(",")
         if "data" in names and self.broken.intersection(found):
-            raise BrokenAnswerError("Label Studio failed")
+            raise BrokenResponseError("Label Studio failed")
         facts = {"updated_at": "2026-01-02T03:04:05Z", "created_at": "2026-01-02T03:04:05Z"}
         every = {**facts, "data": {"series": "one"}, "storage_filename": "", "annotations_ids": "7"}
         tasks = [{"id": task, **{n: v for n, v in every.items() if n in names}} for task in found]
@@ -59,9 +59,9 @@ def test_few_requests_find_the_one_that_cannot_be_shown() -> None:
 
 def test_what_fails_without_data_too_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **__: Any) -> Any:
-        raise BrokenAnswerError("Label Studio failed")
+        raise BrokenResponseError("Label Studio failed")
 
     server = Server(10, set(), 0)
     monkeypatch.setattr(server, "call_object", fails)
-    with pytest.raises(BrokenAnswerError):
+    with pytest.raises(BrokenResponseError):
         list(LabelStudio(server).tasks(1))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.labels import diff, snapshot
-from storage.labels.diff import Difference, Wanted, difference
+from storage.labels.diff import Difference, DiffFilter, difference
 from storage.labels.record_merge import NOT_FIELDS, item_name, items
 from storage.labels.snapshot import Record
 from storage.labels.three_way import changes_between
@@ -58,10 +58,10 @@ def test_a_series_key_is_a_pattern_and_itself() -> None:
     changes = changes_between(
         {}, {key: record(key, n) for n, key in enumerate(("a[1]", "a1", "b"), 1)}, snapshot.same
     )
-    assert [d.series for d in Wanted(series="a[1]").differences(changes)] == ["a1", "a[1]"]
-    assert [d.series for d in Wanted(series="a?").differences(changes)] == ["a1"]
-    assert Wanted().everything
-    assert not Wanted(label="walk").everything
+    assert [d.series for d in DiffFilter(series="a[1]").differences(changes)] == ["a1", "a[1]"]
+    assert [d.series for d in DiffFilter(series="a?").differences(changes)] == ["a1"]
+    assert DiffFilter().everything
+    assert not DiffFilter(label="walk").everything
 
 
 VALUES = st.one_of(
@@ -116,7 +116,7 @@ def test_a_diff_applied_forwards_gives_the_after_side(
     before: dict[str, Record], after: dict[str, Record]
 ) -> None:
     result = dict(before)
-    for found in Wanted().differences(changes_between(before, after, snapshot.same)):
+    for found in DiffFilter().differences(changes_between(before, after, snapshot.same)):
         record = applied(before.get(found.id), found)
         if record is None:
             del result[found.id]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.labels.record_merge import items, marked, merge_records
+from storage.labels.record_merge import items, merge_records, region_ids
 from storage.labels.snapshot import Record, same
 from storage.labels.three_way import OPEN, Conflict, Settlement
 
@@ -252,7 +252,7 @@ def test_what_one_side_changed_alone_is_taken(base: Record, a: Record) -> None:
 def test_nothing_is_lost(base: Record, a: Record, b: Record) -> None:
     found, conflicts = merge_records(base, a, b)
     assert found is not None
-    regions = marked(*(side["result"] for side in (base, a, b)))
+    regions = region_ids(*(side["result"] for side in (base, a, b)))
     was, ours, theirs, there = (items(side["result"], regions) for side in (base, a, b, found))
     open_ = {conflict.name for conflict in conflicts}
     for key in was.keys() | ours.keys() | theirs.keys():

@@ -106,8 +106,8 @@ REFUSED = {
 def test_what_leads_elsewhere_or_beyond_a_limit_is_said(
     web: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "LARGEST", 6000 if path == "/short" else 3000)
-    monkeypatch.setattr(downloads, "LONGEST", 0.3)
+    monkeypatch.setattr(downloads, "MAX_BYTES", 6000 if path == "/short" else 3000)
+    monkeypatch.setattr(downloads, "DOWNLOAD_TIMEOUT_S", 0.3)
     with pytest.raises(InputError) as caught:
         Downloads().fetch(web + path, tmp_path / "one.csv", "task 1 (one.csv)")
     assert REFUSED[path] in caught.value.why
@@ -130,6 +130,6 @@ def test_an_address_that_is_none_is_an_error_and_no_traceback(address: str, tmp_
 def test_all_recordings_together_have_an_end(
     web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "IN_ALL", -1.0)
+    monkeypatch.setattr(downloads, "TOTAL_TIMEOUT_S", -1.0)
     with pytest.raises(InputError, match="the recording cannot be fetched"):
         Downloads().fetch(f"{web}/good.csv", tmp_path / "one.csv", "task 1")

@@ -1,4 +1,4 @@
-"""Requests to this machine never meet a proxy, whatever the shell names; and every answer has an end."""
+"""Requests to this machine never meet a proxy, whatever the shell names; and every response has an end."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_proxy_in_any_variable_is_not_asked(
     bucket.create()
     assert "signed address" in bucket.probe()
     assert LabelStudio.of(settings).whoami() == "admin@labeltrail.local"
-    assert supervisor.answer(settings.s3_endpoint + "/minio/health/live") == 200
+    assert supervisor.http_status(settings.s3_endpoint + "/minio/health/live") == 200
     assert trap.heard == []
 
 
@@ -241,7 +241,7 @@ def test_no_proxy_keeps_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_loopback("*") == "*"
     monkeypatch.setenv("NO_PROXY", "a.example")
     monkeypatch.delenv("no_proxy", raising=False)
-    loopback.spare()
+    loopback.bypass_proxies()
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == f"a.example,{ours}"
     assert settings_of_servers()["NO_PROXY"] == f"a.example,{ours}"
 
@@ -256,9 +256,9 @@ def settings_of_servers() -> dict[str, str]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """All limits a tenth of what they are, or less."""
-    monkeypatch.setattr(connections.TimedResponse, "grace", 1.0)
-    monkeypatch.setattr(client, "READ", 2.0)
-    monkeypatch.setattr(client, "GREETING", 1.0)
+    monkeypatch.setattr(connections.TimedResponse, "allowance", 1.0)
+    monkeypatch.setattr(client, "READ_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(client, "PROBE_TIMEOUT_S", 1.0)
     monkeypatch.setattr(client, "RETRY_DEADLINE_S", 4.0)
     monkeypatch.setattr(session, "RETRY_DEADLINE_S", 1.0)
 
@@ -275,7 +275,7 @@ def test_a_bucket_that_answers_a_byte_at_a_time_ends(fault: str, minio: Settings
         began = time.monotonic()
         with pytest.raises(ServiceError, match=r"the S3 server at .* does not answer") as caught:
             bucket.get("a")
-        assert caught.value.why.startswith("no whole answer from it in time")
+        assert caught.value.why.startswith("no whole response from it in time")
         assert 2 < time.monotonic() - began < 9
         proxy.script = []
         assert bucket.get("a")[0] == b"x" * 100_000, "and the next one gets all its time"
@@ -300,7 +300,7 @@ def test_a_label_studio_that_answers_a_byte_at_a_time_ends(
 def test_a_dvc_remote_that_answers_a_byte_at_a_time_ends(
     minio: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dvc_remote, "GRACE", 2.0)
+    monkeypatch.setattr(dvc_remote, "TRANSFER_ALLOWANCE_S", 2.0)
     process.run(["git", "clone", "--quiet", CHECKOUT, tmp_path / "clone"])
     repository = Repository(tmp_path / "clone")
     data = b"x" * 100_000
@@ -330,18 +330,18 @@ def test_a_dvc_remote_that_answers_a_byte_at_a_time_ends(
 def test_whether_a_server_is_there_is_known_in_seconds(
     minio: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr(supervisor, "RESPONSE_TIMEOUT_S", 0.5)
     with standing_before(minio.s3_endpoint) as proxy:
         proxy.script = ["drip header"]
         began = time.monotonic()
-        assert supervisor.answer(proxy.url + "/minio/health/live") is None
+        assert supervisor.http_status(proxy.url + "/minio/health/live") is None
         assert time.monotonic() - began < 1.5
 
 
 def test_a_server_that_takes_a_byte_at_a_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent is as bounded as what is read."""
-    monkeypatch.setattr(connections, "SLOWEST", 10_000_000)
-    sent = connections.Paced(b"x" * 40_000, grace=0.2)
+    monkeypatch.setattr(connections, "MIN_BYTES_PER_S", 10_000_000)
+    sent = connections.Paced(b"x" * 40_000, allowance=0.2)
     assert len(sent.read(16_384)) == 16_384
     time.sleep(0.3)
     with pytest.raises(TimeoutError, match="the server takes less than"):
@@ -350,8 +350,8 @@ def test_a_server_that_takes_a_byte_at_a_time_ends(monkeypatch: pytest.MonkeyPat
 
 def test_a_large_answer_over_a_slow_line_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that come buy time for those behind them: it is the rate that counts, and not the whole."""
-    monkeypatch.setattr(connections.TimedResponse, "grace", 0.2)
-    monkeypatch.setattr(connections, "SLOWEST", 1000)
+    monkeypatch.setattr(connections.TimedResponse, "allowance", 0.2)
+    monkeypatch.setattr(connections, "MIN_BYTES_PER_S", 1000)
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -369,24 +369,24 @@ def test_a_large_answer_over_a_slow_line_is_read_whole(monkeypatch: pytest.Monke
 
 
 def test_the_table_of_limits_says_what_the_code_does() -> None:
-    per = f"s + 1 s per {connections.SLOWEST:,} bytes"
-    grace, silent = connections.GRACE, client.READ
-    connect, patience = session.PATIENCE
-    long = session.LONG[1]
-    greeting, forgotten = dvc_remote.GREETING, dvc_remote.REMEMBERED
-    again = f"{client.TRIES}, none after {client.RETRY_DEADLINE_S:g} s"
+    per = f"s + 1 s per {connections.MIN_BYTES_PER_S:,} bytes"
+    grace, silent, probe = connections.RESPONSE_ALLOWANCE_S, client.READ_TIMEOUT_S, client.PROBE_TIMEOUT_S
+    connect, read = session.TIMEOUTS_S
+    long, fetch, health = session.LONG_TIMEOUTS_S[1], downloads.READ_TIMEOUT_S, supervisor.RESPONSE_TIMEOUT_S
+    greeting, forgotten = dvc_remote.PROBE_TIMEOUT_S, dvc_remote.RECHECK_AFTER_S
+    again = f"{client.MAX_ATTEMPTS}, none after {client.RETRY_DEADLINE_S:g} s"
     rows = [
-        f"| {client.CONNECT:g} s | {client.GREETING:g} s | {client.GREETING + grace:g} s | 2 |",
-        f"| {client.CONNECT:g} s | {silent:g} s | {silent + grace:g} {per} | {again} |",
+        f"| {client.CONNECT_TIMEOUT_S:g} s | {probe:g} s | {probe + grace:g} s | 2 |",
+        f"| {client.CONNECT_TIMEOUT_S:g} s | {silent:g} s | {silent + grace:g} {per} | {again} |",
         f"| | {silent:g} s a block | {silent:g} {per} | {again} |",
         f"| {greeting:g} s | {greeting:g} s | {greeting + grace:g} s | once, and again after {forgotten:g} s |",
-        f"| {dvc_remote.GRACE:g} {per}, an hour at most |",
-        f"| {connect:g} s | {patience:g} s | {patience + grace:g} {per} | {session.TRIES}, none after "
+        f"| {dvc_remote.TRANSFER_ALLOWANCE_S:g} {per}, an hour at most |",
+        f"| {connect:g} s | {read:g} s | {read + grace:g} {per} | {session.MAX_ATTEMPTS}, none after "
         f"{session.RETRY_DEADLINE_S:g} s |",
         f"| {connect:g} s | {long:g} s | {long + grace:g} {per} | the same |",
-        f"| {downloads.SILENCE:g} s | {downloads.SILENCE:g} s | {downloads.LONGEST:g} s, an hour for all | 1 |",
-        f"| {supervisor.ANSWER_WITHIN:g} s | {supervisor.ANSWER_WITHIN:g} s | {supervisor.ANSWER_WITHIN:g} s | 1 |",
+        f"| {fetch:g} s | {fetch:g} s | {downloads.DOWNLOAD_TIMEOUT_S:g} s, an hour for all | 1 |",
+        f"| {health:g} s | {health:g} s | {health:g} s | 1 |",
     ]
     text = (CHECKOUT / "docs/architecture.md").read_text(encoding="utf-8")
     assert [row for row in rows if row not in text] == []
-    assert dvc_remote.LONGEST == downloads.IN_ALL == 3600
+    assert dvc_remote.TRANSFER_TIMEOUT_S == downloads.TOTAL_TIMEOUT_S == 3600

@@ -1,4 +1,4 @@
-"""Halves of characters (lone surrogates), which Label Studio stores and then answers HTTP 500 for."""
+"""Halves of characters (lone surrogates), which Label Studio stores and then responds to with HTTP 500."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_half_of_a_letter_that_label_studio_holds_is_mended(
 
 
 def broken(lab: Lab, method: str, path: str, body: Any) -> None:
-    """Have Label Studio store what it then cannot show: it answers HTTP 500, and has stored it."""
+    """Have Label Studio store what it then cannot show: it responds with HTTP 500, and has stored it."""
     studio = lab.project.studio
     headers = {"Authorization": studio.session._authorization, "Content-Type": "application/json"}
     answer = requests.request(

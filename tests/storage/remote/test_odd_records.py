@@ -20,7 +20,7 @@ from storage.labels.snapshot import Record
 from storage.project import Project
 from storage.project_files import tasks_file
 from storage.remote.remote import Remote
-from storage.s3.keys import refusal, shard_name
+from storage.s3.keys import key_problem, shard_name
 from storage.text.json_text import parse_json
 from tests.conftest import Lab, recording, result
 from tests.storage.labels.test_record_merge import choice, region, relation, text
@@ -263,8 +263,8 @@ def test_series_that_can_be_no_file_are_refused_by_name(lab: Lab, monkeypatch: p
 
 
 def test_names_are_judged() -> None:
-    assert [name for name in BAD if not refusal(name)] == []
-    assert [name for name in GOOD if refusal(name)] == []
+    assert [name for name in BAD if not key_problem(name)] == []
+    assert [name for name in GOOD if key_problem(name)] == []
 
 
 def test_task_data_keep_every_letter() -> None:

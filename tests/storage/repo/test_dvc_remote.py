@@ -160,7 +160,7 @@ def refused(repository: Repository) -> LabeltrailError:
         lambda: repository.read(["0" * 32]),
         lambda: repository.has("0" * 32),
         lambda: repository.lost({"data/best": "0" * 32}),
-        lambda: repository.bring({"data/best": "0" * 32}),
+        lambda: repository.checkout_outputs({"data/best": "0" * 32}),
     ):
         with pytest.raises(LabeltrailError) as caught:
             ask()
@@ -202,7 +202,7 @@ def test_wrong_keys_and_a_server_that_is_away(fresh: Repository, minio: Settings
     assert str(error) == (
         "the S3 server at http://127.0.0.1:9 does not answer\n"
         "  where: DVC remote 'bucket'\n"
-        "  why: it said nothing within 4 s, or the connection broke\n"
+        "  why: no response within 4 s, or the connection broke\n"
         "  next: labeltrail up (or check AWS_ENDPOINT_URL), then the same command again"
     )
     assert error.exit_code == 4

@@ -16,7 +16,7 @@ from storage.repo.git import Git
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
     """A clone with one commit; nobody waits long in it."""
-    monkeypatch.setattr(git_locks, "PATIENCE", 0.2)
+    monkeypatch.setattr(git_locks, "LOCK_TIMEOUT_S", 0.2)
     for words in (
         ["init", "--quiet", "-b", "main"],
         ["config", "user.name", "Tester"],
@@ -50,7 +50,7 @@ def test_a_lock_whose_git_is_at_work_stays(clone: Git) -> None:
 
 
 def test_a_lock_that_goes_is_waited_for(clone: Git, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_locks, "PATIENCE", 10.0)
+    monkeypatch.setattr(git_locks, "LOCK_TIMEOUT_S", 10.0)
     lock = clone.root / ".git" / "index.lock"
     lock.touch()
     with subprocess.Popen(["sh", "-c", f"sleep 0.5; rm '{lock}'"]):

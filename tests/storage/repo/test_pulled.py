@@ -148,7 +148,7 @@ def test_plain_dvc_pull_from_a_bucket_that_others_write_to(shared: tuple[Past, P
     )
     run(["sh", "-c", "rm -r numpy.py; git checkout --quiet HEAD -- stages/run.py"], cwd=past.root)
     assert stage(past, "ingest").startswith(
-        "data/series was brought by another listing than data/series.dvc names\n"
+        "data/series was fetched by another listing than data/series.dvc names\n"
     )
     place(past.root / ".dvc/cache", series).unlink()
     with pytest.raises(DamagedError, match="does not hold the labels") as caught:

@@ -19,8 +19,8 @@ TROUBLES = ["500", "late 503", "hang", "late hang", "cut", "reset"]
 
 @pytest.fixture
 def proxy(s3: Settings, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A proxy before the server, and a client with little patience."""
-    monkeypatch.setattr(client, "READ", 0.6)
+    """A proxy before the server, and a client with short timeouts."""
+    monkeypatch.setattr(client, "READ_TIMEOUT_S", 0.6)
     with standing_before(s3.s3_endpoint) as found:
         yield found
 
@@ -87,7 +87,7 @@ def test_a_conditional_put_that_was_overtaken_between_its_tries_is_a_conflict(
     ("trouble", "why"),
     [
         ("503", "SlowDown: HTTP 503 (tried 4 times)"),
-        ("hang", "no whole answer from it in time (tried 4 times)"),
+        ("hang", "no whole response from it in time (tried 4 times)"),
         ("cut", "the connection broke: ProtocolError (tried 4 times)"),
     ],
 )

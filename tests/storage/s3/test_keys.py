@@ -20,7 +20,7 @@ MD5 = "0123456789abcdef0123456789abcdef"
     ["a", "a b/c+d", "100%#1&", "ü/走る", "...", "a..b", "x.npy/b", "A=1", "-rf", "\u202eabc", "a\\b"],
 )
 def test_names_that_a_series_may_have(series: str) -> None:
-    assert keys.refusal(series) == ""
+    assert keys.key_problem(series) == ""
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ def test_names_that_a_series_may_have(series: str) -> None:
     ],
 )  # fmt: skip
 def test_names_that_no_series_may_have(series: str) -> None:
-    assert keys.refusal(series) != ""
+    assert keys.key_problem(series) != ""
 
 
 def test_what_dvc_passes_over_is_refused() -> None:
     lines = (Path(__file__).parents[3] / ".dvcignore").read_text(encoding="utf-8").splitlines()
     for pattern in (line for line in lines if line and not line.startswith("#")):
-        assert keys.refusal(f"{pattern.replace('*', 'x')}/recording"), pattern
-        assert keys.relpath_refusal(f"folder/{pattern.replace('*', 'x')}"), pattern
+        assert keys.key_problem(f"{pattern.replace('*', 'x')}/recording"), pattern
+        assert keys.relpath_problem(f"folder/{pattern.replace('*', 'x')}"), pattern
 
 
 def test_a_series_may_not_lie_where_a_file_of_another_one_will() -> None:

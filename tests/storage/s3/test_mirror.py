@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import ConflictError, DamagedError, SetupError, faults_are_said
+from storage.errors import ConflictError, DamagedError, SetupError, translate_disk_errors
 from storage.s3 import mirror
 from storage.s3.mirror import Mirror
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "PATIENCE", 0.1)
+    monkeypatch.setattr(mirror, "LOCK_TIMEOUT_S", 0.1)
 
 
 def test_a_file_that_another_command_holds_stays(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_file_that_says_it_is_of_a_later_sqlite_is_made_anew_or_named(tmp_path
 def test_a_file_that_nobody_may_write_is_said(tmp_path: Path) -> None:
     path = tmp_path / "mirror.sqlite"
     path.mkdir()  # stands for one of somebody else's: root may write any
-    with pytest.raises(SetupError, match="a file cannot be read or written"), faults_are_said():
+    with pytest.raises(SetupError, match="a file cannot be read or written"), translate_disk_errors():
         Mirror(path)
 
 
@@ -81,6 +81,6 @@ def test_what_is_no_database_or_of_another_version_is_made_anew(tmp_path: Path) 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_a_file_that_this_user_may_not_use_is_said(code: int) -> None:
-    with pytest.raises(SetupError) as caught, faults_are_said():
+    with pytest.raises(SetupError) as caught, translate_disk_errors():
         raise OSError(code, os.strerror(code), "data/labels/00.jsonl")
     assert (caught.value.where, caught.value.why) == ("data/labels/00.jsonl", os.strerror(code))

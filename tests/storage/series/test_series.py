@@ -190,7 +190,7 @@ NOTED = {
             Problem(
                 2,
                 "3 cell(s) without a number: 2 in 'x', 1 in 'y'",
-                "nothing: Label Studio draws 0 there; the model fills them in, and learns from no long gap",
+                "nothing: Label Studio draws 0 there; the model fills them in, and is not trained on long gaps",
                 False,
             )
         ],
@@ -207,7 +207,7 @@ NOTED = {
             Problem(
                 4,
                 "2 cell(s) without a number: 1 in 'x', 1 in 'y'",
-                "nothing: Label Studio draws 0 there; the model fills them in, and learns from no long gap",
+                "nothing: Label Studio draws 0 there; the model fills them in, and is not trained on long gaps",
                 False,
             ),
         ],

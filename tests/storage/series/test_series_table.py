@@ -105,7 +105,7 @@ def test_the_same_table_written_otherwise(text: str) -> None:
 def test_numbers_are_the_nearest_float32() -> None:
     numbers = np.random.default_rng(0).normal(size=2000) * 10.0 ** np.arange(-20, 20).repeat(50)
     text = "\n".join(["x1", *(repr(float(number)) for number in numbers), ""])
-    assert np.array_equal(parse(text, answered=False).values[:, 0], numbers.astype(np.float32))
+    assert np.array_equal(parse(text, labeled=False).values[:, 0], numbers.astype(np.float32))
 
 
 ROWS = {
@@ -141,7 +141,7 @@ def test_a_bad_row_is_named(kind: str) -> None:
 
 @pytest.mark.parametrize("blank", ["\n", " \n", "\r\n", "\r"])
 def test_a_blank_line_is_no_series_to_be_skipped(blank: str) -> None:
-    error = refusal(f"x_1\n1\n{blank}3\n", answered=False)
+    error = refusal(f"x_1\n1\n{blank}3\n", labeled=False)
     assert error.what.startswith("1 of the 3 rows of t.csv cannot be taken")
     assert error.where == "t.csv:3"
 
@@ -231,10 +231,10 @@ def test_a_task_that_the_columns_cannot_have() -> None:
 
 def test_columns_of_the_training() -> None:
     wanted = tuple(f"x_{i}" for i in range(1, 4))
-    table = parse("x_3,x_1,x_2\n3,1,2\n", columns=wanted, answered=False)
+    table = parse("x_3,x_1,x_2\n3,1,2\n", columns=wanted, labeled=False)
     assert table.values.tolist() == [[1, 2, 3]]
     assert (table.targets, table.task, table.labels) == (None, None, ())
-    assert refusal("x_1,x_2,x_4,x_5\n1,2,3,4\n", columns=wanted, answered=False).what == (
+    assert refusal("x_1,x_2,x_4,x_5\n1,2,3,4\n", columns=wanted, labeled=False).what == (
         "the x columns of t.csv are not those of the training: without x_3, with x_4, x_5"
     )
     assert refusal(GOOD, labels=("y_1", "y_3")).what == (
@@ -253,14 +253,14 @@ def test_columns_of_the_training() -> None:
 )
 def test_one_class_only(text: str, only: str) -> None:
     with pytest.raises(InputError) as caught:
-        series_table.refuse_one_class(parse(text), "t.csv")
+        series_table.check_several_classes(parse(text), "t.csv")
     assert caught.value.what == f"t.csv has one class only: {only}"
 
 
 def test_several_classes() -> None:
-    series_table.refuse_one_class(parse(GOOD), "t.csv")
-    series_table.refuse_one_class(parse("y,x1\n1,2\n0,3\n"), "t.csv")
-    series_table.refuse_one_class(parse("y_1,y_2,x1\n1,1,2\n0,1,3\n"), "t.csv")
+    series_table.check_several_classes(parse(GOOD), "t.csv")
+    series_table.check_several_classes(parse("y,x1\n1,2\n0,3\n"), "t.csv")
+    series_table.check_several_classes(parse("y_1,y_2,x1\n1,1,2\n0,1,3\n"), "t.csv")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -276,15 +276,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_predictions_are_written_with_the_digits_that_a_float32_needs() -> None:
-    chances = np.array([[0.2346236, 0.46620098, 0.2991754], [1e-20, 1, 0]], np.float32)
-    raw = series_table.predictions(("y_1", "y_2", "y_3"), chances > 0.4, chances)
+    scores = np.array([[0.2346236, 0.46620098, 0.2991754], [1e-20, 1, 0]], np.float32)
+    raw = series_table.predictions(("y_1", "y_2", "y_3"), scores > 0.4, scores)
     assert raw == b"y_1,y_2,y_3,p_1,p_2,p_3\n0,1,0,0.2346236,0.46620098,0.2991754\n0,1,0,1e-20,1.0,0.0\n"
 
 
 def test_probabilities_read_back_as_they_were() -> None:
-    chances = np.random.default_rng(0).random((500, 2)).astype(np.float32) ** 9
-    rows = series_table.predictions(("y1", "y2"), chances > 0.5, chances).decode().splitlines()[1:]
-    assert np.array_equal(np.array([row.split(",")[2:] for row in rows], np.float32), chances)
+    scores = np.random.default_rng(0).random((500, 2)).astype(np.float32) ** 9
+    rows = series_table.predictions(("y1", "y2"), scores > 0.5, scores).decode().splitlines()[1:]
+    assert np.array_equal(np.array([row.split(",")[2:] for row in rows], np.float32), scores)
 
 
 def shared() -> list[Path]:

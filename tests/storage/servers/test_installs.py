@@ -68,7 +68,7 @@ def test_a_half_finished_build_of_minio_is_never_used(fake: Fake, tmp_path: Path
 def test_a_go_proxy_that_is_not_reached_is_asked_again(
     fake: Fake, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(go_program, "PAUSES", (0, 0))
+    monkeypatch.setattr(go_program, "RETRY_DELAYS_S", (0, 0))
     tried = tmp_path / "tried"
     away = f'echo x >> {tried}; [ $(wc -l < {tried}) -ge %d ] || {{ echo "dial tcp: i/o timeout" >&2; exit 1; }}; '
     fake("go", go(away % 3 + 'echo whole > "$out"'))
@@ -146,7 +146,7 @@ def test_a_minio_on_the_path_is_of_a_known_version(
     program = fake("minio", f"echo '{says}'\n")
     assert minio.find(tmp_path / "cache") == (program if taken else None)
     said = " ".join(capsys.readouterr().err.split())
-    expected = f"MinIO: {program} is passed over: {words}; known to do: RELEASE.2025-09-07T16-13-09Z"
+    expected = f"MinIO: {program} is passed over: {words}; known to work: RELEASE.2025-09-07T16-13-09Z"
     assert said == ("" if taken else expected)
 
 

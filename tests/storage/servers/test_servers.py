@@ -23,7 +23,7 @@ from storage.s3.bucket import Bucket
 from storage.servers import label_studio_server, minio, supervisor
 from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Settings
 
-# What a MinIO answers that is known to do.
+# Version of a MinIO that is known to work.
 KNOWN = """test "$1" != --version || { echo "minio version RELEASE.2025-09-07T16-13-09Z (commit-id=x)"; exit; }\n"""
 
 Capture = pytest.CaptureFixture[str]
@@ -106,7 +106,7 @@ def test_a_taken_port_is_changed(project: Path, capsys: Capture) -> None:
 
 
 def test_a_server_that_is_busy_is_not_stopped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(supervisor, "RESPONSE_TIMEOUT_S", 0.3)
     first = up_minio(project)
     busy = psutil.Process(first.pid)
     told: list[str] = []
@@ -157,7 +157,7 @@ def test_a_server_that_never_answers(project: Path, fake: Fake) -> None:
     program = fake("minio", KNOWN + 'echo "thinking"; exec sleep 60\n')
     launch = launch_minio(project, program)
     with pytest.raises(ServiceError, match=r"MinIO does not answer after 0\.5 s") as caught:
-        supervisor.start(project, replace(launch, patience=0.5))
+        supervisor.start(project, replace(launch, start_timeout=0.5))
     assert caught.value.why == "thinking"
     assert supervisor.recorded(project, "minio") is None
 

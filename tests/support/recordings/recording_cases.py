@@ -57,7 +57,7 @@ class Case:
 
 PLAIN = b"time,x,y\n0,1,2\n1,3,4\n"
 NAN = float("nan")
-HOLE = ([0, 1], [1, 3], [NAN, 4])
+GAP = ([0, 1], [1, 3], [NAN, 4])
 WHOLE = ([0, 1], [1, 3], [2, 4])
 DECIMALS = ([0, 0.5], [1.25, 3], [-0.5, 4])
 SECONDS = xml(time_format="%Y-%m-%d %H:%M:%S")
@@ -70,9 +70,9 @@ AS_IT_IS = {
     "no line end at the end": Case(PLAIN[:-1], values=WHOLE),
     "index of pandas": Case(b",time,x,y\n0,0,1,2\n1,1,3,4\n", values=WHOLE),
     "blank lines below": Case(b"time,x,y\n0,1,2\n\n1,3,4\n \n\n", values=WHOLE),
-    "an empty cell at the end": Case(b"time,x,y\n0,1,\n1,3,4\n", values=HOLE),
-    "an empty cell in the middle": Case(b"time,y,x\n0,,1\n1,4,3\n", values=HOLE),
-    "an empty cell at the start": Case(b"y,time,x\n,0,1\n4,1,3\n", values=HOLE),
+    "an empty cell at the end": Case(b"time,x,y\n0,1,\n1,3,4\n", values=GAP),
+    "an empty cell in the middle": Case(b"time,y,x\n0,,1\n1,4,3\n", values=GAP),
+    "an empty cell at the start": Case(b"y,time,x\n,0,1\n4,1,3\n", values=GAP),
     "trailing separators in all lines": Case(b"time,x,y,\n0,1,2,\n1,3,4,\n", values=WHOLE),
     "quoted notes": Case(b'time,x,y,note\n0,1,2,"walk, fast"\n1,3,4,"say ""so"""\n', values=WHOLE),
     "quoted notes without separators": Case(b'time,"note",x,y\n0,"a",1,2\n1,"b",3,4\n', values=WHOLE),
@@ -81,7 +81,7 @@ AS_IT_IS = {
     ),
     "semicolons": Case(b"time;x;y\n0;1;2\n1;3;4\n", xml(sep=";"), values=WHOLE),
     "tabs": Case(b"time\tx\ty\n0\t1\t2\n1\t3\t4\n", xml(sep="tab"), values=WHOLE),
-    "tabs and an empty cell": Case(b"time\ty\tx\n0\t\t1\n1\t4\t3\n", xml(sep="\\t"), values=HOLE),
+    "tabs and an empty cell": Case(b"time\ty\tx\n0\t\t1\n1\t4\t3\n", xml(sep="\\t"), values=GAP),
     "blanks": Case(b"time x y\n0 1 2\n1 3 4\n", xml(sep="space"), values=WHOLE),
     "a separator that is guessed": Case(b"time;x;y\n0;1;2\n1;3;4\n", xml(sep="auto"), values=WHOLE),
     "names in capitals": Case(b"TIME,X,Y\n0,1,2\n1,3,4\n", values=WHOLE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.recordings.recording_cases import DECIMALS, HOLE, NAN, PLAIN, SECONDS, T0, WHOLE, Case, xml
+from tests.support.recordings.recording_cases import DECIMALS, GAP, NAN, PLAIN, SECONDS, T0, WHOLE, Case, xml
 
 STORED = {
     "quoted names": Case(b'"time","x","y"\n0,1,2\n1,3,4\n', stored=PLAIN, values=WHOLE),
@@ -24,7 +24,7 @@ STORED = {
     "one row long, one short": Case(
         b"time,x,y\n0,1,2,\n1,3\n", stored=b"time,x,y\n0,1,2\n1,3,\n", values=([0, 1], [1, 3], [2, NAN])
     ),
-    "short rows": Case(b"time,x,y\n0,1\n1,3,4\n", stored=b"time,x,y\n0,1,\n1,3,4\n", values=HOLE),
+    "short rows": Case(b"time,x,y\n0,1\n1,3,4\n", stored=b"time,x,y\n0,1,\n1,3,4\n", values=GAP),
     "rows without a cell": Case(b"time,x,y\n0,1,2\n1,3,4\n,,\n,,\n", stored=PLAIN, values=WHOLE),
     "a blank line below the header": Case(b"time,x,y\n\n0,1,2\n1,3,4\n", stored=PLAIN, values=WHOLE),
     "a blank line above the header": Case(b"\n\ntime,x,y\n0,1,2\n1,3,4\n", stored=PLAIN, values=WHOLE),

@@ -102,7 +102,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
     return BestPlan(found, reason, model_in(repository, found.lock.best), lost, runs)
 
 
-def bring_back(project: Project, plan: BestPlan) -> str:
+def restore_best(project: Project, plan: BestPlan) -> str:
     """Put what the plan's `dvc.lock` names into the work tree, and its predictions into Label Studio.
 
     Safe to do twice. Publish is run by itself: its old receipt comes back with the other outputs, so that
@@ -120,7 +120,7 @@ def bring_back(project: Project, plan: BestPlan) -> str:
     return publish(project)
 
 
-def outlived(project: Project, commit: str) -> list[str]:
+def start_warnings(project: Project, commit: str) -> list[str]:
     """A warning where training starts from a model of labels that a commit does not have: they live on in it."""
     folder = project.root / START
     start = parameters.load(project.root / PARAMS).train.start

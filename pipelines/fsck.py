@@ -31,7 +31,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Needed:
+class ReferencedObject:
     """An object that history names.
 
     Attributes:
@@ -83,7 +83,7 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Checked:
+class FsckResult:
     """What a check found.
 
     Attributes:
@@ -144,7 +144,7 @@ class Checked:
         )
 
 
-def fsck(project: Project, *, repair: bool = False) -> Checked:
+def fsck(project: Project, *, repair: bool = False) -> FsckResult:
     """Check everything that branches and tags name, and every object of the local cache.
 
     Args:
@@ -172,11 +172,11 @@ def fsck(project: Project, *, repair: bool = False) -> Checked:
     for need in named.values():
         sizes[need.kind] += found[need.md5][1]
     counts = dict(sorted(Counter(need.kind for need in named.values()).items()))
-    return Checked(commits, counts, dict(sizes), len(repository.cache.sizes()), troubles)
+    return FsckResult(commits, counts, dict(sizes), len(repository.cache.sizes()), troubles)
 
 
 def _of_history(
-    reader: _Reader, named: Mapping[str, Needed], found: Mapping[str, tuple[Condition, int]]
+    reader: _Reader, named: Mapping[str, ReferencedObject], found: Mapping[str, tuple[Condition, int]]
 ) -> Iterator[Trouble]:
     """What is wrong with what history names."""
     for md5, need in track(named.items(), "reading the cache", len(named)):
@@ -185,7 +185,7 @@ def _of_history(
             yield Trouble(md5, need.kind, f"{need.path} of {need.of}", remote, cache, why)
 
 
-def _of_cache(reader: _Reader, named: Mapping[str, Needed]) -> Iterator[Trouble]:
+def _of_cache(reader: _Reader, named: Mapping[str, ReferencedObject]) -> Iterator[Trouble]:
     """What is damaged in the cache, and named by nothing."""
     for md5 in sorted(reader.repository.cache.sizes().keys() - named.keys()):
         if reader.cache(md5) == "damaged":
@@ -195,24 +195,24 @@ def _of_cache(reader: _Reader, named: Mapping[str, Needed]) -> Iterator[Trouble]
 # -- what history names ---------------------------------------------------------------------------
 
 
-def _folders(repository: Repository) -> tuple[int, list[Needed]]:
+def _folders(repository: Repository) -> tuple[int, list[ReferencedObject]]:
     """How many label commits there are, and the folders and files that history names, each once."""
-    found: dict[str, Needed] = {}
+    found: dict[str, ReferencedObject] = {}
     commits = 0
     for commit in repository.git.every_synced_commit():
         commits += 1
         for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
             if md5:
-                found[md5] = Needed(md5, kind, path, f"label commit {commit.commit[:12]}")
+                found[md5] = ReferencedObject(md5, kind, path, f"label commit {commit.commit[:12]}")
     for name, lock in references.runs(repository.git, legible=True).items():
         if lock.best:
-            found.setdefault(lock.best, Needed(lock.best, "models", BEST.as_posix(), name))
+            found.setdefault(lock.best, ReferencedObject(lock.best, "models", BEST.as_posix(), name))
     for md5 in references.pointed(repository.git, reflog=False):
-        found.setdefault(md5, Needed(md5, "models", "a .dvc file", "the history"))
+        found.setdefault(md5, ReferencedObject(md5, "models", "a .dvc file", "the history"))
     return commits, list(found.values())
 
 
-def _files(reader: _Reader, folders: list[Needed]) -> Iterator[Needed]:
+def _files(reader: _Reader, folders: list[ReferencedObject]) -> Iterator[ReferencedObject]:
     """The files of folders whose listing can be had, each once."""
     seen: set[str] = set()
     for need in folders:
@@ -234,7 +234,7 @@ class _Reader:
         self.flaws: dict[str, str] = {}
         self._cache: dict[str, Condition] = {}
 
-    def read(self, needs: list[Needed], title: str) -> dict[str, tuple[Condition, int]]:
+    def read(self, needs: list[ReferencedObject], title: str) -> dict[str, tuple[Condition, int]]:
         """How the remote has each object, and its bytes."""
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(track(pool.map(self._remote, needs), title, len(needs)))
@@ -246,7 +246,7 @@ class _Reader:
             self._cache[md5] = self.repository.cache.condition(md5)
         return self._cache[md5]
 
-    def listing(self, need: Needed) -> dict[str, str]:
+    def listing(self, need: ReferencedObject) -> dict[str, str]:
         """The files of a folder, by either place's listing; none where both are bad, or it is a file."""
         if not need.md5.endswith(".dir"):
             return {}
@@ -260,7 +260,7 @@ class _Reader:
             self.flaws[need.md5] = error.why
             return {}
 
-    def _remote(self, need: Needed) -> tuple[Condition, int]:
+    def _remote(self, need: ReferencedObject) -> tuple[Condition, int]:
         place = self.folder / need.md5
         try:
             found = self.repository.download(need.md5, place)
@@ -277,7 +277,7 @@ class _Reader:
         finally:
             place.unlink(missing_ok=True)
 
-    def _look_at_shard(self, need: Needed, place: Path) -> None:
+    def _look_at_shard(self, need: ReferencedObject, place: Path) -> None:
         try:
             snapshot.parse_shard(place.read_bytes(), need.path)
         except InputError as error:
@@ -287,7 +287,7 @@ class _Reader:
 # -- healing --------------------------------------------------------------------------------------
 
 
-def _heal(project: Project, trouble: Trouble, need: Needed | None) -> Trouble:
+def _heal(project: Project, trouble: Trouble, need: ReferencedObject | None) -> Trouble:
     """Put right what one place, or the work tree, has right."""
     repository = project.repository
     if trouble.why or not MD5.fullmatch(trouble.md5.removesuffix(".dir")):
@@ -304,7 +304,7 @@ def _heal(project: Project, trouble: Trouble, need: Needed | None) -> Trouble:
     return replace(trouble, healed=healed)
 
 
-def _from_elsewhere(project: Project, trouble: Trouble, need: Needed | None) -> str:
+def _from_elsewhere(project: Project, trouble: Trouble, need: ReferencedObject | None) -> str:
     """From where an object was healed; "" where nobody has it right."""
     repository = project.repository
     if trouble.remote == "sound":

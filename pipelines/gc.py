@@ -31,7 +31,7 @@ UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
-class Heap:
+class ObjectSizes:
     """Objects of one kind: bytes by hash."""
 
     sizes: dict[str, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Heap:
 
 
 @dataclass(frozen=True)
-class Garbage:
+class GcResult:
     """What goes and what stays.
 
     Attributes:
@@ -63,13 +63,13 @@ class Garbage:
         deleted: it was done.
     """
 
-    local: Heap
-    remote: Heap
-    local_stays: Heap
-    remote_stays: Heap
-    unpushed: Heap
-    foreign: Heap
-    young: Heap
+    local: ObjectSizes
+    remote: ObjectSizes
+    local_stays: ObjectSizes
+    remote_stays: ObjectSizes
+    unpushed: ObjectSizes
+    foreign: ObjectSizes
+    young: ObjectSizes
     labels: int
     models: list[str]
     missing: list[str]
@@ -104,7 +104,7 @@ class Garbage:
         return text
 
 
-def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
+def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> GcResult:
     """Look at cache and remote, and with `yes` delete what nothing names.
 
     Args:
@@ -118,16 +118,16 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
     """
     if not yes:
         return _look(project.dry(), hours)
-    with locks.alone(project):
+    with locks.clone_lock(project):
         found = _look(project, hours)
         project.repository.cache.forget(found.local.sizes)
         keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
         project.bucket.delete(keys)
         project.repository.forget_remote()
-        return Garbage(**{**vars(found), "deleted": True})
+        return GcResult(**{**vars(found), "deleted": True})
 
 
-def _look(project: Project, hours: float) -> Garbage:
+def _look(project: Project, hours: float) -> GcResult:
     repository = project.repository
     repository.git.require_whole_history()
     here = repository.cache.sizes()
@@ -147,7 +147,7 @@ def _look(project: Project, hours: float) -> Garbage:
     stays = used | foreign | young
     local = {md5 for md5 in here.keys() - used if md5 in sizes}
     remote = sizes.keys() - stays
-    return Garbage(
+    return GcResult(
         local=_heap(here, local),
         remote=_heap(sizes, remote),
         local_stays=_heap(here, here.keys() - local),
@@ -220,8 +220,8 @@ def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> li
     return [text for text in words if text]
 
 
-def _heap(sizes: dict[str, int], names: Iterable[str]) -> Heap:
-    return Heap({md5: sizes[md5] for md5 in sorted(names)})
+def _heap(sizes: dict[str, int], names: Iterable[str]) -> ObjectSizes:
+    return ObjectSizes({md5: sizes[md5] for md5 in sorted(names)})
 
 
 def _key(md5: str) -> str:

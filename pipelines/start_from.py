@@ -27,7 +27,7 @@ BEST = "best"
 
 
 @dataclass(frozen=True)
-class Started:
+class StartResult:
     """What training begins with from now on.
 
     Attributes:
@@ -58,7 +58,7 @@ class Started:
         ]
 
 
-def start_from(project: Project, name: str, *, configured: bool = False) -> Started:
+def start_from(project: Project, name: str, *, configured: bool = False) -> StartResult:
     """Put a model into `data/start` and name it in params.yaml.
 
     Args:
@@ -73,7 +73,7 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
     settings = _settings(project)
     folder = _find(project, name)
     model, origin = _read(project, folder)
-    _refuse_misfit(project, name, model)
+    _check_compatible(project, name, model)
     if configured:
         # Params that came since then have no value in it, and those that went have no place here.
         its = origin["params"]["train"]["classifier"]
@@ -83,17 +83,17 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
     project.repository.point(str(START), folder)
     worktree.restore_start(project)
     changed = tuple(project.repository.git.changed(PATHS))
-    return Started(origin["model"], origin["labels"], settings.start or "", changed)
+    return StartResult(origin["model"], origin["labels"], settings.start or "", changed)
 
 
-def scratch(project: Project) -> Started:
+def scratch(project: Project) -> StartResult:
     """Train from scratch again; the model stays in git's history and in DVC."""
     before = _settings(project).start
     params_file.put(project.root / params.PATH, ["train"], {"start": None})
     (project.root / f"{START}.dvc").unlink(missing_ok=True)
     shutil.rmtree(project.root / START, ignore_errors=True)
     gone = project.repository.git.missing([f"{START}.dvc"])
-    return Started("", "", before or "", (*project.repository.git.changed([str(params.PATH)]), *gone))
+    return StartResult("", "", before or "", (*project.repository.git.changed([str(params.PATH)]), *gone))
 
 
 def _settings(project: Project) -> params.Train:
@@ -144,7 +144,7 @@ def _read(project: Project, folder: str) -> tuple[dict[str, Any], dict[str, Any]
     return model, origin
 
 
-def _refuse_misfit(project: Project, name: str, model: dict[str, Any]) -> None:
+def _check_compatible(project: Project, name: str, model: dict[str, Any]) -> None:
     """What can be told before the next training; that looks at shape, channels and length too.
 
     Raises:

@@ -12,7 +12,7 @@ from storage.project_files import splits_file
 NO_LABELS = "no label commit yet (labeltrail sync)"
 
 
-def whereabouts(project: Project) -> dict[str, str]:
+def describe(project: Project) -> dict[str, str]:
     """Short facts about this clone, by name; a fact that cannot be had says why."""
     repository = project.repository
     facts = {"branch": repository.git.branch()}

@@ -20,7 +20,7 @@ from storage.repo.git import Git
 
 
 @dataclass(frozen=True)
-class Branched:
+class BranchResult:
     """What a branch begins with.
 
     Attributes:
@@ -68,7 +68,7 @@ class Branched:
 
 
 @exclusive
-def branch(project: Project, name: str, start: str = "") -> Branched:
+def branch(project: Project, name: str, start: str = "") -> BranchResult:
     """Make a branch at the commit that is checked out, or at another one.
 
     Args:
@@ -105,8 +105,8 @@ def branch(project: Project, name: str, start: str = "") -> Branched:
     like, left = _parent(project, here)
     if name not in registry.names(repository.git):
         repository.git.run("branch", "--no-track", name, commit)
-    state, filled = registry.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", like)
-    return Branched(
+    state, filled = registry.provision(project, remote, held, f"{project.root.name} {remote.prefix}", like)
+    return BranchResult(
         branch=name,
         commit=commit,
         tasks=len(held.tasks),

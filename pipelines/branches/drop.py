@@ -69,7 +69,7 @@ def loss(project: Project, name: str) -> Loss:
         NotFoundError: neither git, the bucket nor Label Studio knows it.
     """
     repository = project.repository
-    _refuse(repository.git, name)
+    _check_droppable(repository.git, name)
     commit = registry.names(repository.git).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = _state(remote)
@@ -91,7 +91,7 @@ def drop(project: Project, found: Loss) -> None:
     Raises:
         InputError: as `loss`: somebody may have checked it out since.
     """
-    _refuse(project.repository.git, found.branch)
+    _check_droppable(project.repository.git, found.branch)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
     for number in found.projects:
         remote.studio.projects.delete(number)
@@ -101,11 +101,11 @@ def drop(project: Project, found: Loss) -> None:
         project.repository.git.run("branch", "--quiet", "-D", found.branch)
 
 
-def _refuse(git: Git, name: str) -> None:
+def _check_droppable(git: Git, name: str) -> None:
     """Refuse to take what the branch that is checked out, or any other one, lives on."""
     if name == git.run("branch", "--show-current").strip():
         raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
-    others = registry.sharing(git, name)
+    others = registry.sharing_prefix(git, name)
     if others:
         here = name in registry.names(git)
         raise InputError(

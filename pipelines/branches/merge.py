@@ -38,7 +38,7 @@ NOTHING = "nothing to merge: it is all here"
 
 
 @dataclass(frozen=True)
-class MergedBranch:
+class MergeResult:
     """What a merge did.
 
     Attributes:
@@ -78,7 +78,7 @@ class MergedBranch:
 
 
 @exclusive
-def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedBranch:
+def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergeResult:
     """Sync the branch that is checked out, merge another one into it, and sync the result.
 
     Raises:
@@ -102,7 +102,7 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
     left = _left(project, name)
     synced = sync(Project(project.root), Options(yes=True))
     pushed, warnings = kept.pushed + synced.pushed, (*kept.warnings, *synced.warnings)
-    return MergedBranch(name, commit, subject, kept.subject, pushed, left, warnings)
+    return MergeResult(name, commit, subject, kept.subject, pushed, left, warnings)
 
 
 def _commit(repository: Repository, name: str, theirs: str, settlement: Settlement) -> tuple[str, str]:

@@ -55,7 +55,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Filled:
+class FillResult:
     """What Label Studio holds after filling.
 
     Attributes:
@@ -100,7 +100,7 @@ def content(repository: Repository, commit: str) -> Content:
     return Content(commit, labels, series, config, tasks_, found)
 
 
-def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Filled:
+def fill(remote: Remote, settings: Settings, project: int, held: Content) -> FillResult:
     """Bring a project to hold the tasks and annotations of a commit; what it holds already is left alone.
 
     Args:
@@ -130,7 +130,7 @@ def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Fil
     remote.annotations.refresh()
     ids, lost = _recognise(remote, held, people)
     count = sum(map(len, held.records.values()))
-    return Filled(count - len(lost), ids, tuple(lost), people.strangers(held), tuple(aside))
+    return FillResult(count - len(lost), ids, tuple(lost), people.strangers(held), tuple(aside))
 
 
 class _People:

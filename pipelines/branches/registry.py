@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipelines.branches.populate import Content, Filled, fill
+from pipelines.branches.populate import Content, FillResult, fill
 from pipelines.sync.shared_label_config import digest
 from storage import process
 from storage.errors import InputError, NotFoundError
@@ -42,7 +42,7 @@ def remotes(git: Git) -> set[str]:
     return set(git.lines("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes"))
 
 
-def sharing(git: Git, branch: str) -> list[str]:
+def sharing_prefix(git: Git, branch: str) -> list[str]:
     """Other branches, here or known from a git remote, that lie in the same place of the bucket."""
     known = {*names(git), *remotes(git)} - {branch}
     return sorted(name for name in known if prefix_of(name) == prefix_of(branch))
@@ -60,7 +60,7 @@ def require(git: Git, branch: str) -> str:
     return commit
 
 
-def reachable(git: Git, branch: str) -> None:
+def check_reachable(git: Git, branch: str) -> None:
     """Refuse a branch that `git switch` cannot check out: neither here nor known from a git remote.
 
     Raises:
@@ -91,7 +91,7 @@ def _no_place(git: Git, branch: str) -> str:
     for other in names(git).keys() - {branch}:
         if f"{other}/".startswith(f"{branch}/") or f"{branch}/".startswith(f"{other}/"):
             return f"git has branch {other!r}, and would need a file and a folder of one name"
-    for other in sharing(git, branch):
+    for other in sharing_prefix(git, branch):
         return f"both would lie in {prefix}/ of the bucket, beside branch {other!r}"
     return ""
 
@@ -139,7 +139,7 @@ def settings_of(remote: Remote) -> dict[str, object]:
     return {name: facts[name] for name in SETTINGS if facts.get(name) is not None}
 
 
-def theirs(remote: Remote, base: Mapping[str, Record], state: State | None) -> dict[str, Record]:
+def remote_records(remote: Remote, base: Mapping[str, Record], state: State | None) -> dict[str, Record]:
     """The annotations in the bucket by record id, those that were made again as the record that they stand for.
 
     Args:
@@ -171,12 +171,12 @@ def theirs(remote: Remote, base: Mapping[str, Record], state: State | None) -> d
 def unsynced(project: Project, remote: Remote, state: State) -> int:
     """How many annotations in the bucket differ from the branch's last sync."""
     base = {record["id"]: record for record in records(project.repository, state.labels)}
-    return len(changes_between(base, theirs(remote, base, state), same))
+    return len(changes_between(base, remote_records(remote, base, state), same))
 
 
-def furnish(
+def provision(
     project: Project, remote: Remote, held: Content, title: str, like: dict[str, object]
-) -> tuple[State, Filled]:
+) -> tuple[State, FillResult]:
     """Make the branch's project in Label Studio, or go on making it, and fill it with what a commit holds.
 
     `sync.json` names project 0 until it is done, so that nobody syncs with a project that is half full.

@@ -37,7 +37,7 @@ PREDICTIONS = predictions.PATH.as_posix()
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoreResult:
     """What was brought back.
 
     Attributes:
@@ -97,7 +97,7 @@ class Restored:
 
 
 @exclusive
-def restore(project: Project, revision: str = "", settlement: Settlement = OPEN) -> Restored:
+def restore(project: Project, revision: str = "", settlement: Settlement = OPEN) -> RestoreResult:
     """Bring back recordings, tasks, annotations and predictions.
 
     Args:
@@ -129,12 +129,12 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         if revision:
             _go_back(project, commit)
         held = populate.content(repository, repository.git.head())
-        state, filled = registry.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", {})
+        state, filled = registry.provision(project, remote, held, f"{project.root.name} {remote.prefix}", {})
     elif not _holds(project, commit):
         raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {argument(revision)}")
     synced = sync(Project(project.root), Options(yes=True))
     published, lacks = _predictions(project)
-    return Restored(
+    return RestoreResult(
         url=f"{project.studio.session.url}/projects/{state.project if state else 0}/data",
         commit=repository.git.head(),
         kept=kept,
@@ -206,7 +206,7 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     ours = repository.pointer(LABELS)
     base = state.labels if state is not None and state.labels else ours
     was = {record["id"]: record for record in label_store.records(repository, base)}
-    found = registry.theirs(remote, was, state)
+    found = registry.remote_records(remote, was, state)
     theirs = repository.cache.store(snapshot.dump((was | found).values()))
     config = label_store.asked(repository.git)
     merged = label_store.merge(repository, base, ours, theirs, settlement, config)

@@ -19,7 +19,7 @@ from storage.repo import dvc_lock
 
 
 @dataclass(frozen=True)
-class Switched:
+class SwitchResult:
     """Where the work tree is now.
 
     Attributes:
@@ -52,7 +52,7 @@ class Switched:
 
 
 @exclusive
-def switch(project: Project, name: str) -> Switched:
+def switch(project: Project, name: str) -> SwitchResult:
     """Check out a branch: files of git, labels, recordings, and what else its `dvc.lock` names and is at hand.
 
     The branch that is left keeps its model, in a commit of its own.
@@ -65,7 +65,7 @@ def switch(project: Project, name: str) -> Switched:
     """
     repository = project.repository
     worktree.refuse_merging(project)
-    registry.reachable(repository.git, name)
+    registry.check_reachable(repository.git, name)
     dirty = repository.git.changed(PATHS)
     if dirty:
         raise InputError(
@@ -89,7 +89,7 @@ def switch(project: Project, name: str) -> Switched:
     if state and PREDICTIONS in named and PREDICTIONS not in lacks:
         unpublished = _publish(project)
     url = f"{moved.studio.session.url}/projects/{state}/data" if state else ""
-    return Switched(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
+    return SwitchResult(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
 
 
 def _keep_model(project: Project) -> None:

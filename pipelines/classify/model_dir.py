@@ -13,7 +13,7 @@ from storage.series.table_rows import named
 TRAIN = "labeltrail classify train TRAIN.csv --model FOLDER"
 
 
-def wake(folder: Path) -> Classifier:
+def load_model(folder: Path) -> Classifier:
     """The classifier in a folder.
 
     Raises:
@@ -29,7 +29,7 @@ def wake(folder: Path) -> Classifier:
         raise InputError(error.what, where=str(folder), why=error.why, cure=cure) from error
 
 
-def room(folder: Path) -> Path:
+def check_model_folder(folder: Path) -> Path:
     """Where a model is to rest: the folder is made anew, so nothing else may be in it.
 
     Raises:

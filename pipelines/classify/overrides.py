@@ -47,7 +47,7 @@ def choose(overrides: Sequence[str], earlier: Classifier | None = None) -> param
         raise InputError(what, where="--param", cure="give values that are allowed") from error
 
 
-def to_be_written(path: Path) -> None:
+def check_params_file(path: Path) -> None:
     """Params can be written into a file: it is there, and has those that there are.
 
     Raises:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.classify.model_dir import TRAIN, room, wake
+from pipelines.classify.checks import check_output, check_probabilities, check_validation_loss
+from pipelines.classify.model_dir import TRAIN, check_model_folder, load_model
 from pipelines.classify.overrides import BESIDE, choose
-from pipelines.classify.refusals import refuse_no_answers, refuse_no_loss, refuse_output
 from stages import params
 from stages.classification.model import Classifier, Question
 from stages.classification.plan import Plan, epochs_of
@@ -37,7 +37,7 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A model that was put into a folder.
 
     Attributes:
@@ -94,7 +94,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictionResult:
     """Answers that were written.
 
     Attributes:
@@ -165,7 +165,7 @@ def train(
     start: Path | None = None,
     task: Task | None = None,
     overrides: Sequence[str] = (),
-) -> Trained:
+) -> TrainingResult:
     """Train a model on the series of a CSV file, and put it into a folder.
 
     Args:
@@ -180,8 +180,8 @@ def train(
         InputError: a file, a param or the folder will not do; nothing is written.
         NotFoundError: there is no model to go on from.
     """
-    place = room(folder)
-    earlier = wake(start) if start else None
+    place = check_model_folder(folder)
+    earlier = load_model(start) if start else None
     known = earlier.question if earlier else None
     settings = choose(overrides, earlier)
     table = series_table.read(
@@ -200,11 +200,11 @@ def train(
         notes += tuple(f"{valid}: {note}" for note in unseen.notes if note not in notes)
     taught = teach(table, unseen, settings, earlier)
     if valid:
-        refuse_no_loss(taught, valid)
+        check_validation_loss(taught, valid)
     about = tell(taught, valid, start)
     model = taught.model.to_checkpoint(about)
     checkpoint.write(model, origin(model, path, settings, start), place)
-    return Trained(folder, model.hash(), table, taught, settings.classifier_plan(), warnings, notes)
+    return TrainingResult(folder, model.hash(), table, taught, settings.classifier_plan(), warnings, notes)
 
 
 def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
@@ -270,15 +270,15 @@ def origin(
     )
 
 
-def predict(folder: Path, path: Path, output: Path) -> Predicted:
+def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
     """Let a model answer for the series of a CSV file; y columns in it are compared with what is said.
 
     Raises:
         InputError: the file, the model or the place for the answers will not do; nothing is written.
         NotFoundError: there is no model.
     """
-    refuse_output(output, path, folder)
-    model = wake(folder)
+    check_output(output, path, folder)
+    model = load_model(folder)
     asked = model.question
     if not asked.columns:
         why, cure = "it has learnt from recordings, not from a table", TRAIN
@@ -287,11 +287,11 @@ def predict(folder: Path, path: Path, output: Path) -> Predicted:
         path, task=_asked(asked), labels=asked.labels, columns=asked.columns, answered=False
     )
     chances = model.probabilities(table.values[:, None])
-    refuse_no_answers(chances, path, table.line)
+    check_probabilities(chances, path, table.line)
     said = model.decide(chances)
     series_table.write_predictions(output, asked.labels, said, chances)
     counts = dict(zip(asked.labels, said.sum(0).tolist(), strict=True))
-    return Predicted(output, counts, len(said), _accuracy(said, table.targets), table.notes)
+    return PredictionResult(output, counts, len(said), _accuracy(said, table.targets), table.notes)
 
 
 def _accuracy(said: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:

@@ -78,10 +78,10 @@ def rollback(
 
     Example: labeltrail rollback HEAD~1 --annotator ben@example.com
     """
-    from pipelines.rollback.partial import Part
+    from pipelines.rollback.partial import Selection
     from pipelines.rollback.rollback import rollback as go_back
 
-    part = Part(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
+    part = Selection(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
     done = go_back(project_here(), revision, part, dry=dry_run)
     say(as_json, done.to_json(), done.lines())
     if dry_run:

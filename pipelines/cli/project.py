@@ -52,11 +52,11 @@ def status(as_json: Json = False) -> None:
     Example: labeltrail status --json
     """
     from pipelines import services
-    from pipelines.status import whereabouts
+    from pipelines.status import describe
 
     project = project_here()
     servers = services.status(project.root)
-    where = whereabouts(project)
+    where = describe(project)
     text = [*services.lines(servers), *(f"{name:<14}{value}" for name, value in where.items())]
     say(as_json, {"servers": [s.to_json() for s in servers], "project": where}, text)
     next_step(as_json, "labeltrail doctor checks all of it")
@@ -144,7 +144,7 @@ def demo(
         Path | None, typer.Option(help="Folder with series/*.csv and tasks.json; else simulated recordings.")
     ] = None,
     classify: Annotated[
-        bool, typer.Option("--classify", help="Simulated heart beats, one label each, instead of regions.")
+        bool, typer.Option("--classify", help="Simulation heart beats, one label each, instead of regions.")
     ] = False,
     as_json: Json = False,
 ) -> None:

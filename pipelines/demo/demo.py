@@ -18,7 +18,7 @@ from typing import Any
 from pipelines import services
 from pipelines.best_model import commit_model
 from pipelines.demo import demo_data
-from pipelines.demo.demo_data import Simulated
+from pipelines.demo.demo_data import Simulation
 from pipelines.import_.import_ import import_recordings
 from pipelines.sync.sync import sync
 from stages.reporting.tables import score
@@ -40,7 +40,7 @@ SECOND = "ben@labeltrail.example"
 
 
 @dataclass
-class Demo:
+class DemoResult:
     """What the demo did: seconds by step, and where to look.
 
     Attributes:
@@ -92,7 +92,7 @@ def _in_words(test: Mapping[str, Any]) -> str:
     )
 
 
-def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
+def demo(project: Project, data: Path | None, classify: bool = False) -> DemoResult:
     """Run the whole loop once.
 
     Args:
@@ -104,7 +104,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
         InputError: the folder is not such a folder, or this clone was made for other data.
     """
     source = _source(project, data, classify)
-    done = Demo()
+    done = DemoResult()
     with _step(done, "servers"):
         services.up(project.root)
         project.wire()
@@ -135,7 +135,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
 
 
 @contextmanager
-def _step(done: Demo, name: str) -> Iterator[None]:
+def _step(done: DemoResult, name: str) -> Iterator[None]:
     console.rule(f"[bold]{name}", align="left")
     start = time.monotonic()
     yield
@@ -171,7 +171,7 @@ def _source(project: Project, data: Path | None, classify: bool) -> dict[str, An
 # -- simulated recordings and people --------------------------------------------------------------
 
 
-def _write(project: Project, simulated: Simulated) -> Path:
+def _write(project: Project, simulated: Simulation) -> Path:
     """Write recordings, tasks and label config as a person would have them; returns the folder."""
     folder = project.root / FOLDER
     for recording in simulated.recordings:
@@ -184,7 +184,7 @@ def _write(project: Project, simulated: Simulated) -> Path:
     return folder
 
 
-def _label(project: Project, simulated: Simulated) -> None:
+def _label(project: Project, simulated: Simulation) -> None:
     """Two people label a part of the recordings, each with an account, through Label Studio's API."""
     state = project.remote.state()
     if state is None:
@@ -230,7 +230,7 @@ def _identify(project: Project) -> None:
         git("config", "user.email", "demo@labeltrail.example")
 
 
-def _conclude(project: Project, done: Demo) -> None:
+def _conclude(project: Project, done: DemoResult) -> None:
     model = lineage.trace(project.repository, lineage.models(project.repository)[0])
     done.version = model.version
     done.commit = model.commit.commit if model.commit else ""

@@ -24,7 +24,7 @@ Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Simulated:
+class Simulation:
     """Recordings, the question, and the answers of two people.
 
     Attributes:
@@ -39,17 +39,17 @@ class Simulated:
     second: Results
 
 
-def simulate(classify: bool) -> Simulated:
+def simulate(classify: bool) -> Simulation:
     """What `labeltrail demo` shows, or `labeltrail demo --classify`."""
     if classify:
         return hearts(ecg.simulate(BEATS, HEARTS))
     return workshop(accelerometer.simulate(RECORDINGS, SUBJECTS))
 
 
-def workshop(recordings: Sequence[Recording]) -> Simulated:
+def workshop(recordings: Sequence[Recording]) -> Simulation:
     """People at work: where in a recording is what."""
     labeled = _of_people(recordings, LABELED)
-    return Simulated(
+    return Simulation(
         label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time"),
         recordings,
         {r.series: r.result(r.regions) for r in labeled},
@@ -60,11 +60,11 @@ def workshop(recordings: Sequence[Recording]) -> Simulated:
     )
 
 
-def hearts(recordings: Sequence[Beat]) -> Simulated:
+def hearts(recordings: Sequence[Beat]) -> Simulation:
     """Heart beats: what is the whole of a recording."""
     labeled = _of_people(recordings, HEARTS_LABELED)
     config = label_config.render(ecg.CHANNELS, ecg.LABELS, "time", task="multiclass")
-    return Simulated(
+    return Simulation(
         config,
         recordings,
         {b.series: b.result(b.label) for b in labeled},

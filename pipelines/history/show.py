@@ -46,7 +46,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShowResult:
     """One label commit.
 
     Attributes:
@@ -82,7 +82,7 @@ class Shown:
         return [*text, "", *difference_lines(self.differences), total_line(self.counts)]
 
 
-def show(repository: Repository, revision: str = "HEAD") -> Shown:
+def show(repository: Repository, revision: str = "HEAD") -> ShowResult:
     """The label commit whose labels a revision has.
 
     Raises:
@@ -99,7 +99,7 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
     config = label_store.asked(repository.git, found.commit)
     differences = Wanted().differences(changes, config)
     best = _best(repository, found.labels, commit)
-    return Shown(revision, found, tags, differences, label_changes.count(changes, config=config), best)
+    return ShowResult(revision, found, tags, differences, label_changes.count(changes, config=config), best)
 
 
 def _best(repository: Repository, md5: str, commit: str) -> Best | None:

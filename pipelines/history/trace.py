@@ -116,13 +116,13 @@ def _model(project: Project, thing: str) -> Trace | None:
     facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
     later = [m.hash for m in _models(project) if m.start == models[0].hash]
     facts |= {"start of": later} if later else {}
-    tuned = trial_lineage.of_model(project.root, models[0])
+    tuned = trial_lineage.describe_tuning(project.root, models[0])
     facts |= {"tuned": tuned} if tuned else {}
     return Trace(thing, "model", facts, _follow(project, models))
 
 
 def _trial(project: Project, thing: str) -> Trace | None:
-    found = trial_lineage.called(project.root, thing)
+    found = trial_lineage.find_trial(project.root, thing)
     if not found:
         return None
     facts, made = trial_lineage.facts_of(project.repository.git, found), found[2].model

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.import_ import import_annotations, import_files, import_plan
 from pipelines.import_.import_plan import Plan, Sources
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from pipelines.sync import shared_label_config
 from storage.files import write_bytes
 from storage.label_studio import label_config
@@ -31,7 +31,7 @@ def import_recordings(
     annotators: Path | None = None,
     *,
     dry_run: bool = False,
-) -> Imported:
+) -> ImportResult:
     """Bring recordings, and if given an export, into bucket and Label Studio.
 
     Args:
@@ -47,7 +47,7 @@ def import_recordings(
         InputError: no recording was found, or none is good, or there is no label config, or the export is none;
             nothing was changed.
     """
-    done = Imported(dry=dry_run)
+    done = ImportResult(dry=dry_run)
     dry = project.dry()
     try:
         plan = import_plan.make(dry, Sources(path, labels, config_file, annotators), done)
@@ -60,7 +60,7 @@ def import_recordings(
     return done
 
 
-def _foresee(project: Project, plan: Plan, done: Imported) -> None:
+def _foresee(project: Project, plan: Plan, done: ImportResult) -> None:
     """Count what the plan would do."""
     remote = import_plan.remote_of(project, plan.data_key)
     import_files.count(import_files.outcomes(remote, plan.files), done)
@@ -72,7 +72,7 @@ def _foresee(project: Project, plan: Plan, done: Imported) -> None:
     done.task_data = len(plan.data)
 
 
-def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
+def _carry_out(project: Project, plan: Plan, done: ImportResult) -> None:
     project.bucket.create()
     # Label Studio first: what it refuses has changed nothing here.
     state = _ensure_project(project, plan)
@@ -118,7 +118,7 @@ def _write_config(project: Project, plan: Plan) -> None:
         project.forget_branch()
 
 
-def _write_task_data(project: Project, plan: Plan, done: Imported) -> None:
+def _write_task_data(project: Project, plan: Plan, done: ImportResult) -> None:
     """What the export says of series that are there already: into the bucket, and into git's file of tasks."""
     for _ in parallel(lambda series: project.remote.put_task(series, plan.data[series]), plan.data):
         pass

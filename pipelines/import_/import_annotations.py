@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.import_.import_labels import Wanted
+from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People, Person
 from pipelines.import_.import_plan import Plan
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from pipelines.sync.fetch import fetch
 from pipelines.sync.push_labels import tasks_of
 from storage.labels.snapshot import Record
@@ -31,7 +31,7 @@ WRITERS = 4  # annotations sent at the same time; more gains nothing on Label St
 
 
 @dataclass(frozen=True)
-class Held:
+class ExistingAnnotation:
     """An annotation that is there: its number, whose it is, and what it says."""
 
     number: int
@@ -39,7 +39,7 @@ class Held:
     result: list[dict[str, Any]]
     cancelled: bool
 
-    def says(self, wanted: Wanted) -> bool:
+    def says(self, wanted: ImportedAnnotation) -> bool:
         """Whether it says what is wanted; of a flat export, whose regions have no ids, as far as that says it."""
         others = [item for item in self.result if not wanted.partial or item.get("type") in ANSWERS]
         return self.cancelled == bool(wanted.fields.get("was_cancelled")) and _said(others) == _said(
@@ -48,7 +48,7 @@ class Held:
 
 
 @dataclass
-class Steps:
+class AnnotationPlan:
     """What is to be done for the annotations of an import.
 
     Attributes:
@@ -57,15 +57,15 @@ class Steps:
         known: how many are there already.
     """
 
-    new: dict[str, list[Wanted]]
+    new: dict[str, list[ImportedAnnotation]]
     given: list[tuple[int, Person]]
     known: int = 0
 
 
-def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
+def compare(plan: Plan, remote: Remote, state: State | None) -> AnnotationPlan:
     """Hold what is wanted against what the bucket had when it was looked at last."""
     there = _there(remote, state)
-    steps = Steps(defaultdict(list), [])
+    steps = AnnotationPlan(defaultdict(list), [])
     for series, wanted in plan.annotations.items():
         held, left = there.get(series, []), []
         for one in wanted:  # all that are somebody's already come first
@@ -85,25 +85,25 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
     return steps
 
 
-def _is(held: Held, wanted: Wanted) -> bool:
+def _is(held: ExistingAnnotation, wanted: ImportedAnnotation) -> bool:
     """Whether an annotation that says the same is the one that is wanted."""
     return held.annotator == wanted.person.name or held.number == wanted.number
 
 
-def _there(remote: Remote, state: State | None) -> dict[str, list[Held]]:
+def _there(remote: Remote, state: State | None) -> dict[str, list[ExistingAnnotation]]:
     """The annotations that are there, by series."""
-    found: dict[str, list[Held]] = defaultdict(list)
+    found: dict[str, list[ExistingAnnotation]] = defaultdict(list)
     names = state.annotators if state else {}
     for row in remote.annotations.rows() if state else ():
         if row.value is not None:
             record: Record = row.value["record"]
             who = identity.annotator(names, row.value.get("import_id"), record["annotator"])
-            held = Held(row.value["annotation"], who, record["result"], record["was_cancelled"])
+            held = ExistingAnnotation(row.value["annotation"], who, record["result"], record["was_cancelled"])
             found[record["series"]].append(held)
     return found
 
 
-def _may_be(held: Held, wanted: Wanted, people: People | None) -> bool:
+def _may_be(held: ExistingAnnotation, wanted: ImportedAnnotation, people: People | None) -> bool:
     """Whether an annotation that says the same is this person's, taken over by an earlier import as another's.
 
     Regions have random ids: who has the same has them from the same export. That nothing is there may be said by two.
@@ -121,7 +121,7 @@ def _said(result: list[dict[str, Any]]) -> list[str]:
     )
 
 
-def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
+def submit(project: Project, plan: Plan, state: State, done: ImportResult) -> None:
     """Make the annotations that are wanted and not there, and give those that are there to whom they belong.
 
     Raises:

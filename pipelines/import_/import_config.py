@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.label_studio.label_config import LabelConfig
@@ -69,7 +69,7 @@ def settle(
     exported: Sequence[ExportedTask],
     example: Callable[[], Path],
     project: Project,
-    done: Imported,
+    done: ImportResult,
 ) -> tuple[str, LabelConfig]:
     """The label config as the project will have it: text and what it says.
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from storage.files import md5, write_bytes
 from storage.label_studio.label_config import LabelConfig
 from storage.progress import track
@@ -27,7 +27,7 @@ from storage.series.validation import Problem
 REWRITTEN = Path(".labeltrail/import/rewritten")
 
 
-def find(path: str, done: Imported) -> dict[str, Path]:
+def find(path: str, done: ImportResult) -> dict[str, Path]:
     """Recordings by series key: in a folder by their path in it, otherwise by their name.
 
     What was left out is told in the findings, by kind.
@@ -40,7 +40,7 @@ def find(path: str, done: Imported) -> dict[str, Path]:
     return found
 
 
-def check(files: dict[str, Path], config: LabelConfig, done: Imported, root: Path) -> dict[str, Path]:
+def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root: Path) -> dict[str, Path]:
     """The recordings that can be used, by series key: the file, or one below `root` that is to be stored for it."""
     shutil.rmtree(root / REWRITTEN, ignore_errors=True)
     good, rates = {}, {}
@@ -79,13 +79,15 @@ def outcomes(remote: Remote, good: dict[str, Path]) -> dict[str, str]:
     }
 
 
-def count(found: dict[str, str], done: Imported) -> None:
+def count(found: dict[str, str], done: ImportResult) -> None:
     """Tell the outcomes."""
     numbers = Counter(found.values())
     done.added, done.changed, done.unchanged = (numbers[k] for k in ("added", "changed", "unchanged"))
 
 
-def upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: Imported) -> None:
+def upload(
+    project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: ImportResult
+) -> None:
     """Put recordings that are new or changed, then the task of each that has none."""
     remote = project.remote
     found = outcomes(remote, good)

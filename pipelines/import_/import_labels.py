@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.import_ import import_people
 from pipelines.import_.import_people import People, Person
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from storage.errors import InputError
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.label_config import LabelConfig
@@ -33,7 +33,7 @@ FLAT = (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImportedAnnotation:
     """An annotation that is to be there.
 
     Attributes:
@@ -73,7 +73,7 @@ def _are_from_here(studio: LabelStudio, annotations: Iterable[Mapping[str, Any]]
 
 
 def matched(
-    exported: Sequence[ExportedTask], series: Iterable[str], done: Imported
+    exported: Sequence[ExportedTask], series: Iterable[str], done: ImportResult
 ) -> dict[str, list[ExportedTask]]:
     """Tasks by series; what belongs to none, or may belong to several, is told."""
     found = match(exported, series)
@@ -97,7 +97,7 @@ def matched(
     return found.series
 
 
-def _leave_out_rest(task: ExportedTask, done: Imported) -> None:
+def _leave_out_rest(task: ExportedTask, done: ImportResult) -> None:
     """Tell what of a task is never taken."""
     if task.predictions:
         what = f"its {task.predictions} prediction(s) were left out: the model makes new ones"
@@ -117,10 +117,10 @@ def _leave_out_rest(task: ExportedTask, done: Imported) -> None:
 
 
 def annotations_of(
-    matched: Mapping[str, list[ExportedTask]], config: LabelConfig, people: People, done: Imported
-) -> dict[str, list[Wanted]]:
+    matched: Mapping[str, list[ExportedTask]], config: LabelConfig, people: People, done: ImportResult
+) -> dict[str, list[ImportedAnnotation]]:
     """The annotations that fit the label config, by series."""
-    found: dict[str, list[Wanted]] = defaultdict(list)
+    found: dict[str, list[ImportedAnnotation]] = defaultdict(list)
     for series, tasks in sorted(matched.items()):
         for annotation in _in_order(list(_fitting(tasks, config, done))):
             person = people.of(annotation)
@@ -132,11 +132,15 @@ def annotations_of(
             }
             partial = bool(annotation.get("lost"))
             number = annotation.get("id") or 0 if people.are_from_here else 0
-            found[series].append(Wanted(annotation.get("result") or [], fields, person, partial, number))
+            found[series].append(
+                ImportedAnnotation(annotation.get("result") or [], fields, person, partial, number)
+            )
     return found
 
 
-def _fitting(tasks: Iterable[ExportedTask], config: LabelConfig, done: Imported) -> Iterator[dict[str, Any]]:
+def _fitting(
+    tasks: Iterable[ExportedTask], config: LabelConfig, done: ImportResult
+) -> Iterator[dict[str, Any]]:
     for task in tasks:
         for annotation in task.annotations:
             problems = export.problems(annotation, config)
@@ -159,8 +163,8 @@ def _in_order(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [annotations[n] for n in order]
 
 
-def refuse_nothing(
-    exported: Sequence[ExportedTask], annotations: Mapping[str, Any], path: Path, done: Imported
+def check_usable(
+    exported: Sequence[ExportedTask], annotations: Mapping[str, Any], path: Path, done: ImportResult
 ) -> None:
     """An export with labels of which none can be used is the wrong one, or the recordings are."""
     count = sum(len(task.annotations) for task in exported)
@@ -175,14 +179,14 @@ def refuse_nothing(
         )
 
 
-def note_flat(exported: Sequence[ExportedTask], path: Path, done: Imported) -> None:
+def note_flat(exported: Sequence[ExportedTask], path: Path, done: ImportResult) -> None:
     """Tell what a flat form of an export does not hold."""
     if any(task.is_flat for task in exported):
         cure = "nothing, if there are none; else export the project as JSON"
         done.findings.append(Finding(str(path), FLAT, cure, False))
 
 
-def note_people(people: People, path: Path | None, done: Imported) -> None:
+def note_people(people: People, path: Path | None, done: ImportResult) -> None:
     """Tell who has no account here, and whom of the map the export does not know."""
     for person in people.strangers():
         what = (

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.import_ import import_config, import_files, import_labels, import_people, import_task_data
-from pipelines.import_.import_labels import Wanted
+from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import Finding, Imported, refuse_all
+from pipelines.import_.imported import Finding, ImportResult, raise_first
 from storage.errors import InputError
 from storage.labels import export, export_recordings
 from storage.labels.export import ExportedTask
@@ -63,11 +63,11 @@ class Plan:
     data_key: str
     files: dict[str, Path]
     data: dict[str, dict[str, Any]]
-    annotations: dict[str, list[Wanted]]
+    annotations: dict[str, list[ImportedAnnotation]]
     people: People | None
 
 
-def make(project: Project, sources: Sources, done: Imported) -> Plan:
+def make(project: Project, sources: Sources, done: ImportResult) -> Plan:
     """Look at everything that an import takes, and at everything that it meets.
 
     Args:
@@ -91,13 +91,13 @@ def make(project: Project, sources: Sources, done: Imported) -> Plan:
     state = remote.state()
     good = import_files.check(files, config, done, project.root)
     if not good:
-        refuse_all(done)
+        raise_first(done)
     data, annotations, people = {}, {}, None
     if path is not None:
         people = import_labels.people_of(project, exported, given)
         matched = import_labels.matched(exported, good, done)
         annotations = import_labels.annotations_of(matched, config, people, done)
-        import_labels.refuse_nothing(exported, annotations, path, done)
+        import_labels.check_usable(exported, annotations, path, done)
         import_labels.note_flat(exported, path, done)
         import_labels.note_people(people, sources.annotators, done)
         data = import_task_data.plan(project, remote, matched, done)
@@ -129,7 +129,7 @@ def _export_path(sources: Sources) -> Path | None:
 
 
 def _carried(
-    exported: list[ExportedTask], project: Project, done: Imported
+    exported: list[ExportedTask], project: Project, done: ImportResult
 ) -> tuple[dict[str, Path], list[ExportedTask]]:
     """The recordings that an export brings along, as files, and their tasks; an error where none can be had."""
     found = export_recordings.write(exported, project.root / FETCHED / "fetched")
@@ -139,6 +139,6 @@ def _carried(
         done.leave_out("annotations", len(task.annotations))
     done.refused += len(found.lost)
     if not found.files:
-        refuse_all(done)
+        raise_first(done)
     lost = [task for task, _ in found.lost]
     return found.files, [task for task in exported if task not in lost]

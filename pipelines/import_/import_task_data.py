@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from pipelines.sync.apply import group_of
 from stages import params as parameters
 from storage.label_studio import label_config_xml
@@ -22,7 +22,7 @@ SHOWN = 3  # series that are named
 
 
 def plan(
-    project: Project, remote: Remote, matched: Mapping[str, list[ExportedTask]], done: Imported
+    project: Project, remote: Remote, matched: Mapping[str, list[ExportedTask]], done: ImportResult
 ) -> dict[str, Data]:
     """The task data that series will have, of those of which the export says something new.
 
@@ -50,7 +50,7 @@ def note_missing(
     config: str,
     series: Iterable[str],
     found: Mapping[str, Data],
-    done: Imported,
+    done: ImportResult,
 ) -> None:
     """Tell which task data the label config shows and tasks lack: Label Studio leaves a gap there.
 
@@ -82,7 +82,7 @@ def _in_bucket(remote: Remote, series: str) -> Data:
     return task_objects.task_data(remote, remote.task_key(series)) or {}
 
 
-def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: Imported) -> None:
+def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: ImportResult) -> None:
     """Add what a task says to what is known; what is known stays."""
     for name, value in task.data.items():
         if name in ("series", data_key):

@@ -19,7 +19,7 @@ class Finding:
 
 
 @dataclass
-class Imported:
+class ImportResult:
     """What an import did.
 
     Attributes:
@@ -80,7 +80,7 @@ class Imported:
         return asdict(self)
 
 
-def refuse_all(done: Imported) -> None:
+def raise_first(done: ImportResult) -> None:
     """Raise the error of an import that nothing came of: its first finding, and how many more."""
     first = next(finding for finding in done.findings if finding.fatal)
     why = first.what if done.refused == 1 else f"{first.what} (and {done.refused - 1} more refused)"

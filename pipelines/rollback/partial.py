@@ -20,7 +20,7 @@ from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
-class Part:
+class Selection:
     """Which labels go back; an empty choice is every one.
 
     Attributes:
@@ -54,7 +54,7 @@ class Part:
 
 
 def unmatched(
-    repository: Repository, hashes: Iterable[str], part: Part, config: LabelConfig | None
+    repository: Repository, hashes: Iterable[str], part: Selection, config: LabelConfig | None
 ) -> list[tuple[str, str]]:
     """Choices that no annotation of these snapshots is like: typing errors; reads no more than it takes to know."""
     left = part.choices()
@@ -73,7 +73,9 @@ def _is_like(record: Record, option: str, value: str, config: LabelConfig | None
     return fnmatchcase(record[option], value)
 
 
-def turn(repository: Repository, now: str, then: str, part: Part, config: LabelConfig | None) -> str:
+def revert_partially(
+    repository: Repository, now: str, then: str, part: Selection, config: LabelConfig | None
+) -> str:
     """Hash of the snapshot that `now` becomes when a part of it goes back to `then`; it is in the DVC cache after.
 
     Reads and writes only the shards that differ.
@@ -91,15 +93,17 @@ def turn(repository: Repository, now: str, then: str, part: Part, config: LabelC
 
 
 def _edits(
-    new: bytes, old: bytes, part: Part, config: LabelConfig | None
+    new: bytes, old: bytes, part: Selection, config: LabelConfig | None
 ) -> Iterator[tuple[str, Record | None]]:
     for change in snapshots.between(new, old):
-        back = turned(change, part, config)
+        back = revert_record(change, part, config)
         if back is not change.before:
             yield change.name, back
 
 
-def turned(change: Change[Record], part: Part, config: LabelConfig | None = None) -> Record | None:
+def revert_record(
+    change: Change[Record], part: Selection, config: LabelConfig | None = None
+) -> Record | None:
     """What one annotation becomes, of `before`, which it is now, and `after`, which it was.
 
     An annotation that was not there then goes where no label is left on it: empty, it would say "nothing here".
@@ -118,7 +122,7 @@ def turned(change: Change[Record], part: Part, config: LabelConfig | None = None
     return then if then is not None and snapshot.same(record, then) else record
 
 
-def _result(now: list[Item], then: list[Item], part: Part, config: LabelConfig | None) -> list[Item]:
+def _result(now: list[Item], then: list[Item], part: Selection, config: LabelConfig | None) -> list[Item]:
     """Items of now, those of the part as they were then, in place; relations to what is gone go too."""
     regions = marked(now, then)
     touched = {

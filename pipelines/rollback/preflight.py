@@ -20,7 +20,7 @@ from storage.remote.sync_state import State
 SHOWN = 5
 
 
-def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
+def check(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
     """Refuse labels that Label Studio could not show, and changes under somebody's hands.
 
     Args:

@@ -12,10 +12,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.best_model import BestPlan, bring_back, commit_model, outlived, plan_best
+from pipelines.best_model import BestPlan, commit_model, plan_best, restore_best, start_warnings
 from pipelines.history.formatting import counts_json, stat_lines
 from pipelines.rollback import preflight
-from pipelines.rollback.partial import Part, turn, unmatched
+from pipelines.rollback.partial import Selection, revert_partially, unmatched
 from pipelines.sync import apply
 from pipelines.sync.apply import Move
 from pipelines.sync.locks import exclusive
@@ -44,7 +44,7 @@ class RollbackPlan:
     """
 
     to: str
-    part: Part
+    part: Selection
     labels: str
     move: Move
     changes: LabelChanges
@@ -132,7 +132,7 @@ def _model_lines(plan: BestPlan) -> list[str]:
 
 @exclusive
 def rollback(
-    project: Project, revision: str, part: Part | None = None, *, dry: bool = False
+    project: Project, revision: str, part: Selection | None = None, *, dry: bool = False
 ) -> RollbackResult:
     """Go back to the labels of a revision, or to a part of them.
 
@@ -142,7 +142,7 @@ def rollback(
             of the part is like no annotation.
         ConflictError, ServiceError: as `sync`.
     """
-    part = part or Part()
+    part = part or Selection()
     project = project.dry() if dry else project
     to = project.repository.git.resolve(revision)
     if not project.repository.git.labels_at(to):
@@ -150,7 +150,7 @@ def rollback(
         raise NotFoundError(
             f"there is no label snapshot in {revision}", where=to, why=why, cure="labeltrail log"
         )
-    old = outlived(project, to)
+    old = start_warnings(project, to)
     if dry:
         return RollbackResult(
             _plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True
@@ -163,18 +163,18 @@ def rollback(
     plan = _plan(project, to, part)
     commit, subject = apply.move(project, plan.move)
     done = sync(project, Options(yes=True))
-    published = bring_back(project, plan.best)
+    published = restore_best(project, plan.best)
     return RollbackResult(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
 
 
-def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
+def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
     repository = project.repository
     now, then = repository.pointer(LABELS), repository.git.labels_at(to)
     config = label_store.asked(repository.git)
-    _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
-    wanted = turn(repository, now, then, part, config)
+    _check_matched(unmatched(repository, (now, then), part, config), to)
+    wanted = revert_partially(repository, now, then, part, config)
     changes = list(label_store.changes(repository, now, wanted))
-    preflight.refuse(project, to, changes)
+    preflight.check(project, to, changes)
     best = lineage.best_of(repository, wanted, ["HEAD", to])
     if part.whole:
         # Sets may have been edited between the label commit and the run that made its best model.
@@ -196,7 +196,7 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     return RollbackPlan(to, part, wanted, move, counts, plan)
 
 
-def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
+def _check_matched(choices: list[tuple[str, str]], to: str) -> None:
     """A choice that takes nothing is a typing error: rolled back would look like done."""
     if choices:
         raise InputError(
@@ -214,7 +214,7 @@ def _sets(project: Project, commit: str) -> bytes:
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 
-def _message(counts: LabelChanges, others: list[str], to: str, part: Part) -> str:
+def _message(counts: LabelChanges, others: list[str], to: str, part: Selection) -> str:
     subject, _, trailers = label_changes.message(counts, Counter(), others).partition("\n")
     what = part.words()
     return f"{subject}; back to {to[:7]}" + (f" ({what})" if what else "") + f"\n{trailers}"

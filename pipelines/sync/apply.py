@@ -103,7 +103,7 @@ def apply(
         shared_label_config.write_there(project.studio, state.project, plan.config)
     project.remote.annotations.write(theirs.compared.missed)
     if options.pull:
-        warnings, base = _write_here(project, state, base, plan)
+        warnings, base = _write_work_tree(project, state, base, plan)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     changed = repository.git.changed(PATHS)
     warnings += _unknown_labels(repository, plan, hashes[0])
@@ -112,15 +112,17 @@ def apply(
         repository.push()
     ids = plan.labels.ids
     if options.push:
-        state, ids = _write_there(project, plan, theirs)
+        state, ids = _write_remote(project, plan, theirs)
     if options.pull:
         project.remote.annotations.drop_keys(theirs.compared.deleted)
     new = _agreed(repository, state, hashes, plan, options, ids)
     if new != state:
-        new = locks.write(project, new)
+        new = locks.write_state(project, new)
     worktree.remember(project, folders(theirs))
-    if _left(plan, options):
-        labels_ = merge_base.given(repository, base[0], plan.labels.outgoing) if options.push else base[0]
+    if _is_one_way(plan, options):
+        labels_ = (
+            merge_base.after_push(repository, base[0], plan.labels.outgoing) if options.push else base[0]
+        )
         merge_base.note(project.remote, new, hashes[0], (labels_, base[1]))
     else:
         merge_base.forget(project.remote)
@@ -145,30 +147,30 @@ def folders(theirs: RemoteState) -> tuple[str, ...]:
     return (LABELS,) if theirs.series is None else (LABELS, SERIES)
 
 
-def _write_there(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
+def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
     """Bring bucket and Label Studio to the plan; returns `sync.json` as it is then, and which were made again."""
     state, labels, annotations = theirs.state, plan.labels, project.remote.annotations
     ids = labels.ids
     if plan.series:
-        recordings.give(project.root, project.remote, plan.series)
+        recordings.upload(project.root, project.remote, plan.series)
     if labels.outgoing:
-        with locks.held(project, state) as holder:
+        with locks.lease(project, state) as lease:
             ids = push_labels.push(
                 project.studio,
                 state.project,
                 labels.outgoing,
                 labels.numbers,
                 ids,
-                holder.beat,
+                lease.heartbeat,
                 annotations.is_as_seen,
             )
-            state = holder.state
+            state = lease.state
         annotations.drop(labels.numbers[change.name] for change in labels.outgoing if change.after is None)
     annotations.drop_keys(labels.outlived(annotations, ids))
     return state, ids
 
 
-def _write_here(
+def _write_work_tree(
     project: Project, state: State, base: merge_base.Base, plan: SyncPlan
 ) -> tuple[list[str], merge_base.Base]:
     """Write what came in: shards, recordings, label config, and the tasks and sets that follow.
@@ -184,11 +186,11 @@ def _write_here(
     if plan.config:
         shared_label_config.write_here(project.root, plan.config)
     if plan.series:
-        recordings.take(project.root, repository, project.remote, plan.series)
+        recordings.download(project.root, repository, project.remote, plan.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
     before = repository.pointer(LABELS)
     ours = label_store.store(repository, before, shards)
-    base = (merge_base.taken(repository, before, merged) if merged.outgoing else ours, base[1])
+    base = (merge_base.after_pull(repository, before, merged) if merged.outgoing else ours, base[1])
     merge_base.note(project.remote, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
     warnings = _write_sets(project, plan.series, merged.labeled)
@@ -224,7 +226,7 @@ def _agreed(
 ) -> State:
     """The state that is true now. Where one side still has to take something over, the base stays what it was."""
     new = replace(state, ids=ids, pushing="")
-    if _left(plan, options):
+    if _is_one_way(plan, options):
         return new
     commit = next((found.commit for found in repository.git.synced_commits()), "")
     new = new.follow(*hashes, commit)
@@ -233,7 +235,7 @@ def _agreed(
     return new
 
 
-def _left(plan: SyncPlan, options: Options) -> bool:
+def _is_one_way(plan: SyncPlan, options: Options) -> bool:
     """Whether one side still has to take something over, because this sync goes one way only."""
     return (plan.incoming and not options.pull) or (plan.outgoing and not options.push)
 

@@ -55,7 +55,7 @@ class Deletions:
 NONE = Deletions()
 
 
-def of(plan: SyncPlan, theirs: RemoteState) -> Deletions:
+def planned(plan: SyncPlan, theirs: RemoteState) -> Deletions:
     """What a plan would delete."""
     merged = plan.labels
     here = [change.before for change in merged.incoming() if change.before and change.after is None]
@@ -73,7 +73,7 @@ def of(plan: SyncPlan, theirs: RemoteState) -> Deletions:
     )
 
 
-def ask(repository: Repository, state: State, planned: Deletions) -> None:
+def check(repository: Repository, state: State, planned: Deletions) -> None:
     """Refuse what may not have been meant.
 
     Raises:
@@ -89,7 +89,7 @@ def ask(repository: Repository, state: State, planned: Deletions) -> None:
         )
 
 
-def question(repository: Repository, state: State, planned: Deletions) -> str:
+def reason_to_ask(repository: Repository, state: State, planned: Deletions) -> str:
     """Why a sync would ask; "" where it would not."""
     return _question(repository, state, planned)[0]
 

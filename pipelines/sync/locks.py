@@ -25,19 +25,21 @@ from storage.progress import note
 from storage.project import Project
 from storage.remote.sync_state import State
 
-BEAT = 3.0  # seconds between two words of somebody who is at it
-PATIENCE = 20.0  # seconds without a new word after which somebody is taken for gone
-POLL = 0.5
-GRACE = 2.0  # seconds that Label Studio has to end what a run of this clone had asked for when it was killed
-NOTE = "pushing"
+HEARTBEAT_S = 3.0  # seconds between two words of somebody who is at it
+LEASE_TTL_S = 20.0  # seconds without a new word after which somebody is taken for gone
+POLL_S = 0.5
+SETTLE_S = (
+    2.0  # seconds that Label Studio has to end what a run of this clone had asked for when it was killed
+)
+LEASE_NOTE = "pushing"
 WAITING = "another command is at work in this clone; waiting for it"
-HELD = threading.local()  # locks of this thread: a file lock does not know its owner again
+LOCKED = threading.local()  # locks of this thread: a file lock does not know its owner again
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @contextmanager
-def alone(project: Project) -> Iterator[None]:
+def clone_lock(project: Project) -> Iterator[None]:
     """One command that changes a clone at a time; another one waits. What one that was killed left half done goes.
 
     A thread that has the clone to itself may enter again: a merge calls sync. Which branch is checked out is read
@@ -47,7 +49,7 @@ def alone(project: Project) -> Iterator[None]:
         yield  # it makes no file: nobody has worked here yet
         return
     path = (project.root / ".labeltrail" / "lock").resolve()
-    held: set[Path] = HELD.__dict__.setdefault("paths", set())
+    held: set[Path] = LOCKED.__dict__.setdefault("paths", set())
     if path in held:
         yield
         return
@@ -69,42 +71,42 @@ def exclusive(
 
     @wraps(pipeline)
     def run(project: Project, /, *words: P.args, **options: P.kwargs) -> R:
-        with alone(project):
+        with clone_lock(project):
             return pipeline(project, *words, **options)
 
     return run
 
 
-def wait(project: Project) -> State | None:
+def wait_for_lease(project: Project) -> State | None:
     """`sync.json`, once nobody is changing annotations in Label Studio any more."""
     state = project.remote.state()
-    if state is not None and state.pushing and state.pushing == project.mirror.note(NOTE):
+    if state is not None and state.pushing and state.pushing == project.mirror.note(LEASE_NOTE):
         note("the last sync of this clone was cut off; going on in its place")
-        time.sleep(GRACE)
+        time.sleep(SETTLE_S)
         state = project.remote.state()
     seen, since = "", time.monotonic()
-    while state is not None and state.pushing and state.pushing != project.mirror.note(NOTE):
+    while state is not None and state.pushing and state.pushing != project.mirror.note(LEASE_NOTE):
         if state.pushing != seen:
             if not seen:
                 note("somebody else's sync changes Label Studio; waiting for it")
             seen, since = state.pushing, time.monotonic()
-        elif time.monotonic() - since > PATIENCE:
+        elif time.monotonic() - since > LEASE_TTL_S:
             note("it was cut off; going on in its place")
             return state
-        time.sleep(POLL)
+        time.sleep(POLL_S)
         state = project.remote.state()
     return state
 
 
-class Holder:
+class Lease:
     """Whoever may change annotations in Label Studio now."""
 
     def __init__(self, project: Project, state: State) -> None:
         self.project, self.state = project, state
         self._next = 0.0
-        self.beat()
+        self.heartbeat()
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Say that this is still going on.
 
         Raises:
@@ -113,28 +115,28 @@ class Holder:
         if time.monotonic() >= self._next:
             word = uuid4().hex
             # Noted before it is said, so that after a crash this clone knows its own word.
-            self.project.mirror.set_note(NOTE, word)
-            self.state = write(self.project, replace(self.state, pushing=word))
-            self._next = time.monotonic() + BEAT
+            self.project.mirror.set_note(LEASE_NOTE, word)
+            self.state = write_state(self.project, replace(self.state, pushing=word))
+            self._next = time.monotonic() + HEARTBEAT_S
 
 
 @contextmanager
-def held(project: Project, state: State) -> Iterator[Holder]:
+def lease(project: Project, state: State) -> Iterator[Lease]:
     """Have Label Studio to oneself; whoever leaves with an error lets the others in.
 
     Raises:
         OvertakenError: somebody else synced since `state` was read.
     """
-    holder = Holder(project, state)
+    holder = Lease(project, state)
     try:
         yield holder
     except LabeltrailError:
         with suppress(LabeltrailError):
-            write(project, replace(holder.state, pushing=""))
+            write_state(project, replace(holder.state, pushing=""))
         raise
 
 
-def write(project: Project, state: State) -> State:
+def write_state(project: Project, state: State) -> State:
     """Write `sync.json`.
 
     Raises:

@@ -79,7 +79,7 @@ def forget(remote: Remote) -> None:
         remote.mirror.set_note(_name(remote), "")
 
 
-def taken(repository: Repository, ours: str, merged: LabelPlan) -> str:
+def after_pull(repository: Repository, ours: str, merged: LabelPlan) -> str:
     """Hash of the snapshot that bucket and Label Studio hold, which may be in no label commit.
 
     Args:
@@ -91,7 +91,7 @@ def taken(repository: Repository, ours: str, merged: LabelPlan) -> str:
     return label_store.store(repository, ours, shards | merged.theirs)
 
 
-def given(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
+def after_push(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
     """Hash of the snapshot that bucket and Label Studio hold once they have taken these changes over."""
     folder = repository.folder(base, LABELS)
     shards: dict[str, bytes] = {}

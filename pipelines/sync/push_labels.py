@@ -30,7 +30,7 @@ def push(
     changes: Sequence[Change[Record]],
     numbers: Mapping[str, int],
     ids: Mapping[str, str],
-    beat: Callable[[], None],
+    heartbeat: Callable[[], None],
     as_seen: Callable[[int], bool],
 ) -> dict[str, str]:
     """Bring Label Studio to the records that the changes end in.
@@ -41,7 +41,7 @@ def push(
         changes: from what Label Studio has (`before`) to what it should have (`after`).
         numbers: number in Label Studio of the annotations that it has, by record id.
         ids: of `sync.json`: annotations that were made again before.
-        beat: called before each, so that others see that this is going on.
+        heartbeat: called before each, so that others see that this is going on.
         as_seen: whether the object of an annotation is the one that was looked at.
 
     Returns:
@@ -53,14 +53,14 @@ def push(
         OvertakenError: somebody changed one of them since it was looked at; those before it were changed.
     """
     known = dict(ids)
-    _refuse_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
+    _check_no_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
     making = [change.after for change in changes if change.before is None and change.after is not None]
     tasks = tasks_of(studio, project, {record["series"] for record in making})
     users = {email: user for user, email in studio.users().items()} if making else {}
     # Deletions first: a star given to one annotation is taken from the task's others, and if this is cut off then,
     # one that was to be deleted would look edited by somebody.
     for change in track(sorted(changes, key=lambda c: c.after is not None), "writing to Label Studio"):
-        beat()
+        heartbeat()
         if change.before is None and change.after is not None:
             fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}
             if change.after["annotator"] in users:
@@ -69,7 +69,7 @@ def push(
             known[record_id(int(made["id"]), str(made["created_at"]))] = change.name
         elif change.before is not None:
             number = numbers[change.name]
-            _refuse_overtaken(studio, number, change, as_seen)
+            _check_unchanged(studio, number, change, as_seen)
             if change.after is None:
                 studio.delete_annotation(number)
                 known = without(known, number)
@@ -98,7 +98,7 @@ def tasks_of(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, i
     return tasks
 
 
-def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str]) -> None:
+def _check_no_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str]) -> None:
     """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
     if not changing:
         return
@@ -122,7 +122,7 @@ def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str
         )
 
 
-def _refuse_overtaken(
+def _check_unchanged(
     studio: LabelStudio, number: int, change: Change[Record], as_seen: Callable[[int], bool]
 ) -> None:
     """What somebody saved since it was looked at is not written over: the next look merges it."""

@@ -26,7 +26,7 @@ def by_series(folder: Mapping[str, str]) -> dict[str, str]:
     return {name.removesuffix(".csv"): md5 for name, md5 in folder.items()}
 
 
-def take(root: Path, repository: Repository, remote: Remote, series: Merge[str]) -> None:
+def download(root: Path, repository: Repository, remote: Remote, series: Merge[str]) -> None:
     """Fetch what the bucket has and the work tree lacks, and remove what it gave up.
 
     Raises:
@@ -58,7 +58,7 @@ def take(root: Path, repository: Repository, remote: Remote, series: Merge[str])
         )
 
 
-def give(root: Path, remote: Remote, series: Merge[str]) -> None:
+def upload(root: Path, remote: Remote, series: Merge[str]) -> None:
     """Put into the bucket what the work tree has and the bucket lacks."""
     wanted = [change.name for change in series.outgoing]
 

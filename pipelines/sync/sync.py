@@ -44,7 +44,7 @@ def sync(project: Project, options: Options = ALL) -> SyncResult:
     """
     options.check()
     project = project.dry() if options.dry_run else project
-    with locks.alone(project):
+    with locks.clone_lock(project):
         worktree.refuse_merging(project)
         worktree.refuse_missing(project, PATHS)
         done = _sync(project, options)
@@ -65,7 +65,7 @@ def _sync(project: Project, options: Options) -> SyncResult:
 
 
 def _state(project: Project) -> State:
-    state = locks.wait(project)
+    state = locks.wait_for_lease(project)
     if state is None or not state.project:
         where = project.bucket.url(project.remote.state_key)
         branch = project.repository.git.branch()
@@ -92,13 +92,13 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     ours = _side(repository, *_pointers(repository), _config_text(project))
     theirs = fetch.read_recordings(project.remote, theirs, base, ours)
     plan = make_plan(base, ours, theirs, options.settlement)
-    planned = deletions.of(plan, theirs)
+    planned = deletions.planned(plan, theirs)
     if options.dry_run:
-        would = _would_do(plan, theirs, label_store.asked(repository.git))
-        return replace(would, deletions=planned, asks=deletions.question(repository, state, planned))
+        would = _preview(plan, theirs, label_store.asked(repository.git))
+        return replace(would, deletions=planned, asks=deletions.reason_to_ask(repository, state, planned))
     conflicts.refuse(plan.conflicts)
     if not options.yes:
-        deletions.ask(repository, state, planned)
+        deletions.check(repository, state, planned)
     worktree.restore(project, apply.folders(theirs))
     return replace(apply.apply(project, plan, theirs, hashes, options), deletions=planned)
 
@@ -129,7 +129,7 @@ def _side(repository: Repository, labels: str, series: str, config: str | None) 
     )
 
 
-def _would_do(plan: SyncPlan, theirs: RemoteState, config: LabelConfig | None) -> SyncResult:
+def _preview(plan: SyncPlan, theirs: RemoteState, config: LabelConfig | None) -> SyncResult:
     """What a sync by this plan would say that it did."""
     changes = label_changes.count(plan.labels.incoming(), config=config)
     series = label_changes.signs(plan.series.incoming if plan.series else ())

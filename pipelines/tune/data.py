@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import train
-from pipelines.tune.folds import FewError, Part, in_turn
+from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from stages import params
 from stages.classification.model import Question
 from stages.classification.targets import Labeled
@@ -20,7 +20,7 @@ from storage.series.series_table import Task
 
 
 @dataclass(frozen=True)
-class Material:
+class TuningData:
     """What a tuning learns from and judges by.
 
     Attributes:
@@ -40,7 +40,7 @@ class Material:
     question: Question
     known: Labeled
     held: Labeled | None
-    parts: tuple[Part, ...]
+    parts: tuple[Fold, ...]
     judged: str
     data: Mapping[str, Any]
     tell: Callable[[Taught], dict[str, Any]]
@@ -54,7 +54,7 @@ class Material:
         return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
 
 
-def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task | None = None) -> Material:
+def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task | None = None) -> TuningData:
     """Series of a CSV file, judged by those of another or by its own parts.
 
     Args:
@@ -76,7 +76,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
         held = train.labeled(unseen)
         notes += tuple(f"warning: {found}" for found in train.repeated(table, unseen, path, valid))
-        parts: tuple[Part, ...] = ((known, held),)
+        parts: tuple[Fold, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of {valid}"
     else:
         parts, judged = _parts(known, question, path, settings)
@@ -90,19 +90,19 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     def tell(taught: Taught) -> dict[str, Any]:
         return train.tell(taught, valid, None)
 
-    return Material(
+    return TuningData(
         question, known, held, parts, judged, data, tell, notes, path=path, valid=valid, task=task
     )
 
 
 def _parts(
     known: Labeled, question: Question, path: Path, settings: params.Params
-) -> tuple[tuple[Part, ...], str]:
+) -> tuple[tuple[Fold, ...], str]:
     rows = [str(row) for row in range(len(known.values))]
     try:
         several = question.task == "multilabel"
-        return in_turn(known, rows, question.labels, settings.tuning.folds, settings.train.seed, several)
-    except FewError as few:
+        return make_folds(known, rows, question.labels, settings.tuning.folds, settings.train.seed, several)
+    except TooFewGroupsError as few:
         raise InputError(
             f"{path} has too few series to be judged by themselves",
             where=str(path),

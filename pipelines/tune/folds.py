@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from stages.classification.targets import Labeled
 
-Part = tuple[Labeled, Labeled]
+Fold = tuple[Labeled, Labeled]
 
 
-class FewError(Exception):
+class TooFewGroupsError(Exception):
     """The train set cannot be parted: all series of a class are of one group.
 
     Args:
@@ -28,9 +28,9 @@ class FewError(Exception):
         self.label, self.group = label, group
 
 
-def in_turn(
+def make_folds(
     known: Labeled, groups: Sequence[str], labels: Sequence[str], most: int, seed: int, several: bool
-) -> tuple[tuple[Part, ...], str]:
+) -> tuple[tuple[Fold, ...], str]:
     """Series to learn from and series to judge by, for each fold; and how that is called.
 
     Args:
@@ -42,7 +42,7 @@ def in_turn(
         several: any number of classes holds of a series; then a fold may lack one.
 
     Raises:
-        FewError: it cannot be parted.
+        TooFewGroupsError: it cannot be parted.
     """
     kinds, own = np.unique(known.targets, axis=0, return_inverse=True)
     holders = [
@@ -54,7 +54,7 @@ def in_turn(
     count = min(most, rarest)
     if count < 2:
         name = next((label for label, has in zip(labels, kinds[rare], strict=True) if has), labels[0])
-        raise FewError(name, holders[rare][0])
+        raise TooFewGroupsError(name, holders[rare][0])
     parts = []
     for rows in folds(known.targets, groups, count, seed):
         rest = np.setdiff1d(np.arange(len(groups)), rows)

@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from pipelines.tune.data import Material
+from pipelines.tune.data import TuningData
 from stages import params
 from stages.classification.model import Classifier
 from stages.classification.plan import Plan, epochs_of
@@ -133,7 +133,7 @@ def _tidy(value: Any, distribution: BaseDistribution) -> Any:
 
 
 @dataclass
-class Watch:
+class TrialProgress:
     """How a trial goes: looked at on its way, given up where it does worse than most.
 
     Attributes:
@@ -164,7 +164,7 @@ class Watch:
             raise optuna.TrialPruned
 
 
-def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) -> Trial:
+def run_trial(trial: optuna.Trial, number: int, plan: Plan, material: TuningData) -> Trial:
     """Learn by a plan and judge it, on each part.
 
     Args:
@@ -173,10 +173,10 @@ def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) ->
         plan: how to learn.
         material: what to learn from and to judge by.
     """
-    watch = Watch(trial)
+    watch = TrialProgress(trial)
     try:
         for known, held in material.parts:
-            taught = judge_part(watch, plan, known, held, material)
+            taught = fit_fold(watch, plan, known, held, material)
     except optuna.TrialPruned:
         return Trial(number, "pruned", asdict(plan), None, None, watch.curve, "")
     except InputError as error:
@@ -190,7 +190,7 @@ def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) ->
     return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "", made)
 
 
-def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, material: Material) -> Taught:
+def fit_fold(watch: TrialProgress, plan: Plan, known: Labeled, held: Labeled, material: TuningData) -> Taught:
     """Learn from one part, judge by the other."""
     epochs = epochs_of(plan, known)
     taught = learn(known, held, material.question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipelines.classify.model_dir import room
+from pipelines.classify.model_dir import check_model_folder
 from pipelines.classify.overrides import BESIDE
-from pipelines.tune.data import Material
-from pipelines.tune.folds import FewError, Part, in_turn
+from pipelines.tune.data import TuningData
+from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from pipelines.tune.trial_lineage import labels_of
 from stages import learning_task, params
 from stages.classification.candidate import refuse_one_class, tell
@@ -38,7 +38,7 @@ from storage.project_files.study import CURE, Trial
 LABEL_MORE = "label more of them in Label Studio, then: labeltrail sync; dvc repro window"
 
 
-def of_project(settings: params.Params) -> Material:
+def of_project(settings: params.Params) -> TuningData:
     """The labeled series of the project whose top is the current folder.
 
     Raises:
@@ -58,7 +58,7 @@ def of_project(settings: params.Params) -> Material:
         raise nothing_to_learn(index, "a choice that can be used")
     refuse_one_class(index, known)
     if held:
-        parts: tuple[Part, ...] = ((known, held),)
+        parts: tuple[Fold, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of the validation set"
     else:
         parts, judged = folds(known, index, config, settings)
@@ -70,7 +70,7 @@ def of_project(settings: params.Params) -> Material:
 
     learnt = f"learnt from {labels_of(Path.cwd(), index.provenance['labels'])}"
     notes = (learnt, *lacking(index, known, held))
-    return Material(question, known, held, parts, judged, data, told, notes)
+    return TuningData(question, known, held, parts, judged, data, told, notes)
 
 
 def here() -> tuple[LabelConfig, Index]:
@@ -109,7 +109,7 @@ def here() -> tuple[LabelConfig, Index]:
 
 def folds(
     known: Labeled, index: Index, config: LabelConfig, settings: params.Params
-) -> tuple[tuple[Part, ...], str]:
+) -> tuple[tuple[Fold, ...], str]:
     """Parts of the train set, each with all series of whom it is of.
 
     Raises:
@@ -118,8 +118,8 @@ def folds(
     groups = [index.series[key].group for key in index.of("train")]
     several, tuning = config.task == "multilabel", settings.tuning
     try:
-        parts, words = in_turn(known, groups, index.labels, tuning.folds, settings.train.seed, several)
-    except FewError as few:
+        parts, words = make_folds(known, groups, index.labels, tuning.folds, settings.train.seed, several)
+    except TooFewGroupsError as few:
         raise InputError(
             "there is nothing to judge trials by",
             where=str(splits_file.PATH),
@@ -156,7 +156,7 @@ def lacking(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ..
     return tuple(lines)
 
 
-def make(material: Material, tried: Trial, settings: params.Params, folder: Path) -> str:
+def make(material: TuningData, tried: Trial, settings: params.Params, folder: Path) -> str:
     """Train by all params of a trial, as the train stage would; the model's hash.
 
     Args:
@@ -165,7 +165,7 @@ def make(material: Material, tried: Trial, settings: params.Params, folder: Path
         settings: of the project; what is not the trial's goes into the provenance.
         folder: for the model; one that is there is replaced.
     """
-    place, train = room(folder), params_of(tried, settings)
+    place, train = check_model_folder(folder), params_of(tried, settings)
     plan = Plan(**train.classifier_plan())
     with bar("training", epochs_of(plan, material.known)) as advance:
         taught = learn(material.known, material.held, material.question, plan, on_epoch=lambda _: advance())

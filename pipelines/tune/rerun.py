@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import train as classify_train
-from pipelines.classify.model_dir import room
-from pipelines.classify.overrides import BESIDE, CHECKOUT, to_be_written
+from pipelines.classify.model_dir import check_model_folder
+from pipelines.classify.overrides import BESIDE, CHECKOUT, check_params_file
 from pipelines.tune.objective import space_of
 from pipelines.tune.project_data import make, of_project
 from pipelines.tune.result import SECTION, flags_of, text
@@ -28,7 +28,7 @@ from storage.repo.git import Git, find_root
 
 
 @dataclass(frozen=True)
-class Again:
+class TrialResult:
     """A trial, and what was made of it.
 
     Attributes:
@@ -135,7 +135,7 @@ def again(
     study: Path | None = None,
     write: Path | None = None,
     model: Path | None = None,
-) -> Again:
+) -> TrialResult:
     """Look at a trial; write all its params into params.yaml, or make its model.
 
     Args:
@@ -150,9 +150,9 @@ def again(
         InputError: the data are not those of the trial, or a place will not do.
     """
     if write:
-        to_be_written(write)
+        check_params_file(write)
     if model:
-        room(model)
+        check_model_folder(model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
     place = study or where(path, settings)
     found = studies.load(place)
@@ -166,7 +166,7 @@ def again(
         made = remake(trial, found, settings, path, valid, model)
     replaced = put(write, trial) if write else {}
     before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
-    return Again(place, found, trial, path, valid, differs, write, before, model, made)
+    return TrialResult(place, found, trial, path, valid, differs, write, before, model, made)
 
 
 def where(path: Path | None, settings: params.Params) -> Path:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.classify.train import Trained
-from pipelines.tune.data import Material
+from pipelines.classify.train import TrainingResult
+from pipelines.tune.data import TuningData
 from pipelines.tune.trial_plot import COLOURS
 from stages import params
 from storage.printable import argument
@@ -19,7 +19,7 @@ SECTION = ("train", "classifier")
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuningResult:
     """What came of a tuning.
 
     Attributes:
@@ -31,14 +31,14 @@ class Tuned:
         model: what was trained by them.
     """
 
-    material: Material
+    material: TuningData
     study: Study
     earlier: int
     best: Trial
     chosen: Mapping[str, Any]
     place: Path
     written: Path | None
-    model: Trained | None
+    model: TrainingResult | None
 
     @property
     def flags(self) -> str:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import train
-from pipelines.classify.model_dir import room
-from pipelines.classify.overrides import CHECKOUT, to_be_written
+from pipelines.classify.model_dir import check_model_folder
+from pipelines.classify.overrides import CHECKOUT, check_params_file
 from pipelines.tune import trial_plot
-from pipelines.tune.data import Material, of_table
-from pipelines.tune.objective import Space, attempt, draw, space_of
+from pipelines.tune.data import TuningData, of_table
+from pipelines.tune.objective import Space, draw, run_trial, space_of
 from pipelines.tune.project_data import of_project
-from pipelines.tune.result import SECTION, Tuned, flags_of, plot_of
+from pipelines.tune.result import SECTION, TuningResult, flags_of, plot_of
 from stages import params
 from stages.classification.plan import Plan
 from stages.training import devices
@@ -41,7 +41,7 @@ def tune(
     study: Path | None = None,
     write: Path | None = None,
     model: Path | None = None,
-) -> Tuned:
+) -> TuningResult:
     """Try params within the ranges of `tuning`, and say which were best.
 
     Args:
@@ -76,7 +76,7 @@ def tune(
     if path and model:
         trained = train.train(path, model, valid=valid, task=task, overrides=flags_of(chosen))
     plot(after, place)
-    return Tuned(material, after, len(before.trials), best, chosen, place, write, trained)
+    return TuningResult(material, after, len(before.trials), best, chosen, place, write, trained)
 
 
 def check(
@@ -100,8 +100,8 @@ def check(
             cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
         )
     if write:
-        to_be_written(write)
-    folder = room(model) if model else None
+        check_params_file(write)
+    folder = check_model_folder(model) if model else None
     place = study or beside(model)
     if place.suffix != ".json" or place.is_dir() or (folder and place.resolve().is_relative_to(folder)):
         why = "it lies in the model's folder" if place.suffix == ".json" else "it is no .json file"
@@ -118,7 +118,7 @@ def beside(model: Path | None) -> Path:
     return (model.parent if model else Path()) / "study.json"
 
 
-def about(material: Material, settings: params.Params, space: Space) -> dict[str, Any]:
+def about(material: TuningData, settings: params.Params, space: Space) -> dict[str, Any]:
     """What all trials have in common: data, ranges, and params that are not tuned."""
     fixed = base_plan(settings)
     return {
@@ -136,7 +136,7 @@ def base_plan(settings: params.Params) -> dict[str, Any]:
     return plan
 
 
-def search(study: Study, place: Path, material: Material, settings: params.Params, trials: int) -> Study:
+def search(study: Study, place: Path, material: TuningData, settings: params.Params, trials: int) -> Study:
     """Go on with a study until it has so many trials; it is written after each of them."""
     space, usual = space_of(settings.tuning.ranges), settings.train.classifier_plan()
     with bar("tuning", trials) as advance:
@@ -144,7 +144,7 @@ def search(study: Study, place: Path, material: Material, settings: params.Param
         for number in range(len(study.trials) + 1, trials + 1):
             trial, drawn = draw(space, study.trials, usual, settings.train.seed)
             plan = Plan(**(base_plan(settings) | drawn))
-            study = replace(study, trials=(*study.trials, attempt(trial, number, plan, material)))
+            study = replace(study, trials=(*study.trials, run_trial(trial, number, plan, material)))
             studies.write(study, place)
             plot(study, place)
             best = study.best

@@ -17,7 +17,7 @@ from storage.repo.git import Git, find_root
 Found = tuple[Path, Study, Trial]
 
 
-def called(root: Path, name: str) -> Found | None:
+def find_trial(root: Path, name: str) -> Found | None:
     """The trial of a project that is meant by a model hash or the beginning of one, or by `STUDY.json:NUMBER`."""
     start = hash_in(name)
     path, _, number = name.rpartition(":")
@@ -29,7 +29,7 @@ def called(root: Path, name: str) -> Found | None:
     return None
 
 
-def of_model(root: Path, model: Model) -> str:
+def describe_tuning(root: Path, model: Model) -> str:
     """The trial that a model is that of, or whose params it has, in words; "" where it is of none."""
     given = model.params.get("train", {}).get("classifier", {})
     by_params = ""

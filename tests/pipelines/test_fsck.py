@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from pipelines import doctor
-from pipelines.fsck import Checked, fsck
+from pipelines.fsck import FsckResult, fsck
 from pipelines.rollback.rollback import rollback
 from storage import process, worktree
 from storage.errors import CheckError, DamagedError
@@ -50,7 +50,7 @@ def history(whole: Lab, tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
-def check(lab: Lab, *, repair: bool = False) -> Checked:
+def check(lab: Lab, *, repair: bool = False) -> FsckResult:
     return fsck(Project(lab.project.root), repair=repair)
 
 

@@ -1,4 +1,4 @@
-"""Garbage collection on real servers: models that nothing names go, labels never do."""
+"""GcResult collection on real servers: models that nothing names go, labels never do."""
 
 from __future__ import annotations
 

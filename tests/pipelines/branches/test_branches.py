@@ -204,7 +204,7 @@ def test_a_sync_that_waited_for_a_switch_acts_on_the_branch_that_is_there_then(
     another = Project(root)
     with ThreadPoolExecutor(1) as terminal:
         assert terminal.submit(lambda: another.remote.prefix).result() == "main"
-        with locks.alone(lab.project):
+        with locks.clone_lock(lab.project):
             waiting = terminal.submit(sync, another)
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)

@@ -1,4 +1,4 @@
-"""Simulated heart beats: what the classification demo stands on."""
+"""Simulation heart beats: what the classification demo stands on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated recordings: what the demo stands on."""
+"""Simulation recordings: what the demo stands on."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.rollback.partial import Part
+from pipelines.rollback.partial import Selection
 from pipelines.rollback.rollback import RollbackResult, rollback, undo
 from pipelines.sync.result import SyncResult
 from storage.errors import ConflictError, InputError, NotFoundError
@@ -43,7 +43,7 @@ def here(lab: Lab) -> list[Record]:
 
 
 def back(lab: Lab, revision: str, dry: bool = False, **part: Any) -> RollbackResult:
-    done = rollback(Project(lab.project.root), revision, Part(**part), dry=dry)
+    done = rollback(Project(lab.project.root), revision, Selection(**part), dry=dry)
     lab.project = Project(lab.project.root)
     return done
 

@@ -30,7 +30,7 @@ from tests.storage.labels.test_record_merge import region
 @pytest.fixture
 def world(minio: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Two clones in step, five annotations, and nobody who is patient."""
-    for name, seconds in {"PATIENCE": 0.6, "POLL": 0.02, "GRACE": 0.02, "BEAT": 0.0}.items():
+    for name, seconds in {"LEASE_TTL_S": 0.6, "POLL_S": 0.02, "SETTLE_S": 0.02, "HEARTBEAT_S": 0.0}.items():
         monkeypatch.setattr(locks, name, seconds)
     with quick_world(minio, tmp_path) as made:
         for number in range(5):
@@ -151,7 +151,7 @@ def test_the_word_of_who_was_killed_is_taken_over(world: World) -> None:
     label(world, 9)
     began = time.monotonic()
     sync(world.project(1), Options(yes=True))
-    assert time.monotonic() - began > locks.PATIENCE
+    assert time.monotonic() - began > locks.LEASE_TTL_S
     state = remote.state()
     assert state is not None
     assert (state.pushing, marks(world)[9]) == ("", 1)
@@ -161,14 +161,14 @@ def test_who_is_at_it_is_waited_for(world: World) -> None:
     project, words = world.project(0), 8
     state = project.remote.state()
     assert state is not None
-    state = locks.write(project, replace(state, pushing="word 0"))
+    state = locks.write_state(project, replace(state, pushing="word 0"))
     with ThreadPoolExecutor(1) as thread:
         other = thread.submit(sync, world.project(1))
         for number in range(1, words):
-            time.sleep(locks.PATIENCE / 3)
+            time.sleep(locks.LEASE_TTL_S / 3)
             assert not other.done()
-            state = locks.write(project, replace(state, pushing=f"word {number}"))
-        locks.write(project, replace(state, pushing=""))
+            state = locks.write_state(project, replace(state, pushing=f"word {number}"))
+        locks.write_state(project, replace(state, pushing=""))
         other.result(timeout=60)
 
 

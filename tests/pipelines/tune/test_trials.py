@@ -41,8 +41,8 @@ def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
     curve = dict.fromkeys(range(1, 11), 0.5)
     done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
-    def looked(loss: float) -> objective.Watch:
-        watch = objective.Watch(objective.draw(space, done, values, 0)[0])
+    def looked(loss: float) -> objective.TrialProgress:
+        watch = objective.TrialProgress(objective.draw(space, done, values, 0)[0])
         for number in range(1, 11):
             watch.look(Epoch(number, 0.1, 1.0, loss, 0.5), 10)
         return watch

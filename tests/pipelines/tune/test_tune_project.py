@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipelines.tune import objective
-from pipelines.tune.result import Tuned
+from pipelines.tune.result import TuningResult
 from pipelines.tune.search import tune
 from stages import ingest, params, train, window
 from stages.classification import training
@@ -62,7 +62,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def learnt(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Tuned, list[tuple[set[str], set[str]]]]:
+def learnt(
+    monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> tuple[TuningResult, list[tuple[set[str], set[str]]]]:
     """Tune; of each training the series it learnt from and was held against."""
     learn, used = training.learn, []
     keys = {arrays.values(key).T.tobytes(): key for key in KINDS}

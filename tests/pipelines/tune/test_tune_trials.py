@@ -13,7 +13,7 @@ from pipelines.classify import train as classify_train
 from pipelines.history.trace import trace
 from pipelines.tune import objective
 from pipelines.tune.rerun import again
-from pipelines.tune.result import Tuned
+from pipelines.tune.result import TuningResult
 from pipelines.tune.search import tune
 from stages import params, promote, train
 from storage import process, settings
@@ -39,7 +39,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tuned]:
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TuningResult]:
     """A clone with a label commit, whose dataset was tuned; and what came of it."""
     root = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
@@ -73,14 +73,14 @@ def commit(subject: str, *paths: str) -> str:
 
 
 @pytest.fixture
-def project(tuned: tuple[Path, Tuned], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tuned: tuple[Path, TuningResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A copy of it; it is the current folder."""
     shutil.copytree(tuned[0], tmp_path / "clone")
     monkeypatch.chdir(tmp_path / "clone")
     return Project(tmp_path / "clone")
 
 
-def complete(done: Tuned) -> list[studies.Trial]:
+def complete(done: TuningResult) -> list[studies.Trial]:
     return [trial for trial in done.study.trials if trial.state == "complete"]
 
 
@@ -190,7 +190,7 @@ def test_the_command(
 
 
 def test_in_a_folder_and_by_the_train_stage_it_is_the_same_model(
-    tuned: tuple[Path, Tuned], project: Project
+    tuned: tuple[Path, TuningResult], project: Project
 ) -> None:
     for trial in complete(tuned[1])[:2]:
         back = again(trial.number, model=Path("m"), write=Path("params.yaml"))
@@ -204,7 +204,7 @@ def test_in_a_folder_and_by_the_train_stage_it_is_the_same_model(
     }
 
 
-def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, Tuned], project: Project) -> None:
+def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, TuningResult], project: Project) -> None:
     done = tuned[1]
     head = project.repository.git.head()
     assert (
@@ -234,7 +234,7 @@ def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, Tuned], projec
 
 
 def test_a_model_traces_to_the_trial_that_chose_its_params(
-    tuned: tuple[Path, Tuned], project: Project
+    tuned: tuple[Path, TuningResult], project: Project
 ) -> None:
     done = tuned[1]
     train.main()
@@ -249,7 +249,9 @@ def test_a_model_traces_to_the_trial_that_chose_its_params(
     assert (found.kind, found.facts["tuned"]) == ("model", f"trial {done.best.number} of {done.place}")
 
 
-def test_its_params_are_those_of_a_training_from_scratch(tuned: tuple[Path, Tuned], project: Project) -> None:
+def test_its_params_are_those_of_a_training_from_scratch(
+    tuned: tuple[Path, TuningResult], project: Project
+) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("start: null", f"start: '{'0' * 32}'"))
     assert "--none" in refused(tune).cure
@@ -258,7 +260,7 @@ def test_its_params_are_those_of_a_training_from_scratch(tuned: tuple[Path, Tune
     assert back.before["start"] == "0" * 32
 
 
-def test_where_the_labels_are_others_now(tuned: tuple[Path, Tuned], project: Project) -> None:
+def test_where_the_labels_are_others_now(tuned: tuple[Path, TuningResult], project: Project) -> None:
     done = tuned[1]
     labels = project.repository.git.head()
     had = commit("tuning", "data/tuning", "params.yaml")

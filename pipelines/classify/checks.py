@@ -17,7 +17,7 @@ from storage.series.table_rows import named
 BEYOND = "so far beyond those of the training that float32 cannot hold them once they are scaled; nothing was written"
 
 
-def refuse_output(output: Path, path: Path, folder: Path) -> None:
+def check_output(output: Path, path: Path, folder: Path) -> None:
     """Answers take the place of nothing but answers.
 
     Raises:
@@ -35,7 +35,7 @@ def refuse_output(output: Path, path: Path, folder: Path) -> None:
         )
 
 
-def refuse_no_answers(chances: NDArray[np.float32], path: Path, line_of: Callable[[int], int]) -> None:
+def check_probabilities(chances: NDArray[np.float32], path: Path, line_of: Callable[[int], int]) -> None:
     """A chance that is no number is no answer.
 
     Raises:
@@ -52,7 +52,7 @@ def refuse_no_answers(chances: NDArray[np.float32], path: Path, line_of: Callabl
         )
 
 
-def refuse_no_loss(taught: Taught, valid: Path) -> None:
+def check_validation_loss(taught: Taught, valid: Path) -> None:
     """A loss that is no number says nothing about any weights.
 
     Raises:

@@ -168,8 +168,8 @@ def trial(
 
     Example: labeltrail classify trial 16 --write params.yaml
     """
-    from pipelines.tune.rerun import again
+    from pipelines.tune.rerun import rerun
 
-    done = again(number, table, valid=valid, study=study, write=write, model=model)
+    done = rerun(number, table, valid=valid, study=study, write=write, model=model)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, done.next_command())

@@ -144,7 +144,7 @@ def demo(
         Path | None, typer.Option(help="Folder with series/*.csv and tasks.json; else simulated recordings.")
     ] = None,
     classify: Annotated[
-        bool, typer.Option("--classify", help="Simulation heart beats, one label each, instead of regions.")
+        bool, typer.Option("--classify", help="Simulated heart beats, one label each, instead of regions.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -1,7 +1,7 @@
-"""What a plan says is done: in the work tree, in a label commit, in bucket and Label Studio.
+"""Apply a plan: to the work tree, a label commit, bucket and Label Studio.
 
 The order of writing makes it safe to kill at any point: files, DVC cache, git commit, DVC remote, Label Studio, and
-`sync.json` last; the next sync ends in the same place.
+`sync.json` last; the next sync has the same result.
 """
 
 from __future__ import annotations
@@ -50,17 +50,19 @@ PATHS = (
 )
 
 SHOWN = 5  # series that a warning names
-ONE_NAME = "macOS and Windows take these names for one, so a clone there can hold one of the recordings only"
+ONE_NAME = (
+    "macOS and Windows do not tell these names apart, so a clone there can hold only one of the recordings"
+)
 
 
 @dataclass(frozen=True)
 class Move:
-    """A label commit that a command makes of the work tree before it syncs: labels that go back, or are merged.
+    """A label commit that a rollback or restore makes before it syncs.
 
     Attributes:
-        labels: hash of the label snapshot that there will be; "" where a file says it.
+        labels: hash of its label snapshot; "" where `files` has the pointer.
         message: the commit's.
-        files: bytes by path of what is written.
+        files: bytes to write, by path.
     """
 
     labels: str
@@ -69,7 +71,7 @@ class Move:
 
 
 def move(project: Project, to: Move) -> tuple[str, str]:
-    """Make the label commit; returns it and its subject, "" and "" where all of it is so already."""
+    """Make the label commit; returns it and its subject, "" and "" where nothing changed."""
     repository, pointer = project.repository, f"{LABELS}.dvc"
     for path, data in to.files.items():
         write_bytes(project.root / path, data, durable=True)
@@ -84,14 +86,14 @@ def move(project: Project, to: Move) -> tuple[str, str]:
 def apply(
     project: Project, plan: SyncPlan, theirs: RemoteState, base: merge_base.Base, options: Options
 ) -> SyncResult:
-    """Bring both sides to what the plan says.
+    """Write the plan's changes to both sides.
 
     Args:
         project: the clone.
-        plan: what each side has to take over; nothing in it is a conflict.
+        plan: the changes; without conflicts.
         theirs: what bucket and Label Studio held when the plan was made.
-        base: hashes of labels and recordings that both sides came from.
-        options: which side is brought to the other.
+        base: hashes of labels and recordings of the base.
+        options: which sides are written.
 
     Raises:
         OvertakenError: somebody else synced, or labeled, since `theirs` was fetched.
@@ -99,7 +101,7 @@ def apply(
     repository, state = project.repository, theirs.state
     warnings: list[str] = []
     if options.push and plan.config:
-        # First of all: Label Studio may refuse it, and then nothing else has changed either.
+        # First: Label Studio may refuse it, and then nothing else has changed.
         shared_label_config.write_there(project.studio, state.project, plan.config)
     project.remote.annotations.write(theirs.compared.missed)
     if options.pull:
@@ -143,12 +145,12 @@ def apply(
 
 
 def folders(theirs: RemoteState) -> tuple[str, ...]:
-    """The folders that a sync looks at: not the recordings where only named annotations were looked at."""
+    """The folders that a sync compares: not the recordings where only named annotations were fetched."""
     return (LABELS,) if theirs.series is None else (LABELS, SERIES)
 
 
 def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
-    """Bring bucket and Label Studio to the plan; returns `sync.json` as it is then, and which were made again."""
+    """Write to bucket and Label Studio; returns the new `sync.json` and the ids of re-created annotations."""
     state, labels, annotations = theirs.state, plan.labels, project.remote.annotations
     ids = labels.ids
     if plan.series:
@@ -175,12 +177,11 @@ def _write_work_tree(
 ) -> tuple[list[str], merge_base.Base]:
     """Write what came in: shards, recordings, label config, and the tasks and sets that follow.
 
-    Shards go into the DVC cache before they go into the work tree, so that whatever a killed run leaves there can be
-    told from what a person put there.
+    Shards go into the DVC cache before the work tree, so that what a killed run leaves there can be told from a
+    person's files.
 
     Returns:
-        Warnings, and what bucket and Label Studio hold that is in the label commit now: the base of the next sync
-        should this one not come to its end.
+        Warnings, and the base of the next sync should this one be interrupted.
     """
     repository, merged = project.repository, plan.labels
     if plan.config:
@@ -206,7 +207,7 @@ def _write_work_tree(
 
 
 def _unknown_labels(repository: Repository, plan: SyncPlan, hash_: str) -> list[str]:
-    """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
+    """Warnings of labels that the label config lacks: of all labels where it changed, else of the incoming ones."""
     config = label_store.asked(repository.git)
     if config is None:
         return []
@@ -224,7 +225,7 @@ def _agreed(
     options: Options,
     ids: dict[str, str],
 ) -> State:
-    """The state that is true now. Where one side still has to take something over, the base stays what it was."""
+    """The new `sync.json`; the base stays the same where one side still lacks changes."""
     new = replace(state, ids=ids, pushing="")
     if _is_one_way(plan, options):
         return new
@@ -236,7 +237,7 @@ def _agreed(
 
 
 def _is_one_way(plan: SyncPlan, options: Options) -> bool:
-    """Whether one side still has to take something over, because this sync goes one way only."""
+    """Whether one side still lacks changes, because this sync goes one way only."""
     return (plan.incoming and not options.pull) or (plan.outgoing and not options.push)
 
 
@@ -249,7 +250,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
     merged = known
     if series is not None:
         held = fetch.task_data(project.remote)
-        # What the work tree says of a task wins: Label Studio never reads a task's object twice.
+        # The work tree's task data wins: Label Studio never reads a task's object twice.
         merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
         tasks_file.write(merged, project.root / tasks_file.PATH)
     rules = parameters.load(project.root / parameters.PATH).sets
@@ -267,7 +268,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
         warnings.append(f"annotations on {len(lost)} series that the bucket does not have: {_some(lost)}")
     long = sorted(key for key, data in merged.items() if len(str(data.get(rules.group, ""))) > LONGEST_NAME)
     if long:
-        what = f"say in more than {LONGEST_NAME:,} characters whom they are of ({rules.group}), so nobody knows it"
+        what = f"have a {rules.group} of more than {LONGEST_NAME:,} characters, which is ignored"
         warnings.append(f"tasks of {len(long)} series {what}: {_some(long)}")
     return warnings
 
@@ -277,10 +278,7 @@ def _some(names: list[str]) -> str:
 
 
 def group_of(value: object) -> str:
-    """Whom a series is of, as one line of a table; "" where task data does not say it by a text or a number.
-
-    Nor by a text of any length: no table is read with a cell that is longer than a name.
-    """
+    """The group of a series from its task data, as one line; "" where it is no text or number, or too long."""
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     return printable(text) if len(text) <= LONGEST_NAME else ""
 
@@ -288,7 +286,7 @@ def group_of(value: object) -> str:
 def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:
     """Make the label commit; returns it and its subject, both "" where nothing changed.
 
-    The message tells the difference to the last commit, also when a sync that was cut off wrote the files.
+    The message counts changes against the last commit, also when an interrupted sync wrote the files.
     """
     if not changed:
         return "", ""

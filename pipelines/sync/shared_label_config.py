@@ -15,7 +15,7 @@ from storage.labels.three_way import OPEN, OURS, Settlement
 
 @dataclass(frozen=True)
 class ConfigPlan:
-    """The label config that both sides will have, and whether one of them lacks it yet."""
+    """The label config that both sides will have, and which of them has it already."""
 
     text: str
     here: bool
@@ -28,12 +28,12 @@ class ConfigPlan:
 
     @property
     def md5(self) -> str:
-        """What `sync.json` remembers it by."""
+        """Its hash in `sync.json`."""
         return digest(self.text)
 
 
 def are_same(one: str, other: str) -> bool:
-    """Whether two texts are one label config: Label Studio cuts blanks off."""
+    """Whether two texts are the same label config: Label Studio strips them."""
     return one.strip() == other.strip()
 
 
@@ -75,16 +75,12 @@ def plan(ours: str, theirs: str, agreed: str, page: str, settlement: Settlement 
 
 
 def _check_key(new: str, old: str, where: str) -> None:
-    """Whether a label config can take the place of another: it can be used, and finds the recordings of the tasks.
-
-    Raises:
-        InputError: it cannot.
-    """
+    """A label config that replaces another must be valid and name the same task data key; else InputError."""
     key = label_config.parse(new, where).data_key
     try:
         before = label_config.parse(old).data_key
     except InputError:
-        return  # nothing can read it any more, so nothing is known of it
+        return  # the old one is invalid, so its key is unknown
     if key != before:
         raise InputError(
             f"the label config looks for recordings under ${key}",
@@ -107,5 +103,5 @@ def write_there(studio: LabelStudio, project: int, config: ConfigPlan) -> None:
 
 
 def digest(text: str) -> str:
-    """What `sync.json` remembers a label config by, whatever blanks are around it."""
+    """Hash of a label config in `sync.json`, without blanks around it."""
     return hashlib.md5(text.strip().encode(), usedforsecurity=False).hexdigest()

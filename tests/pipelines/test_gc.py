@@ -1,4 +1,4 @@
-"""GcResult collection on real servers: models that nothing names go, labels never do."""
+"""Garbage collection on real servers: models that nothing names go, labels never do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulation heart beats: what the classification demo stands on."""
+"""Simulated heart beats: what the classification demo stands on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulation recordings: what the demo stands on."""
+"""Simulated recordings: what the demo stands on."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_a_part_that_nobody_trained_on_leaves_it_to_the_gate(loop: tuple[Project
     later = best(project)
     done = back(project, first, labels=(accelerometer.LABELS[0],))
     assert done.plan.best.best is None
-    assert "dvc repro trains one, and the gate decides" in done.plan.best.reason
+    assert "dvc repro trains one, and promote decides" in done.plan.best.reason
     assert best(project) == later
     back(project, second)
 

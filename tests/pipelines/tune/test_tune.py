@@ -176,7 +176,7 @@ def test_the_best_model_is_one_of_classify_train(place: Path) -> None:
     assert done.next_command().startswith("labeltrail classify predict m X.csv")
 
 
-def test_no_series_is_judged_by_what_has_learnt_from_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_series_is_scored_by_a_model_that_was_trained_on_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, learn, files, sets = series_table.read, training.learn, [], []
 
     def reading(path: Path, **options: Any) -> Any:
@@ -205,7 +205,7 @@ def test_folds_of_a_rare_class(place: Path) -> None:
     one = two[np.isin(two, [5], invert=True)]
     table(place / "one.csv", values[one], one_hot(kinds)[one])
     error = refused(tune, Path("one.csv"), study=Path("one.json"))
-    assert error.why == "a class (y_3) has one series, which cannot be learnt from and judged by"
+    assert error.why == "a class (y_3) has one series, which cannot be both trained and validated on"
     assert not (place / "one.json").exists()
 
 
@@ -254,7 +254,7 @@ def test_places_that_will_not_do_are_told_before_anything_is_tried(
     monkeypatch.setattr(objective, "learn", lambda *_: pytest.fail("it was trained"))
     before = md5(place)
     assert refused(run, study=Path("train.csv")).why == "it is no .json file"
-    assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it lies in the model's folder"
+    assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it is in the model's folder"
     assert refused(run, model=Path()).why
     assert refused(run, write=Path("no.yaml")).what == "there is no no.yaml to write into"
     assert refused(run, valid=Path("no.csv")).why == "there is no such file"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.tune.rerun import again
+from pipelines.tune.rerun import rerun
 from pipelines.tune.search import tune
 from storage.artifacts import checkpoint
 from tests.pipelines.classify.test_classify import one_hot, refused, series, table
@@ -38,7 +38,7 @@ def test_a_few_series_with_several_labels(place: Path) -> None:
             "labeltrail classify train train.csv --valid valid.csv --model FOLDER --task multilabel --param"
         )
     )
-    found = again(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("first"))
+    found = rerun(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("first"))
     assert found.model == done.study.trials[0].model
 
 

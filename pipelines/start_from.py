@@ -43,12 +43,10 @@ class StartResult:
     changed: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         hashes = {"start": self.model, "labels": self.labels, "before": self.before}
         return {**{name: value or None for name, value in hashes.items()}, "changed": list(self.changed)}
 
     def lines(self) -> list[str]:
-        """For people."""
         now = f"from model {self.model}, which is in {START}" if self.model else "from scratch"
         if self.model == self.before:
             return [f"training starts {now}, as before"]

@@ -6,10 +6,10 @@ is touched. Interrupted, the same command resumes.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.branches import populate, registry
+from pipelines.result import Result
 from pipelines.sync.locks import exclusive
 from storage.errors import ConflictError, InputError
 from storage.label_studio import label_config
@@ -20,7 +20,7 @@ from storage.repo.git import Git
 
 
 @dataclass(frozen=True)
-class BranchResult:
+class BranchResult(Result):
     """A new branch.
 
     Attributes:
@@ -41,12 +41,7 @@ class BranchResult:
     strangers: tuple[str, ...]
     missing: int
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         counts = f"{plural(self.tasks, 'task')}, {plural(self.annotations, 'annotation')}"
         text = [f"branch {self.branch} at {self.commit[:12]}: {counts}", f"label it in {self.url}"]
         if self.left:

@@ -5,10 +5,10 @@ What would be lost is listed first. Interrupted, the same command resumes.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.branches import registry
+from pipelines.result import Result
 from pipelines.sync.locks import exclusive
 from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.label_studio.label_config import PATH as CONFIG
@@ -22,7 +22,7 @@ from storage.repo.git import Git, prefix_of
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Result):
     """What is lost with a branch.
 
     Attributes:
@@ -41,12 +41,7 @@ class Loss:
     unsynced: int | None
     aside: int
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         numbers = ", ".join(map(str, self.projects)) or "none"
         text = [f"branch {self.branch}: project {numbers} in Label Studio, {plural(self.objects, 'object')}"]
         if self.unsynced is None:

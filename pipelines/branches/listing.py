@@ -44,7 +44,6 @@ class Facts:
     url: str = ""
 
     def line(self) -> str:
-        """For people."""
         mark = "*" if self.checked_out else " "
         if not self.here:
             return f"{mark} {self.name}  in the bucket only (git fetch brings it)  {self.url}".rstrip()
@@ -120,5 +119,4 @@ def _url(project: Project, prefix: str) -> str:
 
 
 def to_json(found: list[Facts]) -> dict[str, Any]:
-    """For `--json`."""
     return {"branches": [asdict(facts) for facts in found]}

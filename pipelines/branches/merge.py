@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.best_model import commit_model
 from pipelines.branches import merge_commit, registry
+from pipelines.result import Result
 from pipelines.sync.apply import PATHS
 from pipelines.sync.locks import exclusive
 from pipelines.sync.result import Options
@@ -38,7 +38,7 @@ NOTHING = "nothing to merge: it is all here"
 
 
 @dataclass(frozen=True)
-class MergeResult:
+class MergeResult(Result):
     """What a merge did.
 
     Attributes:
@@ -58,12 +58,7 @@ class MergeResult:
     left: int
     warnings: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept:
             text.append(f"not synced before, so first committed by itself: {self.kept}")

@@ -7,11 +7,11 @@ still has become a label commit first. Interrupted, the same command resumes.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.best_model import publish
 from pipelines.branches import populate, registry
+from pipelines.result import Result
 from pipelines.sync import apply
 from pipelines.sync.apply import PATHS, Move
 from pipelines.sync.locks import exclusive
@@ -37,7 +37,7 @@ PREDICTIONS = predictions.PATH.as_posix()
 
 
 @dataclass(frozen=True)
-class RestoreResult:
+class RestoreResult(Result):
     """What was restored.
 
     Attributes:
@@ -66,12 +66,7 @@ class RestoreResult:
     lacks: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept:
             text.append(f"not committed before, so first committed by itself: {self.kept}")

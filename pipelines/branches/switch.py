@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.best_model import PREDICTIONS, commit_model, publish
 from pipelines.branches import registry
+from pipelines.result import Result
 from pipelines.sync.apply import PATHS
 from pipelines.sync.locks import exclusive
 from storage import worktree
@@ -19,7 +19,7 @@ from storage.repo import dvc_lock
 
 
 @dataclass(frozen=True)
-class SwitchResult:
+class SwitchResult(Result):
     """The branch that is checked out now.
 
     Attributes:
@@ -34,12 +34,7 @@ class SwitchResult:
     lacks: tuple[str, ...] = ()
     unpublished: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"on branch {self.branch} at {self.commit[:12]}"]
         text.append(f"label it in {self.url}" if self.url else "it has no Label Studio project yet")
         if self.lacks:

@@ -14,7 +14,9 @@ from storage.artifacts import checkpoint
 from storage.errors import InputError
 from storage.series.table_rows import named
 
-TOO_LARGE = "so far beyond the training data that float32 cannot hold them once they are scaled; nothing was written"
+TOO_LARGE = (
+    "so far beyond the training data that float32 cannot hold them once they are scaled; nothing was written"
+)
 
 
 def check_output(output: Path, path: Path, folder: Path) -> None:

@@ -56,7 +56,6 @@ class TrainingResult:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         return {
             "model": self.model,
             "folder": str(self.folder),
@@ -107,7 +106,6 @@ class PredictionResult:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         return {
             "output": str(self.output),
             "labels": dict(self.counts),
@@ -117,7 +115,6 @@ class PredictionResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         right = (
             [] if self.accuracy is None else [f"accuracy by the y columns of the file: {self.accuracy:.4f}"]
         )

@@ -1,8 +1,8 @@
-"""`labeltrail demo`: the main job from nothing, in this clone, by the commands that a person would type.
+"""`labeltrail demo`: the whole loop in this clone, with the pipelines of the commands that a person would type.
 
 Servers up, recordings in, labeled by two people through Label Studio's API, synced, trained, published. The
 recordings are simulated (people at work, or heart beats to be classified), or those of a folder of one's own. Each
-step is skipped where it has been done, so a demo that was cut off goes on where it stopped.
+step is skipped where it has been done, so an interrupted demo resumes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,6 @@ class DemoResult:
     url: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         return asdict(self)
 
     def lines(self, root: Path) -> list[str]:
@@ -69,7 +68,7 @@ class DemoResult:
             "",
             "  ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items()),
             f"model         {self.version}, made by label commit {self.commit[:12]}",
-            f"test scores   {_in_words(test)}",
+            f"test scores   {_describe(test)}",
             f"look          {self.url}",
             f"              user and password: LABEL_STUDIO_USERNAME, LABEL_STUDIO_PASSWORD in {root / '.env'}",
             f"              {root / 'reports/index.html'}",
@@ -81,7 +80,7 @@ class DemoResult:
         ]
 
 
-def _in_words(test: Mapping[str, Any]) -> str:
+def _describe(test: Mapping[str, Any]) -> str:
     if whole := test.get("series"):
         accuracy, f1 = score(whole.get("accuracy")), score(whole.get("macro_f1"))
         return f"accuracy {accuracy}, macro F1 {f1} of {whole.get('count', 0)} recordings"
@@ -145,7 +144,7 @@ def _step(done: DemoResult, name: str) -> Iterator[None]:
 def _source(project: Project, data: Path | None, classify: bool) -> dict[str, Any]:
     """Remember which data this demo is of; two kinds in one project would fit no label config."""
     if data and classify:
-        why = "what is asked of recordings of one's own follows from their labels"
+        why = "the task of own recordings follows from their labels"
         cure = f"labeltrail demo --data {argument(data)}"
         raise InputError("--classify goes with no --data", where=str(data), why=why, cure=cure)
     simulated = "simulated beats" if classify else "simulated"
@@ -238,6 +237,6 @@ def _conclude(project: Project, done: DemoResult) -> None:
 
 
 def _report(project: Project, stage: str) -> dict[str, Any]:
-    """What a stage said of itself, in the form that `dvc metrics` shows."""
+    """The metrics of a stage."""
     found: dict[str, Any] = json.loads((project.root / f"reports/{stage}.json").read_text(encoding="utf-8"))
     return found

@@ -1,4 +1,4 @@
-"""What the demo shows to somebody who has brought nothing: simulated recordings, and what two people say of them."""
+"""Data of the demo: simulated recordings, and the annotations of two people."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Simulation:
-    """Recordings, the question, and the answers of two people.
+    """Recordings, label config, and the annotations of two people.
 
     Attributes:
         label_config: XML.
         recordings: all of them.
-        first, second: what a person says: `result` of an annotation by series, in the order in which they label.
+        first, second: a person's `result` of an annotation by series, in the order in which they label.
     """
 
     label_config: str

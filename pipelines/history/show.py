@@ -1,4 +1,4 @@
-"""`labeltrail show REV`: one label commit: who made it, what it changed, which models it has."""
+"""`labeltrail show REV`: show one label commit: author, changes, best model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from storage.repo.repository import Repository
 
 @dataclass(frozen=True)
 class Best:
-    """The best model of the labels: the one that a rollback to them brings back.
+    """The best model of the labels: the one that a rollback restores.
 
     Attributes:
         folder: DVC's hash of `data/best`.
         commit: whose `dvc.lock` names it.
         reason: why it is this one.
-        model: its hash; "" where its bytes cannot be had.
-        note: why its bytes cannot be had.
+        model: its hash; "" where its bytes are missing.
+        note: why they are missing.
     """
 
     folder: str
@@ -35,13 +35,11 @@ class Best:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         facts = {"folder": self.folder, "commit": self.commit, "reason": self.reason}
         return facts | {"model": self.model or None, "note": self.note or None}
 
     def line(self) -> str:
-        """For people."""
-        name = self.model or f"{self.folder}, which cannot be had: {self.note}"
+        name = self.model or f"{self.folder}, whose bytes are missing: {self.note}"
         return f"best model {name}; {self.reason} ({self.commit[:12]})"
 
 
@@ -50,7 +48,7 @@ class ShowResult:
     """One label commit.
 
     Attributes:
-        revision: as it was asked for.
+        revision: as given.
         commit: the label commit, `revision` itself or the newest one before it.
         best: the best model of these labels; None where there was none yet.
     """
@@ -63,7 +61,6 @@ class ShowResult:
     best: Best | None
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         return {
             **commit_json(self.commit),
             "tags": list(self.tags),
@@ -73,7 +70,6 @@ class ShowResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"label commit {commit_line(self.commit, self.tags)}", f"  {self.commit.subject}"]
         text.append(f"  labels {self.commit.labels or 'none'}, before {self.commit.before or 'none'}")
         if len(self.commit.parents) > 1:

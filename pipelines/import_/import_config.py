@@ -1,4 +1,4 @@
-"""The label config of an import: given, the project's own, or made from the export; nothing is written here."""
+"""The label config of an import: given, the project's own, or made from the export; writes nothing."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def settle(
     if found.dynamic:
         labels = _labels(exported, found)
         text = label_config_xml.with_labels(text, labels)
-        what = f"its labels are left to the task data (${found.dynamic}): the {len(labels)} that the export names"
+        what = f"its labels come from the task data (${found.dynamic}): the {len(labels)} in the export"
         done.findings.append(
             Finding(found.path, f"{what} are written into it", "nothing: they are kept", False)
         )
@@ -132,7 +132,7 @@ def _labels(exported: Sequence[ExportedTask], found: Config) -> list[dict[str, s
             labels.setdefault(value.get("alias") or value["value"], value)
     if not labels:
         raise InputError(
-            f"the label config leaves its labels to the task data: ${shortened(found.dynamic)}",
+            f"the label config takes its labels from the task data: ${shortened(found.dynamic)}",
             where=found.path,
             why="no task names any" if exported else "there is no export with task data",
             cure="write the labels into the label config as tags, or add --labels EXPORT.json with them",

@@ -1,7 +1,7 @@
-"""The recordings of an import: found, checked as Label Studio's page reads them, and put into the bucket.
+"""The recordings of an import: found, checked as Label Studio's page reads them, and uploaded.
 
-A file that the page would misread is put there as the page reads it, where the same table can be written so; else it
-is left out, with the line and the cure. The others go on.
+A file that the page would misread is converted where that is lossless; else it is left out, with the line and the
+cure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from storage.s3.mirror import Content
 from storage.series import discovery, reader
 from storage.series.validation import Problem
 
-# Recordings as they are stored, where that is not as they are: from the check to the upload.
+# Converted recordings, from the check to the upload.
 REWRITTEN = Path(".labeltrail/import/rewritten")
 
 
@@ -69,7 +69,7 @@ def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root:
 
 
 def outcomes(remote: Remote, good: dict[str, Path]) -> dict[str, str]:
-    """What becomes of each recording: `added`, `changed` or `unchanged`; a look, and nothing else."""
+    """`added`, `changed` or `unchanged` by recording; writes nothing."""
     versions = {key: etag for key, etag in remote.series().items() if key in good}
     hashes = {key: md5(path) for key, path in good.items()}
     there = remote.contents(versions, {key: {known} for key, known in hashes.items()})
@@ -100,7 +100,7 @@ def upload(
     count(found, done)
     have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
     missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
-    # What the work tree knows of a series goes before what an export says.
+    # The work tree's task data wins over the export's.
     known = tasks_file.read(project.root / tasks_file.PATH)
     for _ in parallel(lambda key: remote.put_task(key, data.get(key, known.get(key, {}))), missing):
         pass

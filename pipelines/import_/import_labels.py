@@ -1,6 +1,6 @@
-"""What of an export's labels is to be there: the annotations that fit, of which recording each is, and whose.
+"""The annotations of an export: matched to recordings and annotators, checked against the label config.
 
-Whatever is not taken is told and counted.
+What is left out is reported and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storage.labels.snapshot import moment
 from storage.printable import shortened
 from storage.project import Project
 
-TRIED = 3  # annotations that Label Studio is asked for
+TRIED = 3  # annotations that are looked up in Label Studio
 SHOWN = 3  # reasons that an error lists
 FLAT = (
     "this form of an export lacks skipped annotations, ground truth, predictions, drafts and ids of regions"
@@ -34,13 +34,13 @@ FLAT = (
 
 @dataclass(frozen=True)
 class ImportedAnnotation:
-    """An annotation that is to be there.
+    """An annotation of an export.
 
     Attributes:
         result: regions and choices.
         fields: what else Label Studio takes: `was_cancelled`, `ground_truth`, `lead_time`.
         person: who made it.
-        partial: a flat export did not hold all that it said.
+        partial: a flat export lacks parts of it.
         number: of the annotation, where the export is of this Label Studio; else 0.
     """
 
@@ -52,7 +52,7 @@ class ImportedAnnotation:
 
 
 def people_of(project: Project, exported: Sequence[ExportedTask], given: Mapping[str, str]) -> People:
-    """The people of an export, in the Label Studio in use."""
+    """The people of an export, with their accounts here."""
     users = project.studio.users()
     annotations = [annotation for task in exported for annotation in task.annotations]
     here = _are_from_here(project.studio, annotations)
@@ -75,9 +75,9 @@ def _are_from_here(studio: LabelStudio, annotations: Iterable[Mapping[str, Any]]
 def matched(
     exported: Sequence[ExportedTask], series: Iterable[str], done: ImportResult
 ) -> dict[str, list[ExportedTask]]:
-    """Tasks by series; what belongs to none, or may belong to several, is told."""
+    """Tasks by series; those of none, or ambiguous ones, are reported."""
     found = match(exported, series)
-    lost = [(task, "none of the recordings is its") for task in found.nowhere]
+    lost = [(task, "no recording matches") for task in found.nowhere]
     for task, what in (*lost, *found.unsure):
         labels = f"; its {len(task.annotations)} annotation(s) were left out" if task.annotations else ""
         cure = "import its recording too, under the last part of its address"
@@ -98,7 +98,7 @@ def matched(
 
 
 def _leave_out_rest(task: ExportedTask, done: ImportResult) -> None:
-    """Tell what of a task is never taken."""
+    """Report what is never imported of a task."""
     if task.predictions:
         what = f"its {task.predictions} prediction(s) were left out: the model makes new ones"
         done.findings.append(Finding(task.name, what, "dvc repro", False))
@@ -149,7 +149,7 @@ def _fitting(
                 continue
             where = f"{task.name}, annotation {annotation.get('id')}"
             what = problems[0] if len(problems) == 1 else f"{problems[0]} (and {len(problems) - 1} more)"
-            cure = "mend the label config or the export, then import again"
+            cure = "fix the label config or the export, then import again"
             done.findings.append(Finding(where, what, cure, True))
             done.leave_out("annotations", 1)
 
@@ -166,7 +166,7 @@ def _in_order(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def check_usable(
     exported: Sequence[ExportedTask], annotations: Mapping[str, Any], path: Path, done: ImportResult
 ) -> None:
-    """An export with labels of which none can be used is the wrong one, or the recordings are."""
+    """InputError for an export with labels of which none can be used: a wrong export, or wrong recordings."""
     count = sum(len(task.annotations) for task in exported)
     if count and not annotations:
         fatal = [finding for finding in done.findings if finding.fatal]
@@ -180,14 +180,14 @@ def check_usable(
 
 
 def note_flat(exported: Sequence[ExportedTask], path: Path, done: ImportResult) -> None:
-    """Tell what a flat form of an export does not hold."""
+    """Report what a flat form of an export lacks."""
     if any(task.is_flat for task in exported):
         cure = "nothing, if there are none; else export the project as JSON"
         done.findings.append(Finding(str(path), FLAT, cure, False))
 
 
 def note_people(people: People, path: Path | None, done: ImportResult) -> None:
-    """Tell who has no account here, and whom of the map the export does not know."""
+    """Report annotators without an account here, and entries of the map that the export lacks."""
     for person in people.strangers():
         what = (
             f"{people.count[person]} annotation(s) of somebody without an account here: kept apart under this name, "

@@ -1,7 +1,7 @@
-"""What an import will do, found out before it does anything: the plan changes nothing, and whoever refuses is here.
+"""The plan of an import, with all checks; writes nothing.
 
-Read are the files, the export, what the bucket and Label Studio hold, and whether Label Studio takes the label
-config. What is fetched rests in a folder of the clone until the import ends.
+It reads the files, the export, bucket and Label Studio, and has Label Studio validate the label config. Downloads are
+kept in a folder of the clone until the import ends.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Sources:
     """What is imported.
 
     Attributes:
-        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
-            its recordings along, as columns or http(s) addresses.
+        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that contains
+            its recordings, as columns or http(s) addresses.
         labels: a Label Studio export of these recordings: JSON, JSON_MIN, CSV or TSV.
         config: the label config; by default the project's, else one made from the export.
-        annotators: who the people of the export are here (pipelines/import_/import_people.py).
+        annotators: accounts of the export's people (pipelines/import_/import_people.py).
     """
 
     path: str
@@ -46,10 +46,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an import will do.
+    """The plan of an import.
 
     Attributes:
-        state: what is there of the branch in bucket and Label Studio; None where nothing is yet.
+        state: `sync.json` of the branch; None where there is none yet.
         config: the label config's text.
         data_key: key of the task data that holds a recording's address.
         files: recordings that can be used, by series key.
@@ -68,22 +68,22 @@ class Plan:
 
 
 def make(project: Project, sources: Sources, done: ImportResult) -> Plan:
-    """Look at everything that an import takes, and at everything that it meets.
+    """Make the plan of an import.
 
     Args:
-        project: in which nothing can be written.
+        project: a dry one.
         sources: what is imported.
         done: where findings go.
 
     Raises:
-        InputError: no recording or label config can be used, the export is none, or nothing of it fits.
+        InputError: no recording or label config can be used, the export is invalid, or nothing of it fits.
     """
     given = import_people.read_map(sources.annotators) if sources.annotators else {}
     known = import_config.known(project, sources.config)
     path = _export_path(sources)
     exported = export.read(path, known.parsed if known else None) if path else []
     if path is not None and path != sources.labels:
-        files, exported = _carried(exported, project, done)
+        files, exported = _contained(exported, project, done)
     else:
         files = import_files.find(sources.path, done)
     text, config = import_config.settle(known, exported, lambda: next(iter(files.values())), project, done)
@@ -122,16 +122,16 @@ def _export_path(sources: Sources) -> Path | None:
         raise InputError(
             "two exports were named",
             where=[sources.path, str(sources.labels)],
-            why="an export in the place of recordings brings its own labels along",
+            why="an export in the place of recordings has its own labels",
             cure=f"labeltrail import FOLDER --labels {argument(sources.labels)}",
         )
     return Path(sources.path)
 
 
-def _carried(
+def _contained(
     exported: list[ExportedTask], project: Project, done: ImportResult
 ) -> tuple[dict[str, Path], list[ExportedTask]]:
-    """The recordings that an export brings along, as files, and their tasks; an error where none can be had."""
+    """Fetch the recordings that an export contains or links, with their tasks; an error where all fail."""
     found = export_recordings.write(exported, project.root / FETCHED / "fetched")
     for task, error in found.lost:
         done.findings.append(Finding(task.name, f"{error.what}: {error.why}", error.cure, True))

@@ -24,7 +24,7 @@ SHOWN = 3  # series that are named
 def plan(
     project: Project, remote: Remote, matched: Mapping[str, list[ExportedTask]], done: ImportResult
 ) -> dict[str, Data]:
-    """The task data that series will have, of those of which the export says something new.
+    """New task data by series, where the export adds something.
 
     Raises:
         InputError: somebody's recordings would be in two sets; names the cure.
@@ -83,11 +83,11 @@ def _in_bucket(remote: Remote, series: str) -> Data:
 
 
 def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: ImportResult) -> None:
-    """Add what a task says to what is known; what is known stays."""
+    """Add a task's data to the known data, which wins."""
     for name, value in task.data.items():
         if name in ("series", data_key):
             if value != series:
-                what = f"its {shortened(name, 60)} was left out: the project keeps there which recording it is of"
+                what = f"its {shortened(name, 60)} was left out: the project stores the recording there"
                 done.findings.append(
                     Finding(task.name, what, "rename it in the export, then import again", False)
                 )

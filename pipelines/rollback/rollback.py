@@ -72,7 +72,6 @@ class RollbackResult:
     dry: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         best = self.plan.best
         return {
             "dry_run": self.dry,
@@ -95,7 +94,6 @@ class RollbackResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept.subject:
             commit = f"label commit {self.kept.commit[:12]}" if self.kept.commit else "a label commit"

@@ -48,7 +48,6 @@ class Deletions:
     put_back: bool = False
 
     def to_json(self) -> dict[str, int]:
-        """For `--json`."""
         return {"labels": self.labels, "studio": self.studio, "recordings": self.recordings}
 
 

@@ -2,7 +2,8 @@
 
 A sync needs no lock to read: `sync.json` is replaced only if it is still the one that was read, else the sync is
 retried. Changes in Label Studio cannot be undone so easily, so a run takes a lease first: a random token in
-`sync.json`, renewed every few seconds, for which others wait. A stale heartbeat (the same token for too long) is a killed run's.
+`sync.json`, renewed every few seconds, for which others wait. A stale heartbeat (a token that stays the same for too
+long) is a killed run's.
 """
 
 from __future__ import annotations

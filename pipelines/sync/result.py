@@ -89,7 +89,6 @@ class SyncResult:
     dry: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         return {
             "dry_run": self.dry,
             "commit": self.commit,
@@ -108,7 +107,6 @@ class SyncResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]

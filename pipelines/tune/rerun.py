@@ -52,7 +52,6 @@ class TrialResult:
     model: str
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         about = {name: value for name, value in self.study.about.items() if name != "annotations"}
         return {
             "study": str(self.place),
@@ -65,7 +64,6 @@ class TrialResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         trial, data = self.trial, self.study.about
         scores = [f"{name} {value:.4f}" for name, value in self._scores() if value is not None]
         which = ", ".join([f"trial {trial.number} of {self.place}: {trial.state}", *scores])

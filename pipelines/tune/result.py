@@ -61,7 +61,6 @@ class TuningResult:
         return f"labeltrail classify train {argument(path)}{valid} --model FOLDER{task}{flags}"
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         value = self.study.to_json()
         return {
             "about": value["about"],

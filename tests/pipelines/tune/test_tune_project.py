@@ -89,7 +89,8 @@ def test_it_learns_from_the_train_set_and_judges_by_the_validation_set(
     done = tune(trials=1)
     assert people(asked) == {"ann", "ben", "cid", "dora"}
     assert (
-        done.lines()[0] == "binary: 18 series of 40 timepoints; judged by the 6 series of the validation set"
+        done.lines()[0]
+        == "binary: 18 series of 40 timepoints; validated on the 6 series of the validation set"
     )
     done, used = tuned(monkeypatch, trials=2)
     assert [(people(known), people(held)) for known, held in used] == [({"ann", "ben", "cid"}, {"dora"})]
@@ -102,7 +103,7 @@ def test_without_a_validation_set_people_judge_each_other_in_turn(
     lay_project(ALL_TRAIN, folds=2)
     done, used = tuned(monkeypatch, trials=1)
     assert done.lines()[0].endswith(
-        "judged by 2 folds of the train set, for the validation set has no labeled series"
+        "validated on 2 folds of the train set, for the validation set has no labeled series"
     )
     assert [len(people(held)) for _, held in used] == [2, 2]
     assert all(not people(known) & people(held) for known, held in used)
@@ -239,7 +240,7 @@ def test_several_choices_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (
         tune()
         .lines()[0]
-        .startswith("multilabel: 30 series of 40 timepoints; judged by 3 folds of the train set")
+        .startswith("multilabel: 30 series of 40 timepoints; validated on 3 folds of the train set")
     )
 
 

@@ -44,9 +44,9 @@ def test_a_few_series_with_several_labels(place: Path) -> None:
 
 def test_of_other_files_nobody_says_that_they_are_studies(place: Path) -> None:
     (place / "settings.json").write_text("{}", encoding="utf-8")
-    assert refused(again, 1).why == "nothing was tuned yet"
+    assert refused(rerun, 1).why == "nothing was tuned yet"
     run(task="multilabel", study=Path("mine.json"))
-    assert refused(again, 1).why == "there are: mine.json"
+    assert refused(rerun, 1).why == "there are: mine.json"
 
 
 def test_a_study_is_one_of_its_task(place: Path) -> None:

@@ -130,13 +130,13 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
 
 
 def test_series_in_both_train_and_validation_set_are_counted(tables: Path) -> None:
-    assert not run(trials=1).material.notes
+    assert not run(trials=1).data.notes
     train, rows = Path("train.csv"), Path("valid.csv").read_text(encoding="utf-8").splitlines()
     with train.open("a", encoding="utf-8") as file:
         file.write("\n".join([*rows[1:4], ""]))
     warning = (
-        "warning: 3 of the 15 series of valid.csv are in train.csv too: the model is trained on them, so the validation "
-        "figures are too good"
+        "warning: 3 of the 15 series of valid.csv are in train.csv too: the model is trained on them, "
+        "so the validation scores are too good"
     )
     assert run(trials=1, study=Path("other.json")).lines()[1] == warning
     done = classify_train.train(train, tables / "m", valid=Path("valid.csv"))
@@ -149,7 +149,7 @@ def test_a_model_that_is_no_longer_the_trials_is_told(tables: Path, monkeypatch:
     value["trials"][0]["model"] = "0" * 32
     done.place.write_text(json.dumps(value))
     back = rerun(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("m"))
-    assert "not 00000000 as the trial made it" in back.lines()[-1]
+    assert "not the trial's 00000000" in back.lines()[-1]
 
 
 def test_what_cannot_be_had_again_is_refused(tables: Path) -> None:

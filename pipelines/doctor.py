@@ -1,8 +1,8 @@
 """`labeltrail doctor`: check everything for real, with the cure of what fails.
 
 Each check does what the other commands do: puts, gets, lists, deletes and signs in the bucket, calls Label Studio
-with the token and has it validate its storages, reads the recordings with the label config, and looks for every object
-that the pointers in git refer to.
+with the token and has it validate its storages, reads the recordings with the label config, and looks for every
+object that the pointers in git refer to.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def _labels(exported: Sequence[ExportedTask], found: Config) -> list[dict[str, s
             labels.setdefault(value.get("alias") or value["value"], value)
     if not labels:
         raise InputError(
-            f"the label config takes its labels from the task data: ${shortened(found.dynamic)}",
+            f"the label config leaves its labels to the task data: ${shortened(found.dynamic)}",
             where=found.path,
             why="no task names any" if exported else "there is no export with task data",
             cure="write the labels into the label config as tags, or add --labels EXPORT.json with them",

@@ -89,7 +89,7 @@ def test_a_whole_history_is_sound_and_nothing_changes(history: Lab) -> None:
         found = fsck(history.project.dry())
     assert (found.troubles, found.label_commits) == ([], 3)
     assert found.objects == {"labels": 7, "recordings": 4}
-    assert found.lines()[-1] == "all of it can be had back from the DVC remote, to the byte"
+    assert found.lines()[-1] == "all of it can be restored from the DVC remote, to the byte"
 
 
 def test_damage_of_every_kind_is_named_and_healed(history: Lab) -> None:

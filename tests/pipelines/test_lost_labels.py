@@ -48,7 +48,7 @@ class OwnStudio:
         return path
 
     def put_back(self, path: Path) -> None:
-        """Have Label Studio go on with an earlier database."""
+        """Restore an earlier database of Label Studio."""
         services.down(self.root)
         folder = label_studio_server.data_folder(self.root)
         for name in folder.glob(f"{label_studio_server.DATABASE}*"):

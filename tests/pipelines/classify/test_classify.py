@@ -54,7 +54,7 @@ def one_hot(kinds: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.csv, valid.csv, and a model that learnt from them."""
+    """A folder with train.csv, valid.csv, and a model that was trained on them."""
     folder = tmp_path_factory.mktemp("classify")
     for name, count, seed in (("train", 60, 0), ("valid", 30, 1), ("test", 50, 2)):
         values, kinds = series(count, seed)

@@ -159,7 +159,7 @@ def test_a_dry_run_changes_nothing_and_says_it_all(
     assert (
         "2 annotations changed in place, 1 annotation created again, 1 annotation deleted (would be)" in text
     )
-    assert "best model: stays as it is" in text
+    assert "best model: unchanged" in text
     assert text.endswith("dry run: nothing was changed")
     assert back(lab, commits[0].commit).plan == done.plan
 

@@ -139,7 +139,7 @@ def test_a_trial_that_fails_is_told_and_the_tuning_goes_on(
     assert done.best.params["scaling"] == "series"
     project(place, **ranged(scaling="train"))
     none = refused(run, study=Path("none.json"))
-    assert none.what == "none of 5 trials came to its end"
+    assert none.what == "none of 5 trials was completed"
     assert "not a finite number" in none.why
     assert len(json.loads((place / "none.json").read_bytes())["trials"]) == 5
 

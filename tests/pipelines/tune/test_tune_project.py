@@ -97,7 +97,7 @@ def test_it_learns_from_the_train_set_and_judges_by_the_validation_set(
     assert not used[0][0] & used[0][1]
 
 
-def test_without_a_validation_set_people_judge_each_other_in_turn(
+def test_without_a_validation_set_people_are_cross_validated(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_project(ALL_TRAIN, folds=2)

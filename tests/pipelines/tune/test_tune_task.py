@@ -54,4 +54,4 @@ def test_a_study_is_one_of_its_task(place: Path) -> None:
     project(place, trials=2)
     run(study=Path("other.json"))
     assert refused(run, study=Path("other.json"), task="multilabel").why == "it has other task"
-    assert refused(tune, task="multilabel").what.startswith("--task belongs to a table")
+    assert refused(tune, task="multilabel").what.startswith("--task needs a table")

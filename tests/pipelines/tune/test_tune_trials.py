@@ -161,8 +161,8 @@ def test_what_cannot_be_had_again_is_refused(tables: Path) -> None:
     assert (error.what, error.why) == ("there is no trial 2", "it has 1 trials")
     assert refused(rerun, 1, model=Path("m")).why == "it was trained on a table, and none was given"
     error = refused(rerun, 1, Path("test.csv"), valid=Path("valid.csv"), model=Path("m"))
-    assert error.why == "here is other train"
-    assert refused(rerun, 1, Path("train.csv"), model=Path("m")).why == "here is other valid"
+    assert error.why == "other train here"
+    assert refused(rerun, 1, Path("train.csv"), model=Path("m")).why == "other valid here"
     assert not Path("m").exists()
     Path("study.json").write_text('{"version": 1, "about": {}, "trials": [{"curve": []}]}')
     assert refused(rerun, 1).what == "study.json is no study of a tuning"
@@ -282,7 +282,7 @@ def test_trials_that_made_no_model_have_no_hash(tables: Path, monkeypatch: pytes
         raise InputError("it broke")
 
     monkeypatch.setattr(objective, "learn", failing)
-    with pytest.raises(InputError, match="came to its end"):
+    with pytest.raises(InputError, match="was completed"):
         run(trials=1)
     (trial,) = studies.load(Path("study.json")).trials
     assert (trial.state, trial.model) == ("failed", "")

@@ -384,7 +384,7 @@ def test_labels_of_the_task_data_are_written_into_the_label_config(tmp_path: Pat
     text, parsed = import_config.settle(found, tasks, lambda: tmp_path, project, done)
     assert (parsed.labels, label_config.parse(text).labels) == (("walk", "run", "knock"),) * 2
     assert [finding.what for finding in done.findings] == [
-        "its labels are left to the task data ($kinds): the 3 that the export names are written into it"
+        "its labels come from the task data ($kinds): the 3 in the export are written into it"
     ]
     for others in ([], [t for t in tasks if not t.data.pop("kinds")]):
         with pytest.raises(InputError, match="leaves its labels to the task data"):

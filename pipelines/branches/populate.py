@@ -99,14 +99,7 @@ def read_content(repository: Repository, commit: str) -> Content:
 
 
 def fill(remote: Remote, settings: Settings, project: int, content: Content) -> FillResult:
-    """Create the tasks and annotations of a commit that the project lacks.
-
-    Args:
-        remote: the branch's place in bucket and Label Studio.
-        settings: how Label Studio reaches the bucket.
-        project: the branch's project; nobody labels in it yet.
-        content: of the commit.
-    """
+    """Create the tasks and annotations of a commit that the project, in which nobody labels yet, lacks."""
     people = _People(remote)
     for storage in remote.studio.projects.storages(project)[0]:
         remote.studio.projects.let_source_end(storage["id"])  # an interrupted run may have started it

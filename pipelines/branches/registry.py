@@ -49,11 +49,7 @@ def sharing_prefix(git: Git, branch: str) -> list[str]:
 
 
 def require(git: Git, branch: str) -> str:
-    """The commit of a local branch.
-
-    Raises:
-        NotFoundError: there is none of that name.
-    """
+    """The commit of a local branch; NotFoundError where there is none."""
     commit = names(git).get(branch)
     if commit is None:
         raise NotFoundError(f"there is no branch {branch!r}", where=str(git.root), cure="labeltrail branches")
@@ -115,13 +111,7 @@ def in_bucket(bucket: Bucket) -> list[str]:
 
 
 def remote_of(project: Project, branch: str, config: str) -> Remote:
-    """A branch's place in bucket and Label Studio, whichever branch is checked out.
-
-    Args:
-        project: the clone.
-        branch: its name.
-        config: text of its label config.
-    """
+    """A branch's place in bucket and Label Studio, whichever branch is checked out; `config`: its label config."""
     data_key = label_config.parse(config).data_key
     return Remote(project.bucket, project.studio, project.mirror, prefix_of(branch), data_key)
 

@@ -23,7 +23,7 @@ from pipelines.import_.import_ import import_recordings
 from pipelines.sync.sync import sync
 from stages.reporting.tables import score
 from storage import settings, worktree
-from storage.artifacts import lineage
+from storage.artifacts import lineage, reports
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.label_studio import label_config
@@ -233,10 +233,4 @@ def _conclude(project: Project, done: DemoResult) -> None:
     model = lineage.trace(project.repository, lineage.models(project.repository)[0])
     done.version = model.version
     done.commit = model.commit.commit if model.commit else ""
-    done.scores = _report(project, "evaluate")
-
-
-def _report(project: Project, stage: str) -> dict[str, Any]:
-    """The metrics of a stage."""
-    found: dict[str, Any] = json.loads((project.root / f"reports/{stage}.json").read_text(encoding="utf-8"))
-    return found
+    done.scores = json.loads((project.root / reports.HEADLINE).read_text(encoding="utf-8"))

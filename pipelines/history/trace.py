@@ -106,9 +106,8 @@ def _model(project: Project, thing: str) -> Trace | None:
     models = lineage.called(project.repository, thing)
     if not models:
         return None
-    current = (
-        files.read_json(project.root / "data/receipt.json", 1, "dvc repro") if _published(project) else {}
-    )
+    receipt = project.root / "data/receipt.json"
+    current = files.read_json(receipt, 1, "dvc repro") if receipt.is_file() else {}
     published = current.get("model") == models[0].hash
     facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
     later = [m.hash for m in _models(project) if m.start == models[0].hash]
@@ -127,10 +126,6 @@ def _trial(project: Project, thing: str) -> Trace | None:
     if made and not models:
         models = [trial_lineage.as_model(project.repository.git, found)]
     return Trace(thing, "trial", facts, _follow(project, models))
-
-
-def _published(project: Project) -> bool:
-    return (project.root / "data/receipt.json").is_file()
 
 
 def _annotation(project: Project, thing: str) -> Trace | None:
@@ -191,10 +186,8 @@ def _label_commit(project: Project, thing: str) -> Trace | None:
         return None
     labels = parse_pointer(project.repository.git.show(commit, f"{LABELS}.dvc"))
     first = project.repository.git.label_commit(labels)
-    facts = {"commit": first or commit, "labels": labels}
-    facts |= {
-        "subject": project.repository.git.run("show", "--no-patch", "--format=%s", first or commit).strip()
-    }
+    subject = project.repository.git.run("show", "--no-patch", "--format=%s", first or commit).strip()
+    facts = {"commit": first or commit, "labels": labels, "subject": subject}
     return Trace(
         thing, "label commit", facts, _follow(project, [m for m in _models(project) if m.labels == labels])
     )

@@ -69,7 +69,14 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> AnnotationPlan:
     for series, wanted in plan.annotations.items():
         held, left = there.get(series, []), []
         for one in wanted:  # those of the same person first
-            same = next((h for h in held if h.matches(one) and _is(h, one)), None)
+            same = next(
+                (
+                    h
+                    for h in held
+                    if h.matches(one) and (h.annotator == one.person.name or h.number == one.number)
+                ),
+                None,
+            )
             if same is None:
                 left.append(one)
             else:
@@ -83,11 +90,6 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> AnnotationPlan:
                 held.remove(other)
                 steps.given.append((other.number, one.person))
     return steps
-
-
-def _is(held: ExistingAnnotation, wanted: ImportedAnnotation) -> bool:
-    """Whether an annotation with the same content is the imported one."""
-    return held.annotator == wanted.person.name or held.number == wanted.number
 
 
 def _there(remote: Remote, state: State | None) -> dict[str, list[ExistingAnnotation]]:

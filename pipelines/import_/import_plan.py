@@ -68,12 +68,7 @@ class Plan:
 
 
 def make(project: Project, sources: Sources, done: ImportResult) -> Plan:
-    """Make the plan of an import.
-
-    Args:
-        project: a dry one.
-        sources: what is imported.
-        done: where findings go.
+    """Make the plan of an import; findings go into `done`.
 
     Raises:
         InputError: no recording or label config can be used, the export is invalid, or nothing of it fits.

@@ -16,7 +16,6 @@ from pipelines.sync import (
     merge_base,
     push_labels,
     recordings,
-    shared_label_config,
     unknown_labels,
 )
 from pipelines.sync.plan import SyncPlan
@@ -100,9 +99,9 @@ def apply(
     """
     repository, state = project.repository, theirs.state
     warnings: list[str] = []
-    if options.push and plan.config:
+    if options.push and plan.config and not plan.config.there:
         # First: Label Studio may refuse it, and then nothing else has changed.
-        shared_label_config.write_there(project.studio, state.project, plan.config)
+        project.studio.projects.update(state.project, label_config=plan.config.text)
     project.remote.annotations.write(theirs.compared.missed)
     if options.pull:
         warnings, base = _write_work_tree(project, state, base, plan)
@@ -184,8 +183,8 @@ def _write_work_tree(
         Warnings, and the base of the next sync should this one be interrupted.
     """
     repository, merged = project.repository, plan.labels
-    if plan.config:
-        shared_label_config.write_here(project.root, plan.config)
+    if plan.config and not plan.config.here:
+        write_bytes(project.root / label_config.PATH, plan.config.text.encode(), durable=True)
     if plan.series:
         recordings.download(project.root, repository, project.remote, plan.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}

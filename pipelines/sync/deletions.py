@@ -78,7 +78,7 @@ def check(repository: Repository, state: State, planned: Deletions) -> None:
     Raises:
         ConflictError: they need `--yes`; nothing was written.
     """
-    why, cure = _question(repository, state, planned)
+    why, cure = reason_to_ask(repository, state, planned)
     if why:
         raise ConflictError(
             f"this sync would delete {_words(planned)}",
@@ -88,12 +88,8 @@ def check(repository: Repository, state: State, planned: Deletions) -> None:
         )
 
 
-def reason_to_ask(repository: Repository, state: State, planned: Deletions) -> str:
-    """Why a sync would need `--yes`; "" where it would not."""
-    return _question(repository, state, planned)[0]
-
-
-def _question(repository: Repository, state: State, planned: Deletions) -> tuple[str, str]:
+def reason_to_ask(repository: Repository, state: State, planned: Deletions) -> tuple[str, str]:
+    """Why a sync would need `--yes`, and the next command; "" and "" where it would not."""
     share = parameters.load(repository.root / parameters.PATH).sync.ask_deleted
     if planned.records and not _are_on_a_branch(repository, planned.records):
         commit = state.commit[:12]

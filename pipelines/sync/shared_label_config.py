@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.errors import ConflictError, InputError
-from storage.files import write_bytes
 from storage.label_studio import label_config
-from storage.label_studio.client import LabelStudio
 from storage.labels.three_way import OPEN, OURS, Settlement
 
 
@@ -88,18 +85,6 @@ def _check_key(new: str, old: str, where: str) -> None:
             why=f"the tasks of this project have them under ${before}; nothing was written",
             cure=f'write <TimeSeries value="${before}"> there, then labeltrail sync',
         )
-
-
-def write_here(root: Path, config: ConfigPlan) -> None:
-    """Write it into the work tree, where that lacks it."""
-    if not config.here:
-        write_bytes(root / label_config.PATH, config.text.encode(), durable=True)
-
-
-def write_there(studio: LabelStudio, project: int, config: ConfigPlan) -> None:
-    """Write it into Label Studio, where that lacks it."""
-    if not config.there:
-        studio.projects.update(project, label_config=config.text)
 
 
 def digest(text: str) -> str:

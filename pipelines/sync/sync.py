@@ -94,7 +94,7 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     planned = deletions.planned(plan, theirs)
     if options.dry_run:
         would = _preview(plan, theirs, label_store.asked(repository.git))
-        return replace(would, deletions=planned, asks=deletions.reason_to_ask(repository, state, planned))
+        return replace(would, deletions=planned, asks=deletions.reason_to_ask(repository, state, planned)[0])
     conflicts.refuse(plan.conflicts)
     if not options.yes:
         deletions.check(repository, state, planned)

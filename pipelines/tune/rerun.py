@@ -65,7 +65,11 @@ class TrialResult:
 
     def lines(self) -> list[str]:
         trial, data = self.trial, self.study.about
-        scores = [f"{name} {value:.4f}" for name, value in self._scores() if value is not None]
+        scores = [
+            f"{name} {value:.4f}"
+            for name, value in (("loss", trial.loss), ("accuracy", trial.accuracy))
+            if value is not None
+        ]
         which = ", ".join([f"trial {trial.number} of {self.place}: {trial.state}", *scores])
         trained = f"it was trained on series of MD5 {data.get('train')}"
         if "labels" in data:
@@ -81,9 +85,6 @@ class TrialResult:
             else f"its params: {' '.join(f'--param {f}' for f in flags_of(trial.params))}",
             *([f"model {self.model[:8]} is in {self.folder}: {self._same()}"] if self.folder else []),
         ]
-
-    def _scores(self) -> tuple[tuple[str, float | None], ...]:
-        return ("loss", self.trial.loss), ("accuracy", self.trial.accuracy)
 
     def _warning(self) -> str:
         return (

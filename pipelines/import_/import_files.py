@@ -30,7 +30,7 @@ REWRITTEN = Path(".labeltrail/import/rewritten")
 def find(path: str, done: ImportResult) -> dict[str, Path]:
     """Recordings by series key: in a folder by their path in it, otherwise by their name.
 
-    What was left out is told in the findings, by kind.
+    Findings list what was left out, by kind.
 
     Raises:
         InputError: there is none, or a pattern finds two of one name.

@@ -136,7 +136,7 @@ def read_map(path: Path) -> dict[str, str]:
 
 def _pairs(text: str) -> list[tuple[int, list[Any]]]:
     if text.lstrip().startswith("{"):
-        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # a name twice is told
+        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # keeps duplicate names, for the error
         return [(1, list(pair)) for pair in pairs]
     rows = [
         (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(io.StringIO(text)), 1) if row
@@ -146,7 +146,7 @@ def _pairs(text: str) -> list[tuple[int, list[Any]]]:
 
 
 def _flaw(pair: list[Any]) -> str:
-    """Why a line says nothing; "" where it does."""
+    """Why a line is invalid; "" where it is not."""
     if len(pair) != 2 or not all(isinstance(cell, str) and cell for cell in pair):
         return "it is no pair of texts"
     email = pair[1]

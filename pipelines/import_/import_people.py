@@ -136,7 +136,7 @@ def read_map(path: Path) -> dict[str, str]:
 
 def _pairs(text: str) -> list[tuple[int, list[Any]]]:
     if text.lstrip().startswith("{"):
-        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # keeps duplicate names, for the error
+        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # keeps duplicates
         return [(1, list(pair)) for pair in pairs]
     rows = [
         (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(io.StringIO(text)), 1) if row

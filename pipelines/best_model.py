@@ -1,4 +1,4 @@
-"""The best model and its history: `dvc.lock` in commits of its own, and the best of a label commit brought back."""
+"""The best model: commits of `dvc.lock`, and restoring the best model of a label commit."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ PREDICTIONS = predictions.PATH.as_posix()
 
 
 def commit_model(project: Project) -> str:
-    """Commit `dvc.lock` where a run of the stages changed it, and push what it names; returns the commit, or "".
+    """Commit `dvc.lock` where a run of the stages changed it, and push its outputs; returns the commit, or "".
 
-    Before other labels come in: a `dvc.lock` that is in no commit is lost with the next run, and with it the way
-    back to its model.
+    Called before labels change: the next run overwrites a `dvc.lock` that is in no commit, and its model is lost.
     """
     repository = project.repository
     changed = repository.git.changed([LOCK])
@@ -38,7 +37,7 @@ def commit_model(project: Project) -> str:
 
 
 def _verdict(project: Project) -> str:
-    """What promote said, where it ran since the last commit and its report is still that of this `dvc.lock`."""
+    """The verdict of promote, where it ran since the last commit and its report is still that of this `dvc.lock`."""
     path = project.root / VERDICT
     lock = Lock.read(project.root)
     before = Lock.parse(project.repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
@@ -50,14 +49,14 @@ def _verdict(project: Project) -> str:
 
 @dataclass(frozen=True)
 class BestPlan:
-    """Which model will be best of these labels.
+    """Which model will be best for a label snapshot.
 
     Attributes:
-        best: the best known of them; None: the one in the work tree stays until the gate decides.
+        best: the best known one; None: that of the work tree stays until promote decides.
         reason: why, in words.
         model: its hash; "" where `best` is None.
-        lost: what stages wrote then and neither cache nor remote has any more.
-        runs: stages that `dvc repro` will run, each with the reason; not known where `best` is None.
+        lost: outputs of stages that neither cache nor remote has.
+        runs: stages that `dvc repro` will run, each with the reason; empty where `best` is None.
     """
 
     best: LabelBest | None
@@ -68,26 +67,26 @@ class BestPlan:
 
 
 def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: bytes) -> BestPlan:
-    """What it takes to have a model back, and what no longer holds of the run that made it; writes nothing.
+    """Plan the restoring of a model: which of its outputs are lost, which stages are out of date; writes nothing.
 
     Args:
-        project: its code, params and label config are those of today.
-        found: the best known of these labels.
-        labels: hash of the label snapshot that is to be the newest.
-        set_rows: bytes of `data/sets.csv` as it is to be.
+        project: with today's code, params and label config.
+        found: the best known model of the labels.
+        labels: hash of the label snapshot after the rollback.
+        set_rows: bytes of `data/sets.csv` after the rollback.
     """
     repository = project.repository
     if found is None:
         return BestPlan(
             None,
-            "no model was made of these labels: dvc repro trains one, and the gate decides whether it is best",
+            "no model was trained on these labels: dvc repro trains one, and promote decides whether it is best",
         )
     lost = repository.lost(found.lock.outputs())
     if BEST.as_posix() in lost:
         return BestPlan(
             None,
             f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote: dvc repro trains it again, "
-            "and the gate decides whether it is best",
+            "and promote decides whether it is best",
             lost=lost,
         )
     stages = dvc_stages.read(project.root)
@@ -102,14 +101,10 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
     return BestPlan(found, reason, model_in(repository, found.lock.best), lost, runs)
 
 
-def bring_back(project: Project, plan: BestPlan) -> str:
-    """Put what the plan's `dvc.lock` names into the work tree, and its predictions into Label Studio.
+def restore_best(project: Project, plan: BestPlan) -> str:
+    """Check out the outputs of the plan's `dvc.lock` and publish its predictions; returns what was published.
 
-    Safe to do twice. Publish is run by itself: its old receipt comes back with the other outputs, so that
-    `dvc repro` would see nothing to publish.
-
-    Returns:
-        What was published, in words; "" where there was no prediction.
+    Idempotent. Publish is run by itself: its old receipt is restored too, so `dvc repro` would not run it.
     """
     if plan.best is None:
         return ""
@@ -120,8 +115,8 @@ def bring_back(project: Project, plan: BestPlan) -> str:
     return publish(project)
 
 
-def outlived(project: Project, commit: str) -> list[str]:
-    """A warning where training starts from a model of labels that a commit does not have: they live on in it."""
+def start_warnings(project: Project, commit: str) -> list[str]:
+    """Warnings where training starts from a model of labels that a commit does not have."""
     folder = project.root / START
     start = parameters.load(project.root / PARAMS).train.start
     if not start or not folder.is_dir():
@@ -130,12 +125,12 @@ def outlived(project: Project, commit: str) -> list[str]:
     if not labels or labels in {found.labels for found in project.repository.git.label_commits(commit)}:
         return []
     return [
-        f"training still starts from model {start[:8]}, which learnt from labels that {commit[:12]} does not have; "
+        f"training still starts from model {start[:8]}, which was trained on labels that {commit[:12]} lacks; "
         f"{provenance.SCRATCH}, or labeltrail start-from {commit[:12]}, ends that"
     ]
 
 
 def publish(project: Project) -> str:
-    """Put the predictions of the work tree into Label Studio, unless it has them; returns what was done, in words."""
+    """Publish the predictions of the work tree, unless Label Studio has them; returns what was done, in words."""
     command = [sys.executable, "-m", "stages.publish"]
     return process.run(command, cwd=project.root, env=settings.stage_environment()).strip()

@@ -1,17 +1,17 @@
-"""`labeltrail doctor`: try everything for real, and say the cure of what fails.
+"""`labeltrail doctor`: check everything for real, with the cure of what fails.
 
-Each check does what the work itself will do: it puts, gets, lists, deletes and signs in the bucket, asks Label
-Studio with the token and has Label Studio try its storages, reads the recordings with the label config, and looks
-for every object that the pointers in git name.
+Each check does what the other commands do: puts, gets, lists, deletes and signs in the bucket, calls Label Studio
+with the token and has it validate its storages, reads the recordings with the label config, and looks for every
+object that the pointers in git refer to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.fsck import fsck
+from pipelines.result import Result
 from pipelines.sync import unknown_labels
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.label_studio import label_config
@@ -29,22 +29,21 @@ from storage.repo.lost_objects import describe
 from storage.series import reader
 
 REMOTE = "dvc/files/md5/"
-SHOWN = 5  # lost objects that are named
-# For answers of servers that say no more than that something is not as it should be.
+SHOWN = 5  # lost objects that are listed
+# For responses of servers without a cause.
 CURES = {
-    "bucket": "mend AWS_ENDPOINT_URL, AWS_REGION or LABELTRAIL_BUCKET where they stand (.env or the environment)",
-    "Label Studio": "mend LABEL_STUDIO_URL where it stands (.env or the environment): another program answers there, "
+    "bucket": "fix AWS_ENDPOINT_URL, AWS_REGION or LABELTRAIL_BUCKET where they are set (.env or the environment)",
+    "Label Studio": "fix LABEL_STUDIO_URL where it is set (.env or the environment): another program responds there, "
     "or the path in it is wrong",
 }
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that was tried.
+class Check(Result):
+    """One check.
 
     Attributes:
-        name: what was tried.
-        passed: whether it works; None where something it rests on does not.
+        passed: None where a check that it depends on failed.
         detail: what was found, or what, where and why it failed.
         cure: the next command, where it failed.
     """
@@ -54,23 +53,18 @@ class Check:
     detail: str
     cure: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         mark = {True: "ok    ", False: "FAILED", None: "-     "}[self.passed]
         text = [f"{mark} {self.name:<14} {self.detail}"]
         return [*text, f"       {'next':<14} {self.cure}"] if self.cure else text
 
 
 def examine(project: Project, *, deep: bool = False) -> list[Check]:
-    """Try everything; a failed check leaves out only those that rest on it.
+    """Run all checks; a failed one skips only those that depend on it.
 
     Args:
         project: the clone.
-        deep: read every byte that history names too (pipelines/fsck.py).
+        deep: also read every byte that history refers to (pipelines/fsck.py).
     """
     checks: list[tuple[str, str, Callable[[Project], str]]] = [
         ("settings", "", _settings),
@@ -92,7 +86,7 @@ def examine(project: Project, *, deep: bool = False) -> list[Check]:
     for name, needs, function in checks:
         missing = [need for need in needs.split(", ") if need and not results[need].passed]
         if missing:
-            results[name] = Check(name, None, f"not tried: it rests on {missing[0]}")
+            results[name] = Check(name, None, f"skipped: it depends on {missing[0]}")
             continue
         try:
             results[name] = Check(name, True, function(project))
@@ -103,7 +97,7 @@ def examine(project: Project, *, deep: bool = False) -> list[Check]:
 
 
 def _cure(name: str, error: LabeltrailError) -> str:
-    """The next command: where an error knows no other than this one, what can be mended by hand."""
+    """The error's next command, or one for the check where the error names only `labeltrail doctor`."""
     own = error.cure.startswith("labeltrail doctor")
     return error.cure if error.cure and not own else CURES.get(name, "labeltrail up; labeltrail status")
 
@@ -120,7 +114,7 @@ def _bucket(project: Project) -> str:
 def _studio(project: Project) -> str:
     version, person = project.studio.version(), project.studio.whoami()
     if version != VERSION:
-        cure = f"use Label Studio {VERSION}: the API was tried with that one"
+        cure = f"use Label Studio {VERSION}: the API was tested with that one"
         raise ServiceError(
             "another Label Studio", where=project.studio.session.url, why=f"it is {version}", cure=cure
         )
@@ -205,14 +199,14 @@ def _git(project: Project) -> str:
 
 
 def _work_tree(project: Project) -> str:
-    """What plain `dvc pull` and `dvc checkout` may have written, for they write wherever a listing says."""
+    """Finds what plain `dvc pull` and `dvc checkout` may have written: they write wherever a listing says."""
     untracked, changed = stray_code.found(project.repository.git, project.repository.cache)
     named = [*untracked, *changed]
     if named:
         back = f"git checkout HEAD -- {' '.join(map(argument, changed))}" if changed else ""
         gone = f"rm -r {' '.join(map(argument, untracked))}" if untracked else ""
         raise DamagedError(
-            f"{plural(len(named), 'file')} here that git does not have like this, and that Python would run",
+            f"{plural(len(named), 'file')} here that differ from git's, and that Python would run",
             where=", ".join(named[:SHOWN]),
             why="a plain `dvc pull` writes wherever somebody who may write to the bucket wants files",
             cure="; ".join(
@@ -243,14 +237,14 @@ def _labels(project: Project) -> str:
         raise InputError(
             lines[0],
             where=str(label_config.PATH),
-            why="; ".join([*lines[1:], "nothing is learnt from what has no label"]),
+            why="; ".join([*lines[1:], "no model is trained on what has no label"]),
             cure=unknown_labels.cure(found, config),
         )
     return f"the label config has every label of {len(records)} annotations"
 
 
 def _history(project: Project) -> str:
-    """One LIST of the remote, held against everything that the pointers of all commits name."""
+    """One LIST of the remote, compared with all objects that the pointers of all commits refer to."""
     repository = project.repository
     there = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
     named = dict(references.folders(repository, references.pointed(repository.git)))

@@ -1,8 +1,8 @@
-"""`labeltrail fsck`: whether every label commit can be had back, to the byte, and healing of what cannot.
+"""`labeltrail fsck`: check that every label commit can be restored, to the byte, and repair what cannot.
 
-All that the branches and tags of this clone name is read from the DVC remote and hashed: listings, shards of labels,
-recordings, best models. So is every object of the local cache. What one of the two has right heals the other; the
-work tree may have what both have lost. No note and no ETag is believed, nor a folder for the files in it.
+Everything that branches and tags of this clone refer to is read from the DVC remote and hashed: listings, shards of
+labels, recordings, best models; so is every object of the local cache. Either is repaired from the other, or from the
+work tree. No note and no ETag is trusted.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Needed:
-    """An object that history names.
+class ReferencedObject:
+    """An object that history refers to.
 
     Attributes:
         md5: its hash; of a folder's listing it ends in `.dir`.
         kind: labels, recordings or models.
         path: file or folder that it is.
-        of: which commit, branch or tag names it, in words.
+        of: the commit, branch or tag that refers to it, in words.
     """
 
     md5: str
@@ -49,15 +49,15 @@ class Needed:
 
 @dataclass(frozen=True)
 class Trouble:
-    """An object that is not as it must be.
+    """A missing or damaged object.
 
     Attributes:
         md5: its hash.
-        kind: labels, recordings, models; "cache" for what no commit names.
-        where: the file, and what names it.
-        remote, cache: how the two places have it: sound, missing or damaged.
+        kind: labels, recordings, models; "cache" for unreferenced ones.
+        where: the file, and what refers to it.
+        remote, cache: its condition there: sound, missing or damaged.
         why: what else is wrong with it: a listing that leads elsewhere, a shard that cannot be read.
-        healed: from where it was healed; "" where it was not.
+        healed: from where it was repaired; "" where it was not.
     """
 
     md5: str
@@ -70,11 +70,10 @@ class Trouble:
 
     @property
     def is_lost(self) -> bool:
-        """Neither place has it right."""
+        """Sound in neither place."""
         return self.kind != "cache" and "sound" not in (self.remote, self.cache)
 
     def line(self) -> str:
-        """For people."""
         state = self.why or f"{self.remote} in the DVC remote, {self.cache} in the cache"
         if self.kind == "cache":
             state = "damaged in the cache; no commit names it"
@@ -83,14 +82,14 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What a check found.
+class FsckResult:
+    """Result of a check.
 
     Attributes:
         label_commits: how many have labels or recordings.
-        objects, bytes: by kind: how many, and how large they are together in the remote.
+        objects, bytes: number and total size in the remote, by kind.
         cached: objects of the local cache that were read.
-        troubles: what is not as it must be.
+        troubles: missing and damaged objects.
     """
 
     label_commits: int
@@ -101,22 +100,20 @@ class Checked:
 
     @property
     def wrong(self) -> list[Trouble]:
-        """What is still wrong."""
+        """Troubles that were not repaired."""
         return [trouble for trouble in self.troubles if not trouble.healed]
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         facts = {"label_commits": self.label_commits, "objects": self.objects, "bytes": self.bytes}
         found = [asdict(trouble) | {"lost": trouble.is_lost} for trouble in self.troubles]
         return facts | {"cached": self.cached, "ok": not self.wrong, "troubles": found}
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [trouble.line() for trouble in self.troubles[:SHOWN]]
         if len(self.troubles) > SHOWN:
             text.append(f"and {len(self.troubles) - SHOWN} more (--json has all)")
         sizes = ", ".join(
-            f"{kind} {plural(self.objects[kind], 'object')} of {_size(self.bytes[kind])}"
+            f"{kind} {plural(self.objects[kind], 'object')} of {size_text(self.bytes[kind])}"
             for kind in self.objects
         )
         text.append(f"{plural(self.label_commits, 'label commit')}: {sizes or 'nothing'}")
@@ -125,11 +122,11 @@ class Checked:
         if healed:
             text.append(f"{plural(healed, 'object')} healed")
         if not self.wrong:
-            text.append("all of it can be had back from the DVC remote, to the byte")
+            text.append("all of it can be restored from the DVC remote, to the byte")
         return text
 
     def error(self) -> CheckError | None:
-        """What stands for what is still wrong, with the cure; None where all is right."""
+        """The error of unrepaired troubles; None without any."""
         if not self.wrong:
             return None
         lost = [trouble for trouble in self.wrong if trouble.is_lost or trouble.why]
@@ -144,16 +141,16 @@ class Checked:
         )
 
 
-def fsck(project: Project, *, repair: bool = False) -> Checked:
-    """Check everything that branches and tags name, and every object of the local cache.
+def fsck(project: Project, *, repair: bool = False) -> FsckResult:
+    """Check everything that branches and tags refer to, and every object of the local cache.
 
     Args:
         project: the clone.
-        repair: heal the cache from the remote, the remote from the cache, and both from the work tree.
+        repair: repair the cache from the remote, the remote from the cache, and both from the work tree.
 
     Raises:
-        ServiceError: the remote is away.
-        InputError: this clone does not know where its remote is.
+        ServiceError: the remote cannot be reached.
+        InputError: the remote's address is not set.
     """
     repository = project.repository
     commits, folders = _folders(repository)
@@ -172,48 +169,48 @@ def fsck(project: Project, *, repair: bool = False) -> Checked:
     for need in named.values():
         sizes[need.kind] += found[need.md5][1]
     counts = dict(sorted(Counter(need.kind for need in named.values()).items()))
-    return Checked(commits, counts, dict(sizes), len(repository.cache.sizes()), troubles)
+    return FsckResult(commits, counts, dict(sizes), len(repository.cache.sizes()), troubles)
 
 
 def _of_history(
-    reader: _Reader, named: Mapping[str, Needed], found: Mapping[str, tuple[Condition, int]]
+    reader: _Reader, named: Mapping[str, ReferencedObject], found: Mapping[str, tuple[Condition, int]]
 ) -> Iterator[Trouble]:
-    """What is wrong with what history names."""
+    """Troubles of referenced objects."""
     for md5, need in track(named.items(), "reading the cache", len(named)):
         remote, cache, why = found[md5][0], reader.cache(md5), reader.flaws.get(md5, "")
         if why or remote != "sound" or cache == "damaged":
             yield Trouble(md5, need.kind, f"{need.path} of {need.of}", remote, cache, why)
 
 
-def _of_cache(reader: _Reader, named: Mapping[str, Needed]) -> Iterator[Trouble]:
-    """What is damaged in the cache, and named by nothing."""
+def _of_cache(reader: _Reader, named: Mapping[str, ReferencedObject]) -> Iterator[Trouble]:
+    """Damaged, unreferenced objects of the cache."""
     for md5 in sorted(reader.repository.cache.sizes().keys() - named.keys()):
         if reader.cache(md5) == "damaged":
             yield Trouble(md5, "cache", "an object", "missing", "damaged")
 
 
-# -- what history names ---------------------------------------------------------------------------
+# -- referenced objects ---------------------------------------------------------------------------
 
 
-def _folders(repository: Repository) -> tuple[int, list[Needed]]:
-    """How many label commits there are, and the folders and files that history names, each once."""
-    found: dict[str, Needed] = {}
+def _folders(repository: Repository) -> tuple[int, list[ReferencedObject]]:
+    """The number of label commits, and the folders and files that history refers to, each once."""
+    found: dict[str, ReferencedObject] = {}
     commits = 0
     for commit in repository.git.every_synced_commit():
         commits += 1
         for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
             if md5:
-                found[md5] = Needed(md5, kind, path, f"label commit {commit.commit[:12]}")
+                found[md5] = ReferencedObject(md5, kind, path, f"label commit {commit.commit[:12]}")
     for name, lock in references.runs(repository.git, legible=True).items():
         if lock.best:
-            found.setdefault(lock.best, Needed(lock.best, "models", BEST.as_posix(), name))
+            found.setdefault(lock.best, ReferencedObject(lock.best, "models", BEST.as_posix(), name))
     for md5 in references.pointed(repository.git, reflog=False):
-        found.setdefault(md5, Needed(md5, "models", "a .dvc file", "the history"))
+        found.setdefault(md5, ReferencedObject(md5, "models", "a .dvc file", "the history"))
     return commits, list(found.values())
 
 
-def _files(reader: _Reader, folders: list[Needed]) -> Iterator[Needed]:
-    """The files of folders whose listing can be had, each once."""
+def _files(reader: _Reader, folders: list[ReferencedObject]) -> Iterator[ReferencedObject]:
+    """The files of folders with a readable listing, each once."""
     seen: set[str] = set()
     for need in folders:
         for name, md5 in reader.listing(need).items():
@@ -222,11 +219,11 @@ def _files(reader: _Reader, folders: list[Needed]) -> Iterator[Needed]:
                 yield replace(need, md5=md5, path=f"{need.path}/{name}")
 
 
-# -- how they are ---------------------------------------------------------------------------------
+# -- their condition ------------------------------------------------------------------------------
 
 
 class _Reader:
-    """Reads objects from both places, and keeps of them what is small."""
+    """Reads objects from both places; keeps listings in memory."""
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self.repository, self.folder = repository, folder
@@ -234,20 +231,20 @@ class _Reader:
         self.flaws: dict[str, str] = {}
         self._cache: dict[str, Condition] = {}
 
-    def read(self, needs: list[Needed], title: str) -> dict[str, tuple[Condition, int]]:
-        """How the remote has each object, and its bytes."""
+    def read(self, needs: list[ReferencedObject], title: str) -> dict[str, tuple[Condition, int]]:
+        """Condition and size of each object in the remote."""
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(track(pool.map(self._remote, needs), title, len(needs)))
         return {need.md5: facts for need, facts in zip(needs, found, strict=True)}
 
     def cache(self, md5: str) -> Condition:
-        """How the local cache has an object."""
+        """Condition of an object in the local cache."""
         if md5 not in self._cache:
             self._cache[md5] = self.repository.cache.condition(md5)
         return self._cache[md5]
 
-    def listing(self, need: Needed) -> dict[str, str]:
-        """The files of a folder, by either place's listing; none where both are bad, or it is a file."""
+    def listing(self, need: ReferencedObject) -> dict[str, str]:
+        """The files of a folder, from a sound listing of either place; none for a file."""
         if not need.md5.endswith(".dir"):
             return {}
         data = self.data.get(need.md5)
@@ -260,7 +257,7 @@ class _Reader:
             self.flaws[need.md5] = error.why
             return {}
 
-    def _remote(self, need: Needed) -> tuple[Condition, int]:
+    def _remote(self, need: ReferencedObject) -> tuple[Condition, int]:
         place = self.folder / need.md5
         try:
             found = self.repository.download(need.md5, place)
@@ -277,18 +274,18 @@ class _Reader:
         finally:
             place.unlink(missing_ok=True)
 
-    def _look_at_shard(self, need: Needed, place: Path) -> None:
+    def _look_at_shard(self, need: ReferencedObject, place: Path) -> None:
         try:
             snapshot.parse_shard(place.read_bytes(), need.path)
         except InputError as error:
             self.flaws[need.md5] = f"{error.what}: {error.where}: {error.why}"
 
 
-# -- healing --------------------------------------------------------------------------------------
+# -- repair ---------------------------------------------------------------------------------------
 
 
-def _heal(project: Project, trouble: Trouble, need: Needed | None) -> Trouble:
-    """Put right what one place, or the work tree, has right."""
+def _heal(project: Project, trouble: Trouble, need: ReferencedObject | None) -> Trouble:
+    """Repair an object from the other place or the work tree."""
     repository = project.repository
     if trouble.why or not MD5.fullmatch(trouble.md5.removesuffix(".dir")):
         return trouble
@@ -304,8 +301,8 @@ def _heal(project: Project, trouble: Trouble, need: Needed | None) -> Trouble:
     return replace(trouble, healed=healed)
 
 
-def _from_elsewhere(project: Project, trouble: Trouble, need: Needed | None) -> str:
-    """From where an object was healed; "" where nobody has it right."""
+def _from_elsewhere(project: Project, trouble: Trouble, need: ReferencedObject | None) -> str:
+    """Repair an object; returns from where, "" where no sound copy exists."""
     repository = project.repository
     if trouble.remote == "sound":
         repository.require([trouble.md5])
@@ -319,7 +316,8 @@ def _from_elsewhere(project: Project, trouble: Trouble, need: Needed | None) -> 
     return source
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """A number of bytes: `4.1 MB`."""
     size, unit = float(count), 0
     while size >= 1000 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1

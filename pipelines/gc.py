@@ -1,9 +1,9 @@
-"""`labeltrail gc`: give up models and other outputs that no branch and no tag names, and never a label.
+"""`labeltrail gc`: delete models and other outputs that no branch or tag refers to, and never a label.
 
-Kept are all label snapshots and recordings of the whole history, also those of other clones that this one has never
-heard of, and what `dvc.lock` of every branch, every tag and the work tree names. `dvc gc -w` would delete all labels
-but the newest. From the local cache goes only what the remote has; from the remote nothing that was written within a
-day of its newest object, for another clone may be about to commit it.
+Kept are all label snapshots and recordings of the whole history, those of unknown clones too, and the outputs in
+`dvc.lock` of every branch, every tag and the work tree. `dvc gc -w` would delete all labels but the newest. From the
+local cache only objects that the remote has are deleted; from the remote nothing that was written within a day of its
+newest object, for another clone may be about to commit it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipelines.fsck import size_text
 from pipelines.sync import locks
 from storage.artifacts import lineage
 from storage.errors import DamagedError, NotFoundError
@@ -27,62 +28,55 @@ from storage.s3.bucket import parallel
 
 REMOTE = "dvc/files/md5/"
 DAY = 24.0
-UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
-class Heap:
+class ObjectSizes:
     """Objects of one kind: bytes by hash."""
 
     sizes: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, int]:
-        """For `--json`."""
         return {"objects": len(self.sizes), "bytes": sum(self.sizes.values())}
 
     def __str__(self) -> str:
-        size, unit = float(sum(self.sizes.values())), 0
-        while size >= 1000 and unit < len(UNITS) - 1:
-            size, unit = size / 1000, unit + 1
-        return f"{plural(len(self.sizes), 'object')}, {size:.{0 if unit == 0 else 1}f} {UNITS[unit]}"
+        return f"{plural(len(self.sizes), 'object')}, {size_text(sum(self.sizes.values()))}"
 
 
 @dataclass(frozen=True)
-class Garbage:
-    """What goes and what stays.
+class GcResult:
+    """Objects to delete and to keep.
 
     Attributes:
-        local, remote: what goes, from the cache and from the DVC remote.
-        local_stays, remote_stays: what stays in them.
-        unpushed: of what stays in the cache: named by nothing, but in no other place.
-        foreign: of what stays in the remote: labels and recordings that this clone does not know.
-        young: of what stays in the remote: named by nothing this clone knows, and too new to be sure.
+        local, remote: to delete from the cache and from the DVC remote.
+        local_stays, remote_stays: kept in them.
+        unpushed: kept in the cache: unreferenced, but in no other place.
+        foreign: kept in the remote: labels and recordings that this clone does not know.
+        young: kept in the remote: unreferenced here, but too new to be sure.
         labels: how many label commits are kept.
-        models: commits whose best model goes.
-        missing: what is kept and can be had nowhere, in words.
-        deleted: it was done.
+        models: commits whose best model is deleted.
+        missing: referenced objects that are missing everywhere, in words.
+        deleted: whether it was done.
     """
 
-    local: Heap
-    remote: Heap
-    local_stays: Heap
-    remote_stays: Heap
-    unpushed: Heap
-    foreign: Heap
-    young: Heap
+    local: ObjectSizes
+    remote: ObjectSizes
+    local_stays: ObjectSizes
+    remote_stays: ObjectSizes
+    unpushed: ObjectSizes
+    foreign: ObjectSizes
+    young: ObjectSizes
     labels: int
     models: list[str]
     missing: list[str]
     deleted: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         heaps = ("local", "remote", "local_stays", "remote_stays", "unpushed", "foreign", "young")
         facts = {"label_commits": self.labels, "models_going": self.models, "missing": self.missing}
         return facts | {"deleted": self.deleted} | {name: getattr(self, name).to_json() for name in heaps}
 
     def lines(self) -> list[str]:
-        """For people."""
         verb = "deleted" if self.deleted else "would go"
         text = [f"missing everywhere: {words}" for words in self.missing]
         text += [
@@ -104,30 +98,30 @@ class Garbage:
         return text
 
 
-def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> Garbage:
-    """Look at cache and remote, and with `yes` delete what nothing names.
+def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> GcResult:
+    """Find unreferenced objects in cache and remote, and with `yes` delete them.
 
     Args:
-        project: whose cache and remote.
+        project: the clone.
         yes: delete.
-        hours: what was written to the remote within so many hours before its newest object stays.
+        hours: keep what was written to the remote within so many hours before its newest object.
 
     Raises:
-        NotFoundError: the listing of a label snapshot is gone, so that nobody can say which objects are its own.
-        InputError: this is a shallow clone, which does not know what earlier commits name.
+        NotFoundError: the listing of a label snapshot is missing, so its objects are unknown.
+        InputError: this is a shallow clone, which lacks earlier commits.
     """
     if not yes:
         return _look(project.dry(), hours)
-    with locks.alone(project):
+    with locks.clone_lock(project):
         found = _look(project, hours)
         project.repository.cache.forget(found.local.sizes)
         keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
         project.bucket.delete(keys)
         project.repository.forget_remote()
-        return Garbage(**{**vars(found), "deleted": True})
+        return GcResult(**{**vars(found), "deleted": True})
 
 
-def _look(project: Project, hours: float) -> Garbage:
+def _look(project: Project, hours: float) -> GcResult:
     repository = project.repository
     repository.git.require_whole_history()
     here = repository.cache.sizes()
@@ -147,7 +141,7 @@ def _look(project: Project, hours: float) -> Garbage:
     stays = used | foreign | young
     local = {md5 for md5 in here.keys() - used if md5 in sizes}
     remote = sizes.keys() - stays
-    return Garbage(
+    return GcResult(
         local=_heap(here, local),
         remote=_heap(sizes, remote),
         local_stays=_heap(here, here.keys() - local),
@@ -162,7 +156,7 @@ def _look(project: Project, hours: float) -> Garbage:
 
 
 def _kept(project: Project) -> dict[str, set[str]]:
-    """Every hash that a commit, a branch, a tag or the work tree names, with the files that it stands for."""
+    """Every hash that a commit, branch, tag or the work tree refers to, with the files of its folder."""
     repository = project.repository
     labels = references.pointed(repository.git) | _agreed(project)
     kept = dict(references.folders(repository, labels))
@@ -171,12 +165,12 @@ def _kept(project: Project) -> dict[str, set[str]]:
         try:
             kept |= dict(references.folders(repository, [md5]))
         except NotFoundError:
-            kept[md5] = {md5}  # given up before: what it held can be made again
+            kept[md5] = {md5}  # deleted before: it can be made again
     return kept
 
 
 def _agreed(project: Project) -> set[str]:
-    """What `sync.json` of any branch in the bucket names: labels of a clone that has not pushed its git yet."""
+    """Hashes in `sync.json` of any branch in the bucket: labels of clones that have not pushed their git yet."""
     found: set[str] = set()
     for branch in project.bucket.folders():
         state = Remote(project.bucket, project.studio, project.mirror, branch, "").state()
@@ -186,7 +180,7 @@ def _agreed(project: Project) -> set[str]:
 
 
 def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
-    """Labels and recordings in the remote that no commit here names, and their files."""
+    """Labels and recordings in the remote that no commit here refers to, and their files."""
     folders = sorted(md5 for md5 in unknown if md5.endswith(".dir"))
 
     def read(md5: str) -> tuple[str, dict[str, str] | None]:
@@ -199,14 +193,14 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for md5, files in parallel(read, folders):
         if files is None:
-            found.add(md5)  # damaged: what it held nobody can say; fsck names it
+            found.add(md5)  # damaged: its files are unknown; fsck reports it
         elif references.is_labels(files):
             found |= {md5, *files.values()}
     return found & set(unknown)
 
 
 def _models(project: Project, used: set[str]) -> list[str]:
-    """The newest commit of each best model that nothing names any more."""
+    """The newest commit of each unreferenced best model."""
     found: dict[str, str] = {}
     for commit, lock in lineage.locks(project.repository.git, "--all"):
         if lock.best and lock.best not in used:
@@ -220,8 +214,8 @@ def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> li
     return [text for text in words if text]
 
 
-def _heap(sizes: dict[str, int], names: Iterable[str]) -> Heap:
-    return Heap({md5: sizes[md5] for md5 in sorted(names)})
+def _heap(sizes: dict[str, int], names: Iterable[str]) -> ObjectSizes:
+    return ObjectSizes({md5: sizes[md5] for md5 in sorted(names)})
 
 
 def _key(md5: str) -> str:

@@ -1,8 +1,7 @@
 """`labeltrail up`, `down`, `status`: the Label Studio and the S3 server of this clone.
 
-`up` mends what it finds: a server that died or hangs is started again, a port that another program took
-is changed, half-finished builds are made anew. Running it twice is running it once. A server whose address
-was given is used and left alone.
+`up` repairs what it finds: a server that died or hangs is restarted, a port that another program took is changed,
+half-finished builds are redone. It is idempotent. A server whose address was given is used and left alone.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from storage.settings import LABEL_STUDIO, MINIO, SERVICES, Service
 PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: label_studio_server.prepare}
 VARIABLES = {MINIO: minio.variables, LABEL_STUDIO: label_studio_server.variables}
 LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: label_studio_server.launch}
-PATIENCE = 20.0  # seconds that a running server may leave us without an answer before it is started again
-SAY_EVERY = 30.0  # seconds between two lines while a build or an installation goes on
+HANG_TIMEOUT_S = 20.0  # without a response, after which a running server is restarted
+PROGRESS_EVERY_S = 30.0  # between two lines while a build or an installation runs
 
 
 def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
-    """Start what is not running, both at the same time, and wait until it answers.
+    """Start what is not running, both at the same time, and wait until it responds.
 
     Args:
         root: the project.
         only: the servers to start; credentials and addresses are made for both in any case.
 
     Raises:
-        ServiceError: a server died, hangs, or one that was given does not answer.
+        ServiceError: a server died, hangs, or one that was given does not respond.
         SetupError, ProgramError: MinIO could not be built or Label Studio not be installed.
     """
     with _alone(root):
@@ -67,20 +66,20 @@ def down(root: Path) -> list[ServerStatus]:
 
 
 def status(root: Path) -> list[ServerStatus]:
-    """How the servers of this project are; nothing is changed."""
+    """Status of the servers of this project."""
     return [_status(root, service) for service in SERVICES]
 
 
 def _watch(starting: Mapping[Future[ServerStatus], Service]) -> None:
-    """Say now and then what is still being waited for."""
+    """Print now and then what is not ready yet."""
     began = time.monotonic()
-    while pending := wait(starting, timeout=SAY_EVERY).not_done:
+    while pending := wait(starting, timeout=PROGRESS_EVERY_S).not_done:
         names = " and ".join(sorted(starting[future].title for future in pending))
-        note(f"still at work on {names}, {time.monotonic() - began:.0f} s")
+        note(f"still preparing {names}, {time.monotonic() - began:.0f} s")
 
 
 def lines(found: Sequence[ServerStatus]) -> list[str]:
-    """The same for a person, a line a server."""
+    """A line for each server."""
     return [f"{server.name:<14}{_words(server)}" for server in found]
 
 
@@ -99,12 +98,12 @@ def _alone(root: Path) -> AbstractContextManager[None]:
     # Databases and logs of the servers lie below it, and hold tokens.
     (root / ".labeltrail").mkdir(mode=0o700, exist_ok=True)
     (root / ".labeltrail").chmod(0o700)
-    waiting = "another labeltrail starts or stops these servers; waiting for it"
+    waiting = "another labeltrail is starting or stopping these servers; waiting for it"
     return process.lock(root / ".labeltrail/servers/lock", lambda: note(waiting))
 
 
 def _share(root: Path) -> None:
-    """Let a `git worktree` use the servers of its clone: the labels are there, and not in new and empty ones."""
+    """Let a `git worktree` use the servers of its clone, which have the labels."""
     if not (root / ".git").is_file() or (root / settings.ENV_FILE).exists():
         return
     clone = Git(root).main_clone()
@@ -116,7 +115,7 @@ def _share(root: Path) -> None:
 
 
 def _give_address(root: Path, service: Service) -> None:
-    """See to it that `.env` has a free port and credentials for a server that this clone starts."""
+    """Write a free port and credentials into `.env` for a server that this clone starts."""
     if settings.is_external(root, service):
         return
     known = supervisor.recorded(root, service.name)
@@ -135,17 +134,17 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
         settings.check_address(service, found.url)
         return _require(found, service)
     if found.state == "not answering":
-        note(f"{service.title}: process {found.pid} is busy or hangs; giving it {PATIENCE:g} s")
-        process.wait(lambda: _status(root, service).state != "not answering", PATIENCE, every=1.0)
+        note(f"{service.title}: process {found.pid} is busy or hangs; giving it {HANG_TIMEOUT_S:g} s")
+        process.wait(lambda: _status(root, service).state != "not answering", HANG_TIMEOUT_S, every=1.0)
         found = _status(root, service)
     if found.state == "running":
         if supervisor.is_current(root, service, VARIABLES[service](root, settings.load(root))):
             note(f"{service.title}: already running on {found.url}")
             return found
-        note(f"{service.title}: its settings have changed; starting it again")
+        note(f"{service.title}: its settings have changed; restarting it")
         supervisor.stop(root, service)
     if found.state == "died":
-        note(f"{service.title}: it had ended by itself, starting it again; its last lines:")
+        note(f"{service.title}: it had died, restarting it; its last lines:")
         for line in supervisor.log_tail(supervisor.log_path(root, service.name)):
             note(f"    {line}")
     if found.state == "not answering":

@@ -1,7 +1,7 @@
-"""`labeltrail start-from MODEL`: training goes on from an earlier model.
+"""`labeltrail start-from MODEL`: continue training from an earlier model (warm start).
 
-The model is pinned, never "what is best now": its hash goes into params.yaml, its bytes to `data/start`, whose
-pointer goes into git beside it. So the same commit still gives the same model, on any clone.
+The model is pinned, not "the current best": its hash goes into params.yaml, its bytes to `data/start`, whose pointer
+goes into git. So the same commit still gives the same model, on any clone.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ BEST = "best"
 
 
 @dataclass(frozen=True)
-class Started:
-    """What training begins with from now on.
+class StartResult:
+    """The model that training starts from.
 
     Attributes:
-        model: hash of the model; "" for none.
-        labels: hash of the labels that it learnt from; "" where it learnt from a table, or for none.
+        model: its hash; "" for none.
+        labels: hash of the labels that it was trained on; "" for a table, or for none.
         before: hash of the model until now; "" for none.
-        changed: files of git that have to be committed.
+        changed: files that have to be committed to git.
     """
 
     model: str
@@ -43,12 +43,10 @@ class Started:
     changed: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         hashes = {"start": self.model, "labels": self.labels, "before": self.before}
         return {**{name: value or None for name, value in hashes.items()}, "changed": list(self.changed)}
 
     def lines(self) -> list[str]:
-        """For people."""
         now = f"from model {self.model}, which is in {START}" if self.model else "from scratch"
         if self.model == self.before:
             return [f"training starts {now}, as before"]
@@ -58,24 +56,24 @@ class Started:
         ]
 
 
-def start_from(project: Project, name: str, *, configured: bool = False) -> Started:
-    """Put a model into `data/start` and name it in params.yaml.
+def start_from(project: Project, name: str, *, configured: bool = False) -> StartResult:
+    """Put a model into `data/start` and its hash into params.yaml.
 
     Args:
         project: the clone.
-        name: `best`; a folder with a model; a model version or hash; or a git revision, whose labels' best is meant.
-        configured: its params of the network are taken too.
+        name: `best`; a folder with a model; a model version or hash; or a git revision: the best of its labels.
+        configured: take its network params too.
 
     Raises:
-        NotFoundError: it is none of these, or neither DVC's cache nor its remote has the model any more.
-        InputError: the project trains no such models, or its labels are others; nothing is written.
+        NotFoundError: it is none of these, or neither DVC's cache nor its remote has the model.
+        InputError: the project's models are of another kind, or have other labels; nothing is written.
     """
     settings = _settings(project)
     folder = _find(project, name)
     model, origin = _read(project, folder)
-    _refuse_misfit(project, name, model)
+    _check_compatible(project, name, model)
     if configured:
-        # Params that came since then have no value in it, and those that went have no place here.
+        # Params that were added or removed since are left out.
         its = origin["params"]["train"]["classifier"]
         known = {name: its[name] for name in params.Classifier.model_fields if name in its}
         params_file.put(project.root / params.PATH, ["train", "classifier"], known)
@@ -83,17 +81,17 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
     project.repository.point(str(START), folder)
     worktree.restore_start(project)
     changed = tuple(project.repository.git.changed(PATHS))
-    return Started(origin["model"], origin["labels"], settings.start or "", changed)
+    return StartResult(origin["model"], origin["labels"], settings.start or "", changed)
 
 
-def scratch(project: Project) -> Started:
+def scratch(project: Project) -> StartResult:
     """Train from scratch again; the model stays in git's history and in DVC."""
     before = _settings(project).start
     params_file.put(project.root / params.PATH, ["train"], {"start": None})
     (project.root / f"{START}.dvc").unlink(missing_ok=True)
     shutil.rmtree(project.root / START, ignore_errors=True)
     gone = project.repository.git.missing([f"{START}.dvc"])
-    return Started("", "", before or "", (*project.repository.git.changed([str(params.PATH)]), *gone))
+    return StartResult("", "", before or "", (*project.repository.git.changed([str(params.PATH)]), *gone))
 
 
 def _settings(project: Project) -> params.Train:
@@ -101,7 +99,7 @@ def _settings(project: Project) -> params.Train:
 
 
 def _find(project: Project, name: str) -> str:
-    """DVC's hash of the folder of a model; one that DVC does not know is put into its cache."""
+    """DVC's hash of the folder of a model; one that DVC does not have is put into its cache."""
     repository = project.repository
     if name == BEST:
         best = Lock.read(project.root).best
@@ -111,7 +109,7 @@ def _find(project: Project, name: str) -> str:
             )
         return best
     if (Path(name) / "model.json").is_file():
-        checkpoint.read(Path(name))  # whole, and of a form that this checkout knows
+        checkpoint.read(Path(name))  # complete, and of a known version
         return repository.cache.store({file: (Path(name) / file).read_bytes() for file in checkpoint.FILES})
     found = lineage.find_models(repository, name)
     return found[0].folder if found else _of_revision(project, name)
@@ -132,7 +130,9 @@ def _of_revision(project: Project, name: str) -> str:
         return lock.best
     best = lineage.best_of(repository, labels, ["HEAD", commit]) if labels else None
     if best is None:
-        raise NotFoundError(f"no model was made of the labels of {name}", where=commit, cure="labeltrail log")
+        raise NotFoundError(
+            f"no model was trained on the labels of {name}", where=commit, cure="labeltrail log"
+        )
     return best.lock.best
 
 
@@ -144,12 +144,8 @@ def _read(project: Project, folder: str) -> tuple[dict[str, Any], dict[str, Any]
     return model, origin
 
 
-def _refuse_misfit(project: Project, name: str, model: dict[str, Any]) -> None:
-    """What can be told before the next training; that looks at shape, channels and length too.
-
-    Raises:
-        InputError: the project's models are of another kind, or their labels are others.
-    """
+def _check_compatible(project: Project, name: str, model: dict[str, Any]) -> None:
+    """InputError where the kind or the labels differ from the project's; training checks shape and channels too."""
     task = learning_task.of(project.label_config)
     if why := task.cannot_start_from(model["kind"], model["labels"]):
         cure = f"another model; or none: {SCRATCH}"

@@ -12,8 +12,8 @@ from storage.project_files import splits_file
 NO_LABELS = "no label commit yet (labeltrail sync)"
 
 
-def whereabouts(project: Project) -> dict[str, str]:
-    """Short facts about this clone, by name; a fact that cannot be had says why."""
+def describe(project: Project) -> dict[str, str]:
+    """Short facts about this clone, by name; an unavailable one says why."""
     repository = project.repository
     facts = {"branch": repository.git.branch()}
     labels = repository.pointer(LABELS)
@@ -38,7 +38,7 @@ def _labels(project: Project, labels: str) -> str:
 
 
 def _best_model(project: Project) -> str:
-    """That of the work tree, by its version, or by its hash where its labels are in no commit."""
+    """The work tree's, by its version, or by its hash where its labels are in no commit."""
     repository = project.repository
     try:
         best = lineage.current_best(repository)

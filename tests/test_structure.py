@@ -184,3 +184,37 @@ def _code(text: str) -> str:
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
     return re.sub(r"^\$ ", "", "\n".join([*blocks, *spans]), flags=re.MULTILINE)
+
+
+# Words that a reader of the field would not search for, and the field's own.
+DIALECT = {
+    r"\b(awake|woken|wakes?)\b": "load the model",
+    r"\b(may speak|speaks? for)\b": "is compatible with",
+    r"\blearnt\b(?! from[\"':])": "trained (on)",  # "learnt from" is a fact of `labeltrail trace --json`
+    r"\bchances?\b": "probability",
+    r"\b(go|goes|gone|going) on with\b": "resume, continue",
+    r"\bno wish\b": "is not",
+    r"\btwice is as if\b": "running it twice restores",
+    r"\bwords? of the server\b": "response",
+    r"\bwhereabouts\b": "describe",
+    r"\bfurnish": "provision",
+    r"\bdef _?refuse_": "check_",
+}
+
+
+@pytest.mark.parametrize("pattern", DIALECT)
+def test_words_are_those_of_the_field(pattern: str) -> None:
+    """`DIALECT` has the word to use instead."""
+    suffixes = {".py", ".md", ".html", ".yaml"}
+    paths = [
+        p
+        for p in TRACKED
+        if Path(p).suffix in suffixes and p != "tests/test_structure.py" and (ROOT / p).is_file()
+    ]
+    found = [
+        f"{path}:{number}: {line.strip()[:80]}"
+        for path in paths
+        for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(pattern, line, re.IGNORECASE)
+    ]
+    assert not found, f"say {DIALECT[pattern]!r}:\n" + "\n".join(found)

@@ -1,14 +1,14 @@
-"""`labeltrail drop`: give up a branch: its project in Label Studio, its place in the bucket, its git branch.
+"""`labeltrail drop`: delete a branch: its project in Label Studio, its objects in the bucket, its git branch.
 
-What would be lost is said first. Cut off, the same command goes on where it was.
+What would be lost is listed first. Interrupted, the same command resumes.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.branches import registry
+from pipelines.result import Result
 from pipelines.sync.locks import exclusive
 from storage.errors import InputError, LabeltrailError, NotFoundError
 from storage.label_studio.label_config import PATH as CONFIG
@@ -22,16 +22,16 @@ from storage.repo.git import Git, prefix_of
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What goes with a branch.
+class Loss(Result):
+    """What is lost with a branch.
 
     Attributes:
         branch: its name.
-        projects: its projects in Label Studio, by number; more than one where making it was cut off.
-        objects: how many it has in the bucket; the recordings are not among them.
+        projects: numbers of its projects in Label Studio; more than one where creating it was interrupted.
+        objects: how many it has in the bucket, without the recordings.
         commits: label commits that no other branch and no tag has.
-        unsynced: annotations that are in no label commit; None where that cannot be known.
-        aside: objects that sync set aside: no annotations, or in no label commit.
+        unsynced: annotations that are in no label commit; None where that is not known.
+        aside: objects that sync set aside: invalid, or in no label commit.
     """
 
     branch: str
@@ -41,16 +41,11 @@ class Loss:
     unsynced: int | None
     aside: int
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         numbers = ", ".join(map(str, self.projects)) or "none"
         text = [f"branch {self.branch}: project {numbers} in Label Studio, {plural(self.objects, 'object')}"]
         if self.unsynced is None:
-            text.append("lost: what is labeled there; which of it is in a label commit is not known here")
+            text.append("lost: its labels; which of them are in a label commit is not known here")
         elif self.unsynced:
             text.append(f"lost: {plural(self.unsynced, 'annotation')} in no label commit")
         if self.aside:
@@ -65,11 +60,11 @@ def loss(project: Project, name: str) -> Loss:
     """What would be lost; changes nothing.
 
     Raises:
-        InputError: it is checked out, or another branch lies in its place of the bucket.
+        InputError: it is checked out, or another branch has the same prefix in the bucket.
         NotFoundError: neither git, the bucket nor Label Studio knows it.
     """
     repository = project.repository
-    _refuse(repository.git, name)
+    _check_droppable(repository.git, name)
     commit = registry.names(repository.git).get(name)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
     state = _state(remote)
@@ -86,12 +81,12 @@ def loss(project: Project, name: str) -> Loss:
 
 @exclusive
 def drop(project: Project, found: Loss) -> None:
-    """Delete it: what could write into the bucket first, `sync.json` and the git branch last.
+    """Delete it: first the Label Studio project, which writes into the bucket; `sync.json` and the git branch last.
 
     Raises:
         InputError: as `loss`: somebody may have checked it out since.
     """
-    _refuse(project.repository.git, found.branch)
+    _check_droppable(project.repository.git, found.branch)
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
     for number in found.projects:
         remote.studio.projects.delete(number)
@@ -101,18 +96,18 @@ def drop(project: Project, found: Loss) -> None:
         project.repository.git.run("branch", "--quiet", "-D", found.branch)
 
 
-def _refuse(git: Git, name: str) -> None:
-    """Refuse to take what the branch that is checked out, or any other one, lives on."""
+def _check_droppable(git: Git, name: str) -> None:
+    """A branch that is checked out, or whose prefix another one shares, cannot be dropped."""
     if name == git.run("branch", "--show-current").strip():
         raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
-    others = registry.sharing(git, name)
+    others = registry.sharing_prefix(git, name)
     if others:
         here = name in registry.names(git)
         raise InputError(
-            f"branch {name!r} has no place of its own in the bucket",
+            f"branch {name!r} has no prefix of its own in the bucket",
             where=f"{prefix_of(name)}/",
-            why=f"branch {others[0]!r} lies there: its project and labels would go",
-            cure=f"git branch -D {argument(name)} gives up this git branch alone"
+            why=f"branch {others[0]!r} has the same: its project and labels would be lost",
+            cure=f"git branch -D {argument(name)} deletes this git branch alone"
             if here
             else "labeltrail branches",
         )

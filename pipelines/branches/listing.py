@@ -23,12 +23,12 @@ class Facts:
     """One branch.
 
     Attributes:
-        name: of the branch; one that only the bucket has goes by its folder there.
+        name: of the branch; of one that only the bucket has, its prefix.
         here: whether git has it in this clone.
         checked_out: whether the work tree is on it.
         commit, subject: its newest label commit; "" where it has none, and in a shallow clone no commit but why.
-        annotations: how many that one holds; None where its bytes are not at hand.
-        metric: what its best model was chosen by.
+        annotations: how many that one has; None where its bytes are missing.
+        metric: by which its best model was chosen.
         score: of its best model on the test set; None where there is none.
         url: its project in Label Studio; "" where it has none.
     """
@@ -44,7 +44,6 @@ class Facts:
     url: str = ""
 
     def line(self) -> str:
-        """For people."""
         mark = "*" if self.checked_out else " "
         if not self.here:
             return f"{mark} {self.name}  in the bucket only (git fetch brings it)  {self.url}".rstrip()
@@ -100,7 +99,7 @@ def _count(project: Project, labels: str) -> int | None:
 
 
 def _score(project: Project, name: str) -> tuple[str, float | None]:
-    """What the last verdict of the branch says of its best model."""
+    """Metric and test score of the branch's best model, from its last verdict."""
     text = project.repository.git.show(f"refs/heads/{name}", LOCK)
     lock = Lock.of_history(text, name) if text else None
     md5 = lock.outputs().get(VERDICT, "") if lock else ""
@@ -120,5 +119,4 @@ def _url(project: Project, prefix: str) -> str:
 
 
 def to_json(found: list[Facts]) -> dict[str, Any]:
-    """For `--json`."""
     return {"branches": [asdict(facts) for facts in found]}

@@ -1,20 +1,20 @@
 """`labeltrail merge`: another branch's labels into the one that is checked out, region by region.
 
-Everything is worked out, and its commit made, beside the work tree; then git moves on to it. So a conflict or a cut
-leaves all as it was. Labels, recordings, tasks and sets are merged as `git merge` does with its drivers set; the sync
-that follows brings the result into bucket and Label Studio.
+The merge commit is made without touching the work tree, then git fast-forwards to it: a conflict or a crash changes
+nothing. Labels, recordings, tasks and sets are merged as `git merge` does with its drivers set; the sync that follows
+writes the result to bucket and Label Studio.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pipelines.best_model import commit_model
 from pipelines.branches import merge_commit, registry
+from pipelines.result import Result
 from pipelines.sync.apply import PATHS
 from pipelines.sync.locks import exclusive
 from pipelines.sync.result import Options
@@ -39,17 +39,16 @@ NOTHING = "nothing to merge: it is all here"
 
 
 @dataclass(frozen=True)
-class MergedBranch:
+class MergeResult(Result):
     """What a merge did.
 
     Attributes:
         branch: what was merged.
         commit: the merge commit; "" where there was nothing to merge.
         subject: its first line.
-        kept: subject of the commit with what was in none here before; "" where that was nothing.
+        kept: subject of the commit of labels that were not committed before; "" where there were none.
         pushed: annotations that were changed in Label Studio.
-        left: annotations of the merged branch that no sync has brought in: they did not come along.
-        warnings: what else a person should know.
+        left: annotations of the merged branch that are not synced, so not merged.
     """
 
     branch: str
@@ -60,15 +59,10 @@ class MergedBranch:
     left: int
     warnings: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept:
-            text.append(f"not synced before, so first a commit of its own: {self.kept}")
+            text.append(f"not synced before, so first committed by itself: {self.kept}")
         if self.left:
             what = f"{plural(self.left, 'annotation')} of {self.branch} not synced yet, so not merged"
             text.append(f"warning: {what} (labeltrail switch {argument(self.branch)}; labeltrail sync)")
@@ -79,7 +73,7 @@ class MergedBranch:
 
 
 @exclusive
-def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedBranch:
+def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergeResult:
     """Sync the branch that is checked out, merge another one into it, and sync the result.
 
     Raises:
@@ -103,11 +97,11 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergedB
     left = _left(project, name)
     synced = sync(Project(project.root), Options(yes=True))
     pushed, warnings = kept.pushed + synced.pushed, (*kept.warnings, *synced.warnings)
-    return MergedBranch(name, commit, subject, kept.subject, pushed, left, warnings)
+    return MergeResult(name, commit, subject, kept.subject, pushed, left, warnings)
 
 
 def _commit(repository: Repository, name: str, theirs: str, settlement: Settlement) -> tuple[str, str]:
-    """Make the merge commit, which no branch names yet; returns it and its subject, "" where all is here."""
+    """Make the merge commit, on no branch yet; returns it and its subject, "" where there is nothing to merge."""
     ours = repository.git.head()
     base = repository.git.run("merge-base", ours, theirs).strip()
     if base == theirs:
@@ -118,7 +112,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
             f"files beside the labels conflict between this branch and {name}",
             where=", ".join(others),
             why="nothing was merged",
-            cure=f"labeltrail git-setup; git merge {argument(name)}; mend them; git commit; labeltrail sync",
+            cure=f"labeltrail git-setup; git merge {argument(name)}; resolve them; git commit; labeltrail sync",
         )
     files, open_ = _files(repository, (base, ours, theirs), settlement)
     if open_:
@@ -145,7 +139,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
 def _files(
     repository: Repository, sides: tuple[str, str, str], settlement: Settlement
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The project's own files as they will be, and what is still open, a line for each conflict's name."""
+    """The project's files after the merge, and the open conflicts, a line by name."""
     files: dict[str, str] = {}
     open_: dict[str, str] = {}
     for path in OWN:
@@ -188,12 +182,12 @@ def _known(
     was: Mapping[str, splits_file.Row],
     their: Mapping[str, splits_file.Row],
 ) -> dict[str, splits_file.Row]:
-    """Without the series that the branch gave up."""
+    """Without the series that the branch deleted."""
     return {series: row for series, row in rows.items() if series in their or series not in was}
 
 
 def _follow(project: Project) -> None:
-    """Bring the folders to what git checked out, and labels and recordings to the DVC remote."""
+    """Check out the DVC folders, and push labels and recordings to the DVC remote."""
     repository = project.repository
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     repository.checkout(*kept)

@@ -1,4 +1,4 @@
-"""Merge commits made beside the work tree, of git's own objects: nothing is checked out, nothing can be half done."""
+"""Merge commits made of git objects alone: the work tree is not touched, nothing can be half done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MISSING = ("040000", "tree", "4b825dc642cb6eb9a060e54bf8d69288fbee4904")  # git'
 
 def tree(git: Git, ours: str, theirs: str, own: Collection[str]) -> tuple[str, list[str]]:
     """Merge two commits as git does; returns the tree, and the files with conflicts that are not `own`."""
-    # What is our own is merged by the caller: no driver need start for it here.
+    # `own` files are merged by the caller: no merge driver has to start for them here.
     words = ["git", "-c", f"merge.{DRIVER}.driver=false", "merge-tree", "--write-tree", "--name-only"]
     try:
         text = process.run([*words, "--no-messages", "-z", ours, theirs], cwd=git.root)

@@ -1,9 +1,8 @@
-"""Filling a Label Studio project with what a commit holds: a branch's new project, or one that is made again.
+"""Populate a Label Studio project with tasks and annotations of a commit: a new branch's, or a restored one.
 
-The quickest way that Label Studio has and that links every task to its object (docs/decisions/0013): the task's
-object carries the annotations while the source storage is read, the target storage is attached when all are there,
-and then the objects are made plain again. A task is made together with all its annotations or not at all, so a run
-that was cut off is gone on with by the same call.
+The fastest way in which Label Studio links every task to its object (docs/decisions/0013): task objects contain the
+annotations while the source storage is read, the target storage is attached when all are there, and then the objects
+are written without annotations. A task is made with all its annotations or not at all, so an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -31,15 +30,14 @@ from storage.s3.bucket import parallel
 from storage.s3.keys import key_problem
 from storage.settings import Settings
 
-BATCH = 500  # tasks and annotations that one reading of the source storage makes: some ten seconds
+BATCH = 500  # tasks and annotations per sync of the source storage: some ten seconds
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a commit holds of a project.
+    """Labels, tasks and label config of a commit.
 
     Attributes:
-        commit: the commit.
         labels, series: hashes of the label snapshot and of the recordings.
         config: the label config's text.
         tasks: task data by series: of every recording, and of every series that somebody labeled.
@@ -55,15 +53,15 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Filled:
-    """What Label Studio holds after filling.
+class FillResult:
+    """The populated project.
 
     Attributes:
-        annotations: how many of the commit's it has now.
-        ids: as in `sync.json`: annotations that were made again for these records.
-        missing: record ids that Label Studio did not take.
-        strangers: annotators whom Label Studio does not know: their annotations belong to the token's owner there.
-        aside: keys of objects that say nothing or are in no label commit, moved out of the new project's way.
+        annotations: how many of the commit's annotations it has.
+        ids: as in `sync.json`: annotations that were created again for these records.
+        missing: record ids that Label Studio did not accept.
+        strangers: annotators without an account: their annotations belong to the token's owner there.
+        aside: keys of objects that are invalid or in no label commit, moved aside.
     """
 
     annotations: int
@@ -73,8 +71,8 @@ class Filled:
     aside: tuple[str, ...]
 
 
-def content(repository: Repository, commit: str) -> Content:
-    """Read what a commit holds.
+def read_content(repository: Repository, commit: str) -> Content:
+    """Read labels, tasks and label config of a commit.
 
     Raises:
         NotFoundError: it has no label config, or its labels are neither in the DVC cache nor in the remote.
@@ -82,7 +80,7 @@ def content(repository: Repository, commit: str) -> Content:
     config = repository.git.show(commit, str(CONFIG))
     if config is None:
         raise NotFoundError(
-            f"{commit[:12]} holds no label config, so nothing was ever labeled there",
+            f"{commit[:12]} has no label config, so nothing was ever labeled there",
             cure="labeltrail import RECORDINGS, or name another commit",
         )
     labels, series = (parse_pointer(repository.git.show(commit, f"{path}.dvc")) for path in (LABELS, SERIES))
@@ -95,61 +93,54 @@ def content(repository: Repository, commit: str) -> Content:
         repository.git.show(commit, str(tasks_file.PATH)) or "", f"{commit[:12]}:{tasks_file.PATH}"
     )
     keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
-    # A label commit of somebody else's may name any series; annotations of one that can be none are reported missing.
+    # Somebody else's label commit may name any series; annotations of an invalid key are reported missing.
     tasks_ = {key: known.get(key, {}) for key in sorted(keys) if not key_problem(key)}
     return Content(commit, labels, series, config, tasks_, found)
 
 
-def fill(remote: Remote, settings: Settings, project: int, held: Content) -> Filled:
-    """Bring a project to hold the tasks and annotations of a commit; what it holds already is left alone.
-
-    Args:
-        remote: the branch's place in bucket and Label Studio.
-        settings: how Label Studio reaches the bucket.
-        project: the branch's project; nobody labels in it yet.
-        held: what to fill it with.
-    """
+def fill(remote: Remote, settings: Settings, project: int, content: Content) -> FillResult:
+    """Create the tasks and annotations of a commit that the project, in which nobody labels yet, lacks."""
     people = _People(remote)
     for storage in remote.studio.projects.storages(project)[0]:
-        remote.studio.projects.wait_for_source(storage["id"])  # a run that was cut off may have begun it
-    moved = task_objects.set_aside(remote, lambda: held.tasks, project, keep=held.tasks)
-    missing = _without_task(remote, project, held)
-    # A reading of the source storage takes all that it finds: what is to come with annotations must not lie there.
+        remote.studio.projects.wait_for_source(storage["id"])  # an interrupted run may have started it
+    moved = task_objects.set_aside(remote, lambda: content.tasks, project, keep=content.tasks)
+    missing = _without_task(remote, project, content)
+    # A sync of the source storage takes all objects: those without annotations must not be there yet.
     remote.bucket.delete(remote.task_key(series) for series in missing)
     source = 0
-    with bar("filling Label Studio", len(missing)) as advance:
-        for batch in _batches(missing, held):
-            _put(remote, held, batch, people)
+    with bar("populating Label Studio", len(missing)) as advance:
+        for batch in _batches(missing, content):
+            _put(remote, content, batch, people)
             source = source or remote.studio.projects.ensure_source(project, settings, remote.tasks_prefix)
             remote.studio.projects.sync_source(source)
             advance(len(batch))
-    _make_plain(remote, held)
-    if held.tasks and not source:
+    _make_plain(remote, content)
+    if content.tasks and not source:
         remote.studio.projects.ensure_source(project, settings, remote.tasks_prefix)
     aside = [*map(remote.aside_key, moved), *_export(remote, settings, project)]
     remote.annotations.refresh()
-    ids, lost = _recognise(remote, held, people)
-    count = sum(map(len, held.records.values()))
-    return Filled(count - len(lost), ids, tuple(lost), people.strangers(held), tuple(aside))
+    ids, lost = _recognise(remote, content, people)
+    count = sum(map(len, content.records.values()))
+    return FillResult(count - len(lost), ids, tuple(lost), people.strangers(content), tuple(aside))
 
 
 class _People:
-    """Who may own an annotation in this Label Studio."""
+    """Accounts in this Label Studio."""
 
     def __init__(self, remote: Remote) -> None:
         self.users = {email: user for user, email in remote.studio.users().items()}
         self.owner = remote.studio.whoami()
 
     def of(self, record: Record) -> str:
-        """E-mail address of whoever will own the annotation."""
+        """E-mail address of the account that will own the annotation."""
         return record["annotator"] if record["annotator"] in self.users else self.owner
 
-    def strangers(self, held: Content) -> tuple[str, ...]:
-        everybody = {record["annotator"] for found in held.records.values() for record in found}
+    def strangers(self, content: Content) -> tuple[str, ...]:
+        everybody = {record["annotator"] for found in content.records.values() for record in found}
         return tuple(sorted(everybody - self.users.keys()))
 
     def annotation(self, record: Record) -> dict[str, Any]:
-        """An annotation as a task's object carries it."""
+        """An annotation as a task's object contains it."""
         fields = {key: record[key] for key in CREATABLE if key in record}
         return fields | {"result": record["result"], "completed_by": self.users[self.of(record)]}
 
@@ -157,17 +148,17 @@ class _People:
 # -- tasks ----------------------------------------------------------------------------------------
 
 
-def _without_task(remote: Remote, project: int, held: Content) -> list[str]:
+def _without_task(remote: Remote, project: int, content: Content) -> list[str]:
     made = {task.source for task in remote.studio.tasks(project)}
-    return [series for series in held.tasks if remote.task_key(series) not in made]
+    return [series for series in content.tasks if remote.task_key(series) not in made]
 
 
-def _batches(series: Sequence[str], held: Content) -> Iterator[list[str]]:
-    """Series in portions of so many tasks and annotations."""
+def _batches(series: Sequence[str], content: Content) -> Iterator[list[str]]:
+    """Series in batches of about BATCH tasks and annotations."""
     batch: list[str] = []
     size = 0
     for key in series:
-        weight = 1 + len(held.records.get(key, ()))
+        weight = 1 + len(content.records.get(key, ()))
         if batch and size + weight > BATCH:
             yield batch
             batch, size = [], 0
@@ -177,20 +168,20 @@ def _batches(series: Sequence[str], held: Content) -> Iterator[list[str]]:
         yield batch
 
 
-def _put(remote: Remote, held: Content, batch: Iterable[str], people: _People) -> None:
+def _put(remote: Remote, content: Content, batch: Iterable[str], people: _People) -> None:
     def put(series: str) -> None:
-        annotations = [people.annotation(record) for record in held.records.get(series, ())]
-        remote.put_task(series, held.tasks[series], annotations)
+        annotations = [people.annotation(record) for record in content.records.get(series, ())]
+        remote.put_task(series, content.tasks[series], annotations)
 
     for _ in parallel(put, batch):
         pass
 
 
-def _make_plain(remote: Remote, held: Content) -> None:
-    """Tasks' objects without annotations: one that Label Studio reads again must not bring old ones back."""
+def _make_plain(remote: Remote, content: Content) -> None:
+    """Write task objects without annotations: one that Label Studio reads again must not restore old ones."""
     there = {item.key: item.etag for item in remote.bucket.objects(remote.tasks_prefix)}
     wanted = {}
-    for series, data in held.tasks.items():
+    for series, data in content.tasks.items():
         plain = remote.task_object(series, data)
         if there.get(remote.task_key(series)) != hashlib.md5(plain, usedforsecurity=False).hexdigest():
             wanted[series] = data
@@ -202,11 +193,7 @@ def _make_plain(remote: Remote, held: Content) -> None:
 
 
 def _export(remote: Remote, settings: Settings, project: int) -> list[str]:
-    """Attach the target storage, which writes what is there; again where an earlier time was cut off.
-
-    Returns:
-        Keys of the objects that were moved out of its way.
-    """
+    """Attach the target storage, which exports all annotations; returns keys of objects that were moved aside."""
     studio = remote.studio
     aside = []
     if not studio.projects.storages(project)[1]:
@@ -221,7 +208,7 @@ def _export(remote: Remote, settings: Settings, project: int) -> list[str]:
 
 
 def _set_aside(remote: Remote) -> list[str]:
-    """Copy what is in no label commit: the new project gives the same numbers again, so it would be overwritten."""
+    """Copy objects that are in no label commit: the new project reuses their numbers and would overwrite them."""
     remote.annotations.refresh()
     copied = []
     for row in remote.mirror.invalid(remote.annotations_prefix):
@@ -230,9 +217,9 @@ def _set_aside(remote: Remote) -> list[str]:
     return copied
 
 
-def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str, str], list[str]]:
-    """The records that annotations in the bucket stand for, by what they say; and the records without one."""
-    names = {record["id"] for found in held.records.values() for record in found}
+def _recognise(remote: Remote, content: Content, people: _People) -> tuple[dict[str, str], list[str]]:
+    """Record ids of the annotations in the bucket, matched by content; and the records without one."""
+    names = {record["id"] for found in content.records.values() for record in found}
     made: dict[str, list[str]] = defaultdict(list)
     for row in sorted(
         (row for row in remote.mirror.rows(remote.annotations_prefix) if row.value is not None),
@@ -244,7 +231,7 @@ def _recognise(remote: Remote, held: Content, people: _People) -> tuple[dict[str
         else:
             made[content_of(record)].append(record["id"])
     ids, lost = {}, []
-    for record in (record for found in held.records.values() for record in found if record["id"] in names):
+    for record in (record for found in content.records.values() for record in found if record["id"] in names):
         same = made[content_of(record, people.of(record))]
         if same:
             ids[same.pop(0)] = record["id"]

@@ -1,18 +1,18 @@
-"""`labeltrail restore`: bucket and Label Studio anew from a label commit.
+"""`labeltrail restore`: restore bucket and Label Studio from a label commit.
 
-For a clone whose Label Studio is gone, or whose bucket is empty but for the DVC remote. What only the bucket still
-has of the labels becomes a label commit first. Cut off, the same command goes on where it was.
+For a clone whose Label Studio is lost, or whose bucket is empty but for the DVC remote. Labels that only the bucket
+still has become a label commit first. Interrupted, the same command resumes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pipelines.best_model import publish
 from pipelines.branches import populate, registry
+from pipelines.result import Result
 from pipelines.sync import apply
 from pipelines.sync.apply import PATHS, Move
 from pipelines.sync.locks import exclusive
@@ -39,21 +39,20 @@ PREDICTIONS = predictions.PATH.as_posix()
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What was brought back.
+class RestoreResult(Result):
+    """What was restored.
 
     Attributes:
         url: the project in Label Studio.
-        commit: the label commit whose labels it holds.
-        kept: subject of the commit with what was in none here before; "" where that was nothing.
-        salvaged: the label commit with what only the bucket had; "" where that was nothing.
-        anew: whether the project had to be made.
-        tasks, annotations: how many it was filled with.
-        strangers: annotators whom this Label Studio does not know.
-        aside: keys of objects in no label commit that were moved out of the new project's way.
+        commit: the label commit whose labels it has.
+        kept: subject of the commit of labels that were not committed before; "" where there were none.
+        salvaged: the label commit of labels that only the bucket had; "" where there were none.
+        anew: whether the project had to be created.
+        tasks, annotations: how many were created in it.
+        strangers: annotators without an account in this Label Studio.
+        aside: keys of objects in no label commit that were moved aside.
         published: whether it shows the best model's predictions again.
         lacks: outputs of stages that neither the DVC cache nor its remote has.
-        warnings: what else a person should know.
     """
 
     url: str
@@ -69,47 +68,42 @@ class Restored:
     lacks: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept:
-            text.append(f"in no commit before, so first one of its own: {self.kept}")
+            text.append(f"not committed before, so first committed by itself: {self.kept}")
         if self.salvaged:
-            text.append(f"label commit {self.salvaged[:12]} holds what only the bucket had")
-        held = f"{plural(self.tasks, 'task')}, {plural(self.annotations, 'annotation')}"
-        text.append(f"brought back: {held}" if self.anew else "the project is there: nothing had to be made")
+            text.append(f"label commit {self.salvaged[:12]} has what only the bucket had")
+        counts = f"{plural(self.tasks, 'task')}, {plural(self.annotations, 'annotation')}"
+        text.append(f"restored: {counts}" if self.anew else "the project exists: nothing had to be created")
         if self.strangers:
             text.append(
-                f"Label Studio does not know {', '.join(self.strangers)}: there the annotations are the token "
+                f"Label Studio does not know {', '.join(self.strangers)}: there their annotations are the token "
                 "owner's, in the label commits they stay theirs"
             )
         if self.aside:
-            text.append(f"set aside, being in no label commit, or no task: {', '.join(self.aside)}")
+            text.append(f"set aside, because it is in no label commit or no task: {', '.join(self.aside)}")
         if self.published:
             text.append("the best model's predictions are in Label Studio")
         if self.lacks:
             text.append(
-                f"neither DVC's cache nor its remote has {', '.join(self.lacks)}: dvc repro makes them"
+                f"neither DVC's cache nor its remote has {', '.join(self.lacks)}: dvc repro makes them again"
             )
         return [*text, f"label in {self.url}"]
 
 
 @exclusive
-def restore(project: Project, revision: str = "", settlement: Settlement = OPEN) -> Restored:
-    """Bring back recordings, tasks, annotations and predictions.
+def restore(project: Project, revision: str = "", settlement: Settlement = OPEN) -> RestoreResult:
+    """Restore recordings, tasks, annotations and predictions.
 
     Args:
-        project: the clone; its checked-out branch is restored.
+        project: the clone; its current branch is restored.
         revision: whose labels; HEAD's if left out. Another one's become a new label commit first.
         settlement: how conflicts between the commit and labels that only the bucket has are settled.
 
     Raises:
         NotFoundError: there is no such revision, or it holds no labels, or DVC lacks them.
-        InputError: files of the project are gone; or `revision` is another one and nothing is lost.
+        InputError: files of the project are missing; or `revision` is another one and nothing is lost.
         ConflictError: the commit and what only the bucket has differ in the same regions; nothing was written.
     """
     repository = project.repository
@@ -119,30 +113,32 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     if not revision and not (project.root / label_config.PATH).exists():
         _begin(project, branch)
     commit = repository.git.resolve(revision or "HEAD")
-    held = populate.content(repository, commit)
-    remote = registry.remote_of(project, branch, held.config)
+    content = populate.read_content(repository, commit)
+    remote = registry.remote_of(project, branch, content.config)
     state = _state(remote)
     filled, salvaged = None, ""
-    if not _lives(remote, state):
+    if not _exists(remote, state):
         worktree.follow_git(project)
         worktree.restore(project)
         worktree.remember(project)
         salvaged = _salvage(project, remote, state, settlement)
         if revision:
             _go_back(project, commit)
-        held = populate.content(repository, repository.git.head())
-        state, filled = registry.furnish(project, remote, held, f"{project.root.name} {remote.prefix}", {})
+        content = populate.read_content(repository, repository.git.head())
+        state, filled = registry.provision(
+            project, remote, content, f"{project.root.name} {remote.prefix}", {}
+        )
     elif not _holds(project, commit):
         raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {argument(revision)}")
     synced = sync(Project(project.root), Options(yes=True))
     published, lacks = _predictions(project)
-    return Restored(
+    return RestoreResult(
         url=f"{project.studio.session.url}/projects/{state.project if state else 0}/data",
         commit=repository.git.head(),
         kept=kept,
         salvaged=salvaged,
         anew=filled is not None,
-        tasks=len(held.tasks),
+        tasks=len(content.tasks),
         annotations=filled.annotations if filled else 0,
         strangers=filled.strangers if filled else (),
         aside=filled.aside if filled else (),
@@ -153,7 +149,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
 
 
 def _keep(project: Project) -> str:
-    """Give what is in no commit one of its own, as a restore that was cut off leaves it; returns its subject."""
+    """Commit what is in no commit yet, such as an interrupted restore leaves; returns the subject."""
     repository = project.repository
     dirty = repository.git.changed(PATHS)
     worktree.check_not_missing(project, dirty)
@@ -165,7 +161,7 @@ def _keep(project: Project) -> str:
 
 
 def _begin(project: Project, branch: str) -> None:
-    """The other way round: bucket and Label Studio are there, and git's history is empty."""
+    """The reverse case: bucket and Label Studio are there, and git's history is empty."""
     remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(branch), "")
     state = remote.state()
     if state is not None and state.project:
@@ -176,14 +172,14 @@ def _begin(project: Project, branch: str) -> None:
 
 
 def _state(remote: Remote) -> State | None:
-    """`sync.json`; a damaged one is replaced by that of a project that is still being made, as this one will be."""
+    """`sync.json`; a damaged one is replaced by that of a project that is being created."""
     try:
         return remote.state()
     except DamagedStateError as error:
         return remote.write_state(State(0, etag=error.etag))
 
 
-def _lives(remote: Remote, state: State | None) -> bool:
+def _exists(remote: Remote, state: State | None) -> bool:
     """Whether Label Studio has the project that `sync.json` names."""
     if state is None or not state.project:
         return False
@@ -198,17 +194,17 @@ def _lives(remote: Remote, state: State | None) -> bool:
 
 
 def _salvage(project: Project, remote: Remote, state: State | None, settlement: Settlement) -> str:
-    """Make a label commit of what the bucket has and no commit; returns it, "" where there is nothing.
+    """Make a label commit of labels that only the bucket has; returns it, "" where there are none.
 
-    What the bucket lacks does not count as deleted: it may have gone with Label Studio.
+    What the bucket lacks does not count as deleted: it may have been lost with Label Studio.
     """
     if state is not None and not state.project:
-        return ""  # that was done by the run that was cut off; what is there now is its own
+        return ""  # done by the interrupted run, which wrote what is there now
     repository = project.repository
     ours = repository.pointer(LABELS)
     base = state.labels if state is not None and state.labels else ours
     was = {record["id"]: record for record in label_store.records(repository, base)}
-    found = registry.theirs(remote, was, state)
+    found = registry.remote_records(remote, was, state)
     theirs = repository.cache.store(snapshot.dump((was | found).values()))
     config = label_store.config_at(repository.git)
     merged = label_store.merge(repository, base, ours, theirs, settlement, config)
@@ -249,13 +245,13 @@ def _go_back(project: Project, commit: str) -> None:
 
 
 def _predictions(project: Project) -> tuple[bool, list[str]]:
-    """Publish the predictions of `dvc.lock` again; returns whether, and which outputs are lost."""
+    """Publish the predictions of `dvc.lock` again; returns whether it could, and which outputs are lost."""
     outputs = dvc_lock.Lock.read(project.root).outputs()
     if not outputs:
         return False, []
     lacks = project.repository.checkout_outputs(outputs)
     if PREDICTIONS not in outputs or {BEST.as_posix(), PREDICTIONS} & set(lacks):
         return False, lacks
-    # By itself, for its receipt says that it was published: to the project that is no more.
+    # Run by itself, for its receipt has the publishing to the lost project.
     publish(project)
     return True, lacks

@@ -1,12 +1,12 @@
-"""`labeltrail switch`: another branch in the work tree, and with it another project in Label Studio."""
+"""`labeltrail switch`: check out another branch, and with it its project in Label Studio."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.best_model import PREDICTIONS, commit_model, publish
 from pipelines.branches import registry
+from pipelines.result import Result
 from pipelines.sync.apply import PATHS
 from pipelines.sync.locks import exclusive
 from storage import worktree
@@ -19,15 +19,13 @@ from storage.repo import dvc_lock
 
 
 @dataclass(frozen=True)
-class Switched:
-    """Where the work tree is now.
+class SwitchResult(Result):
+    """The branch that is checked out now.
 
     Attributes:
-        branch: its name.
-        commit: what is checked out.
         url: its project in Label Studio; "" where it has none.
         unpublished: why the model's predictions are not in that project; "" where they are, or there are none.
-        lacks: folders of `dvc.lock` whose bytes are not at hand; `dvc pull` or `dvc repro` brings them.
+        lacks: folders of `dvc.lock` whose bytes are neither in the DVC cache nor in its remote.
     """
 
     branch: str
@@ -36,43 +34,38 @@ class Switched:
     lacks: tuple[str, ...] = ()
     unpublished: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"on branch {self.branch} at {self.commit[:12]}"]
         text.append(f"label it in {self.url}" if self.url else "it has no Label Studio project yet")
         if self.lacks:
-            text.append(f"not at hand: {', '.join(self.lacks)} (dvc repro makes them again)")
+            text.append(f"missing: {', '.join(self.lacks)} (dvc repro makes them again)")
         if self.unpublished:
             text.append(f"the predictions could not be published: {self.unpublished}")
         return text
 
 
 @exclusive
-def switch(project: Project, name: str) -> Switched:
-    """Check out a branch: files of git, labels, recordings, and what else its `dvc.lock` names and is at hand.
+def switch(project: Project, name: str) -> SwitchResult:
+    """Check out a branch: git files, labels, recordings, and the outputs of its `dvc.lock` that DVC has.
 
-    The branch that is left keeps its model, in a commit of its own.
+    The current branch keeps its model, in a commit of its own.
 
     Raises:
         NotFoundError: there is no such branch.
-        InputError: labels or settings of the work tree are in no commit, or other files that git would overwrite.
+        InputError: labels, settings or files that git would overwrite are not committed.
         ConflictError: a git merge is going on.
-        ServiceError: the DVC remote does not take the model of the branch that is left.
+        ServiceError: the DVC remote does not accept the model of the current branch.
     """
     repository = project.repository
     worktree.check_not_merging(project)
-    registry.reachable(repository.git, name)
+    registry.check_reachable(repository.git, name)
     dirty = repository.git.changed(PATHS)
     if dirty:
         raise InputError(
-            "the work tree holds what is in no label commit",
+            "the work tree has changes that are in no label commit",
             where=", ".join(dirty),
-            why="it would be taken along to the other branch",
-            cure="labeltrail sync keeps it; or give it up: git checkout HEAD -- " + " ".join(dirty),
+            why="they would be carried to the other branch",
+            cure="labeltrail sync commits them; or discard them: git checkout HEAD -- " + " ".join(dirty),
         )
     worktree.restore(project)
     _keep_model(project)
@@ -89,28 +82,24 @@ def switch(project: Project, name: str) -> Switched:
     if state and PREDICTIONS in named and PREDICTIONS not in lacks:
         unpublished = _publish(project)
     url = f"{moved.studio.session.url}/projects/{state}/data" if state else ""
-    return Switched(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
+    return SwitchResult(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
 
 
 def _keep_model(project: Project) -> None:
-    """Commit a changed `dvc.lock` on the branch that is left: git would carry it into the other one.
-
-    Raises:
-        InputError: no branch is checked out, so that none would keep the commit.
-    """
+    """Commit a changed `dvc.lock` on the current branch: git would carry it to the other one."""
     repository = project.repository
     if repository.git.changed([LOCK]) and not repository.git.run("branch", "--show-current").strip():
         raise InputError(
-            "no branch would keep the model of the work tree",
+            "the model of the work tree would be lost",
             where=LOCK,
             why="no branch is checked out",
-            cure=f"git switch -c NAME keeps it; or give it up: git checkout HEAD -- {LOCK}",
+            cure=f"git switch -c NAME keeps it; or discard it: git checkout HEAD -- {LOCK}",
         )
     commit_model(project)
 
 
 def _publish(project: Project) -> str:
-    """Show the model's predictions in the branch's project too; returns why that could not be."""
+    """Publish the model's predictions in the branch's project too; returns why it failed."""
     try:
         publish(project)
     except ProgramError as error:

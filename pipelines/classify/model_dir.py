@@ -1,4 +1,4 @@
-"""A folder that somebody names for a classifier: made anew by training, woken for answers."""
+"""The folder of a classifier: loading it, and checking that a new one can be written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from storage.series.table_rows import named
 TRAIN = "labeltrail classify train TRAIN.csv --model FOLDER"
 
 
-def wake(folder: Path) -> Classifier:
-    """The classifier in a folder.
+def load_model(folder: Path) -> Classifier:
+    """Load the classifier in a folder.
 
     Raises:
         NotFoundError: there is none.
-        InputError: it is damaged, too new or too old, or no classifier.
+        InputError: it is damaged, of another version, or no classifier.
     """
     if not (folder / "model.json").exists():
         raise NotFoundError(f"there is no model in {folder}", where=str(folder / "model.json"), cure=TRAIN)
@@ -29,31 +29,30 @@ def wake(folder: Path) -> Classifier:
         raise InputError(error.what, where=str(folder), why=error.why, cure=cure) from error
 
 
-def room(folder: Path) -> Path:
-    """Where a model is to rest: the folder is made anew, so nothing else may be in it.
+def check_model_folder(folder: Path) -> Path:
+    """Check, before hours of training, that a model can be written to a folder; returns its absolute path.
 
     Raises:
-        InputError: it is a file, holds other things than a model, the command runs in it, or nothing can be written
-            there: that is said before hours of training, not after.
+        InputError: it is a file, has other files than a model's, is the current folder, or is not writable.
     """
     place = folder.resolve()
     why = unwritable(place.parent)
     if place.is_dir():
         others = sorted(entry.name for entry in place.iterdir() if entry.name not in checkpoint.FILES)
-        why = why or (f"it holds other things than a model: {named(others)}" if others else "")
+        why = why or (f"it has other files than a model's: {named(others)}" if others else "")
     elif place.exists():
         why = why or "it is a file"
     if Path.cwd().is_relative_to(place):
         why = why or "it is the current folder"
     if why:
         cure = "--model with the name of a new folder"
-        raise InputError("the model cannot be put there", where=str(folder), why=why, cure=cure)
+        raise InputError("the model cannot be written there", where=str(folder), why=why, cure=cure)
     return place
 
 
 def unwritable(folder: Path) -> str:
-    """Why nothing can be put into a folder that is there or will be made; "" where it can."""
+    """Why a folder cannot be created or written to; "" where it can."""
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir():
         return f"{there} is a file"
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"nothing may be written into {there}"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"

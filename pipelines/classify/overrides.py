@@ -1,7 +1,4 @@
-"""Params of a classifier as a command has them.
-
-Those of params.yaml; above them the shape of a model that training goes on from; above both `--param NAME=VALUE`.
-"""
+"""Params of a classifier on the command line: params.yaml, then the shape of `--from MODEL`, then `--param`."""
 
 from __future__ import annotations
 
@@ -15,22 +12,22 @@ from stages import params
 from stages.classification.model import Classifier
 from storage.errors import InputError, NotFoundError
 
-# For folders that have no params.yaml of their own.
+# For folders without a params.yaml.
 CHECKOUT = Path(__file__).parents[2] / params.PATH
-# Params beside the classifier's own that it is trained by too.
+# Params outside of `train.classifier` that also affect its training.
 BESIDE = ("device", "precision", "seed")
 SPELLINGS = {"learning_rate": "lr"}
 
 
 def choose(overrides: Sequence[str], earlier: Classifier | None = None) -> params.Train:
-    """The params to train by.
+    """The params of a training.
 
     Args:
-        overrides: NAME=VALUE, names with dashes or underscores; the last of a name counts.
-        earlier: a model whose network is taken over, and with it the params that shape it.
+        overrides: NAME=VALUE, with dashes or underscores; the last value of a name wins.
+        earlier: the model to continue from, which sets the params of the network's shape.
 
     Raises:
-        InputError: no such param, or a value that is not allowed; names all of them.
+        InputError: unknown params or values that are not allowed; lists all of them.
     """
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT).train
     value = settings.model_dump()
@@ -42,27 +39,27 @@ def choose(overrides: Sequence[str], earlier: Classifier | None = None) -> param
     try:
         return params.Train.model_validate(value)
     except ValidationError as error:
-        lines = [_in_words(str(problem["loc"][-1]), problem) for problem in error.errors()]
+        lines = [_describe(str(problem["loc"][-1]), problem) for problem in error.errors()]
         what = [f"{len(lines)} problem(s) in the params:", *lines]
-        raise InputError(what, where="--param", cure="give values that are allowed") from error
+        raise InputError(what, where="--param", cure="give allowed values") from error
 
 
-def to_be_written(path: Path) -> None:
-    """Params can be written into a file: it is there, and has those that there are.
+def check_params_file(path: Path) -> None:
+    """Check that params can be written into a file.
 
     Raises:
-        NotFoundError: it is not there.
-        InputError: it holds no params, or others.
+        NotFoundError: it does not exist.
+        InputError: it is no valid params.yaml.
     """
     if not path.is_file():
-        why = "values are put in the place of those that are there"
-        cure = f"cp {CHECKOUT} {path}, or leave --write out: then they are told as --param"
+        why = "values are replaced in an existing file"
+        cure = f"cp {CHECKOUT} {path}, or leave out --write: the params are then printed as --param"
         raise NotFoundError(f"there is no {path} to write into", where=str(path), why=why, cure=cure)
     params.load(path)
 
 
 def shape_of(model: Classifier) -> dict[str, Any]:
-    """The params by which a model has the network and the scaling that it has."""
+    """The params of a model's network shape and scaling."""
     shape = model.network.shape
     numbered = {
         f"{name}_{i}": value
@@ -82,7 +79,7 @@ def _pair(text: str) -> tuple[str, str]:
     name = spelled.strip().lower().replace("-", "_")
     name = SPELLINGS.get(name, name)
     if not equals or not value.strip():
-        what = f"{text!r} sets no param"
+        what = f"{text!r} is not a param"
         raise InputError(what, where="--param", why="it is not NAME=VALUE", cure="--param hidden-size=32")
     known = [*params.Classifier.model_fields, *BESIDE]
     if name not in known:
@@ -91,7 +88,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def _in_words(name: str, problem: Any) -> str:
+def _describe(name: str, problem: Any) -> str:
     fields = params.Train.model_fields if name in BESIDE else params.Classifier.model_fields
     rule = str(problem["msg"]).removeprefix("Input ")
     return f"{name} is {problem['input']!r}: it {rule}; {fields[name].description}"

@@ -1,7 +1,6 @@
-"""Whole series from CSV files, without Label Studio, git and DVC: train a model on one, let it answer for another.
+"""`labeltrail classify train` and `predict`: whole series from CSV files, without Label Studio, git and DVC.
 
-The network, its params and the files of a model are those of the stages; the CSV is read by
-storage/series/series_table.py.
+Network, params and model files are those of the stages; storage/series/series_table.py reads the CSV.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.classify.model_dir import TRAIN, room, wake
+from pipelines.classify.checks import check_output, check_probabilities, check_validation_loss
+from pipelines.classify.model_dir import TRAIN, check_model_folder, load_model
 from pipelines.classify.overrides import BESIDE, choose
-from pipelines.classify.refusals import refuse_no_answers, refuse_no_loss, refuse_output
 from stages import params
 from stages.classification.model import Classifier, Question
 from stages.classification.plan import Plan, epochs_of
@@ -32,22 +31,20 @@ from storage.series.series_table import SeriesTable, Task
 
 # The one channel of a series that is a row of a table.
 CHANNEL = "x"
-# Epochs that are told in the answer.
+# Epochs that are printed.
 SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model that was put into a folder.
+class TrainingResult:
+    """A model that was written to a folder.
 
     Attributes:
-        folder: where.
         model: its hash.
-        table: what it learnt from.
-        taught: how that went.
+        table: the training data.
+        taught: the fit.
         plan: the params.
-        warnings: what else a person should know.
-        notes: how files were read that are not of the one form.
+        notes: how files in other forms were read.
     """
 
     folder: Path
@@ -59,7 +56,6 @@ class Trained:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         return {
             "model": self.model,
             "folder": str(self.folder),
@@ -76,7 +72,7 @@ class Trained:
         }
 
     def lines(self) -> list[str]:
-        """For people: what it learnt from, and what came of it."""
+        """For people: training data and scores."""
         rows, columns = self.table.values.shape
         kept = (
             f"those of epoch {self.taught.result.number}"
@@ -87,22 +83,20 @@ class Trained:
             *(f"note: {note}" for note in self.notes),
             *(f"warning: {warning}" for warning in self.warnings),
             f"{self.table.task}: {rows} series of {columns} timepoints; {_counts(self.table.counts())}",
-            *(f"epoch {epoch.number}: {_in_words(epoch)}" for epoch in _some(self.taught.history)),
-            f"the weights are {kept}: {_in_words(self.taught.result)}",
+            *(f"epoch {epoch.number}: {_describe(epoch)}" for epoch in _some(self.taught.history)),
+            f"the weights are {kept}: {_describe(self.taught.result)}",
             f"model {self.model[:8]} is in {self.folder}",
         ]
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """Answers that were written.
+class PredictionResult:
+    """Predictions that were written.
 
     Attributes:
-        output: where.
-        counts: how many series have each label, as the model has it.
-        series: how many there are.
-        accuracy: share of series of which all is right, where the file has y columns.
-        notes: how the file was read where it is not of the one form.
+        counts: how many series were predicted to have each label.
+        accuracy: share of series with all labels right, where the file has y columns.
+        notes: how the file was read where it is in another form.
     """
 
     output: Path
@@ -112,7 +106,6 @@ class Predicted:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         return {
             "output": str(self.output),
             "labels": dict(self.counts),
@@ -122,7 +115,6 @@ class Predicted:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         right = (
             [] if self.accuracy is None else [f"accuracy by the y columns of the file: {self.accuracy:.4f}"]
         )
@@ -131,7 +123,7 @@ class Predicted:
             *notes,
             f"{self.series} series: {_counts(self.counts)}",
             *right,
-            f"answers are in {self.output}",
+            f"predictions are in {self.output}",
         ]
 
 
@@ -141,7 +133,7 @@ def _some(history: Sequence[Epoch]) -> list[Epoch]:
     return [history[place] for place in places]
 
 
-def _in_words(epoch: Epoch) -> str:
+def _describe(epoch: Epoch) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores(epoch).items())
 
 
@@ -165,28 +157,28 @@ def train(
     start: Path | None = None,
     task: Task | None = None,
     overrides: Sequence[str] = (),
-) -> Trained:
-    """Train a model on the series of a CSV file, and put it into a folder.
+) -> TrainingResult:
+    """Train a model on the series of a CSV file, and write it to a folder.
 
     Args:
         path: with y and x columns.
-        folder: for the model; one that is there is replaced.
-        valid: series that are only looked at, to say how well it goes and which weights are kept.
-        start: folder of a model to go on from.
-        task: what the y columns ask; None: as they have it.
+        folder: for the model; an existing one is replaced.
+        valid: validation set, for scores and for choosing the weights.
+        start: folder of a model to continue from.
+        task: None: inferred from the y columns.
         overrides: params as NAME=VALUE.
 
     Raises:
-        InputError: a file, a param or the folder will not do; nothing is written.
-        NotFoundError: there is no model to go on from.
+        InputError: a file, a param or the folder is invalid; nothing is written.
+        NotFoundError: there is no model to continue from.
     """
-    place = room(folder)
-    earlier = wake(start) if start else None
+    place = check_model_folder(folder)
+    earlier = load_model(start) if start else None
     known = earlier.question if earlier else None
     settings = choose(overrides, earlier)
     table = series_table.read(
         path,
-        task=task or (_asked(known) if known else None),
+        task=task or (_task_of(known) if known else None),
         labels=known.labels if known else None,
         columns=known.columns or None if known else None,
     )
@@ -200,22 +192,22 @@ def train(
         notes += tuple(f"{valid}: {note}" for note in unseen.notes if note not in notes)
     taught = teach(table, unseen, settings, earlier)
     if valid:
-        refuse_no_loss(taught, valid)
+        check_validation_loss(taught, valid)
     about = tell(taught, valid, start)
     model = taught.model.to_checkpoint(about)
     checkpoint.write(model, origin(model, path, settings, start), place)
-    return Trained(folder, model.hash(), table, taught, settings.classifier_plan(), warnings, notes)
+    return TrainingResult(folder, model.hash(), table, taught, settings.classifier_plan(), warnings, notes)
 
 
 def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
-    """A warning where series that are to be judged by are learnt from too, whatever they are labeled."""
+    """A warning where series of the validation set are in the train set too, whatever their labels."""
     # + 0: a 0 that is negative has other bytes. By hash, so that a big table is not held twice.
-    learnt = {md5_bytes((row + 0).tobytes()) for row in table.values}
-    count = sum(md5_bytes((row + 0).tobytes()) in learnt for row in unseen.values)
+    trained_on = {md5_bytes((row + 0).tobytes()) for row in table.values}
+    count = sum(md5_bytes((row + 0).tobytes()) in trained_on for row in unseen.values)
     if not count:
         return ()
     what = f"{count} of the {len(unseen.values)} series of {valid} are in {path} too"
-    return (f"{what}: they are learnt from, so the validation figures are too good",)
+    return (f"{what}: the model is trained on them, so the validation scores are too good",)
 
 
 def teach(
@@ -223,7 +215,7 @@ def teach(
 ) -> Taught:
     """Train under a progress bar."""
     if table.task is None:
-        raise ValueError("a table without y columns teaches nothing")
+        raise ValueError("a table without y columns cannot be trained on")
     plan = Plan(**settings.classifier_plan())
     question = Question(table.task, table.labels, (CHANNEL,), table.columns)
     known = labeled(table)
@@ -236,7 +228,7 @@ def teach(
 
 
 def labeled(table: SeriesTable) -> Labeled:
-    """A table as the network takes it: one channel."""
+    """A table as input of the network: one channel."""
     if table.targets is None:
         raise ValueError("a table without y columns has no targets")
     return Labeled(table.values[:, None], table.targets)
@@ -256,7 +248,7 @@ def tell(taught: Taught, valid: Path | None, start: Path | None) -> dict[str, An
 def origin(
     model: checkpoint.Checkpoint, path: Path, settings: params.Train, start: Path | None
 ) -> Provenance:
-    """Where the model comes from: the file, by its bytes, the params, and the model it began with."""
+    """Provenance: hash of the file, the params, and the model that training continued from."""
     values = settings.model_dump(include={"classifier", *BESIDE})
     return Provenance(
         model=model.hash(),
@@ -270,33 +262,33 @@ def origin(
     )
 
 
-def predict(folder: Path, path: Path, output: Path) -> Predicted:
-    """Let a model answer for the series of a CSV file; y columns in it are compared with what is said.
+def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
+    """Predict the series of a CSV file; with y columns in it, compute the accuracy.
 
     Raises:
-        InputError: the file, the model or the place for the answers will not do; nothing is written.
+        InputError: the file, the model or the output path is invalid; nothing is written.
         NotFoundError: there is no model.
     """
-    refuse_output(output, path, folder)
-    model = wake(folder)
-    asked = model.question
-    if not asked.columns:
-        why, cure = "it has learnt from recordings, not from a table", TRAIN
-        raise InputError(f"{folder} does not take CSV tables", where=str(folder), why=why, cure=cure)
+    check_output(output, path, folder)
+    model = load_model(folder)
+    question = model.question
+    if not question.columns:
+        why, cure = "it was trained on recordings, not on a table", TRAIN
+        raise InputError(f"{folder} does not predict CSV tables", where=str(folder), why=why, cure=cure)
     table = series_table.read(
-        path, task=_asked(asked), labels=asked.labels, columns=asked.columns, labeled=False
+        path, task=_task_of(question), labels=question.labels, columns=question.columns, labeled=False
     )
-    chances = model.probabilities(table.values[:, None])
-    refuse_no_answers(chances, path, table.line)
-    said = model.decide(chances)
-    series_table.write_predictions(output, asked.labels, said, chances)
-    counts = dict(zip(asked.labels, said.sum(0).tolist(), strict=True))
-    return Predicted(output, counts, len(said), _accuracy(said, table.targets), table.notes)
+    probabilities = model.probabilities(table.values[:, None])
+    check_probabilities(probabilities, path, table.line)
+    predicted = model.decide(probabilities)
+    series_table.write_predictions(output, question.labels, predicted, probabilities)
+    counts = dict(zip(question.labels, predicted.sum(0).tolist(), strict=True))
+    return PredictionResult(output, counts, len(predicted), _accuracy(predicted, table.targets), table.notes)
 
 
-def _accuracy(said: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:
-    return None if targets is None else float((said == targets).all(1).mean())
+def _accuracy(predicted: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:
+    return None if targets is None else float((predicted == targets).all(1).mean())
 
 
-def _asked(question: Question) -> Task | None:
+def _task_of(question: Question) -> Task | None:
     return None if question.task == "segmentation" else question.task

@@ -1,4 +1,4 @@
-"""What every command shares: the program, its options, how it answers."""
+"""What all commands share: the app, common options, output."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-Json = Annotated[bool, typer.Option("--json", help="Print what a program would read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def project_here() -> Project:
-    """The project that the current folder lies in."""
+    """The project of the current folder."""
     from storage.project import Project
 
     return Project.here()
 
 
 def repository_here() -> Repository:
-    """The clone that the current folder lies in: git and DVC alone, which is there much sooner."""
+    """The clone of the current folder: git and DVC alone, which loads much faster."""
     from storage.repo.git import find_root
     from storage.repo.repository import Repository
 
@@ -47,7 +47,7 @@ def repository_here() -> Repository:
 
 
 def say(as_json: bool, value: dict[str, Any], lines: list[str], *, tinted: bool = False) -> None:
-    """Answer: `value` with its version for programs, `lines` for people, in colours by their sign if `tinted`."""
+    """Print a result: `value` with a version as JSON, or `lines`, coloured by their sign if `tinted`."""
     if as_json:
         print(printable.dump_json({"version": 1} | value))
     elif tinted:
@@ -60,7 +60,7 @@ def say(as_json: bool, value: dict[str, Any], lines: list[str], *, tinted: bool 
 
 
 def conclude(as_json: bool, value: dict[str, Any], lines: list[str], error: LabeltrailError | None) -> None:
-    """Answer with what was found, also where it is an error: one object for programs, both texts for people."""
+    """Print a result that may have an error: in JSON one object, for people both texts."""
     if error is None:
         say(as_json, value, lines)
         return
@@ -70,6 +70,6 @@ def conclude(as_json: bool, value: dict[str, Any], lines: list[str], error: Labe
 
 
 def next_step(as_json: bool, command: str) -> None:
-    """The last line for people: what to type next."""
+    """Print the next command, unless in JSON."""
     if not as_json:
         printable.say(f"next: {command}")

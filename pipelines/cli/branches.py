@@ -10,26 +10,26 @@ from pipelines.cli.app import Json, app, next_step, project_here, say
 from pipelines.cli.options import Ours, Settle, Theirs, settlement
 from storage.printable import argument
 
-Name = Annotated[str, typer.Argument(help="Name of the branch, as git has it.", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="Name of the git branch.", metavar="NAME")]
 
 
 @app.command()
 def branch(
     name: Name,
     start: Annotated[
-        str, typer.Option("--from", metavar="REV", help="Where it begins; HEAD if left out.")
+        str, typer.Option("--from", metavar="REV", help="Commit that it begins at; HEAD if left out.")
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Make a branch that is labeled on its own: git branch, place in the bucket, Label Studio project.
+    """Make a branch for a label experiment: git branch, prefix in the bucket, Label Studio project.
 
-    It begins with the tasks, annotations and settings of a commit. Cut off, the same command goes on.
+    It begins with the tasks, annotations and settings of a commit. Interrupted, the same command resumes.
 
     Example: labeltrail branch knocks
     """
-    from pipelines.branches.create import branch as make
+    from pipelines.branches.create import branch as create_branch
 
-    done = make(project_here(), name, start)
+    done = create_branch(project_here(), name, start)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, f"labeltrail switch {argument(name)}")
 
@@ -40,9 +40,9 @@ def switch(name: Name, as_json: Json = False) -> None:
 
     Example: labeltrail switch knocks
     """
-    from pipelines.branches.switch import switch as move
+    from pipelines.branches.switch import switch as switch_to
 
-    done = move(project_here(), name)
+    done = switch_to(project_here(), name)
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, "labeltrail sync" if done.url else f"labeltrail branch {argument(name)}")
 
@@ -55,15 +55,15 @@ def restore(
     settle: Settle = None,
     as_json: Json = False,
 ) -> None:
-    """Bring recordings, tasks, annotations and predictions back into an empty bucket and a new Label Studio.
+    """Restore recordings, tasks, annotations and predictions in an empty bucket and a new Label Studio.
 
-    Labels that only the bucket has become a label commit first. Cut off, the same command goes on.
+    Labels that only the bucket has become a label commit first. Interrupted, the same command resumes.
 
     Example: labeltrail restore
     """
-    from pipelines.branches.restore import restore as bring_back
+    from pipelines.branches.restore import restore as restore_project
 
-    done = bring_back(project_here(), revision, settlement(ours, theirs, settle))
+    done = restore_project(project_here(), revision, settlement(ours, theirs, settle))
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, "labeltrail sync")
 
@@ -85,15 +85,15 @@ def list_branches(as_json: Json = False) -> None:
 def drop(
     name: Name,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without it, only say what would be lost.")
+        bool, typer.Option("--yes", help="Delete; without it, only list what would be lost.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Give up a branch: Label Studio project, place in the bucket, git branch. Says first what would be lost.
+    """Delete a branch: Label Studio project, prefix in the bucket, git branch. Lists first what would be lost.
 
     Example: labeltrail drop knocks
     """
-    from pipelines.branches.drop import drop as give_up
+    from pipelines.branches.drop import drop as drop_branch
     from pipelines.branches.drop import loss
     from storage.errors import ConflictError
 
@@ -101,8 +101,10 @@ def drop(
     found = loss(project, name)
     if not yes:
         cure = f"labeltrail drop {argument(name)} --yes"
-        raise ConflictError(f"branch {name!r} is still there: this would go", where=found.lines(), cure=cure)
-    give_up(project, found)
+        raise ConflictError(
+            f"branch {name!r} was not deleted: this would be lost", where=found.lines(), cure=cure
+        )
+    drop_branch(project, found)
     say(as_json, found.to_json(), [*found.lines(), "dropped"])
     next_step(as_json, "labeltrail branches")
 
@@ -115,14 +117,14 @@ def merge(
     settle: Settle = None,
     as_json: Json = False,
 ) -> None:
-    """Merge another branch's labels into this one, region by region, and bring them into Label Studio.
+    """Merge another branch's labels into this one, region by region, and push them to Label Studio.
 
-    What is labeled here is synced first. Conflicts are listed, and nothing is merged until all are settled.
+    New labels are synced first. Conflicts are listed, and nothing is merged until all are settled.
 
     Example: labeltrail merge knocks --settle 12-9f3c1a/x1=theirs
     """
-    from pipelines.branches.merge import merge as bring_in
+    from pipelines.branches.merge import merge as merge_branch
 
-    done = bring_in(project_here(), name, settlement(ours, theirs, settle))
+    done = merge_branch(project_here(), name, settlement(ours, theirs, settle))
     say(as_json, done.to_json(), done.lines())
     next_step(as_json, "dvc repro" if done.commit else "labeltrail branches")

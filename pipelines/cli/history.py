@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from storage.labels.diff import DiffFilter
 
 Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
-Label = Annotated[str, typer.Option("--label", help="Only what has, or had, this label.")]
+Label = Annotated[
+    str, typer.Option("--label", help="Only regions and choices that have, or had, this label.")
+]
 Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of this person, or a pattern.")]
 
 
 def wanted(series: str, label: str, annotator: str) -> DiffFilter:
-    """What the filters ask for."""
+    """The filters."""
     from storage.labels.diff import DiffFilter
 
     return DiffFilter(series, label, annotator)
@@ -31,10 +33,10 @@ def log(
     annotator: Annotator = "",
     since: Annotated[str, typer.Option(help="Only later ones: 2026-01-31, '2 weeks ago'.")] = "",
     until: Annotated[str, typer.Option(help="Only earlier ones.")] = "",
-    most: Annotated[int | None, typer.Option("-n", min=1, help="So many at most.")] = None,
+    most: Annotated[int | None, typer.Option("-n", min=1, help="At most so many.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show who changed what in which series: the label commits, newest first.
+    """List label commits, newest first: who changed what in which series.
 
     Example: labeltrail log --annotator ben@example.com --since '1 week ago'
     """
@@ -46,10 +48,10 @@ def log(
     found = []
     for entry in read(repository, revision, asked, *narrowed, most=most):
         found.append(entry)
-        if not as_json:  # at once: of a long history people read the beginning
+        if not as_json:  # as it is read: a history may be long
             say(as_json, {}, entry.lines())
     shallow = bool(repository.git.cut_at())
-    text = [] if found else ["no label commit is like that"]
+    text = [] if found else ["no label commit matches"]
     text += ["earlier ones are not in this shallow clone: git fetch --unshallow"] if shallow else []
     say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
     next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
@@ -57,7 +59,7 @@ def log(
 
 @app.command()
 def show(
-    revision: Annotated[str, typer.Argument(help="Any git revision; its labels are meant.")] = "HEAD",
+    revision: Annotated[str, typer.Argument(help="Any git revision.")] = "HEAD",
     as_json: Json = False,
 ) -> None:
     """Show one label commit: who made it, its label changes, the best model beside it.
@@ -96,7 +98,7 @@ def diff(
 @app.command()
 def tag(
     name: Annotated[str, typer.Argument(help="Name of the new tag; without it, all are listed.")] = "",
-    revision: Annotated[str, typer.Argument(help="What it names.")] = "HEAD",
+    revision: Annotated[str, typer.Argument(help="The revision to tag.")] = "HEAD",
     as_json: Json = False,
 ) -> None:
     """Give the labels of a revision a name, by a git tag whose message counts them; or list the names.
@@ -116,7 +118,7 @@ def tag(
 
 @app.command("git-setup")
 def git_setup() -> None:
-    """Have this clone's git compare and merge labels by region, and bring data/ along after a checkout.
+    """Set up git in this clone: diff and merge labels by region, update data/ after a checkout.
 
     Example: labeltrail git-setup
     """
@@ -126,5 +128,5 @@ def git_setup() -> None:
     project = project_here()
     worktree.follow_git(project)
     git_drivers.configure(project.repository.git)
-    print("git diff, git log -p and git merge speak of labels in this clone")
+    print("git diff, git log -p and git merge show labels in this clone")
     next_step(False, "git log -p data/labels.dvc")

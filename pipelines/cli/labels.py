@@ -1,4 +1,4 @@
-"""Commands that move labels: sync, and those that go back."""
+"""Commands that change labels: sync, rollback, undo."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ Several = list[str] | None
 
 @app.command()
 def sync(
-    pull: Annotated[
-        bool, typer.Option("--pull", help="Only bring what was labeled into a label commit.")
-    ] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="Only pull new labels into a label commit.")] = False,
     push: Annotated[
-        bool, typer.Option("--push", help="Only bring the work tree's labels into Label Studio.")
+        bool, typer.Option("--push", help="Only push the work tree's labels to Label Studio.")
     ] = False,
     dry_run: DryRun = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete labels where a sync would ask first.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Confirm deletions of labels that a sync would stop at.")
+    ] = False,
     ours: Ours = False,
     theirs: Theirs = False,
     settle: Settle = None,
     annotation: Annotated[
         list[int] | None,
-        typer.Option(metavar="NUMBER", help="Look at this annotation of Label Studio only; may be repeated."),
+        typer.Option(metavar="NUMBER", help="Sync only this annotation of Label Studio; may be repeated."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make bucket, Label Studio and label commit agree again.
+    """Sync labels between bucket, Label Studio and git.
 
-    What was labeled becomes a label commit; what a rollback, a merge or git changed goes into Label Studio. A region
-    that both sides changed is a conflict: nothing is written until it is settled. Deletions of labels that may not be
-    meant are asked about.
+    New labels become a label commit; changes by a rollback, a merge or git are pushed to Label Studio. A region that
+    both sides changed is a conflict: nothing is written until it is settled. Deletions of labels that look like a
+    mistake need --yes.
 
     Example: labeltrail sync --settle 12-9f3c1a/x1=theirs
     """
     from pipelines.sync.result import Options
-    from pipelines.sync.sync import sync as bring_together
+    from pipelines.sync.sync import sync as sync_labels
 
     if pull and push:
         raise typer.BadParameter("--pull and --push exclude each other")
@@ -52,7 +52,7 @@ def sync(
         yes=yes,
         annotations=tuple(annotation) if annotation else None,
     )
-    done = bring_together(project_here(), options)
+    done = sync_labels(project_here(), options)
     say(as_json, done.to_json(), done.lines())
     if dry_run:
         next_step(as_json, "labeltrail sync")
@@ -62,7 +62,7 @@ def sync(
 
 @app.command()
 def rollback(
-    revision: Annotated[str, typer.Argument(help="The commit whose labels come back: HEAD~3, a tag, ...")],
+    revision: Annotated[str, typer.Argument(help="The commit whose labels are restored: HEAD~3, a tag, ...")],
     series: Annotated[
         Several, typer.Option(help="Only these series: a key or a pattern; may be repeated.")
     ] = None,
@@ -71,36 +71,36 @@ def rollback(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Bring back the labels of a revision in a new label commit; bucket, Label Studio and best model follow.
+    """Restore the labels of a revision in a new label commit, with bucket, Label Studio and best model.
 
-    What was labeled since the last sync is synced first, so that it can be had back. Recordings, task data and the
-    label config stay as they are.
+    New labels are synced first, so that they can be restored. Recordings, task data and the label config do not
+    change.
 
     Example: labeltrail rollback HEAD~1 --annotator ben@example.com
     """
-    from pipelines.rollback.partial import Part
-    from pipelines.rollback.rollback import rollback as go_back
+    from pipelines.rollback.partial import Selection
+    from pipelines.rollback.rollback import rollback as roll_back
 
-    part = Part(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
-    done = go_back(project_here(), revision, part, dry=dry_run)
+    part = Selection(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
+    done = roll_back(project_here(), revision, part, dry=dry_run)
     say(as_json, done.to_json(), done.lines())
     if dry_run:
         next_step(as_json, "the same without --dry-run")
     else:
-        next_step(as_json, "labeltrail undo takes it back" if done.commit else "labeltrail log")
+        next_step(as_json, "labeltrail undo undoes it" if done.commit else "labeltrail log")
 
 
 @app.command()
 def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Take back the last label commit, a rollback too; twice is as if never.
+    """Undo the last label commit, a rollback too; running it twice restores the labels.
 
     Example: labeltrail undo --dry-run
     """
-    from pipelines.rollback.rollback import undo as take_back
+    from pipelines.rollback.rollback import undo as undo_last
 
-    done = take_back(project_here(), dry=dry_run)
+    done = undo_last(project_here(), dry=dry_run)
     say(as_json, done.to_json(), done.lines())
     if dry_run:
         next_step(as_json, "labeltrail undo")
     else:
-        next_step(as_json, "labeltrail undo again brings it back" if done.commit else "labeltrail log")
+        next_step(as_json, "labeltrail undo again restores it" if done.commit else "labeltrail log")

@@ -1,4 +1,4 @@
-"""Commands for the model that training begins with."""
+"""Commands for the model that training starts from."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def start_from(
         str,
         typer.Argument(
             metavar="[MODEL]",
-            help="best; a model version or hash; any git revision, whose labels' best model is meant; or a folder.",
+            help="best; a model version or hash; a git revision (the best model of its labels); or a folder.",
         ),
     ] = "",
     with_params: Annotated[
-        bool, typer.Option("--params", help="Take its params of the network too (train.classifier).")
+        bool, typer.Option("--params", help="Take its network params too (train.classifier).")
     ] = False,
     none: Annotated[bool, typer.Option("--none", help="Train from scratch again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Have training go on from an earlier model: its weights and its scaling are the beginning.
+    """Continue training from an earlier model, with its weights and its scaling.
 
     The model is put into data/start, its hash into params.yaml (train.start): commit params.yaml and
     data/start.dvc, and every clone trains the same. For whole recordings (<Choices>) only; labels, channels, length
@@ -33,11 +33,11 @@ def start_from(
     Example: labeltrail start-from best
     """
     from pipelines.start_from import scratch
-    from pipelines.start_from import start_from as begin
+    from pipelines.start_from import start_from as set_start
 
     if bool(model) == none or (none and with_params):
         raise typer.BadParameter("name a model, or give --none")
-    done = scratch(project_here()) if none else begin(project_here(), model, configured=with_params)
+    done = scratch(project_here()) if none else set_start(project_here(), model, configured=with_params)
     say(as_json, done.to_json(), done.lines())
     keep = f"; git add {' '.join(done.changed)}; git commit" if done.changed else ""
     next_step(as_json, f"dvc repro{keep}")

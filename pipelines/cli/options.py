@@ -1,4 +1,4 @@
-"""Options that several commands share: a dry run, and how a person settles conflicts."""
+"""Options that several commands share: dry run, and settling of conflicts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import typer
 if TYPE_CHECKING:
     from storage.labels.three_way import Settlement
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Ours = Annotated[bool, typer.Option("--ours", help="In every conflict not named, take what is here.")]
-Theirs = Annotated[bool, typer.Option("--theirs", help="In every conflict not named, take the other side.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change; change nothing.")]
+Ours = Annotated[bool, typer.Option("--ours", help="Settle all conflicts not named with this side.")]
+Theirs = Annotated[bool, typer.Option("--theirs", help="Settle all conflicts not named with the other side.")]
 Settle = Annotated[
     list[str] | None,
     typer.Option(
-        "--settle", metavar="NAME=SIDE", help="Take ours or theirs in one conflict; can be repeated."
+        "--settle", metavar="NAME=SIDE", help="Settle one conflict with ours or theirs; can be repeated."
     ),
 ]
 
 
 def settlement(ours: bool, theirs: bool, settle: list[str] | None) -> Settlement:
-    """What the three options say together."""
+    """The settlement of the three options."""
     from storage.labels.three_way import OURS, THEIRS, Settlement
 
     if ours and theirs:

@@ -1,4 +1,4 @@
-"""Commands for the project as a whole: servers, recordings, the demo, where things came from."""
+"""Commands for the project as a whole: servers, checks, import, demo, trace, gc."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.cli.options import DryRun
 
 @app.command()
 def up(as_json: Json = False) -> None:
-    """Start MinIO and Label Studio of this clone, and wait until they answer.
+    """Start MinIO and Label Studio of this clone, and wait until they respond.
 
     What the environment or .env names (AWS_ENDPOINT_URL, LABEL_STUDIO_URL) is used instead of started.
 
@@ -52,11 +52,11 @@ def status(as_json: Json = False) -> None:
     Example: labeltrail status --json
     """
     from pipelines import services
-    from pipelines.status import whereabouts
+    from pipelines.status import describe
 
     project = project_here()
     servers = services.status(project.root)
-    where = whereabouts(project)
+    where = describe(project)
     text = [*services.lines(servers), *(f"{name:<14}{value}" for name, value in where.items())]
     say(as_json, {"servers": [s.to_json() for s in servers], "project": where}, text)
     next_step(as_json, "labeltrail doctor checks all of it")
@@ -69,7 +69,7 @@ def doctor(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Try everything for real: bucket, token, storages, label config against recordings, git and DVC.
+    """Check everything for real: bucket, token, storages, label config against recordings, git and DVC.
 
     Example: labeltrail doctor
     """
@@ -89,11 +89,12 @@ def doctor(
 @app.command()
 def fsck(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Heal cache, DVC remote and work tree from each other.")
+        bool,
+        typer.Option("--repair", help="Repair cache and DVC remote from each other and from the work tree."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that every label commit of every branch and tag can be had back, byte by byte; models and recordings too.
+    """Check that labels, recordings and models of all branches and tags can be restored, byte by byte.
 
     Everything is read from the DVC remote and hashed, and so is the local cache. Exit code 6: something is wrong.
 
@@ -118,16 +119,16 @@ def import_(
     ] = None,
     label_config: Annotated[Path | None, typer.Option(help="Label Studio label config (XML).")] = None,
     annotators: Annotated[
-        Path | None, typer.Option(help="Who the export's people are here: lines of NUMBER-OR-EMAIL,EMAIL.")
+        Path | None, typer.Option(help="Accounts of the export's annotators: lines of NUMBER-OR-EMAIL,EMAIL.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what it would do.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring recordings, and if given a Label Studio export, into the project.
+    """Import recordings, and optionally a Label Studio export.
 
-    Everything is checked first: a bad recording is named with its row and the others go on; whatever else is wrong
-    changes nothing. An export (.json) in the place of recordings brings them along, as columns in its task data or
-    as http(s) addresses.
+    Everything is checked first: a bad recording is reported with its row and left out; any other error changes
+    nothing. An export (.json) in the place of recordings contains them, as columns in its task data or as http(s)
+    addresses.
 
     Example: labeltrail import recordings/ --labels tasks.json
     """
@@ -152,10 +153,10 @@ def demo(
 
     Example: labeltrail demo --data ~/recordings
     """
-    from pipelines.demo.demo import demo as show
+    from pipelines.demo.demo import demo as run_demo
 
     project = project_here()
-    done = show(project, data, classify)
+    done = run_demo(project, data, classify)
     say(as_json, done.to_json(), done.lines(project.root))
 
 
@@ -166,7 +167,7 @@ def trace(
     ],
     as_json: Json = False,
 ) -> None:
-    """Say where a thing came from and what came of it.
+    """Show where a thing came from and what was made from it.
 
     A prediction is named by its number in Label Studio, a model by its hash or model version, a trial of a tuning by
     the hash of its model or as STUDY.json:NUMBER, a label commit by any git revision.
@@ -182,13 +183,13 @@ def trace(
 @app.command()
 def gc(
     dry_run: DryRun = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it only sizes are told.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only print sizes.")] = False,
     hours: Annotated[
-        float, typer.Option(help="What was pushed within so many hours before the newest object stays.")
+        float, typer.Option(help="Keep what was pushed within so many hours before the newest object.")
     ] = 24.0,
     as_json: Json = False,
 ) -> None:
-    """Give up models that no branch and no tag names, in cache and DVC remote; all labels stay.
+    """Delete models that no branch or tag refers to from cache and DVC remote; all labels are kept.
 
     `dvc gc` would delete the labels of earlier label commits: use this one.
 

@@ -32,7 +32,7 @@ class Activity:
     """How one activity looks.
 
     Attributes:
-        share: chance that the next region is of this activity.
+        share: probability that the next region is of this activity.
         seconds: shortest and longest region.
         hertz: slowest and fastest person.
         strength: amplitude in g along each channel.

@@ -1,8 +1,8 @@
-"""`labeltrail demo`: the main job from nothing, in this clone, by the commands that a person would type.
+"""`labeltrail demo`: the whole loop in this clone, with the pipelines of the commands that a person would type.
 
 Servers up, recordings in, labeled by two people through Label Studio's API, synced, trained, published. The
 recordings are simulated (people at work, or heart beats to be classified), or those of a folder of one's own. Each
-step is skipped where it has been done, so a demo that was cut off goes on where it stopped.
+step is skipped where it has been done, so an interrupted demo resumes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 from pipelines import services
 from pipelines.best_model import commit_model
 from pipelines.demo import demo_data
-from pipelines.demo.demo_data import Simulated
+from pipelines.demo.demo_data import Simulation
 from pipelines.import_.import_ import import_recordings
 from pipelines.sync.sync import sync
 from stages.reporting.tables import score
 from storage import settings, worktree
-from storage.artifacts import lineage
+from storage.artifacts import lineage, reports
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
 from storage.label_studio import label_config
@@ -40,7 +40,7 @@ SECOND = "ben@labeltrail.example"
 
 
 @dataclass
-class Demo:
+class DemoResult:
     """What the demo did: seconds by step, and where to look.
 
     Attributes:
@@ -58,7 +58,6 @@ class Demo:
     url: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         return asdict(self)
 
     def lines(self, root: Path) -> list[str]:
@@ -69,7 +68,7 @@ class Demo:
             "",
             "  ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items()),
             f"model         {self.version}, made by label commit {self.commit[:12]}",
-            f"test scores   {_in_words(test)}",
+            f"test scores   {_describe(test)}",
             f"look          {self.url}",
             f"              user and password: LABEL_STUDIO_USERNAME, LABEL_STUDIO_PASSWORD in {root / '.env'}",
             f"              {root / 'reports/index.html'}",
@@ -81,7 +80,7 @@ class Demo:
         ]
 
 
-def _in_words(test: Mapping[str, Any]) -> str:
+def _describe(test: Mapping[str, Any]) -> str:
     if whole := test.get("series"):
         accuracy, f1 = score(whole.get("accuracy")), score(whole.get("macro_f1"))
         return f"accuracy {accuracy}, macro F1 {f1} of {whole.get('count', 0)} recordings"
@@ -92,7 +91,7 @@ def _in_words(test: Mapping[str, Any]) -> str:
     )
 
 
-def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
+def demo(project: Project, data: Path | None, classify: bool = False) -> DemoResult:
     """Run the whole loop once.
 
     Args:
@@ -104,7 +103,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
         InputError: the folder is not such a folder, or this clone was made for other data.
     """
     source = _source(project, data, classify)
-    done = Demo()
+    done = DemoResult()
     with _step(done, "servers"):
         services.up(project.root)
         project.wire()
@@ -135,7 +134,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> Demo:
 
 
 @contextmanager
-def _step(done: Demo, name: str) -> Iterator[None]:
+def _step(done: DemoResult, name: str) -> Iterator[None]:
     console.rule(f"[bold]{name}", align="left")
     start = time.monotonic()
     yield
@@ -145,7 +144,7 @@ def _step(done: Demo, name: str) -> Iterator[None]:
 def _source(project: Project, data: Path | None, classify: bool) -> dict[str, Any]:
     """Remember which data this demo is of; two kinds in one project would fit no label config."""
     if data and classify:
-        why = "what is asked of recordings of one's own follows from their labels"
+        why = "the task of own recordings follows from their labels"
         cure = f"labeltrail demo --data {argument(data)}"
         raise InputError("--classify goes with no --data", where=str(data), why=why, cure=cure)
     simulated = "simulated beats" if classify else "simulated"
@@ -171,7 +170,7 @@ def _source(project: Project, data: Path | None, classify: bool) -> dict[str, An
 # -- simulated recordings and people --------------------------------------------------------------
 
 
-def _write(project: Project, simulated: Simulated) -> Path:
+def _write(project: Project, simulated: Simulation) -> Path:
     """Write recordings, tasks and label config as a person would have them; returns the folder."""
     folder = project.root / FOLDER
     for recording in simulated.recordings:
@@ -184,7 +183,7 @@ def _write(project: Project, simulated: Simulated) -> Path:
     return folder
 
 
-def _label(project: Project, simulated: Simulated) -> None:
+def _label(project: Project, simulated: Simulation) -> None:
     """Two people label a part of the recordings, each with an account, through Label Studio's API."""
     state = project.remote.state()
     if state is None:
@@ -230,14 +229,8 @@ def _identify(project: Project) -> None:
         git("config", "user.email", "demo@labeltrail.example")
 
 
-def _conclude(project: Project, done: Demo) -> None:
+def _conclude(project: Project, done: DemoResult) -> None:
     model = lineage.trace(project.repository, lineage.models(project.repository)[0])
     done.version = model.version
     done.commit = model.commit.commit if model.commit else ""
-    done.scores = _report(project, "evaluate")
-
-
-def _report(project: Project, stage: str) -> dict[str, Any]:
-    """What a stage said of itself, in the form that `dvc metrics` shows."""
-    found: dict[str, Any] = json.loads((project.root / f"reports/{stage}.json").read_text(encoding="utf-8"))
-    return found
+    done.scores = json.loads((project.root / reports.HEADLINE).read_text(encoding="utf-8"))

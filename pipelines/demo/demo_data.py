@@ -1,4 +1,4 @@
-"""What the demo shows to somebody who has brought nothing: simulated recordings, and what two people say of them."""
+"""Data of the demo: simulated recordings, and the annotations of two people."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """Recordings, the question, and the answers of two people.
+class Simulation:
+    """Recordings, label config, and the annotations of two people.
 
     Attributes:
         label_config: XML.
         recordings: all of them.
-        first, second: what a person says: `result` of an annotation by series, in the order in which they label.
+        first, second: a person's `result` of an annotation by series, in the order in which they label.
     """
 
     label_config: str
@@ -39,17 +39,17 @@ class Simulated:
     second: Results
 
 
-def simulate(classify: bool) -> Simulated:
+def simulate(classify: bool) -> Simulation:
     """What `labeltrail demo` shows, or `labeltrail demo --classify`."""
     if classify:
         return hearts(ecg.simulate(BEATS, HEARTS))
     return workshop(accelerometer.simulate(RECORDINGS, SUBJECTS))
 
 
-def workshop(recordings: Sequence[Recording]) -> Simulated:
+def workshop(recordings: Sequence[Recording]) -> Simulation:
     """People at work: where in a recording is what."""
     labeled = _of_people(recordings, LABELED)
-    return Simulated(
+    return Simulation(
         label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time"),
         recordings,
         {r.series: r.result(r.regions) for r in labeled},
@@ -60,11 +60,11 @@ def workshop(recordings: Sequence[Recording]) -> Simulated:
     )
 
 
-def hearts(recordings: Sequence[Beat]) -> Simulated:
+def hearts(recordings: Sequence[Beat]) -> Simulation:
     """Heart beats: what is the whole of a recording."""
     labeled = _of_people(recordings, HEARTS_LABELED)
     config = label_config.render(ecg.CHANNELS, ecg.LABELS, "time", task="multiclass")
-    return Simulated(
+    return Simulation(
         config,
         recordings,
         {b.series: b.result(b.label) for b in labeled},

@@ -1,4 +1,4 @@
-"""`labeltrail diff [A [B]]`: what the labels of two revisions differ in, and how well their models do."""
+"""`labeltrail diff [A [B]]`: compare the labels of two revisions, and the test scores of their models."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Side:
     """One of the two that are compared.
 
     Attributes:
-        revision: as it was asked for, or `work tree`.
+        revision: as given, or `work tree`.
         commit: its id; "" for the work tree.
         labels: hash of its label snapshot; "" where it has none.
-        scores: its model's on the test set, by name; empty where it has none.
-        note: why the scores of a model that it has cannot be had.
+        scores: test scores of its model by name; empty where it has none.
+        note: why the scores of its model are missing.
     """
 
     revision: str
@@ -38,14 +38,13 @@ class Side:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         facts = {"revision": self.revision, "commit": self.commit or None, "labels": self.labels}
         return facts | {"scores": self.scores}
 
 
 @dataclass(frozen=True)
 class Diff:
-    """Two sides and what they differ in."""
+    """Two sides and their differences."""
 
     before: Side
     after: Side
@@ -53,7 +52,6 @@ class Diff:
     counts: LabelChanges
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         return {
             "before": self.before.to_json(),
             "after": self.after.to_json(),
@@ -99,7 +97,7 @@ def side(repository: Repository, revision: str) -> Side:
 
 
 def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None], str]:
-    """Test scores by name, of a commit or ("") of the work tree, and why there are none for a model that there is."""
+    """Test scores by name, of a commit or ("") of the work tree, and why those of a model are missing."""
     try:
         text = repository.git.show(commit, LOCK) if commit else None
         lock = Lock.parse(text or "", f"{LOCK} of {commit[:12]}") if commit else Lock.read(repository.root)
@@ -124,7 +122,7 @@ def _parse(repository: Repository, outputs: Mapping[str, str]) -> reports.Scores
 
 def score_lines(before: Side, after: Side) -> list[str]:
     """The test scores of both, a column each; nothing where one has no model."""
-    notes = [f"scores of {s.revision}: cannot be had: {s.note}" for s in (before, after) if s.note]
+    notes = [f"scores of {s.revision} are missing: {s.note}" for s in (before, after) if s.note]
     if not (before.scores and after.scores):
         return notes
     names = [*before.scores, *(name for name in after.scores if name not in before.scores)]

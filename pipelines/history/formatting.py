@@ -67,7 +67,6 @@ def counts_line(counts: LabelChanges) -> str:
 
 
 def counts_json(counts: LabelChanges) -> dict[str, Any]:
-    """As in docs/formats.md."""
 
     def plain(found: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
         return {name: dict(value) for name, value in found.items()}

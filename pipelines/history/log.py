@@ -30,8 +30,8 @@ class Entry:
     """One label commit in the log.
 
     Attributes:
-        counts: what it changed, of what was asked for; None where that cannot be had.
-        unknown: why not.
+        counts: what it changed, after filters; None where a snapshot is missing.
+        unknown: why.
     """
 
     commit: LabelCommit
@@ -40,7 +40,6 @@ class Entry:
     unknown: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         return {
             **commit_json(self.commit),
             "tags": list(self.tags),
@@ -49,10 +48,9 @@ class Entry:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [commit_line(self.commit, self.tags), f"    {self.commit.subject}"]
         if self.unknown:
-            return [*text, f"    what changed cannot be told: {self.unknown}"]
+            return [*text, f"    what changed is unknown: {self.unknown}"]
         if self.counts and (line := counts_line(self.counts)):
             text.append(f"    {line}")
         keys = sorted(self.counts.series) if self.counts else []
@@ -67,7 +65,7 @@ def log(
     *narrowed: str,
     most: int | None = None,
 ) -> Iterator[Entry]:
-    """The label commits up to `revision`, or in a range of revisions, that changed what is wanted.
+    """The label commits up to `revision`, or in a range of revisions, that match the filters.
 
     Args:
         narrowed: options of `git log`, such as `--since=2026-01-01`.

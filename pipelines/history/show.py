@@ -1,4 +1,4 @@
-"""`labeltrail show REV`: one label commit: who made it, what it changed, which models it has."""
+"""`labeltrail show REV`: show one label commit: author, changes, best model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from storage.repo.repository import Repository
 
 @dataclass(frozen=True)
 class Best:
-    """The best model of the labels: the one that a rollback to them brings back.
+    """The best model of the labels: the one that a rollback restores.
 
     Attributes:
         folder: DVC's hash of `data/best`.
         commit: whose `dvc.lock` names it.
         reason: why it is this one.
-        model: its hash; "" where its bytes cannot be had.
-        note: why its bytes cannot be had.
+        model: its hash; "" where its bytes are missing.
+        note: why they are missing.
     """
 
     folder: str
@@ -35,22 +35,20 @@ class Best:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         facts = {"folder": self.folder, "commit": self.commit, "reason": self.reason}
         return facts | {"model": self.model or None, "note": self.note or None}
 
     def line(self) -> str:
-        """For people."""
-        name = self.model or f"{self.folder}, which cannot be had: {self.note}"
+        name = self.model or f"{self.folder}, whose bytes are missing: {self.note}"
         return f"best model {name}; {self.reason} ({self.commit[:12]})"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShowResult:
     """One label commit.
 
     Attributes:
-        revision: as it was asked for.
+        revision: as given.
         commit: the label commit, `revision` itself or the newest one before it.
         best: the best model of these labels; None where there was none yet.
     """
@@ -63,7 +61,6 @@ class Shown:
     best: Best | None
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         return {
             **commit_json(self.commit),
             "tags": list(self.tags),
@@ -73,7 +70,6 @@ class Shown:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"label commit {commit_line(self.commit, self.tags)}", f"  {self.commit.subject}"]
         text.append(f"  labels {self.commit.labels or 'none'}, before {self.commit.before or 'none'}")
         if len(self.commit.parents) > 1:
@@ -82,7 +78,7 @@ class Shown:
         return [*text, "", *difference_lines(self.differences), total_line(self.counts)]
 
 
-def show(repository: Repository, revision: str = "HEAD") -> Shown:
+def show(repository: Repository, revision: str = "HEAD") -> ShowResult:
     """The label commit whose labels a revision has.
 
     Raises:
@@ -99,7 +95,7 @@ def show(repository: Repository, revision: str = "HEAD") -> Shown:
     config = label_store.config_at(repository.git, found.commit)
     differences = DiffFilter().differences(changes, config)
     best = _best(repository, found.labels, commit)
-    return Shown(revision, found, tags, differences, label_changes.count(changes, config=config), best)
+    return ShowResult(revision, found, tags, differences, label_changes.count(changes, config=config), best)
 
 
 def _best(repository: Repository, md5: str, commit: str) -> Best | None:

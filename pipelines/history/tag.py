@@ -1,4 +1,4 @@
-"""`labeltrail tag`: names for labels that somebody will want back."""
+"""`labeltrail tag`: names for label commits."""
 
 from __future__ import annotations
 
@@ -32,11 +32,9 @@ class Tag:
     counts: str
 
     def to_json(self) -> dict[str, Any]:
-        """As in docs/formats.md."""
         return self.__dict__.copy()
 
     def line(self, width: int = 0) -> str:
-        """For people."""
         return f"{self.name:<{width}}  {self.label_commit[:12]}  {self.counts or self.subject}"
 
 
@@ -44,7 +42,7 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
     """Put an annotated git tag on a revision that has labels; its message counts them.
 
     Raises:
-        InputError: the revision has no labels, or the name is taken or none that git takes.
+        InputError: the revision has no labels, or the name is taken or invalid.
         NotFoundError: there is no such revision, or its labels are neither in the DVC cache nor in its remote.
     """
     commit = repository.git.resolve(revision)
@@ -59,7 +57,7 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
         )
     except ProgramError as error:
         cure = f"another name, or: git tag --delete {argument(name)}, then the command again"
-        raise InputError(f"git does not take the tag {name!r}", why=error.why, cure=cure) from error
+        raise InputError(f"git does not accept the tag {name!r}", why=error.why, cure=cure) from error
     return next(found for found in tags(repository.git) if found.name == name)
 
 
@@ -69,17 +67,17 @@ def tags(git: Git) -> list[Tag]:
     # A tag's name and kind hold no blank, and its subject ends at the first line feed.
     form = "--format=%(refname:short) %(objecttype) %(contents:subject)"
     rows = (line.split(" ", 2) for line in git.lines("for-each-ref", form, "refs/tags"))
-    told = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
+    subjects = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
     found = []
     for name, commit in named:
         made = git.label_commit_at(commit)
         if made:
-            found.append(Tag(name, commit, made.commit, made.subject, made.labels, told[name]))
+            found.append(Tag(name, commit, made.commit, made.subject, made.labels, subjects[name]))
     return found
 
 
 def _message(repository: Repository, md5: str, commit: str) -> str:
-    """What there is in the whole snapshot, in the words of a label commit's message."""
+    """Counts of the whole snapshot, in the form of a label commit's message."""
     every = (Change(record["id"], None, record) for record in label_store.records(repository, md5))
     counts = label_changes.count(every, config=label_store.config_at(repository.git, commit))
     annotations = label_changes.plural(counts.annotations["+"], "annotation")

@@ -1,4 +1,4 @@
-"""`labeltrail trace THING`: where it came from, and what came of it.
+"""`labeltrail trace THING`: where it came from, and what was made from it.
 
 THING is the number of a prediction in Label Studio, a model version or model hash, a trial of a tuning (the hash of
 its model, or STUDY.json:NUMBER), a label commit (any git revision), a series key, or the id of an annotation.
@@ -29,40 +29,37 @@ SHOWN = 12  # lines of a long list in the text; `--json` has all
 
 @dataclass(frozen=True)
 class Trace:
-    """An answer: what the thing is, facts about it, and the models it leads to.
+    """A thing, facts about it, and its models.
 
     Attributes:
-        thing: what was asked for.
+        thing: as given.
         kind: prediction, model, trial, label commit, series or annotation.
-        facts: what is known of the thing itself.
-        models: the models that it came from or that came of it, newest first.
-        unlearnt: why no model learns from it; "" where one may.
+        models: the models that made it or that were trained on it, newest first.
+        untrained: why no model is trained on it; "" where one may be.
     """
 
     thing: str
     kind: str
     facts: dict[str, Any] = field(default_factory=dict)
     models: list[Lineage] = field(default_factory=list)
-    unlearnt: str = ""
+    untrained: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         models = [found.to_json() for found in self.models]
         return {"version": 1, "thing": self.thing, "kind": self.kind, "facts": self.facts, "models": models}
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"{self.kind} {self.thing}"]
         text += [f"  {name}: {len(v) if isinstance(v, dict) else v}" for name, v in self.facts.items()]
         for found in self.models:
             text += _lines(found)
         if not self.models:
-            text.append(f"  no model: {self.unlearnt or 'none was trained from it yet (dvc repro)'}")
+            text.append(f"  no model: {self.untrained or 'none was trained from it yet (dvc repro)'}")
         return text
 
 
 def trace(project: Project, thing: str) -> Trace:
-    """Find out what `thing` is and follow it both ways.
+    """Find out what `thing` is, and trace it in both directions.
 
     Raises:
         NotFoundError: it is none of the six.
@@ -109,20 +106,19 @@ def _model(project: Project, thing: str) -> Trace | None:
     models = lineage.find_models(project.repository, thing)
     if not models:
         return None
-    current = (
-        files.read_json(project.root / "data/receipt.json", 1, "dvc repro") if _published(project) else {}
-    )
+    receipt = project.root / "data/receipt.json"
+    current = files.read_json(receipt, 1, "dvc repro") if receipt.is_file() else {}
     published = current.get("model") == models[0].hash
     facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
     later = [m.hash for m in _models(project) if m.start == models[0].hash]
     facts |= {"start of": later} if later else {}
-    tuned = trial_lineage.of_model(project.root, models[0])
+    tuned = trial_lineage.describe_tuning(project.root, models[0])
     facts |= {"tuned": tuned} if tuned else {}
     return Trace(thing, "model", facts, _follow(project, models))
 
 
 def _trial(project: Project, thing: str) -> Trace | None:
-    found = trial_lineage.called(project.root, thing)
+    found = trial_lineage.find_trial(project.root, thing)
     if not found:
         return None
     facts, made = trial_lineage.facts_of(project.repository.git, found), found[2].model
@@ -130,10 +126,6 @@ def _trial(project: Project, thing: str) -> Trace | None:
     if made and not models:
         models = [trial_lineage.as_model(project.repository.git, found)]
     return Trace(thing, "trial", facts, _follow(project, models))
-
-
-def _published(project: Project) -> bool:
-    return (project.root / "data/receipt.json").is_file()
 
 
 def _annotation(project: Project, thing: str) -> Trace | None:
@@ -151,7 +143,7 @@ def _annotation(project: Project, thing: str) -> Trace | None:
             by_way = [m.hash for m in users if record["id"] not in m.annotations.get(record["series"], ())]
             facts |= {"by way of their start": by_way} if by_way else {}
             return Trace(
-                thing, "annotation", facts, _follow(project, users), _unlearnt(project, record["series"])
+                thing, "annotation", facts, _follow(project, users), _untrained(project, record["series"])
             )
     return None
 
@@ -165,24 +157,24 @@ def _series(project: Project, thing: str) -> Trace | None:
     ids = [record["id"] for record in found if record["series"] == thing]
     facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
     models = [m for m in _models(project) if thing in m.annotations or thing in m.earlier]
-    return Trace(thing, "series", facts, _follow(project, models), _unlearnt(project, thing))
+    return Trace(thing, "series", facts, _follow(project, models), _untrained(project, thing))
 
 
-def _unlearnt(project: Project, key: str) -> str:
-    """Why no model learns from a series: it is held out to judge them by."""
+def _untrained(project: Project, key: str) -> str:
+    """Why no model is trained on a series: it is held out."""
     rows = splits_file.read(project.root / splits_file.PATH)
     name = rows[key].set if key in rows else ""
     if name == "test":
         return (
-            "it is in the test set, so none learns from it: models are judged by it (reports/evaluate.json)"
+            "it is in the test set, so none is trained on it: models are scored on it (reports/evaluate.json)"
         )
     if name == "validation" and not _refits(project, rows):
-        return "it is in the validation set, so none learns from it: training is judged by it as it goes on"
+        return "it is in the validation set, so none is trained on it: it stops training and selects weights"
     return ""
 
 
 def _refits(project: Project, rows: Mapping[str, splits_file.Row]) -> bool:
-    """Whether the validation set is trained on in the end: where the task does, and a test set is held out."""
+    """Whether the final model is trained on the validation set too."""
     settings, task = params.load(project.root / params.PATH), learning_task.of(project.label_config)
     return task.trains_on_validation(settings) and any(row.set == "test" for row in rows.values())
 
@@ -194,10 +186,8 @@ def _label_commit(project: Project, thing: str) -> Trace | None:
         return None
     labels = parse_pointer(project.repository.git.show(commit, f"{LABELS}.dvc"))
     first = project.repository.git.label_commit(labels)
-    facts = {"commit": first or commit, "labels": labels}
-    facts |= {
-        "subject": project.repository.git.run("show", "--no-patch", "--format=%s", first or commit).strip()
-    }
+    subject = project.repository.git.run("show", "--no-patch", "--format=%s", first or commit).strip()
+    facts = {"commit": first or commit, "labels": labels, "subject": subject}
     return Trace(
         thing, "label commit", facts, _follow(project, [m for m in _models(project) if m.labels == labels])
     )
@@ -225,14 +215,14 @@ def _lines(found: Lineage) -> list[str]:
         *([f"    started from   {model.start}"] if model.start else []),
         "    annotators     " + ", ".join(f"{name} ({count})" for name, count in found.annotators.items()),
     ]
-    learnt = [
+    annotations = [
         f"    annotation     {r['id']}  {key}  {r['annotator']}  {record_text(r)}"
         for key, records in found.annotations.items()
         for r in records
     ]
     recordings = [f"    series         {key}  md5 {md5}" for key, md5 in found.recordings.items()]
     params = [f"    {section:<14} {_brief(values)}" for section, values in model.params.items() if values]
-    return [*text, *_short(learnt), *_short(recordings), *params]
+    return [*text, *_short(annotations), *_short(recordings), *params]
 
 
 def _short(lines: list[str]) -> list[str]:

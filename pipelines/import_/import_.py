@@ -1,7 +1,7 @@
-"""`labeltrail import`: recordings, and if given a Label Studio export, into the project.
+"""`labeltrail import`: import recordings, and optionally a Label Studio export.
 
-Everything is looked at before anything is changed (pipelines/import_/import_plan.py). A bad recording is named with
-its row and the cure, and the others go on. What is there already is left alone, so running it again changes nothing.
+Everything is checked before anything changes (pipelines/import_/import_plan.py). A bad recording is reported with its
+row and the cure, and left out. Running it again changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.import_ import import_annotations, import_files, import_plan
 from pipelines.import_.import_plan import Plan, Sources
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from pipelines.sync import shared_label_config
 from storage.files import write_bytes
 from storage.label_studio import label_config
@@ -31,28 +31,18 @@ def import_recordings(
     annotators: Path | None = None,
     *,
     dry_run: bool = False,
-) -> Imported:
-    """Bring recordings, and if given an export, into bucket and Label Studio.
-
-    Args:
-        project: where to.
-        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
-            its recordings along, as columns or http(s) addresses.
-        labels: a Label Studio export of these recordings: JSON, JSON_MIN, CSV or TSV.
-        config_file: the label config; by default the project's, else one made from the export.
-        annotators: who the people of the export are here: a CSV of number or e-mail, and e-mail.
-        dry_run: only look.
+) -> ImportResult:
+    """Import recordings, and an export if given, into bucket and Label Studio; arguments as in `Sources`.
 
     Raises:
-        InputError: no recording was found, or none is good, or there is no label config, or the export is none;
-            nothing was changed.
+        InputError: there is no valid recording or label config, or the export is invalid; nothing was changed.
     """
-    done = Imported(dry=dry_run)
+    done = ImportResult(dry=dry_run)
     dry = project.dry()
     try:
         plan = import_plan.make(dry, Sources(path, labels, config_file, annotators), done)
         if dry_run:
-            _foresee(dry, plan, done)
+            _preview(dry, plan, done)
         else:
             _carry_out(project, plan, done)
     finally:
@@ -60,7 +50,7 @@ def import_recordings(
     return done
 
 
-def _foresee(project: Project, plan: Plan, done: Imported) -> None:
+def _preview(project: Project, plan: Plan, done: ImportResult) -> None:
     """Count what the plan would do."""
     remote = import_plan.remote_of(project, plan.data_key)
     import_files.count(import_files.outcomes(remote, plan.files), done)
@@ -72,24 +62,24 @@ def _foresee(project: Project, plan: Plan, done: Imported) -> None:
     done.task_data = len(plan.data)
 
 
-def _carry_out(project: Project, plan: Plan, done: Imported) -> None:
+def _carry_out(project: Project, plan: Plan, done: ImportResult) -> None:
     project.bucket.create()
-    # Label Studio first: what it refuses has changed nothing here.
+    # Label Studio first: if it refuses something, nothing has changed here.
     state = _ensure_project(project, plan)
     _write_config(project, plan)
-    # Before anything is put in the place of such an object.
+    # Before such objects are overwritten.
     for row in task_objects.set_aside(
         project.remote, lambda: tasks_file.read(project.root / tasks_file.PATH), state.project
     ):
         note(f"set aside: {row.key}: {row.problem}")
     import_files.upload(project, plan.files, plan.data, done)
     _write_task_data(project, plan, done)
-    # Only now: Label Studio refuses a source storage whose prefix is still empty.
+    # Not earlier: Label Studio refuses a source storage whose prefix is empty.
     prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
     source, _ = project.studio.projects.ensure_storages(state.project, project.settings, *prefixes)
     project.studio.projects.sync_source(source)
     if plan.data:
-        _tell_label_studio(project, plan, state)
+        _update_tasks(project, plan, state)
     if plan.annotations:
         import_annotations.submit(project, plan, state, done)
     done.url = f"{project.studio.session.url}/projects/{state.project}/data"
@@ -99,13 +89,13 @@ def _ensure_project(project: Project, plan: Plan) -> State:
     """The branch's Label Studio project; made where it is not there yet."""
     remote, studio, state = import_plan.remote_of(project, plan.data_key), project.studio, plan.state
     if state is None:
-        # The description says whose project it is, so that a run that was cut off finds it again.
+        # Its description has the bucket's address, so that an interrupted run finds it again.
         title = f"{project.root.name} {remote.prefix}"
         made = studio.projects.find_by_description(project.bucket.url(remote.prefix))
         number = made[0] if made else studio.projects.create(title, remote.mark, plan.config)
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
-    # One that people changed in Label Studio since the last sync is theirs: the next sync brings both together.
+    # A config that was changed in Label Studio since the last sync is kept: the next sync merges both.
     if held.strip() != plan.config.strip() and state.label_config in ("", shared_label_config.digest(held)):
         studio.projects.update(state.project, label_config=plan.config)
     return state
@@ -118,8 +108,8 @@ def _write_config(project: Project, plan: Plan) -> None:
         project.forget_branch()
 
 
-def _write_task_data(project: Project, plan: Plan, done: Imported) -> None:
-    """What the export says of series that are there already: into the bucket, and into git's file of tasks."""
+def _write_task_data(project: Project, plan: Plan, done: ImportResult) -> None:
+    """Write the export's task data of existing series to the bucket and to git's file of tasks."""
     for _ in parallel(lambda series: project.remote.put_task(series, plan.data[series]), plan.data):
         pass
     known = tasks_file.read(project.root / tasks_file.PATH)
@@ -129,8 +119,8 @@ def _write_task_data(project: Project, plan: Plan, done: Imported) -> None:
     done.task_data = len(plan.data)
 
 
-def _tell_label_studio(project: Project, plan: Plan, state: State) -> None:
-    """The same into Label Studio, which reads a task's object once."""
+def _update_tasks(project: Project, plan: Plan, state: State) -> None:
+    """Write it to Label Studio too, which reads a task's object only once."""
     remote = project.remote
     for task in project.studio.tasks(state.project):
         series = remote.annotations.series_of(task)

@@ -1,8 +1,8 @@
-"""The annotations of an export, submitted where they are not there yet, each as its person's.
+"""Submit the annotations of an export that Label Studio lacks, each with its annotator.
 
-Label Studio knows an annotator by account alone. An annotation of somebody without one belongs to the token's owner
-there, and says by `import_id` whose it is: a number for each person, whose names are in `sync.json`
-(storage/remote/identity.py). So it says it from its first moment, and an import that was cut off is gone on with.
+In Label Studio an annotator is an account. An annotation of somebody without one belongs to the token's owner there
+and has an `import_id`, a number for each person, whose names are in `sync.json` (storage/remote/identity.py). It is
+set on creation, so an interrupted import resumes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.import_.import_labels import Wanted
+from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People, Person
 from pipelines.import_.import_plan import Plan
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from pipelines.sync.fetch import fetch
 from pipelines.sync.push_labels import tasks_of
 from storage.labels.snapshot import Record
@@ -26,57 +26,64 @@ from storage.remote import identity
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 
-ANSWERS = ("timeserieslabels", "choices")
-WRITERS = 4  # annotations sent at the same time; more gains nothing on Label Studio's SQLite
+FLAT_TYPES = ("timeserieslabels", "choices")
+WRITERS = 4  # parallel requests; more gain nothing on Label Studio's SQLite
 
 
 @dataclass(frozen=True)
-class Held:
-    """An annotation that is there: its number, whose it is, and what it says."""
+class ExistingAnnotation:
+    """An annotation in Label Studio."""
 
     number: int
     annotator: str
     result: list[dict[str, Any]]
     cancelled: bool
 
-    def says(self, wanted: Wanted) -> bool:
-        """Whether it says what is wanted; of a flat export, whose regions have no ids, as far as that says it."""
-        others = [item for item in self.result if not wanted.partial or item.get("type") in ANSWERS]
+    def matches(self, wanted: ImportedAnnotation) -> bool:
+        """Whether it has the same content; of a flat export, only the types that this contains."""
+        others = [item for item in self.result if not wanted.partial or item.get("type") in FLAT_TYPES]
         return self.cancelled == bool(wanted.fields.get("was_cancelled")) and _said(others) == _said(
             wanted.result
         )
 
 
 @dataclass
-class Steps:
-    """What is to be done for the annotations of an import.
+class AnnotationPlan:
+    """Changes of annotations of an import.
 
     Attributes:
-        new: those that are to be made, by series.
-        given: numbers of those that are there and somebody else's than they should be, with that person.
-        known: how many are there already.
+        new: annotations to create, by series.
+        given: numbers of existing ones to reassign, with their annotator.
+        known: how many exist already.
     """
 
-    new: dict[str, list[Wanted]]
+    new: dict[str, list[ImportedAnnotation]]
     given: list[tuple[int, Person]]
     known: int = 0
 
 
-def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
-    """Hold what is wanted against what the bucket had when it was looked at last."""
+def compare(plan: Plan, remote: Remote, state: State | None) -> AnnotationPlan:
+    """Compare the export's annotations with those in the bucket at the last refresh."""
     there = _there(remote, state)
-    steps = Steps(defaultdict(list), [])
+    steps = AnnotationPlan(defaultdict(list), [])
     for series, wanted in plan.annotations.items():
         held, left = there.get(series, []), []
-        for one in wanted:  # all that are somebody's already come first
-            same = next((h for h in held if h.says(one) and _is(h, one)), None)
+        for one in wanted:  # those of the same person first
+            same = next(
+                (
+                    h
+                    for h in held
+                    if h.matches(one) and (h.annotator == one.person.name or h.number == one.number)
+                ),
+                None,
+            )
             if same is None:
                 left.append(one)
             else:
                 held.remove(same)
                 steps.known += 1
         for one in left:
-            other = next((h for h in held if h.says(one) and _may_be(h, one, plan.people)), None)
+            other = next((h for h in held if h.matches(one) and _may_be(h, one, plan.people)), None)
             if other is None:
                 steps.new[series].append(one)
             else:
@@ -85,28 +92,23 @@ def compare(plan: Plan, remote: Remote, state: State | None) -> Steps:
     return steps
 
 
-def _is(held: Held, wanted: Wanted) -> bool:
-    """Whether an annotation that says the same is the one that is wanted."""
-    return held.annotator == wanted.person.name or held.number == wanted.number
-
-
-def _there(remote: Remote, state: State | None) -> dict[str, list[Held]]:
-    """The annotations that are there, by series."""
-    found: dict[str, list[Held]] = defaultdict(list)
+def _there(remote: Remote, state: State | None) -> dict[str, list[ExistingAnnotation]]:
+    """The existing annotations, by series."""
+    found: dict[str, list[ExistingAnnotation]] = defaultdict(list)
     names = state.annotators if state else {}
     for row in remote.annotations.rows() if state else ():
         if row.value is not None:
             record: Record = row.value["record"]
             who = identity.annotator(names, row.value.get("import_id"), record["annotator"])
-            held = Held(row.value["annotation"], who, record["result"], record["was_cancelled"])
+            held = ExistingAnnotation(row.value["annotation"], who, record["result"], record["was_cancelled"])
             found[record["series"]].append(held)
     return found
 
 
-def _may_be(held: Held, wanted: Wanted, people: People | None) -> bool:
-    """Whether an annotation that says the same is this person's, taken over by an earlier import as another's.
+def _may_be(held: ExistingAnnotation, wanted: ImportedAnnotation, people: People | None) -> bool:
+    """Whether an annotation with the same content is this person's, but an earlier import gave it to another.
 
-    Regions have random ids: who has the same has them from the same export. That nothing is there may be said by two.
+    Region ids are random, so equal ones come from the same export; empty annotations of two people look the same.
     """
     if held.annotator in wanted.person.earlier:
         return True
@@ -115,17 +117,17 @@ def _may_be(held: Held, wanted: Wanted, people: People | None) -> bool:
 
 
 def _said(result: list[dict[str, Any]]) -> list[str]:
-    """What regions and choices say, whatever ids they have."""
+    """Content of regions and choices, without ids."""
     return sorted(
         json.dumps([i.get("from_name"), i.get("type"), i.get("value")], sort_keys=True) for i in result
     )
 
 
-def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
-    """Make the annotations that are wanted and not there, and give those that are there to whom they belong.
+def submit(project: Project, plan: Plan, state: State, done: ImportResult) -> None:
+    """Create missing annotations, and reassign existing ones to their annotators.
 
     Raises:
-        NotFoundError: Label Studio has no task that says that it is of one of these series; none was made.
+        NotFoundError: Label Studio has no task for one of these series; none was created.
     """
     remote, studio = project.remote, project.studio
     fetch(project.repository, remote, state)
@@ -136,14 +138,14 @@ def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
     strangers = {str(identity.number_for(who.name)): who.name for who in people if who.account is None}
     if strangers.items() - state.annotators.items():
         remote.write_state(replace(state, annotators=state.annotators | strangers))
-    for number, person in track(steps.given, "giving annotations to their annotators", len(steps.given)):
+    for number, person in track(steps.given, "reassigning annotations", len(steps.given)):
         owner = _owner(person)
         known = plan.people.users.get(plan.people.owner) if plan.people else None
         studio.update_annotation(number, **{"completed_by": known, "import_id": None} | owner)
     done.reassigned = len(steps.given)
 
     def make(series: str) -> int:
-        for one in steps.new[series]:  # one after the other: of one annotator's the newest counts
+        for one in steps.new[series]:  # in order: of one annotator's the newest counts
             studio.annotate(ids[series], one.result, **one.fields, **_owner(one.person))
         return len(steps.new[series])
 
@@ -153,7 +155,7 @@ def submit(project: Project, plan: Plan, state: State, done: Imported) -> None:
 
 
 def _owner(person: Person) -> dict[str, Any]:
-    """How Label Studio is told whose an annotation is."""
+    """The fields that set the annotator in Label Studio."""
     if person.account is not None:
         return {"completed_by": person.account}
     return {"import_id": identity.number_for(person.name)}

@@ -1,4 +1,4 @@
-"""The label config of an import: given, the project's own, or made from the export; nothing is written here."""
+"""The label config of an import: given, the project's own, or made from the export; writes nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.label_studio.label_config import LabelConfig
@@ -69,7 +69,7 @@ def settle(
     exported: Sequence[ExportedTask],
     example: Callable[[], Path],
     project: Project,
-    done: Imported,
+    done: ImportResult,
 ) -> tuple[str, LabelConfig]:
     """The label config as the project will have it: text and what it says.
 
@@ -94,7 +94,7 @@ def settle(
     if found.dynamic:
         labels = _labels(exported, found)
         text = label_config_xml.with_labels(text, labels)
-        what = f"its labels are left to the task data (${found.dynamic}): the {len(labels)} that the export names"
+        what = f"its labels come from the task data (${found.dynamic}): the {len(labels)} in the export"
         done.findings.append(
             Finding(found.path, f"{what} are written into it", "nothing: they are kept", False)
         )

@@ -1,7 +1,7 @@
-"""The recordings of an import: found, checked as Label Studio's page reads them, and put into the bucket.
+"""The recordings of an import: found, checked as Label Studio's page reads them, and uploaded.
 
-A file that the page would misread is put there as the page reads it, where the same table can be written so; else it
-is left out, with the line and the cure. The others go on.
+A file that the page would misread is converted where that is lossless; else it is left out, with the line and the
+cure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from storage.files import md5, write_bytes
 from storage.label_studio.label_config import LabelConfig
 from storage.progress import track
@@ -23,14 +23,14 @@ from storage.s3.mirror import Content
 from storage.series import discovery, reader
 from storage.series.validation import Problem
 
-# Recordings as they are stored, where that is not as they are: from the check to the upload.
+# Converted recordings, from the check to the upload.
 REWRITTEN = Path(".labeltrail/import/rewritten")
 
 
-def find(path: str, done: Imported) -> dict[str, Path]:
+def find(path: str, done: ImportResult) -> dict[str, Path]:
     """Recordings by series key: in a folder by their path in it, otherwise by their name.
 
-    What was left out is told in the findings, by kind.
+    Findings list what was left out, by kind.
 
     Raises:
         InputError: there is none, or a pattern finds two of one name.
@@ -40,7 +40,7 @@ def find(path: str, done: Imported) -> dict[str, Path]:
     return found
 
 
-def check(files: dict[str, Path], config: LabelConfig, done: Imported, root: Path) -> dict[str, Path]:
+def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root: Path) -> dict[str, Path]:
     """The recordings that can be used, by series key: the file, or one below `root` that is to be stored for it."""
     shutil.rmtree(root / REWRITTEN, ignore_errors=True)
     good, rates = {}, {}
@@ -69,7 +69,7 @@ def check(files: dict[str, Path], config: LabelConfig, done: Imported, root: Pat
 
 
 def outcomes(remote: Remote, good: dict[str, Path]) -> dict[str, str]:
-    """What becomes of each recording: `added`, `changed` or `unchanged`; a look, and nothing else."""
+    """`added`, `changed` or `unchanged` by recording; writes nothing."""
     versions = {key: etag for key, etag in remote.series().items() if key in good}
     hashes = {key: md5(path) for key, path in good.items()}
     there = remote.contents(versions, {key: {known} for key, known in hashes.items()})
@@ -79,13 +79,15 @@ def outcomes(remote: Remote, good: dict[str, Path]) -> dict[str, str]:
     }
 
 
-def count(found: dict[str, str], done: Imported) -> None:
+def count(found: dict[str, str], done: ImportResult) -> None:
     """Tell the outcomes."""
     numbers = Counter(found.values())
     done.added, done.changed, done.unchanged = (numbers[k] for k in ("added", "changed", "unchanged"))
 
 
-def upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: Imported) -> None:
+def upload(
+    project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: ImportResult
+) -> None:
     """Put recordings that are new or changed, then the task of each that has none."""
     remote = project.remote
     found = outcomes(remote, good)
@@ -98,7 +100,7 @@ def upload(project: Project, good: dict[str, Path], data: dict[str, dict[str, An
     count(found, done)
     have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
     missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
-    # What the work tree knows of a series goes before what an export says.
+    # The work tree's task data wins over the export's.
     known = tasks_file.read(project.root / tasks_file.PATH)
     for _ in parallel(lambda key: remote.put_task(key, data.get(key, known.get(key, {}))), missing):
         pass

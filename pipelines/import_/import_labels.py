@@ -1,6 +1,6 @@
-"""What of an export's labels is to be there: the annotations that fit, of which recording each is, and whose.
+"""The annotations of an export: matched to recordings and annotators, checked against the label config.
 
-Whatever is not taken is told and counted.
+What is left out is reported and counted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.import_ import import_people
 from pipelines.import_.import_people import People, Person
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from storage.errors import InputError
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.label_config import LabelConfig
@@ -25,7 +25,7 @@ from storage.labels.snapshot import moment
 from storage.printable import shortened
 from storage.project import Project
 
-TRIED = 3  # annotations that Label Studio is asked for
+TRIED = 3  # annotations that are looked up in Label Studio
 SHOWN = 3  # reasons that an error lists
 FLAT = (
     "this form of an export lacks skipped annotations, ground truth, predictions, drafts and ids of regions"
@@ -33,14 +33,14 @@ FLAT = (
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """An annotation that is to be there.
+class ImportedAnnotation:
+    """An annotation of an export.
 
     Attributes:
         result: regions and choices.
         fields: what else Label Studio takes: `was_cancelled`, `ground_truth`, `lead_time`.
         person: who made it.
-        partial: a flat export did not hold all that it said.
+        partial: a flat export lacks parts of it.
         number: of the annotation, where the export is of this Label Studio; else 0.
     """
 
@@ -52,7 +52,7 @@ class Wanted:
 
 
 def people_of(project: Project, exported: Sequence[ExportedTask], given: Mapping[str, str]) -> People:
-    """The people of an export, in the Label Studio in use."""
+    """The people of an export, with their accounts here."""
     users = project.studio.users()
     annotations = [annotation for task in exported for annotation in task.annotations]
     here = _are_from_here(project.studio, annotations)
@@ -73,11 +73,11 @@ def _are_from_here(studio: LabelStudio, annotations: Iterable[Mapping[str, Any]]
 
 
 def matched(
-    exported: Sequence[ExportedTask], series: Iterable[str], done: Imported
+    exported: Sequence[ExportedTask], series: Iterable[str], done: ImportResult
 ) -> dict[str, list[ExportedTask]]:
-    """Tasks by series; what belongs to none, or may belong to several, is told."""
+    """Tasks by series; those of none, or ambiguous ones, are reported."""
     found = match(exported, series)
-    lost = [(task, "none of the recordings is its") for task in found.nowhere]
+    lost = [(task, "no recording matches") for task in found.nowhere]
     for task, what in (*lost, *found.unsure):
         labels = f"; its {len(task.annotations)} annotation(s) were left out" if task.annotations else ""
         cure = "import its recording too, under the last part of its address"
@@ -97,8 +97,8 @@ def matched(
     return found.series
 
 
-def _leave_out_rest(task: ExportedTask, done: Imported) -> None:
-    """Tell what of a task is never taken."""
+def _leave_out_rest(task: ExportedTask, done: ImportResult) -> None:
+    """Report what is never imported of a task."""
     if task.predictions:
         what = f"its {task.predictions} prediction(s) were left out: the model makes new ones"
         done.findings.append(Finding(task.name, what, "dvc repro", False))
@@ -117,10 +117,10 @@ def _leave_out_rest(task: ExportedTask, done: Imported) -> None:
 
 
 def annotations_of(
-    matched: Mapping[str, list[ExportedTask]], config: LabelConfig, people: People, done: Imported
-) -> dict[str, list[Wanted]]:
+    matched: Mapping[str, list[ExportedTask]], config: LabelConfig, people: People, done: ImportResult
+) -> dict[str, list[ImportedAnnotation]]:
     """The annotations that fit the label config, by series."""
-    found: dict[str, list[Wanted]] = defaultdict(list)
+    found: dict[str, list[ImportedAnnotation]] = defaultdict(list)
     for series, tasks in sorted(matched.items()):
         for annotation in _in_order(list(_fitting(tasks, config, done))):
             person = people.of(annotation)
@@ -132,11 +132,15 @@ def annotations_of(
             }
             partial = bool(annotation.get("lost"))
             number = annotation.get("id") or 0 if people.are_from_here else 0
-            found[series].append(Wanted(annotation.get("result") or [], fields, person, partial, number))
+            found[series].append(
+                ImportedAnnotation(annotation.get("result") or [], fields, person, partial, number)
+            )
     return found
 
 
-def _fitting(tasks: Iterable[ExportedTask], config: LabelConfig, done: Imported) -> Iterator[dict[str, Any]]:
+def _fitting(
+    tasks: Iterable[ExportedTask], config: LabelConfig, done: ImportResult
+) -> Iterator[dict[str, Any]]:
     for task in tasks:
         for annotation in task.annotations:
             problems = export.problems(annotation, config)
@@ -145,7 +149,7 @@ def _fitting(tasks: Iterable[ExportedTask], config: LabelConfig, done: Imported)
                 continue
             where = f"{task.name}, annotation {annotation.get('id')}"
             what = problems[0] if len(problems) == 1 else f"{problems[0]} (and {len(problems) - 1} more)"
-            cure = "mend the label config or the export, then import again"
+            cure = "fix the label config or the export, then import again"
             done.findings.append(Finding(where, what, cure, True))
             done.leave_out("annotations", 1)
 
@@ -159,10 +163,10 @@ def _in_order(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [annotations[n] for n in order]
 
 
-def refuse_nothing(
-    exported: Sequence[ExportedTask], annotations: Mapping[str, Any], path: Path, done: Imported
+def check_usable(
+    exported: Sequence[ExportedTask], annotations: Mapping[str, Any], path: Path, done: ImportResult
 ) -> None:
-    """An export with labels of which none can be used is the wrong one, or the recordings are."""
+    """InputError for an export with labels of which none can be used: a wrong export, or wrong recordings."""
     count = sum(len(task.annotations) for task in exported)
     if count and not annotations:
         fatal = [finding for finding in done.findings if finding.fatal]
@@ -175,15 +179,15 @@ def refuse_nothing(
         )
 
 
-def note_flat(exported: Sequence[ExportedTask], path: Path, done: Imported) -> None:
-    """Tell what a flat form of an export does not hold."""
+def note_flat(exported: Sequence[ExportedTask], path: Path, done: ImportResult) -> None:
+    """Report what a flat form of an export lacks."""
     if any(task.is_flat for task in exported):
         cure = "nothing, if there are none; else export the project as JSON"
         done.findings.append(Finding(str(path), FLAT, cure, False))
 
 
-def note_people(people: People, path: Path | None, done: Imported) -> None:
-    """Tell who has no account here, and whom of the map the export does not know."""
+def note_people(people: People, path: Path | None, done: ImportResult) -> None:
+    """Report annotators without an account here, and entries of the map that the export lacks."""
     for person in people.strangers():
         what = (
             f"{people.count[person]} annotation(s) of somebody without an account here: kept apart under this name, "

@@ -1,7 +1,7 @@
-"""Who made the annotations of an export, in the Label Studio in use: nobody becomes another.
+"""Annotators of an export, mapped to accounts of the Label Studio in use; different people stay different.
 
-An export names people by numbers of its own server, or by e-mail address. A map (`--annotators`) goes first, then an
-address that has an account here. Others are kept apart under a name: their address, or `annotator-7@export`.
+An export names people by user ids of its server, or by e-mail address. A map (`--annotators`) comes first, then an
+address with an account here. Others get a name of their own: their address, or `annotator-7@export`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ FORM = "a line for each: the export's number or e-mail, a comma, the e-mail here
 
 @dataclass(frozen=True)
 class Person:
-    """Who made an annotation.
+    """An annotator.
 
     Attributes:
-        name: as label records say it: an e-mail address, or a stand-in for one.
+        name: as in label records: an e-mail address, or a stand-in for one.
         account: number of the account here; None where there is none.
-        earlier: names under which an earlier import may have taken the person over.
+        earlier: names that an earlier import may have given the person.
     """
 
     name: str
@@ -91,7 +91,7 @@ def addresses(annotations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def identity(person: Any) -> tuple[str, str]:
-    """Number and address of `completed_by`, "" where it does not say it."""
+    """Number and address of `completed_by`, "" where it has none."""
     if isinstance(person, dict):
         number, email = person.get("id"), person.get("email")
         return "" if number is None else str(number), email or ""
@@ -136,7 +136,7 @@ def read_map(path: Path) -> dict[str, str]:
 
 def _pairs(text: str) -> list[tuple[int, list[Any]]]:
     if text.lstrip().startswith("{"):
-        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # a name twice is told
+        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # keeps duplicates
         return [(1, list(pair)) for pair in pairs]
     rows = [
         (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(io.StringIO(text)), 1) if row
@@ -146,7 +146,7 @@ def _pairs(text: str) -> list[tuple[int, list[Any]]]:
 
 
 def _flaw(pair: list[Any]) -> str:
-    """Why a line says nothing; "" where it does."""
+    """Why a line is invalid; "" where it is not."""
     if len(pair) != 2 or not all(isinstance(cell, str) and cell for cell in pair):
         return "it is no pair of texts"
     email = pair[1]

@@ -1,7 +1,7 @@
-"""What an import will do, found out before it does anything: the plan changes nothing, and whoever refuses is here.
+"""The plan of an import, with all checks; writes nothing.
 
-Read are the files, the export, what the bucket and Label Studio hold, and whether Label Studio takes the label
-config. What is fetched rests in a folder of the clone until the import ends.
+It reads the files, the export, bucket and Label Studio, and has Label Studio validate the label config. Downloads are
+kept in a folder of the clone until the import ends.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.import_ import import_config, import_files, import_labels, import_people, import_task_data
-from pipelines.import_.import_labels import Wanted
+from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import Finding, Imported, refuse_all
+from pipelines.import_.imported import Finding, ImportResult, raise_first
 from storage.errors import InputError
 from storage.labels import export, export_recordings
 from storage.labels.export import ExportedTask
@@ -31,11 +31,11 @@ class Sources:
     """What is imported.
 
     Attributes:
-        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that brings
-            its recordings along, as columns or http(s) addresses.
+        path: a folder (searched for `*.csv`), a glob pattern, or a file; a `.json` file is an export that contains
+            its recordings, as columns or http(s) addresses.
         labels: a Label Studio export of these recordings: JSON, JSON_MIN, CSV or TSV.
         config: the label config; by default the project's, else one made from the export.
-        annotators: who the people of the export are here (pipelines/import_/import_people.py).
+        annotators: accounts of the export's people (pipelines/import_/import_people.py).
     """
 
     path: str
@@ -46,10 +46,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an import will do.
+    """The plan of an import.
 
     Attributes:
-        state: what is there of the branch in bucket and Label Studio; None where nothing is yet.
+        state: `sync.json` of the branch; None where there is none yet.
         config: the label config's text.
         data_key: key of the task data that holds a recording's address.
         files: recordings that can be used, by series key.
@@ -63,27 +63,22 @@ class Plan:
     data_key: str
     files: dict[str, Path]
     data: dict[str, dict[str, Any]]
-    annotations: dict[str, list[Wanted]]
+    annotations: dict[str, list[ImportedAnnotation]]
     people: People | None
 
 
-def make(project: Project, sources: Sources, done: Imported) -> Plan:
-    """Look at everything that an import takes, and at everything that it meets.
-
-    Args:
-        project: in which nothing can be written.
-        sources: what is imported.
-        done: where findings go.
+def make(project: Project, sources: Sources, done: ImportResult) -> Plan:
+    """Make the plan of an import; findings go into `done`.
 
     Raises:
-        InputError: no recording or label config can be used, the export is none, or nothing of it fits.
+        InputError: no recording or label config can be used, the export is invalid, or nothing of it fits.
     """
     given = import_people.read_map(sources.annotators) if sources.annotators else {}
     known = import_config.known(project, sources.config)
     path = _export_path(sources)
     exported = export.read(path, known.parsed if known else None) if path else []
     if path is not None and path != sources.labels:
-        files, exported = _carried(exported, project, done)
+        files, exported = _contained(exported, project, done)
     else:
         files = import_files.find(sources.path, done)
     text, config = import_config.settle(known, exported, lambda: next(iter(files.values())), project, done)
@@ -91,13 +86,13 @@ def make(project: Project, sources: Sources, done: Imported) -> Plan:
     state = remote.state()
     good = import_files.check(files, config, done, project.root)
     if not good:
-        refuse_all(done)
+        raise_first(done)
     data, annotations, people = {}, {}, None
     if path is not None:
         people = import_labels.people_of(project, exported, given)
         matched = import_labels.matched(exported, good, done)
         annotations = import_labels.annotations_of(matched, config, people, done)
-        import_labels.refuse_nothing(exported, annotations, path, done)
+        import_labels.check_usable(exported, annotations, path, done)
         import_labels.note_flat(exported, path, done)
         import_labels.note_people(people, sources.annotators, done)
         data = import_task_data.plan(project, remote, matched, done)
@@ -122,16 +117,16 @@ def _export_path(sources: Sources) -> Path | None:
         raise InputError(
             "two exports were named",
             where=[sources.path, str(sources.labels)],
-            why="an export in the place of recordings brings its own labels along",
+            why="an export in the place of recordings has its own labels",
             cure=f"labeltrail import FOLDER --labels {argument(sources.labels)}",
         )
     return Path(sources.path)
 
 
-def _carried(
-    exported: list[ExportedTask], project: Project, done: Imported
+def _contained(
+    exported: list[ExportedTask], project: Project, done: ImportResult
 ) -> tuple[dict[str, Path], list[ExportedTask]]:
-    """The recordings that an export brings along, as files, and their tasks; an error where none can be had."""
+    """Fetch the recordings that an export contains or links, with their tasks; an error where all fail."""
     found = export_recordings.write(exported, project.root / FETCHED / "fetched")
     for task, error in found.lost:
         done.findings.append(Finding(task.name, f"{error.what}: {error.why}", error.cure, True))
@@ -139,6 +134,6 @@ def _carried(
         done.leave_out("annotations", len(task.annotations))
     done.refused += len(found.lost)
     if not found.files:
-        refuse_all(done)
+        raise_first(done)
     lost = [task for task, _ in found.lost]
     return found.files, [task for task in exported if task not in lost]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipelines.import_.imported import Finding, Imported
+from pipelines.import_.imported import Finding, ImportResult
 from pipelines.sync.apply import group_of
 from stages import params as parameters
 from storage.label_studio import label_config_xml
@@ -22,9 +22,9 @@ SHOWN = 3  # series that are named
 
 
 def plan(
-    project: Project, remote: Remote, matched: Mapping[str, list[ExportedTask]], done: Imported
+    project: Project, remote: Remote, matched: Mapping[str, list[ExportedTask]], done: ImportResult
 ) -> dict[str, Data]:
-    """The task data that series will have, of those of which the export says something new.
+    """New task data by series, where the export adds something.
 
     Raises:
         InputError: somebody's recordings would be in two sets; names the cure.
@@ -50,7 +50,7 @@ def note_missing(
     config: str,
     series: Iterable[str],
     found: Mapping[str, Data],
-    done: Imported,
+    done: ImportResult,
 ) -> None:
     """Tell which task data the label config shows and tasks lack: Label Studio leaves a gap there.
 
@@ -82,12 +82,12 @@ def _in_bucket(remote: Remote, series: str) -> Data:
     return task_objects.task_data(remote, remote.task_key(series)) or {}
 
 
-def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: Imported) -> None:
-    """Add what a task says to what is known; what is known stays."""
+def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: ImportResult) -> None:
+    """Add a task's data to the known data, which wins."""
     for name, value in task.data.items():
         if name in ("series", data_key):
             if value != series:
-                what = f"its {shortened(name, 60)} was left out: the project keeps there which recording it is of"
+                what = f"its {shortened(name, 60)} was left out: the project stores the recording there"
                 done.findings.append(
                     Finding(task.name, what, "rename it in the export, then import again", False)
                 )

@@ -1,4 +1,4 @@
-"""What an import did: counts, and what was left out or is worth knowing, with where and cure."""
+"""The result of an import: counts and findings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Finding:
 
 
 @dataclass
-class Imported:
+class ImportResult:
     """What an import did.
 
     Attributes:
@@ -29,10 +29,10 @@ class Imported:
         known: annotations that were there already.
         findings: what was left out, and what a person should know, each with where and cure.
         url: the project in Label Studio.
-        reassigned: of those that were there already, how many are somebody else's now than before.
+        reassigned: of those that were there already, how many were given to another annotator.
         left_out: what of an export was not taken, by kind: tasks, annotations, predictions, drafts, ..
         annotators: annotations of the export that were taken or there, by who made them.
-        task_data: series whose task data says more now.
+        task_data: series with new task data.
         dry: nothing was changed.
     """
 
@@ -56,7 +56,6 @@ class Imported:
             self.left_out[kind] = self.left_out.get(kind, 0) + number
 
     def lines(self) -> list[str]:
-        """For people."""
         text = []
         for found in self.findings:
             kind = "left out" if found.fatal else "note"
@@ -67,21 +66,22 @@ class Imported:
             f"{self.refused} refused; annotations: {self.annotations} {would}added, {self.known} already there"
         )
         if self.reassigned:
-            text.append(f"annotators: {self.reassigned} annotation(s) {would}given to whom the export names")
+            text.append(
+                f"annotators: {self.reassigned} annotation(s) {would}reassigned to the export's annotator"
+            )
         if self.task_data:
-            text.append(f"task data: {self.task_data} series {would}given more")
+            text.append(f"task data: {self.task_data} series {would}updated")
         if self.left_out:
             parts = ", ".join(f"{count} {kind}" for kind, count in sorted(self.left_out.items()))
             text.append(f"left out of the export: {parts}")
         return [*text, f"look at them: {self.url}"] if self.url else text
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         return asdict(self)
 
 
-def refuse_all(done: Imported) -> None:
-    """Raise the error of an import that nothing came of: its first finding, and how many more."""
+def raise_first(done: ImportResult) -> None:
+    """Raise the error of an import without any valid recording: its first finding, and how many more."""
     first = next(finding for finding in done.findings if finding.fatal)
     why = first.what if done.refused == 1 else f"{first.what} (and {done.refused - 1} more refused)"
     raise InputError(

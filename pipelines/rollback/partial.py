@@ -1,4 +1,4 @@
-"""A part of the labels goes back to what it was: chosen by series, by annotator, by label."""
+"""Partial rollback: only the labels of some series, annotators or label names are reverted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
-class Part:
-    """Which labels go back; an empty choice is every one.
+class Selection:
+    """Which labels are reverted; an empty filter selects all.
 
     Attributes:
         series: keys, or patterns such as `user01*`.
@@ -35,49 +35,48 @@ class Part:
 
     @property
     def whole(self) -> bool:
-        """Everything goes back."""
+        """Everything is reverted."""
         return not (self.series or self.annotators or self.labels)
 
-    def takes(self, record: Record) -> bool:
-        """Whether an annotation is one of those that go back, its labels apart."""
+    def includes(self, record: Record) -> bool:
+        """Whether an annotation is selected by series and annotator."""
         return _among(record["series"], self.series) and _among(record["annotator"], self.annotators)
 
-    def choices(self) -> set[tuple[str, str]]:
-        """Every choice as option and value: `("series", "user01*")`."""
+    def filters(self) -> set[tuple[str, str]]:
+        """The filters as option and value: `("series", "user01*")`."""
         named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
         return {(name, value) for name, values in named for value in values}
 
-    def words(self) -> str:
-        """As it stands in a commit's subject; "" for everything."""
+    def describe(self) -> str:
+        """As in a commit's subject; "" for everything."""
         named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
         return "; ".join(f"{name} {', '.join(map(shortened, values))}" for name, values in named if values)
 
 
 def unmatched(
-    repository: Repository, hashes: Iterable[str], part: Part, config: LabelConfig | None
+    repository: Repository, hashes: Iterable[str], part: Selection, config: LabelConfig | None
 ) -> list[tuple[str, str]]:
-    """Choices that no annotation of these snapshots is like: typing errors; reads no more than it takes to know."""
-    left = part.choices()
+    """Filters that match no annotation of these snapshots: typing errors. Stops reading once all match."""
+    left = part.filters()
     shards = {md5: name for labels in hashes for name, md5 in repository.folder(labels, LABELS).items()}
     for md5, name in shards.items():
         if not left:
             break
         for record in snapshots.parse(repository.read([md5])[md5], name).values():
-            left -= {choice for choice in left if _is_like(record, *choice, config)}
+            left -= {each for each in left if _matches(record, *each, config)}
     return sorted(left)
 
 
-def _is_like(record: Record, option: str, value: str, config: LabelConfig | None) -> bool:
+def _matches(record: Record, option: str, value: str, config: LabelConfig | None) -> bool:
     if option == "label":
         return value in record_labels(record, config)
     return fnmatchcase(record[option], value)
 
 
-def turn(repository: Repository, now: str, then: str, part: Part, config: LabelConfig | None) -> str:
-    """Hash of the snapshot that `now` becomes when a part of it goes back to `then`; it is in the DVC cache after.
-
-    Reads and writes only the shards that differ.
-    """
+def revert_partially(
+    repository: Repository, now: str, then: str, part: Selection, config: LabelConfig | None
+) -> str:
+    """Store snapshot `now` with the selected labels as in `then`; returns its hash. Touches only differing shards."""
     if part.whole:
         return then
     folders = [repository.folder(md5, LABELS) for md5 in (now, then)]
@@ -91,21 +90,23 @@ def turn(repository: Repository, now: str, then: str, part: Part, config: LabelC
 
 
 def _edits(
-    new: bytes, old: bytes, part: Part, config: LabelConfig | None
+    new: bytes, old: bytes, part: Selection, config: LabelConfig | None
 ) -> Iterator[tuple[str, Record | None]]:
     for change in snapshots.between(new, old):
-        back = turned(change, part, config)
+        back = revert_record(change, part, config)
         if back is not change.before:
             yield change.name, back
 
 
-def turned(change: Change[Record], part: Part, config: LabelConfig | None = None) -> Record | None:
-    """What one annotation becomes, of `before`, which it is now, and `after`, which it was.
+def revert_record(
+    change: Change[Record], part: Selection, config: LabelConfig | None = None
+) -> Record | None:
+    """One annotation with its selected labels reverted; `before` is its version now, `after` that of then.
 
-    An annotation that was not there then goes where no label is left on it: empty, it would say "nothing here".
+    An annotation that did not exist then is deleted if no label is left on it: empty, it would mean "nothing here".
     """
     now, then = change.before, change.after
-    if not part.takes(now or then or {}):
+    if not part.includes(now or then or {}):
         return now
     if not part.labels:
         return then
@@ -118,8 +119,8 @@ def turned(change: Change[Record], part: Part, config: LabelConfig | None = None
     return then if then is not None and snapshot.same(record, then) else record
 
 
-def _result(now: list[Item], then: list[Item], part: Part, config: LabelConfig | None) -> list[Item]:
-    """Items of now, those of the part as they were then, in place; relations to what is gone go too."""
+def _result(now: list[Item], then: list[Item], part: Selection, config: LabelConfig | None) -> list[Item]:
+    """Items of now with the selected ones as they were then, in place; relations to removed items are removed."""
     regions = region_ids(now, then)
     touched = {
         place(item, regions)

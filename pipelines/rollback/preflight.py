@@ -1,4 +1,4 @@
-"""What stands in the way of labels that are to come back: found before anything moves, and said."""
+"""Checks before a rollback: whatever would make it fail, before anything changes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,11 @@ from storage.remote.sync_state import State
 SHOWN = 5
 
 
-def refuse(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
-    """Refuse labels that Label Studio could not show, and changes under somebody's hands.
-
-    Args:
-        project: as it is now.
-        to: the commit that the labels come from.
-        changes: from what the labels are to what they are to be.
+def check(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
+    """Check that Label Studio can take the changes of a rollback to the commit `to`.
 
     Raises:
-        InputError: a label is not in the label config, a recording is gone, or somebody edits an annotation.
+        InputError: a label is not in the label config, a recording is missing, or somebody edits an annotation.
     """
     coming = [change.after for change in changes if change.after is not None]
     _unknown_labels(project, to, coming)
@@ -52,18 +47,18 @@ def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None
 
 def _lost_recordings(project: Project, coming: Sequence[Record]) -> None:
     here = recordings.by_series(project.repository.folder(project.repository.pointer(SERIES), SERIES))
-    homeless = sorted({record["series"] for record in coming} - here.keys())
-    if homeless:
+    without_recording = sorted({record["series"] for record in coming} - here.keys())
+    if without_recording:
         raise InputError(
-            f"the project has no recording any more for {plural(len(homeless), 'series')} of these labels",
-            where=", ".join(homeless[:SHOWN]),
+            f"the recordings of {plural(len(without_recording), 'series')} of these labels are missing",
+            where=", ".join(without_recording[:SHOWN]),
             why="Label Studio has no task to show them on; nothing was rolled back",
-            cure="bring the recordings back (labeltrail import), or roll back others with --series",
+            cure="restore the recordings (labeltrail import), or roll back others with --series",
         )
 
 
 def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
-    """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
+    """Label Studio drops the draft of an annotation as soon as the annotation changes."""
     state = project.remote.state() if changes else None
     if state is None:
         return

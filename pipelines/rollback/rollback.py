@@ -1,9 +1,9 @@
-"""`labeltrail rollback REV`: the labels of an earlier commit, in a new one; bucket, Label Studio and model follow.
+"""`labeltrail rollback REV`: restore earlier labels in a new commit, with bucket, Label Studio and model.
 
-What was labeled since the last sync is synced first, so that its own label commit keeps it. Then one commit takes
-back `data/labels.dvc` (whole: byte for byte), `data/sets.csv` and the `dvc.lock` that was best on these labels; a
-sync brings bucket and Label Studio there; last come the outputs of that `dvc.lock`, and its predictions. Killed at
-any point, the same command again ends in the same place. Recordings, task data and label config stay as they are.
+New labels are synced first, into a label commit of their own. Then one commit restores `data/labels.dvc` (byte for
+byte where all labels go back), `data/sets.csv` and the best `dvc.lock` of these labels; a sync writes them to bucket
+and Label Studio; last come the outputs of that `dvc.lock`, and its predictions. Killed at any point, the same command
+ends in the same state. Recordings, task data and label config do not change.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipelines.best_model import BestPlan, bring_back, commit_model, outlived, plan_best
+from pipelines.best_model import BestPlan, commit_model, plan_best, restore_best, start_warnings
 from pipelines.history.formatting import counts_json, stat_lines
 from pipelines.rollback import preflight
-from pipelines.rollback.partial import Part, turn, unmatched
+from pipelines.rollback.partial import Selection, revert_partially, unmatched
 from pipelines.sync import apply
 from pipelines.sync.apply import Move
 from pipelines.sync.locks import exclusive
@@ -36,16 +36,16 @@ class RollbackPlan:
     """What a rollback will change.
 
     Attributes:
-        to: the commit that is gone back to.
-        part: which of its labels.
-        labels: hash of the label snapshot that there will be.
-        move: the label commit that is made of it.
-        changes: from what the labels are to what they will be, counted.
+        to: the commit whose labels are restored.
+        part: which of them.
+        labels: hash of the resulting label snapshot.
+        move: its label commit.
+        changes: the changes of labels, counted.
         best: the model that will be best.
     """
 
     to: str
-    part: Part
+    part: Selection
     labels: str
     move: Move
     changes: LabelChanges
@@ -57,12 +57,10 @@ class RollbackResult:
     """What a rollback did, or would do.
 
     Attributes:
-        plan: what it was to change.
-        kept: what was labeled since the last sync, in a label commit of its own.
+        kept: sync of the new labels before it, into a label commit of their own.
         commit: the new label commit; "" where nothing had to be committed, or of a dry run.
         subject: its first line.
-        published: what became of the predictions.
-        warnings: what else a person should know.
+        published: what was published, in words.
         dry: nothing was changed.
     """
 
@@ -75,7 +73,6 @@ class RollbackResult:
     dry: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         best = self.plan.best
         return {
             "dry_run": self.dry,
@@ -98,12 +95,11 @@ class RollbackResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"warning: {warning}" for warning in self.warnings]
         if self.kept.subject:
             commit = f"label commit {self.kept.commit[:12]}" if self.kept.commit else "a label commit"
-            text.append(f"not synced before, so first {commit} of its own: {self.kept.subject}")
-        what = self.plan.part.words()
+            text.append(f"not synced before, so first committed by itself, {commit}: {self.kept.subject}")
+        what = self.plan.part.describe()
         text.append(f"labels as in {self.plan.to[:12]}" + (f", only {what}" if what else ""))
         text += stat_lines(self.plan.changes)
         text.append(f"in Label Studio: {_studio_words(self.plan.changes, self.dry)}")
@@ -118,7 +114,7 @@ class RollbackResult:
 
 
 def _studio_words(changes: LabelChanges, dry: bool) -> str:
-    words = {"~": "changed in place", "+": "made again", "-": "removed"}
+    words = {"~": "changed in place", "+": "created again", "-": "deleted"}
     found = changes.annotations
     parts = [f"{plural(found[s], 'annotation')} {word}" for s, word in words.items() if found[s]]
     return (", ".join(parts) or "nothing to change") + (" (would be)" if dry and parts else "")
@@ -126,24 +122,23 @@ def _studio_words(changes: LabelChanges, dry: bool) -> str:
 
 def _model_lines(plan: BestPlan) -> list[str]:
     if plan.best is None:
-        return [f"best model: stays as it is; {plan.reason}"]
+        return [f"best model: unchanged; {plan.reason}"]
     runs = ", ".join(f"{name} ({why})" for name, why in plan.runs.items()) or "nothing"
     return [f"best model: {plan.model[:8]}: {plan.reason}", f"dvc repro will run: {runs}"]
 
 
 @exclusive
 def rollback(
-    project: Project, revision: str, part: Part | None = None, *, dry: bool = False
+    project: Project, revision: str, part: Selection | None = None, *, dry: bool = False
 ) -> RollbackResult:
-    """Go back to the labels of a revision, or to a part of them.
+    """Restore the labels of a revision, or a selection of them.
 
     Raises:
         NotFoundError: there is no such revision, or no label snapshot in it.
-        InputError: the labels that come back do not fit the label config or the recordings of today, or a choice
-            of the part is like no annotation.
+        InputError: the labels do not fit today's label config or recordings, or a filter matches no annotation.
         ConflictError, ServiceError: as `sync`.
     """
-    part = part or Part()
+    part = part or Selection()
     project = project.dry() if dry else project
     to = project.repository.git.resolve(revision)
     if not project.repository.git.labels_at(to):
@@ -151,7 +146,7 @@ def rollback(
         raise NotFoundError(
             f"there is no label snapshot in {revision}", where=to, why=why, cure="labeltrail log"
         )
-    old = outlived(project, to)
+    old = start_warnings(project, to)
     if dry:
         return RollbackResult(
             _plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True
@@ -159,33 +154,33 @@ def rollback(
     commit_model(project)
     kept = sync(
         project, Options(yes=True)
-    )  # what was deleted goes back as well, or stays in its own label commit
-    project = Project(project.root)  # the label config may have come in
+    )  # deletions are rolled back too, or stay in their own label commit
+    project = Project(project.root)  # the sync may have changed the label config
     plan = _plan(project, to, part)
     commit, subject = apply.move(project, plan.move)
     done = sync(project, Options(yes=True))
-    published = bring_back(project, plan.best)
+    published = restore_best(project, plan.best)
     return RollbackResult(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
 
 
-def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
+def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
     repository = project.repository
     now, then = repository.pointer(LABELS), repository.git.labels_at(to)
     config = label_store.config_at(repository.git)
-    _refuse_unmatched(unmatched(repository, (now, then), part, config), to)
-    wanted = turn(repository, now, then, part, config)
-    changes = list(label_store.changes(repository, now, wanted))
-    preflight.refuse(project, to, changes)
-    best = lineage.best_of(repository, wanted, ["HEAD", to])
+    _check_matched(unmatched(repository, (now, then), part, config), to)
+    target = revert_partially(repository, now, then, part, config)
+    changes = list(label_store.changes(repository, now, target))
+    preflight.check(project, to, changes)
+    best = lineage.best_of(repository, target, ["HEAD", to])
     if part.whole:
-        # Sets may have been edited between the label commit and the run that made its best model.
-        rows = _sets(project, best.commit if best and best.lock.labels == wanted else to)
+        # Sets may have been edited between the label commit and the run of its best model.
+        rows = _sets(project, best.commit if best and best.lock.labels == target else to)
     else:
         rows = (project.root / splits_file.PATH).read_bytes()
     counts = label_changes.count(changes, config=config)
-    plan = plan_best(project, best, wanted, rows)
+    plan = plan_best(project, best, target, rows)
     files = {}
-    if wanted == then:  # the same pointer, byte for byte
+    if target == then:  # the same pointer, byte for byte
         files[f"{LABELS}.dvc"] = (repository.git.show(to, f"{LABELS}.dvc") or "").encode()
     files[str(splits_file.PATH)] = rows
     if plan.best:
@@ -193,41 +188,41 @@ def _plan(project: Project, to: str, part: Part) -> RollbackPlan:
     others = [
         path for path, data in files.items() if (repository.git.show("HEAD", path) or "").encode() != data
     ]
-    move = Move("" if wanted == then else wanted, _message(counts, others, to, part), files)
-    return RollbackPlan(to, part, wanted, move, counts, plan)
+    move = Move("" if target == then else target, _message(counts, others, to, part), files)
+    return RollbackPlan(to, part, target, move, counts, plan)
 
 
-def _refuse_unmatched(choices: list[tuple[str, str]], to: str) -> None:
-    """A choice that takes nothing is a typing error: rolled back would look like done."""
-    if choices:
+def _check_matched(filters: list[tuple[str, str]], to: str) -> None:
+    """A filter that matches nothing is a typing error."""
+    if filters:
         raise InputError(
-            "no annotation is like " + ", ".join(f"--{option} {value!r}" for option, value in choices),
-            where=f"the labels of {to[:12]} and those of now",
+            "no annotation matches " + ", ".join(f"--{option} {value!r}" for option, value in filters),
+            where=f"the labels of {to[:12]} and the current ones",
             why="nothing was rolled back",
             cure=f"labeltrail diff {to[:12]} names series, annotators and labels",
         )
 
 
 def _sets(project: Project, commit: str) -> bytes:
-    """`data/sets.csv` of a commit, for the series there are now: which series teach belongs to the labels."""
+    """`data/sets.csv` of a commit, for the series there are now."""
     now = splits_file.read(project.root / splits_file.PATH)
     text = splits_file.at(partial(project.repository.git.show, commit))
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
 
 
-def _message(counts: LabelChanges, others: list[str], to: str, part: Part) -> str:
+def _message(counts: LabelChanges, others: list[str], to: str, part: Selection) -> str:
     subject, _, trailers = label_changes.message(counts, Counter(), others).partition("\n")
-    what = part.words()
+    what = part.describe()
     return f"{subject}; back to {to[:7]}" + (f" ({what})" if what else "") + f"\n{trailers}"
 
 
 @exclusive
 def undo(project: Project, *, dry: bool = False) -> RollbackResult:
-    """Go back to the labels before the last label commit, which may be a rollback or an undo itself.
+    """Restore the labels before the last label commit, which may be a rollback or an undo itself.
 
     Raises:
         NotFoundError: there is no label commit before the last one.
-        ConflictError: somebody has labeled since; rolled back, it would go as well.
+        ConflictError: somebody has labeled since, which would be undone as well.
     """
     last = project.repository.git.label_commit_at("HEAD", "--first-parent")
     if last is None or not last.before:
@@ -239,8 +234,8 @@ def undo(project: Project, *, dry: bool = False) -> RollbackResult:
         raise ConflictError(
             "somebody has labeled since the last label commit",
             where=news.subject,
-            why="it would be taken back as well; nothing was changed",
-            cure="labeltrail sync, then labeltrail undo takes that commit back; "
+            why="it would be undone as well; nothing was changed",
+            cure="labeltrail sync, then labeltrail undo undoes that commit; "
             f"or labeltrail rollback {last.commit[:12]}^",
         )
     return rollback(project, f"{last.commit}^", dry=dry)

@@ -1,7 +1,7 @@
-"""What a plan says is done: in the work tree, in a label commit, in bucket and Label Studio.
+"""Apply a plan: to the work tree, a label commit, bucket and Label Studio.
 
 The order of writing makes it safe to kill at any point: files, DVC cache, git commit, DVC remote, Label Studio, and
-`sync.json` last; the next sync ends in the same place.
+`sync.json` last; the next sync has the same result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pipelines.sync import (
     merge_base,
     push_labels,
     recordings,
-    shared_label_config,
     unknown_labels,
 )
 from pipelines.sync.plan import SyncPlan
@@ -51,17 +50,19 @@ PATHS = (
 )
 
 SHOWN = 5  # series that a warning names
-ONE_NAME = "macOS and Windows take these names for one, so a clone there can hold one of the recordings only"
+ONE_NAME = (
+    "macOS and Windows do not tell these names apart, so a clone there can hold only one of the recordings"
+)
 
 
 @dataclass(frozen=True)
 class Move:
-    """A label commit that a command makes of the work tree before it syncs: labels that go back, or are merged.
+    """A label commit that a rollback or restore makes before it syncs.
 
     Attributes:
-        labels: hash of the label snapshot that there will be; "" where a file says it.
+        labels: hash of its label snapshot; "" where `files` has the pointer.
         message: the commit's.
-        files: bytes by path of what is written.
+        files: bytes to write, by path.
     """
 
     labels: str
@@ -70,7 +71,7 @@ class Move:
 
 
 def move(project: Project, to: Move) -> tuple[str, str]:
-    """Make the label commit; returns it and its subject, "" and "" where all of it is so already."""
+    """Make the label commit; returns it and its subject, "" and "" where nothing changed."""
     repository, pointer = project.repository, f"{LABELS}.dvc"
     for path, data in to.files.items():
         write_bytes(project.root / path, data, durable=True)
@@ -85,26 +86,26 @@ def move(project: Project, to: Move) -> tuple[str, str]:
 def apply(
     project: Project, plan: SyncPlan, theirs: RemoteState, base: merge_base.Base, options: Options
 ) -> SyncResult:
-    """Bring both sides to what the plan says.
+    """Write the plan's changes to both sides.
 
     Args:
         project: the clone.
-        plan: what each side has to take over; nothing in it is a conflict.
+        plan: the changes; without conflicts.
         theirs: what bucket and Label Studio held when the plan was made.
-        base: hashes of labels and recordings that both sides came from.
-        options: which side is brought to the other.
+        base: hashes of labels and recordings of the base.
+        options: which sides are written.
 
     Raises:
         OvertakenError: somebody else synced, or labeled, since `theirs` was fetched.
     """
     repository, state = project.repository, theirs.state
     warnings: list[str] = []
-    if options.push and plan.config:
-        # First of all: Label Studio may refuse it, and then nothing else has changed either.
-        shared_label_config.write_there(project.studio, state.project, plan.config)
+    if options.push and plan.config and not plan.config.there:
+        # First: Label Studio may refuse it, and then nothing else has changed.
+        project.studio.projects.update(state.project, label_config=plan.config.text)
     project.remote.annotations.write(theirs.compared.missed)
     if options.pull:
-        warnings, base = _write_here(project, state, base, plan)
+        warnings, base = _write_work_tree(project, state, base, plan)
     hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
     paths = changed(repository.git)
     warnings += _unknown_labels(repository, plan, hashes[0])
@@ -113,15 +114,17 @@ def apply(
         repository.push()
     ids = plan.labels.ids
     if options.push:
-        state, ids = _write_there(project, plan, theirs)
+        state, ids = _write_remote(project, plan, theirs)
     if options.pull:
         project.remote.annotations.drop_keys(theirs.compared.deleted)
     new = _agreed(repository, state, hashes, plan, options, ids)
     if new != state:
-        new = locks.write(project, new)
+        new = locks.write_state(project, new)
     worktree.remember(project, folders(theirs))
-    if _left(plan, options):
-        labels_ = merge_base.given(repository, base[0], plan.labels.outgoing) if options.push else base[0]
+    if _is_one_way(plan, options):
+        labels_ = (
+            merge_base.after_push(repository, base[0], plan.labels.outgoing) if options.push else base[0]
+        )
         merge_base.note(project.remote, new, hashes[0], (labels_, base[1]))
     else:
         merge_base.forget(project.remote)
@@ -147,54 +150,53 @@ def changed(git: Git) -> list[str]:
 
 
 def folders(theirs: RemoteState) -> tuple[str, ...]:
-    """The folders that a sync looks at: not the recordings where only named annotations were looked at."""
+    """The folders that a sync compares: not the recordings where only named annotations were fetched."""
     return (LABELS,) if theirs.series is None else (LABELS, SERIES)
 
 
-def _write_there(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
-    """Bring bucket and Label Studio to the plan; returns `sync.json` as it is then, and which were made again."""
+def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
+    """Write to bucket and Label Studio; returns the new `sync.json` and the ids of re-created annotations."""
     state, labels, annotations = theirs.state, plan.labels, project.remote.annotations
     ids = labels.ids
     if plan.series:
-        recordings.give(project.root, project.remote, plan.series)
+        recordings.upload(project.root, project.remote, plan.series)
     if labels.outgoing:
-        with locks.held(project, state) as holder:
+        with locks.lease(project, state) as lease:
             ids = push_labels.push(
                 project.studio,
                 state.project,
                 labels.outgoing,
                 labels.numbers,
                 ids,
-                holder.beat,
+                lease.heartbeat,
                 annotations.is_as_seen,
             )
-            state = holder.state
+            state = lease.state
         annotations.drop(labels.numbers[change.name] for change in labels.outgoing if change.after is None)
     annotations.drop_keys(labels.outlived(annotations, ids))
     return state, ids
 
 
-def _write_here(
+def _write_work_tree(
     project: Project, state: State, base: merge_base.Base, plan: SyncPlan
 ) -> tuple[list[str], merge_base.Base]:
     """Write what came in: shards, recordings, label config, and the tasks and sets that follow.
 
-    Shards go into the DVC cache before they go into the work tree, so that whatever a killed run leaves there can be
-    told from what a person put there.
+    Shards go into the DVC cache before the work tree, so that what a killed run leaves there can be told from a
+    person's files.
 
     Returns:
-        Warnings, and what bucket and Label Studio hold that is in the label commit now: the base of the next sync
-        should this one not come to its end.
+        Warnings, and the base of the next sync should this one be interrupted.
     """
     repository, merged = project.repository, plan.labels
-    if plan.config:
-        shared_label_config.write_here(project.root, plan.config)
+    if plan.config and not plan.config.here:
+        write_bytes(project.root / label_config.PATH, plan.config.text.encode(), durable=True)
     if plan.series:
-        recordings.take(project.root, repository, project.remote, plan.series)
+        recordings.download(project.root, repository, project.remote, plan.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
     before = repository.pointer(LABELS)
     ours = label_store.store(repository, before, shards)
-    base = (merge_base.taken(repository, before, merged) if merged.outgoing else ours, base[1])
+    base = (merge_base.after_pull(repository, before, merged) if merged.outgoing else ours, base[1])
     merge_base.note(project.remote, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
     warnings = _write_sets(project, plan.series, merged.labeled)
@@ -210,7 +212,7 @@ def _write_here(
 
 
 def _unknown_labels(repository: Repository, plan: SyncPlan, hash_: str) -> list[str]:
-    """What there is to say of labels that the label config lacks: all of them where it changed, else what came in."""
+    """Warnings of labels that the label config lacks: of all labels where it changed, else of the incoming ones."""
     config = label_store.config_at(repository.git)
     if config is None:
         return []
@@ -228,9 +230,9 @@ def _agreed(
     options: Options,
     ids: dict[str, str],
 ) -> State:
-    """The state that is true now. Where one side still has to take something over, the base stays what it was."""
+    """The new `sync.json`; the base stays the same where one side still lacks changes."""
     new = replace(state, ids=ids, pushing="")
-    if _left(plan, options):
+    if _is_one_way(plan, options):
         return new
     commit = next((found.commit for found in repository.git.synced_commits()), "")
     new = new.follow(*hashes, commit)
@@ -239,8 +241,8 @@ def _agreed(
     return new
 
 
-def _left(plan: SyncPlan, options: Options) -> bool:
-    """Whether one side still has to take something over, because this sync goes one way only."""
+def _is_one_way(plan: SyncPlan, options: Options) -> bool:
+    """Whether one side still lacks changes, because this sync goes one way only."""
     return (plan.incoming and not options.pull) or (plan.outgoing and not options.push)
 
 
@@ -253,7 +255,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
     merged = known
     if series is not None:
         held = fetch.task_data(project.remote)
-        # What the work tree says of a task wins: Label Studio never reads a task's object twice.
+        # The work tree's task data wins: Label Studio never reads a task's object twice.
         merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
         tasks_file.write(merged, project.root / tasks_file.PATH)
     rules = parameters.load(project.root / parameters.PATH).splits
@@ -271,7 +273,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
         warnings.append(f"annotations on {len(lost)} series that the bucket does not have: {_some(lost)}")
     long = sorted(key for key, data in merged.items() if len(str(data.get(rules.group, ""))) > LONGEST_NAME)
     if long:
-        what = f"say in more than {LONGEST_NAME:,} characters whom they are of ({rules.group}), so nobody knows it"
+        what = f"have a {rules.group} of more than {LONGEST_NAME:,} characters, which is ignored"
         warnings.append(f"tasks of {len(long)} series {what}: {_some(long)}")
     return warnings
 
@@ -281,10 +283,7 @@ def _some(names: list[str]) -> str:
 
 
 def group_of(value: object) -> str:
-    """Whom a series is of, as one line of a table; "" where task data does not say it by a text or a number.
-
-    Nor by a text of any length: no table is read with a cell that is longer than a name.
-    """
+    """The group of a series from its task data, as one line; "" where it is no text or number, or too long."""
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     return printable(text) if len(text) <= LONGEST_NAME else ""
 
@@ -292,7 +291,7 @@ def group_of(value: object) -> str:
 def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:
     """Make the label commit; returns it and its subject, both "" where nothing changed.
 
-    The message tells the difference to the last commit, also when a sync that was cut off wrote the files.
+    The message counts changes against the last commit, also when an interrupted sync wrote the files.
     """
     if not changed:
         return "", ""

@@ -1,7 +1,7 @@
-"""Labels that a sync would delete: counted, called so, and asked about where they may not have been meant.
+"""Labels that a sync would delete, and whether that needs `--yes`.
 
-Nothing of them is lost: every label commit keeps its labels. But a Label Studio that was emptied, a bucket that was,
-and a label commit that `git reset` took off its branch all look like somebody who deletes labels.
+Nothing is lost for good: every label commit keeps its labels. But an emptied Label Studio, an emptied bucket and a
+label commit that `git reset` took off its branch all look like a person who deletes labels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storage.repo.repository import Repository
 from storage.s3.keys import shard_name
 
 SHOWN = 5
-FEW = 2  # a single deletion is never asked about for being a large share
+FEW = 2  # a single deletion is never too large a share
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Deletions:
         labels: annotations that are gone from Label Studio and would be deleted from the labels.
         studio: annotations that the labels lack and would be deleted in Label Studio.
         recordings: recordings that are gone from the bucket and would be deleted from the project.
-        annotations, series: how many there are in all, those among them.
+        annotations, series: how many there are in all, deleted ones included.
         records: those of `studio`, as Label Studio has them.
         names: some of the annotations, with their series.
-        put_back: Label Studio has lost annotations: it was put back to an earlier state, or exchanged.
+        put_back: Label Studio has lost annotations: it was restored from a backup, or replaced.
     """
 
     labels: int = 0
@@ -48,14 +48,13 @@ class Deletions:
     put_back: bool = False
 
     def to_json(self) -> dict[str, int]:
-        """For `--json`."""
         return {"labels": self.labels, "studio": self.studio, "recordings": self.recordings}
 
 
 NONE = Deletions()
 
 
-def of(plan: SyncPlan, theirs: RemoteState) -> Deletions:
+def planned(plan: SyncPlan, theirs: RemoteState) -> Deletions:
     """What a plan would delete."""
     merged = plan.labels
     here = [change.before for change in merged.incoming() if change.before and change.after is None]
@@ -73,13 +72,13 @@ def of(plan: SyncPlan, theirs: RemoteState) -> Deletions:
     )
 
 
-def ask(repository: Repository, state: State, planned: Deletions) -> None:
-    """Refuse what may not have been meant.
+def check(repository: Repository, state: State, planned: Deletions) -> None:
+    """Stop before deletions that may be a mistake.
 
     Raises:
-        ConflictError: it has to be said with `--yes`; nothing was written.
+        ConflictError: they need `--yes`; nothing was written.
     """
-    why, cure = _question(repository, state, planned)
+    why, cure = reason_to_ask(repository, state, planned)
     if why:
         raise ConflictError(
             f"this sync would delete {_words(planned)}",
@@ -89,20 +88,16 @@ def ask(repository: Repository, state: State, planned: Deletions) -> None:
         )
 
 
-def question(repository: Repository, state: State, planned: Deletions) -> str:
-    """Why a sync would ask; "" where it would not."""
-    return _question(repository, state, planned)[0]
-
-
-def _question(repository: Repository, state: State, planned: Deletions) -> tuple[str, str]:
+def reason_to_ask(repository: Repository, state: State, planned: Deletions) -> tuple[str, str]:
+    """Why a sync would need `--yes`, and the next command; "" and "" where it would not."""
     share = parameters.load(repository.root / parameters.PATH).sync.ask_deleted
     if planned.records and not _are_on_a_branch(repository, planned.records):
         commit = state.commit[:12]
         why = f"label commit {commit}, which made them, is on no branch any more (git reset, rebase?)"
-        return why, f"labeltrail sync --yes deletes them; git merge {commit} has them back"
-    back = "labeltrail sync --yes; labeltrail undo after it makes them again"
+        return why, f"labeltrail sync --yes deletes them; git merge {commit} restores them"
+    back = "labeltrail sync --yes; labeltrail undo after it creates them again"
     if planned.labels and planned.put_back:
-        return "Label Studio was put back to an earlier state, so they may be lost rather than deleted", back
+        return "Label Studio was restored from a backup, so they may be lost rather than deleted", back
     if _is_large(planned.labels, planned.annotations, share):
         return f"they are gone from Label Studio, and are {_share(planned.labels, planned.annotations)}", back
     if _is_large(planned.studio, planned.annotations, share):
@@ -141,7 +136,7 @@ def _are_on_a_branch(repository: Repository, records: Iterable[Record]) -> bool:
             shards = {name: folder.get(shard_name(record["series"]), "") for name, record in missing.items()}
             new = repository.read({md5 for md5 in shards.values() if md5} - seen)
         except LabeltrailError:
-            continue  # its labels cannot be had any more
+            continue  # its labels are lost
         seen |= new.keys()
         for name in [name for name in missing if shards[name] in new]:
             found = find(new[shards[name]], [name]).get(name)

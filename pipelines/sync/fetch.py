@@ -1,7 +1,7 @@
-"""What bucket and Label Studio hold now, as far as it differs from what they held at the last sync.
+"""Fetch what bucket and Label Studio hold now, as far as it differs from the last sync.
 
-The mirror knows which annotations moved since this clone saw bucket and label commit agree. As long as that is the
-sync that `sync.json` tells of, nothing else has to be compared.
+The mirror knows which annotations changed since bucket and label commit were last equal in this clone. If that was
+the sync that `sync.json` records, nothing else has to be compared.
 """
 
 from __future__ import annotations
@@ -40,20 +40,19 @@ def fetch(
     *,
     write: bool = True,
 ) -> RemoteState:
-    """Look at bucket and Label Studio; gets only what changed since this clone looked last.
+    """Fetch what changed in bucket and Label Studio since this clone's last fetch.
 
     Args:
-        repository: whose label commits say what is safe.
+        repository: the clone, for its label commits.
         remote: the branch's place in bucket and Label Studio.
-        state: which project in Label Studio, and what was agreed on.
-        numbers: annotations that changed: no others are looked at where that will do, neither recordings nor label
-            config.
-        write: give recordings that have no task one, move what is no task out of the way, and mend what Label Studio
-            cannot show. Nothing else is written.
+        state: the last sync.
+        numbers: annotations that changed: where possible only these are fetched, neither recordings nor label config.
+        write: make missing tasks, move invalid task objects aside, and repair what Label Studio cannot show. Nothing
+            else is written.
 
     Raises:
         NotFoundError: the project is gone from Label Studio, or it is another one.
-        ServiceError: Label Studio or the bucket does not answer, or fails.
+        ServiceError: Label Studio or the bucket cannot be reached, or fails.
     """
     if numbers is not None and repository.pointer(SERIES) == state.series:
         named = _fetch_named(repository, remote, state, numbers)
@@ -83,7 +82,7 @@ def fetch(
 
 
 def read_recordings(remote: Remote, theirs: RemoteState, base: Side, ours: Side) -> RemoteState:
-    """The same with the MD5 of each recording; one whose ETag does not say it is read, once."""
+    """Add the MD5 of each recording; one whose ETag is no MD5 is read, once."""
     if theirs.series is None:
         return theirs
     sides = (base.series, ours.series)
@@ -92,7 +91,7 @@ def read_recordings(remote: Remote, theirs: RemoteState, base: Side, ours: Side)
 
 
 class _Accounts:
-    """Label Studio's accounts, asked for once."""
+    """Label Studio's accounts, requested once."""
 
     def __init__(self, studio: LabelStudio) -> None:
         self.emails = functools.cache(lambda: studio.users().values())
@@ -102,7 +101,7 @@ class _Accounts:
 def _mend_hidden(
     remote: Remote, state: State, compared: reconcile.Found, known: Callable[[], task_objects.Known]
 ) -> None:
-    """Mend what Label Studio cannot show, and have it write the annotations among that into the bucket."""
+    """Repair what Label Studio cannot show, and have it write those annotations into the bucket."""
     if compared.unreadable:
         half_characters.mend_tasks(remote, compared.unreadable, known())
     if not compared.hidden:
@@ -110,7 +109,7 @@ def _mend_hidden(
     for storage in remote.studio.projects.storages(state.project)[1]:
         remote.studio.projects.sync_target(storage["id"])
     keys = {remote.annotations.key(number): number for number in compared.hidden}
-    # These alone: the comparison has told the mirror of others what the bucket does not say yet.
+    # These alone: for others the comparison put into the mirror what the bucket lacks still.
     remote.annotations.read(keys)
     half_characters.mend(remote, state.project)
     remote.annotations.read(keys)
@@ -124,14 +123,13 @@ def _mend_hidden(
 def _fetch_named(
     repository: Repository, remote: Remote, state: State, numbers: Collection[int]
 ) -> RemoteState | None:
-    """Look at the annotations with these numbers and at no others.
+    """Fetch the annotations with these numbers and no others.
 
-    Label Studio is asked only for those whose objects are as they were: it may have deleted the annotation and
-    not the object.
+    Those whose objects are unchanged are requested from Label Studio: it may have deleted only the annotation.
 
     Returns:
-        None where that will not do: this clone does not know what the bucket held at the last sync, or an object
-        says nothing, or the bucket lacks it, which is not to say that its annotation is gone.
+        None where everything has to be fetched: this clone does not know the last sync, an object is invalid, or the
+        bucket lacks one, which does not mean that its annotation was deleted.
 
     Raises:
         NotFoundError: annotations are gone, and so is the project, or it is another one.
@@ -141,7 +139,7 @@ def _fetch_named(
         return None
     named = {annotations.key(number): number for number in numbers}
     before = {row.key: row.etag for row in mirror.at(named)}
-    # An earlier sync may have had Label Studio write others, which nobody has looked at since.
+    # An earlier sync may have had Label Studio write others that were not fetched since.
     keys = {*named, *itertools.chain(*mirror.changed(remote.annotations_prefix).values())}
     annotations.read(keys)
     rows = mirror.at(keys)
@@ -152,9 +150,9 @@ def _fetch_named(
     try:
         gone = {number for number in (*lost, *same) if remote.studio.annotation(number) is None}
     except BrokenResponseError:
-        return None  # a look at everything mends what Label Studio cannot show
+        return None  # fetching everything repairs what Label Studio cannot show
     if gone:
-        remote.project(state)  # in another Label Studio any annotation seems to be gone
+        remote.project(state)  # in another Label Studio every annotation is missing
     if not gone.issuperset(lost):
         return None
     compared = reconcile.Found(deleted=[annotations.key(number) for number in gone.intersection(same)])
@@ -173,14 +171,13 @@ def _without_object(remote: Remote) -> list[int]:
 def remember(
     remote: Remote, state: State, series: Mapping[str, str] | None, still: Mapping[int, Record]
 ) -> None:
-    """Remember that this clone saw bucket and label commit agree, as `state` says.
+    """Note in the mirror that bucket and label commit are equal as of `state`.
 
     Args:
         remote: the branch's place in bucket and Label Studio.
-        state: what was agreed on.
-        series: ETag of each recording; None where they were not looked at.
-        still: annotations that Label Studio writes to the bucket anew, by number: they are to be looked at again,
-            also those that were made now and have never been looked at.
+        state: the sync.
+        series: ETag of each recording; None where they were not fetched.
+        still: annotations that Label Studio is still writing to the bucket, by number: the next sync fetches them.
     """
     notes = [(_labels_note(remote), state.etag)]
     if series is not None:
@@ -194,7 +191,7 @@ def remember(
 
 
 def _labels_note(remote: Remote) -> str:
-    # An older `agreed ..` is not believed: what was made again may be missing beside it. All is compared, once.
+    # An older `agreed ..` note is ignored, for it may lack re-created annotations: everything is compared, once.
     return f"known {remote.prefix}"
 
 
@@ -207,7 +204,7 @@ def _digest(series: Mapping[str, str]) -> str:
 
 
 def _found(repository: Repository, remote: Remote, state: State) -> RemoteState:
-    """What is known before bucket and Label Studio are compared."""
+    """The state before bucket and Label Studio are compared."""
     return RemoteState(
         state=state,
         agreed=shards_of(repository, state.labels),
@@ -243,7 +240,7 @@ def _compared(
 def _tidy_tasks(
     remote: Remote, state: State, known: Callable[[], task_objects.Known], write: bool
 ) -> list[Row]:
-    """Look at the tasks in the bucket; returns the objects that were none and were moved out of the way."""
+    """Fetch the tasks in the bucket; returns the invalid objects that were moved aside."""
     if write:
         return task_objects.set_aside(remote, known, state.project)
     remote.refresh_tasks()
@@ -251,7 +248,7 @@ def _tidy_tasks(
 
 
 def _read_source(remote: Remote, state: State) -> None:
-    """Have Label Studio make tasks; labels are synced whether it can or not."""
+    """Have Label Studio make tasks; a failure does not stop the sync of labels."""
     for source in remote.studio.projects.storages(state.project)[0]:
         try:
             remote.studio.projects.sync_source(source["id"])

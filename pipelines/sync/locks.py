@@ -1,9 +1,9 @@
-"""One at a time: two commands in one clone, and two clones that change annotations in Label Studio.
+"""Locks: a file lock for two commands in one clone, a lease for two clones that change annotations in Label Studio.
 
-What a sync reads it may read while another one writes: `sync.json` is replaced only if it is still the one that was
-read, and whoever loses starts again. Changes in Label Studio cannot be taken back so easily; whoever makes them says
-so in `sync.json` first and again every few seconds, and the others wait. A word that no longer changes is of a run
-that was killed.
+A sync needs no lock to read: `sync.json` is replaced only if it is still the one that was read, else the sync is
+retried. Changes in Label Studio cannot be undone so easily, so a run takes a lease first: a random token in
+`sync.json`, renewed every few seconds, for which others wait. A stale heartbeat (a token that stays the same for too
+long) is a killed run's.
 """
 
 from __future__ import annotations
@@ -25,116 +25,115 @@ from storage.progress import note
 from storage.project import Project
 from storage.remote.sync_state import State
 
-BEAT = 3.0  # seconds between two words of somebody who is at it
-PATIENCE = 20.0  # seconds without a new word after which somebody is taken for gone
-POLL = 0.5
-GRACE = 2.0  # seconds that Label Studio has to end what a run of this clone had asked for when it was killed
-NOTE = "pushing"
-WAITING = "another command is at work in this clone; waiting for it"
-HELD = threading.local()  # locks of this thread: a file lock does not know its owner again
+HEARTBEAT_S = 3.0  # between two renewals of a lease
+LEASE_TTL_S = 20.0  # after which a lease that was not renewed has expired
+POLL_S = 0.5
+SETTLE_S = 2.0  # for Label Studio to finish the requests of a killed run of this clone
+LEASE_NOTE = "pushing"  # in the mirror: this clone's token
+WAITING = "another command is running in this clone; waiting for it"
+LOCKED = threading.local()  # paths that this thread has locked: a file lock is not reentrant
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @contextmanager
-def alone(project: Project) -> Iterator[None]:
-    """One command that changes a clone at a time; another one waits. What one that was killed left half done goes.
+def clone_lock(project: Project) -> Iterator[None]:
+    """Let one command at a time change a clone; clears what a killed one left half done.
 
-    A thread that has the clone to itself may enter again: a merge calls sync. Which branch is checked out is read
-    anew after the wait.
+    Reentrant within a thread: a merge calls sync. Which branch is checked out is read anew after the wait.
     """
     if project.is_dry and not (project.root / ".labeltrail/lock").exists():
-        yield  # it makes no file: nobody has worked here yet
+        yield  # a dry run makes no file, and nothing has run here yet
         return
     path = (project.root / ".labeltrail" / "lock").resolve()
-    held: set[Path] = HELD.__dict__.setdefault("paths", set())
-    if path in held:
+    locked: set[Path] = LOCKED.__dict__.setdefault("paths", set())
+    if path in locked:
         yield
         return
     with process.lock(path, lambda: note(WAITING)):
-        held.add(path)
+        locked.add(path)
         try:
             project.forget_branch()
             if not project.is_dry:
                 worktree.sweep(project)
             yield
         finally:
-            held.discard(path)
+            locked.discard(path)
 
 
 def exclusive(
     pipeline: Callable[Concatenate[Project, P], R],
 ) -> Callable[Concatenate[Project, P], R]:
-    """Have a pipeline run with the clone to itself, from its first look to its last."""
+    """Run a pipeline under the clone's lock."""
 
     @wraps(pipeline)
-    def run(project: Project, /, *words: P.args, **options: P.kwargs) -> R:
-        with alone(project):
-            return pipeline(project, *words, **options)
+    def run(project: Project, /, *args: P.args, **options: P.kwargs) -> R:
+        with clone_lock(project):
+            return pipeline(project, *args, **options)
 
     return run
 
 
-def wait(project: Project) -> State | None:
-    """`sync.json`, once nobody is changing annotations in Label Studio any more."""
+def wait_for_lease(project: Project) -> State | None:
+    """`sync.json`, once no other run holds the lease, or its lease has expired."""
     state = project.remote.state()
-    if state is not None and state.pushing and state.pushing == project.mirror.note(NOTE):
-        note("the last sync of this clone was cut off; going on in its place")
-        time.sleep(GRACE)
+    if state is not None and state.pushing and state.pushing == project.mirror.note(LEASE_NOTE):
+        note("the last sync of this clone was interrupted; resuming")
+        time.sleep(SETTLE_S)
         state = project.remote.state()
     seen, since = "", time.monotonic()
-    while state is not None and state.pushing and state.pushing != project.mirror.note(NOTE):
+    while state is not None and state.pushing and state.pushing != project.mirror.note(LEASE_NOTE):
         if state.pushing != seen:
             if not seen:
-                note("somebody else's sync changes Label Studio; waiting for it")
+                note("somebody else's sync is changing Label Studio; waiting for it")
             seen, since = state.pushing, time.monotonic()
-        elif time.monotonic() - since > PATIENCE:
-            note("it was cut off; going on in its place")
+        elif time.monotonic() - since > LEASE_TTL_S:
+            note("it was interrupted; resuming")
             return state
-        time.sleep(POLL)
+        time.sleep(POLL_S)
         state = project.remote.state()
     return state
 
 
-class Holder:
-    """Whoever may change annotations in Label Studio now."""
+class Lease:
+    """The right to change annotations in Label Studio, while it is renewed."""
 
     def __init__(self, project: Project, state: State) -> None:
         self.project, self.state = project, state
         self._next = 0.0
-        self.beat()
+        self.heartbeat()
 
-    def beat(self) -> None:
-        """Say that this is still going on.
+    def heartbeat(self) -> None:
+        """Renew the lease.
 
         Raises:
-            OvertakenError: somebody took this run for gone.
+            OvertakenError: it had expired, and somebody else took it.
         """
         if time.monotonic() >= self._next:
-            word = uuid4().hex
-            # Noted before it is said, so that after a crash this clone knows its own word.
-            self.project.mirror.set_note(NOTE, word)
-            self.state = write(self.project, replace(self.state, pushing=word))
-            self._next = time.monotonic() + BEAT
+            token = uuid4().hex
+            # Noted before it is written, so that after a crash this clone knows its own token.
+            self.project.mirror.set_note(LEASE_NOTE, token)
+            self.state = write_state(self.project, replace(self.state, pushing=token))
+            self._next = time.monotonic() + HEARTBEAT_S
 
 
 @contextmanager
-def held(project: Project, state: State) -> Iterator[Holder]:
-    """Have Label Studio to oneself; whoever leaves with an error lets the others in.
+def lease(project: Project, state: State) -> Iterator[Lease]:
+    """Hold the lease; an error releases it.
 
     Raises:
         OvertakenError: somebody else synced since `state` was read.
     """
-    holder = Holder(project, state)
+    held = Lease(project, state)
     try:
-        yield holder
+        yield held
     except LabeltrailError:
         with suppress(LabeltrailError):
-            write(project, replace(holder.state, pushing=""))
+            write_state(project, replace(held.state, pushing=""))
         raise
 
 
-def write(project: Project, state: State) -> State:
+def write_state(project: Project, state: State) -> State:
     """Write `sync.json`.
 
     Raises:

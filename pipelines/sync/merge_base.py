@@ -1,8 +1,8 @@
-"""The base of a sync: what bucket and Label Studio held when this clone took it over last.
+"""The base of a sync: what bucket and Label Studio held when this clone last pulled them.
 
-`sync.json` tells of each sync; the newest one whose label commit this clone has is the base. What was taken over
-since, by a sync that was cut off or went one way only, is noted in the clone: else a label that somebody deletes
-meanwhile would look like one that the work tree has made.
+`sync.json` records each sync; the newest one whose label commit this clone has is the base. What an interrupted or
+one-way sync pulled since is noted in the clone: otherwise a label that is then deleted in Label Studio would look
+like a new one of the work tree.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Base = tuple[str, str]  # hashes of labels and recordings
 def find(repository: Repository, remote: Remote, state: State, *, known: bool) -> Base:
     """Labels and series that the two sides have in common.
 
-    A clone that somebody else's sync has left behind lacks that label commit: for it everything since its own
-    last one is news. A clone that has it, and an older `data/labels.dvc` in its work tree, wants the old labels.
+    A clone without the newest label commit is behind: for it everything since its own last one is incoming. A clone
+    that has it, and an older `data/labels.dvc` in its work tree, has rolled back.
 
     Args:
         repository: the clone.
-        remote: whose mirror has the note of what was taken over since.
+        remote: whose mirror has the note of what was pulled since.
         state: the newest sync.
-        known: this clone saw bucket and label commit agree as `state` says.
+        known: bucket and label commit were equal in this clone as of `state`.
     """
     entries = (state.entry, *state.history)
     noted = json.loads(remote.mirror.note(_name(remote)) or "null")
@@ -61,12 +61,12 @@ def _has(mine: list[LabelCommit], entry: Entry) -> bool:
 
 
 def note(remote: Remote, state: State, ours: str, base: Base) -> None:
-    """Note what was taken over since the sync that `state` tells of.
+    """Note what was pulled since the sync `state`.
 
     Args:
         remote: whose mirror has the note.
         state: the newest sync.
-        ours: the label snapshot that holds it: as long as this clone has that, the note is true.
+        ours: the label snapshot with it: the note holds as long as this clone has that.
         base: what bucket and Label Studio hold.
     """
     value = {"after": list(state.entry), "ours": ours, "labels": base[0], "series": base[1]}
@@ -74,25 +74,19 @@ def note(remote: Remote, state: State, ours: str, base: Base) -> None:
 
 
 def forget(remote: Remote) -> None:
-    """`sync.json` says it all again."""
+    """Delete the note: `sync.json` is complete."""
     if remote.mirror.note(_name(remote)):
         remote.mirror.set_note(_name(remote), "")
 
 
-def taken(repository: Repository, ours: str, merged: LabelPlan) -> str:
-    """Hash of the snapshot that bucket and Label Studio hold, which may be in no label commit.
-
-    Args:
-        repository: the clone.
-        ours: the snapshot before the merge.
-        merged: what came of it.
-    """
+def after_pull(repository: Repository, ours: str, merged: LabelPlan) -> str:
+    """Hash of the snapshot that bucket and Label Studio hold; `ours` is the work tree's before the merge."""
     shards = {name: after for name, (_, after) in merged.shards.items()}
     return label_store.store(repository, ours, shards | merged.theirs)
 
 
-def given(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
-    """Hash of the snapshot that bucket and Label Studio hold once they have taken these changes over."""
+def after_push(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
+    """Hash of the snapshot that bucket and Label Studio hold once these changes are pushed."""
     folder = repository.folder(base, LABELS)
     shards: dict[str, bytes] = {}
     for change in outgoing:

@@ -1,7 +1,7 @@
-"""What a sync will do, worked out from what the sides hold: nothing is read from a server here, and nothing written.
+"""The plan of a sync, a pure function of the sides: no server is contacted and nothing is written.
 
-*Base* is what both sides agreed on at an earlier sync, *ours* the work tree, *theirs* bucket and Label Studio. What
-one side changed goes to the other; what both changed differently is combined where it can be, else a conflict.
+*Base* is the common state at an earlier sync, *ours* the work tree, *theirs* bucket and Label Studio. What one side
+changed goes to the other; what both changed differently is merged where possible, else it is a conflict.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from storage.text.json_text import whole_number
 
 @dataclass
 class LabelPlan(LabelMerge):
-    """What becomes of the labels.
+    """Changes of labels.
 
     Attributes:
-        ids: of `sync.json`: annotations that were made again.
+        ids: of `sync.json`: annotations that were created again.
         numbers: number in Label Studio of the annotations that ours changed.
-        theirs: shards as the bucket has them, where ours has something that it lacks.
-        again: records that Label Studio has lost and is given again, with the key of the object that each still has;
-            "" where the object is another annotation's now.
+        theirs: shards as the bucket has them, where ours has changes for it.
+        again: records that Label Studio has lost and that are created again, with the key of the object that each
+            still has; "" where the object is another annotation's now.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -46,24 +46,24 @@ class LabelPlan(LabelMerge):
 
     @property
     def made_again(self) -> int:
-        """How many annotations Label Studio had lost and is given again."""
+        """How many annotations Label Studio had lost and are created again."""
         return sum(change.before is None and change.name in self.again for change in self.outgoing)
 
     def outlived(self, annotations: RemoteAnnotations, ids: Mapping[str, str]) -> list[str]:
-        """Keys of objects whose annotations have been made again since, under the other numbers that `ids` names."""
+        """Keys of objects whose annotations were created again under other numbers (`ids`)."""
         numbers = identity.numbers(ids)
         now = {annotations.key(numbers[name]) for name in self.again if name in numbers}
         return [key for key in self.again.values() if key and key not in now]
 
     def rewritten(self, ids: Mapping[str, str]) -> dict[int, Record]:
-        """Annotations whose objects Label Studio writes because of this plan, by number: changed, or made again."""
+        """Annotations whose objects Label Studio rewrites because of this plan, by number."""
         numbers = identity.numbers(ids) | self.numbers
         return {numbers[change.name]: change.after for change in self.outgoing if change.after is not None}
 
 
 @dataclass(frozen=True)
 class SyncPlan:
-    """What each side has to take over.
+    """Changes for each side.
 
     Attributes:
         labels: annotations.
@@ -77,32 +77,26 @@ class SyncPlan:
 
     @property
     def conflicts(self) -> list[Conflict]:
-        """What has to be settled before anything is written."""
+        """Conflicts to settle before anything is written."""
         return [*self.labels.conflicts, *(self.series.conflicts if self.series else ())]
 
     @property
     def incoming(self) -> bool:
-        """Whether the work tree has labels or recordings to take over."""
+        """Whether labels or recordings of the work tree change."""
         return bool(self.labels.shards or (self.series and self.series.incoming))
 
     @property
     def outgoing(self) -> bool:
-        """Whether bucket or Label Studio has labels or recordings to take over."""
+        """Whether labels or recordings in bucket or Label Studio change."""
         return bool(self.labels.outgoing or (self.series and self.series.outgoing))
 
 
 def make_plan(base: Side, ours: Side, theirs: RemoteState, settlement: Settlement = OPEN) -> SyncPlan:
     """Compare the sides.
 
-    Args:
-        base: what both came from.
-        ours: the work tree.
-        theirs: bucket and Label Studio.
-        settlement: how conflicts are settled.
-
     Raises:
         ConflictError: both sides changed the label config, and it is not settled.
-        InputError: a label config cannot be taken over, or the settlement names what is no conflict.
+        InputError: a label config cannot be used, or the settlement names what is no conflict.
     """
     config = None
     if ours.config is not None and theirs.config is not None:
@@ -118,7 +112,7 @@ def make_plan(base: Side, ours: Side, theirs: RemoteState, settlement: Settlemen
 
 
 def _usable(text: str | None) -> LabelConfig | None:
-    """A label config that says which choices there may be any number of; None where it cannot be used."""
+    """The parsed label config; None where it cannot be used."""
     try:
         return label_config.parse(text) if text else None
     except InputError:
@@ -130,7 +124,7 @@ def plan_recordings(
 ) -> Merge[str]:
     """Three-way comparison of recordings, each an MD5 by series key.
 
-    A recording is never deleted from the bucket, which all branches share: what lacks here comes back.
+    A recording is never deleted from the bucket, which all branches share: one that is missing here comes back.
     """
     found = three_way(base, ours, theirs, operator.eq, whole(settlement, "series"))
     back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
@@ -147,8 +141,8 @@ def plan_labels(
 ) -> LabelPlan:
     """Three-way merge of annotations, shard by shard; only shards in which something differs are read.
 
-    What Label Studio has lost and a label commit has is taken for something that both sides never had: so it is sent
-    to Label Studio again. What it has lost and no label commit has counts as labeled, once.
+    What Label Studio has lost and a label commit has is left out of base and theirs, so it is created in Label Studio
+    again. What it has lost and no label commit has stays in theirs, so it comes into the next one.
     """
     result = LabelPlan(ids=dict(theirs.state.ids))
     moved_only = theirs.known and base.hashes == theirs.agreed.hashes
@@ -164,7 +158,7 @@ def plan_labels(
         else:
             rows = theirs.annotations.of_shard(name)
             mine, was = ours.records(name), base.records(name)
-        agreed: Shard = {}  # what a sync that is news to ours has written
+        agreed: Shard = {}  # written by a sync that ours does not have yet
         if theirs.agreed.hashes.get(name) != base.hashes.get(name):
             agreed = theirs.agreed.records(name)
         again = {_kept_by(theirs, row): row.key for row in gone if committed(row)}
@@ -183,7 +177,7 @@ def plan_labels(
 
 
 def committed_in(agreed: Shards, state: State) -> Callable[[Row], bool]:
-    """Whether the labels that both sides agreed on at the last sync have what an object says."""
+    """Returns whether the labels of the last sync have the annotation of an object."""
     read: dict[str, bytes] = {}
 
     def committed(row: Row) -> bool:
@@ -198,9 +192,9 @@ def committed_in(agreed: Shards, state: State) -> Callable[[Row], bool]:
 
 
 def _moved(theirs: RemoteState, name: str, our_bytes: bytes, gone: list[Row]) -> tuple[list[Row], Shard]:
-    """What moved of a shard: its rows, and the records that they stood for, which both sides had."""
+    """The changed rows of a shard, and the records of base that they stand for."""
     moved = theirs.moved.get(name, {})
-    # What has moved to a series of another shard is there under the same key.
+    # An annotation that moved to a series of another shard keeps its key.
     rows = [row for row in theirs.annotations.at(moved) if row.value and row.value["shard"] == name]
     old = {_kept(theirs, record, number) for number, record in moved.values()}
     old |= {_kept_by(theirs, row) for row in (*rows, *gone)}
@@ -224,7 +218,7 @@ def _kept(theirs: RemoteState, own: str, number: int) -> str:
 
 
 def _given_twice(theirs: RemoteState, missing: Mapping[str, Record]) -> dict[str, str]:
-    """Records whose annotation is gone because Label Studio gave its number to a later one: it was put back."""
+    """Records whose number Label Studio, restored from a backup, has given to a later annotation."""
     own = {record: name for name, record in theirs.state.ids.items()}
     found = {}
     for name, record in missing.items():
@@ -248,7 +242,7 @@ def _by_shard(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def _records(theirs: RemoteState, rows: Iterable[Row]) -> tuple[Shard, dict[str, int]]:
-    """Records by id, those that were made again under the id that they keep, and their numbers."""
+    """Records by id, re-created ones under the id that they keep, and their numbers."""
     records: Shard = {}
     numbers = {}
     for row in (row for row in rows if row.value is not None):
@@ -260,31 +254,30 @@ def _records(theirs: RemoteState, rows: Iterable[Row]) -> tuple[Shard, dict[str,
     return records, numbers
 
 
-# -- annotations that were made again -------------------------------------------------------------
+# -- annotations that were created again -----------------------------------------------------------
 
 
 def _keep_identity(
     accounts: Accounts, known: Shard, theirs: Shard, numbers: dict[str, int], ids: dict[str, str]
 ) -> None:
-    """Recognise annotations that were made again, and give them back id and annotator."""
+    """Recognise annotations that were created again, and restore their id and annotator."""
     for name, keeps in adopt(known, theirs, accounts).items():
         record, number = theirs.pop(name), numbers.pop(name)
         theirs[keeps], numbers[keeps] = record | {"id": keeps}, number
         ids[name] = keeps
     made = identity.numbers(ids)
     for name in known.keys() & theirs.keys():
-        # Made again by whoever had the token where the annotator has left: still that person's annotation.
+        # Created again with the token's account where the annotator has none: still that person's annotation.
         if made.get(name) == numbers[name]:
             theirs[name] = theirs[name] | {"annotator": known[name]["annotator"]}
 
 
 def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], accounts: Accounts) -> dict[str, str]:
-    """Recognise annotations that were made again but not remembered, because the sync was cut off.
+    """Recognise annotations that an interrupted sync created again, by their content.
 
     Args:
-        ours: records by id.
-        theirs: the same.
-        accounts: the token's owner makes the annotations of people whom Label Studio does not know.
+        ours, theirs: records by id.
+        accounts: annotations of people without an account were created by the token's owner.
 
     Returns:
         The record id that an unknown record of `theirs` should keep, by the id it has now.

@@ -1,8 +1,8 @@
-"""Label changes of the work tree on their way into Label Studio, which writes them to the bucket.
+"""Push label changes of the work tree to Label Studio, which writes them to the bucket.
 
-What a rollback, a merge or a plain `git checkout` of `data/labels.dvc` changed: edited annotations are changed
-in place, deleted ones are made again, later ones are deleted. Label Studio gives an annotation that is made
-again a new id; the record keeps its own, and the pair is remembered in `sync.json`.
+They come from a rollback, a merge or a plain `git checkout` of `data/labels.dvc`: edited annotations are changed in
+place, deleted ones created again, later ones deleted. Label Studio gives an annotation that is created again a new
+id; the record keeps its own, and `sync.json` has the pair.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.labels.three_way import Change
 from storage.progress import note, track
 from storage.remote.identity import without
 
-# What Label Studio takes when an annotation is made; the rest it decides by itself.
+# Fields that Label Studio accepts for a new annotation; it sets the others by itself.
 CREATABLE = ("was_cancelled", "ground_truth", "lead_time")
 CHANGEABLE = ("was_cancelled", "ground_truth")
 
@@ -30,37 +30,37 @@ def push(
     changes: Sequence[Change[Record]],
     numbers: Mapping[str, int],
     ids: Mapping[str, str],
-    beat: Callable[[], None],
+    heartbeat: Callable[[], None],
     as_seen: Callable[[int], bool],
 ) -> dict[str, str]:
-    """Bring Label Studio to the records that the changes end in.
+    """Change, create and delete annotations in Label Studio.
 
     Args:
         studio: where to.
         project: the branch's project.
         changes: from what Label Studio has (`before`) to what it should have (`after`).
         numbers: number in Label Studio of the annotations that it has, by record id.
-        ids: of `sync.json`: annotations that were made again before.
-        beat: called before each, so that others see that this is going on.
-        as_seen: whether the object of an annotation is the one that was looked at.
+        ids: of `sync.json`: annotations that were created again before.
+        heartbeat: called before each, to renew the lease.
+        as_seen: whether the object of an annotation is the one that was fetched.
 
     Returns:
-        `ids`, with the annotations that were made now.
+        `ids`, with the annotations that were created now.
 
     Raises:
-        NotFoundError: an annotation has to be made on a series that has no task; nothing was changed.
+        NotFoundError: an annotation has to be created on a series that has no task; nothing was changed.
         ConflictError: somebody is editing one of them and has not submitted it; nothing was changed.
-        OvertakenError: somebody changed one of them since it was looked at; those before it were changed.
+        OvertakenError: somebody changed one of them since the fetch; those before it were changed.
     """
     known = dict(ids)
-    _refuse_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
+    _check_no_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
     making = [change.after for change in changes if change.before is None and change.after is not None]
     tasks = tasks_of(studio, project, {record["series"] for record in making})
     users = {email: user for user, email in studio.users().items()} if making else {}
-    # Deletions first: a star given to one annotation is taken from the task's others, and if this is cut off then,
-    # one that was to be deleted would look edited by somebody.
+    # Deletions first: ground truth set on one annotation is taken from the task's others, and if this is interrupted
+    # then, one that was to be deleted would look edited by somebody.
     for change in track(sorted(changes, key=lambda c: c.after is not None), "writing to Label Studio"):
-        beat()
+        heartbeat()
         if change.before is None and change.after is not None:
             fields: dict[str, Any] = {key: change.after[key] for key in CREATABLE if key in change.after}
             if change.after["annotator"] in users:
@@ -69,7 +69,7 @@ def push(
             known[record_id(int(made["id"]), str(made["created_at"]))] = change.name
         elif change.before is not None:
             number = numbers[change.name]
-            _refuse_overtaken(studio, number, change, as_seen)
+            _check_unchanged(studio, number, change, as_seen)
             if change.after is None:
                 studio.delete_annotation(number)
                 known = without(known, number)
@@ -80,26 +80,22 @@ def push(
 
 
 def tasks_of(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, int]:
-    """Number of each series' task.
-
-    Raises:
-        NotFoundError: there is none of one of these series.
-    """
+    """Number of each series' task; NotFoundError where one has none."""
     listed = studio.tasks(project) if series else ()
     tasks = {name: task.id for task in listed if isinstance(name := task.data.get("series"), str)}
-    homeless = sorted(series - tasks.keys())
-    if homeless:
+    without_task = sorted(series - tasks.keys())
+    if without_task:
         raise NotFoundError(
             "labels of these series cannot go into Label Studio: it has no task for them",
-            where=", ".join(homeless),
+            where=", ".join(without_task),
             why="the task, or the recording in the bucket, is gone, or the task's `series` was changed",
-            cure="bring the recordings back (labeltrail import), then labeltrail sync",
+            cure="restore the recordings (labeltrail import), then labeltrail sync",
         )
     return tasks
 
 
-def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str]) -> None:
-    """An edit that was begun on an annotation is dropped by Label Studio as soon as the annotation changes."""
+def _check_no_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str]) -> None:
+    """Label Studio drops the draft of an annotation as soon as the annotation changes."""
     if not changing:
         return
     drafts = studio.drafts(project)
@@ -122,10 +118,10 @@ def _refuse_drafts(studio: LabelStudio, project: int, changing: Mapping[int, str
         )
 
 
-def _refuse_overtaken(
+def _check_unchanged(
     studio: LabelStudio, number: int, change: Change[Record], as_seen: Callable[[int], bool]
 ) -> None:
-    """What somebody saved since it was looked at is not written over: the next look merges it."""
+    """What somebody saved since the fetch is not overwritten: the next attempt merges it."""
     try:
         found = studio.annotation(number)
     except BrokenResponseError:
@@ -136,8 +132,8 @@ def _refuse_overtaken(
         )
     if overtaken and change.before is not None:
         raise OvertakenError(
-            "somebody labeled while labels went into Label Studio",
+            "somebody labeled while this sync was pushing labels",
             where=f"annotation {number} of {change.before['series']}",
-            why="what they saved is not written over",
+            why="what they saved is not overwritten",
             cure="labeltrail sync",
         )

@@ -1,4 +1,4 @@
-"""The recordings of the work tree and of the bucket, brought together: `data/series` and `s3://<bucket>/series/`."""
+"""Sync of recordings between `data/series` and `s3://<bucket>/series/`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def by_series(folder: Mapping[str, str]) -> dict[str, str]:
     return {name.removesuffix(".csv"): md5 for name, md5 in folder.items()}
 
 
-def take(root: Path, repository: Repository, remote: Remote, series: Merge[str]) -> None:
-    """Fetch what the bucket has and the work tree lacks, and remove what it gave up.
+def download(root: Path, repository: Repository, remote: Remote, series: Merge[str]) -> None:
+    """Fetch recordings that the work tree lacks, and delete those that are gone from the bucket.
 
     Raises:
-        InputError: a file lies in the folder that came in neither way.
-        OvertakenError: the bucket has another version of a recording by now, or its ETag was no MD5 of it.
+        InputError: the folder has a file that is in neither.
+        OvertakenError: the bucket has another version of a recording by now, or its ETag was no MD5.
     """
     folder = root / SERIES
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def take(root: Path, repository: Repository, remote: Remote, series: Merge[str])
         data, etag = remote.bucket.get(series_key(key))
         if (md5 := md5_bytes(data)) != incoming[key]:
             return series_key(key), etag, md5
-        # Into the cache first: what a killed run leaves in the work tree can then be told from a person's file.
+        # Into the cache first, so that what a killed run leaves in the work tree is known.
         repository.cache.store_file(data)
         write_bytes(paths[key], data)
         return None
@@ -54,29 +54,29 @@ def take(root: Path, repository: Repository, remote: Remote, series: Merge[str])
         remote.mirror.note_contents(others)
         where = [remote.bucket.url(key) for key, _, _ in others[:SHOWN]]
         raise OvertakenError(
-            "recordings have other bytes than the bucket said", where=where, cure="labeltrail sync"
+            "recordings changed in the bucket during the sync", where=where, cure="labeltrail sync"
         )
 
 
-def give(root: Path, remote: Remote, series: Merge[str]) -> None:
-    """Put into the bucket what the work tree has and the bucket lacks."""
+def upload(root: Path, remote: Remote, series: Merge[str]) -> None:
+    """Upload recordings that the bucket lacks."""
     wanted = [change.name for change in series.outgoing]
 
     def put(key: str) -> Content:
         data = (root / SERIES / f"{key}.csv").read_bytes()
         return remote.put_recording(key, data)
 
-    remote.mirror.note_contents(list(track(parallel(put, wanted), "sending recordings", len(wanted))))
+    remote.mirror.note_contents(list(track(parallel(put, wanted), "uploading recordings", len(wanted))))
 
 
 def _clean(root: Path, kept: Set[Path], incoming: Set[Path]) -> None:
-    """Remove recordings that the bucket gave up; refuse what nobody knows."""
+    """Delete recordings that are gone from the bucket; an unknown file is an error."""
     others = [path for path in (root / SERIES).rglob("*") if path.is_file() and path not in kept]
     others = [path for path in others if not JUNK.fullmatch(path.name)]
     strays = [path.relative_to(root).as_posix() for path in others if path not in incoming]
     if strays:
         raise InputError(
-            "a file lies in data/series that is not in the bucket",
+            "data/series has a file that is not in the bucket",
             where=strays[:SHOWN],
             why="recordings come in by `labeltrail import` or by the bucket, so that Label Studio shows them",
             cure=f"mv {argument(strays[0])} elsewhere, then labeltrail import it if it is a recording",

@@ -1,6 +1,6 @@
-"""What the sides of a sync hold, as values: a plan is made of these and of nothing else.
+"""The sides of a sync as values: the only input of a plan.
 
-A project may have a million annotations, so what may be large is read when it is asked for, one shard at a time.
+A project may have a million annotations, so large parts are read on demand, one shard at a time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RemoteAnnotations(Protocol):
 
 
 class Accounts(Protocol):
-    """Who has an account in Label Studio; asked only where annotations may have been made again."""
+    """Accounts in Label Studio; read only where annotations may have been created again."""
 
     def emails(self) -> Collection[str]:
         """E-mail addresses of all accounts."""
@@ -61,19 +61,19 @@ class RemoteState:
     """What bucket and Label Studio hold.
 
     Attributes:
-        state: `sync.json`: what was agreed on at the last sync.
+        state: `sync.json`: the last sync.
         agreed: the label snapshot of that sync.
         annotations: what the bucket holds.
         accounts: who has one in Label Studio.
         compared: how bucket and Label Studio differ; nothing of it has been written yet.
         count: how many annotations there are.
-        known: this clone saw bucket and label commit agree as `sync.json` says: only what moved can differ.
-        moved: by shard and key, number and record id of the annotations that moved since; "" are other objects.
-        series: ETag of each recording by series key; None where only named annotations were looked at.
+        known: bucket and label commit were equal in this clone as of `sync.json`: only what moved can differ.
+        moved: by shard and key, number and record id of the annotations that changed since; "" are other objects.
+        series: ETag of each recording by series key; None where only named annotations were fetched.
         recordings: MD5 of each recording by series key; None where they are not compared.
-        config: text of the label config; None where only named annotations were looked at.
+        config: text of the label config; None where only named annotations were fetched.
         settings_page: where people change the label config.
-        rows_aside: objects that say nothing, with the reason: those of tasks were moved, the others left.
+        rows_aside: invalid objects, with the reason: those of tasks were moved, the others left.
         unchanged: nothing has changed there since the last sync.
     """
 
@@ -94,5 +94,5 @@ class RemoteState:
 
     @property
     def aside(self) -> list[tuple[str, str]]:
-        """Key and reason of the objects that say nothing."""
+        """Key and reason of the invalid objects."""
         return [(row.key, row.problem) for row in self.rows_aside]

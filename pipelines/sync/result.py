@@ -1,4 +1,4 @@
-"""What a sync is asked to do, and what it did, or would do, for people and programs."""
+"""Options of a sync, and its result."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Options:
-    """What a sync is to do.
+    """What a sync does.
 
     Attributes:
-        pull: bring what bucket and Label Studio have into a label commit.
-        push: bring what the work tree has into bucket and Label Studio.
-        dry_run: only look.
+        pull: write what bucket and Label Studio have into a label commit.
+        push: write what the work tree has into bucket and Label Studio.
+        dry_run: write nothing.
         settlement: how conflicts are settled.
-        yes: delete labels without asking, where that would be asked about.
-        annotations: numbers of the annotations that changed, as a webhook names them: no other is looked at, and
-            neither are recordings and label config, unless this clone has to look at all of them. None: all are.
-        remote: copy the label commit to the DVC remote.
+        yes: delete labels without confirmation.
+        annotations: numbers of the annotations that changed, as a webhook names them: only these are fetched, and
+            neither recordings nor label config, unless this clone has to compare everything. None: all are.
+        remote: push the label commit to the DVC remote.
     """
 
     pull: bool = True
@@ -37,10 +37,10 @@ class Options:
     remote: bool = True
 
     def check(self) -> None:
-        """Refuse what cannot be: a side that is taken has to be written.
+        """A side that wins conflicts has to be written to the other.
 
         Raises:
-            InputError: conflicts are to be settled for a side that is not brought to the other.
+            InputError: `--pull` settles for ours, or `--push` for theirs.
         """
         sides = {self.settlement.all, *self.settlement.named.values()}
         for side, flag, other in (("ours", self.push, "--pull"), ("theirs", self.pull, "--push")):
@@ -60,14 +60,13 @@ class SyncResult:
         subject: its first line; of a dry run, what it would be.
         labels: hash of the label snapshot.
         pushed: annotations that were changed in Label Studio.
-        healed: annotations that Label Studio had and the bucket had missed.
+        healed: annotations that Label Studio had and the bucket lacked.
         deletions: what was deleted, or would be.
-        asks: of a dry run: why the sync would ask before it deletes; "" where it would not.
-        made_again: annotations that Label Studio had lost and was given again.
-        taken_over: annotations that it has lost and no label commit had: they are in this one.
+        asks: of a dry run: why the sync would need `--yes` for its deletions; "" where it would not.
+        made_again: annotations that Label Studio had lost and that were created in it again.
+        taken_over: annotations that it has lost and that no label commit had before this one.
         returned: series whose task was deleted in Label Studio; it came back, without annotations.
-        aside: objects in the bucket that say nothing, as key and reason. Those of tasks were moved, the others left.
-        warnings: what else a person should know.
+        aside: invalid objects in the bucket, as key and reason. Those of tasks were moved, the others left.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
         conflicts: what is not settled; only a dry run ends with them.
         dry: nothing was written.
@@ -90,7 +89,6 @@ class SyncResult:
     dry: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
         return {
             "dry_run": self.dry,
             "commit": self.commit,
@@ -109,12 +107,11 @@ class SyncResult:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
         if self.healed:
-            what = f"{label_changes.plural(self.healed, 'annotation')} that the bucket had missed"
+            what = f"{label_changes.plural(self.healed, 'annotation')} that the bucket lacked"
             text.append(f"{what}: {'would be ' if self.dry else ''}written to it")
         text += self._deletion_lines()
         changed = self.pushed - self.deletions.studio - self.made_again
@@ -129,7 +126,7 @@ class SyncResult:
         return text
 
     def _deletion_lines(self) -> list[str]:
-        """What is gone, or would go, and what was lost and is back."""
+        """What is, or would be, deleted, and what was lost and is back."""
         would, plural, gone = "would be " if self.dry else "", label_changes.plural, self.deletions
         text = []
         if self.returned:
@@ -139,21 +136,21 @@ class SyncResult:
         if self.made_again:
             what = plural(self.made_again, "annotation")
             text.append(
-                f"{what} that Label Studio had lost (it was put back, or exchanged?): {would}made again in it"
+                f"{what} that Label Studio had lost (backup restored? replaced?): {would}created in it again"
             )
         if gone.labels:
             text.append(
                 f"{plural(gone.labels, 'annotation')} {would}deleted from the labels: gone from Label Studio "
-                "(labeltrail undo has them back)"
+                "(labeltrail undo restores them)"
             )
         if gone.studio:
             text.append(f"{plural(gone.studio, 'annotation')} {would}deleted in Label Studio")
         if gone.recordings:
             text.append(f"{plural(gone.recordings, 'recording')} {would}deleted: gone from the bucket")
-        return [*text, f"the sync would ask: {self.asks} (--yes)"] if self.asks else text
+        return [*text, f"the sync would need --yes: {self.asks}"] if self.asks else text
 
     def followed_by(self, later: SyncResult) -> SyncResult:
-        """This sync and the one right after it, told as one."""
+        """This sync and the one right after it as one result."""
         return replace(
             later,
             commit=later.commit or self.commit,

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.errors import ConflictError, InputError
-from storage.files import write_bytes
 from storage.label_studio import label_config
-from storage.label_studio.client import LabelStudio
 from storage.labels.three_way import OPEN, OURS, Settlement
 
 
 @dataclass(frozen=True)
 class ConfigPlan:
-    """The label config that both sides will have, and whether one of them lacks it yet."""
+    """The label config that both sides will have, and which of them has it already."""
 
     text: str
     here: bool
@@ -28,12 +25,12 @@ class ConfigPlan:
 
     @property
     def md5(self) -> str:
-        """What `sync.json` remembers it by."""
+        """Its hash in `sync.json`."""
         return digest(self.text)
 
 
 def are_same(one: str, other: str) -> bool:
-    """Whether two texts are one label config: Label Studio cuts blanks off."""
+    """Whether two texts are the same label config: Label Studio strips them."""
     return one.strip() == other.strip()
 
 
@@ -75,16 +72,12 @@ def plan(ours: str, theirs: str, agreed: str, page: str, settlement: Settlement 
 
 
 def _check_key(new: str, old: str, where: str) -> None:
-    """Whether a label config can take the place of another: it can be used, and finds the recordings of the tasks.
-
-    Raises:
-        InputError: it cannot.
-    """
+    """A label config that replaces another must be valid and name the same task data key; else InputError."""
     key = label_config.parse(new, where).data_key
     try:
         before = label_config.parse(old).data_key
     except InputError:
-        return  # nothing can read it any more, so nothing is known of it
+        return  # the old one is invalid, so its key is unknown
     if key != before:
         raise InputError(
             f"the label config looks for recordings under ${key}",
@@ -94,18 +87,6 @@ def _check_key(new: str, old: str, where: str) -> None:
         )
 
 
-def write_here(root: Path, config: ConfigPlan) -> None:
-    """Write it into the work tree, where that lacks it."""
-    if not config.here:
-        write_bytes(root / label_config.PATH, config.text.encode(), durable=True)
-
-
-def write_there(studio: LabelStudio, project: int, config: ConfigPlan) -> None:
-    """Write it into Label Studio, where that lacks it."""
-    if not config.there:
-        studio.projects.update(project, label_config=config.text)
-
-
 def digest(text: str) -> str:
-    """What `sync.json` remembers a label config by, whatever blanks are around it."""
+    """Hash of a label config in `sync.json`, without blanks around it."""
     return hashlib.md5(text.strip().encode(), usedforsecurity=False).hexdigest()

@@ -1,8 +1,7 @@
-"""`labeltrail sync`: bucket, Label Studio and label commit agree again.
+"""`labeltrail sync`: bring bucket, Label Studio and label commit to the same labels.
 
-Three-way: *base* is what they agreed on at the last sync, *theirs* what bucket and Label Studio hold now, *ours*
-what the work tree's `data/labels.dvc` names: fetched, planned (pipelines/sync/plan.py), applied
-(pipelines/sync/apply.py).
+Three-way: *base* is their common state at the last sync, *theirs* what bucket and Label Studio hold now, *ours* what
+`data/labels.dvc` in the work tree names. fetch.py reads theirs, plan.py compares, apply.py writes.
 """
 
 from __future__ import annotations
@@ -38,27 +37,27 @@ def sync(project: Project, options: Options = ALL) -> SyncResult:
 
     Raises:
         NotFoundError: this branch has no project in Label Studio yet.
-        ConflictError: both sides changed the same region, or the label config, or it would delete labels and has to
-            be told to; nothing was written.
+        ConflictError: both sides changed the same region, or the label config, or the deletions need `yes`; nothing
+            was written.
         InputError: a file of the project is gone from the work tree.
-        ServiceError: bucket or Label Studio is away.
+        ServiceError: bucket or Label Studio cannot be reached.
     """
     options.check()
     project = project.dry() if options.dry_run else project
-    with locks.alone(project):
+    with locks.clone_lock(project):
         worktree.check_not_merging(project)
         worktree.check_not_missing(project, PATHS)
         if not options.dry_run:
             splits_file.migrate(project.root)
         done = _sync(project, options)
         if done.taken_over and options.push and not options.dry_run:
-            # What Label Studio had lost is in a label commit now, and can be sent to it again.
+            # What Label Studio had lost is in a label commit now: the second sync makes it again there.
             done = done.followed_by(_sync(project, options))
         return done
 
 
 def _sync(project: Project, options: Options) -> SyncResult:
-    """Sync, and begin again where somebody else was faster."""
+    """Sync, and retry where somebody else synced meanwhile."""
     for _ in range(ATTEMPTS - 1):
         try:
             return _sync_once(project, _state(project), options)
@@ -68,13 +67,13 @@ def _sync(project: Project, options: Options) -> SyncResult:
 
 
 def _state(project: Project) -> State:
-    state = locks.wait(project)
+    state = locks.wait_for_lease(project)
     if state is None or not state.project:
         where = project.bucket.url(project.remote.state_key)
         branch = project.repository.git.branch()
         raise NotFoundError(
             f"branch {branch!r} has no Label Studio project yet",
-            why=f"there is no {where}" if state is None else f"{where} names none: making it was cut off",
+            why=f"there is no {where}" if state is None else f"{where} names none: making it was interrupted",
             cure="labeltrail import PATH" if state is None else f"labeltrail branch {argument(branch)}",
         )
     return state
@@ -95,13 +94,13 @@ def _sync_once(project: Project, state: State, options: Options) -> SyncResult:
     ours = _side(repository, *_pointers(repository), _config_text(project))
     theirs = fetch.read_recordings(project.remote, theirs, base, ours)
     plan = make_plan(base, ours, theirs, options.settlement)
-    planned = deletions.of(plan, theirs)
+    planned = deletions.planned(plan, theirs)
     if options.dry_run:
-        would = _would_do(plan, theirs, label_store.config_at(repository.git))
-        return replace(would, deletions=planned, asks=deletions.question(repository, state, planned))
+        would = _preview(plan, theirs, label_store.config_at(repository.git))
+        return replace(would, deletions=planned, asks=deletions.reason_to_ask(repository, state, planned)[0])
     conflicts.check_settled(plan.conflicts)
     if not options.yes:
-        deletions.ask(repository, state, planned)
+        deletions.check(repository, state, planned)
     worktree.restore(project, apply.folders(theirs))
     return replace(apply.apply(project, plan, theirs, hashes, options), deletions=planned)
 
@@ -132,8 +131,8 @@ def _side(repository: Repository, labels: str, series: str, config: str | None) 
     )
 
 
-def _would_do(plan: SyncPlan, theirs: RemoteState, config: LabelConfig | None) -> SyncResult:
-    """What a sync by this plan would say that it did."""
+def _preview(plan: SyncPlan, theirs: RemoteState, config: LabelConfig | None) -> SyncResult:
+    """The result that a sync by this plan would have."""
     changes = label_changes.count(plan.labels.incoming(), config=config)
     series = label_changes.signs(plan.series.incoming if plan.series else ())
     others = [str(label_config.PATH)] if plan.config and not plan.config.here else []

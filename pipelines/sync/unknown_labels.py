@@ -1,7 +1,7 @@
 """Regions and choices whose label the label config does not have: a label was renamed or removed, here or there.
 
-They stay in labels and Label Studio, which shows them without a label; nothing is learnt from them. So sync says it
-when labels or label config change, and doctor always.
+They stay in labels and Label Studio, which shows them without a label; no model is trained on them. Sync warns when
+labels or label config change, doctor always.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _labels(record: Record, config: LabelConfig) -> list[str]:
 
 
 def lines(found: dict[str, Unknown], config: LabelConfig) -> list[str]:
-    """A line for each of the first few labels: how many, where, and what they miss."""
+    """A line for each of the first few labels."""
     kind = "region" if config.result_kind == "regions" else "choice"
     text = []
     for label, unknown in list(found.items())[:SHOWN]:
@@ -66,7 +66,7 @@ def lines(found: dict[str, Unknown], config: LabelConfig) -> list[str]:
 
 
 def cure(found: dict[str, Unknown], config: LabelConfig) -> str:
-    """How the first of them has a label again."""
+    """How to give the first of them a label again."""
     label = next(iter(found))
     tag = "Label" if config.result_kind == "regions" else "Choice"
     return (
@@ -76,7 +76,7 @@ def cure(found: dict[str, Unknown], config: LabelConfig) -> str:
 
 
 def warnings(records: Iterable[Record], config: LabelConfig) -> list[str]:
-    """What a sync says: nothing where every label is known."""
+    """Warnings of a sync; none where every label is known."""
     found = find(records, config)
     *first, last = lines(found, config) or [""]
     return [*first, f"{last}; {cure(found, config)}"] if found else []

@@ -1,4 +1,4 @@
-"""What a tuning learns from and judges by: series of a table. Those of a project: pipelines/tune/project_data.py."""
+"""Training and validation data of a tuning, from a table; from a project: pipelines/tune/project_data.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import train
-from pipelines.tune.folds import FewError, Part, in_turn
+from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from stages import params
 from stages.classification.model import Question
 from stages.classification.targets import Labeled
@@ -20,27 +20,27 @@ from storage.series.series_table import Task
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a tuning learns from and judges by.
+class TuningData:
+    """Training and validation data of a tuning.
 
     Attributes:
-        question: what is asked of the series.
+        question: task, labels and channels.
         known: the train set.
-        held: the validation set; None: each part of the train set judges what has learnt from the others.
-        parts: series to learn from and series to judge by, once or for each fold.
-        judged: by what, in words.
-        data: which data that is, by its hashes; by it a study knows its own.
-        tell: `training` of model.json, where the whole train set was learnt from.
-        notes: what else a person should know before going by the result: which labels, which classes are missing.
+        held: the validation set; None: cross-validation on the train set.
+        parts: series to train on and series to validate on, once or for each fold.
+        judged: the validation data, in words.
+        data: hashes of the data, which identify its study.
+        tell: `training` of model.json, for a model of the whole train set.
+        notes: caveats, such as classes that are missing.
         path: the table; None: a project's dataset.
         valid: the table of the validation set; None: a project's, or there is none.
-        task: what somebody said that its y columns ask; None: it follows from them.
+        task: as given by the user; None: inferred from the y columns.
     """
 
     question: Question
     known: Labeled
     held: Labeled | None
-    parts: tuple[Part, ...]
+    parts: tuple[Fold, ...]
     judged: str
     data: Mapping[str, Any]
     tell: Callable[[Taught], dict[str, Any]]
@@ -50,25 +50,20 @@ class Material:
     task: Task | None = None
 
     def model_hash(self, taught: Taught) -> str:
-        """Of the model that training alone makes by the same params; "" where a fold was learnt from."""
+        """Hash of the model that training with the same params makes; "" for a model of a fold."""
         return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
 
 
-def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task | None = None) -> Material:
-    """Series of a CSV file, judged by those of another or by its own parts.
-
-    Args:
-        path, valid: the files.
-        settings: of the tuning.
-        task: what the y columns ask; None: as they have it.
+def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task | None = None) -> TuningData:
+    """Series of a CSV file, validated on another file or by cross-validation.
 
     Raises:
-        InputError: a file will not do, or a class has too few series for folds.
+        InputError: a file is invalid, or a class has too few series for folds.
     """
     table = series_table.read(path, task=task)
     series_table.check_several_classes(table, str(path))
     if table.task is None:
-        raise ValueError("a table without y columns teaches nothing")
+        raise ValueError("a table without y columns cannot be trained on")
     question = Question(table.task, table.labels, (train.CHANNEL,), table.columns)
     known, held = train.labeled(table), None
     notes = tuple(f"note: {note}" for note in table.notes)
@@ -76,7 +71,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
         held = train.labeled(unseen)
         notes += tuple(f"warning: {found}" for found in train.repeated(table, unseen, path, valid))
-        parts: tuple[Part, ...] = ((known, held),)
+        parts: tuple[Fold, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of {valid}"
     else:
         parts, judged = _parts(known, question, path, settings)
@@ -90,22 +85,22 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     def tell(taught: Taught) -> dict[str, Any]:
         return train.tell(taught, valid, None)
 
-    return Material(
+    return TuningData(
         question, known, held, parts, judged, data, tell, notes, path=path, valid=valid, task=task
     )
 
 
 def _parts(
     known: Labeled, question: Question, path: Path, settings: params.Params
-) -> tuple[tuple[Part, ...], str]:
+) -> tuple[tuple[Fold, ...], str]:
     rows = [str(row) for row in range(len(known.values))]
     try:
         several = question.task == "multilabel"
-        return in_turn(known, rows, question.labels, settings.tuning.folds, settings.train.seed, several)
-    except FewError as few:
+        return make_folds(known, rows, question.labels, settings.tuning.folds, settings.train.seed, several)
+    except TooFewGroupsError as few:
         raise InputError(
-            f"{path} has too few series to be judged by themselves",
+            f"{path} has too few series for cross-validation",
             where=str(path),
-            why=f"a class ({few.label}) has one series, which cannot be learnt from and judged by",
-            cure="--valid with a file to judge by, or more series of that class",
+            why=f"a class ({few.label}) has one series, which cannot be both trained and validated on",
+            cure="--valid with a validation file, or more series of that class",
         ) from few

@@ -1,6 +1,6 @@
-"""Parts of a train set that judge each other in turn, where there is no validation set.
+"""Folds of a train set for cross-validation, where there is no validation set.
 
-All series of a person (of a group, in general) are in one part: who is judged by has not been learnt from.
+All series of a group (a person) are in one fold, so no model is validated on a group that it was trained on.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from stages.classification.targets import Labeled
 
-Part = tuple[Labeled, Labeled]
+Fold = tuple[Labeled, Labeled]
 
 
-class FewError(Exception):
-    """The train set cannot be parted: all series of a class are of one group.
+class TooFewGroupsError(Exception):
+    """The train set cannot be divided into folds: all series of a class are of one group.
 
     Args:
         label: the class.
-        group: whom they are of.
+        group: their group.
     """
 
     def __init__(self, label: str, group: str) -> None:
@@ -28,38 +28,38 @@ class FewError(Exception):
         self.label, self.group = label, group
 
 
-def in_turn(
+def make_folds(
     known: Labeled, groups: Sequence[str], labels: Sequence[str], most: int, seed: int, several: bool
-) -> tuple[tuple[Part, ...], str]:
-    """Series to learn from and series to judge by, for each fold; and how that is called.
+) -> tuple[tuple[Fold, ...], str]:
+    """Series to train on and to validate on, for each fold; and the folds in words.
 
     Args:
         known: the train set.
-        groups: whom each of its series is of.
+        groups: the group of each of its series.
         labels: its classes.
         most: folds, if the rarest class has so many groups.
-        seed: of what comes into which.
-        several: any number of classes holds of a series; then a fold may lack one.
+        seed: of the assignment.
+        several: multilabel; then a fold may lack a class.
 
     Raises:
-        FewError: it cannot be parted.
+        TooFewGroupsError: fewer than two folds are possible.
     """
     kinds, own = np.unique(known.targets, axis=0, return_inverse=True)
     holders = [
         sorted({groups[row] for row in np.flatnonzero(own.reshape(-1) == kind)}) for kind in range(len(kinds))
     ]
     rare = min(range(len(kinds)), key=lambda kind: len(holders[kind]))
-    everybody = len(set(groups))
-    rarest = min(everybody, len(groups) // 2) if several else len(holders[rare])
+    all_groups = len(set(groups))
+    rarest = min(all_groups, len(groups) // 2) if several else len(holders[rare])
     count = min(most, rarest)
     if count < 2:
         name = next((label for label, has in zip(labels, kinds[rare], strict=True) if has), labels[0])
-        raise FewError(name, holders[rare][0])
+        raise TooFewGroupsError(name, holders[rare][0])
     parts = []
     for rows in folds(known.targets, groups, count, seed):
         rest = np.setdiff1d(np.arange(len(groups)), rows)
         parts.append((take(known, rest), take(known, rows)))
-    what = "series" if everybody == len(groups) else "groups"
+    what = "series" if all_groups == len(groups) else "groups"
     fewer = f" (the rarest class has {rarest} {what})" if count < most and not several else ""
     return tuple(parts), f"{count} folds{fewer}"
 
@@ -72,11 +72,11 @@ def take(series: Labeled, rows: NDArray[np.int64]) -> Labeled:
 def folds(
     targets: NDArray[np.bool_], groups: Sequence[str], count: int, seed: int
 ) -> list[NDArray[np.int64]]:
-    """Rows of each fold: groups are dealt out, large ones first, each to where its classes are scarcest.
+    """Rows of each fold (stratified): groups are assigned, large ones first, to the fold with least of their classes.
 
     Args:
-        targets: (series, classes); where several hold, each combination is a class of its own.
-        groups: whom each series is of.
+        targets: (series, classes); for multilabel each combination counts as a class.
+        groups: the group of each series.
         count: how many folds.
         seed: of the order among groups of one size.
     """

@@ -1,8 +1,7 @@
-"""One trial of a tuning: draw params, learn by them, judge on series that were not learnt from.
+"""One trial of a tuning: sample params, train with them, score on held-out series.
 
-What is drawn follows from the trials before and from a seed of its own for each trial, so that a tuning that was cut
-off and goes on tries what it would have tried in one go. Figures are rounded before they are tried: the params that
-are written down are the ones that were judged.
+Samples depend on the earlier trials and on a seed for each trial, so that an interrupted tuning resumes with the same
+trials. Values are rounded before they are used: the params in the study are exactly those that were scored.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from pipelines.tune.data import Material
+from pipelines.tune.data import TuningData
 from stages import params
 from stages.classification.model import Classifier
 from stages.classification.plan import Plan, epochs_of
@@ -34,9 +33,9 @@ from storage.printable import shortened
 from storage.project_files.study import CURE, Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-# A model of a trial is looked at so often on its way, at equal shares of its epochs. It may be pruned from look WARM
-# on, once FIRST trials are complete. RANDOM trials are drawn without regard to those before.
-LOOKS, WARM, FIRST, RANDOM = 10, 6, 6, 8
+REPORTS = 10  # validation losses of a model that the pruner gets, at equal shares of its epochs
+WARMUP_REPORTS, STARTUP_TRIALS = 6, 6  # before a trial may be pruned
+RANDOM_TRIALS = 8  # sampled at random, before TPE
 DIGITS = 3
 LOG = (
     "hidden_size",
@@ -50,14 +49,14 @@ LOG = (
     "steps",
 )
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-# Chances are held away from 0 by so much: one sure mistake among few series is not to be the whole loss.
-LEAST = 1e-4
+# Probabilities are clipped to this: one confident mistake among few series must not dominate the loss.
+MIN_PROBABILITY = 1e-4
 
 Space = dict[str, BaseDistribution]
 
 
 def space_of(ranges: params.Ranges) -> Space:
-    """What each param may be, as Optuna has it."""
+    """The search space as Optuna's distributions."""
     return {name: _distribution(name, values) for name, values in ranges.given().items()}
 
 
@@ -77,15 +76,15 @@ def draw(
     """The next trial, and its params.
 
     Args:
-        space: what may be drawn.
+        space: the search space.
         done: the trials before.
-        usual: the params as they are: what is tried first, as far as the space holds them.
+        usual: the current params, which the first trial has as far as the space contains them.
         seed: of the tuning.
     """
     own = int(np.random.SeedSequence([seed, len(done)]).generate_state(1)[0])
     study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM),
-        pruner=optuna.pruners.MedianPruner(FIRST, WARM),
+        sampler=optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM_TRIALS),
+        pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_REPORTS),
     )
     study.add_trials([_tried(trial, space) for trial in done])
     trial = study.ask(space)
@@ -96,28 +95,20 @@ def draw(
 
 
 def _tried(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
-    """An earlier trial as Optuna has it.
-
-    Raises:
-        InputError: its params are not of these ranges: somebody else wrote the study.
-    """
+    """An earlier trial as Optuna's; InputError where its params are outside of the ranges."""
     try:
-        return _past(trial, space)
+        return create_trial(
+            state=STATES[trial.state],
+            value=trial.loss,
+            params={name: trial.params[name] for name in space},
+            distributions=space,
+            intermediate_values=dict(trial.curve),
+        )
     except (KeyError, TypeError, ValueError) as error:
         why = shortened(f"{type(error).__name__}: {error}")
         raise InputError(
-            f"trial {trial.number} of the study is none of these ranges", why=why, cure=CURE
+            f"trial {trial.number} of the study is outside of these ranges", why=why, cure=CURE
         ) from error
-
-
-def _past(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
-    return create_trial(
-        state=STATES[trial.state],
-        value=trial.loss,
-        params={name: trial.params[name] for name in space},
-        distributions=space,
-        intermediate_values=dict(trial.curve),
-    )
 
 
 def _nearest(value: Any, distribution: BaseDistribution) -> Any:
@@ -133,13 +124,13 @@ def _tidy(value: Any, distribution: BaseDistribution) -> Any:
 
 
 @dataclass
-class Watch:
-    """How a trial goes: looked at on its way, given up where it does worse than most.
+class TrialProgress:
+    """Progress of a trial, reported to the pruner.
 
     Attributes:
         trial: Optuna's.
-        curve: mean loss over the parts so far, by look.
-        losses, accuracies: of the parts that are done.
+        curve: mean loss over the folds so far, by report.
+        losses, accuracies: of the folds that are done.
     """
 
     trial: optuna.Trial
@@ -147,14 +138,10 @@ class Watch:
     losses: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
 
-    def look(self, epoch: Epoch, epochs: int) -> None:
-        """After an epoch.
-
-        Raises:
-            TrialPruned: it is not worth going on.
-        """
-        share = LOOKS * epoch.number // epochs
-        step = len(self.losses) * LOOKS + share
+    def report(self, epoch: Epoch, epochs: int) -> None:
+        """Report an epoch; TrialPruned where it does worse than most trials."""
+        share = REPORTS * epoch.number // epochs
+        step = len(self.losses) * REPORTS + share
         loss = epoch.validation_loss
         if not share or step in self.curve or loss is None or not math.isfinite(loss):
             return
@@ -164,57 +151,46 @@ class Watch:
             raise optuna.TrialPruned
 
 
-def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) -> Trial:
-    """Learn by a plan and judge it, on each part.
-
-    Args:
-        trial: Optuna's, which is told how it goes.
-        number: of the trial.
-        plan: how to learn.
-        material: what to learn from and to judge by.
-    """
-    watch = Watch(trial)
+def run_trial(trial: optuna.Trial, number: int, plan: Plan, data: TuningData) -> Trial:
+    """Train with a plan and score it, on each fold; reports to Optuna's `trial`."""
+    progress = TrialProgress(trial)
     try:
-        for known, held in material.parts:
-            taught = judge_part(watch, plan, known, held, material)
+        for known, held in data.parts:
+            taught = fit_fold(progress, plan, known, held, data)
     except optuna.TrialPruned:
-        return Trial(number, "pruned", asdict(plan), None, None, watch.curve, "")
+        return Trial(number, "pruned", asdict(plan), None, None, progress.curve, "")
     except InputError as error:
         why = "; ".join(text for text in (error.what, error.where, error.why) if text)
-        return Trial(number, "failed", asdict(plan), None, None, watch.curve, why)
-    loss, accuracy = float(np.mean(watch.losses)), float(np.mean(watch.accuracies))
+        return Trial(number, "failed", asdict(plan), None, None, progress.curve, why)
+    loss, accuracy = float(np.mean(progress.losses)), float(np.mean(progress.accuracies))
     if not math.isfinite(loss):
-        why = "it has no loss: there was nothing to judge it by"
-        return Trial(number, "failed", asdict(plan), None, None, watch.curve, why)
-    made = material.model_hash(taught)
-    return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "", made)
+        why = "its loss is not finite: there was nothing to validate on"
+        return Trial(number, "failed", asdict(plan), None, None, progress.curve, why)
+    made = data.model_hash(taught)
+    return Trial(number, "complete", asdict(plan), loss, accuracy, progress.curve, "", made)
 
 
-def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, material: Material) -> Taught:
-    """Learn from one part, judge by the other."""
+def fit_fold(progress: TrialProgress, plan: Plan, known: Labeled, held: Labeled, data: TuningData) -> Taught:
+    """Train on one part of a fold, score on the other."""
     epochs = epochs_of(plan, known)
-    taught = learn(known, held, material.question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs))
+    taught = learn(known, held, data.question, plan, on_epoch=lambda epoch: progress.report(epoch, epochs))
     loss, accuracy = score(taught.model, held)
-    watch.losses.append(loss)
-    watch.accuracies.append(accuracy)
+    progress.losses.append(loss)
+    progress.accuracies.append(accuracy)
     return taught
 
 
 def score(model: Classifier, held: Labeled) -> tuple[float, float]:
-    """Cross-entropy and accuracy; plain, so that trials of other class weights or smoothing compare.
-
-    Raises:
-        InputError: the model answers with NaN.
-    """
-    chances = model.probabilities(held.values)
-    if not np.isfinite(chances).all():
-        raise InputError("the model's answers are no numbers", cure="a lower lr")
-    right = float((model.decide(chances) == held.targets).all(1).mean())
-    return _cross_entropy(chances, held.targets, model.question.independent), right
+    """Unweighted cross-entropy and accuracy, comparable between class weights and smoothing; InputError for NaN."""
+    probabilities = model.probabilities(held.values)
+    if not np.isfinite(probabilities).all():
+        raise InputError("the model's probabilities are not finite", cure="a lower lr")
+    right = float((model.decide(probabilities) == held.targets).all(1).mean())
+    return _cross_entropy(probabilities, held.targets, model.question.independent), right
 
 
-def _cross_entropy(chances: NDArray[np.float32], truth: NDArray[np.bool_], independent: bool) -> float:
-    wide = chances.astype(np.float64).clip(LEAST, 1 - LEAST)
+def _cross_entropy(probabilities: NDArray[np.float32], truth: NDArray[np.bool_], independent: bool) -> float:
+    wide = probabilities.astype(np.float64).clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     if independent:
         return float(-np.log(np.where(truth, wide, 1 - wide)).mean())
     return float(-np.log(wide[truth]).mean())

@@ -1,7 +1,7 @@
-"""A project's own series for a tuning, and a model made by the params of one of its trials.
+"""Tuning data of a project, and training a model with the params of a trial.
 
-What is learnt from is the train set, what is judged by the validation set or, where that is empty, parts of the train
-set by whom they are of. The test set is not even read.
+Trials are trained on the train set and scored on the validation set or, where that is empty, by cross-validation over
+groups of the train set. The test set is never read.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipelines.classify.model_dir import room
+from pipelines.classify.model_dir import check_model_folder
 from pipelines.classify.overrides import BESIDE
-from pipelines.tune.data import Material
-from pipelines.tune.folds import FewError, Part, in_turn
+from pipelines.tune.data import TuningData
+from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from pipelines.tune.trial_lineage import labels_of
 from stages import learning_task, params
 from stages.classification.candidate import refuse_one_class, tell
@@ -38,17 +38,17 @@ from storage.project_files.study import CURE, Trial
 LABEL_MORE = "label more of them in Label Studio, then: labeltrail sync; dvc repro window"
 
 
-def of_project(settings: params.Params) -> Material:
-    """The labeled series of the project whose top is the current folder.
+def of_project(settings: params.Params) -> TuningData:
+    """The labeled series of the project in the current folder.
 
     Raises:
-        InputError: this is no project that classifies, its dataset is missing or older than its labels, there is too
-            little to learn from or to judge by, or its training goes on from an earlier model.
+        InputError: this is no classification project, its dataset is missing or out of date, has too few series, or
+            its training continues from an earlier model.
     """
-    config, index = here()
+    config, index = read_project()
     if settings.train.start:
         raise InputError(
-            "a training that goes on from an earlier model cannot be tuned",
+            "a training that continues from an earlier model cannot be tuned",
             where="params.yaml: train.start",
             why="that model has the network's shape and its scaling already; trials are trained from scratch",
             cure=f"{provenance.SCRATCH}; labeltrail classify tune",
@@ -58,27 +58,23 @@ def of_project(settings: params.Params) -> Material:
         raise nothing_to_learn(index, "a choice that can be used")
     refuse_one_class(index, known)
     if held:
-        parts: tuple[Part, ...] = ((known, held),)
+        parts: tuple[Fold, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of the validation set"
     else:
         parts, judged = folds(known, index, config, settings)
     question = Question(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
-    data = data_of(index) | {"folds": 0 if held else len(parts)}
+    hashes = data_of(index) | {"folds": 0 if held else len(parts)}
 
     def told(taught: Taught) -> dict[str, Any]:
         return tell(taught, None)
 
-    learnt = f"learnt from {labels_of(Path.cwd(), index.provenance['labels'])}"
-    notes = (learnt, *lacking(index, known, held))
-    return Material(question, known, held, parts, judged, data, told, notes)
+    trained = f"trained on {labels_of(Path.cwd(), index.provenance['labels'])}"
+    notes = (trained, *missing_classes(index, known, held))
+    return TuningData(question, known, held, parts, judged, hashes, told, notes)
 
 
-def here() -> tuple[LabelConfig, Index]:
-    """Label config and dataset of the project.
-
-    Raises:
-        InputError: there are none that a classifier could learn from now.
-    """
+def read_project() -> tuple[LabelConfig, Index]:
+    """Label config and dataset of the project; InputError where no classifier can be trained on them."""
     if not label_config.PATH.exists():
         raise InputError(
             "there is nothing to tune for",
@@ -91,7 +87,7 @@ def here() -> tuple[LabelConfig, Index]:
         raise InputError(
             "this project has no classifier to tune",
             where=str(label_config.PATH),
-            why="its label config asks where something is (<TimeSeriesLabels>), not what a recording is (<Choices>)",
+            why="its label config has regions (<TimeSeriesLabels>), not classes of whole recordings (<Choices>)",
             cure="edit `train` in params.yaml, then: dvc repro (docs/recipes/tuning.md); "
             "or for a table: labeltrail classify tune TRAIN.csv",
         )
@@ -102,37 +98,33 @@ def here() -> tuple[LabelConfig, Index]:
     if of_regions or index.labels != config.labels or index.channels != config.channels:
         older.append("label config")
     if older:
-        why = f"no longer what it was made of: {', '.join(older)}"
+        why = f"changed since it was made: {', '.join(older)}"
         raise InputError("the dataset is out of date", where=str(dataset.PATH), why=why, cure=dataset.CURE)
     return config, index
 
 
 def folds(
     known: Labeled, index: Index, config: LabelConfig, settings: params.Params
-) -> tuple[tuple[Part, ...], str]:
-    """Parts of the train set, each with all series of whom it is of.
-
-    Raises:
-        InputError: it cannot be parted.
-    """
+) -> tuple[tuple[Fold, ...], str]:
+    """Folds of the train set by group; InputError where there are too few groups."""
     groups = [index.series[key].group for key in index.of("train")]
     several, tuning = config.task == "multilabel", settings.tuning
     try:
-        parts, words = in_turn(known, groups, index.labels, tuning.folds, settings.train.seed, several)
-    except FewError as few:
+        parts, words = make_folds(known, groups, index.labels, tuning.folds, settings.train.seed, several)
+    except TooFewGroupsError as few:
         raise InputError(
-            "there is nothing to judge trials by",
+            "there is nothing to score trials on",
             where=str(splits_file.PATH),
             why=f"the validation set has no labeled series, and all of the train set that are {few.label} are of one "
-            f"group ({few.group}), which cannot be learnt from and judged by",
-            cure=f"label {few.label} of somebody else, or write `validation` beside a group there; then: "
+            f"group ({few.group}), which cannot be both trained and validated on",
+            cure=f"label {few.label} of another group, or write `validation` beside a group there; then: "
             f"labeltrail sync; {dataset.CURE}",
         ) from few
     return parts, f"{words} of the train set, for the validation set has no labeled series"
 
 
 def data_of(index: Index) -> dict[str, Any]:
-    """The dataset, the labels and recordings that it was made of, and the label records that are learnt from."""
+    """Hashes of the dataset and its inputs, and the label records of the train set."""
     return {
         "dataset": md5(dataset.PATH),
         "labels": index.provenance["labels"],
@@ -142,12 +134,12 @@ def data_of(index: Index) -> dict[str, Any]:
     }
 
 
-def lacking(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ...]:
-    """Classes that cannot be learnt, or by which nothing is judged."""
+def missing_classes(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ...]:
+    """Warnings of classes that the train or the validation set lacks."""
     lines = []
     for name, series, harm in (
-        ("train", known, "is never learnt"),
-        ("validation", held, "has no say in what is best"),
+        ("train", known, "is never predicted"),
+        ("validation", held, "does not count in the score"),
     ):
         missing = [k for i, k in enumerate(index.labels) if series and not series.targets[:, i].any()]
         if missing:
@@ -156,35 +148,24 @@ def lacking(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ..
     return tuple(lines)
 
 
-def make(material: Material, tried: Trial, settings: params.Params, folder: Path) -> str:
-    """Train by all params of a trial, as the train stage would; the model's hash.
-
-    Args:
-        material: of the project, as the trial had it.
-        tried: the trial.
-        settings: of the project; what is not the trial's goes into the provenance.
-        folder: for the model; one that is there is replaced.
-    """
-    place, train = room(folder), params_of(tried, settings)
+def train_trial(data: TuningData, tried: Trial, settings: params.Params, folder: Path) -> str:
+    """Train with all params of a trial, as the train stage would; returns the model's hash."""
+    place, train = check_model_folder(folder), params_of(tried, settings)
     plan = Plan(**train.classifier_plan())
-    with bar("training", epochs_of(plan, material.known)) as advance:
-        taught = learn(material.known, material.held, material.question, plan, on_epoch=lambda _: advance())
-    model = taught.model.to_checkpoint(material.tell(taught))
+    with bar("training", epochs_of(plan, data.known)) as advance:
+        taught = learn(data.known, data.held, data.question, plan, on_epoch=lambda _: advance())
+    model = taught.model.to_checkpoint(data.tell(taught))
     by = settings.model_copy(update={"train": train})
     checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)
     return model.hash()
 
 
 def params_of(tried: Trial, settings: params.Params) -> params.Train:
-    """The params of a trial, in the place of the project's.
-
-    Raises:
-        InputError: they are none that training takes: somebody else wrote the study.
-    """
+    """The project's params with those of a trial; InputError where they are invalid."""
     try:
         own = {name: tried.params[name] for name in params.Classifier.model_fields}
         fixed = {name: tried.params[name] for name in BESIDE} | {"start": None}
         return params.Train.model_validate(settings.train.model_dump() | fixed | {"classifier": own})
     except (KeyError, ValueError) as error:
-        what = f"the params of trial {tried.number} are none that training takes"
+        what = f"the params of trial {tried.number} are invalid"
         raise InputError(what, why=shortened(" ".join(str(error).split())), cure=CURE) from error

@@ -1,4 +1,4 @@
-"""`labeltrail classify trial NUMBER`: one trial of a tuning again, as params or as the model that it made."""
+"""`labeltrail classify trial NUMBER`: reproduce one trial of a tuning: its params, or its model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import train as classify_train
-from pipelines.classify.model_dir import room
-from pipelines.classify.overrides import BESIDE, CHECKOUT, to_be_written
+from pipelines.classify.model_dir import check_model_folder
+from pipelines.classify.overrides import BESIDE, CHECKOUT, check_params_file
 from pipelines.tune.objective import space_of
-from pipelines.tune.project_data import make, of_project
+from pipelines.tune.project_data import of_project, train_trial
 from pipelines.tune.result import SECTION, flags_of, text
-from pipelines.tune.search import about, beside
+from pipelines.tune.search import about, default_study
 from pipelines.tune.trial_lineage import labels_of
 from stages import params
 from storage.artifacts import dataset
@@ -28,18 +28,16 @@ from storage.repo.git import Git, find_root
 
 
 @dataclass(frozen=True)
-class Again:
-    """A trial, and what was made of it.
+class TrialResult:
+    """A trial of a study.
 
     Attributes:
         place: file of the study.
-        study: the study.
-        trial: the trial.
         path, valid: the tables that were named; None: a project's dataset, or none was.
-        differs: what of the data is not as the trial had it.
+        differs: which data differ from the trial's.
         written: the file that has its params now.
-        before: what stood there for params that the tuning did not tune, by name.
-        folder, model: where a model was made by them, and its hash.
+        before: its values before of params that were not tuned, by name.
+        folder, model: where a model was trained with them, and its hash.
     """
 
     place: Path
@@ -54,7 +52,6 @@ class Again:
     model: str
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         about = {name: value for name, value in self.study.about.items() if name != "annotations"}
         return {
             "study": str(self.place),
@@ -67,18 +64,21 @@ class Again:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
         trial, data = self.trial, self.study.about
-        scores = [f"{name} {value:.4f}" for name, value in self._scores() if value is not None]
+        scores = [
+            f"{name} {value:.4f}"
+            for name, value in (("loss", trial.loss), ("accuracy", trial.accuracy))
+            if value is not None
+        ]
         which = ", ".join([f"trial {trial.number} of {self.place}: {trial.state}", *scores])
-        learnt = f"it learnt from series of MD5 {data.get('train')}"
+        trained = f"it was trained on series of MD5 {data.get('train')}"
         if "labels" in data:
-            learnt = f"it learnt from {labels_of(Path.cwd(), str(data['labels']))}"
+            trained = f"it was trained on {labels_of(Path.cwd(), str(data['labels']))}"
         now = f"its params are in {self.written}: train{self._besides()}"
         return [
             which,
             *([f"why: {trial.why}"] if trial.why else []),
-            learnt,
+            trained,
             *([self._warning()] if self.differs and self.written else []),
             now
             if self.written
@@ -86,21 +86,18 @@ class Again:
             *([f"model {self.model[:8]} is in {self.folder}: {self._same()}"] if self.folder else []),
         ]
 
-    def _scores(self) -> tuple[tuple[str, float | None], ...]:
-        return ("loss", self.trial.loss), ("accuracy", self.trial.accuracy)
-
     def _warning(self) -> str:
         return (
-            f"warning: here is other {', '.join(self.differs)}: training by these params makes another model"
+            f"warning: other {', '.join(self.differs)} here: training with these params makes another model"
         )
 
     def _same(self) -> str:
         if not self.trial.model:
-            return "the trial itself made none that learnt from the whole train set"
+            return "the trial itself trained none on the whole train set"
         if self.model == self.trial.model:
-            return "that of the trial, to the last byte"
-        why = "code, libraries, processor or number of workers are others"
-        return f"not {self.trial.model[:8]} as the trial made it: {why}"
+            return "identical to the trial's"
+        why = "code, libraries, processor or number of workers differ"
+        return f"not the trial's {self.trial.model[:8]}: {why}"
 
     def _besides(self) -> str:
         kept = [
@@ -116,7 +113,7 @@ class Again:
             if project:
                 return f"labeltrail trace {self.trial.model[:8] or argument(f'{self.place}:{self.trial.number}')}"
             return f"labeltrail classify predict {argument(self.folder)} X.csv --output OUT.csv"
-        # Without the series that it was judged by, training keeps other weights.
+        # Without the validation set training keeps other weights.
         judged = f" --valid {argument(self.valid or 'VALID.csv')}" if self.study.about.get("valid") else ""
         table = "" if project else f" {argument(self.path or 'TRAIN.csv')}{judged}"
         if self.written:
@@ -127,7 +124,7 @@ class Again:
         return f"labeltrail classify trial {self.trial.number}{table} {study} --model FOLDER"
 
 
-def again(
+def rerun(
     number: int,
     path: Path | None = None,
     *,
@@ -135,54 +132,50 @@ def again(
     study: Path | None = None,
     write: Path | None = None,
     model: Path | None = None,
-) -> Again:
-    """Look at a trial; write all its params into params.yaml, or make its model.
+) -> TrialResult:
+    """Look up a trial; write all its params into params.yaml, or train its model.
 
     Args:
         number: of the trial.
-        path, valid: CSV files that it learnt from and was judged by; None: the project's sets.
-        study: file that holds it; None: that which `tune` would go on with.
-        write: params.yaml that gets all params the trial learnt by, steps and seed among them.
+        path, valid: CSV files of its train and validation set; None: the project's.
+        study: its file; None: that which `tune` would resume.
+        write: params.yaml for all params of the trial, steps and seed included.
         model: folder for its model.
 
     Raises:
         NotFoundError: there is no such study or trial.
-        InputError: the data are not those of the trial, or a place will not do.
+        InputError: the data are not those of the trial, or a path is invalid.
     """
     if write:
-        to_be_written(write)
+        check_params_file(write)
     if model:
-        room(model)
+        check_model_folder(model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
-    place = study or where(path, settings)
+    place = study or study_path(path, settings)
     found = studies.load(place)
-    trial = numbered(found, number, place)
-    now = at_hand(found, path, valid)
+    trial = find_trial(found, number, place)
+    now = current_data(found, path, valid)
     differs = tuple(name for name in sorted(now) if now[name] != found.about.get(name))
     made = ""
     if model:
         if differs or not now:
-            raise other_data(trial, found, place, differs)
-        made = remake(trial, found, settings, path, valid, model)
-    replaced = put(write, trial) if write else {}
+            raise data_mismatch(trial, found, place, differs)
+        made = retrain(trial, found, settings, path, valid, model)
+    replaced = write_params(write, trial) if write else {}
     before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
-    return Again(place, found, trial, path, valid, differs, write, before, model, made)
+    return TrialResult(place, found, trial, path, valid, differs, write, before, model, made)
 
 
-def where(path: Path | None, settings: params.Params) -> Path:
-    """Where the study rests that `tune` would go on with."""
+def study_path(path: Path | None, settings: params.Params) -> Path:
+    """The study that `tune` would resume."""
     if path or not label_config.PATH.exists():
-        return beside(None)
+        return default_study(None)
     space = space_of(settings.tuning.ranges)
     return studies.place_of(about(of_project(settings), settings, space))
 
 
-def numbered(study: Study, number: int, place: Path) -> Trial:
-    """The trial of that number.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+def find_trial(study: Study, number: int, place: Path) -> Trial:
+    """The trial of that number; NotFoundError where there is none."""
     for trial in study.trials:
         if trial.number == number:
             return trial
@@ -191,29 +184,29 @@ def numbered(study: Study, number: int, place: Path) -> Trial:
     raise NotFoundError(f"there is no trial {number}", where=str(place), why=why, cure=cure)
 
 
-def at_hand(study: Study, path: Path | None, valid: Path | None) -> dict[str, str]:
-    """Hashes of the data there is now, as a study names its own; empty where a table was not named."""
+def current_data(study: Study, path: Path | None, valid: Path | None) -> dict[str, str]:
+    """Hashes of the current data, as in a study; empty where no table was given."""
     if "labels" in study.about:
         own = {"label_config": md5(label_config.PATH), "dataset": md5(dataset.PATH)}
         return dataset.sources() | own
     return {"train": md5(path), "valid": md5(valid) if valid else ""} if path else {}
 
 
-def other_data(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]) -> InputError:
-    """The model of a trial is made of its own data only; says how to have them."""
-    why = f"here is other {', '.join(differs)}" if differs else "it learnt from a table, and none was named"
+def data_mismatch(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]) -> InputError:
+    """The error where the current data are not those of the trial, with how to get them."""
+    why = f"other {', '.join(differs)} here" if differs else "it was trained on a table, and none was given"
     named = f"--study {argument(place)}"
     cure = f"labeltrail classify trial {trial.number} TRAIN.csv {named}, with the files of the study"
     if "labels" in study.about:
         root = find_root(Path.cwd())
         commits = Git(root).run("log", "--format=%h", "--", str(place)).split()
         commit = commits[0] if commits else "COMMIT"
-        why += f"; it learnt from {labels_of(root, str(study.about['labels']))}"
+        why += f"; it was trained on {labels_of(root, str(study.about['labels']))}"
         cure = f"git switch --detach {commit}; dvc checkout data/labels.dvc data/series.dvc; dvc repro window"
-    return InputError("the model of this trial cannot be made here", where=str(place), why=why, cure=cure)
+    return InputError("the model of this trial cannot be trained here", where=str(place), why=why, cure=cure)
 
 
-def remake(
+def retrain(
     trial: Trial,
     study: Study,
     settings: params.Params,
@@ -221,19 +214,15 @@ def remake(
     valid: Path | None,
     folder: Path,
 ) -> str:
-    """Train by all params of a trial, for the task of its study; hash of the model."""
+    """Train with all params of a trial, for the task of its study; returns the model's hash."""
     if path:
         flags, task = flags_of(trial.params), study.about.get("task")
         return classify_train.train(path, folder, valid=valid, task=task, overrides=flags).model
-    return make(of_project(settings), trial, settings, folder)
+    return train_trial(of_project(settings), trial, settings, folder)
 
 
-def put(path: Path, trial: Trial) -> dict[str, Any]:
-    """Write the params of a trial into params.yaml: those that differ, so that spelling and comments stay.
-
-    Returns:
-        what stood in their places.
-    """
+def write_params(path: Path, trial: Trial) -> dict[str, Any]:
+    """Write the params of a trial that differ into params.yaml, keeping its comments; returns the old values."""
     train = params.load(path).train
     values = {name: trial.params[name] for name in params.Classifier.model_fields}
     beside_it = {name: trial.params[name] for name in BESIDE} | {"start": None}

@@ -1,4 +1,4 @@
-"""What came of a tuning: for people a table of its trials, for programs all of them."""
+"""The result of a tuning: a table of its trials."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.classify.train import Trained
-from pipelines.tune.data import Material
+from pipelines.classify.train import TrainingResult
+from pipelines.tune.data import TuningData
 from pipelines.tune.trial_plot import COLOURS
 from stages import params
 from storage.printable import argument
@@ -19,26 +19,25 @@ SECTION = ("train", "classifier")
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What came of a tuning.
+class TuningResult:
+    """The result of a tuning.
 
     Attributes:
-        material: what was learnt from and judged by.
-        study: the trials; `earlier` of them were there before.
-        best: the one of the lowest loss, and of its params those that were tuned.
+        study: the trials; `earlier` of them are from earlier runs.
+        best, chosen: the trial of the lowest loss, and its tuned params.
         place: the file of the study; the plot is beside it.
-        written: the file that has the best params now.
-        model: what was trained by them.
+        written: the file that the best params were written to.
+        model: what was trained with them.
     """
 
-    material: Material
+    data: TuningData
     study: Study
     earlier: int
     best: Trial
     chosen: Mapping[str, Any]
     place: Path
     written: Path | None
-    model: Trained | None
+    model: TrainingResult | None
 
     @property
     def flags(self) -> str:
@@ -47,7 +46,7 @@ class Tuned:
 
     def next_command(self) -> str:
         """What to type next."""
-        path = self.material.path
+        path = self.data.path
         if self.model:
             return f"labeltrail classify predict {argument(self.model.folder)} X.csv --output OUT.csv"
         if self.written and (path is None or (self.written.parent / "dvc.yaml").exists()):
@@ -57,12 +56,11 @@ class Tuned:
             trials = f"--trials {len(self.study.trials)}{study}"
             return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
         flags = "" if self.written else f" {self.flags}"
-        task = f" --task {self.material.task}" if self.material.task else ""
-        valid = f" --valid {argument(self.material.valid)}" if self.material.valid else ""
+        task = f" --task {self.data.task}" if self.data.task else ""
+        valid = f" --valid {argument(self.data.valid)}" if self.data.valid else ""
         return f"labeltrail classify train {argument(path)}{valid} --model FOLDER{task}{flags}"
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
         value = self.study.to_json()
         return {
             "about": value["about"],
@@ -81,22 +79,22 @@ class Tuned:
         }
 
     def lines(self) -> list[str]:
-        """For people: the trials, best first, and what came of them."""
-        known, asked = self.material.known, self.material.question
+        """For people: the trials, best first."""
+        known, question = self.data.known, self.data.question
         rows, _, columns = known.values.shape
         counts = Counter[str](trial.state for trial in self.study.trials)
         states = ", ".join(f"{counts[state]} {state}" for state in COLOURS)
-        before = f"; {self.earlier} were there before" if self.earlier else ""
+        before = f"; {self.earlier} from earlier runs" if self.earlier else ""
         failed = Counter(trial.why for trial in self.study.trials if trial.why)
         done = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
         return [
-            f"{asked.task}: {rows} series of {columns} timepoints; judged by {self.material.judged}",
-            *self.material.notes,
+            f"{question.task}: {rows} series of {columns} timepoints; validated on {self.data.judged}",
+            *self.data.notes,
             f"{len(self.study.trials)} trials: {states}{before}",
             *table_of(self.study.ranking, list(self.chosen)),
             *(f"failed, {count} times: {why}" for why, count in sorted(failed.items())),
             done if self.written else f"the best params: {self.flags}",
-            f"the study is {self.place}, drawn in {plot_of(self.place)}",
+            f"the study is {self.place}, plotted in {plot_of(self.place)}",
             *(self.model.lines()[-2:] if self.model else ()),
         ]
 
@@ -117,7 +115,7 @@ def table_of(trials: Sequence[Trial], names: Sequence[str]) -> list[str]:
 
 
 def text(value: Any) -> str:
-    """A param as YAML and `--param` have it."""
+    """A param as in YAML and `--param`."""
     return "null" if value is None else str(value).lower()
 
 
@@ -127,5 +125,5 @@ def flags_of(chosen: Mapping[str, Any]) -> list[str]:
 
 
 def plot_of(study: Path) -> Path:
-    """Where a study is drawn."""
+    """The plot of a study."""
     return study.with_suffix(".svg")

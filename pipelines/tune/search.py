@@ -1,8 +1,8 @@
-"""Better params for a classifier of whole series: trials, each judged on series that it has not learnt from.
+"""Hyperparameter search for the classifier of whole series: trials, each scored on held-out series.
 
-The series are those of a CSV file, or of the project that the command runs in. What is judged by is a validation set,
-or else each part of the train set in turn; a test set is never asked for. What was tried rests in a study
-(storage/project_files/study.py), which a tuning that was cut off goes on with.
+The series are those of a CSV file or of the current project. Trials are scored on a validation set or by
+cross-validation, never on a test set. They are stored in a study (storage/project_files/study.py), so that an
+interrupted tuning resumes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.classify import train
-from pipelines.classify.model_dir import room
-from pipelines.classify.overrides import CHECKOUT, to_be_written
+from pipelines.classify.model_dir import check_model_folder
+from pipelines.classify.overrides import CHECKOUT, check_params_file
 from pipelines.tune import trial_plot
-from pipelines.tune.data import Material, of_table
-from pipelines.tune.objective import Space, attempt, draw, space_of
+from pipelines.tune.data import TuningData, of_table
+from pipelines.tune.objective import Space, draw, run_trial, space_of
 from pipelines.tune.project_data import of_project
-from pipelines.tune.result import SECTION, Tuned, flags_of, plot_of
+from pipelines.tune.result import SECTION, TuningResult, flags_of, plot_of
 from stages import params
 from stages.classification.plan import Plan
 from stages.training import devices
@@ -41,31 +41,31 @@ def tune(
     study: Path | None = None,
     write: Path | None = None,
     model: Path | None = None,
-) -> Tuned:
-    """Try params within the ranges of `tuning`, and say which were best.
+) -> TuningResult:
+    """Search for the best params within the ranges of `tuning`.
 
     Args:
-        path: CSV to learn from; None: the project's train set.
-        valid: CSV to judge by; None: each part of the first in turn. A project has its own validation set.
-        task: what the y columns of the CSV ask; None: as they have it.
-        trials: how many there are in the end, those of an earlier run included; None: as params say.
-        study: file that holds the trials; None: `study.json` beside the model, else in the current folder; of a
-            project one in data/tuning that is named by its data.
-        write: params.yaml that gets the best params.
-        model: folder for a model that is trained by them; a project's is made by `dvc repro`.
+        path: CSV to train on; None: the project's train set.
+        valid: CSV to validate on; None: cross-validation. A project has its own validation set.
+        task: None: inferred from the y columns.
+        trials: total, those of earlier runs included; None: as in params.yaml.
+        study: its file; None: `study.json` beside the model, else in the current folder; of a project one in
+            data/tuning that is named by its data.
+        write: params.yaml to write the best params to.
+        model: folder for a model that is trained with them; a project's is trained by `dvc repro`.
 
     Raises:
-        InputError: the data, a place or a param will not do, the study is another one's, or no trial came to its end.
+        InputError: data, a path or a param is invalid, the study is of other data, or no trial was completed.
     """
     check(path, {"--model": model, "--valid": valid, "--task": task}, study, write, model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
     devices.ready(settings.train.device)
-    material = of_table(path, valid, settings, task) if path else of_project(settings)
+    data = of_table(path, valid, settings, task) if path else of_project(settings)
     space = space_of(settings.tuning.ranges)
-    shared = about(material, settings, space)
-    place = study or (beside(model) if path else studies.place_of(shared))
+    shared = about(data, settings, space)
+    place = study or (default_study(model) if path else studies.place_of(shared))
     before = studies.read(place, shared)
-    after = search(before, place, material, settings, trials or settings.tuning.trials)
+    after = search(before, place, data, settings, trials or settings.tuning.trials)
     best = best_of(after, place)
     chosen = {name: best.params[name] for name in space}
     if "steps" in space:
@@ -76,7 +76,7 @@ def tune(
     if path and model:
         trained = train.train(path, model, valid=valid, task=task, overrides=flags_of(chosen))
     plot(after, place)
-    return Tuned(material, after, len(before.trials), best, chosen, place, write, trained)
+    return TuningResult(data, after, len(before.trials), best, chosen, place, write, trained)
 
 
 def check(
@@ -86,65 +86,61 @@ def check(
     write: Path | None,
     model: Path | None,
 ) -> None:
-    """Everything that is to be written can be, before hours are spent; `tables` are options that want a table.
-
-    Raises:
-        InputError: it cannot.
-    """
+    """InputError, before hours of training, where an output path is invalid; `tables`: options that need a table."""
     alone = next((name for name, given in tables.items() if given), "")
     if not path and alone:
         raise InputError(
-            f"{alone} belongs to a table of series, and none was named",
+            f"{alone} needs a table of series, and none was given",
             why="without TRAIN.csv a project is tuned: its validation set is in data/sets.csv, its task in the label "
             "config, its model is made by dvc repro",
             cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
         )
     if write:
-        to_be_written(write)
-    folder = room(model) if model else None
-    place = study or beside(model)
+        check_params_file(write)
+    folder = check_model_folder(model) if model else None
+    place = study or default_study(model)
     if place.suffix != ".json" or place.is_dir() or (folder and place.resolve().is_relative_to(folder)):
-        why = "it lies in the model's folder" if place.suffix == ".json" else "it is no .json file"
+        why = "it is in the model's folder" if place.suffix == ".json" else "it is no .json file"
         raise InputError(
-            "the study cannot be put there",
+            "the study cannot be written there",
             where=str(place),
             why="it is a folder" if place.is_dir() else why,
             cure="--study study.json",
         )
 
 
-def beside(model: Path | None) -> Path:
-    """Where the study of a table rests when nobody says."""
+def default_study(model: Path | None) -> Path:
+    """The default study of a table."""
     return (model.parent if model else Path()) / "study.json"
 
 
-def about(material: Material, settings: params.Params, space: Space) -> dict[str, Any]:
-    """What all trials have in common: data, ranges, and params that are not tuned."""
+def about(data: TuningData, settings: params.Params, space: Space) -> dict[str, Any]:
+    """Header of a study: data, ranges, and params that are not tuned."""
     fixed = base_plan(settings)
     return {
-        **material.data,
+        **data.data,
         "ranges": {name: list(values) for name, values in settings.tuning.ranges.given().items()},
         "params": {name: value for name, value in fixed.items() if name not in space},
     }
 
 
 def base_plan(settings: params.Params) -> dict[str, Any]:
-    """The params of a trial before any are drawn: those that are set, with the steps of a trial."""
+    """The params of a trial before sampling, with the steps of a trial."""
     plan, ranges = settings.train.classifier_plan(), settings.tuning.ranges
     if ranges.steps or (settings.tuning.steps and not ranges.epochs):
         plan |= {"epochs": None, "steps": settings.tuning.steps}
     return plan
 
 
-def search(study: Study, place: Path, material: Material, settings: params.Params, trials: int) -> Study:
-    """Go on with a study until it has so many trials; it is written after each of them."""
+def search(study: Study, place: Path, data: TuningData, settings: params.Params, trials: int) -> Study:
+    """Add trials to a study until it has so many; it is written after each."""
     space, usual = space_of(settings.tuning.ranges), settings.train.classifier_plan()
     with bar("tuning", trials) as advance:
         advance(len(study.trials))
         for number in range(len(study.trials) + 1, trials + 1):
             trial, drawn = draw(space, study.trials, usual, settings.train.seed)
             plan = Plan(**(base_plan(settings) | drawn))
-            study = replace(study, trials=(*study.trials, attempt(trial, number, plan, material)))
+            study = replace(study, trials=(*study.trials, run_trial(trial, number, plan, data)))
             studies.write(study, place)
             plot(study, place)
             best = study.best
@@ -153,7 +149,7 @@ def search(study: Study, place: Path, material: Material, settings: params.Param
 
 
 def plot(study: Study, place: Path) -> None:
-    """Draw a study beside it."""
+    """Plot a study beside it."""
     marks = [
         trial_plot.Mark(trial.number, trial.state, trial.end, f"trial {trial.number}: {_words(trial)}")
         for trial in study.trials
@@ -168,15 +164,11 @@ def _words(trial: Trial) -> str:
 
 
 def best_of(study: Study, place: Path) -> Trial:
-    """The best trial.
-
-    Raises:
-        InputError: none came to its end.
-    """
+    """The best trial; InputError where none is complete."""
     if study.best is None:
-        why = next((trial.why for trial in study.trials if trial.why), "none was tried to its end")
+        why = next((trial.why for trial in study.trials if trial.why), "all were pruned")
         raise InputError(
-            f"none of {len(study.trials)} trials came to its end",
+            f"none of {len(study.trials)} trials was completed",
             where=str(place),
             why=why,
             cure="other ranges in params.yaml (tuning.ranges), and --study with a new file",

@@ -1,7 +1,7 @@
-"""From a trial of a tuning to the labels that it learnt from, and from a model back to the trial.
+"""From a trial of a tuning to the labels that it was trained on, and from a model back to the trial.
 
-Nothing is stored for it beside the studies: a trial is found by the hash of its model or by its params, its label
-commit by the hash of the labels.
+Nothing is stored for this: a trial is found by the hash of its model or by its params, its label commit by the hash
+of the labels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from storage.repo.git import Git, find_root
 Found = tuple[Path, Study, Trial]
 
 
-def called(root: Path, name: str) -> Found | None:
-    """The trial of a project that is meant by a model hash or the beginning of one, or by `STUDY.json:NUMBER`."""
+def find_trial(root: Path, name: str) -> Found | None:
+    """The trial with a model hash (or prefix of one), or `STUDY.json:NUMBER`."""
     start = hash_in(name)
     path, _, number = name.rpartition(":")
     for place, study in studies.of_project(root):
@@ -29,8 +29,8 @@ def called(root: Path, name: str) -> Found | None:
     return None
 
 
-def of_model(root: Path, model: Model) -> str:
-    """The trial that a model is that of, or whose params it has, in words; "" where it is of none."""
+def describe_tuning(root: Path, model: Model) -> str:
+    """The trial of a model, or whose params it has, in words; "" where there is none."""
     given = model.params.get("train", {}).get("classifier", {})
     by_params = ""
     for place, study in studies.of_project(root):
@@ -44,7 +44,7 @@ def of_model(root: Path, model: Model) -> str:
 
 
 def as_model(git: Git, found: Found) -> Model:
-    """The model of a trial, as lineage knows those that were best: its code is of the commit that first has it."""
+    """The model of a trial for lineage; its code is of the first commit that has the trial."""
     place, study, trial = found
     commits = git.run("log", "--format=%H", f"-S{trial.model}", "--", place.as_posix()).split()
     return Model(
@@ -62,7 +62,7 @@ def as_model(git: Git, found: Found) -> Model:
 
 
 def facts_of(git: Git, found: Found) -> dict[str, Any]:
-    """What is known of a trial by itself."""
+    """Facts of a trial for `labeltrail trace`."""
     place, study, trial = found
     scores = {"loss": trial.loss, "accuracy": trial.accuracy}
     return {
@@ -81,7 +81,7 @@ def labels_of(place: Path, labels: str) -> str:
         labels: hash of the snapshot; "" where it is not in DVC.
 
     Raises:
-        NotFoundError: `place` is in no clone, so nobody knows its label commits.
+        NotFoundError: `place` is in no clone.
     """
     if not labels:
         return "labels that DVC does not track"

@@ -197,7 +197,9 @@ def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) 
     if path == tasks_file.PATH.as_posix():
         return _merge_lines("tasks", tuple(map(_task_lines, texts)), settled)
     if path == splits_file.PATH.as_posix():
-        return _merge_lines("splits", tuple(map(_set_rows, texts)), settled, csv_text.line(splits_file.HEADER))
+        return _merge_lines(
+            "splits", tuple(map(_set_rows, texts)), settled, csv_text.line(splits_file.HEADER)
+        )
     return Merged(texts[1], note="ours stays; dvc repro makes the model of the merged labels")
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from pipelines import doctor
-from pipelines.fsck import Checked, fsck
+from pipelines.fsck import FsckResult, fsck
 from pipelines.rollback.rollback import rollback
 from storage import process, worktree
 from storage.errors import CheckError, DamagedError
@@ -50,7 +50,7 @@ def history(whole: Lab, tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
-def check(lab: Lab, *, repair: bool = False) -> Checked:
+def check(lab: Lab, *, repair: bool = False) -> FsckResult:
     return fsck(Project(lab.project.root), repair=repair)
 
 
@@ -89,7 +89,7 @@ def test_a_whole_history_is_sound_and_nothing_changes(history: Lab) -> None:
         found = fsck(history.project.dry())
     assert (found.troubles, found.label_commits) == ([], 3)
     assert found.objects == {"labels": 7, "recordings": 4}
-    assert found.lines()[-1] == "all of it can be had back from the DVC remote, to the byte"
+    assert found.lines()[-1] == "all of it can be restored from the DVC remote, to the byte"
 
 
 def test_damage_of_every_kind_is_named_and_healed(history: Lab) -> None:

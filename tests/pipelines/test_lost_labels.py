@@ -48,7 +48,7 @@ class OwnStudio:
         return path
 
     def put_back(self, path: Path) -> None:
-        """Have Label Studio go on with an earlier database."""
+        """Restore an earlier database of Label Studio."""
         services.down(self.root)
         folder = label_studio_server.data_folder(self.root)
         for name in folder.glob(f"{label_studio_server.DATABASE}*"):
@@ -268,7 +268,7 @@ def test_a_label_commit_that_left_its_branch_is_asked_about(lab: Lab, drop: Call
     assert caught.value.why.startswith(
         f"label commit {commit[:12]}, which made them, is on no branch any more"
     )
-    assert caught.value.cure.endswith(f"git merge {commit[:12]} has them back")
+    assert caught.value.cure.endswith(f"git merge {commit[:12]} restores them")
     done = lab.sync(yes=True)
     assert (done.deletions.studio, lab.project.studio.annotation(number)) == (1, None)
     assert "1 annotation deleted in Label Studio" in done.lines()

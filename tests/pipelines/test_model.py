@@ -1,4 +1,4 @@
-"""The network and its training: shapes, holes, memory, determinism, and when it stops."""
+"""The network and its training: shapes, missing values, memory, determinism, and when it stops."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_stops_training_with_the_reason():
 
 
 @pytest.mark.parametrize("rows", [1, 3, 200])
-def test_one_window_of_one_step_is_learnt_from(rows: int):
+def test_one_window_of_one_step_is_trained_on(rows: int):
     scaler = Scaler.fit([example().values], 4)
     plan = replace(PLAN, size=1, stride=1, batch_size=1)
     found = fit([replace(example(rows), starts=(0,))], [], scaler, SHAPE, plan, lambda _: None)

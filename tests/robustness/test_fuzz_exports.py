@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines.import_ import import_labels, import_people
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings
@@ -55,7 +55,7 @@ def test_exports(fuzz: Fuzz, tmp_path: Path) -> None:
         name, data, config = example
         path = tmp_path / name
         path.write_bytes(data)
-        done = Imported()
+        done = ImportResult()
         try:
             tasks = export.read(path, config)
         except LabeltrailError as error:

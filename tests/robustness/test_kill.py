@@ -185,7 +185,7 @@ def _assert_done(lab: Lab, job: Job, ended: Ended, story: str) -> Lab:
     """Check both sides, and that nothing is left over; returns the lab as it is now."""
     story = f"{story}\n{ended.output}"
     there_already = job.branch != MAIN and ended.status == ConflictError.exit_code
-    assert ended.status == 0 or (there_already and "is there already" in ended.output), story
+    assert ended.status == 0 or (there_already and "exists already" in ended.output), story
     on = moved(lab, job.branch) if job.branch != MAIN else _on_main(lab)
     assert committed(on) == job.wanted, story
     assert held(on.project.studio, on.number) == job.wanted, story

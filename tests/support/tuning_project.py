@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.tune.result import Tuned
+from pipelines.tune.result import TuningResult
 from pipelines.tune.search import tune
 from tests.pipelines.classify.test_classify import one_hot, series, table
 
@@ -36,7 +36,7 @@ def project(folder: Path, **tuning: Any) -> Path:
     return folder
 
 
-def run(**options: Any) -> Tuned:
+def run(**options: Any) -> TuningResult:
     return tune(Path("train.csv"), **{"valid": Path("valid.csv"), **options})
 
 

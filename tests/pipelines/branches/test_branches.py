@@ -122,7 +122,7 @@ def test_names_that_cannot_be_told_apart_are_refused(lab: Lab) -> None:
     for name in ("a--b", "series", "dvc", "two words", "-x", "x..y"):
         with pytest.raises(InputError, match="cannot be the name"):
             branch(lab.project, name)
-    with pytest.raises(ConflictError, match="is there already"):
+    with pytest.raises(ConflictError, match="exists already"):
         branch(lab.project, "main")
     with pytest.raises(NotFoundError):
         branch(lab.project, "x", "nonsense")
@@ -175,7 +175,7 @@ def test_the_branch_that_is_left_keeps_its_model(lab: Lab) -> None:
     assert (git("status", "--porcelain"), path.exists()) == ("", False)
     git("switch", "--quiet", "--detach")
     path.write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
-    with pytest.raises(InputError, match="no branch would keep"):
+    with pytest.raises(InputError, match="model of the work tree would be lost"):
         switch(back.project, "idea")
 
 
@@ -204,7 +204,7 @@ def test_a_sync_that_waited_for_a_switch_acts_on_the_branch_that_is_there_then(
     another = Project(root)
     with ThreadPoolExecutor(1) as terminal:
         assert terminal.submit(lambda: another.remote.prefix).result() == "main"
-        with locks.alone(lab.project):
+        with locks.clone_lock(lab.project):
             waiting = terminal.submit(sync, another)
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)
@@ -221,12 +221,12 @@ def test_a_branch_in_another_ones_place_is_not_dropped(lab: Lab) -> None:
     branch(lab.project, "w/x")
     on = moved(lab, "w/x")
     git = on.project.repository.git.run
-    with pytest.raises(InputError, match="no place of its own"):
+    with pytest.raises(InputError, match="no prefix of its own"):
         loss(on.project, "w--x")
     back = moved(on, "main")
     git("branch", "w--x")
     for name in ("w--x", "w/x"):
-        with pytest.raises(InputError, match="no place of its own") as refused:
+        with pytest.raises(InputError, match="no prefix of its own") as refused:
             loss(back.project, name)
         assert refused.value.cure.startswith(f"git branch -D {name}")
     git("branch", "-D", "w--x")

@@ -54,7 +54,7 @@ def one_hot(kinds: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.csv, valid.csv, and a model that learnt from them."""
+    """A folder with train.csv, valid.csv, and a model that was trained on them."""
     folder = tmp_path_factory.mktemp("classify")
     for name, count, seed in (("train", 60, 0), ("valid", 30, 1), ("test", 50, 2)):
         values, kinds = series(count, seed)
@@ -233,19 +233,19 @@ def test_where_a_model_may_not_be_put(place: Path, tmp_path: Path, monkeypatch: 
     train = place / "train.csv"
     assert (
         refused(classify_train.train, train, tmp_path / "full").why
-        == "it holds other things than a model: thesis.txt"
+        == "it has other files than a model's: thesis.txt"
     )
     assert refused(classify_train.train, train, tmp_path / "full" / "thesis.txt").why == "it is a file"
     monkeypatch.chdir(tmp_path / "empty" / "below")
     assert refused(classify_train.train, train, Path()).why == "it is the current folder"
-    assert refused(classify_train.train, train, Path("..")).why == "it holds other things than a model: below"
+    assert refused(classify_train.train, train, Path("..")).why == "it has other files than a model's: below"
     assert md5(tmp_path) == before
 
 
 def test_where_answers_may_not_be_put_and_what_is_no_model(place: Path, tmp_path: Path) -> None:
     before, x = md5(place), place / "x.csv"
     assert refused(classify_train.predict, place / "model", x, tmp_path).why == "it is a folder"
-    assert refused(classify_train.predict, place / "model", x, x).why == "the series themselves are there"
+    assert refused(classify_train.predict, place / "model", x, x).why == "it is the input file"
     assert isinstance(
         refused(classify_train.predict, tmp_path / "no", x, tmp_path / "out.csv"), NotFoundError
     )

@@ -28,7 +28,7 @@ def test_answers_never_take_the_place_of_the_model(place: Path, tmp_path: Path) 
     before, x = md5(tmp_path), place / "x.csv"
     for name in checkpoint.FILES:
         error = refused(train.predict, tmp_path / "model", x, tmp_path / "model" / name)
-        assert error.why == "the model itself is there"
+        assert error.why == "it is a file of the model"
     assert md5(tmp_path) == before
 
 
@@ -48,7 +48,7 @@ def test_values_that_no_number_holds_once_they_are_scaled(place: Path, tmp_path:
     options = ("epochs=1", "scaling=train", *SMALL[1:])
     train.train(known, tmp_path / "model", overrides=options)
     error = refused(train.predict, tmp_path / "model", bad, tmp_path / "out.csv")
-    assert error.what == f"the model has no answer for 1 of the 9 series of {bad}: line 6"
+    assert error.what == f"the model has no prediction for 1 of the 9 series of {bad}: line 6"
     assert error.where == f"{bad}:6"
     error = refused(train.train, known, tmp_path / "new", valid=bad, overrides=options)
     assert error.where == str(bad)

@@ -37,7 +37,7 @@ def test_params_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_params_that_will_not_do() -> None:
     assert refused("hiden-size=3").what == "'hiden-size' is no param of a classifier"
     assert "hidden-size" in refused("hiden-size=3").cure
-    assert refused("hidden-size").what == "'hidden-size' sets no param"
+    assert refused("hidden-size").what == "'hidden-size' is not a param"
     problems = refused("hidden-size=0", "lr=fast", "seed=-1")
     assert problems.what.startswith("3 problem(s) in the params:")
     assert "hidden_size is '0': it should be greater than or equal to 1; LSTM units" in problems.what

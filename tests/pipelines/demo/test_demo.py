@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipelines.demo import accelerometer, demo_data, ecg
-from pipelines.demo.demo import FOLDER, Demo, demo
+from pipelines.demo.demo import FOLDER, DemoResult, demo
 from pipelines.import_.import_ import import_recordings
 from pipelines.sync.sync import sync
 from storage.errors import InputError
@@ -139,10 +139,10 @@ def test_regions_or_choices_but_not_both_in_one_demo(empty: Project, tmp_path: P
 
 def test_the_last_words_are_about_what_was_asked(tmp_path: Path) -> None:
     regions = {"timepoint": {"balanced_accuracy": 0.9}, "event": {"f1": 0.8, "true": 80}}
-    said = "\n".join(Demo(scores={"test": regions}).lines(tmp_path))
+    said = "\n".join(DemoResult(scores={"test": regions}).lines(tmp_path))
     assert "test scores   balanced accuracy 0.900, event F1 0.800 of 80 events\n" in said
     assert "servers; make demo starts them again" in said
     choices = {"series": {"accuracy": 0.95, "macro_f1": 0.9412, "count": 20}}
-    said = "\n".join(Demo(scores={"test": choices}).lines(tmp_path))
+    said = "\n".join(DemoResult(scores={"test": choices}).lines(tmp_path))
     assert "test scores   accuracy 0.950, macro F1 0.941 of 20 recordings\n" in said
     assert "servers; make demo-classify starts them again" in said

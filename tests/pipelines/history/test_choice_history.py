@@ -13,7 +13,7 @@ from pipelines.history.log import log
 from pipelines.history.show import show
 from pipelines.history.tag import tag
 from pipelines.import_.import_ import import_recordings
-from pipelines.rollback.partial import Part, turned
+from pipelines.rollback.partial import Selection, revert_record
 from stages.classification.targets import what_it_is
 from storage.label_studio import label_config
 from storage.labels import git_drivers, label_changes, label_store
@@ -75,8 +75,8 @@ def test_they_are_kept_and_shown(tmp_path: Path) -> None:
 
 def test_a_label_goes_back_and_what_stands_beside_it_stays() -> None:
     now, then = beat(1, region("a", 3), BAD), beat(1, WALK, GOOD)
-    assert turned(Change("1", now, then), Part(labels=("walk",)), BESIDE) == beat(1, WALK, BAD)
-    assert turned(Change("1", now, then), Part(labels=("bad",)), BESIDE) is now
+    assert revert_record(Change("1", now, then), Selection(labels=("walk",)), BESIDE) == beat(1, WALK, BAD)
+    assert revert_record(Change("1", now, then), Selection(labels=("bad",)), BESIDE) is now
 
 
 # -- no label --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pipelines.history.show import show
 from pipelines.history.tag import tag
 from pipelines.history.trace import trace
 from pipelines.import_.import_ import import_recordings
-from pipelines.rollback.partial import Part, turned
+from pipelines.rollback.partial import Selection, revert_record
 from pipelines.rollback.rollback import rollback
 from pipelines.sync.result import Options
 from pipelines.sync.sync import sync
@@ -119,11 +119,11 @@ def test_log_show_diff_and_tag(tmp_path: Path) -> None:
 
 
 def test_choices_of_one_value_go_back() -> None:
-    part = Part(labels=("abnormal",))
+    part = Selection(labels=("abnormal",))
     now, then = beat(1, choice("abnormal", name="r")), beat(1, NORMAL)
-    assert turned(Change("1", now, then), part) == then
-    assert turned(Change("1", now, None), part) is None
-    assert turned(Change("1", now, then), Part(labels=("noise",))) is now
+    assert revert_record(Change("1", now, then), part) == then
+    assert revert_record(Change("1", now, None), part) is None
+    assert revert_record(Change("1", now, then), Selection(labels=("noise",))) is now
 
 
 # -- import of an export ---------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_choices_become_label_commits_and_go_back(beats: Lab) -> None:
     ]
     assert found.counts.labels == {"abnormal": {"~": 1}}
 
-    back = rollback(Project(beats.project.root), first.commit, Part())
+    back = rollback(Project(beats.project.root), first.commit, Selection())
     assert back.subject == f"labels: ~1 in 1 series; back to {first.commit[:7]}"
     assert chosen(beats, "one") == [[NORMAL]]
     assert beats.labels()["one"][0]["result"] == [NORMAL]

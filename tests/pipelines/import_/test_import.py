@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_left_out_and_named(empty: Project, folder: Path) -
     done = import_recordings(empty, str(folder / "series"), path, folder / "config.xml")
     assert done.annotations == 1
     assert [(f.where, f.what) for f in done.findings if f.fatal] == [
-        ("task 7 (none.csv)", "none of the recordings is its; its 1 annotation(s) were left out"),
+        ("task 7 (none.csv)", "no recording matches; its 1 annotation(s) were left out"),
         ("task 7 (one.csv), annotation 70", "region b: no label 'fly' in the label config"),
         ("task 7 (one.csv), annotation 71", "region a: no tag 'tags' on 'ts' in the label config"),
     ]

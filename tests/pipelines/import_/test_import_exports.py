@@ -11,7 +11,7 @@ import pytest
 
 from pipelines import doctor
 from pipelines.import_.import_ import import_recordings
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from pipelines.sync.result import Options, SyncResult
 from pipelines.sync.sync import sync
 from stages.timeseries.voting import voters
@@ -48,7 +48,7 @@ class Place:
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         return path
 
-    def take(self, labels: Any = None, **options: Any) -> Imported:
+    def take(self, labels: Any = None, **options: Any) -> ImportResult:
         path = self.write("export.json", labels) if labels is not None else None
         return import_recordings(self.project, str(self.folder / "series"), path, **options)
 

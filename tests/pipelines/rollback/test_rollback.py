@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.rollback.partial import Part
+from pipelines.rollback.partial import Selection
 from pipelines.rollback.rollback import RollbackResult, rollback, undo
 from pipelines.sync.result import SyncResult
 from storage.errors import ConflictError, InputError, NotFoundError
@@ -43,7 +43,7 @@ def here(lab: Lab) -> list[Record]:
 
 
 def back(lab: Lab, revision: str, dry: bool = False, **part: Any) -> RollbackResult:
-    done = rollback(Project(lab.project.root), revision, Part(**part), dry=dry)
+    done = rollback(Project(lab.project.root), revision, Selection(**part), dry=dry)
     lab.project = Project(lab.project.root)
     return done
 
@@ -140,7 +140,7 @@ def test_a_choice_that_is_like_nothing_is_named(days: tuple[Lab, list[SyncResult
     head = lab.project.repository.git.head()
     with pytest.raises(InputError) as refused:
         back(lab, commits[0].commit, series=("one", "won"), annotators=("nobody@*",), labels=("Walk", "run"))
-    what = "no annotation is like --annotator 'nobody@*', --label 'Walk', --series 'won'"
+    what = "no annotation matches --annotator 'nobody@*', --label 'Walk', --series 'won'"
     assert (refused.value.what, lab.project.repository.git.head()) == (what, head)
     said = labeltrail(lab.project.root, "rollback", "HEAD", "--series", "one").splitlines()
     assert said[-2:] == ["nothing to commit", "next: labeltrail log"]
@@ -156,8 +156,10 @@ def test_a_dry_run_changes_nothing_and_says_it_all(
     assert lab.project.repository.git.run("status", "--porcelain") == ""
     assert done.to_json()["changes"]["annotations"] == {"+": 1, "~": 2, "-": 1}
     text = "\n".join(done.lines())
-    assert "2 annotations changed in place, 1 annotation made again, 1 annotation removed (would be)" in text
-    assert "best model: stays as it is" in text
+    assert (
+        "2 annotations changed in place, 1 annotation created again, 1 annotation deleted (would be)" in text
+    )
+    assert "best model: unchanged" in text
     assert text.endswith("dry run: nothing was changed")
     assert back(lab, commits[0].commit).plan == done.plan
 

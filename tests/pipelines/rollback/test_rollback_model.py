@@ -15,9 +15,9 @@ from pipelines.best_model import commit_model
 from pipelines.demo import accelerometer
 from pipelines.import_.import_ import import_recordings
 from pipelines.rollback import rollback as rollbacks
-from pipelines.rollback.partial import Part
+from pipelines.rollback.partial import Selection
 from pipelines.rollback.rollback import RollbackResult, rollback, undo
-from pipelines.status import whereabouts
+from pipelines.status import describe
 from pipelines.sync import apply
 from pipelines.sync.sync import sync
 from storage.label_studio import label_config
@@ -88,7 +88,7 @@ def shown(project: Project) -> set[str]:
 
 
 def back(project: Project, revision: str, **part: Any) -> RollbackResult:
-    return rollback(Project(project.root), revision, Part(**part))
+    return rollback(Project(project.root), revision, Selection(**part))
 
 
 def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, str], tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_best_comes_back_and_nothing_is_trained(loop: tuple[Project, str, st
     back(project, second)
 
 
-@pytest.mark.parametrize("place", ["move", "sync", "bring_back"])
+@pytest.mark.parametrize("place", ["move", "sync", "restore_best"])
 def test_a_rollback_that_was_cut_off_is_ended_by_the_next(
     loop: tuple[Project, str, str], place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +153,7 @@ def test_a_part_that_nobody_trained_on_leaves_it_to_the_gate(loop: tuple[Project
     later = best(project)
     done = back(project, first, labels=(accelerometer.LABELS[0],))
     assert done.plan.best.best is None
-    assert "dvc repro trains one, and the gate decides" in done.plan.best.reason
+    assert "dvc repro trains one, and promote decides" in done.plan.best.reason
     assert best(project) == later
     back(project, second)
 
@@ -164,18 +164,18 @@ def test_status_names_what_is_best_in_the_work_tree(loop: tuple[Project, str, st
     back(project, second)
     later, text = best(project), path.read_text(encoding="utf-8")
     back(project, first)
-    version = whereabouts(project)["best model"]
+    version = describe(project)["best model"]
     assert version.endswith(best(project)[:8])
     path.write_text(text, encoding="utf-8")
-    assert "dvc.lock names another" in whereabouts(project)["best model"]
+    assert "dvc.lock names another" in describe(project)["best model"]
     repository.checkout_outputs(
         Lock.parse(text).outputs()
     )  # as if a run had promoted a model that was best before
-    said = whereabouts(project)["best model"]
+    said = describe(project)["best model"]
     assert said.partition(";")[0].endswith(later[:8])
     assert said.endswith("; its dvc.lock is not committed (labeltrail sync)")
     shutil.rmtree(project.root / "data/best")
-    assert whereabouts(project)["best model"] == said
+    assert describe(project)["best model"] == said
     back(project, second)
 
 

@@ -110,4 +110,4 @@ def test_no_annotation_stands_for_the_record_of_another_one_whatever_sync_json_s
     remote.mirror.forget([remote.annotations.key(int(second.partition("-")[0]))])
     assert lab.sync().commit == ""
     assert [record["id"] for record in lab.labels()["one"]] == [first, second]
-    assert registry.theirs(remote, {}, remote.state()).keys() == {first, second}
+    assert registry.remote_records(remote, {}, remote.state()).keys() == {first, second}

@@ -29,8 +29,8 @@ from tests.storage.labels.test_record_merge import region
 
 @pytest.fixture
 def world(minio: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Two clones in step, five annotations, and nobody who is patient."""
-    for name, seconds in {"PATIENCE": 0.6, "POLL": 0.02, "GRACE": 0.02, "BEAT": 0.0}.items():
+    """Two clones in step, five annotations, and short timeouts."""
+    for name, seconds in {"LEASE_TTL_S": 0.6, "POLL_S": 0.02, "SETTLE_S": 0.02, "HEARTBEAT_S": 0.0}.items():
         monkeypatch.setattr(locks, name, seconds)
     with quick_world(minio, tmp_path) as made:
         for number in range(5):
@@ -115,7 +115,7 @@ def test_labels_that_come_back_from_two_sides_come_back_once(world: World) -> No
 
 
 def test_who_is_taken_for_gone_finds_out_and_starts_again(world: World) -> None:
-    """The first clone hangs in the middle of its push for longer than the other one's patience."""
+    """The first clone hangs in the middle of its push until its lease expires."""
     good = world.project(0).repository.git.head()
     for number in list(world.held()):
         world.studio.delete_annotation(number)
@@ -143,32 +143,32 @@ def test_who_is_taken_for_gone_finds_out_and_starts_again(world: World) -> None:
     assert marks(world) == Counter(range(5))
 
 
-def test_the_word_of_who_was_killed_is_taken_over(world: World) -> None:
+def test_an_expired_lease_is_taken_over(world: World) -> None:
     remote = world.project(0).remote
     state = remote.state()
     assert state is not None
-    remote.write_state(replace(state, pushing="a word that nobody repeats"))
+    remote.write_state(replace(state, pushing="a token that nobody renews"))
     label(world, 9)
     began = time.monotonic()
     sync(world.project(1), Options(yes=True))
-    assert time.monotonic() - began > locks.PATIENCE
+    assert time.monotonic() - began > locks.LEASE_TTL_S
     state = remote.state()
     assert state is not None
     assert (state.pushing, marks(world)[9]) == ("", 1)
 
 
 def test_who_is_at_it_is_waited_for(world: World) -> None:
-    project, words = world.project(0), 8
+    project, renewals = world.project(0), 8
     state = project.remote.state()
     assert state is not None
-    state = locks.write(project, replace(state, pushing="word 0"))
+    state = locks.write_state(project, replace(state, pushing="token 0"))
     with ThreadPoolExecutor(1) as thread:
         other = thread.submit(sync, world.project(1))
-        for number in range(1, words):
-            time.sleep(locks.PATIENCE / 3)
+        for number in range(1, renewals):
+            time.sleep(locks.LEASE_TTL_S / 3)
             assert not other.done()
-            state = locks.write(project, replace(state, pushing=f"word {number}"))
-        locks.write(project, replace(state, pushing=""))
+            state = locks.write_state(project, replace(state, pushing=f"token {number}"))
+        locks.write_state(project, replace(state, pushing=""))
         other.result(timeout=60)
 
 

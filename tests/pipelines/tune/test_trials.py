@@ -41,15 +41,15 @@ def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
     curve = dict.fromkeys(range(1, 11), 0.5)
     done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
-    def looked(loss: float) -> objective.Watch:
-        watch = objective.Watch(objective.draw(space, done, values, 0)[0])
+    def reported(loss: float) -> objective.TrialProgress:
+        progress = objective.TrialProgress(objective.draw(space, done, values, 0)[0])
         for number in range(1, 11):
-            watch.look(Epoch(number, 0.1, 1.0, loss, 0.5), 10)
-        return watch
+            progress.report(Epoch(number, 0.1, 1.0, loss, 0.5), 10)
+        return progress
 
-    assert list(looked(0.4).curve) == list(range(1, 11))
+    assert list(reported(0.4).curve) == list(range(1, 11))
     with pytest.raises(optuna.TrialPruned):
-        looked(0.9)
+        reported(0.9)
 
 
 def test_folds_deal_out_each_class_evenly() -> None:
@@ -75,14 +75,14 @@ def test_all_series_of_a_group_are_in_one_fold() -> None:
 
 
 def test_the_loss_is_plain_cross_entropy() -> None:
-    chances = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]], np.float32)
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]], np.float32)
     truth = np.array([[1, 0, 0], [0, 1, 0]], bool)
     for independent, loss in (
         (False, (math.log(2) - math.log(1 - 1e-4)) / 2),
         (True, (math.log(2) - 2 * math.log(0.75) - 3 * math.log(1 - 1e-4)) / 6),
     ):
         model = SimpleNamespace(
-            probabilities=lambda _: chances,
+            probabilities=lambda _: probabilities,
             decide=lambda _: truth,
             question=SimpleNamespace(independent=independent),
         )

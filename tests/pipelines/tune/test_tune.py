@@ -139,7 +139,7 @@ def test_a_trial_that_fails_is_told_and_the_tuning_goes_on(
     assert done.best.params["scaling"] == "series"
     project(place, **ranged(scaling="train"))
     none = refused(run, study=Path("none.json"))
-    assert none.what == "none of 5 trials came to its end"
+    assert none.what == "none of 5 trials was completed"
     assert "not a finite number" in none.why
     assert len(json.loads((place / "none.json").read_bytes())["trials"]) == 5
 
@@ -176,7 +176,9 @@ def test_the_best_model_is_one_of_classify_train(place: Path) -> None:
     assert done.next_command().startswith("labeltrail classify predict m X.csv")
 
 
-def test_no_series_is_judged_by_what_has_learnt_from_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_series_is_scored_by_a_model_that_was_trained_on_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read, learn, files, sets = series_table.read, training.learn, [], []
 
     def reading(path: Path, **options: Any) -> Any:
@@ -201,11 +203,11 @@ def test_folds_of_a_rare_class(place: Path) -> None:
     values, kinds = series(30)
     two = np.flatnonzero((kinds != 2) | (np.arange(30) < 6))
     table(place / "few.csv", values[two], one_hot(kinds)[two])
-    assert tune(Path("few.csv"), trials=1).material.judged == "2 folds (the rarest class has 2 series)"
+    assert tune(Path("few.csv"), trials=1).data.judged == "2 folds (the rarest class has 2 series)"
     one = two[np.isin(two, [5], invert=True)]
     table(place / "one.csv", values[one], one_hot(kinds)[one])
     error = refused(tune, Path("one.csv"), study=Path("one.json"))
-    assert error.why == "a class (y_3) has one series, which cannot be learnt from and judged by"
+    assert error.why == "a class (y_3) has one series, which cannot be both trained and validated on"
     assert not (place / "one.json").exists()
 
 
@@ -215,7 +217,7 @@ def test_other_tasks(task: str, place: Path) -> None:
     targets = (kinds == 1)[:, None] if task == "binary" else np.stack([kinds != 0, kinds != 1], 1)
     table(place / "t.csv", values, targets)
     done = tune(Path("t.csv"), trials=2)
-    assert done.lines()[0].startswith(f"{task}: 30 series of 20 timepoints; judged by 3 folds")
+    assert done.lines()[0].startswith(f"{task}: 30 series of 20 timepoints; validated on 3 folds")
 
 
 def test_steps_or_epochs_may_be_tuned(place: Path) -> None:
@@ -254,7 +256,7 @@ def test_places_that_will_not_do_are_told_before_anything_is_tried(
     monkeypatch.setattr(objective, "learn", lambda *_: pytest.fail("it was trained"))
     before = md5(place)
     assert refused(run, study=Path("train.csv")).why == "it is no .json file"
-    assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it lies in the model's folder"
+    assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it is in the model's folder"
     assert refused(run, model=Path()).why
     assert refused(run, write=Path("no.yaml")).what == "there is no no.yaml to write into"
     assert refused(run, valid=Path("no.csv")).why == "there is no such file"
@@ -268,7 +270,7 @@ def test_the_command(
     code, text = called(capsys, monkeypatch, *words)
     lines = text.splitlines()
     assert code == 0
-    assert lines[0] == "multiclass: 30 series of 20 timepoints; judged by the 15 series of valid.csv"
+    assert lines[0] == "multiclass: 30 series of 20 timepoints; validated on the 15 series of valid.csv"
     assert lines[1] == "3 trials: 3 complete, 0 pruned, 0 failed"
     assert lines[2].split()[:4] == ["trial", "state", "loss", "accuracy"]
     assert lines[6].startswith("the best params: --param num-layers=1 --param hidden-size=")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipelines.tune import objective
-from pipelines.tune.result import Tuned
+from pipelines.tune.result import TuningResult
 from pipelines.tune.search import tune
 from stages import ingest, params, train, window
 from stages.classification import training
@@ -62,8 +62,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def learnt(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Tuned, list[tuple[set[str], set[str]]]]:
-    """Tune; of each training the series it learnt from and was held against."""
+def tuned(
+    monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> tuple[TuningResult, list[tuple[set[str], set[str]]]]:
+    """Tune; of each training the series of its train and validation set."""
     learn, used = training.learn, []
     keys = {arrays.values(key).T.tobytes(): key for key in KINDS}
 
@@ -87,20 +89,21 @@ def test_it_learns_from_the_train_set_and_judges_by_the_validation_set(
     done = tune(trials=1)
     assert people(asked) == {"ann", "ben", "cid", "dora"}
     assert (
-        done.lines()[0] == "binary: 18 series of 40 timepoints; judged by the 6 series of the validation set"
+        done.lines()[0]
+        == "binary: 18 series of 40 timepoints; validated on the 6 series of the validation set"
     )
-    done, used = learnt(monkeypatch, trials=2)
+    done, used = tuned(monkeypatch, trials=2)
     assert [(people(known), people(held)) for known, held in used] == [({"ann", "ben", "cid"}, {"dora"})]
     assert not used[0][0] & used[0][1]
 
 
-def test_without_a_validation_set_people_judge_each_other_in_turn(
+def test_without_a_validation_set_people_are_cross_validated(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_project(ALL_TRAIN, folds=2)
-    done, used = learnt(monkeypatch, trials=1)
+    done, used = tuned(monkeypatch, trials=1)
     assert done.lines()[0].endswith(
-        "judged by 2 folds of the train set, for the validation set has no labeled series"
+        "validated on 2 folds of the train set, for the validation set has no labeled series"
     )
     assert [len(people(held)) for _, held in used] == [2, 2]
     assert all(not people(known) & people(held) for known, held in used)
@@ -183,7 +186,7 @@ def test_what_cannot_be_tuned_says_what_to_do(project: Path, monkeypatch: pytest
     Path("data/labels.dvc").write_text("outs:\n- md5: 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f.dir\n  path: labels\n")
     error = refused(tune)
     assert (error.what, error.cure) == ("the dataset is out of date", "dvc repro window")
-    assert error.why == "no longer what it was made of: labels"
+    assert error.why == "changed since it was made: labels"
     Path("data/labels.dvc").unlink()
     stage_project.write_params(train={"start": "0" * 32})
     assert "labeltrail start-from --none" in refused(tune).cure
@@ -213,7 +216,7 @@ def test_where_there_is_no_dataset_of_choices(
     )
     label_config.PATH.write_text(asked)
     error = refused(tune)
-    assert (error.why, error.cure) == ("no longer what it was made of: label config", "dvc repro window")
+    assert (error.why, error.cure) == ("changed since it was made: label config", "dvc repro window")
     monkeypatch.chdir(tmp_path_factory.mktemp("nothing"))
     lay(WAVES, [], {})
     error = refused(tune)
@@ -237,7 +240,7 @@ def test_several_choices_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (
         tune()
         .lines()[0]
-        .startswith("multilabel: 30 series of 40 timepoints; judged by 3 folds of the train set")
+        .startswith("multilabel: 30 series of 40 timepoints; validated on 3 folds of the train set")
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.tune.rerun import again
+from pipelines.tune.rerun import rerun
 from pipelines.tune.search import tune
 from storage.artifacts import checkpoint
 from tests.pipelines.classify.test_classify import one_hot, refused, series, table
@@ -38,15 +38,15 @@ def test_a_few_series_with_several_labels(place: Path) -> None:
             "labeltrail classify train train.csv --valid valid.csv --model FOLDER --task multilabel --param"
         )
     )
-    found = again(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("first"))
+    found = rerun(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("first"))
     assert found.model == done.study.trials[0].model
 
 
 def test_of_other_files_nobody_says_that_they_are_studies(place: Path) -> None:
     (place / "settings.json").write_text("{}", encoding="utf-8")
-    assert refused(again, 1).why == "nothing was tuned yet"
+    assert refused(rerun, 1).why == "nothing was tuned yet"
     run(task="multilabel", study=Path("mine.json"))
-    assert refused(again, 1).why == "there are: mine.json"
+    assert refused(rerun, 1).why == "there are: mine.json"
 
 
 def test_a_study_is_one_of_its_task(place: Path) -> None:
@@ -54,4 +54,4 @@ def test_a_study_is_one_of_its_task(place: Path) -> None:
     project(place, trials=2)
     run(study=Path("other.json"))
     assert refused(run, study=Path("other.json"), task="multilabel").why == "it has other task"
-    assert refused(tune, task="multilabel").what.startswith("--task belongs to a table")
+    assert refused(tune, task="multilabel").what.startswith("--task needs a table")

@@ -12,8 +12,8 @@ import pytest
 from pipelines.classify import train as classify_train
 from pipelines.history.trace import trace
 from pipelines.tune import objective
-from pipelines.tune.rerun import again
-from pipelines.tune.result import Tuned
+from pipelines.tune.rerun import rerun
+from pipelines.tune.result import TuningResult
 from pipelines.tune.search import tune
 from stages import params, promote, train
 from storage import process, settings
@@ -39,7 +39,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tuned]:
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TuningResult]:
     """A clone with a label commit, whose dataset was tuned; and what came of it."""
     root = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
@@ -73,14 +73,14 @@ def commit(subject: str, *paths: str) -> str:
 
 
 @pytest.fixture
-def project(tuned: tuple[Path, Tuned], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tuned: tuple[Path, TuningResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A copy of it; it is the current folder."""
     shutil.copytree(tuned[0], tmp_path / "clone")
     monkeypatch.chdir(tmp_path / "clone")
     return Project(tmp_path / "clone")
 
 
-def complete(done: Tuned) -> list[studies.Trial]:
+def complete(done: TuningResult) -> list[studies.Trial]:
     return [trial for trial in done.study.trials if trial.state == "complete"]
 
 
@@ -89,21 +89,21 @@ def complete(done: Tuned) -> list[studies.Trial]:
 
 def test_a_trial_of_a_table_makes_its_model_again(tables: Path) -> None:
     for trial in complete(run(trials=3)):
-        back = again(trial.number, Path("train.csv"), valid=Path("valid.csv"), model=Path("m"))
+        back = rerun(trial.number, Path("train.csv"), valid=Path("valid.csv"), model=Path("m"))
         assert (
             back.model == trial.model == provenance.read(Path("m")).model == checkpoint.model_hash(Path("m"))
         )
         assert provenance.read(Path("m")).dataset == md5(Path("train.csv"))
-        assert back.lines()[-1] == f"model {trial.model[:8]} is in m: that of the trial, to the last byte"
+        assert back.lines()[-1] == f"model {trial.model[:8]} is in m: identical to the trial's"
         assert back.next_command() == "labeltrail classify predict m X.csv --output OUT.csv"
 
 
 def test_of_folds_a_model_learns_from_all(tables: Path) -> None:
     (trial,) = tune(Path("train.csv"), trials=1).study.trials
     assert trial.model == ""
-    back = again(1, Path("train.csv"), model=Path("m"))
-    assert "the trial itself made none that learnt from the whole train set" in back.lines()[-1]
-    assert again(1).next_command().startswith("labeltrail classify trial 1 TRAIN.csv --study")
+    back = rerun(1, Path("train.csv"), model=Path("m"))
+    assert "the trial itself trained none on the whole train set" in back.lines()[-1]
+    assert rerun(1).next_command().startswith("labeltrail classify trial 1 TRAIN.csv --study")
     assert provenance.read(Path("m")).params["train"]["classifier"]["lr"] == trial.params["lr"]
 
 
@@ -111,7 +111,7 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     run(trials=3)
     before = Path("params.yaml").read_text().replace("  seed: 0\n  classifier:", "  seed: 7\n  classifier:")
     Path("params.yaml").write_text(before)
-    back = again(3, write=Path("params.yaml"))
+    back = rerun(3, write=Path("params.yaml"))
     plan = params.load().train.classifier_plan()
     assert {name: plan[name] for name in back.trial.params} == dict(back.trial.params)
     assert (plan["steps"], plan["seed"]) == (12, 0)
@@ -122,21 +122,21 @@ def test_its_params_go_into_a_file_that_is_otherwise_as_it_was(tables: Path) -> 
     train = "labeltrail classify train {} --model FOLDER --task multiclass"
     assert back.next_command() == train.format("TRAIN.csv --valid VALID.csv")
     files = (Path("train.csv"), Path("valid.csv"))
-    command = again(3, files[0], valid=files[1], write=Path("params.yaml")).next_command()
+    command = rerun(3, files[0], valid=files[1], write=Path("params.yaml")).next_command()
     assert command == train.format("train.csv --valid valid.csv")
     assert (
         classify_train.train(files[0], Path("m"), valid=files[1], task="multiclass").model == back.trial.model
     )
 
 
-def test_series_to_judge_by_that_are_learnt_from_are_counted(tables: Path) -> None:
-    assert not run(trials=1).material.notes
+def test_series_in_both_train_and_validation_set_are_counted(tables: Path) -> None:
+    assert not run(trials=1).data.notes
     train, rows = Path("train.csv"), Path("valid.csv").read_text(encoding="utf-8").splitlines()
     with train.open("a", encoding="utf-8") as file:
         file.write("\n".join([*rows[1:4], ""]))
     warning = (
-        "warning: 3 of the 15 series of valid.csv are in train.csv too: they are learnt from, so the validation "
-        "figures are too good"
+        "warning: 3 of the 15 series of valid.csv are in train.csv too: the model is trained on them, "
+        "so the validation scores are too good"
     )
     assert run(trials=1, study=Path("other.json")).lines()[1] == warning
     done = classify_train.train(train, tables / "m", valid=Path("valid.csv"))
@@ -148,24 +148,24 @@ def test_a_model_that_is_no_longer_the_trials_is_told(tables: Path, monkeypatch:
     value = json.loads(done.place.read_text())
     value["trials"][0]["model"] = "0" * 32
     done.place.write_text(json.dumps(value))
-    back = again(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("m"))
-    assert "not 00000000 as the trial made it" in back.lines()[-1]
+    back = rerun(1, Path("train.csv"), valid=Path("valid.csv"), model=Path("m"))
+    assert "not the trial's 00000000" in back.lines()[-1]
 
 
 def test_what_cannot_be_had_again_is_refused(tables: Path) -> None:
-    error = refused(again, 1)
+    error = refused(rerun, 1)
     assert (error.what, error.cure) == ("there is no study of a tuning", "labeltrail classify tune")
     assert error.why == "nothing was tuned yet"
     run(trials=1)
-    error = refused(again, 2)
+    error = refused(rerun, 2)
     assert (error.what, error.why) == ("there is no trial 2", "it has 1 trials")
-    assert refused(again, 1, model=Path("m")).why == "it learnt from a table, and none was named"
-    error = refused(again, 1, Path("test.csv"), valid=Path("valid.csv"), model=Path("m"))
-    assert error.why == "here is other train"
-    assert refused(again, 1, Path("train.csv"), model=Path("m")).why == "here is other valid"
+    assert refused(rerun, 1, model=Path("m")).why == "it was trained on a table, and none was given"
+    error = refused(rerun, 1, Path("test.csv"), valid=Path("valid.csv"), model=Path("m"))
+    assert error.why == "other train here"
+    assert refused(rerun, 1, Path("train.csv"), model=Path("m")).why == "other valid here"
     assert not Path("m").exists()
     Path("study.json").write_text('{"version": 1, "about": {}, "trials": [{"curve": []}]}')
-    assert refused(again, 1).what == "study.json is no study of a tuning"
+    assert refused(rerun, 1).what == "study.json is no study of a tuning"
 
 
 def test_the_command(
@@ -175,7 +175,7 @@ def test_the_command(
     code, text = called(capsys, monkeypatch, "trial", "1", "train.csv", "--valid", "valid.csv")
     lines = text.splitlines()
     assert (code, lines[0].partition(":")[0]) == (0, "trial 1 of study.json")
-    assert lines[1] == f"it learnt from series of MD5 {md5(Path('train.csv'))}"
+    assert lines[1] == f"it was trained on series of MD5 {md5(Path('train.csv'))}"
     assert (
         lines[-1]
         == "next: labeltrail classify trial 1 train.csv --valid valid.csv --study study.json --model FOLDER"
@@ -190,10 +190,10 @@ def test_the_command(
 
 
 def test_in_a_folder_and_by_the_train_stage_it_is_the_same_model(
-    tuned: tuple[Path, Tuned], project: Project
+    tuned: tuple[Path, TuningResult], project: Project
 ) -> None:
     for trial in complete(tuned[1])[:2]:
-        back = again(trial.number, model=Path("m"), write=Path("params.yaml"))
+        back = rerun(trial.number, model=Path("m"), write=Path("params.yaml"))
         assert (back.model, back.differs) == (trial.model, ())
         train.main()
         assert md5(Path("m")) == md5(CANDIDATE)
@@ -204,11 +204,11 @@ def test_in_a_folder_and_by_the_train_stage_it_is_the_same_model(
     }
 
 
-def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, Tuned], project: Project) -> None:
+def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, TuningResult], project: Project) -> None:
     done = tuned[1]
     head = project.repository.git.head()
     assert (
-        f"learnt from labels {md5(Path('data/labels'))[:8]}, label commit {head[:12]}  labels: +1"
+        f"trained on labels {md5(Path('data/labels'))[:8]}, label commit {head[:12]}  labels: +1"
         in done.lines()[1]
     )
     first = complete(done)[0]
@@ -234,14 +234,14 @@ def test_each_trial_traces_to_its_label_commit(tuned: tuple[Path, Tuned], projec
 
 
 def test_a_model_traces_to_the_trial_that_chose_its_params(
-    tuned: tuple[Path, Tuned], project: Project
+    tuned: tuple[Path, TuningResult], project: Project
 ) -> None:
     done = tuned[1]
     train.main()
     promote.main()
     best = provenance.read(BEST).model
     assert trace(project, best).facts["tuned"] == f"params of trial {done.best.number} of {done.place}"
-    again(done.best.number, write=Path("params.yaml"))
+    rerun(done.best.number, write=Path("params.yaml"))
     train.main()
     shutil.rmtree(BEST)
     promote.main()
@@ -249,30 +249,32 @@ def test_a_model_traces_to_the_trial_that_chose_its_params(
     assert (found.kind, found.facts["tuned"]) == ("model", f"trial {done.best.number} of {done.place}")
 
 
-def test_its_params_are_those_of_a_training_from_scratch(tuned: tuple[Path, Tuned], project: Project) -> None:
+def test_its_params_are_those_of_a_training_from_scratch(
+    tuned: tuple[Path, TuningResult], project: Project
+) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("start: null", f"start: '{'0' * 32}'"))
     assert "--none" in refused(tune).cure
-    back = again(1, study=tuned[1].place, write=Path("params.yaml"))
+    back = rerun(1, study=tuned[1].place, write=Path("params.yaml"))
     assert params.load().train.start is None
     assert back.before["start"] == "0" * 32
 
 
-def test_where_the_labels_are_others_now(tuned: tuple[Path, Tuned], project: Project) -> None:
+def test_where_the_labels_are_others_now(tuned: tuple[Path, TuningResult], project: Project) -> None:
     done = tuned[1]
     labels = project.repository.git.head()
     had = commit("tuning", "data/tuning", "params.yaml")
     lay_project(lacking=("ben/slow1",))
     track("labels: -1")
-    error = refused(again, 1, study=done.place, model=Path("m"))
-    assert error.why.startswith("here is other dataset, labels; it learnt from labels")
+    error = refused(rerun, 1, study=done.place, model=Path("m"))
+    assert error.why.startswith("other dataset, labels here; it was trained on labels")
     assert labels[:12] in error.why
     assert error.cure.startswith(f"git switch --detach {had[:7]}")
-    back = again(1, study=done.place, write=Path("params.yaml"))
-    assert any(line.startswith("warning: here is other dataset, labels") for line in back.lines())
+    back = rerun(1, study=done.place, write=Path("params.yaml"))
+    assert any(line.startswith("warning: other dataset, labels here") for line in back.lines())
     commands(*error.cure.split("; ")[:2])
     lay_project()
-    assert again(1, study=done.place, model=Path("m")).model == done.study.trials[0].model
+    assert rerun(1, study=done.place, model=Path("m")).model == done.study.trials[0].model
 
 
 def test_trials_that_made_no_model_have_no_hash(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,11 +282,11 @@ def test_trials_that_made_no_model_have_no_hash(tables: Path, monkeypatch: pytes
         raise InputError("it broke")
 
     monkeypatch.setattr(objective, "learn", failing)
-    with pytest.raises(InputError, match="came to its end"):
+    with pytest.raises(InputError, match="was completed"):
         run(trials=1)
     (trial,) = studies.load(Path("study.json")).trials
     assert (trial.state, trial.model) == ("failed", "")
-    assert again(1).lines()[1] == "why: it broke"
+    assert rerun(1).lines()[1] == "why: it broke"
 
 
 def test_git_does_not_ignore_studies() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.import_ import import_config, import_people
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import Imported
+from pipelines.import_.imported import ImportResult
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings
@@ -380,21 +380,21 @@ def test_labels_of_the_task_data_are_written_into_the_label_config(tmp_path: Pat
     assert found is not None
     assert found.dynamic == "kinds"
     tasks = export.read(written(tmp_path, given), found.parsed)
-    done = Imported()
+    done = ImportResult()
     text, parsed = import_config.settle(found, tasks, lambda: tmp_path, project, done)
     assert (parsed.labels, label_config.parse(text).labels) == (("walk", "run", "knock"),) * 2
     assert [finding.what for finding in done.findings] == [
-        "its labels are left to the task data ($kinds): the 3 that the export names are written into it"
+        "its labels come from the task data ($kinds): the 3 in the export are written into it"
     ]
     for others in ([], [t for t in tasks if not t.data.pop("kinds")]):
         with pytest.raises(InputError, match="leaves its labels to the task data"):
-            import_config.settle(found, others, lambda: tmp_path, project, Imported())
+            import_config.settle(found, others, lambda: tmp_path, project, ImportResult())
 
 
 def test_a_label_config_without_times_says_that_rows_are_counted(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("time;acc_x;acc_y\n0;1;2\n")
     (tmp_path / "config.xml").write_text(CONFIG.replace('timeColumn="time"', ""))
-    project, done = Project(tmp_path), Imported()
+    project, done = Project(tmp_path), ImportResult()
     found = import_config.known(project, tmp_path / "config.xml")
     import_config.settle(found, [], lambda: tmp_path / "one.csv", project, done)
     assert done.findings[0].what.endswith("so times are rows, 0, 1, 2; recordings have a column 'time'")

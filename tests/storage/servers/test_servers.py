@@ -71,7 +71,7 @@ def test_a_dead_server_is_started_again(project: Path, capsys: Capture) -> None:
     assert process.wait(lambda: services.status(project)[0].state == "died", 5)
     again = up_minio(project)
     assert (again.state, again.url) == ("running", first.url)
-    assert "MinIO: it had ended by itself, starting it again; its last lines:" in said(capsys)
+    assert "MinIO: it had died, restarting it; its last lines:" in said(capsys)
     assert (project / ".labeltrail/logs/minio.before.log").exists()
 
 
@@ -134,7 +134,7 @@ def test_changed_settings_reach_a_running_server(project: Path, capsys: Capture)
     first = up_minio(project)
     settings.write_env_file(project, {"AWS_SECRET_ACCESS_KEY": "another-secret"})
     again = up_minio(project)
-    assert "MinIO: its settings have changed; starting it again" in said(capsys)
+    assert "MinIO: its settings have changed; restarting it" in said(capsys)
     assert (again.url, again.pid == first.pid) == (first.url, False)
     assert Bucket(settings.load(project)).create()
 
@@ -173,7 +173,7 @@ def test_a_server_that_goes_to_another_port(project: Path, fake: Fake) -> None:
 def test_a_server_that_hangs_is_replaced(
     project: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(services, "PATIENCE", 0.1)
+    monkeypatch.setattr(services, "HANG_TIMEOUT_S", 0.1)
     first = process.spawn(["sleep", "60"], env={}, cwd=project, log=project / "hangs.log")
     port = supervisor.free_port()
     settings.adopt(project, MINIO, port, settings.generated(MINIO, ""))

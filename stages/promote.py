@@ -64,7 +64,7 @@ class Rules:
 
 def main() -> None:
     """Candidate to best, or not."""
-    verdict = judge(rules(learning_task.of(label_config.load()), dataset.read_index(), params.load()))
+    verdict = decide(rules(learning_task.of(label_config.load()), dataset.read_index(), params.load()))
     if verdict.verdict == "promoted":
         checkpoint.copy(CANDIDATE, BEST)
     hashes = {f"{name}_model": provenance.read(path).model for name, path in PLACES.items()}
@@ -93,12 +93,12 @@ def rules(task: LearningTask, index: dataset.Index, settings: params.Params) -> 
     )
 
 
-def judge(rules: Rules) -> Verdict:
+def decide(rules: Rules) -> Verdict:
     """Score both where both can be scored."""
     metric, candidate = rules.metric, checkpoint.read(CANDIDATE)
     value = rules.measure(candidate)
     if not BEST.exists():
-        refuse_lost_best()
+        check_best_present()
         return Verdict(
             "promoted", f"there was no best model yet{unscored(rules, value)}", metric, value, None
         )
@@ -134,7 +134,7 @@ def unscored(rules: Rules, value: float | None) -> str:
     return f"; it has no {rules.metric}, for {NOTHING}" if rules.series and value is None else ""
 
 
-def refuse_lost_best() -> None:
+def check_best_present() -> None:
     """Without the best model that this commit names, any candidate would win unseen.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.classify.model_dir import unwritable
-from stages.classification.training import Taught
+from stages.classification.training import FitResult
 from storage.artifacts import checkpoint
 from storage.errors import InputError
 from storage.series.table_rows import named
@@ -52,7 +52,7 @@ def refuse_no_answers(chances: NDArray[np.float32], path: Path, line_of: Callabl
         )
 
 
-def refuse_no_loss(taught: Taught, valid: Path) -> None:
+def refuse_no_loss(taught: FitResult, valid: Path) -> None:
     """A loss that is no number says nothing about any weights.
 
     Raises:

@@ -10,9 +10,9 @@ from typing import Any
 from pipelines.classify import train
 from pipelines.tune.folds import FewError, Part, in_turn
 from stages import params
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.targets import Labeled
-from stages.classification.training import Taught
+from stages.classification.training import FitResult
 from storage.errors import InputError
 from storage.files import md5
 from storage.series import series_table
@@ -37,19 +37,19 @@ class Material:
         task: what somebody said that its y columns ask; None: it follows from them.
     """
 
-    question: Question
+    question: TaskSpec
     known: Labeled
     held: Labeled | None
     parts: tuple[Part, ...]
     judged: str
     data: Mapping[str, Any]
-    tell: Callable[[Taught], dict[str, Any]]
+    tell: Callable[[FitResult], dict[str, Any]]
     notes: tuple[str, ...] = ()
     path: Path | None = None
     valid: Path | None = None
     task: Task | None = None
 
-    def model_hash(self, taught: Taught) -> str:
+    def model_hash(self, taught: FitResult) -> str:
         """Of the model that training alone makes by the same params; "" where a fold was learnt from."""
         return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
 
@@ -69,7 +69,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     series_table.refuse_one_class(table, str(path))
     if table.task is None:
         raise ValueError("a table without y columns teaches nothing")
-    question = Question(table.task, table.labels, (train.CHANNEL,), table.columns)
+    question = TaskSpec(table.task, table.labels, (train.CHANNEL,), table.columns)
     known, held = train.labeled(table), None
     notes = tuple(f"note: {note}" for note in table.notes)
     if valid:
@@ -87,7 +87,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         "folds": 0 if valid else len(parts),
     }
 
-    def tell(taught: Taught) -> dict[str, Any]:
+    def tell(taught: FitResult) -> dict[str, Any]:
         return train.tell(taught, valid, None)
 
     return Material(
@@ -96,7 +96,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
 
 
 def _parts(
-    known: Labeled, question: Question, path: Path, settings: params.Params
+    known: Labeled, question: TaskSpec, path: Path, settings: params.Params
 ) -> tuple[tuple[Part, ...], str]:
     rows = [str(row) for row in range(len(known.values))]
     try:

@@ -28,7 +28,7 @@ from stages import params
 from stages.classification.model import Classifier
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Epoch, Taught, learn
+from stages.classification.training import Epoch, FitResult, fit_classifier
 from storage.errors import InputError
 from storage.printable import shortened
 from storage.project_files.study import CURE, Trial
@@ -190,10 +190,12 @@ def attempt(trial: optuna.Trial, number: int, plan: Plan, material: Material) ->
     return Trial(number, "complete", asdict(plan), loss, accuracy, watch.curve, "", made)
 
 
-def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, material: Material) -> Taught:
+def judge_part(watch: Watch, plan: Plan, known: Labeled, held: Labeled, material: Material) -> FitResult:
     """Learn from one part, judge by the other."""
     epochs = epochs_of(plan, known)
-    taught = learn(known, held, material.question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs))
+    taught = fit_classifier(
+        known, held, material.question, plan, on_epoch=lambda epoch: watch.look(epoch, epochs)
+    )
     loss, accuracy = score(taught.model, held)
     watch.losses.append(loss)
     watch.accuracies.append(accuracy)

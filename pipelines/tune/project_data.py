@@ -15,14 +15,14 @@ from pipelines.tune.data import Material
 from pipelines.tune.folds import FewError, Part, in_turn
 from pipelines.tune.trial_lineage import labels_of
 from stages import learning_task, params
-from stages.classification.candidate import refuse_one_class, tell
+from stages.classification.candidate import check_classes, tell
 from stages.classification.dataset import load
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Taught, learn
+from stages.classification.training import FitResult, fit_classifier
 from stages.provenance import of_candidate
-from stages.timeseries.dataset_warnings import nothing_to_learn
+from stages.timeseries.dataset_warnings import nothing_to_train_on
 from storage.artifacts import checkpoint, dataset, provenance
 from storage.artifacts.dataset import Index
 from storage.errors import InputError
@@ -55,17 +55,17 @@ def of_project(settings: params.Params) -> Material:
         )
     known, held = load(index, "train"), load(index, "validation")
     if known is None:
-        raise nothing_to_learn(index, "a choice that can be used")
-    refuse_one_class(index, known)
+        raise nothing_to_train_on(index, "a choice that can be used")
+    check_classes(index, known)
     if held:
         parts: tuple[Part, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of the validation set"
     else:
         parts, judged = folds(known, index, config, settings)
-    question = Question(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
     data = data_of(index) | {"folds": 0 if held else len(parts)}
 
-    def told(taught: Taught) -> dict[str, Any]:
+    def told(taught: FitResult) -> dict[str, Any]:
         return tell(taught, None)
 
     learnt = f"learnt from {labels_of(Path.cwd(), index.provenance['labels'])}"
@@ -168,7 +168,9 @@ def make(material: Material, tried: Trial, settings: params.Params, folder: Path
     place, train = room(folder), params_of(tried, settings)
     plan = Plan(**train.classifier_plan())
     with bar("training", epochs_of(plan, material.known)) as advance:
-        taught = learn(material.known, material.held, material.question, plan, on_epoch=lambda _: advance())
+        taught = fit_classifier(
+            material.known, material.held, material.question, plan, on_epoch=lambda _: advance()
+        )
     model = taught.model.to_checkpoint(material.tell(taught))
     by = settings.model_copy(update={"train": train})
     checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)

@@ -9,10 +9,10 @@ import numpy as np
 from stages import params
 from stages.classification import start
 from stages.classification.dataset import load
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Epoch, Taught, learn
+from stages.classification.training import Epoch, FitResult, fit_classifier
 from stages.training.curves import learning_curves
 from storage.artifacts import dataset
 from storage.artifacts.checkpoint import Checkpoint
@@ -32,19 +32,19 @@ def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> t
         raise InputError(
             "a classifier needs two labeled series to learn from", where=str(dataset.PATH), cure=cure
         )
-    refuse_one_class(index, train)
-    question = Question(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    check_classes(index, train)
+    question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
     plan = Plan(**settings.train.classifier_plan())
     begun = start.load(settings.train.start, index, question, plan)
     with learning_curves(epochs_of(plan, train)) as log:
-        taught = learn(train, validation, question, plan, begun, lambda epoch: log(figures(epoch)))
+        taught = fit_classifier(train, validation, question, plan, begun, lambda epoch: log(figures(epoch)))
     lines = [in_words(taught)]
     if not validation:
         lines.append("warning: no validation set: nothing says how well it does on series it does not know")
     return taught.model.to_checkpoint(tell(taught, settings.train.start)), lines
 
 
-def refuse_one_class(index: dataset.Index, train: Labeled) -> None:
+def check_classes(index: dataset.Index, train: Labeled) -> None:
     """A model that has learnt from series that are all the same would say that of everything.
 
     Raises:
@@ -73,13 +73,13 @@ def figures(epoch: Epoch) -> dict[str, float]:
     return found
 
 
-def tell(taught: Taught, begun: str | None) -> dict[str, Any]:
+def tell(taught: FitResult, begun: str | None) -> dict[str, Any]:
     """`training` of model.json."""
     held = {"loss": taught.result.validation_loss, "accuracy": taught.result.validation_accuracy}
     return {**taught.told(), "from": begun or "", "validation": held}
 
 
-def in_words(taught: Taught) -> str:
+def in_words(taught: FitResult) -> str:
     """One line about what was learnt."""
     result = taught.result
     whose = f"the average of the last of {len(taught.history)} epochs"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import params
-from stages.classification.targets import Labeled, Said, what_it_is, why_unfit
+from stages.classification.targets import Labeled, Target, make_target, why_unfit
 from stages.timeseries import dataset_warnings
 from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LEARNT
@@ -37,10 +37,10 @@ def build(
     """
     keys = sorted(records.keys() & ingested.series.keys())
     length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
-    said: dict[str, Said] = {}
+    said: dict[str, Target] = {}
     unfit: dict[str, str] = {}
     for key in keys:
-        found = what_it_is(records[key], config, settings.window.disagreement)
+        found = make_target(records[key], config, settings.window.disagreement)
         why = why_unfit(arrays.values(key), length) if found.annotations else ""
         if why:
             unfit[key] = why
@@ -50,7 +50,7 @@ def build(
     unused = {key: found.left_out for key, found in said.items()}
     left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys(), unfit)
     if not index.of("train"):
-        raise dataset_warnings.nothing_to_learn(index, "a choice that can be used", left_out)
+        raise dataset_warnings.nothing_to_train_on(index, "a choice that can be used", left_out)
     warnings = tuple(f"warning: {line}" for line in dataset_warnings.warnings(index))
     labeled = sum(bool(found.annotations) for found in said.values())
     line = f"{labeled} labeled series ({dataset_warnings.counts(index)}) of {length} timepoints"
@@ -64,7 +64,7 @@ def usual_length(rows: Mapping[str, int]) -> int:
 
 
 def make_index(
-    said: Mapping[str, Said],
+    said: Mapping[str, Target],
     ingested: arrays.Index,
     rows: Mapping[str, splits_file.Row],
     config: LabelConfig,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.classification.dataset import load
-from stages.classification.inference import Asked, ask, compare
+from stages.classification.inference import Predicted, ask, compare
 from stages.classification.model import Classifier
 from stages.metrics import calibration, classification
-from stages.metrics.classification import Answers, Scores
+from stages.metrics.classification import LabeledPredictions, Scores
 from stages.metrics.ranking import roc_points
 from storage.artifacts import arrays, dataset, reports
 from storage.artifacts.checkpoint import Checkpoint
@@ -26,7 +26,7 @@ HEADLINE = {"series": ("accuracy", "balanced_accuracy", "count", "log_loss", "ma
 class Result:
     """What is said about one set: the answers, in all, by group, and the ends of 95 % intervals by score."""
 
-    answers: Answers
+    answers: LabeledPredictions
     scores: Scores
     groups: dict[str, Scores]
     intervals: dict[str, tuple[float, float]]
@@ -52,7 +52,7 @@ def evaluate(model: Checkpoint, index: dataset.Index, splits: Sequence[str]) -> 
     )
 
 
-def answer(model: Classifier, index: dataset.Index, name: str) -> Asked:
+def answer(model: Classifier, index: dataset.Index, name: str) -> Predicted:
     """What a model predicts for each labeled series of a split."""
     return ask(model, ((key, arrays.values(key)) for key in track(index.of(name), f"asking about {name}")))
 
@@ -67,12 +67,14 @@ def scorer(index: dataset.Index) -> Callable[[Checkpoint], Mapping[str, float | 
         classifier = Classifier.from_checkpoint(model)
         found = classifier.probabilities(test.values)
         task, decided = classifier.question.task, classifier.decide(found)
-        return classification.score(Answers(task, index.labels, test.targets, decided, found)).series
+        return classification.score(
+            LabeledPredictions(task, index.labels, test.targets, decided, found)
+        ).series
 
     return scores
 
 
-def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:
+def judge(model: Classifier, asked: Predicted, index: dataset.Index) -> Result:
     """Score the series of one set."""
     answers = compare(model, asked, index)
     groups = [index.series[key].group for key in asked.keys]

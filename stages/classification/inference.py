@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stages.classification.model import Classifier
 from stages.classification.targets import why_unfit
-from stages.metrics.classification import Answers, confidence
+from stages.metrics.classification import LabeledPredictions, confidence
 from storage.artifacts import arrays
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.dataset import Index
@@ -25,7 +25,7 @@ Recording = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Predicted:
     """What a model says of recordings.
 
     Attributes:
@@ -40,7 +40,7 @@ class Asked:
     unfit: dict[str, str]
 
 
-def ask(model: Classifier, recordings: Iterable[tuple[str, Recording]]) -> Asked:
+def ask(model: Classifier, recordings: Iterable[tuple[str, Recording]]) -> Predicted:
     """Ask about each recording as if it were alone.
 
     Args:
@@ -61,7 +61,7 @@ def ask(model: Classifier, recordings: Iterable[tuple[str, Recording]]) -> Asked
                 unfit[key] = "its values are beyond all that the model has learnt from: no chance is a number"
         found.append(chances[numbers])
     probabilities = np.concatenate(found)
-    return Asked(tuple(keys), probabilities, model.decide(probabilities), unfit)
+    return Predicted(tuple(keys), probabilities, model.decide(probabilities), unfit)
 
 
 def _fitting(
@@ -76,11 +76,11 @@ def _fitting(
             yield key, values
 
 
-def compare(model: Classifier, asked: Asked, index: Index) -> Answers:
+def compare(model: Classifier, asked: Predicted, index: Index) -> LabeledPredictions:
     """What the model said beside what is true, of series that are labeled."""
     rows = [[label in index.series[key].choices for label in index.labels] for key in asked.keys]
     truth = np.array(rows, np.bool_).reshape(-1, len(index.labels))
-    return Answers(model.question.task, index.labels, truth, asked.decided, asked.probabilities)
+    return LabeledPredictions(model.question.task, index.labels, truth, asked.decided, asked.probabilities)
 
 
 def predict(model: Checkpoint, name: str, keys: Sequence[str]) -> tuple[Iterator[Prediction], dict[str, str]]:
@@ -96,7 +96,7 @@ def predict(model: Checkpoint, name: str, keys: Sequence[str]) -> tuple[Iterator
     return predictions_of(classifier, name, asked), asked.unfit
 
 
-def predictions_of(model: Classifier, name: str, asked: Asked) -> Iterator[Prediction]:
+def predictions_of(model: Classifier, name: str, asked: Predicted) -> Iterator[Prediction]:
     """One prediction for each series; scores to four digits: of each choice, and of all that is said together."""
     labels = model.question.labels
     sure = confidence(asked.decided, asked.probabilities, model.question.independent)

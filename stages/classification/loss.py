@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.classification.model import Question, Scaling
+from stages.classification.model import Scaling, TaskSpec
 from stages.classification.network import LstmFcn
 from stages.classification.targets import Labeled
 from stages.training.distributed import Team
@@ -15,14 +15,14 @@ from stages.training.distributed import Team
 PART = 512
 
 
-class Judge:
+class LabeledSplit:
     """A set of series on the device, and how well a network answers for them."""
 
     def __init__(
         self,
         series: Labeled,
         scaling: Scaling,
-        question: Question,
+        question: TaskSpec,
         label_smoothing: float,
         weigh: bool,
         device: torch.device,
@@ -67,7 +67,7 @@ def class_weights(truth: Tensor, independent: bool) -> Tensor:
 
     Args:
         truth: bool (series, classes).
-        independent: as `Question.independent`.
+        independent: as `TaskSpec.independent`.
     """
     counts = truth.float().sum(0)
     if independent:

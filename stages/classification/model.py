@@ -28,7 +28,7 @@ Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Question:
+class TaskSpec:
     """What is asked, of what.
 
     Attributes:
@@ -96,7 +96,7 @@ class Classifier:
 
     network: LstmFcn
     scaling: Scaling
-    question: Question
+    question: TaskSpec
 
     @property
     def length(self) -> int:
@@ -105,13 +105,13 @@ class Classifier:
 
     @property
     def block(self) -> int:
-        """Series that are predicted together, always so many: what a series is answered then does not depend on
-        which, or how many, stand beside it, to the last bit."""
+        """Series in a batch of prediction, always the same number: a prediction then does not depend on
+        the other series in the batch, to the last bit."""
         shape = self.network.shape
         return min(max(round(BLOCK / (shape.work * shape.length)), FEWEST), MOST)
 
     @cached_property
-    def _answering(self) -> LstmFcn:
+    def _inference_network(self) -> LstmFcn:
         return self.network.folded()
 
     def probabilities(self, values: Values) -> NDArray[np.float32]:
@@ -124,12 +124,12 @@ class Classifier:
             part = values[start : start + self.block]
             batch = np.zeros((self.block, *values.shape[1:]), np.float32)
             batch[: len(part)] = self.scaling(part)
-            found[start : start + self.block] = self._answers(torch.from_numpy(batch))[: len(part)]
+            found[start : start + self.block] = self._predict(torch.from_numpy(batch))[: len(part)]
         return found
 
     @torch.inference_mode()
-    def _answers(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        scores = self._answering(batch)
+    def _predict(self, batch: torch.Tensor) -> NDArray[np.float32]:
+        scores = self._inference_network(batch)
         chances = scores.sigmoid() if self.question.independent else scores.softmax(1)
         answers: NDArray[np.float32] = chances.numpy()
         return answers
@@ -157,7 +157,7 @@ class Classifier:
         )
         asked = {"labels": labels, "channels": channels, "sampling_rate": checkpoint.sampling_rate}
         with readable():
-            question = typed.check(Question, checkpoint.postprocess | asked, "postprocess", CURE)
+            question = typed.check(TaskSpec, checkpoint.postprocess | asked, "postprocess", CURE)
             scaling = typed.check(Scaling, checkpoint.scaler, "scaler", CURE)
         demand(
             len(scaling.mean) == len(scaling.deviation) == len(channels) and min(scaling.deviation) > 0,

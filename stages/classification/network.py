@@ -96,7 +96,7 @@ class LstmFcn(nn.Module):
         remembered = self.dropout(self.lstm(x)[0][:, -1])
         # As pictures one pixel high, channels innermost, convolutions take a fifth less time.
         z = x[:, :, None].to(memory_format=torch.channels_last)
-        half = self.shape.precision == "bfloat16" and devices.halves(x.device.type)
+        half = self.shape.precision == "bfloat16" and devices.supports_bf16(x.device.type)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             for convolution, norm, kernel in zip(
                 self.convolutions, self.norms, self.shape.kernels, strict=True
@@ -117,7 +117,7 @@ class LstmFcn(nn.Module):
         return copy
 
     @torch.no_grad()
-    def take_statistics(self, inputs: Tensor, most: int) -> None:
+    def update_batch_norm(self, inputs: Tensor, most: int) -> None:
         """Batch norm's mean and variance from the series themselves, in as many parts as they need, equally.
 
         Args:

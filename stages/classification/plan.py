@@ -76,7 +76,7 @@ def epochs_of(plan: Plan, train: Labeled) -> int:
     return max(round(steps / batches), 1)
 
 
-def rise(steps: int) -> float:
+def rate_factor(steps: int) -> float:
     """By how much the highest rate is higher where there are few steps."""
     return float(min(max(USUAL_STEPS / steps, 1) ** 0.5, FASTER))
 

@@ -6,9 +6,9 @@ that the same params still give the same model.
 
 from __future__ import annotations
 
-from stages.classification.model import Classifier, Question
+from stages.classification.model import Classifier, TaskSpec
 from stages.classification.plan import Plan
-from stages.classification.training import refuse_other
+from stages.classification.training import check_start
 from storage.artifacts import checkpoint, dataset
 from storage.artifacts.provenance import SCRATCH, Provenance, read
 from storage.errors import InputError
@@ -17,7 +17,7 @@ from storage.paths import START
 SHOWN = 5
 
 
-def load(wanted: str | None, index: dataset.Index, question: Question, plan: Plan) -> Classifier | None:
+def load(wanted: str | None, index: dataset.Index, question: TaskSpec, plan: Plan) -> Classifier | None:
     """Wake the model that `train.start` names; None where it names none.
 
     Raises:
@@ -40,7 +40,7 @@ def load(wanted: str | None, index: dataset.Index, question: Question, plan: Pla
         if _asks(found.question, found.length) == _asks(question, index.size):
             takes = f"labeltrail start-from {wanted[:8]} --params takes its params; or "
         shape = plan.shape(len(question.channels), index.size, len(question.labels))
-        refuse_other(found, shape, question, plan.scaling)
+        check_start(found, shape, question, plan.scaling)
     except InputError as error:
         cure = f"{takes}labeltrail start-from another; or none: {SCRATCH}"
         raise _refusal("does not fit", error.why, cure) from error
@@ -48,7 +48,7 @@ def load(wanted: str | None, index: dataset.Index, question: Question, plan: Pla
     return found
 
 
-def _asks(question: Question, length: int) -> tuple[object, ...]:
+def _asks(question: TaskSpec, length: int) -> tuple[object, ...]:
     """What no params can bring together where it differs."""
     return question.task, question.labels, question.channels, question.columns, length
 

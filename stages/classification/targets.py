@@ -19,7 +19,7 @@ from storage.label_studio.label_config import LabelConfig
 
 
 @dataclass(frozen=True)
-class Said:
+class Target:
     """What the annotations of one series say of the whole of it.
 
     Attributes:
@@ -41,7 +41,9 @@ class Labeled:
     targets: NDArray[np.bool_]
 
 
-def what_it_is(records: Sequence[Record], config: LabelConfig, disagreement: Disagreement = "vote") -> Said:
+def make_target(
+    records: Sequence[Record], config: LabelConfig, disagreement: Disagreement = "vote"
+) -> Target:
     """What one series is, from all its label records."""
     left_out: Counter[str] = Counter()
     left_out["skipped annotation"] = sum(bool(record.get("was_cancelled")) for record in records)
@@ -51,12 +53,12 @@ def what_it_is(records: Sequence[Record], config: LabelConfig, disagreement: Dis
     ]
     given = [(name, choices) for name, choices in ballots if choices is not None]
     if not given:
-        return Said((), (), +left_out)
+        return Target((), (), +left_out)
     said = [choices for _, choices in given]
     if disagreement == "agree" and any(choices != said[0] for choices in said):
         left_out["series on which annotators disagree"] += 1
-        return Said((), (), +left_out)
-    return Said(elect(said, config), tuple(sorted(name for name, _ in given)), +left_out)
+        return Target((), (), +left_out)
+    return Target(elect(said, config), tuple(sorted(name for name, _ in given)), +left_out)
 
 
 def elect(ballots: Sequence[tuple[str, ...]], config: LabelConfig) -> tuple[str, ...]:

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from stages.classification.loss import PART, Judge
-from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.loss import PART, LabeledSplit
+from stages.classification.model import Classifier, Scaling, TaskSpec
 from stages.classification.network import LstmFcn, Shape
-from stages.classification.plan import Plan, batches_of, epochs_of, parameter_groups, rise
+from stages.classification.plan import Plan, batches_of, epochs_of, parameter_groups, rate_factor
 from stages.classification.targets import Labeled
 from stages.compatibility import same_rate
 from stages.training import devices
 from stages.training.distributed import Team
-from stages.training.launch import together
+from stages.training.launch import run_distributed
 from storage.errors import InputError
 
 WARM_UP = 0.25
@@ -51,7 +51,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Taught:
+class FitResult:
     """What came of training.
 
     Attributes:
@@ -78,14 +78,14 @@ class Taught:
         }
 
 
-def learn(
+def fit_classifier(
     train: Labeled,
     validation: Labeled | None,
-    question: Question,
+    question: TaskSpec,
     plan: Plan,
     start: Classifier | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> Taught:
+) -> FitResult:
     """Train a network. The same series, question and plan give the same weights, to the last bit.
 
     Args:
@@ -101,22 +101,22 @@ def learn(
         InputError: `start` is another network or knows another question, the loss is no number, or there is no
             such device.
     """
-    job = partial(learn_as, train, validation, question, plan, start)
+    job = partial(fit_worker, train, validation, question, plan, start)
     # Nobody is left without a series.
-    return together(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
+    return run_distributed(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
 
 
-def learn_as(
+def fit_worker(
     train: Labeled,
     validation: Labeled | None,
-    question: Question,
+    question: TaskSpec,
     plan: Plan,
     start: Classifier | None,
     team: Team,
     on_epoch: Callable[[Epoch], None],
-) -> Taught:
+) -> FitResult:
     """Train a network as one of a team; the result is the same for all of it. See `learn`."""
-    device = devices.ready(plan.device, team.place)
+    device = devices.prepare(plan.device, team.local_rank)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
 
@@ -124,32 +124,32 @@ def learn_as(
     network = LstmFcn(plan.shape(channels, length, len(question.labels)))
     scaling = Scaling.fit(train.values, plan.scaling)
     if start:
-        refuse_other(start, network.shape, question, plan.scaling)
+        check_start(start, network.shape, question, plan.scaling)
         network.load_state_dict(start.network.state_dict())
         scaling = start.scaling
     network.to(device)
-    known = Judge(train, scaling, question, plan.label_smoothing, plan.class_weights, device)
+    known = LabeledSplit(train, scaling, question, plan.label_smoothing, plan.class_weights, device)
     # The loss there is plain, so that trainings with other weights and smoothing can be compared.
-    unseen = Judge(validation, scaling, question, 0.0, False, device) if validation else None
+    unseen = LabeledSplit(validation, scaling, question, 0.0, False, device) if validation else None
 
     batches, epochs = batches_of(plan, train), epochs_of(plan, train)
     steps = max(epochs * batches + 1, round(2 / WARM_UP))
     optimizer = torch.optim.AdamW(parameter_groups(network, plan), lr=plan.lr, fused=True)
-    rates = [group["lr"] * rise(steps) for group in optimizer.param_groups]
+    rates = [group["lr"] * rate_factor(steps) for group in optimizer.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=WARM_UP)
     average = AveragedModel(network)
     history: list[Epoch] = []
     best: tuple[Epoch, dict[str, Tensor]] | None = None
-    learner = team.spread(network)
+    learner = team.wrap(network)
     for number in range(1, epochs + 1):
         network.train()
         total, said = 0.0, []
         for batch in _shuffled(len(train.values), batches, rng):
-            rows = team.share(batch)
+            rows = team.shard(batch)
             scores = learner(known.inputs[rows])
             loss = known.loss(scores, rows)
             optimizer.zero_grad()
-            team.weigh(loss, rows).backward()  # type: ignore[no-untyped-call]
+            team.scale_loss(loss, rows).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
@@ -157,7 +157,7 @@ def learn_as(
             if schedule.last_epoch > (1 - AVERAGED) * epochs * batches:
                 average.update_parameters(network)
         total, right = team.sum(total, known.right(*map(torch.cat, zip(*said, strict=True))))
-        refuse_nan(total, number, plan)
+        check_finite(total, number, plan)
         epoch = Epoch(number, total / len(train.values), right / len(train.values))
         if unseen:
             epoch = Epoch(number, epoch.loss, epoch.accuracy, *unseen.scores(network, team))
@@ -166,9 +166,9 @@ def learn_as(
         history.append(epoch)
         on_epoch(epoch)
 
-    team.gather(network)
+    team.unwrap(network)
     network.load_state_dict(average.module.state_dict())
-    network.take_statistics(known.inputs, PART)
+    network.update_batch_norm(known.inputs, PART)
 
     def judged(number: int) -> Epoch:
         return Epoch(number, *known.scores(network, team), *(unseen.scores(network, team) if unseen else ()))
@@ -179,7 +179,7 @@ def learn_as(
         kept = "epoch"
         network.load_state_dict(best[1])
         result = judged(best[0].number)
-    return Taught(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
+    return FitResult(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
 
 
 def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
@@ -187,7 +187,7 @@ def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
     return gain > LUCK / math.sqrt(series)
 
 
-def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: str) -> None:
+def check_start(start: Classifier, shape: Shape, question: TaskSpec, scaling: str) -> None:
     """A model can only be gone on with where it fits.
 
     Raises:
@@ -217,7 +217,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def refuse_nan(loss: float, epoch: int, plan: Plan) -> None:
+def check_finite(loss: float, epoch: int, plan: Plan) -> None:
     """Stop where the weights have become nothing but NaN.
 
     Raises:

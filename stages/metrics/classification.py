@@ -27,7 +27,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Answers:
+class LabeledPredictions:
     """What is true of series and what a model says of them.
 
     Attributes:
@@ -43,7 +43,7 @@ class Answers:
     decided: NDArray[np.bool_]
     probabilities: NDArray[np.floating]
 
-    def take(self, rows: Sequence[int]) -> Answers:
+    def take(self, rows: Sequence[int]) -> LabeledPredictions:
         """Those about some of the series."""
         some = list(rows)
         return replace(
@@ -145,7 +145,7 @@ class Scores:
         return calibration.expected_error(self.bins)
 
 
-def score(answers: Answers) -> Scores:
+def score(answers: LabeledPredictions) -> Scores:
     """Score the series of one set, of which there is one at least."""
     once = np.ones((1, len(answers.truth)))
     found: dict[str, Score] = {name: or_none(values[0]) for name, values in _means(answers, once).items()}
@@ -157,7 +157,7 @@ def score(answers: Answers) -> Scores:
     )
 
 
-def intervals(answers: Answers, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
+def intervals(answers: LabeledPredictions, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Lower and upper end of the 95 % interval of each score, drawn as `bootstrap` says.
 
     Args:
@@ -184,7 +184,7 @@ def intervals(answers: Answers, groups: Sequence[str]) -> dict[str, tuple[float,
     }
 
 
-def _means(answers: Answers, weights: Numbers) -> dict[str, Numbers]:
+def _means(answers: LabeledPredictions, weights: Numbers) -> dict[str, Numbers]:
     """Scores of each draw, (draws,), from how often each series counts in it, (draws, series)."""
     truth, decided = answers.truth.astype(np.float64), answers.decided.astype(np.float64)
     hit, true, found = (weights @ part for part in (truth * decided, truth, decided))
@@ -205,7 +205,7 @@ def _means(answers: Answers, weights: Numbers) -> dict[str, Numbers]:
     }
 
 
-def _ranked(answers: Answers, k: int, weights: Numbers) -> tuple[Numbers, Numbers]:
+def _ranked(answers: LabeledPredictions, k: int, weights: Numbers) -> tuple[Numbers, Numbers]:
     """Area under ROC and average precision of one class, (draws,); NaN where all series of a draw are of one kind."""
     taken = ranking.steps(answers.truth[:, k], answers.probabilities[:, k], weights)
     return ranking.roc_areas(taken), ranking.average_precisions(taken)
@@ -230,7 +230,7 @@ def _known_mean(by_class: Sequence[Numbers]) -> Numbers:
     return mean
 
 
-def _losses(answers: Answers) -> Numbers:
+def _losses(answers: LabeledPredictions) -> Numbers:
     """Cross-entropy of each series, (series,), in nats."""
     chances = np.clip(answers.probabilities.astype(np.float64), LEAST, 1 - LEAST)
     if answers.independent:
@@ -238,7 +238,7 @@ def _losses(answers: Answers) -> Numbers:
     return np.asarray(-(np.log(chances) * answers.truth).sum(1))
 
 
-def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
+def _class_score(answers: LabeledPredictions, k: int, once: Numbers) -> ClassScore:
     truth, decided = answers.truth[:, k], answers.decided[:, k]
     hit, true, found = int((truth & decided).sum()), int(truth.sum()), int(decided.sum())
     area, precise = (float(found[0]) for found in _ranked(answers, k, once))
@@ -256,7 +256,7 @@ def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
     )
 
 
-def confusion(answers: Answers) -> NDArray[np.int64]:
+def confusion(answers: LabeledPredictions) -> NDArray[np.int64]:
     """Count series: (true class, predicted class), or of independent classes (class, true, predicted)."""
     truth, decided = answers.truth.astype(np.int64), answers.decided.astype(np.int64)
     if not answers.independent:
@@ -266,7 +266,7 @@ def confusion(answers: Answers) -> NDArray[np.int64]:
     return np.stack(cells, axis=1).reshape(-1, 2, 2)
 
 
-def _bins(answers: Answers) -> Bins:
+def _bins(answers: LabeledPredictions) -> Bins:
     if answers.independent:
         return calibration.bins(answers._sure.ravel(), (answers.truth == answers.decided).ravel())
     return calibration.bins(answers.confidence, answers.right)

@@ -32,15 +32,15 @@ Score = float | None
 
 
 @dataclass(frozen=True)
-class Judged:
+class LabeledPrediction:
     """One series with what is true and what was predicted.
 
     Attributes:
         target: int16 (timepoints,), -1 where nothing is known: left out.
         classes: int16 (timepoints,), predicted.
         true, predicted: regions.
-        scores: of the predicted regions, 0 to 1; empty: not to be judged.
-        confidence: (timepoints,), probability of the predicted class; None: not to be judged.
+        scores: of the predicted regions, 0 to 1; empty: not evaluated.
+        confidence: (timepoints,), probability of the predicted class; None: not to be prediction.
         sampling_rate: timepoints per unit of time; None: not known.
     """
 
@@ -129,15 +129,17 @@ class Scores:
     bins: dict[str, Bins]
 
 
-def score(judged: Iterable[Judged], labels: Sequence[str], iou: float, tolerance: int) -> Scores:
+def score(
+    prediction: Iterable[LabeledPrediction], labels: Sequence[str], iou: float, tolerance: int
+) -> Scores:
     """Score the series of one set together."""
-    return total([tally(item, labels, iou, tolerance) for item in judged], labels)
+    return total([tally(item, labels, iou, tolerance) for item in prediction], labels)
 
 
-def tally(judged: Judged, labels: Sequence[str], iou: float, tolerance: int) -> Tally:
+def tally(prediction: LabeledPrediction, labels: Sequence[str], iou: float, tolerance: int) -> Tally:
     """Count one series; a label that is not among `labels` is a KeyError."""
     number = {label: k for k, label in enumerate(labels, 1)}
-    true, predicted = judged.true, judged.predicted
+    true, predicted = prediction.true, prediction.predicted
     pairs = match(true, predicted, iou, tolerance)
     matched = [true[i] for i, _ in pairs]
     cut, run_together = (
@@ -153,22 +155,22 @@ def tally(judged: Judged, labels: Sequence[str], iou: float, tolerance: int) -> 
         for a, b in ((true[i], predicted[j]) for i, j in pairs)
     ]
     return Tally(
-        confuse(judged.target, judged.classes, len(labels) + 1),
+        confuse(prediction.target, prediction.classes, len(labels) + 1),
         np.stack(events, axis=1),
         np.array(errors, np.int64).reshape(-1, 3),
-        judged.sampling_rate,
-        *_bins(judged, {j for _, j in pairs}),
+        prediction.sampling_rate,
+        *_bins(prediction, {j for _, j in pairs}),
     )
 
 
-def _bins(judged: Judged, matched: set[int]) -> tuple[Bins, Bins]:
+def _bins(prediction: LabeledPrediction, matched: set[int]) -> tuple[Bins, Bins]:
     timepoints: Bins = np.zeros((calibration.BINS, 3))
-    if judged.confidence is not None:
-        known = judged.target >= 0
-        right = judged.target[known] == judged.classes[known]
-        timepoints = calibration.bins(judged.confidence[known], right)
-    hits = np.array([j in matched for j in range(len(judged.scores))], np.bool_)
-    return timepoints, calibration.bins(judged.scores, hits)
+    if prediction.confidence is not None:
+        known = prediction.target >= 0
+        right = prediction.target[known] == prediction.classes[known]
+        timepoints = calibration.bins(prediction.confidence[known], right)
+    hits = np.array([j in matched for j in range(len(prediction.scores))], np.bool_)
+    return timepoints, calibration.bins(prediction.scores, hits)
 
 
 def confuse(target: NDArray[np.int16], classes: NDArray[np.int16], n: int) -> Confusion:

@@ -12,7 +12,7 @@ from stages.classification import evaluation
 from stages.classification.inference import compare
 from stages.classification.model import Classifier
 from stages.compatibility import check, incompatibility
-from stages.metrics.classification import Answers
+from stages.metrics.classification import LabeledPredictions
 from stages.reporting import classification_plots, classification_tables, page, tables
 from stages.reporting.classification_plots import Card, Chance, Square
 from stages.reporting.figures import Chart, axis_note, chart, diagrams
@@ -101,7 +101,7 @@ def draw_examples(found: Inputs) -> Examples | None:
     return None
 
 
-def draw(found: Inputs, answers: Answers, row: int, key: str) -> Figure:
+def draw(found: Inputs, answers: LabeledPredictions, row: int, key: str) -> Figure:
     """Lay out one recording."""
     times = arrays.times(key)
     return Figure(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.metrics import ranking
-from stages.metrics.classification import Answers
+from stages.metrics.classification import LabeledPredictions
 from stages.reporting.figures import Tick, number_ticks, x_of, y_of
 from stages.reporting.recording_plot import LEFT, POINTS, RIGHT, WIDTH, Scale, Trace, Values, time_axis, trace
 from stages.timeseries.times import Times
@@ -40,7 +40,7 @@ class Square:
     y_ticks: tuple[Tick, ...]
 
 
-def squares(answers: Answers) -> list[Square]:
+def squares(answers: LabeledPredictions) -> list[Square]:
     """ROC and precision-recall of each class that is a question of its own; none of many that exclude each other."""
     asked = [(k, answers.truth[:, k], answers.probabilities[:, k]) for k in answers.curves]
     if not asked:
@@ -62,7 +62,7 @@ def _square(
     title: str,
     names: tuple[str, str],
     curves: Sequence[tuple[int, ranking.Points]],
-    answers: Answers,
+    answers: LabeledPredictions,
     base: str,
 ) -> Square:
     ticks = number_ticks(0.0, 1.0, 5)
@@ -81,7 +81,7 @@ def _square(
     )
 
 
-def examples(answers: Answers) -> list[tuple[str, list[int]]]:
+def examples(answers: LabeledPredictions) -> list[tuple[str, list[int]]]:
     """Rows worth a look, each once: the surest that are right and wrong, and of the others the least sure."""
     sure, right = answers.confidence, answers.right
     order = sorted(range(len(sure)), key=lambda row: (-sure[row], row))
@@ -107,7 +107,7 @@ class Chance:
     said: bool
 
 
-def chances(answers: Answers, row: int) -> list[Chance]:
+def chances(answers: LabeledPredictions, row: int) -> list[Chance]:
     """What was said of one series: what is true or was said first, then the likeliest."""
     found = [
         Chance(label, k + 1, float(answers.probabilities[row, k]), bool(answers.truth[row, k]), bool(said))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.metrics.segmentation import Judged
+from stages.metrics.segmentation import LabeledPrediction
 from stages.reporting import page, tables
 from stages.reporting.figures import Chart, axis_note, chart, diagrams
 from stages.reporting.page import Inputs
@@ -78,7 +78,7 @@ def score(found: Inputs, key: str) -> SeriesScore:
     rules, recording = found.params.evaluate, recall(found.index, key)
     group = found.index.series[key].group
     return tables.series_score(
-        key, group, recording.judged, recording.labels, rules.iou, rules.instant_tolerance
+        key, group, recording.prediction, recording.labels, rules.iou, rules.instant_tolerance
     )
 
 
@@ -89,8 +89,8 @@ def recall(index: dataset.Index, key: str) -> Recording:
     labels = tuple(dict.fromkeys([*index.labels, *(region.label for region in regions)]))
     values, times, target = dataset.labeled(key, index)
     classes = classes_of(paint(regions, len(target), labels, index.instant_tolerance), labels)
-    judged = Judged(target, classes, index.series[key].regions, regions)
-    return Recording(values, times, index.channels, judged, labels)
+    prediction = LabeledPrediction(target, classes, index.series[key].regions, regions)
+    return Recording(values, times, index.channels, prediction, labels)
 
 
 def as_region(region: predictions.PredictedRegion) -> Region:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.metrics import bootstrap
-from stages.metrics.segmentation import Judged
+from stages.metrics.segmentation import LabeledPrediction
 from stages.metrics.segmentation import score as score_together
 
 FEW = 10  # events; with fewer, one more or less moves a score by much
@@ -35,15 +35,15 @@ class SeriesScore:
 
 
 def series_score(
-    series: str, group: str, judged: Judged, labels: Sequence[str], iou: float, tolerance: int
+    series: str, group: str, prediction: LabeledPrediction, labels: Sequence[str], iou: float, tolerance: int
 ) -> SeriesScore:
     """Score one recording by the rules that its whole set is scored by."""
-    scores = score_together([judged], labels, iou, tolerance)
+    scores = score_together([prediction], labels, iou, tolerance)
     events, found = int(scores.event["true"] or 0), int(scores.event["matched"] or 0)
     return SeriesScore(
         series,
         group,
-        timepoints=len(judged.target),
+        timepoints=len(prediction.target),
         events=events,
         found=found,
         extra=int(scores.event["predicted"] or 0) - found,

@@ -70,10 +70,10 @@ class Batches:
         self.margin = self.size // 8
         # Room for a window that starts before the series, or ends behind it.
         room = (self.size + self.margin, self.size + self.margin + shape.step)
-        upright = [scaler.upright(e.values) for e in examples]
-        self.values = [F.pad(torch.from_numpy(scaler.scale(v).T.copy()), room) for v in upright]
+        oriented = [scaler.orient(e.values) for e in examples]
+        self.values = [F.pad(torch.from_numpy(scaler.scale(v).T.copy()), room) for v in oriented]
         self.targets = [F.pad(fractions(e.target, shape.classes), room) for e in examples]
-        self.levels = [torch.from_numpy(level(v, scaler)) for v in upright]
+        self.levels = [torch.from_numpy(level(v, scaler)) for v in oriented]
         self.recorded = list(zip(self.values, self.targets, strict=True))
         self.cuts = [cuts(e.target) for e in examples]
         self.rows = [len(e.target) for e in examples]

@@ -8,7 +8,7 @@ from typing import Any
 from stages import params
 from stages.segmentation.batches import Plan
 from stages.segmentation.dataset import load
-from stages.segmentation.fit import Learnt, Task, learn, trial_epochs
+from stages.segmentation.fit import FitResult, TaskSpec, fit_segmenter, trial_epochs
 from stages.segmentation.targets import Example
 from stages.segmentation.training import Epoch
 from stages.training.curves import learning_curves
@@ -46,14 +46,16 @@ def check_start(settings: params.Train) -> None:
 
 def _train(
     train: list[Example], validation: list[Example], index: dataset.Index, settings: params.Params
-) -> Learnt:
-    task = Task(index.channels, index.labels, index.instants, index.instant_tolerance, index.sampling_rate)
+) -> FitResult:
+    task = TaskSpec(
+        index.channels, index.labels, index.instants, index.instant_tolerance, index.sampling_rate
+    )
     plan = Plan(size=index.size, stride=index.stride, **settings.train.plan())
     plan = replace(plan, refit=plan.refit and bool(index.of("test")))
     rules = settings.evaluate
     trial = trial_epochs(plan) if plan.refit and validation else 0
     with learning_curves(trial + plan.epochs) as log:
-        return learn(
+        return fit_segmenter(
             train,
             validation,
             task,
@@ -70,7 +72,7 @@ def _figures(epoch: Epoch) -> dict[str, float]:
     return {"train/loss": epoch.loss, **{name: n for name, n in checked.items() if n is not None}}
 
 
-def _record(learnt: Learnt) -> dict[str, Any]:
+def _record(learnt: FitResult) -> dict[str, Any]:
     """`training` of model.json; figures of the validation set are those of the trial by which all was chosen."""
     fitted, trial = learnt.fit, learnt.trial
     return {
@@ -88,7 +90,7 @@ def _record(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def _in_words(learnt: Learnt, validated: bool) -> list[str]:
+def _in_words(learnt: FitResult, validated: bool) -> list[str]:
     fitted, lines = learnt.fit, []
     if learnt.refit:
         found = reports.in_words("event F1", learnt.event_f1, None)

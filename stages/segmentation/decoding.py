@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.metrics.segmentation import Judged, score
+from stages.metrics.segmentation import LabeledPrediction, score
 from stages.segmentation.hsmm import Grammar, moving_mean, segment
 from stages.timeseries.gaps import Stretches, cut
 from stages.timeseries.runs import classes_of, paint, runs
@@ -76,7 +76,7 @@ class Decoder:
         fields = {k: v for k, v in self.__dict__.items() if k != "labels"}
         return fields | {"grammar": vars(self.grammar)}
 
-    def choosing(self, other: Decoder) -> Decoder:
+    def with_params_of(self, other: Decoder) -> Decoder:
         """This decoder, with what was chosen for another one."""
         chosen = {name: getattr(other, name) for name in ("evidence", "order", "smoothing", "fraction")}
         return replace(self, **chosen)
@@ -238,7 +238,7 @@ def choose(
         for probabilities, target, true, known in answers:
             said = cut(trial.decode(probabilities, len(target)), known)
             found = [region for region, _ in said]
-            judged.append(Judged(target, trial.classes(found, len(target)), true, found))
+            judged.append(LabeledPrediction(target, trial.classes(found, len(target)), true, found))
         scores = score(judged, decoder.labels, iou, tolerance)
         counted = [v for v in (scores.event["f1"], scores.timepoint["macro_f1"]) if v is not None]
         if not counted:

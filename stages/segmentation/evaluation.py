@@ -67,8 +67,8 @@ def count(model: Segmenter, index: dataset.Index, key: str, settings: params.Par
     """Compare one series with the truth."""
     (values, times, target), rules = dataset.labeled(key, index), settings.evaluate
     known = stretches(values, times, settings.ingest.gap)
-    judged = model.judge(values, target, index.series[key].regions, known)
-    return tally(judged, index.labels, rules.iou, rules.instant_tolerance)
+    prediction = model.predict_labeled(values, target, index.series[key].regions, known)
+    return tally(prediction, index.labels, rules.iou, rules.instant_tolerance)
 
 
 def judge(tallies: dict[str, Tally], index: dataset.Index) -> Result:

@@ -15,12 +15,12 @@ from stages.metrics.matching import match
 from stages.segmentation.batches import Plan
 from stages.segmentation.calibration import Confidence
 from stages.segmentation.decoding import Decoder, choose, typical_lengths
-from stages.segmentation.hsmm import Grammar, freedom
+from stages.segmentation.hsmm import Grammar, order_entropy
 from stages.segmentation.model import Segmenter, predict
 from stages.segmentation.network import Shape
 from stages.segmentation.scaling import Scaler
 from stages.segmentation.targets import Example
-from stages.segmentation.training import Epoch, Fit, fit
+from stages.segmentation.training import Epoch, TrainedNetwork, train_network
 from stages.timeseries import windows
 from stages.timeseries.gaps import cut
 from stages.timeseries.runs import runs
@@ -30,7 +30,7 @@ TRIAL = 4
 
 
 @dataclass(frozen=True)
-class Task:
+class TaskSpec:
     """What is to be told apart, in what.
 
     Attributes:
@@ -49,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class FitResult:
     """What came of training.
 
     Attributes:
@@ -61,8 +61,8 @@ class Learnt:
     """
 
     model: Segmenter
-    fit: Fit
-    trial: Fit
+    fit: TrainedNetwork
+    trial: TrainedNetwork
     event_f1: float | None
     shuffle: float
 
@@ -72,15 +72,15 @@ class Learnt:
         return self.fit is not self.trial
 
 
-def learn(
+def fit_segmenter(
     train: Sequence[Example],
     validation: Sequence[Example],
-    task: Task,
+    task: TaskSpec,
     plan: Plan,
     iou: float,
     tolerance: int,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> Learnt:
+) -> FitResult:
     """Train a network and choose how its probabilities become regions.
 
     With `plan.refit`, a trial of a quarter of the epochs is held against the validation set, and all is chosen by it.
@@ -96,22 +96,22 @@ def learn(
     """
     shuffle = plan.shuffle
     if shuffle is None:
-        shuffle = freedom([r.label for r in sorted(e.regions)] for e in train)
+        shuffle = order_entropy([r.label for r in sorted(e.regions)] for e in train)
         plan = replace(plan, shuffle=shuffle)
     refit = plan.refit and bool(validation)
     first = replace(plan, epochs=trial_epochs(plan)) if refit else plan
     model, trial = _train(train, validation, task, first, on_epoch)
     if not validation:
-        return Learnt(model, trial, trial, None, shuffle)
+        return FitResult(model, trial, trial, None, shuffle)
     found = [predict(model.network, model.scaler, e.values) for e in validation]
     answers = [(p, e.target, e.regions, e.known) for p, e in zip(found, validation, strict=True)]
     decoder, event_f1 = choose(model.decoder, answers, iou, tolerance)
     model = replace(model, decoder=decoder, confidence=calibrate(decoder, found, validation, iou, tolerance))
     if not refit or trial.stopped == "enough":
-        return Learnt(model, trial, trial, event_f1, shuffle)
+        return FitResult(model, trial, trial, event_f1, shuffle)
     whole, fitted = _train([*train, *validation], [], task, plan, on_epoch)
-    decoder = whole.decoder.choosing(decoder)
-    return Learnt(
+    decoder = whole.decoder.with_params_of(decoder)
+    return FitResult(
         replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1, shuffle
     )
 
@@ -124,10 +124,10 @@ def trial_epochs(plan: Plan) -> int:
 def _train(
     train: Sequence[Example],
     validation: Sequence[Example],
-    task: Task,
+    task: TaskSpec,
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
-) -> tuple[Segmenter, Fit]:
+) -> tuple[Segmenter, TrainedNetwork]:
     """A network and what follows from the train set; nothing is chosen yet."""
     lengths = windows.lengths([r for e in train for r in e.regions], task.instant_tolerance)
     classes = len(task.labels) + 1
@@ -140,8 +140,8 @@ def _train(
         hidden=plan.hidden_size,
         dropout=plan.dropout,
     )
-    scaler = Scaler.fit([example.values for example in train], shape.lively)
-    fitted = fit(train, validation, scaler, shape, plan, on_epoch)
+    scaler = Scaler.fit([example.values for example in train], shape.motion_width)
+    fitted = train_network(train, validation, scaler, shape, plan, on_epoch)
     decoder = Decoder(
         step=shape.step,
         labels=task.labels,

@@ -112,7 +112,7 @@ def _rounded(values: Floats) -> tuple[float, ...]:
     return tuple(round(float(value), 6) for value in values)
 
 
-def freedom(orders: Iterable[Sequence[str]]) -> float:
+def order_entropy(orders: Iterable[Sequence[str]]) -> float:
     """How little a region tells of the next one: 0 where all follow a protocol, 1 where anything follows anything.
 
     Entropy of the next label given this one, over that of the next label alone. Both are corrected for being

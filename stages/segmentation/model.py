@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.metrics.segmentation import Judged, Scores, score
+from stages.metrics.segmentation import LabeledPrediction, Scores, score
 from stages.segmentation.calibration import Confidence
 from stages.segmentation.decoding import Decoder, Probabilities
 from stages.segmentation.network import Network, Shape
@@ -131,20 +131,20 @@ class Segmenter:
 
     def score(self, series: Sequence[Example], iou: float, tolerance: int) -> Scores:
         """Compare with the truth of labeled series."""
-        judged = (self.judge(e.values, e.target, e.regions, e.known) for e in series)
-        return score(judged, self.labels, iou, tolerance)
+        prediction = (self.predict_labeled(e.values, e.target, e.regions, e.known) for e in series)
+        return score(prediction, self.labels, iou, tolerance)
 
-    def judge(
+    def predict_labeled(
         self,
         values: Values,
         target: NDArray[np.int16],
         true: Sequence[Region],
         known: Stretches | None = None,
-    ) -> Judged:
+    ) -> LabeledPrediction:
         """Set what this model says of one recording, where it can be spoken of, against the truth."""
         found = self.segment(values)
         said = cut(found.regions, known)
-        return Judged(
+        return LabeledPrediction(
             target,
             found.classes,
             true,
@@ -183,10 +183,10 @@ def predict(network: Network, scaler: Scaler, values: Values) -> Probabilities:
         .astype(np.float32)
     )
     device = network.out.weight.device
-    upright = scaler.upright(values)
-    levels = torch.from_numpy(level(upright, scaler))[None, :, None]
+    oriented = scaler.orient(values)
+    levels = torch.from_numpy(level(oriented, scaler))[None, :, None]
     for i in range(0, len(starts), BATCH):
-        windows = [upright[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
+        windows = [oriented[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
         batch = torch.stack([_padded(scaler.scale(window), size * step) for window in windows])
         level_of_each = levels.repeat(len(batch), 1, size)
         scores = network(batch.to(device), level_of_each.to(device))

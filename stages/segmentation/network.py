@@ -52,7 +52,7 @@ class Shape:
     dropout: Share
 
     @property
-    def lively(self) -> int:
+    def motion_width(self) -> int:
         """Timepoints over which it is judged whether a recording moves: most of a short region."""
         return self.step * self.widths[min(1, len(self.widths) - 1)]
 

@@ -81,9 +81,9 @@ class Scaler:
 
     def __call__(self, values: Values) -> Values:
         """Scaled values, (timepoints, channels); holes are bridged by a straight line, a dead channel is 0."""
-        return self.scale(self.upright(values))
+        return self.scale(self.orient(values))
 
-    def upright(self, values: Values) -> Values:
+    def orient(self, values: Values) -> Values:
         """A whole recording without holes, worn as the others are."""
         filled = fill(values)
         if not any(self.skew):
@@ -91,9 +91,9 @@ class Scaler:
         signs = _signs(_skewness(filled, self.width), self.skew)
         return filled if (signs > 0).all() else filled * signs
 
-    def scale(self, upright: Values) -> Values:
+    def scale(self, oriented: Values) -> Values:
         """The same of a part of a recording that is upright; where there is no number, 0: the mean."""
-        scaled = (upright - np.array(self.mean)) / np.array(self.deviation)
+        scaled = (oriented - np.array(self.mean)) / np.array(self.deviation)
         return np.where(np.abs(scaled) <= FARTHEST, scaled, 0).astype(np.float32)
 
 
@@ -110,17 +110,17 @@ def fill(values: Values) -> Values:
     return filled
 
 
-def level(upright: Values, scaler: Scaler) -> Values:
+def level(oriented: Values, scaler: Scaler) -> Values:
     """Where the scaled channels of a recording are while it moves, (channels,): the median there.
 
     A sensor is never worn twice in the same way. Where it is while its wearer moves tells how, and how far from there
     it is tells what the wearer does when still. The most lively third of all windows counts.
 
     Args:
-        upright: the recording as the scaler lays it out.
+        oriented: the recording as the scaler lays it out.
         scaler: of the channels.
     """
-    means, motion = _window_moments(scaler.scale, upright, scaler.width)
+    means, motion = _window_moments(scaler.scale, oriented, scaler.width)
     lively = motion.sum(1)
     found: Values = np.median(means[lively >= np.quantile(lively, 2 / 3)], 0).astype(np.float32)
     return found

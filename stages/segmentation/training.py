@@ -46,7 +46,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrainedNetwork:
     """The trained network and how it came to be.
 
     Attributes:
@@ -62,20 +62,20 @@ class Fit:
     stopped: str
 
 
-def fit(
+def train_network(
     train: Sequence[Example],
     validation: Sequence[Example],
     scaler: Scaler,
     shape: Shape,
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
-) -> Fit:
+) -> TrainedNetwork:
     """Train a network. The same examples, shape and plan give the same weights, to the last bit.
 
     Raises:
         InputError: the loss is no finite number any more, or there is no such device.
     """
-    device = devices.ready(plan.device)
+    device = devices.prepare(plan.device)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
 
@@ -93,7 +93,7 @@ def fit(
         optimizer, plan.learning_rate, steps, pct_start=WARM_UP, div_factor=10, final_div_factor=100
     )
 
-    watch = Watch(plan, can_be_enough=classes_in(train) == classes_in(validation))
+    stopping = EarlyStopping(plan, can_be_enough=classes_in(train) == classes_in(validation))
     for number in range(1, plan.epochs + 1):
         network.train()
         losses = []
@@ -102,28 +102,28 @@ def fit(
             loss = soft_cross_entropy(network(values, level), target, class_weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            steepness = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             losses.append(loss.item())
-            refuse_nan(losses[-1], steepness.item(), number, plan)
+            check_finite(losses[-1], gradient_norm.item(), number, plan)
             optimizer.step()
             schedule.step()
             update_average(average, network, schedule.last_epoch)
-        epoch = check(average.eval(), scaler, checks, number, float(np.mean(losses)))
+        epoch = validate(average.eval(), scaler, checks, number, float(np.mean(losses)))
         on_epoch(epoch)
-        if watch.see(epoch, average):
+        if stopping.see(epoch, average):
             break
-    average.load_state_dict(watch.weights)
-    silence(average, set(range(shape.classes)) - classes_in(train))
-    return Fit(average.eval().cpu(), tuple(watch.history), watch.best, watch.stopped)
+    average.load_state_dict(stopping.weights)
+    disable_untrained(average, set(range(shape.classes)) - classes_in(train))
+    return TrainedNetwork(average.eval().cpu(), tuple(stopping.history), stopping.best, stopping.stopped)
 
 
-def refuse_nan(loss: float, steepness: float, epoch: int, plan: Plan) -> None:
+def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> None:
     """Stop before a number that is none reaches a weight: from there on the model would be nothing but NaN.
 
     Raises:
         InputError: the loss, or the length of its gradient, is NaN or infinite.
     """
-    if math.isfinite(loss) and math.isfinite(steepness):
+    if math.isfinite(loss) and math.isfinite(gradient_norm):
         return
     what = "loss" if not math.isfinite(loss) else "gradient of the loss"
     raise InputError(
@@ -134,7 +134,7 @@ def refuse_nan(loss: float, steepness: float, epoch: int, plan: Plan) -> None:
     )
 
 
-class Watch:
+class EarlyStopping:
     """Early stop: remembers the best epoch and its weights, and says when to go no further.
 
     An epoch is worth the sum of the two validation criteria; without a validation set all are worth the same, so
@@ -167,7 +167,7 @@ class Watch:
 
 
 @torch.no_grad()
-def silence(network: Network, classes: set[int]) -> None:
+def disable_untrained(network: Network, classes: set[int]) -> None:
     """Classes that nobody taught are never said: their scores would be what chance left there."""
     for k in sorted(classes):
         network.out.weight[k] = 0
@@ -203,7 +203,7 @@ def update_average(average: Network, network: Network, step: int) -> None:
     torch._foreach_lerp_(mine, theirs, 1 - keep)
 
 
-def check(
+def validate(
     network: Network,
     scaler: Scaler,
     series: Sequence[tuple[Values, NDArray[np.int16]]],

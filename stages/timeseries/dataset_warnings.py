@@ -71,7 +71,7 @@ def counted(found: Mapping[str, Counter[str]]) -> list[str]:
     ]
 
 
-def nothing_to_learn(index: Index, usable: str, unused: Sequence[str] = ()) -> InputError:
+def nothing_to_train_on(index: Index, usable: str, unused: Sequence[str] = ()) -> InputError:
     """Training cannot start: no series has what is `usable`, or none that has it is in the train set.
 
     Args:

@@ -20,10 +20,10 @@ from storage.artifacts.region import Region
 Stretches = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-def holes(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
+def missing_mask(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
     """Where a channel has no number for more than `gap` of its own usual intervals, (timepoints, channels).
 
-    >>> holes(np.array([[1, 1], [np.nan, 2], [3, 3], [np.nan, np.nan], [np.nan, 5]]), 1.5)[:, 1].tolist()
+    >>> missing_mask(np.array([[1, 1], [np.nan, 2], [3, 3], [np.nan, np.nan], [np.nan, 5]]), 1.5)[:, 1].tolist()
     [False, False, False, True, False]
     """
     found = np.zeros(values.shape, bool)
@@ -52,7 +52,7 @@ def stretches(values: NDArray[np.float32], times: Times, gap: float) -> Stretche
     whatever a model says there, it says of what was filled in.
     """
     steps = np.diff(times)
-    spoken = np.asarray(~holes(values, gap).all(1), np.intp)
+    spoken = np.asarray(~missing_mask(values, gap).all(1), np.intp)
     # Neighbours of different number are in different stretches: count up at each pause.
     spoken[1:] *= 1 + np.cumsum(steps > gap * np.median(steps)) if len(steps) else 1
     starts, ends, numbers = runs(spoken)

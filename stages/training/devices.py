@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 
 
 @cache
-def halves(name: str) -> bool:
+def supports_bf16(name: str) -> bool:
     """Whether a device (`cpu` or `cuda`) multiplies numbers of half the size, bfloat16, at twice the speed."""
     able = torch.cpu.get_capabilities()
     return name == "cuda" or any(able.get(each) for each in ("avx512_bf16", "amx_bf16"))
@@ -30,17 +30,17 @@ def precision(asked: Precision | None, name: str) -> Precision:
     Raises:
         InputError: bfloat16 is asked for, and the processor has no instructions for it.
     """
-    if asked == "bfloat16" and not halves(name):
+    if asked == "bfloat16" and not supports_bf16(name):
         raise InputError(
             "this processor does not multiply bfloat16",
             where="params.yaml, train.precision",
             why="it has no AVX512-BF16 or AMX, so that training would take many times as long",
             cure="train.precision: null in params.yaml, or --param precision=null",
         )
-    return asked or ("bfloat16" if name == "cpu" and halves(name) else "float32")
+    return asked or ("bfloat16" if name == "cpu" and supports_bf16(name) else "float32")
 
 
-def ready(name: str, place: int = 0) -> torch.device:
+def prepare(name: str, place: int = 0) -> torch.device:
     """A device on which only operations with one result are allowed.
 
     Args:

@@ -22,25 +22,25 @@ TIMEOUT_S = 600.0  # that a process waits for the others before it gives up
 
 @dataclass
 class Team:
-    """The processes that learn together, as one of them sees it.
+    """The processes that train one network together, as one of them sees it.
 
     Attributes:
         rank, world: which of how many.
-        place: index of its GPU on its machine.
+        local_rank: index of its GPU on its machine.
         batch: series in the batch that is learnt from, all shares together.
     """
 
     rank: int = 0
     world: int = 1
-    place: int = 0
+    local_rank: int = 0
     batch: int = 0
 
-    def share(self, rows: Tensor) -> Tensor:
+    def shard(self, rows: Tensor) -> Tensor:
         """The rows of a batch that this process learns from; from now on the batch is this one."""
         self.batch = len(rows)
         return rows[self.rank :: self.world]
 
-    def spread(self, network: nn.Module) -> nn.Module:
+    def wrap(self, network: nn.Module) -> nn.Module:
         """What to call in place of a network while it learns; its parameters are the network's own.
 
         Batch norms, dropouts and LSTMs are told to see the whole batch: they are what would differ from one process.
@@ -53,7 +53,7 @@ class Team:
                 module.team = self  # type: ignore[assignment]
         return DistributedDataParallel(network, forward_sync_buffers=False)
 
-    def gather(self, network: nn.Module) -> None:
+    def unwrap(self, network: nn.Module) -> None:
         """The inverse of `spread`: the network is as it was, but for what it has learnt."""
         plain = {shared: kind for kind, shared in SHARED.items()}
         for module in network.modules():
@@ -61,7 +61,7 @@ class Team:
                 module.__class__ = kind
                 del module.team
 
-    def weigh(self, loss: Tensor, share: Tensor) -> Tensor:
+    def scale_loss(self, loss: Tensor, share: Tensor) -> Tensor:
         """A mean over its share, for `backward`: gradients are averaged over ranks, and shares differ by a row."""
         return loss if self.world == 1 else loss * (len(share) * self.world / self.batch)
 

@@ -27,15 +27,15 @@ from storage.progress import note
 
 E = TypeVar("E")
 R = TypeVar("R")
-Tell = Callable[[E], None]
-Job = Callable[[Team, Tell[E]], R]
+Report = Callable[[E], None]
+Job = Callable[[Team, Report[E]], R]
 
 # Seconds that a process which died takes to be seen, after others have lost it.
-SEEN = 1.0
+EXIT_GRACE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Told(Generic[E]):
+class Progress(Generic[E]):
     """Something that rank 0 tells while it works."""
 
     value: E
@@ -55,12 +55,12 @@ class Failed:
     error: Exception
 
 
-def together(job: Job[E, R], tell: Tell[E], device: str, most: int) -> R:
+def run_distributed(job: Job[E, R], report: Report[E], device: str, most: int) -> R:
     """Do a job in as many processes as the settings say.
 
     Args:
         job: called in each process with its `Team` and what to call with news; can be pickled.
-        tell: called here with the news of rank 0.
+        report: called here with the news of rank 0.
         device: `cpu` or `cuda`: with the second each process has a GPU of its own.
         most: processes that there is work for; more are not started, and that is said.
 
@@ -73,16 +73,16 @@ def together(job: Job[E, R], tell: Tell[E], device: str, most: int) -> R:
     if world < asked.count:
         note(f"{asked.count} workers, but the smallest batch has {world} series: {world} are used")
     if world == 1:
-        return job(Team(), tell)
+        return job(Team(), report)
     if asked.ray_address:
-        from stages.training.ray_cluster import on_ray
+        from stages.training.ray_cluster import run_on_ray
 
-        return on_ray(job, tell, device, world, asked.ray_address)
-    refuse_few_gpus(device, world)
-    return in_processes(job, tell, device, world)
+        return run_on_ray(job, report, device, world, asked.ray_address)
+    check_gpus(device, world)
+    return run_processes(job, report, device, world)
 
 
-def refuse_few_gpus(device: str, world: int) -> None:
+def check_gpus(device: str, world: int) -> None:
     """Each process needs a GPU where one is asked for.
 
     Raises:
@@ -97,13 +97,15 @@ def refuse_few_gpus(device: str, world: int) -> None:
         )
 
 
-def in_processes(job: Job[E, R], tell: Tell[E], device: str, world: int, patience: float = TIMEOUT_S) -> R:
+def run_processes(
+    job: Job[E, R], report: Report[E], device: str, world: int, timeout_s: float = TIMEOUT_S
+) -> R:
     """Do a job in new processes of this machine; see `together`.
 
     Args:
-        job, tell, device: as there.
+        job, report, device: as there.
         world: processes.
-        patience: seconds after which those who wait for one that does nothing give up.
+        timeout_s: seconds after which those who wait for one that does nothing give up.
     """
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
@@ -113,17 +115,17 @@ def in_processes(job: Job[E, R], tell: Tell[E], device: str, world: int, patienc
             team = Team(rank, world, rank)
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_work, args=(job, team, device, patience, folder, theirs), daemon=True
+                target=_work, args=(job, team, device, timeout_s, folder, theirs), daemon=True
             )
             process.start()
             theirs.close()
             stack.callback(_stop, process)
             processes[ours] = process
-        result: R = _listen(processes, tell)
+        result: R = _listen(processes, report)
         return result
 
 
-def _listen(processes: dict[Any, SpawnProcess], tell: Tell[E]) -> Any:
+def _listen(processes: dict[Any, SpawnProcess], report: Report[E]) -> Any:
     """Pass the news on until rank 0 is done, or any rank has failed."""
     while True:
         ready: list[Any] = wait(list(processes))
@@ -132,22 +134,22 @@ def _listen(processes: dict[Any, SpawnProcess], tell: Tell[E]) -> Any:
                 message = pipe.recv()
             except EOFError as error:
                 message = Failed(error)
-            if isinstance(message, Told):
-                tell(message.value)
+            if isinstance(message, Progress):
+                report(message.value)
             elif isinstance(message, Done):
                 return message.result
             else:
-                refuse_dead(list(processes.values()))
+                check_alive(list(processes.values()))
                 raise message.error
 
 
-def refuse_dead(processes: list[SpawnProcess]) -> None:
+def check_alive(processes: list[SpawnProcess]) -> None:
     """A process that ended has neither failed nor finished: those wait to be stopped, so it was killed.
 
     Raises:
         SetupError: one has ended; the errors of others are only what came of it.
     """
-    ended = wait([process.sentinel for process in processes], SEEN)
+    ended = wait([process.sentinel for process in processes], EXIT_GRACE_S)
     for rank, process in enumerate(processes):
         if process.sentinel in ended:
             process.join()
@@ -164,7 +166,7 @@ def _stop(process: SpawnProcess) -> None:
 
 
 def _work(
-    job: Job[Any, Any], team: Team, device: str, patience: float, folder: str, pipe: Connection
+    job: Job[Any, Any], team: Team, device: str, timeout_s: float, folder: str, pipe: Connection
 ) -> None:
     """A process: meet the others, do the job, say what came of it, and wait to be stopped.
 
@@ -178,9 +180,9 @@ def _work(
             init_method=f"file://{folder}/meeting",
             rank=team.rank,
             world_size=team.world,
-            timeout=timedelta(seconds=patience),
+            timeout=timedelta(seconds=timeout_s),
         )
-        result = job(team, (lambda value: pipe.send(Told(value))) if team.rank == 0 else _silent)
+        result = job(team, (lambda value: pipe.send(Progress(value))) if team.rank == 0 else _silent)
         if team.rank == 0:
             pipe.send(Done(result))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the process that waits raises it

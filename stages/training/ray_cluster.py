@@ -17,16 +17,18 @@ from storage.errors import InputError, LabeltrailError, SetupError
 
 E = TypeVar("E")
 R = TypeVar("R")
-Tell = Callable[[E], None]
+Report = Callable[[E], None]
 # What workers run: the packages that are at work here.
 CODE = [str(Path(__file__).parents[2] / name) for name in ("stages", "storage")]
 
 
-def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int, address: str) -> R:
+def run_on_ray(
+    job: Callable[[Team, Report[E]], R], report: Report[E], device: str, world: int, address: str
+) -> R:
     """Do a job in Ray Train's workers; see `together`.
 
     Args:
-        job, tell, device: as there.
+        job, report, device: as there.
         world: workers.
         address: of the cluster as `ray.init` takes it; `local` starts one on this machine.
 
@@ -51,13 +53,13 @@ def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
             cure="ray start --head, or an address of a cluster that runs",
         ) from error
     try:
-        refuse_small(ray.cluster_resources(), device, world)
-        return _train(job, tell, device, world)
+        check_cluster_size(ray.cluster_resources(), device, world)
+        return _train(job, report, device, world)
     finally:
         ray.shutdown()
 
 
-def refuse_small(resources: dict[str, float], device: str, world: int) -> None:
+def check_cluster_size(resources: dict[str, float], device: str, world: int) -> None:
     """Ray would wait for more machines, for ever.
 
     Raises:
@@ -73,7 +75,7 @@ def refuse_small(resources: dict[str, float], device: str, world: int) -> None:
         )
 
 
-def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int) -> R:
+def _train(job: Callable[[Team, Report[E]], R], report: Report[E], device: str, world: int) -> R:
     """Run the workers beside this thread, which hears what rank 0 tells. An empty tuple is the end of news."""
     import ray
     from ray import train
@@ -92,7 +94,7 @@ def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
         training = ThreadPoolExecutor(1).submit(trainer.fit)
         training.add_done_callback(lambda _: ray.is_initialized() and news.put(()))
         while value := news.get():
-            tell(*value)
+            report(*value)
         try:
             result: R = training.result().return_value
         except train.WorkerGroupError as error:

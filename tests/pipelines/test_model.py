@@ -225,8 +225,8 @@ def test_a_channel_that_is_worn_the_other_way_round_is_turned(unit: float):
     odd = worn(9, -1)
     scaler = Scaler.fit([*series, odd], 8)
     assert scaler.skew[0] == 1
-    assert np.array_equal(scaler.upright(odd)[:, 0], -odd[:, 0])
-    assert np.array_equal(scaler.upright(series[0]), series[0])
+    assert np.array_equal(scaler.orient(odd)[:, 0], -odd[:, 0])
+    assert np.array_equal(scaler.orient(series[0]), series[0])
     above = [values + np.array([9 * unit, 0], np.float32) for values in series]
     assert Scaler.fit(above, 8).skew[0] == 0, "its 0 means something"
     assert Scaler.fit(series[:4], 8).skew == (0, 0), "too few to tell"

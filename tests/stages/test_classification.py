@@ -12,7 +12,7 @@ import pytest
 from stages import ingest, learning_task, predict, promote, publish, train, window
 from stages.classification.inference import ask
 from stages.classification.model import Classifier
-from stages.classification.targets import what_it_is
+from stages.classification.targets import make_target
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import md5
@@ -173,7 +173,7 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
 )
 def test_what_annotators_say_of_a_series(records, disagreement, choices, left_out):
     config = label_config.parse(label_config.render(("x",), ("slow", "fast"), "time", task="binary"))
-    said = what_it_is(records, config, disagreement)
+    said = make_target(records, config, disagreement)
     assert (said.choices, dict(said.left_out)) == (choices, left_out)
     assert bool(said.annotations) == bool(choices)
 

@@ -14,7 +14,7 @@ from storage.paths import BEST
 if TYPE_CHECKING:  # with it comes torch
     from storage.artifacts.checkpoint import Checkpoint
 
-# Sampling rates that are nearer than this are one rate, and the jitter of clocks.
+# Relative difference up to which two sampling rates are one, with the jitter of clocks.
 SAME_RATE = 0.02
 
 
@@ -33,12 +33,12 @@ def incompatibility(
             return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
     its_rate = model.sampling_rate
     if its_rate and sampling_rate and not same_rate(its_rate, sampling_rate):
-        return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
+        return f"it was trained on recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
     return ""
 
 
 def other_task(model: Checkpoint, task: Task | str) -> str:
-    """Why a model of choices does not do this task; "" where it does.
+    """Why a classifier is not compatible with this task; "" where it is.
 
     With another `choice` in the label config the labels stay the same: a model trained for exactly one choice never
     predicts two or none, and one trained for any number does.

@@ -1,12 +1,11 @@
 """Reads data/candidate, data/dataset, data/arrays and the previous data/best; writes data/best, reports/promote.json.
 
-Candidate and best are scored on the same, current test split: a score the best got on older labels says nothing now.
-A tie goes to the candidate, for it knows the newer labels. The best is a copy of the candidate, byte for byte, or
+Candidate and best are scored on the same, current test split: a score of the best on older labels would not be
+comparable. A tie goes to the candidate, which was trained on the newer labels. The best is a copy of the candidate, byte for byte, or
 stays untouched.
 
-No verdict rests on a score that is none. Without a best model the candidate is promoted whatever it scores, for
-somebody has to predict; without a labeled test series the newer model is taken, for nobody holds anything out; but
-where the test split has series and nothing in them to score by, the best model stays.
+A missing score decides nothing. Without a best model, or without a labeled test series, the candidate is promoted
+whatever it scores; where the test split has series but nothing in them to score by, the best model stays.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the gate goes by.
+    """By what promotion decides.
 
     Attributes:
         metric: its name.
@@ -73,7 +72,6 @@ def main() -> None:
 
 
 def rules(task: LearningTask, index: dataset.Index, settings: params.Params) -> Rules:
-    """What this project's models are compared by."""
     metric, series = settings.promote.metric or task.metric, len(index.of("test"))
     scores = task.scorer(index, settings)
 
@@ -94,7 +92,6 @@ def rules(task: LearningTask, index: dataset.Index, settings: params.Params) -> 
 
 
 def decide(rules: Rules) -> Verdict:
-    """Score both where both can be scored."""
     metric, candidate = rules.metric, checkpoint.read(CANDIDATE)
     value = rules.measure(candidate)
     if not BEST.exists():
@@ -104,21 +101,17 @@ def decide(rules: Rules) -> Verdict:
         )
     try:
         best = checkpoint.read(BEST)
-    except checkpoint.UnusableError as error:
-        reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
-        return Verdict("promoted", reason, metric, value, None)
-    if checkpoint.same(CANDIDATE, BEST):
-        return Verdict("kept", "the candidate is the best model already", metric, value, value)
-    if why := rules.incompatibility(best):
-        reason = f"the best model no longer fits: {why}{unscored(rules, value)}"
-        return Verdict("promoted", reason, metric, value, None)
-    if not rules.series:
-        reason = "there is no test set to compare on: the newer model is taken"
-        return Verdict("promoted", reason, metric, None, None)
-    try:
+        if checkpoint.same(CANDIDATE, BEST):
+            return Verdict("kept", "the candidate is the best model already", metric, value, value)
+        if why := rules.incompatibility(best):
+            reason = f"the best model is no longer compatible: {why}{unscored(rules, value)}"
+            return Verdict("promoted", reason, metric, value, None)
+        if not rules.series:
+            reason = "there is no test set to compare on: the newer model is taken"
+            return Verdict("promoted", reason, metric, None, None)
         its = rules.measure(best)
     except checkpoint.UnusableError as error:
-        reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
+        reason = f"the best model cannot be loaded any more: {error.what}{unscored(rules, value)}"
         return Verdict("promoted", reason, metric, value, None)
     if value is None:
         reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
@@ -135,7 +128,7 @@ def unscored(rules: Rules, value: float | None) -> str:
 
 
 def check_best_present() -> None:
-    """Without the best model that this commit names, any candidate would win unseen.
+    """Without the best model that this commit names, any candidate would win without a comparison.
 
     Raises:
         InputError: `dvc.lock` names one, and it is not in the work tree, as in a clone that did not pull.

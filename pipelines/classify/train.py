@@ -247,7 +247,7 @@ def tell(taught: FitResult, valid: Path | None, start: Path | None) -> dict[str,
     result = taught.result
     held = {"loss": result.validation_loss, "accuracy": result.validation_accuracy}
     return {
-        **taught.told(),
+        **taught.record(),
         "from": checkpoint.model_hash(start) if start else "",
         "validation": {**held, "dataset": md5(valid)} if valid else None,
     }

@@ -15,7 +15,7 @@ from pipelines.tune.data import Material
 from pipelines.tune.folds import FewError, Part, in_turn
 from pipelines.tune.trial_lineage import labels_of
 from stages import learning_task, params
-from stages.classification.candidate import check_classes, tell
+from stages.classification.candidate import check_classes, training_record
 from stages.classification.dataset import load
 from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan, epochs_of
@@ -66,7 +66,7 @@ def of_project(settings: params.Params) -> Material:
     data = data_of(index) | {"folds": 0 if held else len(parts)}
 
     def told(taught: FitResult) -> dict[str, Any]:
-        return tell(taught, None)
+        return training_record(taught, None)
 
     learnt = f"learnt from {labels_of(Path.cwd(), index.provenance['labels'])}"
     notes = (learnt, *lacking(index, known, held))

@@ -1,4 +1,4 @@
-"""Classification: what a whole recording is, one choice or several (`<Choices>`)."""
+"""Classification of whole recordings: one choice or several (`<Choices>`)."""
 
 from __future__ import annotations
 
@@ -40,21 +40,17 @@ class ClassificationTask:
         settings: params.Params,
         folder: Path,  # noqa: ARG002 -- the index holds all
     ) -> tuple[Index, str]:
-        """What each labeled series is."""
         return dataset.build(ingested, rows, records, self.config, settings)
 
     def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
-        """Train from scratch, or from `data/start`."""
         from stages.classification import candidate
 
         return candidate.fit(index, settings, self.config)
 
     def trains_on_validation(self, settings: params.Params) -> bool:  # noqa: ARG002
-        """Never."""
         return False
 
     def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
-        """Models of another kind or of other labels."""
         from stages.classification.model import KIND
 
         if kind != KIND:
@@ -70,7 +66,6 @@ class ClassificationTask:
         splits: Sequence[str],
         settings: params.Params,  # noqa: ARG002
     ) -> Evaluation:
-        """Scores of whole series."""
         from stages.classification import evaluation
 
         return evaluation.evaluate(model, index, splits)
@@ -80,13 +75,11 @@ class ClassificationTask:
         index: Index,
         settings: params.Params,  # noqa: ARG002
     ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
-        """Scores on the test split, by name."""
         from stages.classification import evaluation
 
         return evaluation.scorer(index)
 
     def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
-        """Another number of choices, or series of another length."""
         length = best.network.get("length")
         if why := other_task(best, candidate.postprocess.get("task", "")):
             return why
@@ -101,7 +94,6 @@ class ClassificationTask:
         keys: Sequence[str],
         settings: params.Params,  # noqa: ARG002
     ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
-        """Choices for each series of the length that the model takes."""
         from stages.classification import inference
 
         check(other_task(model, self.config.task), BEST, "project")

@@ -1,4 +1,4 @@
-"""How far a score may lie off because these recordings were held out and not others: 95 % intervals.
+"""95 % confidence intervals of scores: how much they depend on which recordings were held out.
 
 The set is drawn anew a thousand times, with replacement, and scored each time (percentile bootstrap; Efron and
 Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). What is drawn has to be what a new recording would

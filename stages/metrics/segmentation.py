@@ -1,4 +1,4 @@
-"""How good a segmentation is: per timepoint and per event, per class and in all.
+"""Scores of a segmentation: per timepoint and per event, per class and in all.
 
 Per timepoint: of each class how many timepoints were found (recall), how many of those found are right
 (precision), and their harmonic mean (F1). Per event: a true range counts as found when a predicted one of the same
@@ -8,8 +8,7 @@ label overlaps it by at least `iou` (intersection over union), a true instant wh
 A series is counted once (`tally`); every score is a function of sums of such counts, so that a set, a person and a
 thousand draws of a bootstrap are scored by the same lines.
 
-There is no score of nothing: where no event and no timepoint of a label is true, what a model finds, or does not,
-says nothing about how well it finds them. Such a score is None (in arrays NaN), never 0 and never 1.
+Where no event and no timepoint of a label is true, a score is undefined: None (in arrays NaN), never 0 and never 1.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ Score = float | None
 
 @dataclass(frozen=True)
 class LabeledPrediction:
-    """One series with what is true and what was predicted.
+    """One series with true and predicted regions and classes.
 
     Attributes:
-        target: int16 (timepoints,), -1 where nothing is known: left out.
+        target: int16 (timepoints,), -1 where unknown: left out.
         classes: int16 (timepoints,), predicted.
         true, predicted: regions.
         scores: of the predicted regions, 0 to 1; empty: not evaluated.
@@ -103,7 +102,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is said about a model on one set; a score is None where the set has nothing to score by.
+    """Scores of a model on one set; a score is None where the set has nothing to score by.
 
     Attributes:
         timepoint: balanced_accuracy, accuracy, macro_precision, macro_recall, macro_f1, worst_f1.

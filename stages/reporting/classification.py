@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.classification import evaluation
-from stages.classification.inference import compare
+from stages.classification.inference import with_truth
 from stages.classification.model import Classifier
 from stages.compatibility import check, incompatibility
 from stages.metrics.classification import LabeledPredictions
@@ -89,10 +89,10 @@ def draw_examples(found: Inputs) -> Examples | None:
     for name in page.HELD_OUT:
         if name in known or not found.index.of(name):
             continue
-        asked = evaluation.answer(model, index, name)
+        asked = evaluation.predict_split(model, index, name)
         if not asked.keys:
             continue
-        answers = compare(model, asked, found.index)
+        answers = with_truth(model, asked, found.index)
         figures = [
             (kind, [draw(found, answers, row, asked.keys[row]) for row in rows])
             for kind, rows in classification_plots.examples(answers)

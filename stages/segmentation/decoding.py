@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stages.metrics.segmentation import LabeledPrediction, score
 from stages.segmentation.hsmm import Grammar, moving_mean, segment
-from stages.timeseries.gaps import Stretches, cut
+from stages.timeseries.gaps import Stretches, split_at_gaps
 from stages.timeseries.runs import classes_of, paint, runs
 from storage.artifacts.region import Region
 
@@ -236,7 +236,7 @@ def choose(
         trial = replace(decoder, **way)  # type: ignore[arg-type]
         judged = []
         for probabilities, target, true, known in answers:
-            said = cut(trial.decode(probabilities, len(target)), known)
+            said = split_at_gaps(trial.decode(probabilities, len(target)), known)
             found = [region for region, _ in said]
             judged.append(LabeledPrediction(target, trial.classes(found, len(target)), true, found))
         scores = score(judged, decoder.labels, iou, tolerance)

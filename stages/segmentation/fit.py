@@ -22,7 +22,7 @@ from stages.segmentation.scaling import Scaler
 from stages.segmentation.targets import Example
 from stages.segmentation.training import Epoch, TrainedNetwork, train_network
 from stages.timeseries import windows
-from stages.timeseries.gaps import cut
+from stages.timeseries.gaps import split_at_gaps
 from stages.timeseries.runs import runs
 
 # The trial has this fraction of the epochs.
@@ -172,7 +172,7 @@ def calibrate(
     scores: list[float] = []
     there: list[bool] = []
     for probabilities, example in zip(found, validation, strict=True):
-        said = cut(decoder.decode(probabilities, len(example.target)), example.known)
+        said = split_at_gaps(decoder.decode(probabilities, len(example.target)), example.known)
         matched = {place for _, place in match(example.regions, [r for r, _ in said], iou, tolerance)}
         scores += [score for _, score in said]
         there += [place in matched for place in range(len(said))]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from stages.segmentation.model import Segmentation, Segmenter
-from stages.timeseries.gaps import cut, stretches
+from stages.timeseries.gaps import split_at_gaps, stretches
 from stages.timeseries.times import Times, row_to_time
 from storage.artifacts import arrays
 from storage.artifacts.checkpoint import Checkpoint
@@ -33,7 +33,7 @@ def predict(
         for key in track(keys, "predicting"):
             values, times = arrays.of(key, index)
             found, known = segmenter.segment(values), stretches(values, times, gap)
-            regions = tuple(cut(found.regions, known))
+            regions = tuple(split_at_gaps(found.regions, known))
             yield to_prediction(key, name, replace(found, regions=regions), arrays.shown_times(key), config)
 
     return predictions()

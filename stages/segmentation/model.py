@@ -18,8 +18,8 @@ from stages.segmentation.decoding import Decoder, Probabilities
 from stages.segmentation.network import Network, Shape
 from stages.segmentation.scaling import Scaler, Values, level
 from stages.segmentation.targets import Example
-from stages.timeseries.gaps import Stretches, cut
-from stages.training.weights import CURE, demand, readable, restore
+from stages.timeseries.gaps import Stretches, split_at_gaps
+from stages.training.weights import CURE, readable, require, restore
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.region import Region
 from storage.errors import InputError
@@ -76,7 +76,7 @@ class Segmenter:
             raise InputError("the model cannot be used", where="model.json", why=why, cure="dvc repro")
         shape = Shape.from_json(checkpoint.network)
         channels, classes = len(checkpoint.channels), len(checkpoint.labels) + 1
-        demand(
+        require(
             (shape.channels, shape.classes) == (channels, classes),
             "its network has other channels or classes",
         )
@@ -86,9 +86,9 @@ class Segmenter:
                 Decoder, {**checkpoint.postprocess, "labels": checkpoint.labels}, "postprocess", CURE
             )
             confidence = typed.check(Confidence, checkpoint.confidence, "confidence", CURE)
-        demand(scaler.fits(channels), "its scaler is of other channels, or divides by 0")
-        demand(decoder.fits(shape.step, classes), "its decoder is of other classes or steps")
-        demand(confidence.temperature > 0, "its temperature is not above 0")
+        require(scaler.fits(channels), "its scaler is of other channels, or divides by 0")
+        require(decoder.fits(shape.step, classes), "its decoder is of other classes or steps")
+        require(confidence.temperature > 0, "its temperature is not above 0")
         network = restore(lambda: Network(shape), checkpoint.weights)
         return cls(
             network,
@@ -143,7 +143,7 @@ class Segmenter:
     ) -> LabeledPrediction:
         """Set what this model says of one recording, where it can be spoken of, against the truth."""
         found = self.segment(values)
-        said = cut(found.regions, known)
+        said = split_at_gaps(found.regions, known)
         return LabeledPrediction(
             target,
             found.classes,

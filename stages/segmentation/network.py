@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.training import devices  # noqa: F401 -- one thread
-from stages.training.weights import CURE, demand, readable
+from stages.training.weights import CURE, readable, require
 from storage.text import typed
 from storage.text.typed import Share, Size
 
@@ -65,8 +65,8 @@ class Shape:
         """
         with readable():
             found = typed.check(cls, value, "network", CURE)
-        demand(found.step in STRIDES and 0 < len(found.widths) <= MOST_WIDTHS, "its step or widths are none")
-        demand(all(width % 2 and width <= WIDEST for width in found.widths), "a width is even, or too wide")
+        require(found.step in STRIDES and 0 < len(found.widths) <= MOST_WIDTHS, "its step or widths are none")
+        require(all(width % 2 and width <= WIDEST for width in found.widths), "a width is even, or too wide")
         return found
 
     def to_json(self) -> dict[str, Any]:

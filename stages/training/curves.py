@@ -1,4 +1,4 @@
-"""Learning curves: what was measured in each epoch, for `dvc plots`, the report and a progress bar."""
+"""Learning curves, for `dvc plots`, the report and a progress bar."""
 
 from __future__ import annotations
 

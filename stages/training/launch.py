@@ -1,7 +1,6 @@
-"""Who trains: this process, or as many as the settings say, started here or by Ray on several machines.
+"""Starts the processes that train: this one, or as many as the settings say, here or on a Ray cluster.
 
-Settings change who computes, never what. Only rank 0 tells how it goes; an error of any rank is raised here, and the
-others are stopped.
+Only rank 0 reports progress; an error of any rank is raised here, and the others are stopped.
 """
 
 from __future__ import annotations
@@ -30,63 +29,63 @@ R = TypeVar("R")
 Report = Callable[[E], None]
 Job = Callable[[Team, Report[E]], R]
 
-# Seconds that a process which died takes to be seen, after others have lost it.
+# Seconds until a dead process is noticed after others have lost their connection to it.
 EXIT_GRACE_S = 1.0
 
 
 @dataclass(frozen=True)
 class Progress(Generic[E]):
-    """Something that rank 0 tells while it works."""
+    """Progress that rank 0 reports."""
 
     value: E
 
 
 @dataclass(frozen=True)
 class Done(Generic[R]):
-    """What came of it."""
+    """The result of rank 0."""
 
     result: R
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a rank could not go on."""
+    """The error of a rank."""
 
     error: Exception
 
 
 def run_distributed(job: Job[E, R], report: Report[E], device: str, most: int) -> R:
-    """Do a job in as many processes as the settings say.
+    """Run a job in as many processes as the settings say.
 
     Args:
-        job: called in each process with its `Team` and what to call with news; can be pickled.
-        report: called here with the news of rank 0.
+        job: called in each process with its `Team` and a function that reports progress; can be pickled.
+        report: called here with the progress of rank 0.
         device: `cpu` or `cuda`: with the second each process has a GPU of its own.
-        most: processes that there is work for; more are not started, and that is said.
+        most: processes to start at most; a note tells where the settings have more.
 
     Raises:
-        InputError: the settings do not fit this machine.
+        InputError: this machine has too few GPUs.
         SetupError: a process died, or Ray is not installed.
     """
-    asked = settings.workers()
-    world = min(asked.count, max(most, 1))
-    if world < asked.count:
-        note(f"{asked.count} workers, but the smallest batch has {world} series: {world} are used")
+    wanted = settings.workers()
+    world = min(wanted.count, max(most, 1))
+    if world < wanted.count:
+        note(f"{wanted.count} workers, but the smallest batch has {world} series: {world} are used")
     if world == 1:
         return job(Team(), report)
-    if asked.ray_address:
+    if wanted.ray_address:
         from stages.training.ray_cluster import run_on_ray
 
-        return run_on_ray(job, report, device, world, asked.ray_address)
+        return run_on_ray(job, report, device, world, wanted.ray_address)
     check_gpus(device, world)
     return run_processes(job, report, device, world)
 
 
 def check_gpus(device: str, world: int) -> None:
-    """Each process needs a GPU where one is asked for.
+    """Check that each process has a GPU.
 
     Raises:
-        InputError: there are less than processes.
+        InputError: there are fewer GPUs than processes.
     """
     if device == "cuda" and torch.cuda.device_count() < world:
         raise InputError(
@@ -126,7 +125,7 @@ def run_processes(
 
 
 def _listen(processes: dict[Any, SpawnProcess], report: Report[E]) -> Any:
-    """Pass the news on until rank 0 is done, or any rank has failed."""
+    """Pass progress on until rank 0 is done, or any rank has failed."""
     while True:
         ready: list[Any] = wait(list(processes))
         for pipe in ready:
@@ -144,10 +143,10 @@ def _listen(processes: dict[Any, SpawnProcess], report: Report[E]) -> Any:
 
 
 def check_alive(processes: list[SpawnProcess]) -> None:
-    """A process that ended has neither failed nor finished: those wait to be stopped, so it was killed.
+    """Check that no process was killed: those that fail or finish wait to be stopped.
 
     Raises:
-        SetupError: one has ended; the errors of others are only what came of it.
+        SetupError: one has ended; the errors of others are only a consequence.
     """
     ended = wait([process.sentinel for process in processes], EXIT_GRACE_S)
     for rank, process in enumerate(processes):
@@ -168,9 +167,9 @@ def _stop(process: SpawnProcess) -> None:
 def _work(
     job: Job[Any, Any], team: Team, device: str, timeout_s: float, folder: str, pipe: Connection
 ) -> None:
-    """A process: meet the others, do the job, say what came of it, and wait to be stopped.
+    """The body of a process: join the group, run the job, send the result, and wait to be stopped.
 
-    It waits because an end would be an error for those who still talk to it, and hide its own.
+    Ending earlier would raise errors in the others, which could hide the first one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
     settings.talk_on_loopback()
@@ -182,7 +181,7 @@ def _work(
             world_size=team.world,
             timeout=timedelta(seconds=timeout_s),
         )
-        result = job(team, (lambda value: pipe.send(Progress(value))) if team.rank == 0 else _silent)
+        result = job(team, (lambda value: pipe.send(Progress(value))) if team.rank == 0 else lambda _: None)
         if team.rank == 0:
             pipe.send(Done(result))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the process that waits raises it
@@ -191,12 +190,8 @@ def _work(
     pipe.poll(None)
 
 
-def _silent(_: object) -> None:
-    """Ranks but the first tell nothing."""
-
-
 def portable(error: Exception) -> Exception:
-    """An error as it can be raised in another process; that of a bug keeps its traceback as text."""
+    """An error that can be pickled; that of a bug keeps its traceback as text."""
     if isinstance(error, LabeltrailError):
         return error
     return RuntimeError("".join(traceback.format_exception(error)))

@@ -18,7 +18,7 @@ from storage.errors import InputError, LabeltrailError, SetupError
 E = TypeVar("E")
 R = TypeVar("R")
 Report = Callable[[E], None]
-# What workers run: the packages that are at work here.
+# The packages that are sent to the workers.
 CODE = [str(Path(__file__).parents[2] / name) for name in ("stages", "storage")]
 
 
@@ -60,10 +60,10 @@ def run_on_ray(
 
 
 def check_cluster_size(resources: dict[str, float], device: str, world: int) -> None:
-    """Ray would wait for more machines, for ever.
+    """Check that the cluster has a processor or GPU for each worker: Ray would wait for ever.
 
     Raises:
-        InputError: the cluster has less processors, or GPUs, than there are workers.
+        InputError: it has fewer.
     """
     kind = "GPU" if device == "cuda" else "CPU"
     if (found := int(resources.get(kind, 0))) < world:
@@ -76,24 +76,24 @@ def check_cluster_size(resources: dict[str, float], device: str, world: int) -> 
 
 
 def _train(job: Callable[[Team, Report[E]], R], report: Report[E], device: str, world: int) -> R:
-    """Run the workers beside this thread, which hears what rank 0 tells. An empty tuple is the end of news."""
+    """Run the workers beside this thread, which passes on the progress of rank 0; an empty tuple ends it."""
     import ray
     from ray import train
     from ray.util.queue import Queue
 
-    news = Queue()
+    progress = Queue()
 
     def work() -> R:
         here = train.get_context()
         team = Team(here.get_world_rank(), here.get_world_size(), here.get_local_rank())
-        return job(team, (lambda value: news.put((value,))) if team.rank == 0 else lambda _: None)
+        return job(team, (lambda value: progress.put((value,))) if team.rank == 0 else lambda _: None)
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = _trainer(work, device, world, folder)
         # In this thread Ray would take Ctrl-C for its own, for good.
         training = ThreadPoolExecutor(1).submit(trainer.fit)
-        training.add_done_callback(lambda _: ray.is_initialized() and news.put(()))
-        while value := news.get():
+        training.add_done_callback(lambda _: ray.is_initialized() and progress.put(()))
+        while value := progress.get():
             report(*value)
         try:
             result: R = training.result().return_value
@@ -116,7 +116,7 @@ def _trainer(work: Callable[[], R], device: str, world: int, folder: str) -> Any
 
 
 def cause(error: Any) -> Exception:
-    """Of what went wrong in the workers, what a person can act on, if that is among it."""
+    """The error of a worker that a person can act on, else the first one."""
     failures: dict[int, Exception] = error.worker_failures
     for failure in failures.values():
         found: BaseException | None = failure

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages import ingest, learning_task, predict, promote, publish, train, window
-from stages.classification.inference import ask
+from stages.classification.inference import predict_recordings
 from stages.classification.model import Classifier
 from stages.classification.targets import make_target
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
@@ -70,8 +70,8 @@ def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: P
     run_all()
     model = Classifier.from_checkpoint(checkpoint.read(BEST))
     recordings = {key: arrays.values(key) for key in KINDS}
-    among = ask(model, recordings.items())
-    alone = [ask(model, [item]).probabilities[0] for item in recordings.items()]
+    among = predict_recordings(model, recordings.items())
+    alone = [predict_recordings(model, [item]).probabilities[0] for item in recordings.items()]
     assert np.array_equal(among.probabilities, np.stack(alone))
 
 
@@ -225,7 +225,7 @@ def test_a_segmenter_that_was_best_is_replaced(folder: Path):
         predict.main()
     promote.main()
     assert json.loads(reports.VERDICT.read_text())["reason"] == (
-        "the best model no longer fits: it is of kind lstm, not lstm-fcn"
+        "the best model is no longer compatible: it is of kind lstm, not lstm-fcn"
     )
 
 
@@ -239,5 +239,5 @@ def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
     assert caught.value.why == "its task is binary; the project's is multilabel"
     run_all()
     verdict = json.loads(reports.VERDICT.read_text(encoding="utf-8"))
-    assert verdict["reason"] == f"the best model no longer fits: {caught.value.why}"
+    assert verdict["reason"] == f"the best model is no longer compatible: {caught.value.why}"
     assert checkpoint.read(BEST).postprocess["task"] == "multilabel"

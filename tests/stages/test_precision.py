@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.classification.inference import ask
+from stages.classification.inference import predict_recordings
 from stages.classification.model import Classifier, Scaling, TaskSpec
 from stages.classification.network import LstmFcn, Shape
 from stages.training import devices
@@ -93,7 +93,7 @@ def test_what_no_number_can_be_said_of_is_named_and_the_others_are_answered() ->
     model = classifier("float32")
     model = replace(model, scaling=Scaling("train", (0.0, 0.0), (1e-3, 1e-3)))
     recordings = [("a", VALUES[0].T), ("b", np.full_like(VALUES[1].T, 3e38)), ("c", VALUES[2].T)]
-    asked = ask(model, recordings)
+    asked = predict_recordings(model, recordings)
     assert asked.keys == ("a", "c")
     assert list(asked.unfit) == ["b"]
     assert np.isfinite(asked.probabilities).all()

@@ -124,7 +124,7 @@ def lay_reports(labels: tuple[str, ...], model: str, found: tuple[Region, ...]) 
     """Scores as evaluate writes them, and a verdict."""
     index = dataset.read_index()
     results = {
-        name: evaluation.judge({key: tally_of(index, key, found) for key in index.of(name)}, index)
+        name: evaluation.score_split({key: tally_of(index, key, found) for key in index.of(name)}, index)
         for name in SPLITS
         if index.of(name)
     }

@@ -14,7 +14,7 @@ import pytest
 
 from stages import evaluate, report
 from stages.classification import evaluation
-from stages.classification.inference import ask
+from stages.classification.inference import predict_recordings
 from stages.classification.model import Classifier
 from stages.metrics import ranking
 from stages.reporting import classification_plots
@@ -124,7 +124,7 @@ def test_what_the_model_learnt_from_is_not_scored(capsys: pytest.CaptureFixture[
     lay(learnt_from=("train", "validation"))
     evaluate.main()
     assert set(reports.read_scores()) == {"test"}
-    assert "validation: no scores, for the model has learnt from it" in capsys.readouterr().out
+    assert "validation: no scores, for the model was trained on it" in capsys.readouterr().out
 
 
 def test_a_candidate_of_other_labels_is_refused() -> None:
@@ -215,8 +215,8 @@ def test_a_recording_is_answered_as_if_alone() -> None:
     lay()
     model = Classifier.from_checkpoint(checkpoint.read(CANDIDATE))
     keys = dataset.read_index().of("test")
-    every = ask(model, ((key, arrays.values(key)) for key in keys))
-    (alone,) = ask(model, [(keys[5], arrays.values(keys[5]))]).probabilities
+    every = predict_recordings(model, ((key, arrays.values(key)) for key in keys))
+    (alone,) = predict_recordings(model, [(keys[5], arrays.values(keys[5]))]).probabilities
     assert every.keys == tuple(keys) and np.array_equal(every.probabilities[5], alone)
 
 

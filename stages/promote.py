@@ -1,8 +1,8 @@
 """Reads data/candidate, data/dataset, data/arrays and the previous data/best; writes data/best, reports/promote.json.
 
 Candidate and best are scored on the same, current test split: a score of the best on older labels would not be
-comparable. A tie goes to the candidate, which was trained on the newer labels. The best is a copy of the candidate, byte for byte, or
-stays untouched.
+comparable. A tie goes to the candidate, which was trained on the newer labels. The best becomes a copy of the
+candidate, byte for byte, or stays untouched.
 
 A missing score decides nothing. Without a best model, or without a labeled test series, the candidate is promoted
 whatever it scores; where the test split has series but nothing in them to score by, the best model stays.

@@ -12,7 +12,7 @@ from storage.paths import START
 def of_candidate(
     model: checkpoint.Checkpoint, index: dataset.Index, settings: params.Params
 ) -> provenance.Provenance:
-    """Its provenance: labels, recordings, params, the annotations it was trained on, and the model it started from."""
+    """Its provenance: labels, recordings, params, the annotations of the training, and the model it started from."""
     annotations = {
         key: list(index.series[key].annotations)
         for name in model.training["learnt_from"]

@@ -21,7 +21,7 @@ from storage.label_studio.label_config import LabelConfig
 
 
 def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> tuple[Checkpoint, list[str]]:
-    """Train on the dataset, from `data/start` where the params name a model; returns the model and a summary in lines.
+    """Train on the dataset, from `data/start` where the params name a model; returns the model and a summary.
 
     Raises:
         InputError: there is too little to train on, or training cannot start from that model.

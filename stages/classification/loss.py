@@ -63,7 +63,7 @@ class LabeledSplit:
 
 
 def class_weights(truth: Tensor, independent: bool) -> Tensor:
-    """Class weights by the root of rarity, of truth (series, classes); of independent classes those of yes over no."""
+    """Class weights by the root of rarity, of truth (series, classes); of independent ones yes over no."""
     counts = truth.float().sum(0)
     if independent:
         return ((len(truth) - counts) / counts.clamp(min=1)).clamp(0.02, 50).sqrt()

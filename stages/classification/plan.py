@@ -15,8 +15,8 @@ from stages.training.devices import Precision
 # Where `steps` is left open: multiplications that a training may take, about a minute of bfloat16 on one
 # core; and its bounds.
 MINUTE, FEWEST, MOST = 2.4e12, 200, 3000
-# Below so many steps the highest rate grows with the root of their number, and the rate of a layer grows by how much it
-# is narrower than the published one: each by this factor at most.
+# Below so many steps the highest rate grows with the root of their number, and that of a layer by how much
+# narrower it is than the published one: each by this factor at most.
 USUAL_STEPS, FASTER, WIDER = 1000, 4.0, 8.0
 
 

@@ -21,7 +21,7 @@ def load(wanted: str | None, index: dataset.Index, question: TaskSpec, plan: Pla
     """Load the model that `train.start` names; None where it names none.
 
     Raises:
-        InputError: it is not there, or is another one; it is not compatible; or it was trained on what is held out now.
+        InputError: it is not there, or is another one; it is not compatible; or it was trained on held-out series.
     """
     if wanted is None:
         return None

@@ -1,8 +1,8 @@
 """Annotations to the true classes of a whole series.
 
-The rules are those of `stages/segmentation/targets.py`: skipped annotations do not count; the newest ground truth wins
-alone; else by the param `disagreement`: `vote` (the newest annotation of each annotator has one vote, ties go to the
-newest; with several choices each is voted on by itself), `newest` alone, or `agree` (without agreement: left out).
+The rules are those of `stages/segmentation/targets.py`: skipped annotations do not count; the newest ground truth
+wins alone; else by the param `disagreement`: `vote` (the newest annotation of each annotator has one vote, ties go to
+the newest; several choices are voted on one by one), `newest` alone, or `agree` (left out where they do not agree).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def elect(ballots: Sequence[tuple[str, ...]], config: LabelConfig) -> tuple[str,
 
 
 def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) -> tuple[str, ...] | None:
-    """The choices of one annotation, None where it has none that count; what cannot be used is counted, by what it is.
+    """The choices of one annotation, None without one; what cannot be used is counted, by what it is.
 
     Where any number of choices may be made, none is a choice too; one that the label config lacks is not none.
     """

@@ -40,7 +40,7 @@ PARAMS = {"layers": "num_layers", "hidden": "hidden_size", "kernels": "kernel_si
 
 @dataclass(frozen=True)
 class Epoch:
-    """Loss and accuracy of one epoch: on the train set during it, on the validation set, if there is one, after it."""
+    """Loss and accuracy of one epoch: on the train set during it, on a validation set after it."""
 
     number: int
     loss: float

@@ -75,7 +75,7 @@ class LabeledPredictions:
 def class_confidence(
     decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool
 ) -> Numbers:
-    """(series, classes): probability of the decision on each class; of exclusive classes only of the predicted one."""
+    """(series, classes): probability of each decision; of exclusive classes only of the predicted one."""
     wide = probabilities.astype(np.float64)
     return np.where(decided, wide, 1 - wide if independent else 0.0)
 

@@ -1,8 +1,8 @@
 """ROC and precision-recall curves of class probabilities.
 
-Series are taken by their probability, the highest first, those of equal probability together. After each step the curves have a point: of the series that are none of it the share that was taken and of
-those that are it the share that was (ROC; Fawcett, An introduction to ROC analysis, 2006), and of those taken the
-share that is right (precision-recall). The area under ROC is 0.5 for random probabilities; average precision is the
+Series are taken by their probability, the highest first, those of equal probability together. After each step the
+curves have a point: false against true positive rate (ROC; Fawcett, An introduction to ROC analysis, 2006), and
+recall against precision. The area under ROC is 0.5 for random probabilities; average precision is the
 mean precision over the steps of recall, without interpolation, and for random probabilities the share of the class.
 """
 

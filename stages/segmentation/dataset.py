@@ -1,4 +1,4 @@
-"""Labels to a target for each timepoint and places of windows, and back to examples to train on.
+"""The dataset of a segmenter: targets for each timepoint and windows from labels, and examples to train on.
 
 Whatever was not used is counted and named in the index, and so is what a person should know before trusting the
 model.
@@ -28,12 +28,12 @@ from storage.project_files import splits_file
 
 @dataclass(frozen=True)
 class SeriesTargets:
-    """What is kept of one series' targets once they are written.
+    """Facts about one series' targets, which are written to a file.
 
     Attributes:
         regions, annotations, left_out, notes: as in `Targets`.
-        known: timepoints that teach something.
-        labeled: those of them that teach a label, and not that there is none.
+        known: number of timepoints with a known target.
+        labeled: those of them that have a label, and are not background.
     """
 
     regions: tuple[Region, ...]
@@ -52,10 +52,10 @@ def build(
     settings: params.Params,
     folder: Path,
 ) -> tuple[dataset.Index, str]:
-    """Write the targets of each labeled series; the index, and a line that says what it holds.
+    """Write the targets of each labeled series; returns the index and a one-line summary.
 
     Raises:
-        InputError: there is nothing to learn from, or nothing to find.
+        InputError: there is nothing to train on, or nothing to find.
     """
     targets = {
         key: write_targets(key, ingested, records[key], config, settings, folder)
@@ -81,7 +81,7 @@ def write_targets(
     settings: params.Params,
     folder: Path,
 ) -> SeriesTargets:
-    """Write the targets of one series; what lies in a hole of some channel teaches nothing. Regions end at gaps."""
+    """Write the targets of one series: unknown where a channel has missing values. Regions end at gaps."""
     (values, times), rule = arrays.of(key, ingested), settings.window
     targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
     missing = missing_mask(values, settings.ingest.gap).any(1)
@@ -90,8 +90,8 @@ def write_targets(
         targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
     dataset.save_target(folder, key, targets.values)
     known, labeled = int((targets.values >= 0).sum()), int((targets.values > 0).sum())
-    spoken = stretches(values, times, settings.ingest.gap)
-    regions = tuple(part for region in targets.regions for part in within(region, spoken))
+    present = stretches(values, times, settings.ingest.gap)
+    regions = tuple(part for region in targets.regions for part in within(region, present))
     return SeriesTargets(regions, targets.annotations, targets.left_out, targets.notes, known, labeled)
 
 
@@ -102,12 +102,12 @@ def make_index(
     config: LabelConfig,
     settings: params.Window,
 ) -> dataset.Index:
-    """Series, sets and windows. What follows from the data follows from the train set alone."""
+    """Series, sets and windows. Statistics are of the train set alone."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
         row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
-        said = (found.annotations, found.regions) if found else ((), ())
-        series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
+        labels = (found.annotations, found.regions) if found else ((), ())
+        series[key] = dataset.Entry(entry.rows, row.set, row.group, *labels)
     train = [e for e in series.values() if e.set == "train" and e.annotations]
     regions = [region for entry in train for region in entry.regions]
     lengths = windows.lengths(regions, settings.instant_tolerance)
@@ -129,7 +129,7 @@ def make_index(
 
 
 def place_windows(series: Mapping[str, dataset.Entry], name: str, size: int) -> tuple[tuple[str, int], ...]:
-    """Windows of one set, side by side; training moves them about."""
+    """Windows of one set, side by side; training shifts them."""
     labeled = [(key, entry) for key, entry in series.items() if entry.set == name and entry.annotations]
     return tuple((key, start) for key, entry in labeled for start in windows.starts(entry.rows, size, size))
 
@@ -143,7 +143,7 @@ def mostly_instant(label: str, regions: list[Region]) -> bool:
 def all_warnings(
     targets: Mapping[str, SeriesTargets], index: dataset.Index, config: LabelConfig
 ) -> tuple[str, ...]:
-    """What a person should know: mended regions, sets without a class, labels used both ways."""
+    """What a person should know: repaired regions, sets without a class, labels used both ways."""
     notes = {key: found.notes for key, found in targets.items()}
     lines = dataset_warnings.counted(notes) + dataset_warnings.warnings(index)
     for label in config.labels:
@@ -157,11 +157,11 @@ def all_warnings(
 
 
 def nothing_to_train_on(index: dataset.Index, unused: tuple[str, ...]) -> InputError:
-    """Training cannot start; says what there is and what is missing."""
+    """The error that training cannot start."""
     if index.of("train"):
         if any(dataset_warnings.UNKNOWN in line for line in unused):
             return dataset_warnings.nothing_to_find(index, unused)
-        why = "every timepoint of the train set lies in a hole of some channel"
+        why = "every timepoint of the train set has a missing value in some channel"
         cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
     return dataset_warnings.nothing_to_train_on(index, "an annotation that is not skipped", unused)

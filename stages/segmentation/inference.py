@@ -1,4 +1,4 @@
-"""What a model predicts for recordings: regions with scores, ended at gaps, and how unsure it is."""
+"""Predictions for recordings: regions with scores, split at gaps, and uncertainty."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from storage.progress import track
 def predict(
     model: Checkpoint, name: str, keys: Sequence[str], config: LabelConfig, gap: float
 ) -> Iterator[Prediction]:
-    """One prediction for each series, made when it is asked for.
+    """One prediction for each series, computed lazily.
 
     Args:
-        model: the model; it is loaded now.
+        model: loaded at once.
         name: its hash.
         keys: of the series.
         config: in whose time format starts and ends are written.
@@ -42,7 +42,7 @@ def predict(
 def to_prediction(
     series: str, model: str, found: Segmentation, times: Times, config: LabelConfig
 ) -> Prediction:
-    """Timepoints as times, scores to four digits."""
+    """The prediction with times in place of timepoints, and scores to four digits."""
     regions = tuple(
         PredictedRegion(
             start=row_to_time(times, region.start, config.time_format),

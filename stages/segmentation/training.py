@@ -1,7 +1,7 @@
 """Training, from top to bottom: batches, loss, one-cycle schedule, averaged weights, early stop.
 
-The model is the running average of the weights (and of the batch norm's buffers), which needs no annealing to be
-good at any moment; so it is what the validation set judges after every epoch. Two criteria count: balanced
+The model is the running average of the weights (and of the batch norm's buffers), which is good without annealing; it
+is scored on the validation set after every epoch. Two criteria count: balanced
 accuracy, and F1 of the worst class, where a class that is never predicted counts as 0.
 """
 
@@ -27,17 +27,16 @@ from stages.training import devices
 from storage.errors import InputError
 
 WARM_UP = 0.2
-# The score of a class that nobody taught, before softmax.
+# The logit of a class that the train set lacks.
 NEVER = -30.0
 AVERAGE = 0.99
-# Validation scores this near are the same, on so few recordings: of such epochs the later is taken, for it has learnt
-# longer and at a lower rate.
+# Validation scores that differ by less count as equal, on so few recordings: the later epoch is then taken.
 SAME = 0.05
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to; validation scores are None where the validation set has nothing to find."""
+    """Loss and scores of one epoch; scores are None where the validation set has nothing to find."""
 
     number: int
     loss: float
@@ -47,10 +46,9 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """The trained network and how it came to be.
+    """A trained network, with the average of the weights after the best epoch.
 
     Attributes:
-        network: the average of the weights after the best epoch.
         history: all epochs.
         best: the epoch whose weights these are.
         stopped: `schedule` (all epochs), `patience` or `enough`.
@@ -73,7 +71,7 @@ def train_network(
     """Train a network. The same examples, shape and plan give the same weights, to the last bit.
 
     Raises:
-        InputError: the loss is no finite number any more, or there is no such device.
+        InputError: the loss is not finite, or there is no such device.
     """
     device = devices.prepare(plan.device)
     torch.manual_seed(plan.seed)
@@ -110,7 +108,7 @@ def train_network(
             update_average(average, network, schedule.last_epoch)
         epoch = validate(average.eval(), scaler, checks, number, float(np.mean(losses)))
         on_epoch(epoch)
-        if stopping.see(epoch, average):
+        if stopping.update(epoch, average):
             break
     average.load_state_dict(stopping.weights)
     disable_untrained(average, set(range(shape.classes)) - classes_in(train))
@@ -118,10 +116,10 @@ def train_network(
 
 
 def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> None:
-    """Stop before a number that is none reaches a weight: from there on the model would be nothing but NaN.
+    """Stop before a number that is not finite reaches a weight.
 
     Raises:
-        InputError: the loss, or the length of its gradient, is NaN or infinite.
+        InputError: the loss, or the norm of its gradient, is NaN or infinite.
     """
     if math.isfinite(loss) and math.isfinite(gradient_norm):
         return
@@ -129,16 +127,15 @@ def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> N
     raise InputError(
         f"training was stopped: the {what} is not a finite number",
         where=f"epoch {epoch}, stage train",
-        why=f"the weights have grown beyond bounds, at a learning rate of {plan.learning_rate:g} at most",
+        why=f"training diverged, at a learning rate of {plan.learning_rate:g} at most",
         cure="a lower train.learning_rate in params.yaml, then: dvc repro",
     )
 
 
 class EarlyStopping:
-    """Early stop: remembers the best epoch and its weights, and says when to go no further.
+    """Early stopping: keeps the weights of the epoch with the best sum of the two validation criteria.
 
-    An epoch is worth the sum of the two validation criteria; without a validation set all are worth the same, so
-    the last one is kept.
+    Without a validation set the last epoch is kept.
     """
 
     def __init__(self, plan: Plan, can_be_enough: bool) -> None:
@@ -148,15 +145,15 @@ class EarlyStopping:
         self.weights: dict[str, Tensor] = {}
         self._highest, self._gained = -1.0, 0
 
-    def see(self, epoch: Epoch, network: Network) -> bool:
-        """Take note of an epoch; True: stop."""
+    def update(self, epoch: Epoch, network: Network) -> bool:
+        """Record an epoch; True: stop."""
         self.history.append(epoch)
-        worth = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
-        if worth > self._highest + SAME:
+        value = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
+        if value > self._highest + SAME:
             self._gained = epoch.number
-        if worth >= self._highest - SAME:
+        if value >= self._highest - SAME:
             self.best, self.weights = epoch, copy.deepcopy(network.state_dict())
-        self._highest = max(self._highest, worth)
+        self._highest = max(self._highest, value)
         if epoch.worst_f1 is None:
             return False
         if self.can_be_enough and is_enough(epoch, self.plan):
@@ -168,14 +165,14 @@ class EarlyStopping:
 
 @torch.no_grad()
 def disable_untrained(network: Network, classes: set[int]) -> None:
-    """Classes that nobody taught are never said: their scores would be what chance left there."""
+    """Classes that the train set lacks are never predicted: their logits would be arbitrary."""
     for k in sorted(classes):
         network.out.weight[k] = 0
         network.out.bias[k] = NEVER  # type: ignore[index]
 
 
 def classes_in(examples: Sequence[Example]) -> set[int]:
-    """Classes that are taught: a validation set without one of them cannot say that training is enough."""
+    """Classes that occur; without all of them a validation set cannot stop training as good enough."""
     return {int(k) for example in examples for k in np.unique(example.target) if k >= 0}
 
 
@@ -196,7 +193,7 @@ def soft_cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tenso
 
 @torch.no_grad()
 def update_average(average: Network, network: Network, step: int) -> None:
-    """Move the average towards the network; by much at first, when the start is all it knows."""
+    """Move the average towards the network, faster in the first steps."""
     keep = min(AVERAGE, step / (step + 9)) if step > 1 else 0.0
     mine = [v for v in average.state_dict().values() if v.dtype.is_floating_point]
     theirs = [v for v in network.state_dict().values() if v.dtype.is_floating_point]

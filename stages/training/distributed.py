@@ -54,7 +54,7 @@ class Team:
         return DistributedDataParallel(network, forward_sync_buffers=False)
 
     def unwrap(self, network: nn.Module) -> None:
-        """The inverse of `spread`: the network is as it was, but for what it has learnt."""
+        """The inverse of `wrap`; the network keeps its trained parameters."""
         plain = {shared: kind for kind, shared in SHARED.items()}
         for module in network.modules():
             if kind := plain.get(type(module)):
@@ -62,7 +62,7 @@ class Team:
                 del module.team
 
     def scale_loss(self, loss: Tensor, shard: Tensor) -> Tensor:
-        """A mean over the shard, for `backward`: gradients are averaged over ranks, whose shards may differ in size."""
+        """A mean over the shard, for `backward`: gradients are averaged over ranks, and shards differ in size."""
         return loss if self.world == 1 else loss * (len(shard) * self.world / self.batch)
 
     def sum(self, first: float, second: float) -> tuple[float, float]:

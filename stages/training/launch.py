@@ -99,13 +99,7 @@ def check_gpus(device: str, world: int) -> None:
 def run_processes(
     job: Job[E, R], report: Report[E], device: str, world: int, timeout_s: float = TIMEOUT_S
 ) -> R:
-    """Do a job in new processes of this machine; see `together`.
-
-    Args:
-        job, report, device: as there.
-        world: processes.
-        timeout_s: seconds after which those who wait for one that does nothing give up.
-    """
+    """Run a job in new processes of this machine, waiting for each other for `timeout_s`; see `run_distributed`."""
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())

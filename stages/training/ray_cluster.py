@@ -25,11 +25,11 @@ CODE = [str(Path(__file__).parents[2] / name) for name in ("stages", "storage")]
 def run_on_ray(
     job: Callable[[Team, Report[E]], R], report: Report[E], device: str, world: int, address: str
 ) -> R:
-    """Do a job in Ray Train's workers; see `together`.
+    """Run a job in Ray Train's workers; see `run_distributed`.
 
     Args:
         job, report, device: as there.
-        world: workers.
+        world: number of workers.
         address: of the cluster as `ray.init` takes it; `local` starts one on this machine.
 
     Raises:

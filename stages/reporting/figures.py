@@ -1,4 +1,4 @@
-"""Where things lie in charts of a training and in reliability diagrams: values in, coordinates and SVG paths out.
+"""Layout of learning curves and reliability diagrams: values in, coordinates and SVG paths out.
 
 Ticks are round numbers, and round moments of the clock and the calendar.
 """
@@ -20,7 +20,7 @@ CHART_WIDTH, CHART_HEIGHT = 340, 190  # user units: CSS pixels
 CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 44, 12, 12, 26
 SQUARE = 176  # user units: CSS pixels
 SQUARE_LEFT, SQUARE_TOP = 40, 10
-LARGEST, SMALLEST = 9.0, 2.0  # radius of a dot that stands for all answers, and of one for next to none
+LARGEST, SMALLEST = 9.0, 2.0  # radius of a dot of all predictions, and of hardly any
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def time_ticks(start: int, end: int, most: int) -> tuple[Tick, ...]:
 
 
 def axis_note(times: Times) -> str:
-    """What a time axis cannot say with its ticks: the day of its first timepoint."""
+    """Note below a time axis: the day of its first timepoint."""
     return f"UTC, from {day(int(times[0]))}" if times.dtype.kind == "i" else ""
 
 
@@ -162,12 +162,12 @@ def _epoch_ticks(epochs: int) -> list[Tick]:
 
 @dataclass(frozen=True)
 class Dot:
-    """Answers of about the same confidence; the area of the dot is their share of all."""
+    """Predictions of about the same confidence; the area of the dot is their share of all."""
 
     x: float
     y: float
     radius: float
-    answers: int
+    predictions: int
     confidence: float
     right: float
 
@@ -177,7 +177,7 @@ class Reliability:
     """One diagram; ticks are in x and y, `error` is the expected calibration error."""
 
     level: str
-    answers: int
+    predictions: int
     error: float
     dots: tuple[Dot, ...]
     path: str
@@ -204,12 +204,12 @@ def diagrams(
 
 
 def _diagram(level: str, error: float, rows: Sequence[Mapping[str, str]]) -> Reliability:
-    answers = sum(int(row["answers"]) for row in rows)
-    dots = tuple(_dot(row, answers) for row in rows)
+    total = sum(int(row["answers"]) for row in rows)
+    dots = tuple(_dot(row, total) for row in rows)
     ticks = number_ticks(0.0, 1.0, 5)
     return Reliability(
         level,
-        answers,
+        total,
         error,
         dots,
         "M" + "L".join(f"{dot.x} {dot.y}" for dot in dots) if dots else "",
@@ -218,9 +218,9 @@ def _diagram(level: str, error: float, rows: Sequence[Mapping[str, str]]) -> Rel
     )
 
 
-def _dot(row: Mapping[str, str], answers: int) -> Dot:
+def _dot(row: Mapping[str, str], total: int) -> Dot:
     n, sure, right = int(row["answers"]), float(row["confidence"]), float(row["right"])
-    radius = max(LARGEST * math.sqrt(n / answers), SMALLEST)
+    radius = max(LARGEST * math.sqrt(n / total), SMALLEST)
     return Dot(x_of(sure), y_of(right), round(radius, 1), n, sure, right)
 
 

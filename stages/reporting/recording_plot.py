@@ -1,4 +1,4 @@
-"""Where things lie in the report's drawing of a recording: values in, coordinates out.
+"""Layout of the report's drawing of a recording: values in, coordinates out.
 
 True and predicted regions lie in two lanes above each other and above the signal, on the same time axis, with a
 strip between them that is filled where they differ. Of the signal, each column of pixels goes from its lowest to its
@@ -66,13 +66,13 @@ class SeriesPlot:
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording and what is said about it.
+    """One recording with true and predicted regions.
 
     Attributes:
         values: (timepoints, channels).
         times: (timepoints,), numbers or nanoseconds since 1970 UTC.
         channels: their names.
-        prediction: what is true of it and what was predicted.
+        prediction: true and predicted regions and classes.
         labels: class names; target k is `labels[k - 1]`.
     """
 

@@ -147,13 +147,13 @@ class Tuning(Given):
     folds: int = Field(
         ge=2,
         le=100,
-        description="parts of the train set, each scored by a model trained on the others, where no validation set is "
-        "given; fewer where the rarest class has fewer series",
+        description="parts of the train set, each scored by a model of the others, where no validation set "
+        "is given; fewer where the rarest class has fewer series",
     )
     steps: int | None = Field(
         ge=1,
         le=10_000_000,
         description="steps of the optimiser for each model of a trial, where neither epochs nor steps has a range; "
-        "null: as many as `train.classifier` says",
+        "null: as many as in `train.classifier`",
     )
     ranges: Ranges

@@ -21,13 +21,7 @@ SAME_RATE = 0.02
 def incompatibility(
     model: Checkpoint, channels: Sequence[str], labels: Sequence[str], sampling_rate: float | None
 ) -> str:
-    """Why a model is not compatible with such recordings; "" where it is.
-
-    Args:
-        model: of any kind.
-        channels, labels: of the project.
-        sampling_rate: of most of its recordings, in Hz; None where it is not known.
-    """
+    """Why a model is not compatible with the project's channels, labels and sampling rate (Hz); "" where it is."""
     for what, its, ours in (("channels", model.channels, channels), ("labels", model.labels, labels)):
         if tuple(its) != tuple(ours):
             return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
@@ -53,15 +47,12 @@ def same_rate(its: float | None, ours: float | None) -> bool:
 
 
 def check(why: str, where: Path, against: str) -> None:
-    """Refuse a model that is not compatible.
+    """Raise InputError where there is a reason, as of the functions above, why a model is not compatible.
 
     Args:
-        why: the reason, as of the functions above; "" where it is compatible.
+        why: the reason; "" where it is compatible.
         where: `data/best` or `data/candidate`.
-        against: what it is not compatible with: the project, the dataset.
-
-    Raises:
-        InputError: there is a reason.
+        against: `project` or `dataset`.
     """
     if why:
         name = "best model" if where == BEST else "candidate"

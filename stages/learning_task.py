@@ -34,12 +34,9 @@ class LearningTask(Protocol):
         tunable: `labeltrail classify tune` can search its params.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def metric(self) -> str: ...
-    @property
-    def tunable(self) -> bool: ...
+    name: str
+    metric: str
+    tunable: bool
 
     def build_dataset(
         self,
@@ -102,13 +99,8 @@ class LearningTask(Protocol):
     def predict(
         self, model: Checkpoint, name: str, keys: Sequence[str], settings: params.Params
     ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
-        """Predictions for series, and the reason for each series that has none.
-
-        Args:
-            model: the best model; it is loaded at once.
-            name: its hash.
-            keys: of the series.
-            settings: all params.
+        """Predictions for the series with these keys, and the reason for each that has none; `name` is the hash of
+        the model, which is loaded at once.
 
         Raises:
             InputError: the model is not of this task.

@@ -55,7 +55,7 @@ class Sets(Section):
 
 
 class Sync(Section):
-    """What `labeltrail sync` asks before it does it."""
+    """When `labeltrail sync` asks for confirmation."""
 
     ask_deleted: float = Field(
         ge=0,

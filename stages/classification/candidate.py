@@ -45,11 +45,7 @@ def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> t
 
 
 def check_classes(index: dataset.Index, train: Labeled) -> None:
-    """Check that the train set has series of more than one class.
-
-    Raises:
-        InputError: all series of the train set have the same choices.
-    """
+    """Raise InputError where all series of the train set have the same choices."""
     if len(np.unique(train.targets, axis=0)) > 1:
         return
     only = " and ".join(index.series[index.of("train")[0]].choices) or "none of the choices"

@@ -38,7 +38,7 @@ class ClassificationTask:
         rows: Mapping[str, splits_file.Row],
         records: Mapping[str, list[Record]],
         settings: params.Params,
-        folder: Path,  # noqa: ARG002 -- the index holds all
+        folder: Path,
     ) -> tuple[Index, str]:
         return dataset.build(ingested, rows, records, self.config, settings)
 
@@ -47,7 +47,7 @@ class ClassificationTask:
 
         return candidate.fit(index, settings, self.config)
 
-    def trains_on_validation(self, settings: params.Params) -> bool:  # noqa: ARG002
+    def trains_on_validation(self, settings: params.Params) -> bool:
         return False
 
     def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
@@ -60,20 +60,14 @@ class ClassificationTask:
         return ""
 
     def evaluate(
-        self,
-        model: Checkpoint,
-        index: Index,
-        splits: Sequence[str],
-        settings: params.Params,  # noqa: ARG002
+        self, model: Checkpoint, index: Index, splits: Sequence[str], settings: params.Params
     ) -> Evaluation:
         from stages.classification import evaluation
 
         return evaluation.evaluate(model, index, splits)
 
     def scorer(
-        self,
-        index: Index,
-        settings: params.Params,  # noqa: ARG002
+        self, index: Index, settings: params.Params
     ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
         from stages.classification import evaluation
 
@@ -88,11 +82,7 @@ class ClassificationTask:
         return ""
 
     def predict(
-        self,
-        model: Checkpoint,
-        name: str,
-        keys: Sequence[str],
-        settings: params.Params,  # noqa: ARG002
+        self, model: Checkpoint, name: str, keys: Sequence[str], settings: params.Params
     ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
         from stages.classification import inference
 

@@ -219,11 +219,7 @@ def _short(value: object) -> str:
 
 
 def check_finite(loss: float, epoch: int, plan: Plan) -> None:
-    """Stop where training diverges.
-
-    Raises:
-        InputError: the loss is NaN or infinite.
-    """
+    """Raise InputError where the loss is NaN or infinite."""
     if not math.isfinite(loss):
         raise InputError(
             "training was stopped: the loss is not a finite number",

@@ -148,7 +148,7 @@ def score(predictions: LabeledPredictions) -> Scores:
 
 
 def intervals(predictions: LabeledPredictions, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Lower and upper end of the 95 % interval of each score, drawn as `bootstrap` says.
+    """Lower and upper end of the 95 % interval of each score, drawn as in `bootstrap`.
 
     Args:
         predictions: in an order that is always the same.
@@ -159,19 +159,10 @@ def intervals(predictions: LabeledPredictions, groups: Sequence[str]) -> dict[st
     """
     if len(groups) < 2:
         return {}
-    names = groups if bootstrap.unit(groups) == "group" else [str(i) for i in range(len(groups))]
-    units, place = np.unique(np.asarray(names), return_inverse=True)
-    rng = np.random.default_rng(bootstrap.SEED)
-    times = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), bootstrap.DRAWS)
+    times, place = bootstrap.draws(groups)
     parts = min(-(-len(times) * len(groups) // PART), len(times))
     drawn = [_means(predictions, part[:, place].astype(np.float64)) for part in np.array_split(times, parts)]
-    ends = 50 * (1 - bootstrap.LEVEL), 50 * (1 + bootstrap.LEVEL)
-    values = {name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]}
-    return {
-        name: tuple(np.nanpercentile(found, ends).tolist())
-        for name, found in values.items()
-        if not np.isnan(found).all()
-    }
+    return bootstrap.percentiles({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
 
 
 def _means(predictions: LabeledPredictions, weights: Numbers) -> dict[str, Numbers]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stages.metrics import ranking
 from stages.metrics.classification import LabeledPredictions
-from stages.reporting.figures import Tick, number_ticks, x_of, y_of
+from stages.reporting.figures import Tick, square_ticks, x_of, y_of
 from stages.reporting.recording_plot import LEFT, POINTS, RIGHT, WIDTH, Scale, Trace, Values, time_axis, trace
 from stages.timeseries.times import Times
 
@@ -65,7 +65,6 @@ def _square(
     predictions: LabeledPredictions,
     base: str,
 ) -> Square:
-    ticks = number_ticks(0.0, 1.0, 5)
     lines = (
         Line(predictions.labels[k], k + 1, "M" + "L".join(f"{x_of(x)} {y_of(y)}" for x, y in points))
         for k, points in curves
@@ -76,8 +75,7 @@ def _square(
         *names,
         tuple(lines),
         base,
-        tuple(Tick(x_of(tick.value), tick.text) for tick in ticks),
-        tuple(Tick(y_of(tick.value), tick.text) for tick in ticks),
+        *square_ticks(),
     )
 
 

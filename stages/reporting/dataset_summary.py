@@ -56,13 +56,7 @@ class Origin:
 
 
 def origin(index: Index, annotators: Mapping[str, str], trained_on: Mapping[str, Sequence[str]]) -> Origin:
-    """Count series, regions and annotations.
-
-    Args:
-        index: the dataset.
-        annotators: who made each label record, by its id.
-        trained_on: ids of the label records that the model was trained on, by series.
-    """
+    """Count series, regions and annotations; `annotators` is by id of the label record, `trained_on` by series."""
     used = [identity for entry in index.series.values() for identity in entry.annotations]
     in_train = [identity for ids in trained_on.values() for identity in ids]
     made = Counter(annotators.get(identity, "") for identity in used)

@@ -188,12 +188,7 @@ class Reliability:
 def diagrams(
     rows: Sequence[Mapping[str, str]], errors: Mapping[str, Mapping[str, float]]
 ) -> dict[str, list[Reliability]]:
-    """The rows of reports/calibration.csv by set.
-
-    Args:
-        rows: of all sets.
-        errors: expected calibration error by set and level.
-    """
+    """The rows of reports/calibration.csv by set; `errors` are expected calibration errors by set and level."""
     return {
         name: [
             _diagram(level, error, [row for row in rows if row["set"] == name and row["level"] == level])
@@ -206,15 +201,21 @@ def diagrams(
 def _diagram(level: str, error: float, rows: Sequence[Mapping[str, str]]) -> Reliability:
     total = sum(int(row["answers"]) for row in rows)
     dots = tuple(_dot(row, total) for row in rows)
-    ticks = number_ticks(0.0, 1.0, 5)
     return Reliability(
         level,
         total,
         error,
         dots,
         "M" + "L".join(f"{dot.x} {dot.y}" for dot in dots) if dots else "",
-        tuple(Tick(x_of(tick.value), tick.text) for tick in ticks),
-        tuple(Tick(y_of(tick.value), tick.text) for tick in ticks),
+        *square_ticks(),
+    )
+
+
+def square_ticks() -> tuple[tuple[Tick, ...], tuple[Tick, ...]]:
+    """Ticks of shares in x and in y."""
+    ticks = number_ticks(0.0, 1.0, 5)
+    return tuple(Tick(x_of(t.value), t.text) for t in ticks), tuple(
+        Tick(y_of(t.value), t.text) for t in ticks
     )
 
 

@@ -106,14 +106,7 @@ def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> None:
-    """Write the page.
-
-    Args:
-        template: below `stages/`.
-        found: what the page is made of.
-        charts: of the training.
-        values: more values for this template.
-    """
+    """Write the page; `values` are those that only this template uses."""
     try:
         text = _page(template, found, charts, values)
     except (

@@ -96,7 +96,6 @@ def series_plot(
     """Lay out one recording.
 
     Args:
-        recording: what to draw.
         iou, tolerance: when a true and a predicted region are the same event.
         rows: the stretch of timepoints to draw, the second not included; None: all.
     """

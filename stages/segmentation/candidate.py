@@ -30,11 +30,7 @@ def fit(index: dataset.Index, settings: params.Params) -> tuple[Checkpoint, list
 
 
 def check_start(settings: params.Train) -> None:
-    """Check that training starts from scratch.
-
-    Raises:
-        InputError: the params name a model to start from.
-    """
+    """Raise InputError where the params name a model to start from."""
     if settings.start:
         raise InputError(
             "a model of regions cannot be trained from an earlier one",

@@ -87,7 +87,7 @@ def write_targets(
     missing = missing_mask(values, settings.ingest.gap).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1
-        targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
+        targets.notes["timepoint without a number: not trained on"] += int(missing.sum())
     dataset.save_target(folder, key, targets.values)
     known, labeled = int((targets.values >= 0).sum()), int((targets.values > 0).sum())
     present = stretches(values, times, settings.ingest.gap)
@@ -168,11 +168,7 @@ def nothing_to_train_on(index: dataset.Index, unused: tuple[str, ...]) -> InputE
 
 
 def load(index: dataset.Index, name: str, gap: float) -> list[Example]:
-    """The labeled series of a set.
-
-    Raises:
-        InputError: ingest has run since with other channels.
-    """
+    """The labeled series of a set; InputError where ingest has run since with other channels."""
     if arrays.read_index().channels != index.channels:
         raise InputError("data/dataset is older than data/arrays", where=str(dataset.PATH), cure="dvc repro")
     starts: dict[str, list[int]] = {key: [] for key in index.of(name)}

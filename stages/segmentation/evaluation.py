@@ -10,7 +10,7 @@ from typing import Any
 
 from stages import params
 from stages.metrics import bootstrap, calibration
-from stages.metrics.segmentation import BACKGROUND, Scores, Tally, tally, total
+from stages.metrics.segmentation import BACKGROUND, Scores, Tally, score, tally, total
 from stages.segmentation.dataset import load
 from stages.segmentation.model import Segmenter
 from stages.timeseries.gaps import stretches
@@ -52,7 +52,9 @@ def scorer(
     test, rules = load(index, "test", settings.ingest.gap), settings.evaluate
 
     def scores(model: Checkpoint) -> Mapping[str, float | None]:
-        found = Segmenter.from_checkpoint(model).score(test, rules.iou, rules.instant_tolerance)
+        segmenter = Segmenter.from_checkpoint(model)
+        predicted = (segmenter.predict_labeled(e.values, e.target, e.regions, e.known) for e in test)
+        found = score(predicted, segmenter.labels, rules.iou, rules.instant_tolerance)
         return {
             "event_f1": found.event["f1"],
             "event_macro_f1": found.event["macro_f1"],

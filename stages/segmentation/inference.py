@@ -18,15 +18,7 @@ from storage.progress import track
 def predict(
     model: Checkpoint, name: str, keys: Sequence[str], config: LabelConfig, gap: float
 ) -> Iterator[Prediction]:
-    """One prediction for each series, computed lazily.
-
-    Args:
-        model: loaded at once.
-        name: its hash.
-        keys: of the series.
-        config: in whose time format starts and ends are written.
-        gap: steps of more than so many median steps are gaps.
-    """
+    """One prediction for each series, computed lazily; the model is loaded at once."""
     segmenter, index = Segmenter.from_checkpoint(model), arrays.read_index()
 
     def predictions() -> Iterator[Prediction]:

@@ -12,12 +12,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.metrics.segmentation import LabeledPrediction, Scores, score
+from stages.metrics.segmentation import LabeledPrediction
 from stages.segmentation.calibration import Confidence
 from stages.segmentation.decoding import Decoder, Probabilities
 from stages.segmentation.network import Network, Shape
 from stages.segmentation.scaling import Scaler, Values, level
-from stages.segmentation.targets import Example
 from stages.timeseries.gaps import Stretches, split_at_gaps
 from stages.training.weights import CURE, readable, require, restore
 from storage.artifacts.checkpoint import Checkpoint
@@ -128,11 +127,6 @@ class Segmenter:
             float(sure.mean()),
             mean_entropy(probabilities),
         )
-
-    def score(self, series: Sequence[Example], iou: float, tolerance: int) -> Scores:
-        """Score on labeled series."""
-        prediction = (self.predict_labeled(e.values, e.target, e.regions, e.known) for e in series)
-        return score(prediction, self.labels, iou, tolerance)
 
     def predict_labeled(
         self,

@@ -90,7 +90,7 @@ def make_targets(
     if disagreement == "agree":
         known_to_some = np.any([ballot >= 0 for ballot in codes], axis=0)
         differ = int((known_to_some & (winner < 0)).sum())
-        notes["timepoint on which annotators disagree: not learnt from"] = differ
+        notes["timepoint on which annotators disagree: not trained on"] = differ
     # The newest annotation's own regions tell apart neighbours of one label, which the codes cannot.
     agreed = np.array_equal(winner, codes[0])
     regions = (

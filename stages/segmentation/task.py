@@ -48,7 +48,7 @@ class SegmentationTask:
     def trains_on_validation(self, settings: params.Params) -> bool:
         return settings.train.refit
 
-    def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:  # noqa: ARG002 -- from no model at all
+    def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
         whole = "only classifiers of whole recordings (<Choices>) can be trained from an earlier model"
         return f"the label config asks for regions; {whole}"
 
@@ -66,7 +66,7 @@ class SegmentationTask:
 
         return evaluation.scorer(index, settings)
 
-    def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:  # noqa: ARG002
+    def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
         return ""
 
     def predict(

@@ -116,11 +116,7 @@ def train_network(
 
 
 def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> None:
-    """Stop before a number that is not finite reaches a weight.
-
-    Raises:
-        InputError: the loss, or the norm of its gradient, is NaN or infinite.
-    """
+    """Raise InputError where the loss or the norm of its gradient is NaN or infinite, before it changes weights."""
     if math.isfinite(loss) and math.isfinite(gradient_norm):
         return
     what = "loss" if not math.isfinite(loss) else "gradient of the loss"

@@ -82,11 +82,7 @@ def run_distributed(job: Job[E, R], report: Report[E], device: str, most: int) -
 
 
 def check_gpus(device: str, world: int) -> None:
-    """Check that each process has a GPU.
-
-    Raises:
-        InputError: there are fewer GPUs than processes.
-    """
+    """Raise InputError where there are fewer GPUs than processes."""
     if device == "cuda" and torch.cuda.device_count() < world:
         raise InputError(
             f"{world} workers need {world} GPUs",
@@ -137,11 +133,7 @@ def _listen(processes: dict[Any, SpawnProcess], report: Report[E]) -> Any:
 
 
 def check_alive(processes: list[SpawnProcess]) -> None:
-    """Check that no process was killed: those that fail or finish wait to be stopped.
-
-    Raises:
-        SetupError: one has ended; the errors of others are only a consequence.
-    """
+    """Raise SetupError where a process was killed: those that fail or finish wait to be stopped."""
     ended = wait([process.sentinel for process in processes], EXIT_GRACE_S)
     for rank, process in enumerate(processes):
         if process.sentinel in ended:

@@ -47,7 +47,7 @@ def run_on_ray(
         ray.init(address, log_to_driver=False, runtime_env={"py_modules": CODE})
     except ConnectionError as error:
         raise SetupError(
-            "the Ray cluster does not answer",
+            "the Ray cluster does not respond",
             where=f"LABELTRAIL_RAY_ADDRESS={address}",
             why=str(error),
             cure="ray start --head, or an address of a cluster that runs",
@@ -60,11 +60,7 @@ def run_on_ray(
 
 
 def check_cluster_size(resources: dict[str, float], device: str, world: int) -> None:
-    """Check that the cluster has a processor or GPU for each worker: Ray would wait for ever.
-
-    Raises:
-        InputError: it has fewer.
-    """
+    """Raise InputError where the cluster has fewer processors or GPUs than workers: Ray would wait for ever."""
     kind = "GPU" if device == "cuda" else "CPU"
     if (found := int(resources.get(kind, 0))) < world:
         raise InputError(

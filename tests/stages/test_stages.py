@@ -131,7 +131,7 @@ def test_numbers_that_are_missing_teach_nothing_and_poison_nothing(folder: Path)
     run_all()
     assert (dataset.target("a")[20:30] == -1).all()
     index = dataset.read_index()
-    assert "warning: 110 x timepoint without a number: not learnt from: a (10), b (100)" in index.warnings
+    assert "warning: 110 x timepoint without a number: not trained on: a (10), b (100)" in index.warnings
     model = checkpoint.read(BEST)
     assert all(np.isfinite(tensor.numpy()).all() for tensor in model.weights.values())
 

@@ -150,7 +150,7 @@ def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
 def test_a_model_of_regions_starts_from_scratch() -> None:
     given = params.load(ROOT / "params.yaml").train
     candidate.check_start(given)
-    with pytest.raises(InputError, match="a model of regions cannot go on") as refused:
+    with pytest.raises(InputError, match="a model of regions cannot be trained") as refused:
         candidate.check_start(given.model_copy(update={"start": "0" * 32}))
     assert refused.value.cure == "labeltrail start-from --none, then dvc repro"
 

@@ -20,15 +20,15 @@ class Classifier(Given):
     num_layers: int = Field(ge=1, le=16, description="LSTM layers")
     hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each layer")
     dropout: float = Field(
-        ge=0, lt=1, description="fraction of LSTM features hidden while it learns, after each layer"
+        ge=0, lt=1, description="fraction of LSTM features dropped in training, after each layer"
     )
-    filters_1: int = Field(ge=1, le=4096, description="shapes that the first convolution looks for")
+    filters_1: int = Field(ge=1, le=4096, description="filters of the first convolution")
     filters_2: int = Field(ge=1, le=4096, description="those of the second")
     filters_3: int = Field(
-        ge=1, le=4096, description="those of the third; their means over time are what it knows"
+        ge=1, le=4096, description="those of the third; their means over time are its features"
     )
     kernel_size_1: int = Field(
-        ge=1, le=10_000, description="timepoints that the first convolution sees at once"
+        ge=1, le=10_000, description="kernel size of the first convolution, in timepoints"
     )
     kernel_size_2: int = Field(ge=1, le=10_000, description="those of the second")
     kernel_size_3: int = Field(ge=1, le=10_000, description="those of the third")
@@ -56,14 +56,14 @@ class Classifier(Given):
         "3,000 at most",
     )
     label_smoothing: float = Field(
-        ge=0, lt=1, description="share of a target that is given to the other classes; against being too sure"
+        ge=0, lt=1, description="share of a target that is given to the other classes; against overconfidence"
     )
     class_weights: bool = Field(
         description="rare classes count more in the loss (square root of their rarity)"
     )
     scaling: Literal["series", "train"] = Field(
         description="series: each series by its own mean and deviation; train: all by those of the train set, for "
-        "classes that are told by the level"
+        "classes that differ by level"
     )
 
 
@@ -83,11 +83,11 @@ class Ranges(Given):
 
     num_layers: Wholes = Field(description="range of LSTM layers")
     hidden_size: Wholes = Field(description="range of LSTM units in each layer, on a log scale")
-    dropout: Numbers = Field(description="range of the fraction of LSTM features hidden while it learns")
-    filters_1: Wholes = Field(description="range of the first convolution's shapes, on a log scale")
+    dropout: Numbers = Field(description="range of the fraction of LSTM features dropped in training")
+    filters_1: Wholes = Field(description="range of the first convolution's filters, on a log scale")
     filters_2: Wholes = Field(description="range of the second's, on a log scale")
     filters_3: Wholes = Field(description="range of the third's, on a log scale")
-    kernel_size_1: Wholes = Field(description="range of timepoints that the first convolution sees at once")
+    kernel_size_1: Wholes = Field(description="range of kernel size of the first convolution, in timepoints")
     kernel_size_2: Wholes = Field(description="range of those of the second")
     kernel_size_3: Wholes = Field(description="range of those of the third")
     lr: Numbers = Field(description="range of the highest learning rate, on a log scale")
@@ -147,13 +147,13 @@ class Tuning(Given):
     folds: int = Field(
         ge=2,
         le=100,
-        description="parts of the train set, each judged by a model of the others, where no validation set is given; "
-        "fewer where the rarest class has fewer series",
+        description="parts of the train set, each scored by a model of the others, where no validation set "
+        "is given; fewer where the rarest class has fewer series",
     )
     steps: int | None = Field(
         ge=1,
         le=10_000_000,
         description="steps of the optimiser for each model of a trial, where neither epochs nor steps has a range; "
-        "null: as many as `train.classifier` says",
+        "null: as many as in `train.classifier`",
     )
     ranges: Ranges

@@ -14,31 +14,25 @@ from storage.paths import BEST
 if TYPE_CHECKING:  # with it comes torch
     from storage.artifacts.checkpoint import Checkpoint
 
-# Sampling rates that are nearer than this are one rate, and the jitter of clocks.
+# Relative difference up to which two sampling rates are one, with the jitter of clocks.
 SAME_RATE = 0.02
 
 
 def incompatibility(
     model: Checkpoint, channels: Sequence[str], labels: Sequence[str], sampling_rate: float | None
 ) -> str:
-    """Why a model is not compatible with such recordings; "" where it is.
-
-    Args:
-        model: of any kind.
-        channels, labels: of the project.
-        sampling_rate: of most of its recordings, in Hz; None where it is not known.
-    """
+    """Why a model is not compatible with the project's channels, labels and sampling rate (Hz); "" where it is."""
     for what, its, ours in (("channels", model.channels, channels), ("labels", model.labels, labels)):
         if tuple(its) != tuple(ours):
             return f"its {what} are {', '.join(its)}; the project's are {', '.join(ours)}"
     its_rate = model.sampling_rate
     if its_rate and sampling_rate and not same_rate(its_rate, sampling_rate):
-        return f"it learnt from recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
+        return f"it was trained on recordings at {its_rate:g} Hz; the project's are at {sampling_rate:g} Hz"
     return ""
 
 
 def other_task(model: Checkpoint, task: Task | str) -> str:
-    """Why a model of choices does not do this task; "" where it does.
+    """Why a classifier is not compatible with this task; "" where it is.
 
     With another `choice` in the label config the labels stay the same: a model trained for exactly one choice never
     predicts two or none, and one trained for any number does.
@@ -53,15 +47,12 @@ def same_rate(its: float | None, ours: float | None) -> bool:
 
 
 def check(why: str, where: Path, against: str) -> None:
-    """Refuse a model that is not compatible.
+    """Raise InputError where there is a reason, as of the functions above, why a model is not compatible.
 
     Args:
-        why: the reason, as of the functions above; "" where it is compatible.
+        why: the reason; "" where it is compatible.
         where: `data/best` or `data/candidate`.
-        against: what it is not compatible with: the project, the dataset.
-
-    Raises:
-        InputError: there is a reason.
+        against: `project` or `dataset`.
     """
     if why:
         name = "best model" if where == BEST else "candidate"

@@ -39,7 +39,7 @@ def lines(found: reports.Evaluation, scored: Sequence[str], trained_on: Sequence
     text = [f"{name}: {line}" for name, line in found.lines.items()]
     for name in SPLITS:
         if name in trained_on:
-            text.append(f"{name}: no scores, for the model has learnt from it")
+            text.append(f"{name}: no scores, for the model was trained on it")
         elif name not in scored:
             text.append(f"warning: no {name} set: no scores for it")
         elif name in found.warnings:

@@ -27,8 +27,8 @@ from storage.series import reader as recordings
 from storage.series.validation import Problem
 
 # A recording in another unit of time may seem to have one timepoint in a year.
-MOST_RESAMPLED = 100_000_000  # timepoints; more are made only of a recording that has
-MOST_TIMES = 10  # as few times less of them
+MOST_RESAMPLED = 100_000_000  # timepoints after resampling
+MOST_TIMES = 10  # times as many as before, where that is more
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Conver
         return Converted(None, {}, [Problem(None, f"it cannot be read: {error.strerror}", "check the file")])
     series, problems = found.series, found.problems
     if series is None or not found.shown:
-        # Regions that somebody marks on other numbers, or at other times, would be learnt from at the wrong places.
+        # Regions that somebody marks on other numbers, or at other times, would be trained on at the wrong places.
         return Converted(None, {}, problems if series is None else [recordings.misread(found)])
     arrays.save(folder, recordings.key_of(path), series)
     quality = describe(series.values, series.times, config.channels, gap)
@@ -101,20 +101,19 @@ def settle_rates(
     if rate is None:
         return None, {}
     for key, its in others.items():
-        if settings.rates == "resample" and entries[key].rows * max(rate / its, 1.0) > most(entries[key]):
-            arrays.remove(folder, key)
-            read[key] = Converted(None, {}, [far_rate(its, rate)])
-        elif settings.rates == "resample":
-            entry = bring_to_rate(key, entries[key], rate, settings.gap, folder)
+        resample, rows = settings.rates == "resample", entries[key].rows
+        far = resample and rows * max(rate / its, 1.0) > max(MOST_RESAMPLED, MOST_TIMES * rows)
+        if resample and not far:
+            entry = resample_arrays(key, entries[key], rate, settings.gap, folder)
             read[key] = replace(read[key], entry=entry)
         else:
             arrays.remove(folder, key)
-            read[key] = Converted(None, {}, [other_rate(its, rate)])
+            read[key] = Converted(None, {}, [other_rate(its, rate, far)])
     return rate, others
 
 
-def bring_to_rate(key: str, entry: arrays.Entry, rate: float, gap: float, folder: Path) -> arrays.Entry:
-    """Put a recording's arrays in the place of its first ones, at the project's rate."""
+def resample_arrays(key: str, entry: arrays.Entry, rate: float, gap: float, folder: Path) -> arrays.Entry:
+    """Replace a recording's arrays by those at the project's rate."""
     values, times = arrays.values(key, folder), arrays.times(key, folder)
     onto = resampling.even_times(times, rate, gap)
     blocks = resampling.resample(values, times, onto, rate, gap)
@@ -122,22 +121,15 @@ def bring_to_rate(key: str, entry: arrays.Entry, rate: float, gap: float, folder
     return replace(entry, rows=len(onto), sampling_rate=rate)
 
 
-def most(entry: arrays.Entry) -> int:
-    """Timepoints that a recording may have at another rate."""
-    return max(MOST_RESAMPLED, MOST_TIMES * entry.rows)
-
-
-def far_rate(its: float, rate: float) -> Problem:
-    """Why a recording is not resampled: at the project's rate it would fill memory and disk."""
-    what = (
-        f"it has {its:g} timepoints per unit of time, most recordings have {rate:g}: too few to resample it"
-    )
-    return Problem(None, what, "write its times in the unit of the others, or leave it out")
-
-
-def other_rate(its: float, rate: float) -> Problem:
-    """Why a recording of another rate is refused."""
+def other_rate(its: float, rate: float, far: bool) -> Problem:
+    """Why a recording of another rate is refused; `far`: at the project's rate it would fill memory and disk."""
     what = f"it has {its:g} timepoints per unit of time, most recordings have {rate:g}"
+    if far:
+        return Problem(
+            None,
+            f"{what}: too few to resample it",
+            "write its times in the unit of the others, or leave it out",
+        )
     return Problem(None, what, "set ingest.rates to resample in params.yaml, or export it as the others are")
 
 

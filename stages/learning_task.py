@@ -1,7 +1,7 @@
-"""What a project learns: the one place that looks at which kind of answers its label config asks for.
+"""The learning task of a project, segmentation or classification, chosen by its label config.
 
-Every stage asks the task and knows no kind. Another kind is a package with a class that has these methods, and a line
-in `TASKS`; docs/architecture.md says what else there may be.
+The stages call its methods and never look at the kind. Another kind is a package with a class that has these methods,
+and a line in `TASKS`; docs/architecture.md says what else there may be.
 """
 
 from __future__ import annotations
@@ -30,16 +30,13 @@ class LearningTask(Protocol):
 
     Attributes:
         name: of the kind.
-        metric: what promotion goes by where `promote.metric` is null.
+        metric: by which models are compared where `promote.metric` is null.
         tunable: `labeltrail classify tune` can search its params.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def metric(self) -> str: ...
-    @property
-    def tunable(self) -> bool: ...
+    name: str
+    metric: str
+    tunable: bool
 
     def build_dataset(
         self,
@@ -49,7 +46,7 @@ class LearningTask(Protocol):
         settings: params.Params,
         folder: Path,
     ) -> tuple[Index, str]:
-        """From labels to a dataset.
+        """Build a dataset from labels.
 
         Args:
             ingested: the recordings.
@@ -59,17 +56,17 @@ class LearningTask(Protocol):
             folder: for what does not fit the index.
 
         Returns:
-            The index, and a line that says what is in it.
+            The index, and a one-line summary.
 
         Raises:
-            InputError: there is nothing to learn from.
+            InputError: there is nothing to train on.
         """
 
     def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
-        """Train on the dataset, write learning curves; the model, and lines about it.
+        """Train on the dataset, write learning curves; returns the model and a summary in lines.
 
         Raises:
-            InputError: the dataset does not do, or the model that `train.start` names.
+            InputError: the dataset, or the model that `train.start` names, cannot be used.
         """
 
     def trains_on_validation(self, settings: params.Params) -> bool:
@@ -81,7 +78,7 @@ class LearningTask(Protocol):
     def evaluate(
         self, model: Checkpoint, index: Index, splits: Sequence[str], settings: params.Params
     ) -> Evaluation:
-        """Scores of a model on some splits of the dataset, with tables.
+        """Score a model on splits of the dataset.
 
         Raises:
             UnusableError: the model cannot be loaded.
@@ -90,25 +87,20 @@ class LearningTask(Protocol):
     def scorer(
         self, index: Index, settings: params.Params
     ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
-        """A function that scores a model on the test split, by what `promote.metric` may name.
+        """A function that scores a model on the test split, by the names that `promote.metric` may have.
 
         A score is None where the split has nothing to score by.
         """
 
     def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
-        """Why the best model cannot be compared with the candidate although kind, channels, labels and sampling rate
-        are the same; "" where it can."""
+        """Why the best model cannot be compared with a candidate of the same kind, channels, labels and sampling
+        rate; "" where it can."""
 
     def predict(
         self, model: Checkpoint, name: str, keys: Sequence[str], settings: params.Params
     ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
-        """Predictions for series, and the reason for each series that has none.
-
-        Args:
-            model: the best model; it is loaded at once.
-            name: its hash.
-            keys: of the series.
-            settings: all params.
+        """Predictions for the series with these keys, and the reason for each that has none; `name` is the hash of
+        the model, which is loaded at once.
 
         Raises:
             InputError: the model is not of this task.
@@ -123,5 +115,5 @@ TASKS: Mapping[str, Callable[[LabelConfig], LearningTask]] = {
 
 
 def of(config: LabelConfig) -> LearningTask:
-    """The task that a label config asks for."""
+    """The task of a project with this label config."""
     return TASKS[config.result_kind](config)

@@ -33,7 +33,7 @@ class Section(BaseModel):
 class Shares(Section):
     """Fractions of the labeled series; they add up to 1."""
 
-    train: float = Field(gt=0, le=1, description="fraction of labeled series to learn from")
+    train: float = Field(gt=0, le=1, description="fraction of labeled series to train on")
     validation: float = Field(ge=0, lt=1, description="fraction to stop the training and choose decoding by")
     test: float = Field(ge=0, lt=1, description="fraction to score models on, never used to choose anything")
 
@@ -55,7 +55,7 @@ class Splits(Section):
 
 
 class Sync(Section):
-    """What `labeltrail sync` asks before it does it."""
+    """When `labeltrail sync` asks for confirmation."""
 
     ask_deleted: float = Field(
         ge=0,
@@ -72,7 +72,7 @@ class Ingest(Section):
         gt=1,
         lt=1e9,
         description="sample intervals; a longer pause is a gap: reported in quality.json, never resampled across, "
-        "and no predicted region reaches over it; a channel without numbers for longer is not learnt from there",
+        "and no predicted region reaches over it; a channel that is missing for longer is not trained on there",
     )
     rates: Literal["refuse", "resample"] = Field(
         description="recordings of another sampling rate than most: refuse (left out and named), or resample "
@@ -84,22 +84,22 @@ class Window(Section):
     """Labels to targets and windows."""
 
     disagreement: Literal["vote", "newest", "agree"] = Field(
-        description="what is taught where annotators differ and none is ground truth: vote (each annotator's newest "
+        description="targets where annotators differ and none is ground truth: vote (each annotator's newest "
         "annotation has one vote at each timepoint, ties go to the newest), newest (the newest annotation alone), "
-        "agree (only timepoints on which all agree; the others teach nothing)"
+        "agree (only timepoints on which all agree; the others are unknown)"
     )
 
     size: int = Field(
         ge=0,
         le=1_000_000,
-        description="timepoints the network sees at once while it learns; longer: more context, fewer and slower "
+        description="timepoints of a window in training; longer: more context, fewer and slower "
         "batches; 0: several times a long region, as the train set has them",
     )
     instant_tolerance: int = Field(
         ge=0,
         le=1_000_000,
-        description="timepoints before and after an instant that are taught as that instant; fewer: finer, slower, "
-        "harder to learn",
+        description="timepoints before and after an instant that count as that instant in training; fewer: finer, "
+        "slower, harder to learn",
     )
 
 
@@ -145,7 +145,7 @@ class Train(Section):
     )
     hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each direction; more: slower, finer")
     dropout: float = Field(
-        ge=0, lt=1, description="fraction of features hidden while it learns; against overfitting"
+        ge=0, lt=1, description="fraction of features dropped in training; against overfitting"
     )
     class_weights: bool = Field(
         description="rare classes count more in the loss (square root of their rarity)"
@@ -153,23 +153,23 @@ class Train(Section):
     flip: float = Field(
         ge=0,
         le=1,
-        description="chance that a channel of a window is turned upside down, around its own 0, in training: for "
-        "sensors that may be worn the other way round",
+        description="probability that the sign of a channel of a window is flipped in training: for "
+        "sensors that may be worn upside down",
     )
     splice: float = Field(
         ge=0,
         le=1,
-        description="chance that what lies behind a random cut in the windows of a batch comes from their neighbours "
-        "in the batch: of other recordings",
+        description="probability that what follows a random cut in the windows of a batch comes from their "
+        "neighbours in the batch: of other recordings",
     )
     shuffle: float | None = Field(
         ge=0,
         le=1,
-        description="chance that a recording is cut between its regions and learnt from in another order; "
+        description="probability that a recording is cut between its regions and trained on in another order; "
         "null: from the train set, near 0 where all recordings follow a protocol, near 1 where they do not",
     )
     refit: bool = Field(
-        description="choose everything by a trial of a quarter of the epochs, then learn from train and validation "
+        description="choose everything by a trial of a quarter of the epochs, then train on train and validation "
         "set together; only where there is a test set, for else nothing would be held out"
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
@@ -177,12 +177,12 @@ class Train(Section):
         description="what trains: cpu, or cuda (a GPU; its weights differ from those of a CPU in the last digits)"
     )
     start: str | None = Field(
-        description="hash of the model in data/start, whose weights and scaling are the beginning, for whole series "
-        "only; `labeltrail start-from` puts both there; null: from scratch",
+        description="hash of the model in data/start, whose weights and scaling training starts from, for whole "
+        "series only; `labeltrail start-from` puts both there; null: from scratch",
     )
     precision: Literal["float32", "bfloat16"] | None = Field(
-        description="what the convolutions of a classifier multiply: float32, or bfloat16 (numbers of half the size, "
-        "half the time, as accurate in the end); null: bfloat16 where the processor has instructions for it"
+        description="what the convolutions of a classifier multiply: float32, or bfloat16 (half the "
+        "time, as accurate in the end); null: bfloat16 where the processor has instructions for it"
     )
     seed: int = Field(
         ge=0,

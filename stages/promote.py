@@ -1,12 +1,11 @@
 """Reads data/candidate, data/dataset, data/arrays and the previous data/best; writes data/best, reports/promote.json.
 
-Candidate and best are scored on the same, current test split: a score the best got on older labels says nothing now.
-A tie goes to the candidate, for it knows the newer labels. The best is a copy of the candidate, byte for byte, or
-stays untouched.
+Candidate and best are scored on the same, current test split: a score of the best on older labels would not be
+comparable. A tie goes to the candidate, which was trained on the newer labels. The best becomes a copy of the
+candidate, byte for byte, or stays untouched.
 
-No verdict rests on a score that is none. Without a best model the candidate is promoted whatever it scores, for
-somebody has to predict; without a labeled test series the newer model is taken, for nobody holds anything out; but
-where the test split has series and nothing in them to score by, the best model stays.
+A missing score decides nothing. Without a best model, or without a labeled test series, the candidate is promoted
+whatever it scores; where the test split has series but nothing in them to score by, the best model stays.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the gate goes by.
+    """By what promotion decides.
 
     Attributes:
         metric: its name.
@@ -64,7 +63,7 @@ class Rules:
 
 def main() -> None:
     """Candidate to best, or not."""
-    verdict = judge(rules(learning_task.of(label_config.load()), dataset.read_index(), params.load()))
+    verdict = decide(rules(learning_task.of(label_config.load()), dataset.read_index(), params.load()))
     if verdict.verdict == "promoted":
         checkpoint.copy(CANDIDATE, BEST)
     hashes = {f"{name}_model": provenance.read(path).model for name, path in PLACES.items()}
@@ -73,7 +72,6 @@ def main() -> None:
 
 
 def rules(task: LearningTask, index: dataset.Index, settings: params.Params) -> Rules:
-    """What this project's models are compared by."""
     metric, series = settings.promote.metric or task.metric, len(index.of("test"))
     scores = task.scorer(index, settings)
 
@@ -93,32 +91,27 @@ def rules(task: LearningTask, index: dataset.Index, settings: params.Params) -> 
     )
 
 
-def judge(rules: Rules) -> Verdict:
-    """Score both where both can be scored."""
+def decide(rules: Rules) -> Verdict:
     metric, candidate = rules.metric, checkpoint.read(CANDIDATE)
     value = rules.measure(candidate)
     if not BEST.exists():
-        refuse_lost_best()
+        check_best_present()
         return Verdict(
             "promoted", f"there was no best model yet{unscored(rules, value)}", metric, value, None
         )
     try:
         best = checkpoint.read(BEST)
-    except checkpoint.UnusableError as error:
-        reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
-        return Verdict("promoted", reason, metric, value, None)
-    if checkpoint.same(CANDIDATE, BEST):
-        return Verdict("kept", "the candidate is the best model already", metric, value, value)
-    if why := rules.incompatibility(best):
-        reason = f"the best model no longer fits: {why}{unscored(rules, value)}"
-        return Verdict("promoted", reason, metric, value, None)
-    if not rules.series:
-        reason = "there is no test set to compare on: the newer model is taken"
-        return Verdict("promoted", reason, metric, None, None)
-    try:
+        if checkpoint.same(CANDIDATE, BEST):
+            return Verdict("kept", "the candidate is the best model already", metric, value, value)
+        if why := rules.incompatibility(best):
+            reason = f"the best model is no longer compatible: {why}{unscored(rules, value)}"
+            return Verdict("promoted", reason, metric, value, None)
+        if not rules.series:
+            reason = "there is no test set to compare on: the newer model is taken"
+            return Verdict("promoted", reason, metric, None, None)
         its = rules.measure(best)
     except checkpoint.UnusableError as error:
-        reason = f"the best model cannot be asked any more: {error.what}{unscored(rules, value)}"
+        reason = f"the best model cannot be loaded any more: {error.what}{unscored(rules, value)}"
         return Verdict("promoted", reason, metric, value, None)
     if value is None:
         reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
@@ -134,8 +127,8 @@ def unscored(rules: Rules, value: float | None) -> str:
     return f"; it has no {rules.metric}, for {NOTHING}" if rules.series and value is None else ""
 
 
-def refuse_lost_best() -> None:
-    """Without the best model that this commit names, any candidate would win unseen.
+def check_best_present() -> None:
+    """Without the best model that this commit names, any candidate would win without a comparison.
 
     Raises:
         InputError: `dvc.lock` names one, and it is not in the work tree, as in a clone that did not pull.

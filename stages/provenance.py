@@ -12,7 +12,7 @@ from storage.paths import START
 def of_candidate(
     model: checkpoint.Checkpoint, index: dataset.Index, settings: params.Params
 ) -> provenance.Provenance:
-    """Its provenance: labels, recordings, params, the annotations that it learnt from, and what it began with."""
+    """Its provenance: labels, recordings, params, the annotations of the training, and the model it started from."""
     annotations = {
         key: list(index.series[key].annotations)
         for name in model.training["learnt_from"]
@@ -28,11 +28,11 @@ def of_candidate(
         params={name: getattr(settings, name).model_dump() for name in ("ingest", "window", "train")},
         annotations=annotations,
         start=start.model if start else "",
-        earlier=_besides(start, annotations) if start else {},
+        earlier=_earlier(start, annotations) if start else {},
     )
 
 
-def _besides(start: provenance.Provenance, annotations: dict[str, list[str]]) -> dict[str, list[str]]:
-    """What the model it began with knows of, and it did not learn from itself."""
+def _earlier(start: provenance.Provenance, annotations: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Annotations that only the model it started from was trained on, by series."""
     found = {key: sorted(ids - {*annotations.get(key, ())}) for key, ids in start.trained_on().items()}
     return {key: ids for key, ids in found.items() if ids}

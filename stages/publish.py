@@ -3,16 +3,15 @@
 Reads `data/predictions` and `data/best`; sends one prediction a task, named after model kind, label commit and
 model hash; writes `data/receipt.json`. Everything is checked before it is sent, because Label Studio accepts
 predictions that it cannot show, and counted after. Predictions of earlier models of ours are then removed;
-annotations and other people's predictions are never touched. Running it twice is running it once.
+annotations and other people's predictions are never touched. Running it twice changes nothing more.
 
-In a DVC experiment (`dvc exp run`) everything is checked and nothing is sent: an experiment is one of many tries, may
-run beside others and in no branch at all. The receipt stays what it was: what Label Studio holds.
+In a DVC experiment (`dvc exp run`) everything is checked and nothing is sent: an experiment may run beside others
+and in no branch. The receipt stays as it was: it says what Label Studio holds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def main() -> None:
 
 
 def keep_receipt() -> None:
-    """Leave the receipt as it is; where nothing was ever published it says that, for DVC wants an output."""
+    """Leave the receipt as it is; where nothing was ever published write an empty one, for DVC needs an output."""
     if not RECEIPT.exists():
         write_json(RECEIPT, {"version": VERSION, "model": "", "labels": "", "predictions": {}})
 
@@ -83,7 +82,7 @@ def model_version(project: Project, kind: str, labels: str, model: str) -> str:
     """The name under which predictions appear: model kind, label commit, model hash.
 
     Raises:
-        NotFoundError: no commit of this history holds the labels that the model learnt from.
+        NotFoundError: no commit of this history holds the labels that the model was trained on.
     """
     commit = project.repository.git.label_commit(labels)
     if commit is None:
@@ -96,7 +95,7 @@ def model_version(project: Project, kind: str, labels: str, model: str) -> str:
 
 
 def check(prediction: Prediction, config: LabelConfig) -> list[dict[str, Any]]:
-    """A prediction as Label Studio's `result`, or an error where it could not be shown.
+    """A prediction as Label Studio's `result`.
 
     Raises:
         InputError: a label that the label config lacks, a time that is not finite, or end before start.
@@ -130,7 +129,7 @@ def check(prediction: Prediction, config: LabelConfig) -> list[dict[str, Any]]:
 
 
 def check_choices(prediction: Prediction, config: LabelConfig) -> list[dict[str, Any]]:
-    """What a whole series is taken for as one item of `result`; its score is that of the least sure choice.
+    """The choices of a whole series as one item of `result`; its score is the lowest of theirs.
 
     Raises:
         InputError: a choice that the label config lacks.
@@ -204,8 +203,9 @@ def _send(
         _count(studio, project, version, len(wanted))
     if wanted:  # Label Studio refuses the name of a model without predictions
         studio.projects.update(project, model_version=version)
-    for old in _old(versions, version):
-        studio.delete_predictions(project, old)
+    for name in versions:
+        if name != version and OURS.match(name):
+            studio.delete_predictions(project, name)
     return sent
 
 
@@ -225,10 +225,6 @@ def _count(studio: LabelStudio, project: int, version: str, wanted: int) -> None
         raise ServiceError(
             "Label Studio did not take every prediction", where=version, why=why, cure="dvc repro publish"
         )
-
-
-def _old(versions: dict[str, int], version: str) -> Iterator[str]:
-    return (name for name in versions if name != version and OURS.match(name))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from storage.repo import integrity
 def run(main: Callable[[], None], *, labels: bool = False) -> None:
     """Call `main`; an error a person can act on becomes its text and exit code, a bug keeps its traceback.
 
-    This is the one place where a stage asks whether what it reads is what git names.
+    This is the one place where a stage checks that what it reads is what git names.
 
     Args:
         main: of the stage.

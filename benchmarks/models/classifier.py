@@ -26,10 +26,10 @@ from typing import Any
 from benchmarks.models.tsai_peer import Speed, peer
 from pipelines.classify.overrides import choose
 from pipelines.classify.train import CHANNEL, labeled
-from stages.classification.model import Classifier, Question
+from stages.classification.model import Classifier, TaskSpec
 from stages.classification.plan import Plan, batches_of, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import learn
+from stages.classification.training import fit_classifier
 from storage.progress import console
 from storage.series import series_table
 
@@ -55,7 +55,7 @@ class Series:
     train: Labeled
     validation: Labeled | None
     test: Labeled
-    question: Question
+    question: TaskSpec
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def load(folder: Path, name: str) -> Series:
         test = series_table.parse(raw, name, task=task, labels=labels, columns=columns)
     else:
         test = series_table.read(place / "test.csv", task=task, labels=labels, columns=columns)
-    question = Question(task or "multiclass", labels, (CHANNEL,), columns)
+    question = TaskSpec(task or "multiclass", labels, (CHANNEL,), columns)
     return Series(name, labeled(train), validation, labeled(test), question)
 
 
@@ -168,7 +168,7 @@ def _warm_up(series: Series, plan: Plan) -> None:
 def _train(series: Series, plan: Plan) -> tuple[Classifier, float]:
     """A model, and the CPU seconds that it took."""
     began = time.process_time()
-    taught = learn(series.train, series.validation, series.question, plan)
+    taught = fit_classifier(series.train, series.validation, series.question, plan)
     return taught.model, time.process_time() - began
 
 

@@ -34,11 +34,11 @@ from benchmarks.models.recordings import Recording, by_group, labels_of, load, s
 from benchmarks.models.shuffled import shuffle
 from stages import params
 from stages.metrics import bootstrap
-from stages.metrics.segmentation import Judged, Tally, tally, total
+from stages.metrics.segmentation import LabeledPrediction, Tally, tally, total
 from stages.reporting.tables import score
 from stages.segmentation.batches import Plan
 from stages.segmentation.dataset import mostly_instant
-from stages.segmentation.fit import Learnt, Task, learn
+from stages.segmentation.fit import FitResult, TaskSpec, fit_segmenter
 from stages.segmentation.targets import Example
 from stages.timeseries import splits, windows
 from stages.timeseries.runs import classes_of, paint
@@ -185,7 +185,7 @@ def _ours(
 
 def _learn(
     recordings: Sequence[tuple[Recording, str]], labels: Sequence[str], settings: params.Params
-) -> Learnt:
+) -> FitResult:
     """Train as the stages do, from arrays in memory."""
     tolerance = settings.window.instant_tolerance
     train = [recording for recording, name in recordings if name == "train"]
@@ -199,10 +199,12 @@ def _learn(
     regions = [region for recording in train for region in recording.regions]
     instants = tuple(label for label in labels if mostly_instant(label, regions))
     channels = tuple(str(number) for number in range(train[0].values.shape[1]))
-    task = Task(channels, tuple(labels), instants, tolerance, sampling_rate(train[0].times))
+    task = TaskSpec(channels, tuple(labels), instants, tolerance, sampling_rate(train[0].times))
     plan = Plan(size=size, stride=size, **settings.train.plan())
     rules = settings.evaluate
-    return learn(examples["train"], examples["validation"], task, plan, rules.iou, rules.instant_tolerance)
+    return fit_segmenter(
+        examples["train"], examples["validation"], task, plan, rules.iou, rules.instant_tolerance
+    )
 
 
 def _target(recording: Recording, labels: Sequence[str], tolerance: int = 0) -> Any:
@@ -222,7 +224,7 @@ def _peer(
     rules = settings.evaluate
     tallies = tuple(
         tally(
-            Judged(_target(recording, labels), classes, recording.regions, regions),
+            LabeledPrediction(_target(recording, labels), classes, recording.regions, regions),
             labels,
             rules.iou,
             rules.instant_tolerance,

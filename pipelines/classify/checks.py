@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.classify.model_dir import unwritable
-from stages.classification.training import Taught
+from stages.classification.training import FitResult
 from storage.artifacts import checkpoint
 from storage.errors import InputError
 from storage.series.table_rows import named
@@ -48,7 +48,7 @@ def check_probabilities(
         )
 
 
-def check_validation_loss(taught: Taught, valid: Path) -> None:
+def check_validation_loss(taught: FitResult, valid: Path) -> None:
     """InputError where the loss on the validation set is not finite."""
     if not all(np.isfinite(epoch.validation_loss or 0.0) for epoch in (*taught.history, taught.result)):
         raise InputError(

@@ -17,10 +17,10 @@ from pipelines.classify.checks import check_output, check_probabilities, check_v
 from pipelines.classify.model_dir import TRAIN, check_model_folder, load_model
 from pipelines.classify.overrides import BESIDE, choose
 from stages import params
-from stages.classification.model import Classifier, Question
+from stages.classification.model import Classifier, TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Epoch, Taught, learn
+from stages.classification.training import Epoch, FitResult, fit_classifier
 from storage.artifacts import checkpoint
 from storage.artifacts.provenance import Provenance
 from storage.errors import InputError
@@ -50,7 +50,7 @@ class TrainingResult:
     folder: Path
     model: str
     table: SeriesTable
-    taught: Taught
+    taught: FitResult
     plan: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -212,19 +212,19 @@ def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -
 
 def teach(
     table: SeriesTable, valid: SeriesTable | None, settings: params.Train, earlier: Classifier | None
-) -> Taught:
+) -> FitResult:
     """Train under a progress bar."""
     if table.task is None:
         raise ValueError("a table without y columns cannot be trained on")
     plan = Plan(**settings.classifier_plan())
-    question = Question(table.task, table.labels, (CHANNEL,), table.columns)
+    question = TaskSpec(table.task, table.labels, (CHANNEL,), table.columns)
     known = labeled(table)
     with bar("training", epochs_of(plan, known)) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
             advance(description=f"training, loss {epoch.loss:.3f}")
 
-        return learn(known, labeled(valid) if valid else None, question, plan, earlier, on_epoch)
+        return fit_classifier(known, labeled(valid) if valid else None, question, plan, earlier, on_epoch)
 
 
 def labeled(table: SeriesTable) -> Labeled:
@@ -234,12 +234,12 @@ def labeled(table: SeriesTable) -> Labeled:
     return Labeled(table.values[:, None], table.targets)
 
 
-def tell(taught: Taught, valid: Path | None, start: Path | None) -> dict[str, Any]:
+def tell(taught: FitResult, valid: Path | None, start: Path | None) -> dict[str, Any]:
     """`training` of model.json."""
     result = taught.result
     held = {"loss": result.validation_loss, "accuracy": result.validation_accuracy}
     return {
-        **taught.told(),
+        **taught.record(),
         "from": checkpoint.model_hash(start) if start else "",
         "validation": {**held, "dataset": md5(valid)} if valid else None,
     }
@@ -290,5 +290,5 @@ def _accuracy(predicted: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -
     return None if targets is None else float((predicted == targets).all(1).mean())
 
 
-def _task_of(question: Question) -> Task | None:
+def _task_of(question: TaskSpec) -> Task | None:
     return None if question.task == "segmentation" else question.task

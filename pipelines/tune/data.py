@@ -10,9 +10,9 @@ from typing import Any
 from pipelines.classify import train
 from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from stages import params
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.targets import Labeled
-from stages.classification.training import Taught
+from stages.classification.training import FitResult
 from storage.errors import InputError
 from storage.files import md5
 from storage.series import series_table
@@ -37,19 +37,19 @@ class TuningData:
         task: as given by the user; None: inferred from the y columns.
     """
 
-    question: Question
+    question: TaskSpec
     known: Labeled
     held: Labeled | None
     parts: tuple[Fold, ...]
     judged: str
     data: Mapping[str, Any]
-    tell: Callable[[Taught], dict[str, Any]]
+    tell: Callable[[FitResult], dict[str, Any]]
     notes: tuple[str, ...] = ()
     path: Path | None = None
     valid: Path | None = None
     task: Task | None = None
 
-    def model_hash(self, taught: Taught) -> str:
+    def model_hash(self, taught: FitResult) -> str:
         """Hash of the model that training with the same params makes; "" for a model of a fold."""
         return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
 
@@ -64,7 +64,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     series_table.check_several_classes(table, str(path))
     if table.task is None:
         raise ValueError("a table without y columns cannot be trained on")
-    question = Question(table.task, table.labels, (train.CHANNEL,), table.columns)
+    question = TaskSpec(table.task, table.labels, (train.CHANNEL,), table.columns)
     known, held = train.labeled(table), None
     notes = tuple(f"note: {note}" for note in table.notes)
     if valid:
@@ -82,7 +82,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         "folds": 0 if valid else len(parts),
     }
 
-    def tell(taught: Taught) -> dict[str, Any]:
+    def tell(taught: FitResult) -> dict[str, Any]:
         return train.tell(taught, valid, None)
 
     return TuningData(
@@ -91,7 +91,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
 
 
 def _parts(
-    known: Labeled, question: Question, path: Path, settings: params.Params
+    known: Labeled, question: TaskSpec, path: Path, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
     rows = [str(row) for row in range(len(known.values))]
     try:

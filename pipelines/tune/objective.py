@@ -27,7 +27,7 @@ from stages import params
 from stages.classification.model import Classifier
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Epoch, Taught, learn
+from stages.classification.training import Epoch, FitResult, fit_classifier
 from storage.errors import InputError
 from storage.printable import shortened
 from storage.project_files.study import CURE, Trial
@@ -170,10 +170,14 @@ def run_trial(trial: optuna.Trial, number: int, plan: Plan, data: TuningData) ->
     return Trial(number, "complete", asdict(plan), loss, accuracy, progress.curve, "", made)
 
 
-def fit_fold(progress: TrialProgress, plan: Plan, known: Labeled, held: Labeled, data: TuningData) -> Taught:
+def fit_fold(
+    progress: TrialProgress, plan: Plan, known: Labeled, held: Labeled, data: TuningData
+) -> FitResult:
     """Train on one part of a fold, score on the other."""
     epochs = epochs_of(plan, known)
-    taught = learn(known, held, data.question, plan, on_epoch=lambda epoch: progress.report(epoch, epochs))
+    taught = fit_classifier(
+        known, held, data.question, plan, on_epoch=lambda epoch: progress.report(epoch, epochs)
+    )
     loss, accuracy = score(taught.model, held)
     progress.losses.append(loss)
     progress.accuracies.append(accuracy)

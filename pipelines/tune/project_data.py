@@ -15,14 +15,14 @@ from pipelines.tune.data import TuningData
 from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from pipelines.tune.trial_lineage import labels_of
 from stages import learning_task, params
-from stages.classification.candidate import refuse_one_class, tell
+from stages.classification.candidate import check_classes, training_record
 from stages.classification.dataset import load
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Taught, learn
+from stages.classification.training import FitResult, fit_classifier
 from stages.provenance import of_candidate
-from stages.timeseries.dataset_warnings import nothing_to_learn
+from stages.timeseries.dataset_warnings import nothing_to_train_on
 from storage.artifacts import checkpoint, dataset, provenance
 from storage.artifacts.dataset import Index
 from storage.errors import InputError
@@ -55,18 +55,18 @@ def of_project(settings: params.Params) -> TuningData:
         )
     known, held = load(index, "train"), load(index, "validation")
     if known is None:
-        raise nothing_to_learn(index, "a choice that can be used")
-    refuse_one_class(index, known)
+        raise nothing_to_train_on(index, "a choice that can be used")
+    check_classes(index, known)
     if held:
         parts: tuple[Fold, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of the validation set"
     else:
         parts, judged = folds(known, index, config, settings)
-    question = Question(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
     hashes = data_of(index) | {"folds": 0 if held else len(parts)}
 
-    def told(taught: Taught) -> dict[str, Any]:
-        return tell(taught, None)
+    def told(taught: FitResult) -> dict[str, Any]:
+        return training_record(taught, None)
 
     trained = f"trained on {labels_of(Path.cwd(), index.provenance['labels'])}"
     notes = (trained, *missing_classes(index, known, held))
@@ -153,7 +153,7 @@ def train_trial(data: TuningData, tried: Trial, settings: params.Params, folder:
     place, train = check_model_folder(folder), params_of(tried, settings)
     plan = Plan(**train.classifier_plan())
     with bar("training", epochs_of(plan, data.known)) as advance:
-        taught = learn(data.known, data.held, data.question, plan, on_epoch=lambda _: advance())
+        taught = fit_classifier(data.known, data.held, data.question, plan, on_epoch=lambda _: advance())
     model = taught.model.to_checkpoint(data.tell(taught))
     by = settings.model_copy(update={"train": train})
     checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)

@@ -59,7 +59,7 @@ def tune(
     """
     check(path, {"--model": model, "--valid": valid, "--task": task}, study, write, model)
     settings = params.load(params.PATH if params.PATH.exists() else CHECKOUT)
-    devices.ready(settings.train.device)
+    devices.prepare(settings.train.device)
     data = of_table(path, valid, settings, task) if path else of_project(settings)
     space = space_of(settings.tuning.ranges)
     shared = about(data, settings, space)

@@ -1,1 +1,0 @@
-"""The stages where the label config asks what whole recordings are; `stages/run.py` calls the one of that name."""

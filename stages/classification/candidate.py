@@ -1,4 +1,4 @@
-"""From a dataset to a candidate: a network trained on it, and what is recorded of the training."""
+"""From a dataset to a candidate: training, and the record of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from stages import params
 from stages.classification import start
 from stages.classification.dataset import load
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import Epoch, Taught, learn
+from stages.classification.training import Epoch, FitResult, fit_classifier
 from stages.training.curves import learning_curves
 from storage.artifacts import dataset
 from storage.artifacts.checkpoint import Checkpoint
@@ -21,51 +21,49 @@ from storage.label_studio.label_config import LabelConfig
 
 
 def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> tuple[Checkpoint, list[str]]:
-    """Train on the dataset, from `data/start` where the params name a model; the model, and lines about it.
+    """Train on the dataset, from `data/start` where the params name a model; returns the model and a summary.
 
     Raises:
-        InputError: there is too little to learn from, or training cannot start from that model.
+        InputError: there is too little to train on, or training cannot start from that model.
     """
     train, validation = load(index, "train"), load(index, "validation")
     if train is None or len(train.values) < 2:
         cure = "label more series of the train set, then: labeltrail sync; dvc repro"
         raise InputError(
-            "a classifier needs two labeled series to learn from", where=str(dataset.PATH), cure=cure
+            "a classifier needs two labeled series to train on", where=str(dataset.PATH), cure=cure
         )
-    refuse_one_class(index, train)
-    question = Question(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    check_classes(index, train)
+    question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
     plan = Plan(**settings.train.classifier_plan())
-    begun = start.load(settings.train.start, index, question, plan)
+    initial = start.load(settings.train.start, index, question, plan)
     with learning_curves(epochs_of(plan, train)) as log:
-        taught = learn(train, validation, question, plan, begun, lambda epoch: log(figures(epoch)))
-    lines = [in_words(taught)]
+        result = fit_classifier(train, validation, question, plan, initial, lambda epoch: log(figures(epoch)))
+    lines = [in_words(result)]
     if not validation:
-        lines.append("warning: no validation set: nothing says how well it does on series it does not know")
-    return taught.model.to_checkpoint(tell(taught, settings.train.start)), lines
+        lines.append("warning: no validation set: nothing tells how well it generalizes")
+    return result.model.to_checkpoint(training_record(result, settings.train.start)), lines
 
 
-def refuse_one_class(index: dataset.Index, train: Labeled) -> None:
-    """A model that has learnt from series that are all the same would say that of everything.
-
-    Raises:
-        InputError: all series of the train set have the same choices.
-    """
+def check_classes(index: dataset.Index, train: Labeled) -> None:
+    """Raise InputError where all series of the train set have the same choices."""
     if len(np.unique(train.targets, axis=0)) > 1:
         return
-    said = " and ".join(index.series[index.of("train")[0]].choices) or "none of the choices"
+    only = " and ".join(index.series[index.of("train")[0]].choices) or "none of the choices"
     cure = "label series of another class, or put somebody who has some into train (data/sets.csv)"
     if len(index.labels) == 1:
-        cure = 'with one choice alone write choice="multiple" into the label config: none of it is an answer then'
+        cure = (
+            'with one choice alone write choice="multiple" into the label config: a series may then have none'
+        )
     raise InputError(
         "the train set has nothing to tell apart",
         where=str(dataset.PATH),
-        why=f"its {len(train.values)} labeled series are all: {said}",
+        why=f"its {len(train.values)} labeled series are all: {only}",
         cure=f"{cure}; then: labeltrail sync; dvc repro",
     )
 
 
 def figures(epoch: Epoch) -> dict[str, float]:
-    """What is drawn of an epoch, by name of the curve."""
+    """Learning curves: figures of an epoch by name of the curve."""
     found = {"train/loss": epoch.loss, "train/accuracy": epoch.accuracy}
     if epoch.validation_loss is not None:
         found["validation/loss"] = epoch.validation_loss
@@ -73,18 +71,18 @@ def figures(epoch: Epoch) -> dict[str, float]:
     return found
 
 
-def tell(taught: Taught, begun: str | None) -> dict[str, Any]:
+def training_record(fitted: FitResult, start_model: str | None) -> dict[str, Any]:
     """`training` of model.json."""
-    held = {"loss": taught.result.validation_loss, "accuracy": taught.result.validation_accuracy}
-    return {**taught.told(), "from": begun or "", "validation": held}
+    held = {"loss": fitted.result.validation_loss, "accuracy": fitted.result.validation_accuracy}
+    return {**fitted.record(), "from": start_model or "", "validation": held}
 
 
-def in_words(taught: Taught) -> str:
-    """One line about what was learnt."""
-    result = taught.result
-    whose = f"the average of the last of {len(taught.history)} epochs"
-    if taught.kept == "epoch":
-        whose = f"epoch {result.number} of {len(taught.history)}"
+def in_words(fitted: FitResult) -> str:
+    """Losses and accuracies in one line."""
+    result = fitted.result
+    whose = f"the average of the last of {len(fitted.history)} epochs"
+    if fitted.kept == "epoch":
+        whose = f"epoch {result.number} of {len(fitted.history)}"
     line = f"{whose}: train loss {result.loss:.3f}, accuracy {result.accuracy:.3f}"
     if result.validation_loss is not None:
         line += f"; validation loss {result.validation_loss:.3f}, accuracy {result.validation_accuracy:.3f}"

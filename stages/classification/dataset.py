@@ -1,6 +1,6 @@
-"""Labels to what each whole series is, and back to series to train on; a window is a series.
+"""The dataset of a classifier: classes of whole series from their labels, and series to train on.
 
-The network takes series of one length and without holes: others are left out by name.
+The network takes series of one length without missing values: others are left out by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import params
-from stages.classification.targets import Labeled, Said, what_it_is, why_unfit
+from stages.classification.targets import Labeled, Target, make_target, why_unfit
 from stages.timeseries import dataset_warnings
 from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LEARNT
@@ -30,29 +30,29 @@ def build(
     config: LabelConfig,
     settings: params.Params,
 ) -> tuple[dataset.Index, str]:
-    """The index, and a line that says what it holds.
+    """The index, and a one-line summary.
 
     Raises:
-        InputError: there is nothing to learn from.
+        InputError: there is nothing to train on.
     """
     keys = sorted(records.keys() & ingested.series.keys())
     length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
-    said: dict[str, Said] = {}
+    targets: dict[str, Target] = {}
     unfit: dict[str, str] = {}
     for key in keys:
-        found = what_it_is(records[key], config, settings.window.disagreement)
+        found = make_target(records[key], config, settings.window.disagreement)
         why = why_unfit(arrays.values(key), length) if found.annotations else ""
         if why:
             unfit[key] = why
             found = replace(found, choices=(), annotations=())
-        said[key] = found
-    index = make_index(said, ingested, rows, config, length)
-    unused = {key: found.left_out for key, found in said.items()}
+        targets[key] = found
+    index = make_index(targets, ingested, rows, config, length)
+    unused = {key: found.left_out for key, found in targets.items()}
     left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys(), unfit)
     if not index.of("train"):
-        raise dataset_warnings.nothing_to_learn(index, "a choice that can be used", left_out)
+        raise dataset_warnings.nothing_to_train_on(index, "a choice that can be used", left_out)
     warnings = tuple(f"warning: {line}" for line in dataset_warnings.warnings(index))
-    labeled = sum(bool(found.annotations) for found in said.values())
+    labeled = sum(bool(found.annotations) for found in targets.values())
     line = f"{labeled} labeled series ({dataset_warnings.counts(index)}) of {length} timepoints"
     return replace(index, left_out=left_out, warnings=warnings), line
 
@@ -64,7 +64,7 @@ def usual_length(rows: Mapping[str, int]) -> int:
 
 
 def make_index(
-    said: Mapping[str, Said],
+    targets: Mapping[str, Target],
     ingested: arrays.Index,
     rows: Mapping[str, splits_file.Row],
     config: LabelConfig,
@@ -73,9 +73,9 @@ def make_index(
     """Series and sets."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, splits_file.Row(key, "unassigned")), said.get(key)
-        answers = (found.annotations, (), found.choices) if found else ((), (), ())
-        series[key] = dataset.Entry(entry.rows, row.set, row.group, *answers)
+        row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
+        labels = (found.annotations, (), found.choices) if found else ((), (), ())
+        series[key] = dataset.Entry(entry.rows, row.set, row.group, *labels)
     labeled = {name: [k for k, e in series.items() if e.set == name and e.annotations] for name in LEARNT}
     return dataset.Index(
         channels=ingested.channels,

@@ -1,5 +1,5 @@
-"""How well a model predicts what labeled series are: per class and per group (the person, say), with how far each
-score may lie off and whether its chances mean what they say.
+"""Scores of a classifier on labeled series: per class and per group (the person, say), with confidence intervals and
+calibration.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.classification.dataset import load
-from stages.classification.inference import Asked, ask, compare
+from stages.classification.inference import Predicted, predict_recordings, with_truth
 from stages.classification.model import Classifier
 from stages.metrics import calibration, classification
-from stages.metrics.classification import Answers, Scores
+from stages.metrics.classification import LabeledPredictions, Scores
 from stages.metrics.ranking import roc_points
 from storage.artifacts import arrays, dataset, reports
 from storage.artifacts.checkpoint import Checkpoint
@@ -24,9 +24,9 @@ HEADLINE = {"series": ("accuracy", "balanced_accuracy", "count", "log_loss", "ma
 
 @dataclass(frozen=True)
 class Result:
-    """What is said about one set: the answers, in all, by group, and the ends of 95 % intervals by score."""
+    """Predictions and scores of one set, in all and by group, with the ends of 95 % intervals by score."""
 
-    answers: Answers
+    predictions: LabeledPredictions
     scores: Scores
     groups: dict[str, Scores]
     intervals: dict[str, tuple[float, float]]
@@ -35,8 +35,8 @@ class Result:
 def evaluate(model: Checkpoint, index: dataset.Index, splits: Sequence[str]) -> Evaluation:
     """Score a model on splits of the dataset."""
     classifier = Classifier.from_checkpoint(model)
-    asked = {name: answer(classifier, index, name) for name in splits}
-    results = {name: judge(classifier, found, index) for name, found in asked.items() if found.keys}
+    predicted = {name: predict_split(classifier, index, name) for name in splits}
+    results = {name: score_split(classifier, found, index) for name, found in predicted.items() if found.keys}
     return Evaluation(
         scores={name: summary(result) for name, result in results.items()},
         headline=HEADLINE,
@@ -48,17 +48,17 @@ def evaluate(model: Checkpoint, index: dataset.Index, splits: Sequence[str]) -> 
             "roc": (reports.ROC_HEADER, roc_rows(results)),
         },
         lines={name: in_words(result) for name, result in results.items()},
-        warnings={name: unscored(name, found.unfit) for name, found in asked.items() if found.unfit},
+        warnings={name: unscored(name, found.unfit) for name, found in predicted.items() if found.unfit},
     )
 
 
-def answer(model: Classifier, index: dataset.Index, name: str) -> Asked:
-    """What a model predicts for each labeled series of a split."""
-    return ask(model, ((key, arrays.values(key)) for key in track(index.of(name), f"asking about {name}")))
+def predict_split(model: Classifier, index: dataset.Index, name: str) -> Predicted:
+    """Predictions for each labeled series of a split."""
+    keys = track(index.of(name), f"predicting {name}")
+    return predict_recordings(model, ((key, arrays.values(key)) for key in keys))
 
 
 def scorer(index: dataset.Index) -> Callable[[Checkpoint], Mapping[str, float | None]]:
-    """A function that scores a model on the test split, by what `promote.metric` may name."""
     test = load(index, "test")
 
     def scores(model: Checkpoint) -> Mapping[str, float | None]:
@@ -67,29 +67,31 @@ def scorer(index: dataset.Index) -> Callable[[Checkpoint], Mapping[str, float | 
         classifier = Classifier.from_checkpoint(model)
         found = classifier.probabilities(test.values)
         task, decided = classifier.question.task, classifier.decide(found)
-        return classification.score(Answers(task, index.labels, test.targets, decided, found)).series
+        return classification.score(
+            LabeledPredictions(task, index.labels, test.targets, decided, found)
+        ).series
 
     return scores
 
 
-def judge(model: Classifier, asked: Asked, index: dataset.Index) -> Result:
+def score_split(model: Classifier, found: Predicted, index: dataset.Index) -> Result:
     """Score the series of one set."""
-    answers = compare(model, asked, index)
-    groups = [index.series[key].group for key in asked.keys]
+    predictions = with_truth(model, found, index)
+    groups = [index.series[key].group for key in found.keys]
     mine = {
-        name: answers.take([i for i, group in enumerate(groups) if group == name])
+        name: predictions.take([i for i, group in enumerate(groups) if group == name])
         for name in sorted(set(groups))
     }
     return Result(
-        answers,
-        classification.score(answers),
+        predictions,
+        classification.score(predictions),
         {name: classification.score(some) for name, some in mine.items()},
-        classification.intervals(answers, groups),
+        classification.intervals(predictions, groups),
     )
 
 
 def unscored(name: str, unfit: Mapping[str, str]) -> str:
-    """That series are in no score, and why."""
+    """The warning that series are in no score."""
     series = "; ".join(f"{key}: {why}" for key, why in unfit.items())
     return f"warning: {len(unfit)} labeled series of the {name} set are in no score: {series}"
 
@@ -141,13 +143,13 @@ def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 def confusion_rows(results: Mapping[str, Result]) -> list[list[Any]]:
     """A row for each set, true class and predicted class; `share` is of the true class, empty where none is.
 
-    Of independent classes each has four, in which `not` and the class is the other answer.
+    Of independent classes each has four rows: the class, and `not` with it.
     """
     rows = []
     for name, result in results.items():
-        labels, found = result.answers.labels, result.scores.confusion
+        labels, found = result.predictions.labels, result.scores.confusion
         tables = [(labels, found)]
-        if result.answers.independent:
+        if result.predictions.independent:
             tables = [((f"not {k}", k), part) for k, part in zip(labels, found, strict=True)]
         rows += [
             [name, actual, predicted, int(n), float(n / row.sum()) if row.any() else None]
@@ -159,7 +161,7 @@ def confusion_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 
 
 def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set and bin that holds answers: their mean confidence and the share that is right."""
+    """A row for each set and bin that is not empty: mean confidence and share that is right."""
     return [
         [name, "series", *row]
         for name, result in results.items()
@@ -170,8 +172,8 @@ def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 def roc_rows(results: Mapping[str, Result]) -> list[list[Any]]:
     """A row for each point of the curve of each class that has one, by set."""
     return [
-        [name, result.answers.labels[k], *point]
+        [name, result.predictions.labels[k], *point]
         for name, result in results.items()
-        for k in result.answers.curves
-        for point in roc_points(result.answers.truth[:, k], result.answers.probabilities[:, k])
+        for k in result.predictions.curves
+        for point in roc_points(result.predictions.truth[:, k], result.predictions.probabilities[:, k])
     ]

@@ -1,4 +1,4 @@
-"""Labeled series, and how well a network answers for them: the loss that it is taught by, and accuracy."""
+"""The loss and the accuracy of a classifier on a labeled split."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.classification.model import Question, Scaling
+from stages.classification.model import Scaling, TaskSpec
 from stages.classification.network import LstmFcn
 from stages.classification.targets import Labeled
 from stages.training.distributed import Team
 
-# Series that are judged at once.
+# Series that are evaluated at once.
 PART = 512
 
 
-class Judge:
-    """A set of series on the device, and how well a network answers for them."""
+class LabeledSplit:
+    """Labeled series on the device, with loss and accuracy of a network on them."""
 
     def __init__(
         self,
         series: Labeled,
         scaling: Scaling,
-        question: Question,
+        question: TaskSpec,
         label_smoothing: float,
-        weigh: bool,
+        weighted: bool,
         device: torch.device,
     ) -> None:
         self.inputs = torch.from_numpy(scaling(series.values)).to(device)
@@ -32,7 +32,7 @@ class Judge:
         self.independent = question.independent
         smooth = label_smoothing / max(self.truth.shape[1], 2)
         self.targets = self.truth.float() * (1 - label_smoothing) + smooth
-        self.weights = class_weights(self.truth, question.independent) if weigh else None
+        self.weights = class_weights(self.truth, question.independent) if weighted else None
 
     def loss(self, scores: Tensor, rows: Tensor | slice) -> Tensor:
         """Mean cross-entropy, of each class by itself where they are independent."""
@@ -41,34 +41,29 @@ class Judge:
             return F.binary_cross_entropy_with_logits(scores, targets, pos_weight=self.weights)
         return F.cross_entropy(scores, targets, self.weights)
 
-    def right(self, scores: Tensor, rows: Tensor | slice) -> int:
-        """Series of which everything that is said is right."""
+    def count_correct(self, scores: Tensor, rows: Tensor | slice) -> int:
+        """Number of series whose predicted classes are all right."""
         truth = self.truth[rows]
         if self.independent:
             return int(((scores > 0) == truth).all(1).sum())
         return int((scores.argmax(1) == truth.int().argmax(1)).sum())
 
     @torch.no_grad()
-    def scores(self, network: LstmFcn, team: Team) -> tuple[float, float]:
-        """Loss and accuracy of a network on the whole set; each of the team judges some of its parts."""
+    def evaluate(self, network: LstmFcn, team: Team) -> tuple[float, float]:
+        """Loss and accuracy of a network on all series; each process of the team takes some parts."""
         network.eval()
         total, right = 0.0, 0.0
         for start in range(team.rank * PART, len(self.inputs), team.world * PART):
             rows = slice(start, start + PART)
             found = network(self.inputs[rows])
             total += self.loss(found, rows).item() * len(found)
-            right += self.right(found, rows)
+            right += self.count_correct(found, rows)
         total, right = team.sum(total, right)
         return total / len(self.inputs), right / len(self.inputs)
 
 
 def class_weights(truth: Tensor, independent: bool) -> Tensor:
-    """Rare classes weigh more by the root of their rarity; of independent ones the yes against the no.
-
-    Args:
-        truth: bool (series, classes).
-        independent: as `Question.independent`.
-    """
+    """Class weights by the root of rarity, of truth (series, classes); of independent ones yes over no."""
     counts = truth.float().sum(0)
     if independent:
         return ((len(truth) - counts) / counts.clamp(min=1)).clamp(0.02, 50).sqrt()

@@ -1,8 +1,8 @@
-"""A trained classification model: whole series in, what they are out."""
+"""A trained classifier: values of whole series in, class probabilities out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.classification.network import LstmFcn, Shape
-from stages.training.weights import CURE, demand, readable, restore
+from stages.training.weights import CURE, readable, require, restore
 from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.label_studio.label_config import Task
@@ -19,7 +19,7 @@ from storage.text import typed
 
 KIND = "lstm-fcn"
 CHOICES = ("binary", "multiclass", "multilabel")
-# Series that are predicted together are as many as come to so many multiplications, within bounds.
+# Multiplications of a batch in prediction, and the bounds of its size.
 BLOCK, FEWEST, MOST = 1e9, 8, 128
 # A series that is constant keeps its size: below this share of the usual deviation nothing is amplified.
 FLOOR = 1e-3
@@ -28,12 +28,12 @@ Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked, of what.
+class TaskSpec:
+    """What a classifier predicts, from which series.
 
     Attributes:
-        task: `binary` and `multiclass` have one answer, `multilabel` any number of them.
-        labels: class k is `labels[k]`. A single label is a binary task with one answer, yes or no.
+        task: `binary` and `multiclass` predict one class, `multilabel` any number of them.
+        labels: class k is `labels[k]`. A single label is a binary task with one output, yes or no.
         channels: of a series, in order.
         columns: names of the timepoints where series are rows of a table; () for recordings.
         sampling_rate: Hz; None where it is not known.
@@ -47,17 +47,17 @@ class Question:
 
     @property
     def independent(self) -> bool:
-        """Whether each class is a question of its own (sigmoid), and not one among all (softmax)."""
+        """Whether each class is predicted by itself (sigmoid), not one among all (softmax)."""
         return self.task == "multilabel" or len(self.labels) == 1
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How values are brought to the range that the network knows.
+    """Normalization of values.
 
     Attributes:
         by: `series`: each channel of each series has its own mean and deviation; `train`: those of the train set,
-            for tasks that are told by the level.
+            for classes that differ by level.
         mean, deviation: (channels,), of the train set.
     """
 
@@ -75,28 +75,24 @@ class Scaling:
         )
 
     def __call__(self, values: Values) -> Values:
-        """Scaled values, as long and as many; each series by itself."""
+        """Scaled values of the same shape; each series by itself."""
         wide, usual = values.astype(np.float64), np.array(self.deviation)[:, None]
         if self.by == "train":
             scaled = (wide - np.array(self.mean)[:, None]) / usual
         else:
             centred = wide - wide.mean(2, keepdims=True)
             scaled = centred / np.maximum(wide.std(2, keepdims=True), FLOOR * usual)
-        with np.errstate(over="ignore"):  # who asks looks whether the answer is a number
+        with np.errstate(over="ignore"):  # callers check for infinite probabilities
             return np.asarray(scaled, np.float32)
-
-    def to_json(self) -> dict[str, Any]:
-        """As `scaler` of model.json."""
-        return {"by": self.by, "mean": list(self.mean), "deviation": list(self.deviation)}
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with all that it needs to be used."""
+    """A network with its scaling and its task."""
 
     network: LstmFcn
     scaling: Scaling
-    question: Question
+    question: TaskSpec
 
     @property
     def length(self) -> int:
@@ -104,45 +100,42 @@ class Classifier:
         return self.network.shape.length
 
     @property
-    def block(self) -> int:
-        """Series that are predicted together, always so many: what a series is answered then does not depend on
-        which, or how many, stand beside it, to the last bit."""
+    def batch_size(self) -> int:
+        """Series in a batch of prediction, always the same number: a prediction then does not depend on
+        the other series in the batch, to the last bit."""
         shape = self.network.shape
         return min(max(round(BLOCK / (shape.work * shape.length)), FEWEST), MOST)
 
     @cached_property
-    def _answering(self) -> LstmFcn:
+    def _inference_network(self) -> LstmFcn:
         return self.network.folded()
 
     def probabilities(self, values: Values) -> NDArray[np.float32]:
-        """Chance of each class, (series, classes), of values (series, channels, length).
-
-        Each series is answered as if it were alone.
-        """
+        """Class probabilities, (series, classes), of values (series, channels, length); each series by itself."""
         found = np.empty((len(values), len(self.question.labels)), np.float32)
-        for start in range(0, len(values), self.block):
-            part = values[start : start + self.block]
-            batch = np.zeros((self.block, *values.shape[1:]), np.float32)
+        for start in range(0, len(values), self.batch_size):
+            part = values[start : start + self.batch_size]
+            batch = np.zeros((self.batch_size, *values.shape[1:]), np.float32)
             batch[: len(part)] = self.scaling(part)
-            found[start : start + self.block] = self._answers(torch.from_numpy(batch))[: len(part)]
+            found[start : start + self.batch_size] = self._predict(torch.from_numpy(batch))[: len(part)]
         return found
 
     @torch.inference_mode()
-    def _answers(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        scores = self._answering(batch)
-        chances = scores.sigmoid() if self.question.independent else scores.softmax(1)
-        answers: NDArray[np.float32] = chances.numpy()
-        return answers
+    def _predict(self, batch: torch.Tensor) -> NDArray[np.float32]:
+        scores = self._inference_network(batch)
+        found = scores.sigmoid() if self.question.independent else scores.softmax(1)
+        probabilities: NDArray[np.float32] = found.numpy()
+        return probabilities
 
     def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """The classes that are said, (series, classes): the likeliest, or of independent ones all over a half."""
+        """Predicted classes, bool (series, classes): the likeliest, or of independent ones all from 0.5."""
         if self.question.independent:
             return np.asarray(probabilities >= 0.5)
         return np.asarray(np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None])
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> Classifier:
-        """Wake a model.
+        """Load a classifier.
 
         Raises:
             InputError: it is of another kind.
@@ -152,31 +145,31 @@ class Classifier:
             raise InputError("the model cannot be used", where="model.json", why=why, cure="dvc repro")
         shape = Shape.from_json(checkpoint.network)
         channels, labels = checkpoint.channels, checkpoint.labels
-        demand(
+        require(
             (shape.channels, shape.classes) == (len(channels), len(labels)), "its network has other classes"
         )
-        asked = {"labels": labels, "channels": channels, "sampling_rate": checkpoint.sampling_rate}
+        fields = {"labels": labels, "channels": channels, "sampling_rate": checkpoint.sampling_rate}
         with readable():
-            question = typed.check(Question, checkpoint.postprocess | asked, "postprocess", CURE)
+            question = typed.check(TaskSpec, checkpoint.postprocess | fields, "postprocess", CURE)
             scaling = typed.check(Scaling, checkpoint.scaler, "scaler", CURE)
-        demand(
+        require(
             len(scaling.mean) == len(scaling.deviation) == len(channels) and min(scaling.deviation) > 0,
             "its scaler is of other channels, or divides by 0",
         )
-        demand(question.task in CHOICES, f"its task is {question.task}")
+        require(question.task in CHOICES, f"its task is {question.task}")
         return cls(restore(lambda: LstmFcn(shape), checkpoint.weights), scaling, question)
 
     def to_checkpoint(self, training: dict[str, Any]) -> Checkpoint:
-        """Put a model to rest; `training` says how it was made."""
-        asked = self.question
+        """The checkpoint of this classifier; `training` is the record of its training."""
+        question = self.question
         return Checkpoint(
             kind=KIND,
-            channels=asked.channels,
-            labels=asked.labels,
-            sampling_rate=asked.sampling_rate,
-            scaler=self.scaling.to_json(),
-            network=self.network.shape.to_json(),
-            postprocess={"task": asked.task, "columns": list(asked.columns)},
+            channels=question.channels,
+            labels=question.labels,
+            sampling_rate=question.sampling_rate,
+            scaler=asdict(self.scaling),
+            network=asdict(self.network.shape),
+            postprocess={"task": question.task, "columns": list(question.columns)},
             confidence={},
             training=training,
             weights={name: tensor.detach() for name, tensor in self.network.state_dict().items()},

@@ -3,15 +3,15 @@
     values (B, C, T) ──▶ LSTM over C steps of T features each ("dimension shuffle") ──▶ dropout ──────┐
                    └───▶ three times convolution, batch norm, ReLU ──▶ mean over time ────────────────┴─▶ (B, K)
 
-The LSTM takes a whole series for the features of one step, so it is short whatever the length; the convolutions see
-shapes wherever they are. https://ieeexplore.ieee.org/document/8141873
+The LSTM takes a whole series for the features of one step, so it is short whatever the length; the convolutions find
+patterns wherever they are. https://ieeexplore.ieee.org/document/8141873
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -30,11 +30,11 @@ from storage.text.typed import Share, Size
 
 @dataclass(frozen=True)
 class Shape:
-    """All that the weights do not say about a network.
+    """The architecture of a network.
 
     Attributes:
         channels, length: of a series; the network takes no other.
-        classes: answers.
+        classes: outputs.
         layers, hidden: of the LSTM, and units in each.
         dropout: fraction of the LSTM's features hidden in training, after each layer.
         filters, kernels: of the three convolutions; kernels in timepoints.
@@ -62,14 +62,10 @@ class Shape:
         """Read `network` of model.json.
 
         Raises:
-            UnusableError: there is no such network.
+            UnusableError: there is no such architecture.
         """
         with readable():
             return typed.check(cls, value, "network", CURE)
-
-    def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`."""
-        return asdict(self)
 
 
 class LstmFcn(nn.Module):
@@ -88,16 +84,16 @@ class LstmFcn(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(filters) for filters in shape.filters)
         self.out = nn.Linear(shape.hidden + shape.filters[-1], shape.classes)
-        self._start()
+        self._initialize()
         self.convolutions.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores before softmax (or sigmoid), (B, classes), of scaled values (B, channels, length)."""
-        remembered = self.dropout(self.lstm(x)[0][:, -1])
-        # As pictures one pixel high, channels innermost, convolutions take a fifth less time.
+        hidden = self.dropout(self.lstm(x)[0][:, -1])
+        # As images one pixel high, in channels-last layout, convolutions take a fifth less time.
         z = x[:, :, None].to(memory_format=torch.channels_last)
-        half = self.shape.precision == "bfloat16" and devices.halves(x.device.type)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+        bf16 = self.shape.precision == "bfloat16" and devices.supports_bf16(x.device.type)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
             for convolution, norm, kernel in zip(
                 self.convolutions, self.norms, self.shape.kernels, strict=True
             ):
@@ -105,11 +101,11 @@ class LstmFcn(nn.Module):
                 z = F.relu(norm(convolution(z)), inplace=True)
         # Pooling and not `mean`: its gradient has the channels innermost too, which saves a tenth of training.
         found = F.avg_pool2d(z, (1, self.shape.length)).flatten(1)
-        scores: Tensor = self.out(torch.cat([remembered, found.float()], 1))
+        scores: Tensor = self.out(torch.cat([hidden, found.float()], 1))
         return scores
 
     def folded(self) -> LstmFcn:
-        """A copy that only answers: batch norm is part of the convolutions' weights."""
+        """A copy for inference, batch norm folded into the convolutions' weights."""
         copy = deepcopy(self).eval()
         for i, (convolution, norm) in enumerate(zip(copy.convolutions, copy.norms, strict=True)):
             copy.convolutions[i] = fuse_conv_bn_eval(convolution, norm)  # type: ignore[type-var,arg-type]
@@ -117,13 +113,9 @@ class LstmFcn(nn.Module):
         return copy
 
     @torch.no_grad()
-    def take_statistics(self, inputs: Tensor, most: int) -> None:
-        """Batch norm's mean and variance from the series themselves, in as many parts as they need, equally.
-
-        Args:
-            inputs: scaled values (series, channels, length).
-            most: series in a part.
-        """
+    def update_batch_norm(self, inputs: Tensor, most: int) -> None:
+        """Batch norm's mean and variance anew from scaled values (series, channels, length), in parts of at most
+        `most` series."""
         for norm in self.norms:
             norm.reset_running_stats()  # type: ignore[operator]
             norm.momentum = None  # type: ignore[assignment]
@@ -132,7 +124,7 @@ class LstmFcn(nn.Module):
             self(inputs[torch.from_numpy(part)])
         self.eval()
 
-    def _start(self) -> None:
+    def _initialize(self) -> None:
         """As in the paper's Keras: He for convolutions, Xavier for what goes into gates, orthogonal between steps."""
         for convolution in self.convolutions:
             nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How a classifier is trained: its params, for how long, and at which rates."""
+"""Hyperparameters of a classifier: architecture, number of steps, learning rates."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stages.training.devices import Precision
 # Where `steps` is left open: multiplications that a training may take, about a minute of bfloat16 on one
 # core; and its bounds.
 MINUTE, FEWEST, MOST = 2.4e12, 200, 3000
-# Below so many steps the highest rate grows with their root, and layers narrower than the published ones learn faster
-# by how much narrower they are: each by this factor at most.
+# Below so many steps the highest rate grows with the root of their number, and that of a layer by how much
+# narrower it is than the published one: each by this factor at most.
 USUAL_STEPS, FASTER, WIDER = 1000, 4.0, 8.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; what each field means and does is said in `stages/params.py` (Classifier)."""
+    """How to train; the fields are described in `stages/classifier_params.py` (Classifier)."""
 
     num_layers: int
     hidden_size: int
@@ -66,7 +66,7 @@ def batches_of(plan: Plan, train: Labeled) -> int:
 
 
 def epochs_of(plan: Plan, train: Labeled) -> int:
-    """Passes over the train set: as the params say, or as many as a minute of one core allows."""
+    """Passes over the train set: by the params, or as many as a minute of one core allows."""
     if plan.epochs:
         return plan.epochs
     count, channels, length = train.values.shape
@@ -76,13 +76,13 @@ def epochs_of(plan: Plan, train: Labeled) -> int:
     return max(round(steps / batches), 1)
 
 
-def rise(steps: int) -> float:
-    """By how much the highest rate is higher where there are few steps."""
+def rate_factor(steps: int) -> float:
+    """Factor on the highest learning rate where there are few steps."""
     return float(min(max(USUAL_STEPS / steps, 1) ** 0.5, FASTER))
 
 
 def parameter_groups(network: LstmFcn, plan: Plan) -> list[dict[str, object]]:
-    """Each layer with its rate; weights are pulled to zero, biases and batch norms are not."""
+    """Parameters with their learning rate; weight decay is for weights only, not for biases and batch norms."""
     usual = Shape(1, 1, 1, 1, 64, 0, (128, 256, 128), (8, 5, 3))
     widths = {
         "lstm": (usual.hidden, network.shape.hidden),
@@ -90,7 +90,7 @@ def parameter_groups(network: LstmFcn, plan: Plan) -> list[dict[str, object]]:
     }
     for i, (published, its) in enumerate(zip(usual.filters, network.shape.filters, strict=True)):
         widths |= dict.fromkeys((f"convolutions.{i}", f"norms.{i}"), (published, its))
-    # As few groups as there are ways of learning: each is a call of its own, in every step.
+    # As few groups as possible: each is a call of its own, in every step.
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, (published, its) in widths.items():
         rate = plan.lr * min(max(published / its, 1), WIDER)

@@ -1,4 +1,4 @@
-"""The model that training goes on from: `data/start`, pinned by its hash in params.yaml.
+"""The model that training starts from: `data/start`, pinned by its hash in params.yaml.
 
 `data/start` is no dependency in dvc.yaml, for most projects have none. The param is: it names the model's bytes, so
 that the same params still give the same model.
@@ -6,9 +6,9 @@ that the same params still give the same model.
 
 from __future__ import annotations
 
-from stages.classification.model import Classifier, Question
+from stages.classification.model import Classifier, TaskSpec
 from stages.classification.plan import Plan
-from stages.classification.training import refuse_other
+from stages.classification.training import check_start
 from storage.artifacts import checkpoint, dataset
 from storage.artifacts.provenance import SCRATCH, Provenance, read
 from storage.errors import InputError
@@ -17,56 +17,55 @@ from storage.paths import START
 SHOWN = 5
 
 
-def load(wanted: str | None, index: dataset.Index, question: Question, plan: Plan) -> Classifier | None:
-    """Wake the model that `train.start` names; None where it names none.
+def load(wanted: str | None, index: dataset.Index, question: TaskSpec, plan: Plan) -> Classifier | None:
+    """Load the model that `train.start` names; None where it names none.
 
     Raises:
-        InputError: it is not there, or is another one; it has another shape, scaling, labels or channels than will be
-            trained; or it has learnt from what is held out now.
+        InputError: it is not there, or is another one; it is not compatible; or it was trained on held-out series.
     """
     if wanted is None:
         return None
     if not START.exists():
         cure = f"dvc pull {START}.dvc; or labeltrail start-from {wanted[:8]}; or none: {SCRATCH}"
         raise _refusal("is not in the work tree", f"train.start in params.yaml is {wanted}", cure)
-    resting, origin = checkpoint.read(START), read(START)
+    saved, origin = checkpoint.read(START), read(START)
     if origin.model != wanted:
         why = f"train.start in params.yaml is {wanted}, {START} holds {origin.model}"
         cure = f"dvc checkout {START}.dvc; or labeltrail start-from {wanted[:8]}; or none: {SCRATCH}"
         raise _refusal("is another one than the params name", why, cure)
     takes = ""
     try:
-        found = Classifier.from_checkpoint(resting)
-        if _asks(found.question, found.length) == _asks(question, index.size):
+        found = Classifier.from_checkpoint(saved)
+        if _task_of(found.question, found.length) == _task_of(question, index.size):
             takes = f"labeltrail start-from {wanted[:8]} --params takes its params; or "
         shape = plan.shape(len(question.channels), index.size, len(question.labels))
-        refuse_other(found, shape, question, plan.scaling)
+        check_start(found, shape, question, plan.scaling)
     except InputError as error:
         cure = f"{takes}labeltrail start-from another; or none: {SCRATCH}"
-        raise _refusal("does not fit", error.why, cure) from error
-    _refuse_known(origin, index)
+        raise _refusal("is not compatible", error.why, cure) from error
+    _check_held_out(origin, index)
     return found
 
 
-def _asks(question: Question, length: int) -> tuple[object, ...]:
-    """What no params can bring together where it differs."""
+def _task_of(question: TaskSpec, length: int) -> tuple[object, ...]:
+    """What a change of params cannot make compatible."""
     return question.task, question.labels, question.channels, question.columns, length
 
 
-def _refuse_known(origin: Provenance, index: dataset.Index) -> None:
-    """A series whose labels have a share in the weights is not held out any more."""
+def _check_held_out(origin: Provenance, index: dataset.Index) -> None:
+    """Check that the model was not trained on a series that is held out now."""
     known = origin.trained_on()
-    told = {
+    trained_on = {
         key: name
         for name in ("validation", "test")
         for key in index.of(name)
         if known.get(key, set()) & {*index.series[key].annotations}
     }
-    if told:
-        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-        listed = ", ".join(f"{key} ({name})" for key, name in list(told.items())[:SHOWN])
+    if trained_on:
+        more = f" and {len(trained_on) - SHOWN} more" if len(trained_on) > SHOWN else ""
+        listed = ", ".join(f"{key} ({name})" for key, name in list(trained_on.items())[:SHOWN])
         cure = f"labeltrail start-from another; or none: {SCRATCH}; or train as their set in data/sets.csv"
-        raise _refusal("has learnt from what is held out now", f"it knows {listed}{more}", cure)
+        raise _refusal("was trained on what is held out now", f"it was trained on {listed}{more}", cure)
 
 
 def _refusal(what: str, why: str, cure: str) -> InputError:

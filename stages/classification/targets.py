@@ -1,8 +1,8 @@
-"""Annotations to what a whole series is.
+"""Annotations to the true classes of a whole series.
 
-The rules are those of `targets`: a skipped annotation says nothing; the newest ground truth alone; else by the param
-`disagreement`: `vote` (the newest annotation of each annotator has one vote, ties go to the newest; of several
-choices each is voted on by itself), `newest` alone, or `agree` (what not all agree on teaches nothing).
+The rules are those of `stages/segmentation/targets.py`: skipped annotations do not count; the newest ground truth
+wins alone; else by the param `disagreement`: `vote` (the newest annotation of each annotator has one vote, ties go to
+the newest; several choices are voted on one by one), `newest` alone, or `agree` (left out where they do not agree).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from storage.label_studio.label_config import LabelConfig
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the annotations of one series say of the whole of it.
+class Target:
+    """The true classes of one series.
 
     Attributes:
         choices: in the order of the label config.
-        annotations: ids of the label records that had a say, sorted; empty: nobody said anything.
+        annotations: ids of the label records that counted, sorted; empty: not labeled.
         left_out: how many things were not used, by what they are.
     """
 
@@ -35,14 +35,16 @@ class Said:
 
 @dataclass(frozen=True)
 class Labeled:
-    """Series with what they are: values float32 (series, channels, length), targets bool (series, classes)."""
+    """Labeled series: values float32 (series, channels, length), targets bool (series, classes)."""
 
     values: NDArray[np.float32]
     targets: NDArray[np.bool_]
 
 
-def what_it_is(records: Sequence[Record], config: LabelConfig, disagreement: Disagreement = "vote") -> Said:
-    """What one series is, from all its label records."""
+def make_target(
+    records: Sequence[Record], config: LabelConfig, disagreement: Disagreement = "vote"
+) -> Target:
+    """The true classes of one series, from all its label records."""
     left_out: Counter[str] = Counter()
     left_out["skipped annotation"] = sum(bool(record.get("was_cancelled")) for record in records)
     ballots = [
@@ -51,16 +53,16 @@ def what_it_is(records: Sequence[Record], config: LabelConfig, disagreement: Dis
     ]
     given = [(name, choices) for name, choices in ballots if choices is not None]
     if not given:
-        return Said((), (), +left_out)
-    said = [choices for _, choices in given]
-    if disagreement == "agree" and any(choices != said[0] for choices in said):
+        return Target((), (), +left_out)
+    chosen = [choices for _, choices in given]
+    if disagreement == "agree" and any(choices != chosen[0] for choices in chosen):
         left_out["series on which annotators disagree"] += 1
-        return Said((), (), +left_out)
-    return Said(elect(said, config), tuple(sorted(name for name, _ in given)), +left_out)
+        return Target((), (), +left_out)
+    return Target(elect(chosen, config), tuple(sorted(name for name, _ in given)), +left_out)
 
 
 def elect(ballots: Sequence[tuple[str, ...]], config: LabelConfig) -> tuple[str, ...]:
-    """What most say; `ballots` are newest first, and where votes tie the newest decides."""
+    """The majority; `ballots` are newest first, and where votes tie the newest decides."""
     if config.task != "multilabel":
         counts = Counter(ballots)
         return max(ballots, key=lambda ballot: counts[ballot])
@@ -70,9 +72,9 @@ def elect(ballots: Sequence[tuple[str, ...]], config: LabelConfig) -> tuple[str,
 
 
 def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) -> tuple[str, ...] | None:
-    """The choices of one annotation, None where it says nothing; what cannot be used is counted, by what it is.
+    """The choices of one annotation, None without one; what cannot be used is counted, by what it is.
 
-    Where any number of choices may be made, none is an answer too; one that the label config lacks is not none.
+    Where any number of choices may be made, none is a choice too; one that the label config lacks is not none.
     """
     found: list[str] = []
     for item in record["result"]:
@@ -95,7 +97,7 @@ def read_choices(record: Record, config: LabelConfig, left_out: Counter[str]) ->
 
 
 def why_unfit(values: NDArray[np.float32], length: int) -> str:
-    """Why a series (timepoints, channels) is none for a network of series of this length; "" where it is."""
+    """Why a network of series of this length cannot take values (timepoints, channels); "" where it can."""
     if len(values) != length:
         return f"it has {len(values):,} timepoints, the others have {length:,}"
     missing = int(np.count_nonzero(np.isnan(values)))

@@ -1,4 +1,4 @@
-"""Classification: what a whole recording is, one choice or several (`<Choices>`)."""
+"""Classification of whole recordings: one choice or several (`<Choices>`)."""
 
 from __future__ import annotations
 
@@ -38,23 +38,19 @@ class ClassificationTask:
         rows: Mapping[str, splits_file.Row],
         records: Mapping[str, list[Record]],
         settings: params.Params,
-        folder: Path,  # noqa: ARG002 -- the index holds all
+        folder: Path,
     ) -> tuple[Index, str]:
-        """What each labeled series is."""
         return dataset.build(ingested, rows, records, self.config, settings)
 
     def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
-        """Train from scratch, or from `data/start`."""
         from stages.classification import candidate
 
         return candidate.fit(index, settings, self.config)
 
-    def trains_on_validation(self, settings: params.Params) -> bool:  # noqa: ARG002
-        """Never."""
+    def trains_on_validation(self, settings: params.Params) -> bool:
         return False
 
     def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
-        """Models of another kind or of other labels."""
         from stages.classification.model import KIND
 
         if kind != KIND:
@@ -64,29 +60,20 @@ class ClassificationTask:
         return ""
 
     def evaluate(
-        self,
-        model: Checkpoint,
-        index: Index,
-        splits: Sequence[str],
-        settings: params.Params,  # noqa: ARG002
+        self, model: Checkpoint, index: Index, splits: Sequence[str], settings: params.Params
     ) -> Evaluation:
-        """Scores of whole series."""
         from stages.classification import evaluation
 
         return evaluation.evaluate(model, index, splits)
 
     def scorer(
-        self,
-        index: Index,
-        settings: params.Params,  # noqa: ARG002
+        self, index: Index, settings: params.Params
     ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
-        """Scores on the test split, by name."""
         from stages.classification import evaluation
 
         return evaluation.scorer(index)
 
     def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
-        """Another number of choices, or series of another length."""
         length = best.network.get("length")
         if why := other_task(best, candidate.postprocess.get("task", "")):
             return why
@@ -95,13 +82,8 @@ class ClassificationTask:
         return ""
 
     def predict(
-        self,
-        model: Checkpoint,
-        name: str,
-        keys: Sequence[str],
-        settings: params.Params,  # noqa: ARG002
+        self, model: Checkpoint, name: str, keys: Sequence[str], settings: params.Params
     ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
-        """Choices for each series of the length that the model takes."""
         from stages.classification import inference
 
         check(other_task(model, self.config.task), BEST, "project")

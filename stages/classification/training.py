@@ -1,8 +1,7 @@
 """Training a classifier, from top to bottom: equal batches, loss, one-cycle schedule, averaged weights.
 
-Which weights are kept: the average over the last quarter of all steps, with batch norm's statistics taken anew from
-the train set, for those of single batches belong to no average. With a validation set, an epoch that was more
-accurate there by more than luck is kept instead.
+The weights that are kept are the average over the last quarter of all steps, with batch norm's statistics computed
+anew from the train set. With a validation set, an epoch that was clearly more accurate there is kept instead.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from stages.classification.loss import PART, Judge
-from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.loss import PART, LabeledSplit
+from stages.classification.model import Classifier, Scaling, TaskSpec
 from stages.classification.network import LstmFcn, Shape
-from stages.classification.plan import Plan, batches_of, epochs_of, parameter_groups, rise
+from stages.classification.plan import Plan, batches_of, epochs_of, parameter_groups, rate_factor
 from stages.classification.targets import Labeled
 from stages.compatibility import same_rate
 from stages.training import devices
 from stages.training.distributed import Team
-from stages.training.launch import together
+from stages.training.launch import run_distributed
 from storage.errors import InputError
 
 WARM_UP = 0.25
 # Share of the steps, at the end, over which weights are averaged.
 AVERAGED = 0.25
-# An epoch is more accurate than the average where it is by so much over the root of the number of series.
-LUCK = 0.5
-# What users call what shapes a network.
+# By so much over the root of the number of series an epoch has to be more accurate than the average to be kept.
+MIN_GAIN = 0.5
+# Params by the name of the field of `Shape`.
 PARAMS = {"layers": "num_layers", "hidden": "hidden_size", "kernels": "kernel_size"}
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to: on the train set while it learnt, after it on the validation set, if there is one."""
+    """Loss and accuracy of one epoch: on the train set during it, on a validation set after it."""
 
     number: int
     loss: float
@@ -51,13 +50,12 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What came of training.
+class FitResult:
+    """A trained classifier.
 
     Attributes:
-        model: the model.
         history: all epochs.
-        kept: `average`, or `epoch`: whose weights these are.
+        kept: whether the weights are the `average` or those of an `epoch`.
         result: number of the last epoch, or of the one that is kept; loss and accuracy of the kept weights.
     """
 
@@ -66,8 +64,8 @@ class Taught:
     kept: Literal["average", "epoch"]
     result: Epoch
 
-    def told(self) -> dict[str, Any]:
-        """`training` of model.json, as far as it is the same whatever was learnt from."""
+    def record(self) -> dict[str, Any]:
+        """`training` of model.json, without what depends on the origin of the data."""
         return {
             "epochs": len(self.history),
             "best_epoch": self.result.number,
@@ -78,45 +76,44 @@ class Taught:
         }
 
 
-def learn(
+def fit_classifier(
     train: Labeled,
     validation: Labeled | None,
-    question: Question,
+    question: TaskSpec,
     plan: Plan,
     start: Classifier | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> Taught:
-    """Train a network. The same series, question and plan give the same weights, to the last bit.
+) -> FitResult:
+    """Train a classifier, in several processes where the settings say so.
+
+    The same series, task and plan give the same weights, to the last bit in one process, else but for rounding.
 
     Args:
-        train, validation: labeled series; from the second nothing is learnt.
-        question: what is asked of them.
-        plan: how.
-        start: a model whose weights and scaling are the beginning.
+        train, validation: labeled series; the second are only scored.
+        question: labels and channels.
+        plan: hyperparameters.
+        start: a model whose weights and scaling are the initial ones.
         on_epoch: called after each epoch.
 
-    Where the settings say so, several processes do it, with the same results but for rounding.
-
     Raises:
-        InputError: `start` is another network or knows another question, the loss is no number, or there is no
-            such device.
+        InputError: `start` is not compatible, the loss is not finite, or there is no such device.
     """
-    job = partial(learn_as, train, validation, question, plan, start)
-    # Nobody is left without a series.
-    return together(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
+    job = partial(fit_worker, train, validation, question, plan, start)
+    # Each process has at least one series of each batch.
+    return run_distributed(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
 
 
-def learn_as(
+def fit_worker(
     train: Labeled,
     validation: Labeled | None,
-    question: Question,
+    question: TaskSpec,
     plan: Plan,
     start: Classifier | None,
     team: Team,
     on_epoch: Callable[[Epoch], None],
-) -> Taught:
-    """Train a network as one of a team; the result is the same for all of it. See `learn`."""
-    device = devices.ready(plan.device, team.place)
+) -> FitResult:
+    """Train in one process of a team; all return the same. See `fit_classifier`."""
+    device = devices.prepare(plan.device, team.local_rank)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
 
@@ -124,74 +121,78 @@ def learn_as(
     network = LstmFcn(plan.shape(channels, length, len(question.labels)))
     scaling = Scaling.fit(train.values, plan.scaling)
     if start:
-        refuse_other(start, network.shape, question, plan.scaling)
+        check_start(start, network.shape, question, plan.scaling)
         network.load_state_dict(start.network.state_dict())
         scaling = start.scaling
     network.to(device)
-    known = Judge(train, scaling, question, plan.label_smoothing, plan.class_weights, device)
-    # The loss there is plain, so that trainings with other weights and smoothing can be compared.
-    unseen = Judge(validation, scaling, question, 0.0, False, device) if validation else None
+    train_split = LabeledSplit(train, scaling, question, plan.label_smoothing, plan.class_weights, device)
+    # Without class weights and smoothing, so that the losses of different trainings can be compared.
+    validation_split = LabeledSplit(validation, scaling, question, 0.0, False, device) if validation else None
 
     batches, epochs = batches_of(plan, train), epochs_of(plan, train)
     steps = max(epochs * batches + 1, round(2 / WARM_UP))
     optimizer = torch.optim.AdamW(parameter_groups(network, plan), lr=plan.lr, fused=True)
-    rates = [group["lr"] * rise(steps) for group in optimizer.param_groups]
+    rates = [group["lr"] * rate_factor(steps) for group in optimizer.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=WARM_UP)
     average = AveragedModel(network)
     history: list[Epoch] = []
     best: tuple[Epoch, dict[str, Tensor]] | None = None
-    learner = team.spread(network)
+    wrapped = team.wrap(network)
     for number in range(1, epochs + 1):
         network.train()
-        total, said = 0.0, []
+        total, outputs = 0.0, []
         for batch in _shuffled(len(train.values), batches, rng):
-            rows = team.share(batch)
-            scores = learner(known.inputs[rows])
-            loss = known.loss(scores, rows)
+            rows = team.shard(batch)
+            scores = wrapped(train_split.inputs[rows])
+            loss = train_split.loss(scores, rows)
             optimizer.zero_grad()
-            team.weigh(loss, rows).backward()  # type: ignore[no-untyped-call]
+            team.scale_loss(loss, rows).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
-            said.append((scores.detach(), rows))
+            outputs.append((scores.detach(), rows))
             if schedule.last_epoch > (1 - AVERAGED) * epochs * batches:
                 average.update_parameters(network)
-        total, right = team.sum(total, known.right(*map(torch.cat, zip(*said, strict=True))))
-        refuse_nan(total, number, plan)
+        total, right = team.sum(total, train_split.count_correct(*map(torch.cat, zip(*outputs, strict=True))))
+        check_finite(total, number, plan)
         epoch = Epoch(number, total / len(train.values), right / len(train.values))
-        if unseen:
-            epoch = Epoch(number, epoch.loss, epoch.accuracy, *unseen.scores(network, team))
+        if validation_split:
+            epoch = Epoch(number, epoch.loss, epoch.accuracy, *validation_split.evaluate(network, team))
             if not best or (epoch.validation_accuracy or 0) > (best[0].validation_accuracy or 0):
                 best = epoch, copy.deepcopy(network.state_dict())
         history.append(epoch)
         on_epoch(epoch)
 
-    team.gather(network)
+    team.unwrap(network)
     network.load_state_dict(average.module.state_dict())
-    network.take_statistics(known.inputs, PART)
+    network.update_batch_norm(train_split.inputs, PART)
 
-    def judged(number: int) -> Epoch:
-        return Epoch(number, *known.scores(network, team), *(unseen.scores(network, team) if unseen else ()))
+    def evaluated(number: int) -> Epoch:
+        return Epoch(
+            number,
+            *train_split.evaluate(network, team),
+            *(validation_split.evaluate(network, team) if validation_split else ()),
+        )
 
-    result = judged(epochs)
+    result = evaluated(epochs)
     kept: Literal["average", "epoch"] = "average"
-    if best and unseen and _better(best[0], result, len(unseen.inputs)):
+    if best and validation_split and _better(best[0], result, len(validation_split.inputs)):
         kept = "epoch"
         network.load_state_dict(best[1])
-        result = judged(best[0].number)
-    return Taught(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
+        result = evaluated(best[0].number)
+    return FitResult(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
 
 
 def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
     gain = (epoch.validation_accuracy or 0) - (average.validation_accuracy or 0)
-    return gain > LUCK / math.sqrt(series)
+    return gain > MIN_GAIN / math.sqrt(series)
 
 
-def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: str) -> None:
-    """A model can only be gone on with where it fits.
+def check_start(start: Classifier, shape: Shape, question: TaskSpec, scaling: str) -> None:
+    """Check that training can start from a model.
 
     Raises:
-        InputError: another network or scaling, other labels, channels, columns or task; names all that differs.
+        InputError: it has another architecture, scaling, labels, channels, columns or task; names all that differs.
     """
     pairs = [(name, vars(start.network.shape)[name], value) for name, value in vars(shape).items()]
     pairs += [(name, vars(start.question)[name], value) for name, value in vars(question).items()]
@@ -202,13 +203,13 @@ def refuse_other(start: Classifier, shape: Shape, question: Question, scaling: s
     differs = [(name, its, ours) for name, its, ours in pairs if its != ours and name not in free]
     if differs:
         raise InputError(
-            "training cannot go on from this model",
+            "training cannot resume from this model",
             where="model.json",
             why="; ".join(
                 f"its {PARAMS.get(name, name)} is {_short(its)}, here it is {_short(ours)}"
                 for name, its, ours in differs
             ),
-            cure="train anew without it, or give data and params that fit it",
+            cure="train from scratch, or use data and params that are compatible with it",
         )
 
 
@@ -217,23 +218,19 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def refuse_nan(loss: float, epoch: int, plan: Plan) -> None:
-    """Stop where the weights have become nothing but NaN.
-
-    Raises:
-        InputError: the loss is NaN or infinite.
-    """
+def check_finite(loss: float, epoch: int, plan: Plan) -> None:
+    """Raise InputError where the loss is NaN or infinite."""
     if not math.isfinite(loss):
         raise InputError(
             "training was stopped: the loss is not a finite number",
             where=f"epoch {epoch}",
-            why=f"the weights have grown beyond bounds, at a learning rate of {plan.lr:g} at most",
+            why=f"training diverged, at a learning rate of {plan.lr:g} at most",
             cure="a lower lr",
         )
 
 
 def _shuffled(count: int, batches: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """All rows in another order, in batches that differ by one at most; none of them is of a single series."""
+    """All rows in random order, in batches whose sizes differ by one at most."""
     order = rng.permutation(count)
     for rows in np.array_split(order, batches):
         yield torch.from_numpy(rows)

@@ -1,11 +1,11 @@
-"""How far a score may lie off because these recordings were held out and not others: 95 % intervals.
+"""95 % confidence intervals of scores: how much they depend on which recordings were held out.
 
 The set is drawn anew a thousand times, with replacement, and scored each time (percentile bootstrap; Efron and
 Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). What is drawn has to be what a new recording would
 be independent of: timepoints and events never are, and recordings of one person are alike, so that drawing
 recordings makes intervals too narrow where a person has several. Hence whole groups are drawn, with all their
 series. But n groups can be drawn in no more than C(2n-1, n) ways, of four 35, which are too few to read 2.5 % from:
-with fewer than five groups series are drawn, and the truth may lie further off than the interval says.
+with fewer than five groups series are drawn, and the true interval may be wider.
 
 The lowest of several class scores falls further with every draw that is bad for any of the classes: the interval of
 `worst_f1` lies low, and its score may be at the upper end.
@@ -13,7 +13,7 @@ The lowest of several class scores falls further with every draw that is bad for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,7 @@ SEED = 0
 
 
 def unit(groups: Sequence[str]) -> str:
-    """What is drawn: group or series.
-
-    Args:
-        groups: of each series.
-    """
+    """The unit of the bootstrap, group or series, from the group of each series."""
     return "group" if len(set(groups)) >= ENOUGH_GROUPS else "series"
 
 
@@ -47,12 +43,23 @@ def intervals(tallies: Sequence[Tally], groups: Sequence[str]) -> dict[str, tupl
     """
     if len(tallies) < 2:
         return {}
-    names = groups if unit(groups) == "group" else [str(i) for i in range(len(tallies))]
-    found = _scores(_draw(np.stack([_counts(t) for t in tallies]), names))
+    return percentiles(_scores(_draw(np.stack([_counts(t) for t in tallies]), groups)))
+
+
+def draws(groups: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """How often each unit is drawn, (draws, units), and the unit of each series, (series,)."""
+    names = groups if unit(groups) == "group" else [str(i) for i in range(len(groups))]
+    units, place = np.unique(np.asarray(names), return_inverse=True)
+    rng = np.random.default_rng(SEED)
+    return rng.multinomial(len(units), np.full(len(units), 1 / len(units)), DRAWS), place
+
+
+def percentiles(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, tuple[float, float]]:
+    """Ends of the interval of each score, from its values in all draws."""
     ends = 50 * (1 - LEVEL), 50 * (1 + LEVEL)
     return {
         name: tuple(np.nanpercentile(values, ends).tolist())
-        for name, values in found.items()
+        for name, values in scores.items()
         if not np.isnan(values).all()
     }
 
@@ -64,17 +71,16 @@ def _counts(tally: Tally) -> NDArray[np.float64]:
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def _draw(counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-    """Sums of what was drawn, (draws, classes, 6), from counts (series, classes, 6) and the unit of each series.
+def _draw(counts: NDArray[np.float64], groups: Sequence[str]) -> NDArray[np.float64]:
+    """Sums of what was drawn, (draws, classes, 6), from counts (series, classes, 6) and the group of each series.
 
     How often each unit is drawn is multinomial, so that a draw is a row of a matrix product; the sums are whole
     numbers, exact whatever their order.
     """
-    units, place = np.unique(np.asarray(names), return_inverse=True)
-    by_unit = np.zeros((len(units), *counts.shape[1:]))
+    times, place = draws(groups)
+    by_unit = np.zeros((times.shape[1], *counts.shape[1:]))
     np.add.at(by_unit, place, counts)
-    times = np.random.default_rng(SEED).multinomial(len(units), np.full(len(units), 1 / len(units)), DRAWS)
-    sums: NDArray[np.float64] = times.astype(np.float64) @ by_unit.reshape(len(units), -1)
+    sums: NDArray[np.float64] = times.astype(np.float64) @ by_unit.reshape(len(by_unit), -1)
     return sums.reshape(DRAWS, *counts.shape[1:])
 
 

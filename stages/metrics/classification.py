@@ -1,10 +1,10 @@
-"""How good answers about whole series are: what was said against what is true, chances against how often right.
+"""Scores of predictions for whole series, with confidence intervals and calibration.
 
 Every score is a function of how often each series counts: once each, or as often as a draw of the bootstrap took
 it. So the score and the ends of its interval come from the same lines.
 
-What is one among all classes (`binary`, `multiclass`) is scored as such. Where several may be true (`multilabel`),
-and where there is a single class, each class is a question of its own, yes or no.
+With `binary` and `multiclass` exactly one class is true. With `multilabel`, and where there is a single class, each
+class is scored by itself, yes or no.
 """
 
 from __future__ import annotations
@@ -20,22 +20,15 @@ from stages.metrics.calibration import Bins
 from stages.metrics.segmentation import Score, or_none, timepoint_means
 from storage.label_studio.label_config import Task
 
-# A chance of 0 of what is true has no finite loss: it counts as the least that a float32 tells from 1.
+# Probabilities are clipped by this in the log loss, which is infinite for a true class of probability 0.
 LEAST = float(np.finfo(np.float32).eps)
 PART = 1 << 18  # numbers that are weighed at once: bounds memory
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What is true of series and what a model says of them.
-
-    Attributes:
-        task: what was asked.
-        labels: the classes.
-        truth, decided: bool (series, classes): what is true, and what the model says is.
-        probabilities: (series, classes).
-    """
+class LabeledPredictions:
+    """True classes of series, bool (series, classes), those that a model decided on, and its probabilities."""
 
     task: Task
     labels: tuple[str, ...]
@@ -43,8 +36,8 @@ class Answers:
     decided: NDArray[np.bool_]
     probabilities: NDArray[np.floating]
 
-    def take(self, rows: Sequence[int]) -> Answers:
-        """Those about some of the series."""
+    def take(self, rows: Sequence[int]) -> LabeledPredictions:
+        """Those of some of the series."""
         some = list(rows)
         return replace(
             self,
@@ -55,56 +48,53 @@ class Answers:
 
     @property
     def independent(self) -> bool:
-        """Whether each class is a question of its own."""
+        """Whether each class is predicted by itself, not one among all."""
         return self.task == "multilabel" or len(self.labels) == 1
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(series,): all that is said of a series is true, and all that is true is said."""
+        """(series,): whether exactly the true classes are predicted."""
         return np.asarray((self.truth == self.decided).all(1))
 
     @property
     def confidence(self) -> Numbers:
-        """(series,): chance that all that is said of a series is right; of several answers as if independent."""
+        """(series,): probability that all predicted classes are right, as if independent."""
         return confidence(self.decided, self.probabilities, self.independent)
 
     @property
-    def _sure(self) -> Numbers:
-        """(series, classes): chance of what was said of each class; where only one is said, of that one."""
-        return sure(self.decided, self.probabilities, self.independent)
-
-    @property
-    def asked(self) -> list[int]:
-        """Classes for which curves are a whole story: of two that exclude each other, the second."""
+    def ranked(self) -> list[int]:
+        """Classes that areas under curves are the mean of: all, of two exclusive ones the second."""
         return [1] if self.task == "binary" and len(self.labels) == 2 else list(range(len(self.labels)))
 
     @property
     def curves(self) -> list[int]:
-        """Classes that have curves: each that is a question of its own, none of many that exclude each other."""
-        return [] if self.task == "multiclass" and len(self.labels) > 1 else self.asked
+        """Classes with ROC and precision-recall curves: none of three or more exclusive ones."""
+        return [] if self.task == "multiclass" and len(self.labels) > 1 else self.ranked
 
 
-def sure(decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool) -> Numbers:
-    """(series, classes): chance of what was said of each class; where only one is said, of that one."""
+def class_confidence(
+    decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool
+) -> Numbers:
+    """(series, classes): probability of each decision; of exclusive classes only of the predicted one."""
     wide = probabilities.astype(np.float64)
     return np.where(decided, wide, 1 - wide if independent else 0.0)
 
 
 def confidence(decided: NDArray[np.bool_], probabilities: NDArray[np.floating], independent: bool) -> Numbers:
-    """(series,): chance that all that is said of a series is right; of several answers as if independent."""
-    each = sure(decided, probabilities, independent)
+    """(series,): probability that all predicted classes are right, as if independent."""
+    each = class_confidence(decided, probabilities, independent)
     return np.asarray(each.prod(1) if independent else each.max(1))
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class against all that is not it.
+    """Scores of one class against all others.
 
     Attributes:
-        series, predicted, right: that are it, that are said to be, and both.
-        precision: None: no series is it or is said to be.
-        recall, f1: None: no series is it.
-        roc_auc, average_precision: of its chance; None: no series of the set is it, or every one.
+        series, predicted, right: number of series of the class, predicted as it, and both.
+        precision: None: no series is of it or predicted as it.
+        recall, f1: None: no series is of it.
+        roc_auc, average_precision: None: no series of the set is of it, or every one.
     """
 
     label: str
@@ -120,7 +110,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is said about a model on one set.
+    """Scores of a model on one set.
 
     Attributes:
         series: count; accuracy; balanced_accuracy (mean recall of the classes; of independent ones the mean of
@@ -131,7 +121,7 @@ class Scores:
         classes: per class.
         confusion: series, (true class, predicted class); of independent ones (class, true, predicted) with 0 no,
             1 yes.
-        bins: how sure and how often right, of each answer.
+        bins: confidence against share that is right.
     """
 
     series: dict[str, Score]
@@ -145,23 +135,23 @@ class Scores:
         return calibration.expected_error(self.bins)
 
 
-def score(answers: Answers) -> Scores:
+def score(predictions: LabeledPredictions) -> Scores:
     """Score the series of one set, of which there is one at least."""
-    once = np.ones((1, len(answers.truth)))
-    found: dict[str, Score] = {name: or_none(values[0]) for name, values in _means(answers, once).items()}
+    once = np.ones((1, len(predictions.truth)))
+    found: dict[str, Score] = {name: or_none(values[0]) for name, values in _means(predictions, once).items()}
     return Scores(
-        {"count": len(answers.truth)} | found,
-        tuple(_class_score(answers, k, once) for k in range(len(answers.labels))),
-        confusion(answers),
-        _bins(answers),
+        {"count": len(predictions.truth)} | found,
+        tuple(_class_score(predictions, k, once) for k in range(len(predictions.labels))),
+        confusion(predictions),
+        _bins(predictions),
     )
 
 
-def intervals(answers: Answers, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Lower and upper end of the 95 % interval of each score, drawn as `bootstrap` says.
+def intervals(predictions: LabeledPredictions, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Lower and upper end of the 95 % interval of each score, drawn as in `bootstrap`.
 
     Args:
-        answers: in an order that is always the same.
+        predictions: in an order that is always the same.
         groups: of each series.
 
     Returns:
@@ -169,45 +159,36 @@ def intervals(answers: Answers, groups: Sequence[str]) -> dict[str, tuple[float,
     """
     if len(groups) < 2:
         return {}
-    names = groups if bootstrap.unit(groups) == "group" else [str(i) for i in range(len(groups))]
-    units, place = np.unique(np.asarray(names), return_inverse=True)
-    rng = np.random.default_rng(bootstrap.SEED)
-    times = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), bootstrap.DRAWS)
+    times, place = bootstrap.draws(groups)
     parts = min(-(-len(times) * len(groups) // PART), len(times))
-    drawn = [_means(answers, part[:, place].astype(np.float64)) for part in np.array_split(times, parts)]
-    ends = 50 * (1 - bootstrap.LEVEL), 50 * (1 + bootstrap.LEVEL)
-    values = {name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]}
-    return {
-        name: tuple(np.nanpercentile(found, ends).tolist())
-        for name, found in values.items()
-        if not np.isnan(found).all()
-    }
+    drawn = [_means(predictions, part[:, place].astype(np.float64)) for part in np.array_split(times, parts)]
+    return bootstrap.percentiles({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
 
 
-def _means(answers: Answers, weights: Numbers) -> dict[str, Numbers]:
+def _means(predictions: LabeledPredictions, weights: Numbers) -> dict[str, Numbers]:
     """Scores of each draw, (draws,), from how often each series counts in it, (draws, series)."""
-    truth, decided = answers.truth.astype(np.float64), answers.decided.astype(np.float64)
+    truth, decided = predictions.truth.astype(np.float64), predictions.decided.astype(np.float64)
     hit, true, found = (weights @ part for part in (truth * decided, truth, decided))
     number = weights.sum(1)
     means = timepoint_means(hit, true, found)
     balanced = means["balanced_accuracy"]
-    if answers.independent:
+    if predictions.independent:
         balanced = _yes_and_no(hit, true, found, number[:, None])
-    areas, precisions = zip(*(_ranked(answers, k, weights) for k in answers.asked), strict=True)
+    areas, precisions = zip(*(_ranked(predictions, k, weights) for k in predictions.ranked), strict=True)
     return {
-        "accuracy": (weights * answers.right).sum(1) / number,
+        "accuracy": (weights * predictions.right).sum(1) / number,
         "balanced_accuracy": balanced,
         "macro_f1": means["macro_f1"],
         "worst_f1": means["worst_f1"],
-        "log_loss": (weights * _losses(answers)).sum(1) / number,
+        "log_loss": (weights * _losses(predictions)).sum(1) / number,
         "roc_auc": _known_mean(areas),
         "average_precision": _known_mean(precisions),
     }
 
 
-def _ranked(answers: Answers, k: int, weights: Numbers) -> tuple[Numbers, Numbers]:
+def _ranked(predictions: LabeledPredictions, k: int, weights: Numbers) -> tuple[Numbers, Numbers]:
     """Area under ROC and average precision of one class, (draws,); NaN where all series of a draw are of one kind."""
-    taken = ranking.steps(answers.truth[:, k], answers.probabilities[:, k], weights)
+    taken = ranking.steps(predictions.truth[:, k], predictions.probabilities[:, k], weights)
     return ranking.roc_areas(taken), ranking.average_precisions(taken)
 
 
@@ -230,43 +211,44 @@ def _known_mean(by_class: Sequence[Numbers]) -> Numbers:
     return mean
 
 
-def _losses(answers: Answers) -> Numbers:
+def _losses(predictions: LabeledPredictions) -> Numbers:
     """Cross-entropy of each series, (series,), in nats."""
-    chances = np.clip(answers.probabilities.astype(np.float64), LEAST, 1 - LEAST)
-    if answers.independent:
-        return np.asarray(-np.log(np.where(answers.truth, chances, 1 - chances)).mean(1))
-    return np.asarray(-(np.log(chances) * answers.truth).sum(1))
+    clipped = np.clip(predictions.probabilities.astype(np.float64), LEAST, 1 - LEAST)
+    if predictions.independent:
+        return np.asarray(-np.log(np.where(predictions.truth, clipped, 1 - clipped)).mean(1))
+    return np.asarray(-(np.log(clipped) * predictions.truth).sum(1))
 
 
-def _class_score(answers: Answers, k: int, once: Numbers) -> ClassScore:
-    truth, decided = answers.truth[:, k], answers.decided[:, k]
+def _class_score(predictions: LabeledPredictions, k: int, once: Numbers) -> ClassScore:
+    truth, decided = predictions.truth[:, k], predictions.decided[:, k]
     hit, true, found = int((truth & decided).sum()), int(truth.sum()), int(decided.sum())
-    area, precise = (float(found[0]) for found in _ranked(answers, k, once))
-    told = 0 < true < len(truth)
+    area, precise = (float(found[0]) for found in _ranked(predictions, k, once))
+    mixed = 0 < true < len(truth)
     return ClassScore(
-        answers.labels[k],
+        predictions.labels[k],
         series=true,
         predicted=found,
         right=hit,
         precision=hit / max(found, 1) if true or found else None,
         recall=hit / true if true else None,
         f1=2 * hit / (true + found) if true else None,
-        roc_auc=area if told else None,
-        average_precision=precise if told else None,
+        roc_auc=area if mixed else None,
+        average_precision=precise if mixed else None,
     )
 
 
-def confusion(answers: Answers) -> NDArray[np.int64]:
+def confusion(predictions: LabeledPredictions) -> NDArray[np.int64]:
     """Count series: (true class, predicted class), or of independent classes (class, true, predicted)."""
-    truth, decided = answers.truth.astype(np.int64), answers.decided.astype(np.int64)
-    if not answers.independent:
+    truth, decided = predictions.truth.astype(np.int64), predictions.decided.astype(np.int64)
+    if not predictions.independent:
         return truth.T @ decided
     both, true, found, n = (truth * decided).sum(0), truth.sum(0), decided.sum(0), len(truth)
     cells = [n - true - found + both, found - both, true - both, both]
     return np.stack(cells, axis=1).reshape(-1, 2, 2)
 
 
-def _bins(answers: Answers) -> Bins:
-    if answers.independent:
-        return calibration.bins(answers._sure.ravel(), (answers.truth == answers.decided).ravel())
-    return calibration.bins(answers.confidence, answers.right)
+def _bins(predictions: LabeledPredictions) -> Bins:
+    if predictions.independent:
+        each = class_confidence(predictions.decided, predictions.probabilities, True)
+        return calibration.bins(each.ravel(), (predictions.truth == predictions.decided).ravel())
+    return calibration.bins(predictions.confidence, predictions.right)

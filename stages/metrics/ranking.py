@@ -1,10 +1,9 @@
-"""How well chances put the series that are something before those that are not: ROC and precision-recall curves.
+"""ROC and precision-recall curves of class probabilities.
 
-Series are taken by their chance, the highest first; those of the same chance come together, for nothing tells them
-apart. After each step the curves have a point: of the series that are none of it the share that was taken and of
-those that are it the share that was (ROC; Fawcett, An introduction to ROC analysis, 2006), and of those taken the
-share that is right (precision-recall). The area under ROC is 0.5 for chances that say nothing; average precision
-is the mean precision over the steps of recall, without interpolation, and for such chances the share of the class.
+Series are taken by their probability, the highest first, those of equal probability together. After each step the
+curves have a point: false against true positive rate (ROC; Fawcett, An introduction to ROC analysis, 2006), and
+recall against precision. The area under ROC is 0.5 for random probabilities; average precision is the
+mean precision over the steps of recall, without interpolation, and for random probabilities the share of the class.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ class Steps:
     wrong: Numbers
 
 
-def steps(truth: NDArray[np.bool_], chances: NDArray[np.floating], weights: Numbers) -> Steps:
-    """Take series by their chance.
+def steps(truth: NDArray[np.bool_], probabilities: NDArray[np.floating], weights: Numbers) -> Steps:
+    """Take series by their probability.
 
     Args:
-        truth, chances: (series,), of one class.
+        truth, probabilities: (series,), of one class.
         weights: (draws, series), how often each series counts in each draw.
     """
-    order = np.argsort(-chances, kind="stable")
-    taken, is_it = chances[order], truth[order]
+    order = np.argsort(-probabilities, kind="stable")
+    taken, is_it = probabilities[order], truth[order]
     last = np.flatnonzero(np.append(taken[1:] != taken[:-1], True))
     counted = weights[:, order]
     every, right = (np.cumsum(part, axis=1)[:, last] for part in (counted, counted * is_it))
@@ -56,21 +55,21 @@ def average_precisions(taken: Steps) -> Numbers:
     return _divide((gained * precision).sum(1), taken.right[:, -1] * (taken.wrong[:, -1] > 0))
 
 
-def roc_points(truth: NDArray[np.bool_], chances: NDArray[np.floating]) -> Points:
+def roc_points(truth: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> Points:
     """(share of the others that is taken, share of the class that is taken), from (0, 0) to (1, 1).
 
     None where all series are of one kind.
     """
-    taken = steps(truth, chances, np.ones((1, len(truth))))
+    taken = steps(truth, probabilities, np.ones((1, len(truth))))
     right, wrong = _from_zero(taken.right)[0], _from_zero(taken.wrong)[0]
     if not right[-1] or not wrong[-1]:
         return ()
     return _thinned(wrong / wrong[-1], right / right[-1])
 
 
-def precision_points(truth: NDArray[np.bool_], chances: NDArray[np.floating]) -> Points:
+def precision_points(truth: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> Points:
     """(recall, precision) after each step; none where no series is of the class."""
-    taken = steps(truth, chances, np.ones((1, len(truth))))
+    taken = steps(truth, probabilities, np.ones((1, len(truth))))
     right, wrong = taken.right[0], taken.wrong[0]
     if not right[-1]:
         return ()

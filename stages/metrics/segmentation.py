@@ -1,4 +1,4 @@
-"""How good a segmentation is: per timepoint and per event, per class and in all.
+"""Scores of a segmentation: per timepoint and per event, per class and in all.
 
 Per timepoint: of each class how many timepoints were found (recall), how many of those found are right
 (precision), and their harmonic mean (F1). Per event: a true range counts as found when a predicted one of the same
@@ -8,8 +8,7 @@ label overlaps it by at least `iou` (intersection over union), a true instant wh
 A series is counted once (`tally`); every score is a function of sums of such counts, so that a set, a person and a
 thousand draws of a bootstrap are scored by the same lines.
 
-There is no score of nothing: where no event and no timepoint of a label is true, what a model finds, or does not,
-says nothing about how well it finds them. Such a score is None (in arrays NaN), never 0 and never 1.
+Where no event and no timepoint of a label is true, a score is undefined: None (in arrays NaN), never 0 and never 1.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ Score = float | None
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One series with what is true and what was predicted.
+class LabeledPrediction:
+    """One series with true and predicted regions and classes.
 
     Attributes:
-        target: int16 (timepoints,), -1 where nothing is known: left out.
+        target: int16 (timepoints,), -1 where unknown: left out.
         classes: int16 (timepoints,), predicted.
         true, predicted: regions.
-        scores: of the predicted regions, 0 to 1; empty: not to be judged.
-        confidence: (timepoints,), probability of the predicted class; None: not to be judged.
+        scores: of the predicted regions, 0 to 1; empty: not evaluated.
+        confidence: (timepoints,), probability of the predicted class; None: not to be prediction.
         sampling_rate: timepoints per unit of time; None: not known.
     """
 
@@ -103,7 +102,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is said about a model on one set; a score is None where the set has nothing to score by.
+    """Scores of a model on one set; a score is None where the set has nothing to score by.
 
     Attributes:
         timepoint: balanced_accuracy, accuracy, macro_precision, macro_recall, macro_f1, worst_f1.
@@ -129,15 +128,17 @@ class Scores:
     bins: dict[str, Bins]
 
 
-def score(judged: Iterable[Judged], labels: Sequence[str], iou: float, tolerance: int) -> Scores:
+def score(
+    prediction: Iterable[LabeledPrediction], labels: Sequence[str], iou: float, tolerance: int
+) -> Scores:
     """Score the series of one set together."""
-    return total([tally(item, labels, iou, tolerance) for item in judged], labels)
+    return total([tally(item, labels, iou, tolerance) for item in prediction], labels)
 
 
-def tally(judged: Judged, labels: Sequence[str], iou: float, tolerance: int) -> Tally:
+def tally(prediction: LabeledPrediction, labels: Sequence[str], iou: float, tolerance: int) -> Tally:
     """Count one series; a label that is not among `labels` is a KeyError."""
     number = {label: k for k, label in enumerate(labels, 1)}
-    true, predicted = judged.true, judged.predicted
+    true, predicted = prediction.true, prediction.predicted
     pairs = match(true, predicted, iou, tolerance)
     matched = [true[i] for i, _ in pairs]
     cut, run_together = (
@@ -153,22 +154,22 @@ def tally(judged: Judged, labels: Sequence[str], iou: float, tolerance: int) -> 
         for a, b in ((true[i], predicted[j]) for i, j in pairs)
     ]
     return Tally(
-        confuse(judged.target, judged.classes, len(labels) + 1),
+        confuse(prediction.target, prediction.classes, len(labels) + 1),
         np.stack(events, axis=1),
         np.array(errors, np.int64).reshape(-1, 3),
-        judged.sampling_rate,
-        *_bins(judged, {j for _, j in pairs}),
+        prediction.sampling_rate,
+        *_bins(prediction, {j for _, j in pairs}),
     )
 
 
-def _bins(judged: Judged, matched: set[int]) -> tuple[Bins, Bins]:
+def _bins(prediction: LabeledPrediction, matched: set[int]) -> tuple[Bins, Bins]:
     timepoints: Bins = np.zeros((calibration.BINS, 3))
-    if judged.confidence is not None:
-        known = judged.target >= 0
-        right = judged.target[known] == judged.classes[known]
-        timepoints = calibration.bins(judged.confidence[known], right)
-    hits = np.array([j in matched for j in range(len(judged.scores))], np.bool_)
-    return timepoints, calibration.bins(judged.scores, hits)
+    if prediction.confidence is not None:
+        known = prediction.target >= 0
+        right = prediction.target[known] == prediction.classes[known]
+        timepoints = calibration.bins(prediction.confidence[known], right)
+    hits = np.array([j in matched for j in range(len(prediction.scores))], np.bool_)
+    return timepoints, calibration.bins(prediction.scores, hits)
 
 
 def confuse(target: NDArray[np.int16], classes: NDArray[np.int16], n: int) -> Confusion:

@@ -1,5 +1,6 @@
-"""The report of a model that classifies whole recordings: scores, training curves, and some recordings with what is
-true of them and what the candidate predicts. The markup is in templates/classification.html.
+"""The report of a classifier: scores, training curves, and some recordings with true and predicted classes.
+
+The markup is in templates/classification.html.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.classification import evaluation
-from stages.classification.inference import compare
+from stages.classification.inference import with_truth
 from stages.classification.model import Classifier
 from stages.compatibility import check, incompatibility
-from stages.metrics.classification import Answers
+from stages.metrics.classification import LabeledPredictions
 from stages.reporting import classification_plots, classification_tables, page, tables
-from stages.reporting.classification_plots import Card, Chance, Square
+from stages.reporting.classification_plots import Card, ClassProbability, Square
 from stages.reporting.figures import Chart, axis_note, chart, diagrams
 from stages.reporting.page import Inputs
 from storage.artifacts import arrays, reports
@@ -25,27 +26,27 @@ TEMPLATE = "classification.html"
 
 @dataclass(frozen=True)
 class Figure:
-    """One recording to look at: what is true of it, what is said of it, its drawing."""
+    """One recording with its prediction and its drawing."""
 
     series: str
     group: str
     right: bool
     confidence: float
-    chances: list[Chance]
+    probabilities: list[ClassProbability]
     card: Card
     note: str
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What the candidate says of a held-out set.
+    """Predictions of the candidate for a held-out set.
 
     Attributes:
         set: its name.
-        series: how many of it were asked about.
-        figures: recordings to look at, by what is to be seen in them.
+        series: number of its series with a prediction.
+        figures: example recordings by kind.
         squares: ROC and precision-recall.
-        unfit: labeled series that it cannot be asked about, with the reason.
+        unfit: the reason for each labeled series without a prediction.
     """
 
     set: str
@@ -56,7 +57,6 @@ class Examples:
 
 
 def write(found: Inputs) -> None:
-    """Everything to one page."""
     task, labels = found.model.postprocess.get("task"), found.model.labels
     independent = task == "multilabel" or len(labels) == 1
     with reports.translate_table_errors():
@@ -72,8 +72,8 @@ def write(found: Inputs) -> None:
         found,
         draw_training(found),
         counted="choices",
-        # Of two classes the curves are of the second; what a guess of each as likely would cost.
-        asked=labels[1] if task == "binary" and not independent else "",
+        # Of two classes the curves are of the second; `guess` is the log loss of uniform probabilities.
+        curve_class=labels[1] if task == "binary" and not independent else "",
         guess=math.log(2 if independent else len(labels)),
         examples=draw_examples(found),
         **made,
@@ -81,7 +81,7 @@ def write(found: Inputs) -> None:
 
 
 def draw_examples(found: Inputs) -> Examples | None:
-    """Ask the candidate about the test set; without one about validation."""
+    """Predict the test set, without one the validation set."""
     index, known = found.index, found.model.training.get("learnt_from", ["train"])
     why = incompatibility(found.model, index.channels, index.labels, index.sampling_rate)
     check(why, CANDIDATE, "dataset")
@@ -89,34 +89,36 @@ def draw_examples(found: Inputs) -> Examples | None:
     for name in page.HELD_OUT:
         if name in known or not found.index.of(name):
             continue
-        asked = evaluation.answer(model, index, name)
-        if not asked.keys:
+        predicted = evaluation.predict_split(model, index, name)
+        if not predicted.keys:
             continue
-        answers = compare(model, asked, found.index)
+        predictions = with_truth(model, predicted, found.index)
         figures = [
-            (kind, [draw(found, answers, row, asked.keys[row]) for row in rows])
-            for kind, rows in classification_plots.examples(answers)
+            (kind, [draw(found, predictions, row, predicted.keys[row]) for row in rows])
+            for kind, rows in classification_plots.examples(predictions)
         ]
-        return Examples(name, len(asked.keys), figures, classification_plots.squares(answers), asked.unfit)
+        return Examples(
+            name, len(predicted.keys), figures, classification_plots.squares(predictions), predicted.unfit
+        )
     return None
 
 
-def draw(found: Inputs, answers: Answers, row: int, key: str) -> Figure:
+def draw(found: Inputs, predictions: LabeledPredictions, row: int, key: str) -> Figure:
     """Lay out one recording."""
     times = arrays.times(key)
     return Figure(
         key,
         found.index.series[key].group,
-        bool(answers.right[row]),
-        float(answers.confidence[row]),
-        classification_plots.chances(answers, row),
+        bool(predictions.right[row]),
+        float(predictions.confidence[row]),
+        classification_plots.class_probabilities(predictions, row),
         classification_plots.card(arrays.values(key), times, found.index.channels),
         axis_note(times),
     )
 
 
 def draw_training(found: Inputs) -> list[Chart]:
-    """Loss and accuracy, on the train set while it learnt and after each epoch on the validation set."""
+    """Loss and accuracy, on the train set during each epoch and after it on the validation set."""
     best = found.model.training["best_epoch"]
     return [
         chart(what.capitalize(), curves, best, top)

@@ -1,4 +1,4 @@
-"""Where things lie in the report's drawings of answers on whole series: values in, coordinates out."""
+"""Layout of a classifier's ROC and precision-recall curves and example recordings: values in, coordinates out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.metrics import ranking
-from stages.metrics.classification import Answers
-from stages.reporting.figures import Tick, number_ticks, x_of, y_of
+from stages.metrics.classification import LabeledPredictions
+from stages.reporting.figures import Tick, square_ticks, x_of, y_of
 from stages.reporting.recording_plot import LEFT, POINTS, RIGHT, WIDTH, Scale, Trace, Values, time_axis, trace
 from stages.timeseries.times import Times
 
 EACH = 3  # examples of each kind
-SHOWN = 4  # classes of an example that are listed, at most, but for those that are true or said
+SHOWN = 4  # classes of an example that are listed, at most, but for those that are true or predicted
 # A card is as wide as this, with so much to the left of the signal; a trace has one column for each pixel.
 CARD, MARGIN, EDGE = 340, 40, 6
 COLUMNS = CARD - MARGIN - EDGE
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Square:
-    """Curves in a square of shares; ticks are in x and y, `base` is the path of what says nothing."""
+    """Curves in a square of shares; ticks are in x and y, `base` is the path of a random model."""
 
     title: str
     across: str
@@ -40,21 +40,21 @@ class Square:
     y_ticks: tuple[Tick, ...]
 
 
-def squares(answers: Answers) -> list[Square]:
-    """ROC and precision-recall of each class that is a question of its own; none of many that exclude each other."""
-    asked = [(k, answers.truth[:, k], answers.probabilities[:, k]) for k in answers.curves]
-    if not asked:
+def squares(predictions: LabeledPredictions) -> list[Square]:
+    """ROC and precision-recall curves of the classes that have them."""
+    curves = [(k, predictions.truth[:, k], predictions.probabilities[:, k]) for k in predictions.curves]
+    if not curves:
         return []
-    roc = [(k, ranking.roc_points(truth, chances)) for k, truth, chances in asked]
-    precise = [(k, ranking.precision_points(truth, chances)) for k, truth, chances in asked]
+    roc = [(k, ranking.roc_points(truth, probabilities)) for k, truth, probabilities in curves]
+    precise = [(k, ranking.precision_points(truth, probabilities)) for k, truth, probabilities in curves]
     # Before anything is taken recall is 0, at the precision of what is taken first.
     begun = [(k, ((0.0, points[0][1]), *points) if points else ()) for k, points in precise]
-    level = y_of(float(asked[0][1].mean()))
-    share = f"M{x_of(0)} {level}H{x_of(1)}" if len(asked) == 1 else ""
+    level = y_of(float(curves[0][1].mean()))
+    share = f"M{x_of(0)} {level}H{x_of(1)}" if len(curves) == 1 else ""
     diagonal = f"M{x_of(0)} {y_of(0)}L{x_of(1)} {y_of(1)}"
     return [
-        _square("ROC", ("others taken for it", "found"), roc, answers, diagonal),
-        _square("Precision and recall", ("found", "right of those said"), begun, answers, share),
+        _square("ROC", ("false positive rate", "true positive rate"), roc, predictions, diagonal),
+        _square("Precision and recall", ("recall", "precision"), begun, predictions, share),
     ]
 
 
@@ -62,12 +62,11 @@ def _square(
     title: str,
     names: tuple[str, str],
     curves: Sequence[tuple[int, ranking.Points]],
-    answers: Answers,
+    predictions: LabeledPredictions,
     base: str,
 ) -> Square:
-    ticks = number_ticks(0.0, 1.0, 5)
     lines = (
-        Line(answers.labels[k], k + 1, "M" + "L".join(f"{x_of(x)} {y_of(y)}" for x, y in points))
+        Line(predictions.labels[k], k + 1, "M" + "L".join(f"{x_of(x)} {y_of(y)}" for x, y in points))
         for k, points in curves
         if points
     )
@@ -76,46 +75,51 @@ def _square(
         *names,
         tuple(lines),
         base,
-        tuple(Tick(x_of(tick.value), tick.text) for tick in ticks),
-        tuple(Tick(y_of(tick.value), tick.text) for tick in ticks),
+        *square_ticks(),
     )
 
 
-def examples(answers: Answers) -> list[tuple[str, list[int]]]:
-    """Rows worth a look, each once: the surest that are right and wrong, and of the others the least sure."""
-    sure, right = answers.confidence, answers.right
+def examples(predictions: LabeledPredictions) -> list[tuple[str, list[int]]]:
+    """Rows worth a look, each once: the most confident right and wrong ones, and the least confident others."""
+    sure, right = predictions.confidence, predictions.right
     order = sorted(range(len(sure)), key=lambda row: (-sure[row], row))
     best = [row for row in order if right[row]][:EACH]
     wrong = [row for row in order if not right[row]][:EACH]
     others = [row for row in reversed(order) if row not in best and row not in wrong][:EACH]
     kinds = [
-        ("the surest that are right", best),
-        ("the least sure of the others", others),
-        ("the surest that are wrong", wrong),
+        ("right with the highest confidence", best),
+        ("lowest confidence of the others", others),
+        ("wrong with the highest confidence", wrong),
     ]
     return [(kind, rows) for kind, rows in kinds if rows]
 
 
 @dataclass(frozen=True)
-class Chance:
-    """What was said of one class for one series, and whether it is true."""
+class ClassProbability:
+    """Probability of one class for one series, and whether it is true and predicted."""
 
     label: str
     number: int
-    chance: float
+    probability: float
     true: bool
-    said: bool
+    predicted: bool
 
 
-def chances(answers: Answers, row: int) -> list[Chance]:
-    """What was said of one series: what is true or was said first, then the likeliest."""
+def class_probabilities(predictions: LabeledPredictions, row: int) -> list[ClassProbability]:
+    """Probabilities for one series: true and predicted classes first, then the likeliest."""
     found = [
-        Chance(label, k + 1, float(answers.probabilities[row, k]), bool(answers.truth[row, k]), bool(said))
-        for k, (label, said) in enumerate(zip(answers.labels, answers.decided[row], strict=True))
+        ClassProbability(
+            label,
+            k + 1,
+            float(predictions.probabilities[row, k]),
+            bool(predictions.truth[row, k]),
+            bool(decided),
+        )
+        for k, (label, decided) in enumerate(zip(predictions.labels, predictions.decided[row], strict=True))
     ]
-    found.sort(key=lambda c: (not (c.true or c.said), -c.chance, c.number))
-    told = sum(c.true or c.said for c in found)
-    return found[: max(told, SHOWN)]
+    found.sort(key=lambda c: (not (c.true or c.predicted), -c.probability, c.number))
+    listed = sum(c.true or c.predicted for c in found)
+    return found[: max(listed, SHOWN)]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
-"""What the report's tables say about answers on whole series, put together so that a small number looks like one."""
+"""Tables of a classifier's report: per class, per group, confusion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stages.reporting.tables import FEW, interval, last, optional
+from stages.reporting.tables import FEW, by_set, interval, last, optional
 
-SETS = ("test", "validation")  # the one that decides first
 Rows = Sequence[Mapping[str, str]]
 
 
@@ -17,7 +16,7 @@ class ClassRow:
 
     Attributes:
         number: its place in the label config, from 1.
-        series, found, extra: that are it, those of them that were found, and others that were taken for it.
+        series, found, extra: of the class, true positives, and false positives.
         low, high: bounds of the share that is found, were series independent (95 %, Wilson 1927).
         few: so few series that one more or less moves the scores by much.
         roc_auc, average_precision: None where the set has no series of the class, or no others.
@@ -39,11 +38,9 @@ class ClassRow:
 
 def class_rows(rows: Rows) -> dict[str, list[ClassRow]]:
     """The rows of reports/classes.csv by set."""
-    by_set = {name: [row for row in rows if row["set"] == name] for name in SETS}
     return {
         name: [_class_row(row, number) for number, row in enumerate(mine, 1)]
-        for name, mine in by_set.items()
-        if mine
+        for name, mine in by_set(rows).items()
     }
 
 
@@ -80,9 +77,8 @@ class GroupRow:
 def group_rows(rows: Rows) -> dict[str, list[GroupRow]]:
     """The rows of reports/subjects.csv by set; in a set the worst first."""
     return {
-        name: sorted(mine, key=lambda g: (*last(g.accuracy), -(g.log_loss or 0.0), g.group))
-        for name in SETS
-        if (mine := [_group_row(row) for row in rows if row["set"] == name])
+        name: sorted(map(_group_row, mine), key=lambda g: (*last(g.accuracy), -(g.log_loss or 0.0), g.group))
+        for name, mine in by_set(rows).items()
     }
 
 
@@ -93,7 +89,7 @@ def _group_row(row: Mapping[str, str]) -> GroupRow:
 
 @dataclass(frozen=True)
 class YesOrNo:
-    """Series by whether they are of one class and whether they were said to be; the first word is what is true."""
+    """Series by whether they are of one class and whether it is predicted; the first word is the truth."""
 
     label: str
     number: int
@@ -104,12 +100,10 @@ class YesOrNo:
 
 
 def yes_or_no(rows: Rows) -> dict[str, list[YesOrNo]]:
-    """The rows of reports/confusion.csv by set, where each class is a question of its own: four rows each."""
-    by_set = {name: [row for row in rows if row["set"] == name] for name in SETS}
+    """The rows of reports/confusion.csv by set, where each class is predicted by itself: four rows each."""
     return {
         name: [_yes_or_no(mine[k : k + 4], 1 + k // 4) for k in range(0, len(mine), 4)]
-        for name, mine in by_set.items()
-        if mine
+        for name, mine in by_set(rows).items()
     }
 
 

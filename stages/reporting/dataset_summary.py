@@ -1,4 +1,4 @@
-"""What the report says about the data that a model comes from: counted, and what is odd about it."""
+"""Summary of the data that a model was trained on, for the report: counts and data quality."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETS = ("train", "validation", "test", "unassigned")
 
 @dataclass(frozen=True)
 class SetRow:
-    """What is in one set; `labeled` of its series have an annotation. `regions` are choices where those are asked."""
+    """What is in one set; `labeled` of its series have an annotation. `regions` are choices of a classifier."""
 
     name: str
     series: int
@@ -27,7 +27,7 @@ class SetRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """Regions of one label by set; where the label config asks what whole series are, series."""
+    """Regions, or series of a classifier, of one label by set."""
 
     label: str
     number: int
@@ -37,11 +37,11 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class Annotator:
-    """One person: annotations that counted, and those of them that the model learnt from."""
+    """One person: annotations that counted, and those of them that the model was trained on."""
 
     name: str
     annotations: int
-    learnt: int
+    trained_on: int
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,22 @@ class Origin:
     labels: tuple[LabelRow, ...]
     annotators: tuple[Annotator, ...]
     annotations: int
-    learnt: int
+    trained_on: int
 
 
-def origin(index: Index, annotators: Mapping[str, str], learnt: Mapping[str, Sequence[str]]) -> Origin:
-    """Count series, regions and annotations.
-
-    Args:
-        index: the dataset.
-        annotators: who made each label record, by its id.
-        learnt: ids of the label records that the model was trained on, by series.
-    """
+def origin(index: Index, annotators: Mapping[str, str], trained_on: Mapping[str, Sequence[str]]) -> Origin:
+    """Count series, regions and annotations; `annotators` is by id of the label record, `trained_on` by series."""
     used = [identity for entry in index.series.values() for identity in entry.annotations]
-    taught = [identity for ids in learnt.values() for identity in ids]
+    in_train = [identity for ids in trained_on.values() for identity in ids]
     made = Counter(annotators.get(identity, "") for identity in used)
-    in_training = Counter(annotators.get(identity, "") for identity in taught)
+    in_training = Counter(annotators.get(identity, "") for identity in in_train)
     people = sorted(made.keys() | in_training.keys(), key=lambda name: (-made[name], not name, name))
     return Origin(
         tuple(row for row in (_set_row(index, name) for name in SETS) if row.series),
         tuple(_label_row(index, label, number) for number, label in enumerate(index.labels, 1)),
         tuple(Annotator(name or "not known", made[name], in_training[name]) for name in people),
         len(used),
-        len(taught),
+        len(in_train),
     )
 
 
@@ -86,24 +80,24 @@ def _set_row(index: Index, name: str) -> SetRow:
         groups=len({entry.group for entry in entries}),
         annotations=sum(len(entry.annotations) for entry in entries),
         timepoints=sum(entry.rows for entry in entries),
-        regions=sum(len(_said(entry)) for entry in entries),
+        regions=sum(len(_labels(entry)) for entry in entries),
     )
 
 
 def _label_row(index: Index, label: str, number: int) -> LabelRow:
     regions = {
-        name: sum(_said(e).count(label) for e in index.series.values() if e.set == name) for name in SETS
+        name: sum(_labels(e).count(label) for e in index.series.values() if e.set == name) for name in SETS
     }
     return LabelRow(label, number, regions, sum(regions.values()))
 
 
-def _said(entry: Entry) -> list[str]:
+def _labels(entry: Entry) -> list[str]:
     return [*(region.label for region in entry.regions), *entry.choices]
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What is odd about the recordings, in sentences, each with the series it is about."""
+    """Data quality of the recordings in words: problems by series."""
 
     recordings: int
     clean: int
@@ -113,7 +107,6 @@ class Quality:
 
 
 def quality(found: Mapping[str, Any]) -> Quality:
-    """data/arrays/quality.json in words."""
     rates = found["other_sampling_rates"]
     odd = {key: _oddities(entry, rates.get(key)) for key, entry in sorted(found["series"].items())}
     refused = {key: [_problem(p) for p in problems] for key, problems in sorted(found["refused"].items())}

@@ -1,4 +1,4 @@
-"""Where things lie in charts of a training and in reliability diagrams: values in, coordinates and SVG paths out.
+"""Layout of learning curves and reliability diagrams: values in, coordinates and SVG paths out.
 
 Ticks are round numbers, and round moments of the clock and the calendar.
 """
@@ -20,7 +20,7 @@ CHART_WIDTH, CHART_HEIGHT = 340, 190  # user units: CSS pixels
 CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 44, 12, 12, 26
 SQUARE = 176  # user units: CSS pixels
 SQUARE_LEFT, SQUARE_TOP = 40, 10
-LARGEST, SMALLEST = 9.0, 2.0  # radius of a dot that stands for all answers, and of one for next to none
+LARGEST, SMALLEST = 9.0, 2.0  # radius of a dot of all predictions, and of hardly any
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def time_ticks(start: int, end: int, most: int) -> tuple[Tick, ...]:
 
 
 def axis_note(times: Times) -> str:
-    """What a time axis cannot say with its ticks: the day of its first timepoint."""
+    """Note below a time axis: the day of its first timepoint."""
     return f"UTC, from {day(int(times[0]))}" if times.dtype.kind == "i" else ""
 
 
@@ -162,12 +162,12 @@ def _epoch_ticks(epochs: int) -> list[Tick]:
 
 @dataclass(frozen=True)
 class Dot:
-    """Answers of about the same confidence; the area of the dot is their share of all."""
+    """Predictions of about the same confidence; the area of the dot is their share of all."""
 
     x: float
     y: float
     radius: float
-    answers: int
+    predictions: int
     confidence: float
     right: float
 
@@ -177,7 +177,7 @@ class Reliability:
     """One diagram; ticks are in x and y, `error` is the expected calibration error."""
 
     level: str
-    answers: int
+    predictions: int
     error: float
     dots: tuple[Dot, ...]
     path: str
@@ -188,12 +188,7 @@ class Reliability:
 def diagrams(
     rows: Sequence[Mapping[str, str]], errors: Mapping[str, Mapping[str, float]]
 ) -> dict[str, list[Reliability]]:
-    """The rows of reports/calibration.csv by set.
-
-    Args:
-        rows: of all sets.
-        errors: expected calibration error by set and level.
-    """
+    """The rows of reports/calibration.csv by set; `errors` are expected calibration errors by set and level."""
     return {
         name: [
             _diagram(level, error, [row for row in rows if row["set"] == name and row["level"] == level])
@@ -204,23 +199,29 @@ def diagrams(
 
 
 def _diagram(level: str, error: float, rows: Sequence[Mapping[str, str]]) -> Reliability:
-    answers = sum(int(row["answers"]) for row in rows)
-    dots = tuple(_dot(row, answers) for row in rows)
-    ticks = number_ticks(0.0, 1.0, 5)
+    total = sum(int(row["answers"]) for row in rows)
+    dots = tuple(_dot(row, total) for row in rows)
     return Reliability(
         level,
-        answers,
+        total,
         error,
         dots,
         "M" + "L".join(f"{dot.x} {dot.y}" for dot in dots) if dots else "",
-        tuple(Tick(x_of(tick.value), tick.text) for tick in ticks),
-        tuple(Tick(y_of(tick.value), tick.text) for tick in ticks),
+        *square_ticks(),
     )
 
 
-def _dot(row: Mapping[str, str], answers: int) -> Dot:
+def square_ticks() -> tuple[tuple[Tick, ...], tuple[Tick, ...]]:
+    """Ticks of shares in x and in y."""
+    ticks = number_ticks(0.0, 1.0, 5)
+    return tuple(Tick(x_of(t.value), t.text) for t in ticks), tuple(
+        Tick(y_of(t.value), t.text) for t in ticks
+    )
+
+
+def _dot(row: Mapping[str, str], total: int) -> Dot:
     n, sure, right = int(row["answers"]), float(row["confidence"]), float(row["right"])
-    radius = max(LARGEST * math.sqrt(n / answers), SMALLEST)
+    radius = max(LARGEST * math.sqrt(n / total), SMALLEST)
     return Dot(x_of(sure), y_of(right), round(radius, 1), n, sure, right)
 
 

@@ -1,6 +1,6 @@
-"""What every report is made of, whatever was asked of the recordings: all there is to know of a model, on one page.
+"""The report, one page about a model: what both kinds of task have in common.
 
-Dataset and candidate must be there; what else is missing is named on the page with the command that makes it. Markup
+Dataset and candidate must exist; what else is missing is named on the page with the command that makes it. Markup
 and style are in templates/page.html and report.css, which Jinja fills and escapes.
 """
 
@@ -31,7 +31,7 @@ HELD_OUT = ("test", "validation")
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that the page is made of; None or empty: the stage that writes it has not run."""
+    """The inputs of the page; None or empty: the stage that writes it has not run."""
 
     config: LabelConfig
     params: params.Params
@@ -65,7 +65,7 @@ def load() -> Inputs:
         config=label_config.load(),
         params=params.load(),
         index=dataset.read_index(),
-        model=_told(checkpoint.read(CANDIDATE)),
+        model=_with_defaults(checkpoint.read(CANDIDATE)),
         provenance=provenance.read(CANDIDATE),
         best=provenance.read(BEST).model if best else None,
         annotators={
@@ -84,8 +84,8 @@ def load() -> Inputs:
     )
 
 
-def _told(model: Checkpoint) -> Checkpoint:
-    """The model, with all that a page asks of its training."""
+def _with_defaults(model: Checkpoint) -> Checkpoint:
+    """The model, with defaults for what its training record lacks."""
     unknown: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "stopped": "", "kept": "", "accuracy": None}
     validation = {"accuracy": None, **(model.training.get("validation") or {})}
     return replace(model, training={**unknown, **model.training, "validation": validation})
@@ -106,14 +106,7 @@ def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def write(template: str, found: Inputs, charts: list[Chart], **values: Any) -> None:
-    """Put the page in its place.
-
-    Args:
-        template: below `stages/`.
-        found: what the page is made of.
-        charts: of the training.
-        values: what only this template asks for.
-    """
+    """Write the page; `values` are those that only this template uses."""
     try:
         text = _page(template, found, charts, values)
     except (
@@ -147,7 +140,7 @@ def _page(template: str, found: Inputs, charts: list[Chart], values: dict[str, A
 
 
 def render(template: str, **values: Any) -> str:
-    """Values to HTML: the same values, the same text; a value that is not there is an error."""
+    """Values to HTML; a missing value is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

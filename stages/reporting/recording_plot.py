@@ -1,4 +1,4 @@
-"""Where things lie in the report's drawing of a recording: values in, coordinates out.
+"""Layout of the report's drawing of a recording: values in, coordinates out.
 
 True and predicted regions lie in two lanes above each other and above the signal, on the same time axis, with a
 strip between them that is filled where they differ. Of the signal, each column of pixels goes from its lowest to its
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.metrics.matching import match
-from stages.metrics.segmentation import Judged
+from stages.metrics.segmentation import LabeledPrediction
 from stages.reporting.figures import Tick, number_ticks, time_ticks
 from stages.timeseries.runs import runs
 from stages.timeseries.times import Times
@@ -66,27 +66,27 @@ class SeriesPlot:
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording and what is said about it.
+    """One recording with true and predicted regions.
 
     Attributes:
         values: (timepoints, channels).
         times: (timepoints,), numbers or nanoseconds since 1970 UTC.
         channels: their names.
-        judged: what is true of it and what was predicted.
+        prediction: true and predicted regions and classes.
         labels: class names; target k is `labels[k - 1]`.
     """
 
     values: Values
     times: Times
     channels: Sequence[str]
-    judged: Judged
+    prediction: LabeledPrediction
     labels: Sequence[str]
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Timepoints where the true class is known and another one was predicted."""
-        target = self.judged.target
-        wrong: NDArray[np.bool_] = (target >= 0) & (target != self.judged.classes)
+        target = self.prediction.target
+        wrong: NDArray[np.bool_] = (target >= 0) & (target != self.prediction.classes)
         return wrong
 
 
@@ -96,24 +96,23 @@ def series_plot(
     """Lay out one recording.
 
     Args:
-        recording: what to draw.
         iou, tolerance: when a true and a predicted region are the same event.
         rows: the stretch of timepoints to draw, the second not included; None: all.
     """
     first, end = rows or (0, len(recording.times))
-    times, judged = recording.times[first:end], recording.judged
+    times, prediction = recording.times[first:end], recording.prediction
     scale, channels = Scale.of(times, first), recording.channels
-    same = match(judged.true, judged.predicted, iou, tolerance)
+    same = match(prediction.true, prediction.predicted, iou, tolerance)
     height = 64.0 if len(channels) <= 6 else 40.0 if len(channels) <= 16 else 22.0
     return SeriesPlot(
         traces=tuple(
             trace(recording.values[first:end, i], scale, name, TRACES_Y + i * height, height, len(channels))
             for i, name in enumerate(channels)
         ),
-        true=_bars(judged.true, {i for i, _ in same}, scale, recording),
-        predicted=_bars(judged.predicted, {j for _, j in same}, scale, recording),
+        true=_bars(prediction.true, {i for i, _ in same}, scale, recording),
+        predicted=_bars(prediction.predicted, {j for _, j in same}, scale, recording),
         differences=_stretches(recording.wrong[first:end], scale),
-        unknown=_stretches(judged.target[first:end] < 0, scale),
+        unknown=_stretches(prediction.target[first:end] < 0, scale),
         ticks=time_axis(times, scale, 10),
         bottom=TRACES_Y + len(channels) * height,
     )

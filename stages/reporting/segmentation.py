@@ -1,4 +1,4 @@
-"""The report of a model that finds regions: scores, training curves, and some recordings with true and predicted
+"""The report of a segmenter: scores, training curves, and some recordings with true and predicted
 regions above each other. The markup is in templates/segmentation.html.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.metrics.segmentation import Judged
+from stages.metrics.segmentation import LabeledPrediction
 from stages.reporting import page, tables
 from stages.reporting.figures import Chart, axis_note, chart, diagrams
 from stages.reporting.page import Inputs
@@ -42,7 +42,6 @@ class Examples:
 
 
 def write(found: Inputs) -> None:
-    """Everything to one page."""
     with reports.translate_table_errors():
         made = {
             "classes": tables.class_rows(found.classes),
@@ -74,23 +73,23 @@ def draw_examples(found: Inputs) -> Examples | None:
 
 
 def score(found: Inputs, key: str) -> SeriesScore:
-    """How well one recording was predicted."""
-    rules, recording = found.params.evaluate, recall(found.index, key)
+    """Scores of one recording."""
+    rules, recording = found.params.evaluate, read_recording(found.index, key)
     group = found.index.series[key].group
     return tables.series_score(
-        key, group, recording.judged, recording.labels, rules.iou, rules.instant_tolerance
+        key, group, recording.prediction, recording.labels, rules.iou, rules.instant_tolerance
     )
 
 
-def recall(index: dataset.Index, key: str) -> Recording:
+def read_recording(index: dataset.Index, key: str) -> Recording:
     """One recording with what is true and what was predicted."""
     regions = [as_region(region) for region in predictions.read(key).regions]
     # An older best model may know a label that the label config has lost since.
     labels = tuple(dict.fromkeys([*index.labels, *(region.label for region in regions)]))
     values, times, target = dataset.labeled(key, index)
     classes = classes_of(paint(regions, len(target), labels, index.instant_tolerance), labels)
-    judged = Judged(target, classes, index.series[key].regions, regions)
-    return Recording(values, times, index.channels, judged, labels)
+    prediction = LabeledPrediction(target, classes, index.series[key].regions, regions)
+    return Recording(values, times, index.channels, prediction, labels)
 
 
 def as_region(region: predictions.PredictedRegion) -> Region:
@@ -100,7 +99,7 @@ def as_region(region: predictions.PredictedRegion) -> Region:
 
 def draw(found: Inputs, rank: str, item: SeriesScore) -> Figure:
     """Lay out one recording."""
-    rules, recording = found.params.evaluate, recall(found.index, item.series)
+    rules, recording = found.params.evaluate, read_recording(found.index, item.series)
     plot = series_plot(recording, rules.iou, rules.instant_tolerance)
     rows = longest_difference(recording)
     closer = series_plot(recording, rules.iou, rules.instant_tolerance, rows) if rows else None

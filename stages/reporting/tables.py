@@ -1,4 +1,4 @@
-"""What the report's tables say about scores, put together so that a small number looks like one."""
+"""Tables of the report: scores per series, per class and per group, with confidence intervals, and confusion."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.metrics import bootstrap
-from stages.metrics.segmentation import Judged
+from stages.metrics.segmentation import LabeledPrediction
 from stages.metrics.segmentation import score as score_together
 
+HELD_OUT = ("test", "validation")
 FEW = 10  # events; with fewer, one more or less moves a score by much
 Z = 1.96  # of a 95 % interval
 
@@ -35,15 +36,15 @@ class SeriesScore:
 
 
 def series_score(
-    series: str, group: str, judged: Judged, labels: Sequence[str], iou: float, tolerance: int
+    series: str, group: str, prediction: LabeledPrediction, labels: Sequence[str], iou: float, tolerance: int
 ) -> SeriesScore:
-    """Score one recording by the rules that its whole set is scored by."""
-    scores = score_together([judged], labels, iou, tolerance)
+    """Score one recording as its whole set is scored."""
+    scores = score_together([prediction], labels, iou, tolerance)
     events, found = int(scores.event["true"] or 0), int(scores.event["matched"] or 0)
     return SeriesScore(
         series,
         group,
-        timepoints=len(judged.target),
+        timepoints=len(prediction.target),
         events=events,
         found=found,
         extra=int(scores.event["predicted"] or 0) - found,
@@ -98,12 +99,15 @@ class ClassRow:
 
 def class_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[ClassRow]]:
     """The rows of reports/classes.csv by set, the set that decides first."""
-    found: dict[str, list[ClassRow]] = {}
-    for name in ("test", "validation"):
-        mine = [row for row in rows if row["set"] == name]
-        if mine:
-            found[name] = [_class_row(row, number) for number, row in enumerate(mine)]
-    return found
+    return {
+        name: [_class_row(row, number) for number, row in enumerate(mine)]
+        for name, mine in by_set(rows).items()
+    }
+
+
+def by_set(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, str]]]:
+    """Rows of a table by set, the test set first."""
+    return {name: mine for name in HELD_OUT if (mine := [row for row in rows if row["set"] == name])}
 
 
 def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
@@ -136,7 +140,7 @@ def optional(text: str) -> float | None:
 
 
 def last(score: float | None) -> tuple[bool, float]:
-    """What to sort by so that who has no score comes after all who have one."""
+    """Sort key that puts missing scores last."""
     return score is None, score or 0.0
 
 
@@ -173,9 +177,10 @@ class SubjectRow:
 def subject_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[SubjectRow]]:
     """The rows of reports/subjects.csv by set, the set that decides first; in a set the worst first."""
     return {
-        name: sorted(mine, key=lambda s: (*last(s.event_f1), *last(s.balanced_accuracy), s.group))
-        for name in ("test", "validation")
-        if (mine := [_subject_row(row) for row in rows if row["set"] == name])
+        name: sorted(
+            map(_subject_row, mine), key=lambda s: (*last(s.event_f1), *last(s.balanced_accuracy), s.group)
+        )
+        for name, mine in by_set(rows).items()
     }
 
 
@@ -198,7 +203,7 @@ def _subject_row(row: Mapping[str, str]) -> SubjectRow:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the intervals of a set come from: how many groups or series were drawn anew."""
+    """The unit of the bootstrap of a set, and the number of its groups."""
 
     unit: str
     number: int
@@ -233,11 +238,7 @@ class Confusion:
 
 def confusions(rows: Sequence[Mapping[str, str]], counted: str = "timepoints") -> dict[str, Confusion]:
     """The rows of reports/confusion.csv by set, the set that decides first; `counted` is the column of numbers."""
-    return {
-        name: _confusion(name, mine, counted)
-        for name in ("test", "validation")
-        if (mine := [row for row in rows if row["set"] == name])
-    }
+    return {name: _confusion(name, mine, counted) for name, mine in by_set(rows).items()}
 
 
 def _confusion(name: str, rows: Sequence[Mapping[str, str]], counted: str) -> Confusion:
@@ -271,7 +272,7 @@ def score(value: float | None) -> str:
 
 
 def share(value: float) -> str:
-    """A share in percent; what is not nothing and not all never looks like it.
+    """A share in percent; only 0 and 1 are 0 % and 100 %.
 
     >>> share(0.0004), share(0.9996), share(0.5)
     ('<1 %', '>99 %', '50 %')

@@ -1,4 +1,4 @@
-"""Batches: windows of labeled series, moved about, spliced, in another order each epoch."""
+"""Batches: windows of labeled series with augmentation, in random order."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from stages.timeseries.runs import runs
 
 # Weights of a class grow with its rarity to this power, from a rarity clipped here.
 RARITY_POWER, RARITY_LIMIT = 0.5, 50.0
-# Deviations that a channel's mean may lie from its 0 for that to mean something: no air pressure is ever turned over.
-TURNS = 20.0
+# A channel whose mean is further from 0, in deviations, is never flipped: no air pressure changes sign.
+MAX_FLIP_OFFSET = 20.0
 
 
 @dataclass(frozen=True)
 class Plan:
     """How to train: the params of the train section, and the windows' size and stride in timepoints.
 
-    `shuffle` is the chance that a recording is learnt from in another order of its regions; None: as freely as
-    they follow each other in the train set. `refit`: learn from the validation set too, once all is chosen there.
-    `front_end`: as of `Shape`. `device`: `cpu` or `cuda`.
+    `shuffle` is the probability that the regions of a recording are put into another order; None: `order_entropy` of
+    the train set. `refit`: train on the validation set too, once all is chosen there. `front_end`: as of `Shape`.
+    `device`: `cpu` or `cuda`.
     """
 
     size: int
@@ -55,10 +55,10 @@ class Plan:
 
 
 class Batches:
-    """An epoch of batches: every window at least once, each moved by up to half a stride.
+    """An epoch of batches: every window at least once, each shifted by up to half a stride.
 
     Values are (B, C, size), levels of their recordings (B, C, size / step), targets the fraction of each class in
-    each step, (B, K, size / step); a step of which nothing is known has no fraction at all.
+    each step, (B, K, size / step); all 0 where it is unknown.
     """
 
     def __init__(
@@ -70,20 +70,20 @@ class Batches:
         self.margin = self.size // 8
         # Room for a window that starts before the series, or ends behind it.
         room = (self.size + self.margin, self.size + self.margin + shape.step)
-        upright = [scaler.upright(e.values) for e in examples]
-        self.values = [F.pad(torch.from_numpy(scaler.scale(v).T.copy()), room) for v in upright]
+        oriented = [scaler.orient(e.values) for e in examples]
+        self.values = [F.pad(torch.from_numpy(scaler.scale(v).T.copy()), room) for v in oriented]
         self.targets = [F.pad(fractions(e.target, shape.classes), room) for e in examples]
-        self.levels = [torch.from_numpy(level(v, scaler)) for v in upright]
+        self.levels = [torch.from_numpy(level(v, scaler)) for v in oriented]
         self.recorded = list(zip(self.values, self.targets, strict=True))
         self.cuts = [cuts(e.target) for e in examples]
         self.rows = [len(e.target) for e in examples]
         self.windows = [(i, start) for i, e in enumerate(examples) for start in e.starts]
         counts = torch.stack([target.sum(1) for target in self.targets]).sum(0)
         self.class_weights = rarity(counts) if plan.class_weights else torch.ones(shape.classes)
-        # Where 0 lies in scaled values: turning a channel upside down turns it around its own 0.
+        # Where 0 lies in scaled values: a channel is flipped around its own 0.
         offset = np.array(scaler.mean) / np.array(scaler.deviation)
-        self.turns = np.abs(offset) < TURNS
-        self.zero = torch.tensor(np.where(self.turns, offset, 0), dtype=torch.float32)[None, :, None]
+        self.can_flip = np.abs(offset) < MAX_FLIP_OFFSET
+        self.zero = torch.tensor(np.where(self.can_flip, offset, 0), dtype=torch.float32)[None, :, None]
 
     def __len__(self) -> int:
         return max(-(-len(self.windows) // self.plan.batch_size), self.plan.min_batches)
@@ -95,10 +95,10 @@ class Batches:
         while len(order) < len(self) * size:
             order += self.rng.permutation(len(self.windows)).tolist()
         for i in range(0, len(self) * size, size):
-            yield self._augment(*self._cut([self._move(*self.windows[j]) for j in order[i : i + size]]))
+            yield self._augment(*self._cut([self._shift(*self.windows[j]) for j in order[i : i + size]]))
 
     def _reorder(self) -> None:
-        """Cut some series between their regions and put them together in another order."""
+        """Cut some series between their regions and join the pieces in random order."""
         room = self.size + self.margin
         for i, (values, target) in enumerate(self.recorded):
             if self.rng.random() < (self.plan.shuffle or 0):
@@ -110,7 +110,7 @@ class Batches:
             else:
                 self.values[i], self.targets[i] = values, target
 
-    def _move(self, series: int, start: int) -> tuple[int, int]:
+    def _shift(self, series: int, start: int) -> tuple[int, int]:
         half = self.plan.stride // 2
         spare = self.rows[series] - self.size
         low, high = min(0, spare) - self.margin, max(0, spare) + self.margin
@@ -127,10 +127,10 @@ class Batches:
         return values, levels.repeat(1, 1, self.size // self.step), F.avg_pool1d(target, self.step)
 
     def _augment(self, values: Tensor, levels: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Turn some channels upside down (a sensor worn the other way round); splice some windows."""
+        """Flip the sign of some channels (a sensor worn upside down); splice some windows."""
         if self.plan.flip:
-            turned = (self.rng.random(values.shape[:2]) < self.plan.flip) & self.turns
-            sign = torch.from_numpy(1 - 2 * turned.astype(np.float32))[..., None]
+            flipped = (self.rng.random(values.shape[:2]) < self.plan.flip) & self.can_flip
+            sign = torch.from_numpy(1 - 2 * flipped.astype(np.float32))[..., None]
             values = (values + self.zero) * sign - self.zero
             levels = (levels + self.zero) * sign - self.zero
         steps = target.shape[-1]
@@ -146,7 +146,7 @@ class Batches:
 
 
 def cuts(target: NDArray[np.int16]) -> list[int]:
-    """Where a series may be cut between its regions: in the middle of what lies between two of them."""
+    """Where a series may be cut between its regions: in the middle of the background between two."""
     starts, ends, codes = (a.tolist() for a in runs(target))
     found = [0, len(target)]
     for i, (start, end, code) in enumerate(zip(starts, ends, codes, strict=True)):
@@ -158,7 +158,7 @@ def cuts(target: NDArray[np.int16]) -> list[int]:
 
 
 def fractions(target: NDArray[np.int16], classes: int) -> Tensor:
-    """One row per class, (classes, timepoints): 1 where the target is that class; all 0 where it is -1."""
+    """One-hot targets, (classes, timepoints); all 0 where the target is -1."""
     return (torch.from_numpy(target.astype(np.int64))[None] == torch.arange(classes)[:, None]).float()
 
 

@@ -1,15 +1,14 @@
-"""Confidence that means something: of regions with a score of .8, about 80 % are there.
+"""Calibration: of regions with a score of .8, about 80 % are true.
 
-A network is surer than it is right. On the validation set a temperature is fitted to the probabilities of steps (Guo
+Networks are overconfident. On the validation set a temperature is fitted to the probabilities of steps (Guo
 et al., On Calibration of Modern Neural Networks, ICML 2017), and a logistic curve to the scores of regions
-(Platt, 1999); both rest in the model. Neither changes what is decided.
+(Platt, 1999); both are part of the model. Neither changes which regions are predicted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,49 +23,42 @@ NEWTON = 25
 
 @dataclass(frozen=True)
 class Confidence:
-    """From what the network says to how often it is right; without a validation set the two are the same.
+    """Calibrates probabilities and scores; without a validation set they stay as they are.
 
     Attributes:
         temperature: by which log-probabilities of steps are divided.
-        slope, offset: of the logistic curve from a region's mean log-odds to those of its being there.
+        slope, offset: of the logistic curve from the log-odds of a region's mean probability to calibrated ones.
     """
 
     temperature: float = 1.0
     slope: float = 1.0
     offset: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """As `confidence` of model.json."""
-        return asdict(self)
-
     def steps(self, probabilities: Floats, classes: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Chance that the class of each step is right, (steps,), of probabilities (steps, classes)."""
+        """Calibrated probability of the class of each step, (steps,), from probabilities (steps, classes)."""
         found: NDArray[np.float32] = _tempered(probabilities, self.temperature)[
             np.arange(len(classes)), classes
         ]
         return found
 
     def region(self, score: float) -> float:
-        """Chance that a region is there, of the mean probability of its label."""
+        """Calibrated score of a region, from the mean probability of its label."""
         return float(1 / (1 + np.exp(-(self.slope * _log_odds(score) + self.offset))))
 
-    def fit_steps(self, answers: Sequence[tuple[Floats, NDArray[np.integer]]]) -> Confidence:
-        """The temperature with the highest likelihood of true classes, (steps,); -1 says nothing."""
-        known = [(p[y >= 0], y[y >= 0]) for p, y in answers]
+    def fit_steps(self, steps: Sequence[tuple[Floats, NDArray[np.integer]]]) -> Confidence:
+        """The temperature with the highest likelihood of true classes, (steps,); -1 is unknown."""
+        known = [(p[y >= 0], y[y >= 0]) for p, y in steps]
         if not sum(len(y) for _, y in known):
             return self
 
         def loss(temperature: float) -> float:
-            chances = (_tempered(p, temperature)[np.arange(len(y)), y] for p, y in known)
-            return -sum(float(np.log(np.maximum(c, 1e-9)).sum()) for c in chances)
+            true = (_tempered(p, temperature)[np.arange(len(y)), y] for p, y in known)
+            return -sum(float(np.log(np.maximum(c, 1e-9)).sum()) for c in true)
 
         return replace(self, temperature=round(float(min(TEMPERATURES, key=loss)), 6))
 
     def fit_regions(self, scores: Sequence[float], there: Sequence[bool]) -> Confidence:
-        """The curve with the highest likelihood of which regions are there; it never falls.
-
-        Where surer regions are there less often, a score says nothing: all are then as likely as the usual one.
-        """
+        """The logistic curve with the highest likelihood of which regions are true; constant where it would fall."""
         x = np.stack([[_log_odds(score) for score in scores], np.ones(len(scores))], 1).reshape(-1, 2)
         y = np.array(there, float)
         slope, offset = _likeliest(x, y, np.array([1.0, 0.0]))
@@ -84,8 +76,7 @@ def _tempered(probabilities: Floats, temperature: float) -> NDArray[np.float32]:
 def _likeliest(x: Floats, y: Floats, start: Floats) -> Floats:
     """Weights of a logistic curve, held to `start`, by Newton's method.
 
-    A step that overshoots is halved: where regions are sure and wrong the curve is flat, and whole steps leap to and
-    fro for ever.
+    A step that overshoots is halved: with confident wrong regions the curve is flat, and whole steps would oscillate.
     """
 
     def loss(weights: Floats) -> float:
@@ -94,9 +85,9 @@ def _likeliest(x: Floats, y: Floats, start: Floats) -> Floats:
 
     weights = start
     for _ in range(NEWTON):
-        chance = np.exp(-np.logaddexp(0, -(x @ weights)))
-        slope = x.T @ (chance - y) + PRIOR * (weights - start)
-        curve = x.T @ (x * (chance * (1 - chance))[:, None]) + PRIOR * np.eye(len(start))
+        p = np.exp(-np.logaddexp(0, -(x @ weights)))
+        slope = x.T @ (p - y) + PRIOR * (weights - start)
+        curve = x.T @ (x * (p * (1 - p))[:, None]) + PRIOR * np.eye(len(start))
         step, known = np.linalg.solve(curve, slope), loss(weights)
         while loss(weights - step) > known + 1e-9 * (1 + abs(known)):
             step = step / 2

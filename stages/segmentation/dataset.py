@@ -1,4 +1,4 @@
-"""Labels to a target for each timepoint and places of windows, and back to examples to train on.
+"""The dataset of a segmenter: targets for each timepoint and windows from labels, and examples to train on.
 
 Whatever was not used is counted and named in the index, and so is what a person should know before trusting the
 model.
@@ -14,7 +14,7 @@ from pathlib import Path
 from stages import params
 from stages.segmentation.targets import Example, make_targets
 from stages.timeseries import dataset_warnings, windows
-from stages.timeseries.gaps import holes, stretches, within
+from stages.timeseries.gaps import missing_mask, stretches, within
 from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LEARNT
 from storage.artifacts.region import Region
@@ -27,13 +27,13 @@ from storage.project_files import splits_file
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What is kept of one series' targets once they are written.
+class SeriesTargets:
+    """Facts about one series' targets, which are written to a file.
 
     Attributes:
         regions, annotations, left_out, notes: as in `Targets`.
-        known: timepoints that teach something.
-        labeled: those of them that teach a label, and not that there is none.
+        known: number of timepoints with a known target.
+        labeled: those of them that have a label, and are not background.
     """
 
     regions: tuple[Region, ...]
@@ -52,62 +52,62 @@ def build(
     settings: params.Params,
     folder: Path,
 ) -> tuple[dataset.Index, str]:
-    """Write the targets of each labeled series; the index, and a line that says what it holds.
+    """Write the targets of each labeled series; returns the index and a one-line summary.
 
     Raises:
-        InputError: there is nothing to learn from, or nothing to find.
+        InputError: there is nothing to train on, or nothing to find.
     """
-    taught = {
-        key: teach(key, ingested, records[key], config, settings, folder)
+    targets = {
+        key: write_targets(key, ingested, records[key], config, settings, folder)
         for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
     }
-    index = make_index(taught, ingested, rows, config, settings.window)
-    unused = {key: found.left_out for key, found in taught.items()}
+    index = make_index(targets, ingested, rows, config, settings.window)
+    unused = {key: found.left_out for key, found in targets.items()}
     left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys())
-    if not any(taught[key].known for key in index.of("train")):
-        raise nothing_to_learn(index, left_out)
-    if not any(taught[key].labeled for key in index.of("train")):
+    if not any(targets[key].known for key in index.of("train")):
+        raise nothing_to_train_on(index, left_out)
+    if not any(targets[key].labeled for key in index.of("train")):
         raise dataset_warnings.nothing_to_find(index, left_out)
-    index = replace(index, left_out=left_out, warnings=tell_warnings(taught, index, config))
+    index = replace(index, left_out=left_out, warnings=all_warnings(targets, index, config))
     counts = dataset_warnings.counts(index)
-    return index, f"{len(taught)} labeled series ({counts}), windows of {index.size} timepoints"
+    return index, f"{len(targets)} labeled series ({counts}), windows of {index.size} timepoints"
 
 
-def teach(
+def write_targets(
     key: str,
     ingested: arrays.Index,
     records: list[snapshot.Record],
     config: LabelConfig,
     settings: params.Params,
     folder: Path,
-) -> Taught:
-    """Write the targets of one series; what lies in a hole of some channel teaches nothing. Regions end at gaps."""
+) -> SeriesTargets:
+    """Write the targets of one series: unknown where a channel has missing values. Regions end at gaps."""
     (values, times), rule = arrays.of(key, ingested), settings.window
     targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
-    missing = holes(values, settings.ingest.gap).any(1)
+    missing = missing_mask(values, settings.ingest.gap).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1
-        targets.notes["timepoint without a number: not learnt from"] += int(missing.sum())
+        targets.notes["timepoint without a number: not trained on"] += int(missing.sum())
     dataset.save_target(folder, key, targets.values)
     known, labeled = int((targets.values >= 0).sum()), int((targets.values > 0).sum())
-    spoken = stretches(values, times, settings.ingest.gap)
-    regions = tuple(part for region in targets.regions for part in within(region, spoken))
-    return Taught(regions, targets.annotations, targets.left_out, targets.notes, known, labeled)
+    present = stretches(values, times, settings.ingest.gap)
+    regions = tuple(part for region in targets.regions for part in within(region, present))
+    return SeriesTargets(regions, targets.annotations, targets.left_out, targets.notes, known, labeled)
 
 
 def make_index(
-    taught: Mapping[str, Taught],
+    targets: Mapping[str, SeriesTargets],
     ingested: arrays.Index,
     rows: Mapping[str, splits_file.Row],
     config: LabelConfig,
     settings: params.Window,
 ) -> dataset.Index:
-    """Series, sets and windows. What follows from the data follows from the train set alone."""
+    """Series, sets and windows. Statistics are of the train set alone."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, splits_file.Row(key, "unassigned")), taught.get(key)
-        said = (found.annotations, found.regions) if found else ((), ())
-        series[key] = dataset.Entry(entry.rows, row.set, row.group, *said)
+        row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
+        labels = (found.annotations, found.regions) if found else ((), ())
+        series[key] = dataset.Entry(entry.rows, row.set, row.group, *labels)
     train = [e for e in series.values() if e.set == "train" and e.annotations]
     regions = [region for entry in train for region in entry.regions]
     lengths = windows.lengths(regions, settings.instant_tolerance)
@@ -129,7 +129,7 @@ def make_index(
 
 
 def place_windows(series: Mapping[str, dataset.Entry], name: str, size: int) -> tuple[tuple[str, int], ...]:
-    """Windows of one set, side by side; training moves them about."""
+    """Windows of one set, side by side; training shifts them."""
     labeled = [(key, entry) for key, entry in series.items() if entry.set == name and entry.annotations]
     return tuple((key, start) for key, entry in labeled for start in windows.starts(entry.rows, size, size))
 
@@ -140,9 +140,11 @@ def mostly_instant(label: str, regions: list[Region]) -> bool:
     return sum(kinds) > len(kinds) / 2
 
 
-def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: LabelConfig) -> tuple[str, ...]:
-    """What a person should know: mended regions, sets without a class, labels used both ways."""
-    notes = {key: found.notes for key, found in taught.items()}
+def all_warnings(
+    targets: Mapping[str, SeriesTargets], index: dataset.Index, config: LabelConfig
+) -> tuple[str, ...]:
+    """What a person should know: repaired regions, sets without a class, labels used both ways."""
+    notes = {key: found.notes for key, found in targets.items()}
     lines = dataset_warnings.counted(notes) + dataset_warnings.warnings(index)
     for label in config.labels:
         kinds = [r.instant for e in index.series.values() for r in e.regions if r.label == label]
@@ -154,23 +156,19 @@ def tell_warnings(taught: Mapping[str, Taught], index: dataset.Index, config: La
     return tuple(f"warning: {line}" for line in lines)
 
 
-def nothing_to_learn(index: dataset.Index, unused: tuple[str, ...]) -> InputError:
-    """Training cannot start; says what there is and what is missing."""
+def nothing_to_train_on(index: dataset.Index, unused: tuple[str, ...]) -> InputError:
+    """The error that training cannot start."""
     if index.of("train"):
         if any(dataset_warnings.UNKNOWN in line for line in unused):
             return dataset_warnings.nothing_to_find(index, unused)
-        why = "every timepoint of the train set lies in a hole of some channel"
+        why = "every timepoint of the train set has a missing value in some channel"
         cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
-    return dataset_warnings.nothing_to_learn(index, "an annotation that is not skipped", unused)
+    return dataset_warnings.nothing_to_train_on(index, "an annotation that is not skipped", unused)
 
 
 def load(index: dataset.Index, name: str, gap: float) -> list[Example]:
-    """The labeled series of a set.
-
-    Raises:
-        InputError: ingest has run since with other channels.
-    """
+    """The labeled series of a set; InputError where ingest has run since with other channels."""
     if arrays.read_index().channels != index.channels:
         raise InputError("data/dataset is older than data/arrays", where=str(dataset.PATH), cure="dvc repro")
     starts: dict[str, list[int]] = {key: [] for key in index.of(name)}

@@ -1,10 +1,10 @@
 """Class probabilities to regions.
 
-A network answers for steps of several timepoints. There are two ways from its probabilities to a class for each
-step: the likeliest sequence of whole segments (`segments`), or smoothing over time, after which stretches shorter
+A network predicts steps of several timepoints. There are two ways from its probabilities to a class for each step:
+the likeliest sequence of whole segments (`segments`), or smoothing over time, after which stretches shorter
 than a region of that class can be are given to the likelier neighbour. Then each boundary is moved, within its
-steps, to where the two classes are equally likely. Which way, and how much the network counts against what is
-usual, is chosen on the validation set (`choose`) and rests in the model.
+steps, to where the two classes are equally likely. The way and its params are chosen on the validation set
+(`tune_decoder`) and are part of the model.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.metrics.segmentation import Judged, score
+from stages.metrics.segmentation import LabeledPrediction, score
 from stages.segmentation.hsmm import Grammar, moving_mean, segment
-from stages.timeseries.gaps import Stretches, cut
+from stages.timeseries.gaps import Stretches, split_at_gaps
 from stages.timeseries.runs import classes_of, paint, runs
 from storage.artifacts.region import Region
 
 Probabilities = NDArray[np.float32]
-# What is tried on the validation set, the most usual first, and of equals the earlier wins.
+# Params that are tried on the validation set, the default first; of equals the earlier wins.
 EVIDENCE, ORDER = (0.3, 0.6, 1.0), (1.0, 0.0)
 SMOOTHING = (3, 5, 1, 9, 15)
 FRACTIONS = (0.5, 0.3, 0.7, 0.0)
-# Another way than the usual one has to be better by this much over the root of the number of true events: about two
-# standard errors. On a hundred events that is .1, of event F1 and macro F1 together.
-LUCK = 1.0
+# By so much over the root of the number of true events, about two standard errors, params have to be better than the
+# default. On a hundred events that is .1, of event F1 and macro F1 together.
+MIN_GAIN = 1.0
 SMOOTHEST = 10_000
-# Too small to move the middle of anything that has a chance.
+# Too small to move the middle of any probabilities that are not all 0.
 TINY = 1e-300
 
 
@@ -45,11 +45,11 @@ class Decoder:
         step: timepoints that one row of probabilities stands for.
         labels: class k is `labels[k - 1]`.
         instants: labels whose regions are instants.
-        tolerance: timepoints on both sides of an instant that were taught as it.
+        tolerance: timepoints on both sides of an instant that count as it in training.
         typical: timepoints of a short region of each class in the train set, background first.
         grammar: how long segments are and what follows what, in the train set.
-        evidence: how much the network counts against the grammar; 0: smoothing instead of segments.
-        order: how much it counts what follows what.
+        evidence: weight of the network against the grammar; 0: smoothing instead of segments.
+        order: weight of the transitions between classes.
         smoothing: steps over which probabilities are averaged, odd.
         fraction: a stretch shorter than this fraction of `typical` is no region.
     """
@@ -76,8 +76,8 @@ class Decoder:
         fields = {k: v for k, v in self.__dict__.items() if k != "labels"}
         return fields | {"grammar": vars(self.grammar)}
 
-    def choosing(self, other: Decoder) -> Decoder:
-        """This decoder, with what was chosen for another one."""
+    def with_params_of(self, other: Decoder) -> Decoder:
+        """This decoder with the params that were chosen for another one."""
         chosen = {name: getattr(other, name) for name in ("evidence", "order", "smoothing", "fraction")}
         return replace(self, **chosen)
 
@@ -101,9 +101,9 @@ class Decoder:
         for code, first, last in self._stretches(codes.tolist()):
             if edges[first] < edges[last + 1]:
                 steps = slice(int(starts[first]), int(ends[last]) + 1)
-                chances = probabilities[steps, code]
-                region = self._region(chances, steps.start, code, edges[first], edges[last + 1] - 1)
-                found.append((region, float(chances.mean())))
+                likely = probabilities[steps, code]
+                region = self._region(likely, steps.start, code, edges[first], edges[last + 1] - 1)
+                found.append((region, float(likely.mean())))
         return sorted(found)
 
     def _stretches(self, codes: list[int]) -> list[tuple[int, int, int]]:
@@ -136,19 +136,19 @@ class Decoder:
             edges.append(min(max(round(middle + shift * self.step + 0.5), edges[-1]), rows))
         return [*edges, rows]
 
-    def _region(self, chances: Probabilities, first: int, code: int, start: int, end: int) -> Region:
-        """A range as it is; for an instant the middle of its probability, to the timepoint."""
+    def _region(self, likely: Probabilities, first: int, code: int, start: int, end: int) -> Region:
+        """A range as it is; an instant at the centre of its probability."""
         label = self.labels[code - 1]
         if label not in self.instants:
             return Region(start, end, label)
-        # A class that only the order of segments asks for may have no chance at all, and then has no middle.
-        weight = chances.astype(np.float64) + TINY
+        # A class that only the transitions made likely may have probabilities of 0, and then no middle.
+        weight = likely.astype(np.float64) + TINY
         centre = first + (weight * np.arange(len(weight))).sum() / weight.sum()
         peak = min(max(round(centre * self.step + (self.step - 1) / 2), start), end)
         return Region(peak, peak, label, instant=True)
 
     def classes(self, regions: Iterable[Region], rows: int) -> NDArray[np.int16]:
-        """A class per timepoint, instants as wide as they were taught."""
+        """A class per timepoint, instants as wide as in training."""
         return classes_of(paint(list(regions), rows, self.labels, self.tolerance), self.labels)
 
 
@@ -212,39 +212,38 @@ def typical_lengths(
     return tuple(float(np.percentile(known, 5)) if len(known) else 0.0 for known in every)
 
 
-def choose(
+def tune_decoder(
     decoder: Decoder,
-    answers: Sequence[tuple[Probabilities, NDArray[np.int16], Sequence[Region], Stretches | None]],
+    found: Sequence[tuple[Probabilities, NDArray[np.int16], Sequence[Region], Stretches | None]],
     iou: float,
     tolerance: int,
 ) -> tuple[Decoder, float | None]:
-    """The way with the best event F1 and macro F1 on the validation set together, and that event F1.
+    """The decoder with the best sum of event F1 and macro F1 on the validation set, and that event F1.
 
-    The usual way stays unless another one is better by more than luck, and where the validation set has nothing to
-    find: then there is no score to choose by, and the F1 is None.
+    The default params stay unless others are clearly better, and where the validation set has nothing to find: the F1
+    is then None.
 
     Args:
         decoder: to start from; its labels, lengths and grammar stay.
-        answers: of each validation series the probabilities, the targets, the true regions, and where it can be
-            spoken of.
+        found: of each validation series probabilities, targets, true regions, and stretches without gaps.
     """
     ways: list[dict[str, float]] = [{"evidence": e, "order": o} for o, e in product(ORDER, EVIDENCE)]
     ways += [{"evidence": 0.0, "smoothing": s, "fraction": f} for s, f in product(SMOOTHING, FRACTIONS)]
-    luck = LUCK / max(sum(len(true) for _, _, true, _ in answers), 1) ** 0.5
+    min_gain = MIN_GAIN / max(sum(len(true) for _, _, true, _ in found), 1) ** 0.5
     best, best_f1, to_beat = decoder, None, -1.0
     for way in ways:
         trial = replace(decoder, **way)  # type: ignore[arg-type]
-        judged = []
-        for probabilities, target, true, known in answers:
-            said = cut(trial.decode(probabilities, len(target)), known)
-            found = [region for region, _ in said]
-            judged.append(Judged(target, trial.classes(found, len(target)), true, found))
-        scores = score(judged, decoder.labels, iou, tolerance)
+        predicted = []
+        for probabilities, target, true, known in found:
+            scored = split_at_gaps(trial.decode(probabilities, len(target)), known)
+            regions = [region for region, _ in scored]
+            predicted.append(LabeledPrediction(target, trial.classes(regions, len(target)), true, regions))
+        scores = score(predicted, decoder.labels, iou, tolerance)
         counted = [v for v in (scores.event["f1"], scores.timepoint["macro_f1"]) if v is not None]
         if not counted:
             break
-        worth = sum(counted)
-        if worth > to_beat + 1e-9:
-            to_beat = worth + luck if to_beat < 0 else worth
+        value = sum(counted)
+        if value > to_beat + 1e-9:
+            to_beat = value + min_gain if to_beat < 0 else value
             best, best_f1 = trial, scores.event["f1"]
     return best, best_f1

@@ -1,5 +1,5 @@
-"""How well a model finds the regions of labeled series: per timepoint and per event, per class and per group (the
-person, say), with how far each score may lie off and whether probabilities mean what they say.
+"""Scores of a segmenter on labeled series: per timepoint and per event, per class and per group (the person, say),
+with confidence intervals and calibration.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from stages import params
 from stages.metrics import bootstrap, calibration
-from stages.metrics.segmentation import BACKGROUND, Scores, Tally, tally, total
+from stages.metrics.segmentation import BACKGROUND, Scores, Tally, score, tally, total
 from stages.segmentation.dataset import load
 from stages.segmentation.model import Segmenter
 from stages.timeseries.gaps import stretches
@@ -24,7 +24,7 @@ HEADLINE = {"timepoint": ("balanced_accuracy", "worst_f1"), "event": ("f1", "mac
 
 @dataclass(frozen=True)
 class Result:
-    """What is said about one set: in all, by group, and the ends of 95 % intervals by score."""
+    """Scores of one set, in all and by group, with the ends of 95 % intervals by score."""
 
     scores: Scores
     groups: dict[str, tuple[int, Scores]]
@@ -37,7 +37,7 @@ def evaluate(
     """Score a model on splits of the dataset."""
     segmenter = Segmenter.from_checkpoint(model)
     results = {
-        name: judge(
+        name: score_split(
             {key: count(segmenter, index, key, settings) for key in track(index.of(name), f"scoring {name}")},
             index,
         )
@@ -49,11 +49,12 @@ def evaluate(
 def scorer(
     index: dataset.Index, settings: params.Params
 ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
-    """A function that scores a model on the test split, by what `promote.metric` may name."""
     test, rules = load(index, "test", settings.ingest.gap), settings.evaluate
 
     def scores(model: Checkpoint) -> Mapping[str, float | None]:
-        found = Segmenter.from_checkpoint(model).score(test, rules.iou, rules.instant_tolerance)
+        segmenter = Segmenter.from_checkpoint(model)
+        predicted = (segmenter.predict_labeled(e.values, e.target, e.regions, e.known) for e in test)
+        found = score(predicted, segmenter.labels, rules.iou, rules.instant_tolerance)
         return {
             "event_f1": found.event["f1"],
             "event_macro_f1": found.event["macro_f1"],
@@ -67,11 +68,11 @@ def count(model: Segmenter, index: dataset.Index, key: str, settings: params.Par
     """Compare one series with the truth."""
     (values, times, target), rules = dataset.labeled(key, index), settings.evaluate
     known = stretches(values, times, settings.ingest.gap)
-    judged = model.judge(values, target, index.series[key].regions, known)
-    return tally(judged, index.labels, rules.iou, rules.instant_tolerance)
+    prediction = model.predict_labeled(values, target, index.series[key].regions, known)
+    return tally(prediction, index.labels, rules.iou, rules.instant_tolerance)
 
 
-def judge(tallies: dict[str, Tally], index: dataset.Index) -> Result:
+def score_split(tallies: dict[str, Tally], index: dataset.Index) -> Result:
     """Score the series of one set."""
     group_of = {key: index.series[key].group for key in tallies}
     mine = {
@@ -178,7 +179,7 @@ def confusion_rows(results: Mapping[str, Result], labels: tuple[str, ...]) -> li
 
 
 def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set, level and bin that holds answers: their mean confidence and the share that is right."""
+    """A row for each set, level and bin that is not empty: mean confidence and share that is right."""
     return [
         [name, level, *row]
         for name, result in results.items()

@@ -1,6 +1,6 @@
-"""From labeled series to a model: what follows from the train set, training, and what is chosen on validation.
+"""From labeled series to a segmenter: training, and the choice of decoder and calibration on the validation set.
 
-Strides, widths and lengths follow from the regions of the train set, never from constants of one kind of data.
+Strides, widths and lengths are computed from the regions of the train set, never constants of one kind of data.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from stages.metrics.matching import match
 from stages.segmentation.batches import Plan
 from stages.segmentation.calibration import Confidence
-from stages.segmentation.decoding import Decoder, choose, typical_lengths
-from stages.segmentation.hsmm import Grammar, freedom
+from stages.segmentation.decoding import Decoder, tune_decoder, typical_lengths
+from stages.segmentation.hsmm import Grammar, order_entropy
 from stages.segmentation.model import Segmenter, predict
 from stages.segmentation.network import Shape
 from stages.segmentation.scaling import Scaler
 from stages.segmentation.targets import Example
-from stages.segmentation.training import Epoch, Fit, fit
+from stages.segmentation.training import Epoch, TrainedNetwork, train_network
 from stages.timeseries import windows
-from stages.timeseries.gaps import cut
+from stages.timeseries.gaps import split_at_gaps
 from stages.timeseries.runs import runs
 
 # The trial has this fraction of the epochs.
@@ -30,14 +30,14 @@ TRIAL = 4
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be told apart, in what.
+class TaskSpec:
+    """Labels and channels of a segmentation task.
 
     Attributes:
         channels: of the recordings.
         labels: class k is `labels[k - 1]`.
         instants: the labels that stand for instants.
-        instant_tolerance: timepoints on both sides of an instant that are taught as it.
+        instant_tolerance: timepoints on both sides of an instant that count as it in training.
         sampling_rate: Hz; None for recordings of one timepoint.
     """
 
@@ -49,69 +49,67 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What came of training.
+class FitResult:
+    """A trained segmenter.
 
     Attributes:
-        model: the model.
         fit: the training whose network it has.
         trial: the training by which everything was chosen on the validation set; the same one without `refit`.
         event_f1: on the validation set, after `trial`; None where that has no event to find.
-        shuffle: chance that a recording was learnt from in another order: the param, or what followed from the data.
+        shuffle: probability that the regions of a recording were put into another order.
     """
 
     model: Segmenter
-    fit: Fit
-    trial: Fit
+    fit: TrainedNetwork
+    trial: TrainedNetwork
     event_f1: float | None
     shuffle: float
 
     @property
     def refit(self) -> bool:
-        """Whether the model has learnt from the validation set too."""
+        """Whether the model was trained on the validation set too."""
         return self.fit is not self.trial
 
 
-def learn(
+def fit_segmenter(
     train: Sequence[Example],
     validation: Sequence[Example],
-    task: Task,
+    task: TaskSpec,
     plan: Plan,
     iou: float,
     tolerance: int,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> Learnt:
-    """Train a network and choose how its probabilities become regions.
+) -> FitResult:
+    """Train a network and choose its decoder.
 
-    With `plan.refit`, a trial of a quarter of the epochs is held against the validation set, and all is chosen by it.
-    Unless the trial is enough already, the model then learns from train and validation set together: with few people
-    labeled, each of them counts.
+    With `plan.refit`, all is chosen by a trial of a quarter of the epochs on the validation set; unless the trial is
+    good enough, the model is then trained on train and validation set together: with few people labeled, each counts.
 
     Args:
-        train, validation: labeled series; without a validation set nothing is chosen but assumed.
-        task: what the labels and channels are.
-        plan: how to train; a `shuffle` of None follows from the data.
+        train, validation: labeled series; without a validation set the decoder keeps its default params.
+        task: labels and channels.
+        plan: hyperparameters; a `shuffle` of None is computed from the data.
         iou, tolerance: from when a range, and an instant, counts as found.
         on_epoch: called after each epoch.
     """
     shuffle = plan.shuffle
     if shuffle is None:
-        shuffle = freedom([r.label for r in sorted(e.regions)] for e in train)
+        shuffle = order_entropy([r.label for r in sorted(e.regions)] for e in train)
         plan = replace(plan, shuffle=shuffle)
     refit = plan.refit and bool(validation)
     first = replace(plan, epochs=trial_epochs(plan)) if refit else plan
     model, trial = _train(train, validation, task, first, on_epoch)
     if not validation:
-        return Learnt(model, trial, trial, None, shuffle)
+        return FitResult(model, trial, trial, None, shuffle)
     found = [predict(model.network, model.scaler, e.values) for e in validation]
-    answers = [(p, e.target, e.regions, e.known) for p, e in zip(found, validation, strict=True)]
-    decoder, event_f1 = choose(model.decoder, answers, iou, tolerance)
+    pairs = [(p, e.target, e.regions, e.known) for p, e in zip(found, validation, strict=True)]
+    decoder, event_f1 = tune_decoder(model.decoder, pairs, iou, tolerance)
     model = replace(model, decoder=decoder, confidence=calibrate(decoder, found, validation, iou, tolerance))
     if not refit or trial.stopped == "enough":
-        return Learnt(model, trial, trial, event_f1, shuffle)
+        return FitResult(model, trial, trial, event_f1, shuffle)
     whole, fitted = _train([*train, *validation], [], task, plan, on_epoch)
-    decoder = whole.decoder.choosing(decoder)
-    return Learnt(
+    decoder = whole.decoder.with_params_of(decoder)
+    return FitResult(
         replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1, shuffle
     )
 
@@ -124,11 +122,11 @@ def trial_epochs(plan: Plan) -> int:
 def _train(
     train: Sequence[Example],
     validation: Sequence[Example],
-    task: Task,
+    task: TaskSpec,
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
-) -> tuple[Segmenter, Fit]:
-    """A network and what follows from the train set; nothing is chosen yet."""
+) -> tuple[Segmenter, TrainedNetwork]:
+    """A segmenter with its default decoder, uncalibrated."""
     lengths = windows.lengths([r for e in train for r in e.regions], task.instant_tolerance)
     classes = len(task.labels) + 1
     shape = Shape(
@@ -140,8 +138,8 @@ def _train(
         hidden=plan.hidden_size,
         dropout=plan.dropout,
     )
-    scaler = Scaler.fit([example.values for example in train], shape.lively)
-    fitted = fit(train, validation, scaler, shape, plan, on_epoch)
+    scaler = Scaler.fit([example.values for example in train], shape.motion_width)
+    fitted = train_network(train, validation, scaler, shape, plan, on_epoch)
     decoder = Decoder(
         step=shape.step,
         labels=task.labels,
@@ -163,19 +161,16 @@ def calibrate(
     iou: float,
     tolerance: int,
 ) -> Confidence:
-    """How sure the model may be, by its probabilities (steps, classes) of the validation set.
-
-    Nothing is learnt from one that has nothing to find: that all is background says how sure to be of that alone.
-    """
+    """Calibrate by the probabilities (steps, classes) of the validation set, unless that is all background."""
     if not any(example.regions for example in validation):
         return Confidence()
     scores: list[float] = []
     there: list[bool] = []
     for probabilities, example in zip(found, validation, strict=True):
-        said = cut(decoder.decode(probabilities, len(example.target)), example.known)
-        matched = {place for _, place in match(example.regions, [r for r, _ in said], iou, tolerance)}
-        scores += [score for _, score in said]
-        there += [place in matched for place in range(len(said))]
+        regions = split_at_gaps(decoder.decode(probabilities, len(example.target)), example.known)
+        matched = {place for _, place in match(example.regions, [r for r, _ in regions], iou, tolerance)}
+        scores += [score for _, score in regions]
+        there += [place in matched for place in range(len(regions))]
     steps = [(p, middles(e.target, decoder.step, len(p))) for p, e in zip(found, validation, strict=True)]
     return Confidence().fit_steps(steps).fit_regions(scores, there)
 

@@ -1,8 +1,7 @@
-"""The likeliest sequence of whole segments: by the network, by how long each class lasts, by what follows what.
+"""A hidden semi-Markov model: the likeliest sequence of segments by class probabilities, durations and transitions.
 
-A semi-Markov model of the recording. Taken step by step, the likeliest classes make short false segments where two
-classes are about as likely; here a segment has to be worth its borders. Lengths and order are learnt from the
-train set, how much they count is chosen on the validation set (`decoding.choose`).
+Step by step, the likeliest classes would make short false segments where two classes are about as likely. Durations
+and transitions are those of the train set, their weights are chosen on the validation set (`tune_decoder`).
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from stages.timeseries.runs import runs
 Probabilities = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-# A stretch of background this short between two regions is where one hand let go and the other began.
+# Background this short between two regions is an artefact of drawing them, and no segment.
 SLIVER = 3
-# Counts that a transition nobody has seen is given: unlikely, never impossible.
+# Pseudo-count of each transition: an unseen one is unlikely, never impossible.
 UNSEEN = 0.05
 # The narrowest that lengths of a class are taken to be, in log steps.
 NARROWEST = 0.1
@@ -32,13 +31,13 @@ CANDIDATE_WIDTHS = (1, 5, 15, 41)
 BLOCK = 1 << 16
 # Candidates that a segment may reach over; a longer one is found in pieces of one class, and put together.
 REACH = 400
-# Log-probability of one such piece after another: as of something that is hardly ever seen.
+# Log-probability of a class following itself.
 AGAIN = -8.0
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """What is usual in the train set; background is class 0.
+    """Durations and transitions of segments in the train set; background is class 0.
 
     Attributes:
         first, last: (classes,), log-probability of a recording's first and last class.
@@ -54,7 +53,7 @@ class Grammar:
 
     @classmethod
     def fit(cls, targets: Iterable[NDArray[np.int16]], classes: int, step: int) -> Grammar:
-        """Count segments of targets, (timepoints,) each; what is unknown (-1) ends one and begins none."""
+        """Count segments of targets, (timepoints,) each; unknown timepoints (-1) are in none."""
         first, last = np.full(classes, UNSEEN), np.full(classes, UNSEEN)
         follows = np.full((classes, classes), UNSEEN)
         lengths: list[list[float]] = [[] for _ in range(classes)]
@@ -74,17 +73,17 @@ class Grammar:
                 if min(a, b) >= 0 and a != b:
                     follows[a, b] += 1
         centre, spread = zip(*(_usual(np.array(found)) for found in lengths), strict=True)
-        chances = np.log(follows / follows.sum(1, keepdims=True))
+        transitions = np.log(follows / follows.sum(1, keepdims=True))
         return cls(
             _rounded(np.log(first / first.sum())),
             _rounded(np.log(last / last.sum())),
-            tuple(_rounded(row) for row in chances),
+            tuple(_rounded(row) for row in transitions),
             _rounded(np.array(centre)),
             _rounded(np.array(spread)),
         )
 
     def fits(self, classes: int) -> bool:
-        """Whether it is of so many classes, with lengths that have a spread."""
+        """Whether it is valid for so many classes."""
         rows = (self.first, self.last, self.centre, self.spread, self.follows, *self.follows)
         return {len(row) for row in rows} == {classes} and min(self.spread) > 0
 
@@ -112,14 +111,10 @@ def _rounded(values: Floats) -> tuple[float, ...]:
     return tuple(round(float(value), 6) for value in values)
 
 
-def freedom(orders: Iterable[Sequence[str]]) -> float:
-    """How little a region tells of the next one: 0 where all follow a protocol, 1 where anything follows anything.
+def order_entropy(orders: Iterable[Sequence[str]]) -> float:
+    """Entropy of the next label given this one, over that of the next label alone, of the labels of each recording.
 
-    Entropy of the next label given this one, over that of the next label alone. Both are corrected for being
-    counted on few regions (Miller 1955).
-
-    Args:
-        orders: the labels of each recording, in order.
+    0 where all recordings follow a protocol, 1 for random order; with the bias correction of Miller (1955).
     """
     after: dict[str, Counter[str]] = {}
     for labels in orders:
@@ -135,8 +130,8 @@ def freedom(orders: Iterable[Sequence[str]]) -> float:
 
 def _entropy(counts: Counter[str]) -> float:
     total = max(counts.total(), 1)
-    chances = np.array(sorted(counts.values())) / total
-    return float(-(chances * np.log(chances)).sum() + max(len(chances) - 1, 0) / (2 * total))
+    p = np.array(sorted(counts.values())) / total
+    return float(-(p * np.log(p)).sum() + max(len(p) - 1, 0) / (2 * total))
 
 
 def segment(
@@ -147,8 +142,8 @@ def segment(
     Args:
         probabilities: (steps, classes).
         grammar: lengths and order.
-        evidence: how much the network counts: its steps are no independent witnesses, so less than 1.
-        order: how much it counts what follows what: 1, or 0 for recordings in any order.
+        evidence: weight of the network; its steps are not independent, so less than 1.
+        order: weight of the transitions: 1, or 0 for recordings in any order.
     """
     cuts = _candidates(probabilities)
     begin, began, before = _search(cuts, evidence * _totals(probabilities, cuts), grammar, order)
@@ -177,11 +172,11 @@ def _totals(probabilities: Probabilities, cuts: NDArray[np.intp]) -> Floats:
 def _search(
     cuts: NDArray[np.intp], total: Floats, grammar: Grammar, order: float
 ) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
-    """Go over the candidates once.
+    """The Viterbi recursion over the candidates.
 
     Returns:
-        (candidates, classes) each: the worth of the best way in which a segment of the class begins there (at the
-        last candidate: ends there); where the segment of the class began that ends there; the class before.
+        (candidates, classes) each: the log-likelihood of the best path in which a segment of the class begins there
+        (at the last candidate: ends there); where the segment of the class began that ends there; the class before.
     """
     n, classes = total.shape
     follows = order * np.array(grammar.follows)
@@ -196,15 +191,15 @@ def _search(
     for j in range(1, n):
         low = max(0, j - REACH)
         reach = cuts[j] - cuts[low:j]
-        worth = begin[low:j] - total[low:j]
+        value = begin[low:j] - total[low:j]
         if j == n - 1:
-            worth += grammar.lengths(reach, cut_off=True)
+            value += grammar.lengths(reach, cut_off=True)
         else:
-            worth += inside[reach] if reach[0] < len(inside) else grammar.lengths(reach)
+            value += inside[reach] if reach[0] < len(inside) else grammar.lengths(reach)
             if low == 0:
-                worth[0] = begin[0] - total[0] + cut_off[j]
-        best = worth.argmax(0)
-        ends = worth[best, every] + total[j]
+                value[0] = begin[0] - total[0] + cut_off[j]
+        best = value.argmax(0)
+        ends = value[best, every] + total[j]
         began[j] = best + low
         if j == n - 1:
             begin[j] = ends + order * np.array(grammar.last)

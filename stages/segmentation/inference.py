@@ -1,4 +1,4 @@
-"""What a model predicts for recordings: regions with scores, ended at gaps, and how unsure it is."""
+"""Predictions for recordings: regions with scores, split at gaps, and uncertainty."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from stages.segmentation.model import Segmentation, Segmenter
-from stages.timeseries.gaps import cut, stretches
+from stages.timeseries.gaps import split_at_gaps, stretches
 from stages.timeseries.times import Times, row_to_time
 from storage.artifacts import arrays
 from storage.artifacts.checkpoint import Checkpoint
@@ -18,22 +18,14 @@ from storage.progress import track
 def predict(
     model: Checkpoint, name: str, keys: Sequence[str], config: LabelConfig, gap: float
 ) -> Iterator[Prediction]:
-    """One prediction for each series, made when it is asked for.
-
-    Args:
-        model: the model; it is loaded now.
-        name: its hash.
-        keys: of the series.
-        config: in whose time format starts and ends are written.
-        gap: steps of more than so many median steps are gaps.
-    """
+    """One prediction for each series, computed lazily; the model is loaded at once."""
     segmenter, index = Segmenter.from_checkpoint(model), arrays.read_index()
 
     def predictions() -> Iterator[Prediction]:
         for key in track(keys, "predicting"):
             values, times = arrays.of(key, index)
             found, known = segmenter.segment(values), stretches(values, times, gap)
-            regions = tuple(cut(found.regions, known))
+            regions = tuple(split_at_gaps(found.regions, known))
             yield to_prediction(key, name, replace(found, regions=regions), arrays.shown_times(key), config)
 
     return predictions()
@@ -42,7 +34,7 @@ def predict(
 def to_prediction(
     series: str, model: str, found: Segmentation, times: Times, config: LabelConfig
 ) -> Prediction:
-    """Timepoints as times, scores to four digits."""
+    """The prediction with times in place of timepoints, and scores to four digits."""
     regions = tuple(
         PredictedRegion(
             start=row_to_time(times, region.start, config.time_format),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,37 +12,36 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.metrics.segmentation import Judged, Scores, score
+from stages.metrics.segmentation import LabeledPrediction
 from stages.segmentation.calibration import Confidence
 from stages.segmentation.decoding import Decoder, Probabilities
 from stages.segmentation.network import Network, Shape
 from stages.segmentation.scaling import Scaler, Values, level
-from stages.segmentation.targets import Example
-from stages.timeseries.gaps import Stretches, cut
-from stages.training.weights import CURE, demand, readable, restore
+from stages.timeseries.gaps import Stretches, split_at_gaps
+from stages.training.weights import CURE, readable, require, restore
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.text import typed
 
 KIND = "lstm"
-# Steps the network sees at once in prediction, and steps that neighbouring stretches share.
+# Steps of a window in prediction, and steps that neighbouring windows share.
 CHUNK, OVERLAP = 512, 128
 BATCH = 16
-# Steps whose entropy is taken at once: a recording may be long.
+# Steps whose entropy is computed at once: bounds memory.
 BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a model says about one recording.
+    """The prediction for one recording.
 
     Attributes:
-        regions: by start, each with the chance that it is there.
-        classes: int16 (timepoints,), as the regions say it.
-        confidence: (timepoints,), chance that the class is right.
+        regions: by start, each with its calibrated score.
+        classes: int16 (timepoints,), of the regions.
+        confidence: (timepoints,), probability that the class is right.
         score: mean confidence, 0 to 1.
-        uncertainty: mean entropy of the probabilities, 0 (sure) to 1 (no idea).
+        uncertainty: mean entropy of the probabilities, 0 to 1.
     """
 
     regions: tuple[tuple[Region, float], ...]
@@ -54,7 +53,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A network with all that it needs to be used: channels, labels, scaler, decoder, calibration."""
+    """A network with channels, labels, scaler, decoder and calibration."""
 
     network: Network
     scaler: Scaler
@@ -66,7 +65,7 @@ class Segmenter:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> Segmenter:
-        """Wake a model.
+        """Load a segmenter.
 
         Raises:
             InputError: it is of a kind that this checkout does not know.
@@ -76,7 +75,7 @@ class Segmenter:
             raise InputError("the model cannot be used", where="model.json", why=why, cure="dvc repro")
         shape = Shape.from_json(checkpoint.network)
         channels, classes = len(checkpoint.channels), len(checkpoint.labels) + 1
-        demand(
+        require(
             (shape.channels, shape.classes) == (channels, classes),
             "its network has other channels or classes",
         )
@@ -86,9 +85,9 @@ class Segmenter:
                 Decoder, {**checkpoint.postprocess, "labels": checkpoint.labels}, "postprocess", CURE
             )
             confidence = typed.check(Confidence, checkpoint.confidence, "confidence", CURE)
-        demand(scaler.fits(channels), "its scaler is of other channels, or divides by 0")
-        demand(decoder.fits(shape.step, classes), "its decoder is of other classes or steps")
-        demand(confidence.temperature > 0, "its temperature is not above 0")
+        require(scaler.fits(channels), "its scaler is of other channels, or divides by 0")
+        require(decoder.fits(shape.step, classes), "its decoder is of other classes or steps")
+        require(confidence.temperature > 0, "its temperature is not above 0")
         network = restore(lambda: Network(shape), checkpoint.weights)
         return cls(
             network,
@@ -101,16 +100,16 @@ class Segmenter:
         )
 
     def to_checkpoint(self, training: dict[str, Any]) -> Checkpoint:
-        """Put a model to rest; `training` says how it was made."""
+        """The checkpoint of this segmenter; `training` is the record of its training."""
         return Checkpoint(
             kind=KIND,
             channels=self.channels,
             labels=self.labels,
             sampling_rate=self.sampling_rate,
-            scaler=self.scaler.to_json(),
-            network=self.network.shape.to_json(),
+            scaler=asdict(self.scaler),
+            network=asdict(self.network.shape),
             postprocess=self.decoder.to_json(),
-            confidence=self.confidence.to_json(),
+            confidence=asdict(self.confidence),
             training=training,
             weights={name: tensor.detach() for name, tensor in self.network.state_dict().items()},
         )
@@ -129,34 +128,29 @@ class Segmenter:
             mean_entropy(probabilities),
         )
 
-    def score(self, series: Sequence[Example], iou: float, tolerance: int) -> Scores:
-        """Compare with the truth of labeled series."""
-        judged = (self.judge(e.values, e.target, e.regions, e.known) for e in series)
-        return score(judged, self.labels, iou, tolerance)
-
-    def judge(
+    def predict_labeled(
         self,
         values: Values,
         target: NDArray[np.int16],
         true: Sequence[Region],
         known: Stretches | None = None,
-    ) -> Judged:
-        """Set what this model says of one recording, where it can be spoken of, against the truth."""
+    ) -> LabeledPrediction:
+        """The prediction for one recording, outside of gaps, with its true regions."""
         found = self.segment(values)
-        said = cut(found.regions, known)
-        return Judged(
+        scored = split_at_gaps(found.regions, known)
+        return LabeledPrediction(
             target,
             found.classes,
             true,
-            predicted=[region for region, _ in said],
-            scores=[score for _, score in said],
+            predicted=[region for region, _ in scored],
+            scores=[score for _, score in scored],
             confidence=found.confidence,
             sampling_rate=self.sampling_rate,
         )
 
 
 def mean_entropy(probabilities: Probabilities) -> float:
-    """Of rows (steps, classes), 0 (all sure) to 1 (all the same)."""
+    """Of probabilities (steps, classes), 0 to 1."""
     blocks = range(0, len(probabilities), BLOCK)
     parts = (probabilities[start : start + BLOCK] for start in blocks)
     whole = -sum(float((part * np.log(part + 1e-9)).sum(dtype=np.float64)) for part in parts)
@@ -168,8 +162,8 @@ def predict(network: Network, scaler: Scaler, values: Values) -> Probabilities:
     """Class probabilities, (steps, classes), float32.
 
     The recording is cut into overlapping windows, always at the same places, so that memory does not grow with its
-    length, and the answer does not depend on how many are looked at together. Where windows overlap their answers
-    are averaged, each weighing less towards its ends.
+    length, and the result does not depend on the batch size. Where windows overlap their probabilities are averaged,
+    with less weight towards their ends.
     """
     step, rows = network.shape.step, len(values)
     steps = -(-rows // step)
@@ -183,16 +177,16 @@ def predict(network: Network, scaler: Scaler, values: Values) -> Probabilities:
         .astype(np.float32)
     )
     device = network.out.weight.device
-    upright = scaler.upright(values)
-    levels = torch.from_numpy(level(upright, scaler))[None, :, None]
+    oriented = scaler.orient(values)
+    levels = torch.from_numpy(level(oriented, scaler))[None, :, None]
     for i in range(0, len(starts), BATCH):
-        windows = [upright[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
+        windows = [oriented[start * step : (start + size) * step] for start in starts[i : i + BATCH]]
         batch = torch.stack([_padded(scaler.scale(window), size * step) for window in windows])
         level_of_each = levels.repeat(len(batch), 1, size)
         scores = network(batch.to(device), level_of_each.to(device))
-        answers = scores.softmax(1).transpose(1, 2).cpu().numpy()
-        for start, answer in zip(starts[i : i + BATCH], answers, strict=True):
-            total[start : start + size] += answer * ramp
+        batched = scores.softmax(1).transpose(1, 2).cpu().numpy()
+        for start, found in zip(starts[i : i + BATCH], batched, strict=True):
+            total[start : start + size] += found * ramp
             weights[start : start + size] += ramp
     total /= weights
     return total

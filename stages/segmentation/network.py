@@ -3,15 +3,15 @@
     values (B, C, T) ──▶ convolutions, total stride `step` ──▶ (B, 64, T/step) ─┐
                    └───▶ mean, log-variance, distance over `widths` steps ──────┴─▶ BiLSTM ─▶ (B, K, T/step)
 
-The LSTM walks over steps, not timepoints: 16 times fewer where regions are long, and no worse. The statistics give
-it what posture (mean) and vigour (variance) are, which it would otherwise have to learn from few recordings; and how
-far the mean is from where it is when this recording moves (`preparation.level`), however the sensor is worn.
+The LSTM walks over steps, not timepoints: 16 times fewer where regions are long, and no worse. The statistics are
+posture (mean) and intensity (variance), which it would otherwise have to learn from few recordings, and the distance
+of the mean from its level during motion (`scaling.level`), which does not depend on how the sensor is worn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.training import devices  # noqa: F401 -- one thread
-from stages.training.weights import CURE, demand, readable
+from stages.training.weights import CURE, readable, require
 from storage.text import typed
 from storage.text.typed import Share, Size
 
@@ -31,14 +31,14 @@ MOST_WIDTHS, WIDEST = 16, 100_001
 
 @dataclass(frozen=True)
 class Shape:
-    """All that the weights do not say about a network.
+    """The architecture of a network.
 
     Attributes:
-        front_end: whether convolutions and statistics stand before the LSTM; else it sees the values of each step.
+        front_end: whether convolutions and statistics come before the LSTM; else its input are the scaled values.
         channels: of the input.
         classes: background and the labels.
-        step: timepoints for each answer: 1, 2, 4, 8 or 16.
-        widths: steps over which mean and variance are shown, odd.
+        step: timepoints for each output: 1, 2, 4, 8 or 16.
+        widths: steps over which mean and variance are computed, odd.
         hidden: LSTM units in each direction.
         dropout: fraction of features hidden in training.
     """
@@ -52,8 +52,8 @@ class Shape:
     dropout: Share
 
     @property
-    def lively(self) -> int:
-        """Timepoints over which it is judged whether a recording moves: most of a short region."""
+    def motion_width(self) -> int:
+        """Timepoints of the windows in which motion is measured: most of a short region."""
         return self.step * self.widths[min(1, len(self.widths) - 1)]
 
     @classmethod
@@ -61,17 +61,13 @@ class Shape:
         """Read `network` of model.json.
 
         Raises:
-            UnusableError: there is no such network.
+            UnusableError: there is no such architecture.
         """
         with readable():
             found = typed.check(cls, value, "network", CURE)
-        demand(found.step in STRIDES and 0 < len(found.widths) <= MOST_WIDTHS, "its step or widths are none")
-        demand(all(width % 2 and width <= WIDEST for width in found.widths), "a width is even, or too wide")
+        require(found.step in STRIDES and 0 < len(found.widths) <= MOST_WIDTHS, "its step or widths are none")
+        require(all(width % 2 and width <= WIDEST for width in found.widths), "a width is even, or too wide")
         return found
-
-    def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`."""
-        return asdict(self)
 
 
 class Network(nn.Module):
@@ -137,7 +133,7 @@ class FrontEnd(nn.Module):
         return torch.cat([stem, self.norm(self._statistics(x, level))], 1)
 
     def _motion(self, x: Tensor) -> Tensor:
-        """How fast the values change, the same however the sensor is turned: (B, 1, T)."""
+        """Rate of change of the values, independent of the sensor's orientation: (B, 1, T)."""
         lag = max(self.shape.step // 8, 1)
         wide = F.pad(x, (lag, lag), mode="replicate")
         change = (wide[..., 2 * lag :] - wide[..., : -2 * lag]).pow(2).sum(1, keepdim=True)
@@ -155,7 +151,7 @@ class FrontEnd(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose masks are slices, at random places, of one drawn before: drawing takes a tenth of training."""
+    """Dropout whose masks are random slices of one drawn before: drawing would take a tenth of training."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -175,7 +171,7 @@ class Dropout(nn.Module):
 
 
 def _padding(stride: int) -> int:
-    """So that n * stride timepoints give n answers."""
+    """So that n * stride timepoints give n outputs."""
     return -(-(KERNEL - stride) // 2)
 
 

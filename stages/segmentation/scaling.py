@@ -1,10 +1,9 @@
-"""Values as a network likes them: without holes, worn one way round, each channel around 0 and about 1 wide."""
+"""Normalization of values: missing values interpolated, one sensor orientation, zero mean and unit variance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 # Windows of a recording that are looked at together for its level.
 PART = 4096
-# A channel tells which way round a sensor is worn where the skewness of its window means has the same sign in so many
-# recordings of the train set, is so far from 0 in the middle one, and there are so many of them.
+# A channel shows the orientation of a sensor where the skewness of its window means has the same sign in this share
+# of the recordings of the train set, its median is this far from 0, and there are so many recordings.
 AGREED, SKEWED, ENOUGH = 0.75, 0.5, 5
-# From this skewness against all others on, a channel is taken for turned round.
-TURNED = 0.4
-# Deviations from the mean beyond which a value is no number but what a logger writes where it has none, 3.4e38 say:
-# its square is infinite, and would make all that the network says of the recording NaN.
+# From this skewness against the common sign on, a channel is taken for flipped.
+FLIPPED = 0.4
+# Deviations from the mean beyond which a value is a placeholder of a logger for a missing one, 3.4e38 say: its square
+# is infinite, and would make all predictions for the recording NaN.
 FARTHEST = 1e6
 
 
@@ -26,13 +25,13 @@ FARTHEST = 1e6
 class Scaler:
     """One mean and one standard deviation per channel, from the train set; never per recording.
 
-    A recording of its own scale would lose what tells a lying person from a standing one. But a sensor is worn the
-    other way round now and then: channels that are skewed to one side in nearly all recordings are turned over in one
-    where they are skewed to the other.
+    Scaled by itself, a recording would lose what tells a lying person from a standing one. But a sensor is sometimes
+    worn upside down: channels that are skewed to one side in nearly all recordings are flipped in one where they are
+    skewed to the other.
 
     Attributes:
         mean, deviation: (channels,).
-        skew: (channels,), 1 or -1 where a channel tells which way round it is, else 0.
+        skew: (channels,), common sign of the skewness where a channel shows the orientation, else 0.
         width: timepoints of the windows whose means are skewed.
     """
 
@@ -75,54 +74,45 @@ class Scaler:
             sizes == {channels} and min(self.deviation) > 0 and self.width > 0 and {-1, 0, 1} >= {*self.skew}
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """As `scaler` of model.json."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
-
     def __call__(self, values: Values) -> Values:
-        """Scaled values, (timepoints, channels); holes are bridged by a straight line, a dead channel is 0."""
-        return self.scale(self.upright(values))
+        """Scaled values, (timepoints, channels); missing values are interpolated, a channel without any is 0."""
+        return self.scale(self.orient(values))
 
-    def upright(self, values: Values) -> Values:
-        """A whole recording without holes, worn as the others are."""
+    def orient(self, values: Values) -> Values:
+        """A whole recording with missing values interpolated, in the common orientation."""
         filled = fill(values)
         if not any(self.skew):
             return filled
         signs = _signs(_skewness(filled, self.width), self.skew)
         return filled if (signs > 0).all() else filled * signs
 
-    def scale(self, upright: Values) -> Values:
-        """The same of a part of a recording that is upright; where there is no number, 0: the mean."""
-        scaled = (upright - np.array(self.mean)) / np.array(self.deviation)
+    def scale(self, oriented: Values) -> Values:
+        """Scale a part of an oriented recording; missing values are 0, the mean."""
+        scaled = (oriented - np.array(self.mean)) / np.array(self.deviation)
         return np.where(np.abs(scaled) <= FARTHEST, scaled, 0).astype(np.float32)
 
 
 def fill(values: Values) -> Values:
-    """Bridge NaN by a straight line between its neighbours; a channel without any number stays NaN."""
-    holes = np.isnan(values)
-    if not holes.any():
+    """Interpolate NaN linearly; a channel without any number stays NaN."""
+    missing = np.isnan(values)
+    if not missing.any():
         return values
     filled = np.array(values)
     rows = np.arange(len(values))
-    for channel in np.flatnonzero(holes.any(0) & ~holes.all(0)):
-        hole = holes[:, channel]
-        filled[hole, channel] = np.interp(rows[hole], rows[~hole], values[~hole, channel])
+    for channel in np.flatnonzero(missing.any(0) & ~missing.all(0)):
+        gaps = missing[:, channel]
+        filled[gaps, channel] = np.interp(rows[gaps], rows[~gaps], values[~gaps, channel])
     return filled
 
 
-def level(upright: Values, scaler: Scaler) -> Values:
-    """Where the scaled channels of a recording are while it moves, (channels,): the median there.
+def level(oriented: Values, scaler: Scaler) -> Values:
+    """Median of each scaled channel in the third of all windows with the most motion, (channels,).
 
-    A sensor is never worn twice in the same way. Where it is while its wearer moves tells how, and how far from there
-    it is tells what the wearer does when still. The most lively third of all windows counts.
-
-    Args:
-        upright: the recording as the scaler lays it out.
-        scaler: of the channels.
+    A sensor is never worn twice in the same way: postures are measured relative to its mean position during motion.
     """
-    means, motion = _window_moments(scaler.scale, upright, scaler.width)
-    lively = motion.sum(1)
-    found: Values = np.median(means[lively >= np.quantile(lively, 2 / 3)], 0).astype(np.float32)
+    means, motion = _window_moments(scaler.scale, oriented, scaler.width)
+    moving = motion.sum(1)
+    found: Values = np.median(means[moving >= np.quantile(moving, 2 / 3)], 0).astype(np.float32)
     return found
 
 
@@ -145,7 +135,7 @@ def _common_skew(
 ) -> tuple[int, ...]:
     """The sign of the skewness of each channel where recordings agree on one; 0 where they do not.
 
-    A channel whose mean has one sign in all recordings is never turned round: its 0 means something.
+    A channel whose mean has one sign in all recordings is never flipped: its 0 is meaningful.
     """
     found, levels = np.array(skewness), np.array(means)
     middle = np.median(found, 0)
@@ -156,16 +146,13 @@ def _common_skew(
 
 
 def _signs(skewness: NDArray[np.float64], skew: Sequence[int]) -> Values:
-    """-1 for the channels that are turned round, else 1."""
-    turned = skewness * np.array(skew) < -TURNED
-    return np.where(turned, np.float32(-1), np.float32(1))
+    """-1 for the channels that are flipped, else 1."""
+    flipped = skewness * np.array(skew) < -FLIPPED
+    return np.where(flipped, np.float32(-1), np.float32(1))
 
 
 def _skewness(filled: Values, width: int) -> NDArray[np.float64]:
-    """Of the means of windows, (channels,); 0 of a channel without any number, and of one that never changes.
-
-    The unit of a channel does not matter: micrometres are as skewed as metres.
-    """
+    """Of the means of windows, (channels,); 0 of a channel without any number, and of a constant one."""
     means, _ = _window_moments(lambda part: part, filled, width)
     middle = means.mean(0)
     off = means - middle

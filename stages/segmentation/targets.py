@@ -1,14 +1,14 @@
-"""Annotations to targets: what each timepoint of a series is taught as.
+"""Annotations to targets: the true class of each timepoint of a series.
 
-Targets are int16: 0 is background (time that nobody labeled in an annotated series), k is `labels[k - 1]`, -1 says
-nothing (no annotation, no number to learn from, or a label that the label config lacks). The rules, in order:
+Targets are int16: 0 is background (time that nobody labeled in an annotated series), k is `labels[k - 1]`, -1 is
+unknown (no annotation, a missing value, or a label that the label config lacks). The rules, in order:
 
-1. A skipped annotation says nothing; an empty one says that all is background.
+1. A skipped annotation does not count; an empty one makes all background.
 2. The newest ground-truth annotation wins alone. Otherwise the param `disagreement` decides:
    `vote`: the newest annotation of each annotator has one vote at each timepoint; where votes tie, the newest
    annotation among them decides. `newest`: the newest annotation alone. `agree`: what the newest annotations of
-   all annotators agree on; the other timepoints say nothing.
-3. An instant is the nearest timepoint, taught together with `tolerance` timepoints on both sides. What lies up to
+   all annotators agree on; the other timepoints are unknown.
+3. An instant is the nearest timepoint, together with `tolerance` timepoints on both sides. What lies up to
    one interval outside the recording belongs to its first or last timepoint.
 4. Where regions of one annotation overlap, the shorter one is on top, so that nothing marked disappears.
 """
@@ -33,14 +33,14 @@ from storage.label_studio.label_config import LabelConfig
 
 @dataclass(frozen=True)
 class Targets:
-    """What the annotations of one series say.
+    """Targets of one series.
 
     Attributes:
         values: int16 (timepoints,).
         regions: the true regions, by start; for instants the timepoint itself, not its widened range.
-        annotations: ids of the label records that had a say, sorted.
+        annotations: ids of the label records that counted, sorted.
         left_out: how many things were not used, by what they are.
-        notes: how many things were mended, by what they are.
+        notes: how many things were repaired, by what they are.
     """
 
     values: NDArray[np.int16]
@@ -59,7 +59,7 @@ class Example:
         target: (timepoints,).
         starts: of its windows.
         regions: the true ones, which end at gaps.
-        known: where it can be spoken of; None: everywhere.
+        known: stretches without gaps; None: everywhere.
     """
 
     values: NDArray[np.float32]
@@ -90,7 +90,7 @@ def make_targets(
     if disagreement == "agree":
         known_to_some = np.any([ballot >= 0 for ballot in codes], axis=0)
         differ = int((known_to_some & (winner < 0)).sum())
-        notes["timepoint on which annotators disagree: not learnt from"] = differ
+        notes["timepoint on which annotators disagree: not trained on"] = differ
     # The newest annotation's own regions tell apart neighbours of one label, which the codes cannot.
     agreed = np.array_equal(winner, codes[0])
     regions = (
@@ -160,7 +160,7 @@ def _read_span(
     left_out: Counter[str],
     notes: Counter[str],
 ) -> tuple[float, float] | None:
-    """Start and end of a region as numbers; None where they do not say when it was."""
+    """Start and end of a region as numbers; None where they cannot be read."""
     start, end = (parse_time(value.get(name), time_format) for name in ("start", "end"))
     form = f"in the timeFormat {time_format!r}" if time_format else "a number"
     for name, time in (("start", start), ("end", end)):
@@ -180,7 +180,7 @@ def _read_span(
 def to_codes(regions: Sequence[Region], rows: int, config: LabelConfig, tolerance: int) -> NDArray[np.int16]:
     """Codes of an annotation's regions; where it has a label that the label config lacks, and no other, -1.
 
-    Somebody saw something there: as background it would teach that there is nothing.
+    Somebody saw something there, so it is not background.
     """
     codes = paint([r for r in regions if r.label in config.labels], rows, config.labels, tolerance)
     for region in regions:
@@ -192,7 +192,7 @@ def to_codes(regions: Sequence[Region], rows: int, config: LabelConfig, toleranc
 
 
 def common(ballots: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:
-    """What all ballots say; -1 where they differ."""
+    """What all ballots agree on; -1 where they differ."""
     same = np.ones(len(ballots[0]), bool)
     for ballot in ballots[1:]:
         same &= ballot == ballots[0]

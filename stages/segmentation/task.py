@@ -1,4 +1,4 @@
-"""Segmentation: where in a recording something is, one label a timepoint (`<TimeSeriesLabels>`)."""
+"""Segmentation of recordings into regions, one label a timepoint (`<TimeSeriesLabels>`)."""
 
 from __future__ import annotations
 
@@ -38,28 +38,23 @@ class SegmentationTask:
         settings: params.Params,
         folder: Path,
     ) -> tuple[Index, str]:
-        """A target for each timepoint of each labeled series, and windows."""
         return dataset.build(ingested, rows, records, self.config, settings, folder)
 
     def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
-        """Train from scratch."""
         from stages.segmentation import candidate
 
         return candidate.fit(index, settings)
 
     def trains_on_validation(self, settings: params.Params) -> bool:
-        """With `train.refit`, once everything was chosen there."""
         return settings.train.refit
 
-    def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:  # noqa: ARG002 -- from no model at all
-        """Never: all is chosen on a validation set that no earlier model has seen."""
-        whole = "only models of whole recordings (<Choices>) go on from earlier ones"
+    def cannot_start_from(self, kind: str, labels: Sequence[str]) -> str:
+        whole = "only classifiers of whole recordings (<Choices>) can be trained from an earlier model"
         return f"the label config asks for regions; {whole}"
 
     def evaluate(
         self, model: Checkpoint, index: Index, splits: Sequence[str], settings: params.Params
     ) -> Evaluation:
-        """Scores per timepoint and per event."""
         from stages.segmentation import evaluation
 
         return evaluation.evaluate(model, index, splits, settings)
@@ -67,19 +62,16 @@ class SegmentationTask:
     def scorer(
         self, index: Index, settings: params.Params
     ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
-        """Scores on the test split, by name."""
         from stages.segmentation import evaluation
 
         return evaluation.scorer(index, settings)
 
-    def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:  # noqa: ARG002
-        """None beyond channels, labels and sampling rate: recordings may be of any length."""
+    def incompatibility(self, best: Checkpoint, candidate: Checkpoint, index: Index) -> str:
         return ""
 
     def predict(
         self, model: Checkpoint, name: str, keys: Sequence[str], settings: params.Params
     ) -> tuple[Iterator[Prediction], Mapping[str, str]]:
-        """Regions of each series; none is left out."""
         from stages.segmentation import inference
 
         return inference.predict(model, name, keys, self.config, settings.ingest.gap), {}

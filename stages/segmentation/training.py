@@ -1,7 +1,7 @@
 """Training, from top to bottom: batches, loss, one-cycle schedule, averaged weights, early stop.
 
-The model is the running average of the weights (and of the batch norm's buffers), which needs no annealing to be
-good at any moment; so it is what the validation set judges after every epoch. Two criteria count: balanced
+The model is the running average of the weights (and of the batch norm's buffers), which is good without annealing; it
+is scored on the validation set after every epoch. Two criteria count: balanced
 accuracy, and F1 of the worst class, where a class that is never predicted counts as 0.
 """
 
@@ -27,17 +27,16 @@ from stages.training import devices
 from storage.errors import InputError
 
 WARM_UP = 0.2
-# The score of a class that nobody taught, before softmax.
+# The logit of a class that the train set lacks.
 NEVER = -30.0
 AVERAGE = 0.99
-# Validation scores this near are the same, on so few recordings: of such epochs the later is taken, for it has learnt
-# longer and at a lower rate.
+# Validation scores that differ by less count as equal, on so few recordings: the later epoch is then taken.
 SAME = 0.05
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to; validation scores are None where the validation set has nothing to find."""
+    """Loss and scores of one epoch; scores are None where the validation set has nothing to find."""
 
     number: int
     loss: float
@@ -46,11 +45,10 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """The trained network and how it came to be.
+class TrainedNetwork:
+    """A trained network, with the average of the weights after the best epoch.
 
     Attributes:
-        network: the average of the weights after the best epoch.
         history: all epochs.
         best: the epoch whose weights these are.
         stopped: `schedule` (all epochs), `patience` or `enough`.
@@ -62,20 +60,20 @@ class Fit:
     stopped: str
 
 
-def fit(
+def train_network(
     train: Sequence[Example],
     validation: Sequence[Example],
     scaler: Scaler,
     shape: Shape,
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
-) -> Fit:
+) -> TrainedNetwork:
     """Train a network. The same examples, shape and plan give the same weights, to the last bit.
 
     Raises:
-        InputError: the loss is no finite number any more, or there is no such device.
+        InputError: the loss is not finite, or there is no such device.
     """
-    device = devices.ready(plan.device)
+    device = devices.prepare(plan.device)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
 
@@ -93,7 +91,7 @@ def fit(
         optimizer, plan.learning_rate, steps, pct_start=WARM_UP, div_factor=10, final_div_factor=100
     )
 
-    watch = Watch(plan, can_be_enough=classes_in(train) == classes_in(validation))
+    stopping = EarlyStopping(plan, can_be_enough=classes_in(train) == classes_in(validation))
     for number in range(1, plan.epochs + 1):
         network.train()
         losses = []
@@ -102,43 +100,38 @@ def fit(
             loss = soft_cross_entropy(network(values, level), target, class_weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            steepness = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             losses.append(loss.item())
-            refuse_nan(losses[-1], steepness.item(), number, plan)
+            check_finite(losses[-1], gradient_norm.item(), number, plan)
             optimizer.step()
             schedule.step()
             update_average(average, network, schedule.last_epoch)
-        epoch = check(average.eval(), scaler, checks, number, float(np.mean(losses)))
+        epoch = validate(average.eval(), scaler, checks, number, float(np.mean(losses)))
         on_epoch(epoch)
-        if watch.see(epoch, average):
+        if stopping.update(epoch, average):
             break
-    average.load_state_dict(watch.weights)
-    silence(average, set(range(shape.classes)) - classes_in(train))
-    return Fit(average.eval().cpu(), tuple(watch.history), watch.best, watch.stopped)
+    average.load_state_dict(stopping.weights)
+    disable_untrained(average, set(range(shape.classes)) - classes_in(train))
+    return TrainedNetwork(average.eval().cpu(), tuple(stopping.history), stopping.best, stopping.stopped)
 
 
-def refuse_nan(loss: float, steepness: float, epoch: int, plan: Plan) -> None:
-    """Stop before a number that is none reaches a weight: from there on the model would be nothing but NaN.
-
-    Raises:
-        InputError: the loss, or the length of its gradient, is NaN or infinite.
-    """
-    if math.isfinite(loss) and math.isfinite(steepness):
+def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> None:
+    """Raise InputError where the loss or the norm of its gradient is NaN or infinite, before it changes weights."""
+    if math.isfinite(loss) and math.isfinite(gradient_norm):
         return
     what = "loss" if not math.isfinite(loss) else "gradient of the loss"
     raise InputError(
         f"training was stopped: the {what} is not a finite number",
         where=f"epoch {epoch}, stage train",
-        why=f"the weights have grown beyond bounds, at a learning rate of {plan.learning_rate:g} at most",
+        why=f"training diverged, at a learning rate of {plan.learning_rate:g} at most",
         cure="a lower train.learning_rate in params.yaml, then: dvc repro",
     )
 
 
-class Watch:
-    """Early stop: remembers the best epoch and its weights, and says when to go no further.
+class EarlyStopping:
+    """Early stopping: keeps the weights of the epoch with the best sum of the two validation criteria.
 
-    An epoch is worth the sum of the two validation criteria; without a validation set all are worth the same, so
-    the last one is kept.
+    Without a validation set the last epoch is kept.
     """
 
     def __init__(self, plan: Plan, can_be_enough: bool) -> None:
@@ -148,15 +141,15 @@ class Watch:
         self.weights: dict[str, Tensor] = {}
         self._highest, self._gained = -1.0, 0
 
-    def see(self, epoch: Epoch, network: Network) -> bool:
-        """Take note of an epoch; True: stop."""
+    def update(self, epoch: Epoch, network: Network) -> bool:
+        """Record an epoch; True: stop."""
         self.history.append(epoch)
-        worth = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
-        if worth > self._highest + SAME:
+        value = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
+        if value > self._highest + SAME:
             self._gained = epoch.number
-        if worth >= self._highest - SAME:
+        if value >= self._highest - SAME:
             self.best, self.weights = epoch, copy.deepcopy(network.state_dict())
-        self._highest = max(self._highest, worth)
+        self._highest = max(self._highest, value)
         if epoch.worst_f1 is None:
             return False
         if self.can_be_enough and is_enough(epoch, self.plan):
@@ -167,15 +160,15 @@ class Watch:
 
 
 @torch.no_grad()
-def silence(network: Network, classes: set[int]) -> None:
-    """Classes that nobody taught are never said: their scores would be what chance left there."""
+def disable_untrained(network: Network, classes: set[int]) -> None:
+    """Classes that the train set lacks are never predicted: their logits would be arbitrary."""
     for k in sorted(classes):
         network.out.weight[k] = 0
         network.out.bias[k] = NEVER  # type: ignore[index]
 
 
 def classes_in(examples: Sequence[Example]) -> set[int]:
-    """Classes that are taught: a validation set without one of them cannot say that training is enough."""
+    """Classes that occur; without all of them a validation set cannot stop training as good enough."""
     return {int(k) for example in examples for k in np.unique(example.target) if k >= 0}
 
 
@@ -196,14 +189,14 @@ def soft_cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tenso
 
 @torch.no_grad()
 def update_average(average: Network, network: Network, step: int) -> None:
-    """Move the average towards the network; by much at first, when the start is all it knows."""
+    """Move the average towards the network, faster in the first steps."""
     keep = min(AVERAGE, step / (step + 9)) if step > 1 else 0.0
     mine = [v for v in average.state_dict().values() if v.dtype.is_floating_point]
     theirs = [v for v in network.state_dict().values() if v.dtype.is_floating_point]
     torch._foreach_lerp_(mine, theirs, 1 - keep)
 
 
-def check(
+def validate(
     network: Network,
     scaler: Scaler,
     series: Sequence[tuple[Values, NDArray[np.int16]]],

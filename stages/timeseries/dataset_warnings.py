@@ -1,4 +1,4 @@
-"""What a dataset lacks, in words: what was left out of it, what its sets do not have, anything to learn from."""
+"""Warnings and errors about a dataset: what was left out of it, classes that a set lacks, nothing to train on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST, LONGEST = 20, 1000  # lines that are shown at once, and characters of one
 
 
 def warnings(index: Index) -> list[str]:
-    """What a person should know before trusting a model that learns from these sets."""
+    """What a person should know before trusting a model that is trained on these sets."""
     lines = []
     for name in LEARNT:
         keys = index.of(name)
@@ -48,8 +48,8 @@ def left_out(
 
     Args:
         found: by series, how many things were not used, by what they are.
-        unknown: labeled series that ingest knows nothing of.
-        unfit: why a labeled series is none to learn from.
+        unknown: labeled series without a recording.
+        unfit: why a labeled series cannot be used, by series.
     """
     lines = counted(found) + [f"labeled series {key}: {why}" for key, why in (unfit or {}).items()]
     if unknown:
@@ -71,7 +71,7 @@ def counted(found: Mapping[str, Counter[str]]) -> list[str]:
     ]
 
 
-def nothing_to_learn(index: Index, usable: str, unused: Sequence[str] = ()) -> InputError:
+def nothing_to_train_on(index: Index, usable: str, unused: Sequence[str] = ()) -> InputError:
     """Training cannot start: no series has what is `usable`, or none that has it is in the train set.
 
     Args:
@@ -97,7 +97,7 @@ def nothing_to_learn(index: Index, usable: str, unused: Sequence[str] = ()) -> I
 
 
 def nothing_to_find(index: Index, unused: Sequence[str]) -> InputError:
-    """The train set is nothing but background: whatever learnt from it would find nothing, anywhere."""
+    """The error that the train set has nothing but background."""
     cure = "label regions in series of the train set"
     if any(UNKNOWN in line for line in unused):
         cure = "give the label config in Label Studio the labels that the regions have, or the regions its labels"
@@ -114,7 +114,7 @@ def nothing_to_find(index: Index, unused: Sequence[str]) -> InputError:
 
 
 def shown(lines: Sequence[str]) -> list[str]:
-    """Lines for a terminal, where thousands of labels or series would push everything else away."""
+    """Lines for a terminal, at most `MOST`."""
     most = [shortened(line, LONGEST) for line in lines[:MOST]]
     if len(lines) > MOST:
         most.append(f"and {len(lines) - MOST:,} more lines like these: {PATH / 'index.json'}")

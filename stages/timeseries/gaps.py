@@ -1,7 +1,7 @@
-"""Where a recording has nothing to say: pauses between timepoints, and holes in its channels.
+"""Gaps of a recording: pauses between timepoints, and missing values of its channels.
 
-A channel may have a number only now and then because it is of a lower rate than the others: empty cells between them
-are no holes but its own interval, and a straight line fills them for the model.
+A channel of a lower rate than the others has regular empty cells: these are not missing values, and the model
+interpolates them linearly.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from stages.timeseries.runs import runs
 from stages.timeseries.times import Times
 from storage.artifacts.region import Region
 
-# First and last timepoint of each stretch of a recording that can be spoken of.
+# First and last timepoint of each stretch of a recording without a gap.
 Stretches = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-def holes(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
-    """Where a channel has no number for more than `gap` of its own usual intervals, (timepoints, channels).
+def missing_mask(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
+    """Missing values: where a channel has none for more than `gap` of its usual intervals, (timepoints, channels).
 
-    >>> holes(np.array([[1, 1], [np.nan, 2], [3, 3], [np.nan, np.nan], [np.nan, 5]]), 1.5)[:, 1].tolist()
+    >>> missing_mask(np.array([[1, 1], [np.nan, 2], [3, 3], [np.nan, np.nan], [np.nan, 5]]), 1.5)[:, 1].tolist()
     [False, False, False, True, False]
     """
     found = np.zeros(values.shape, bool)
@@ -38,7 +38,7 @@ def _wide(missing: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
     there = np.flatnonzero(~missing)
     if not len(there):
         return missing
-    # Before the first and behind the last number there may be holes too.
+    # Values may be missing before the first and behind the last one too.
     steps = np.diff(there, prepend=-1, append=len(missing))
     usual = float(np.median(steps[1:-1])) if len(there) > 1 else 1.0
     wide = np.repeat(steps > gap * usual, steps)[: len(missing)]
@@ -46,16 +46,16 @@ def _wide(missing: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
 
 
 def stretches(values: NDArray[np.float32], times: Times, gap: float) -> Stretches:
-    """First and last timepoint of each stretch of a recording that can be spoken of.
+    """First and last timepoint of each stretch of a recording without a gap.
 
-    A stretch ends where the next timepoint is more than `gap` intervals away, and where all channels have a hole:
-    whatever a model says there, it says of what was filled in.
+    A stretch ends where the next timepoint is more than `gap` intervals away, and where all channels are missing:
+    a prediction there would rest on interpolated values alone.
     """
     steps = np.diff(times)
-    spoken = np.asarray(~holes(values, gap).all(1), np.intp)
+    present = np.asarray(~missing_mask(values, gap).all(1), np.intp)
     # Neighbours of different number are in different stretches: count up at each pause.
-    spoken[1:] *= 1 + np.cumsum(steps > gap * np.median(steps)) if len(steps) else 1
-    starts, ends, numbers = runs(spoken)
+    present[1:] *= 1 + np.cumsum(steps > gap * np.median(steps)) if len(steps) else 1
+    starts, ends, numbers = runs(present)
     return starts[numbers > 0], ends[numbers > 0]
 
 
@@ -69,8 +69,10 @@ def within(region: Region, known: Stretches) -> list[Region]:
     ]
 
 
-def cut(found: Iterable[tuple[Region, float]], known: Stretches | None) -> list[tuple[Region, float]]:
-    """Found regions with their scores, ended at gaps: each part has the score of the whole; None: no gaps."""
+def split_at_gaps(
+    found: Iterable[tuple[Region, float]], known: Stretches | None
+) -> list[tuple[Region, float]]:
+    """Regions with their scores, split at gaps: each part has the score of the whole; None: no gaps."""
     if known is None:
         return list(found)
     return [(part, score) for region, score in found for part in within(region, known)]

@@ -1,4 +1,4 @@
-"""What is odd about the numbers of a recording that can still be used."""
+"""Data quality of a recording: gaps, missing values, constant channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.timeseries.times import Times
 def describe(
     values: NDArray[np.float32], times: Times, channels: Sequence[str], gap: float
 ) -> dict[str, Any]:
-    """Gaps, missing numbers and constant channels of one series.
+    """Gaps, missing values and constant channels of one series.
 
     Args:
         values: (timepoints, channels).
@@ -45,5 +45,5 @@ def describe(
 
 
 def _moves(numbers: NDArray[np.float32]) -> bool:
-    """Whether they change; those that are all missing do not."""
+    """Whether they change; a channel of missing values does not."""
     return bool(np.fmin.reduce(numbers) < np.fmax.reduce(numbers))

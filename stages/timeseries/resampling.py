@@ -1,6 +1,6 @@
 """A recording of another sampling rate, brought to the project's.
 
-A network counts timepoints, not seconds: fed with two rates it would learn two speeds of one movement. Where the new
+A network counts timepoints, not seconds: with two rates it would see two speeds of one movement. Where the new
 rate is lower, a timepoint is the mean of the signal over its own interval (a box as wide as the interval keeps what
 is faster than the new rate from folding into it); where it is higher, a straight line between its neighbours.
 

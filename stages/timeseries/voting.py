@@ -1,4 +1,4 @@
-"""Which annotations of a series count where annotators disagree, whatever they were asked."""
+"""Which annotations of a series count where annotators disagree."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Disagreement = Literal["vote", "newest", "agree"]
 
 def voters(records: Sequence[Record], disagreement: Disagreement) -> list[Record]:
     """The annotations that count, the newest first."""
-    said = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
-    truths = [r for r in said if r.get("ground_truth")]
+    given = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
+    truths = [r for r in given if r.get("ground_truth")]
     if truths or disagreement == "newest":
-        return (truths or said)[:1]
+        return (truths or given)[:1]
     newest: dict[str, Record] = {}
-    for record in said:
+    for record in given:
         newest.setdefault(str(record.get("annotator", "")), record)
     return list(newest.values())
 
@@ -28,5 +28,5 @@ def _age(record: Record) -> tuple[str, str]:
 
 
 def quoted(name: str) -> str:
-    """Somebody's label for a line of output: on one line, no longer than a name is."""
+    """A label in quotes, shortened to one line."""
     return f"'{shortened(name)}'"

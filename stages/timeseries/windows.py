@@ -35,7 +35,7 @@ def starts(rows: int, size: int, stride: int) -> list[int]:
 
 
 def lengths(regions: Iterable[Region], tolerance: int) -> Lengths:
-    """Timepoints that the regions of each label are taught with: an instant is widened on both sides."""
+    """Timepoints of the regions of each label in training: an instant is widened on both sides."""
     found: dict[str, list[int]] = {}
     for region in regions:
         found.setdefault(region.label, []).append(2 * tolerance + 1 if region.instant else region.rows)
@@ -43,7 +43,7 @@ def lengths(regions: Iterable[Region], tolerance: int) -> Lengths:
 
 
 def choose_step(lengths: Lengths) -> int:
-    """Timepoints that the network answers for at once: a power of two that the shortest label is long for.
+    """Timepoints of a step of the network: a power of two, a fraction of the shortest label.
 
     >>> choose_step({"SIT_TO_STAND": [132], "WALKING": [900, 1200]})
     16

@@ -1,4 +1,4 @@
-"""Learning curves: what was measured in each epoch, for `dvc plots`, the report and a progress bar."""
+"""Learning curves, for `dvc plots`, the report and a progress bar."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ CURVES = Path("reports/train")
 
 @contextmanager
 def learning_curves(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """Write a row for each epoch to `reports/train`.
-
-    Args:
-        epochs: how many there will be, at most.
+    """Write a row for each of at most `epochs` epochs to `reports/train`.
 
     Yields:
         A function that takes the figures of an epoch by name of their curve, `train/loss` among them.

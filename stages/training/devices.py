@@ -1,4 +1,4 @@
-"""What a network learns on. One thread on a CPU, or a GPU; either way the same bytes from the same inputs."""
+"""Devices to train on: one thread of a CPU, or a GPU; either way deterministic."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ torch.set_num_threads(1)
 
 
 @cache
-def halves(name: str) -> bool:
-    """Whether a device (`cpu` or `cuda`) multiplies numbers of half the size, bfloat16, at twice the speed."""
+def supports_bf16(name: str) -> bool:
+    """Whether a device (`cpu` or `cuda`) has instructions for bfloat16, which are twice as fast."""
     able = torch.cpu.get_capabilities()
     return name == "cuda" or any(able.get(each) for each in ("avx512_bf16", "amx_bf16"))
 
 
-def precision(asked: Precision | None, name: str) -> Precision:
-    """What to multiply: as asked for, or what is fast on a processor; on a GPU float32, which is fast there.
+def precision(requested: Precision | None, name: str) -> Precision:
+    """Precision of the convolutions: as requested, else what is fast on this processor; on a GPU float32.
 
     Raises:
-        InputError: bfloat16 is asked for, and the processor has no instructions for it.
+        InputError: bfloat16 is requested, and the processor has no instructions for it.
     """
-    if asked == "bfloat16" and not halves(name):
+    if requested == "bfloat16" and not supports_bf16(name):
         raise InputError(
             "this processor does not multiply bfloat16",
             where="params.yaml, train.precision",
             why="it has no AVX512-BF16 or AMX, so that training would take many times as long",
             cure="train.precision: null in params.yaml, or --param precision=null",
         )
-    return asked or ("bfloat16" if name == "cpu" and halves(name) else "float32")
+    return requested or ("bfloat16" if name == "cpu" and supports_bf16(name) else "float32")
 
 
-def ready(name: str, place: int = 0) -> torch.device:
-    """A device on which only operations with one result are allowed.
+def prepare(name: str, index: int = 0) -> torch.device:
+    """A device on which only deterministic operations are allowed.
 
     Args:
         name: `cpu` or `cuda`.
-        place: of several GPUs, which.
+        index: of the GPU.
 
     Raises:
         InputError: there is no such device.
@@ -59,8 +59,8 @@ def ready(name: str, place: int = 0) -> torch.device:
                 why="torch finds no CUDA device",
                 cure="train.device: cpu in params.yaml, or --param device=cpu",
             )
-        torch.cuda.set_device(place)
+        torch.cuda.set_device(index)
     torch.use_deterministic_algorithms(True)
-    # Filling memory that is about to be written is for finding who reads it before: a tenth of training.
+    # Filling new memory is for debugging, and takes a tenth of training.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)

@@ -1,10 +1,10 @@
-"""A loop of training that several processes share, so that each step is the step of one process, but for rounding.
+"""Data-parallel training in which each step is that of a single process, but for rounding.
 
     batch of 8 ──┬─ rank 0: series 0 2 4 6 ─┐  batch norm's sums, gradients     ┌─ the same weights
                  └─ rank 1: series 1 3 5 7 ─┴─ and losses are added up ─────────┴─ the same weights
 
-The loop is written once, for a team of any size: `Team()` is a process alone, and everything is then as if there were
-no team. Who starts the processes is said in stages/training/launch.py.
+The training loop is written once, for a team of any size; `Team()` is a single process. stages/training/launch.py
+starts the processes.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-TIMEOUT_S = 600.0  # that a process waits for the others before it gives up
+TIMEOUT_S = 600.0  # that a process waits for the others
 
 
 @dataclass
 class Team:
-    """The processes that learn together, as one of them sees it.
+    """The processes that train one network together, as one of them sees it.
 
     Attributes:
-        rank, world: which of how many.
-        place: index of its GPU on its machine.
-        batch: series in the batch that is learnt from, all shares together.
+        rank, world: index of this process, and number of processes.
+        local_rank: index of its GPU on its machine.
+        batch: series in the current batch, all shards together.
     """
 
     rank: int = 0
     world: int = 1
-    place: int = 0
+    local_rank: int = 0
     batch: int = 0
 
-    def share(self, rows: Tensor) -> Tensor:
-        """The rows of a batch that this process learns from; from now on the batch is this one."""
+    def shard(self, rows: Tensor) -> Tensor:
+        """The rows of a batch that this process trains on; sets the current batch."""
         self.batch = len(rows)
         return rows[self.rank :: self.world]
 
-    def spread(self, network: nn.Module) -> nn.Module:
-        """What to call in place of a network while it learns; its parameters are the network's own.
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network as a distributed module, with the same parameters.
 
-        Batch norms, dropouts and LSTMs are told to see the whole batch: they are what would differ from one process.
+        Batch norms, dropouts and LSTMs take the whole batch into account, as in a single process.
         """
         if self.world == 1:
             return network
@@ -53,17 +53,17 @@ class Team:
                 module.team = self  # type: ignore[assignment]
         return DistributedDataParallel(network, forward_sync_buffers=False)
 
-    def gather(self, network: nn.Module) -> None:
-        """The inverse of `spread`: the network is as it was, but for what it has learnt."""
+    def unwrap(self, network: nn.Module) -> None:
+        """The inverse of `wrap`; the network keeps its trained parameters."""
         plain = {shared: kind for kind, shared in SHARED.items()}
         for module in network.modules():
             if kind := plain.get(type(module)):
                 module.__class__ = kind
                 del module.team
 
-    def weigh(self, loss: Tensor, share: Tensor) -> Tensor:
-        """A mean over its share, for `backward`: gradients are averaged over ranks, and shares differ by a row."""
-        return loss if self.world == 1 else loss * (len(share) * self.world / self.batch)
+    def scale_loss(self, loss: Tensor, shard: Tensor) -> Tensor:
+        """A mean over the shard, for `backward`: gradients are averaged over ranks, and shards differ in size."""
+        return loss if self.world == 1 else loss * (len(shard) * self.world / self.batch)
 
     def sum(self, first: float, second: float) -> tuple[float, float]:
         """Two numbers, each added up over all processes."""
@@ -94,8 +94,7 @@ class Total(torch.autograd.Function):
 class SharedNorm(nn.BatchNorm2d):
     """Batch norm over the whole batch: sums are added up over processes, forwards and backwards.
 
-    torch's own (SyncBatchNorm) is for GPUs only. Sums are taken in double precision, so that the mean of squares
-    loses nothing when the square of the mean is taken from it.
+    torch's SyncBatchNorm is for GPUs only. Sums are in double precision, so that the variance is exact.
     """
 
     team: Team
@@ -107,21 +106,21 @@ class SharedNorm(nn.BatchNorm2d):
         sums = torch.stack([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3))])
         mean, square = Total.apply(sums) / count
         variance = (square - mean.square()).clamp(min=0)
-        self._remember(mean.detach(), variance.detach() * (count / (count - 1)))
+        self._update_running(mean.detach(), variance.detach() * (count / (count - 1)))
         factor = self.weight * (variance + self.eps).rsqrt().float()
         shift = self.bias - mean.float() * factor
         normal: Tensor = x * factor[:, None, None] + shift[:, None, None]
         return normal.to(x.dtype)
 
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        """The running statistics, as torch's own has them."""
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
+        """Update the running statistics as torch does."""
         for running, value in ((self.running_mean, mean), (self.running_var, variance)):
             if running is not None and self.momentum is not None:
                 running.lerp_(value.float(), self.momentum)
 
 
 class SharedDropout(nn.Dropout):
-    """Dropout by masks of the whole batch: all processes draw the same ones and take their rows."""
+    """Dropout with masks of the whole batch: all processes draw the same mask and take their rows."""
 
     team: Team
 
@@ -130,7 +129,7 @@ class SharedDropout(nn.Dropout):
 
 
 class SharedLstm(nn.LSTM):
-    """The LSTM layer by layer, with the whole batch's dropout between: inside of torch's own nobody can take rows."""
+    """The LSTM layer by layer, with dropout masks of the whole batch between the layers."""
 
     team: Team
 
@@ -148,9 +147,9 @@ SHARED: dict[type, type] = {nn.BatchNorm2d: SharedNorm, nn.Dropout: SharedDropou
 
 
 def mask(team: Team, x: Tensor, p: float) -> Tensor:
-    """What to multiply `x` by, its first dimension series: the share's rows of the mask that one process would draw.
+    """The shard's rows of the dropout mask that a single process would draw; the first dimension of `x` is series.
 
-    An LSTM draws steps first, so that three dimensions are turned, and turned back.
+    An LSTM draws time-major masks, so three dimensions are transposed.
     """
     series = x.transpose(0, 1) if x.ndim == 3 else x
     shape = list(series.shape)

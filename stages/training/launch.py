@@ -1,7 +1,6 @@
-"""Who trains: this process, or as many as the settings say, started here or by Ray on several machines.
+"""Starts the processes that train: this one, or as many as the settings say, here or on a Ray cluster.
 
-Settings change who computes, never what. Only rank 0 tells how it goes; an error of any rank is raised here, and the
-others are stopped.
+Only rank 0 reports progress; an error of any rank is raised here, and the others are stopped.
 """
 
 from __future__ import annotations
@@ -27,67 +26,63 @@ from storage.progress import note
 
 E = TypeVar("E")
 R = TypeVar("R")
-Tell = Callable[[E], None]
-Job = Callable[[Team, Tell[E]], R]
+Report = Callable[[E], None]
+Job = Callable[[Team, Report[E]], R]
 
-# Seconds that a process which died takes to be seen, after others have lost it.
-SEEN = 1.0
+# Seconds until a dead process is noticed after others have lost their connection to it.
+EXIT_GRACE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Told(Generic[E]):
-    """Something that rank 0 tells while it works."""
+class Progress(Generic[E]):
+    """Progress that rank 0 reports."""
 
     value: E
 
 
 @dataclass(frozen=True)
 class Done(Generic[R]):
-    """What came of it."""
+    """The result of rank 0."""
 
     result: R
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a rank could not go on."""
+    """The error of a rank."""
 
     error: Exception
 
 
-def together(job: Job[E, R], tell: Tell[E], device: str, most: int) -> R:
-    """Do a job in as many processes as the settings say.
+def run_distributed(job: Job[E, R], report: Report[E], device: str, most: int) -> R:
+    """Run a job in as many processes as the settings say.
 
     Args:
-        job: called in each process with its `Team` and what to call with news; can be pickled.
-        tell: called here with the news of rank 0.
+        job: called in each process with its `Team` and a function that reports progress; can be pickled.
+        report: called here with the progress of rank 0.
         device: `cpu` or `cuda`: with the second each process has a GPU of its own.
-        most: processes that there is work for; more are not started, and that is said.
+        most: processes to start at most; a note tells where the settings have more.
 
     Raises:
-        InputError: the settings do not fit this machine.
+        InputError: this machine has too few GPUs.
         SetupError: a process died, or Ray is not installed.
     """
-    asked = settings.workers()
-    world = min(asked.count, max(most, 1))
-    if world < asked.count:
-        note(f"{asked.count} workers, but the smallest batch has {world} series: {world} are used")
+    wanted = settings.workers()
+    world = min(wanted.count, max(most, 1))
+    if world < wanted.count:
+        note(f"{wanted.count} workers, but the smallest batch has {world} series: {world} are used")
     if world == 1:
-        return job(Team(), tell)
-    if asked.ray_address:
-        from stages.training.ray_cluster import on_ray
+        return job(Team(), report)
+    if wanted.ray_address:
+        from stages.training.ray_cluster import run_on_ray
 
-        return on_ray(job, tell, device, world, asked.ray_address)
-    refuse_few_gpus(device, world)
-    return in_processes(job, tell, device, world)
+        return run_on_ray(job, report, device, world, wanted.ray_address)
+    check_gpus(device, world)
+    return run_processes(job, report, device, world)
 
 
-def refuse_few_gpus(device: str, world: int) -> None:
-    """Each process needs a GPU where one is asked for.
-
-    Raises:
-        InputError: there are less than processes.
-    """
+def check_gpus(device: str, world: int) -> None:
+    """Raise InputError where there are fewer GPUs than processes."""
     if device == "cuda" and torch.cuda.device_count() < world:
         raise InputError(
             f"{world} workers need {world} GPUs",
@@ -97,14 +92,10 @@ def refuse_few_gpus(device: str, world: int) -> None:
         )
 
 
-def in_processes(job: Job[E, R], tell: Tell[E], device: str, world: int, patience: float = TIMEOUT_S) -> R:
-    """Do a job in new processes of this machine; see `together`.
-
-    Args:
-        job, tell, device: as there.
-        world: processes.
-        patience: seconds after which those who wait for one that does nothing give up.
-    """
+def run_processes(
+    job: Job[E, R], report: Report[E], device: str, world: int, timeout_s: float = TIMEOUT_S
+) -> R:
+    """Run a job in new processes of this machine, waiting for each other for `timeout_s`; see `run_distributed`."""
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -113,18 +104,18 @@ def in_processes(job: Job[E, R], tell: Tell[E], device: str, world: int, patienc
             team = Team(rank, world, rank)
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_work, args=(job, team, device, patience, folder, theirs), daemon=True
+                target=_work, args=(job, team, device, timeout_s, folder, theirs), daemon=True
             )
             process.start()
             theirs.close()
             stack.callback(_stop, process)
             processes[ours] = process
-        result: R = _listen(processes, tell)
+        result: R = _listen(processes, report)
         return result
 
 
-def _listen(processes: dict[Any, SpawnProcess], tell: Tell[E]) -> Any:
-    """Pass the news on until rank 0 is done, or any rank has failed."""
+def _listen(processes: dict[Any, SpawnProcess], report: Report[E]) -> Any:
+    """Pass progress on until rank 0 is done, or any rank has failed."""
     while True:
         ready: list[Any] = wait(list(processes))
         for pipe in ready:
@@ -132,22 +123,18 @@ def _listen(processes: dict[Any, SpawnProcess], tell: Tell[E]) -> Any:
                 message = pipe.recv()
             except EOFError as error:
                 message = Failed(error)
-            if isinstance(message, Told):
-                tell(message.value)
+            if isinstance(message, Progress):
+                report(message.value)
             elif isinstance(message, Done):
                 return message.result
             else:
-                refuse_dead(list(processes.values()))
+                check_alive(list(processes.values()))
                 raise message.error
 
 
-def refuse_dead(processes: list[SpawnProcess]) -> None:
-    """A process that ended has neither failed nor finished: those wait to be stopped, so it was killed.
-
-    Raises:
-        SetupError: one has ended; the errors of others are only what came of it.
-    """
-    ended = wait([process.sentinel for process in processes], SEEN)
+def check_alive(processes: list[SpawnProcess]) -> None:
+    """Raise SetupError where a process was killed: those that fail or finish wait to be stopped."""
+    ended = wait([process.sentinel for process in processes], EXIT_GRACE_S)
     for rank, process in enumerate(processes):
         if process.sentinel in ended:
             process.join()
@@ -164,11 +151,11 @@ def _stop(process: SpawnProcess) -> None:
 
 
 def _work(
-    job: Job[Any, Any], team: Team, device: str, patience: float, folder: str, pipe: Connection
+    job: Job[Any, Any], team: Team, device: str, timeout_s: float, folder: str, pipe: Connection
 ) -> None:
-    """A process: meet the others, do the job, say what came of it, and wait to be stopped.
+    """The body of a process: join the group, run the job, send the result, and wait to be stopped.
 
-    It waits because an end would be an error for those who still talk to it, and hide its own.
+    Ending earlier would raise errors in the others, which could hide the first one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
     settings.bind_gloo_to_loopback()
@@ -178,9 +165,9 @@ def _work(
             init_method=f"file://{folder}/meeting",
             rank=team.rank,
             world_size=team.world,
-            timeout=timedelta(seconds=patience),
+            timeout=timedelta(seconds=timeout_s),
         )
-        result = job(team, (lambda value: pipe.send(Told(value))) if team.rank == 0 else _silent)
+        result = job(team, (lambda value: pipe.send(Progress(value))) if team.rank == 0 else lambda _: None)
         if team.rank == 0:
             pipe.send(Done(result))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the process that waits raises it
@@ -189,12 +176,8 @@ def _work(
     pipe.poll(None)
 
 
-def _silent(_: object) -> None:
-    """Ranks but the first tell nothing."""
-
-
 def portable(error: Exception) -> Exception:
-    """An error as it can be raised in another process; that of a bug keeps its traceback as text."""
+    """An error that can be pickled; that of a bug keeps its traceback as text."""
     if isinstance(error, LabeltrailError):
         return error
     return RuntimeError("".join(traceback.format_exception(error)))

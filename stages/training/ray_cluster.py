@@ -17,17 +17,19 @@ from storage.errors import InputError, LabeltrailError, SetupError
 
 E = TypeVar("E")
 R = TypeVar("R")
-Tell = Callable[[E], None]
-# What workers run: the packages that are at work here.
+Report = Callable[[E], None]
+# The packages that are sent to the workers.
 CODE = [str(Path(__file__).parents[2] / name) for name in ("stages", "storage")]
 
 
-def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int, address: str) -> R:
-    """Do a job in Ray Train's workers; see `together`.
+def run_on_ray(
+    job: Callable[[Team, Report[E]], R], report: Report[E], device: str, world: int, address: str
+) -> R:
+    """Run a job in Ray Train's workers; see `run_distributed`.
 
     Args:
-        job, tell, device: as there.
-        world: workers.
+        job, report, device: as there.
+        world: number of workers.
         address: of the cluster as `ray.init` takes it; `local` starts one on this machine.
 
     Raises:
@@ -45,24 +47,20 @@ def on_ray(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world:
         ray.init(address, log_to_driver=False, runtime_env={"py_modules": CODE})
     except ConnectionError as error:
         raise SetupError(
-            "the Ray cluster does not answer",
+            "the Ray cluster does not respond",
             where=f"LABELTRAIL_RAY_ADDRESS={address}",
             why=str(error),
             cure="ray start --head, or an address of a cluster that runs",
         ) from error
     try:
-        refuse_small(ray.cluster_resources(), device, world)
-        return _train(job, tell, device, world)
+        check_cluster_size(ray.cluster_resources(), device, world)
+        return _train(job, report, device, world)
     finally:
         ray.shutdown()
 
 
-def refuse_small(resources: dict[str, float], device: str, world: int) -> None:
-    """Ray would wait for more machines, for ever.
-
-    Raises:
-        InputError: the cluster has less processors, or GPUs, than there are workers.
-    """
+def check_cluster_size(resources: dict[str, float], device: str, world: int) -> None:
+    """Raise InputError where the cluster has fewer processors or GPUs than workers: Ray would wait for ever."""
     kind = "GPU" if device == "cuda" else "CPU"
     if (found := int(resources.get(kind, 0))) < world:
         raise InputError(
@@ -73,26 +71,26 @@ def refuse_small(resources: dict[str, float], device: str, world: int) -> None:
         )
 
 
-def _train(job: Callable[[Team, Tell[E]], R], tell: Tell[E], device: str, world: int) -> R:
-    """Run the workers beside this thread, which hears what rank 0 tells. An empty tuple is the end of news."""
+def _train(job: Callable[[Team, Report[E]], R], report: Report[E], device: str, world: int) -> R:
+    """Run the workers beside this thread, which passes on the progress of rank 0; an empty tuple ends it."""
     import ray
     from ray import train
     from ray.util.queue import Queue
 
-    news = Queue()
+    progress = Queue()
 
     def work() -> R:
         here = train.get_context()
         team = Team(here.get_world_rank(), here.get_world_size(), here.get_local_rank())
-        return job(team, (lambda value: news.put((value,))) if team.rank == 0 else lambda _: None)
+        return job(team, (lambda value: progress.put((value,))) if team.rank == 0 else lambda _: None)
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = _trainer(work, device, world, folder)
         # In this thread Ray would take Ctrl-C for its own, for good.
         training = ThreadPoolExecutor(1).submit(trainer.fit)
-        training.add_done_callback(lambda _: ray.is_initialized() and news.put(()))
-        while value := news.get():
-            tell(*value)
+        training.add_done_callback(lambda _: ray.is_initialized() and progress.put(()))
+        while value := progress.get():
+            report(*value)
         try:
             result: R = training.result().return_value
         except train.WorkerGroupError as error:
@@ -114,7 +112,7 @@ def _trainer(work: Callable[[], R], device: str, world: int, folder: str) -> Any
 
 
 def cause(error: Any) -> Exception:
-    """Of what went wrong in the workers, what a person can act on, if that is among it."""
+    """The error of a worker that a person can act on, else the first one."""
     failures: dict[int, Exception] = error.worker_failures
     for failure in failures.values():
         found: BaseException | None = failure

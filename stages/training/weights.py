@@ -1,6 +1,6 @@
-"""A network from its weights, checked before any memory is taken: `model.json` may claim any size.
+"""Restores a network from its weights.
 
-What `model.json` says is somebody else's word until it fits itself and the weights, whose size is that of their file.
+`model.json` is untrusted input: it is checked against itself and the weights before any memory is allocated.
 """
 
 from __future__ import annotations
@@ -21,27 +21,19 @@ CURE = "dvc repro --single-item --force train, then: dvc repro"
 
 
 def unusable(why: str) -> UnusableError:
-    """The error of a model that does not fit itself."""
+    """The error of an inconsistent model."""
     return UnusableError("the model cannot be used", where="model.json", why=shortened(why), cure=CURE)
 
 
-def demand(holds: bool, why: str) -> None:
-    """Refuse a model.
-
-    Raises:
-        UnusableError: it does not hold.
-    """
+def require(holds: bool, why: str) -> None:
+    """Raise UnusableError with this reason unless the condition holds."""
     if not holds:
         raise unusable(why)
 
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What is read of `model.json` in this block is there and of the right type.
-
-    Raises:
-        UnusableError: it is not.
-    """
+    """Turn errors of reading `model.json` in this block into UnusableError."""
     try:
         yield
     except UnusableError:
@@ -56,15 +48,15 @@ def restore(build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Modul
     """The network that `build` makes, with these weights, ready to predict.
 
     Raises:
-        UnusableError: the weights are those of another network, or numbers that are none.
+        UnusableError: the weights are those of another network, or not finite.
     """
     with readable(), torch.device("meta"):
         wanted = {name: (tuple(t.shape), t.dtype) for name, t in build().state_dict().items()}
     found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
     differs = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    demand(not differs, f"its weights are of another network: {', '.join(differs[:3])}")
+    require(not differs, f"its weights are of another network: {', '.join(differs[:3])}")
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
-    demand(not broken, f"its weights hold what is no number: {', '.join(broken[:3])}")
+    require(not broken, f"its weights are not all finite: {', '.join(broken[:3])}")
     network = build()
     network.load_state_dict(dict(weights))
     return network.eval()

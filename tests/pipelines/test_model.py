@@ -14,7 +14,7 @@ from stages.segmentation.model import predict
 from stages.segmentation.network import STRIDES, Network, Shape
 from stages.segmentation.scaling import Scaler, fill, level
 from stages.segmentation.targets import Example
-from stages.segmentation.training import Epoch, check, fit, soft_cross_entropy
+from stages.segmentation.training import Epoch, soft_cross_entropy, train_network, validate
 from storage.errors import InputError
 
 SHAPE = Shape(front_end=True, channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)
@@ -43,7 +43,7 @@ def train(validation: list[Example], **changes: object):
     scaler = Scaler.fit([e.values for e in examples], 4)
     plan = replace(PLAN, **changes)  # type: ignore[arg-type]
     shape = replace(SHAPE, front_end=plan.front_end)
-    return fit(examples, validation, scaler, shape, plan, seen.append), seen
+    return train_network(examples, validation, scaler, shape, plan, seen.append), seen
 
 
 @pytest.mark.parametrize("front_end", [True, False])
@@ -91,7 +91,7 @@ def test_training_learns_and_restores_the_best_epoch():
     assert found.best.worst_f1 is not None
     assert found.best.worst_f1 > 0.8
     scaler = Scaler.fit([example(seed=n).values for n in range(3)], 4)
-    again = check(found.network, scaler, [(e.values, e.target) for e in validation], 0, 0.0)
+    again = validate(found.network, scaler, [(e.values, e.target) for e in validation], 0, 0.0)
     assert (again.balanced_accuracy, again.worst_f1) == (found.best.balanced_accuracy, found.best.worst_f1)
 
 
@@ -151,7 +151,7 @@ def test_a_loss_that_is_no_number_stops_training_with_the_reason():
 def test_one_window_of_one_step_is_trained_on(rows: int):
     scaler = Scaler.fit([example().values], 4)
     plan = replace(PLAN, size=1, stride=1, batch_size=1)
-    found = fit([replace(example(rows), starts=(0,))], [], scaler, SHAPE, plan, lambda _: None)
+    found = train_network([replace(example(rows), starts=(0,))], [], scaler, SHAPE, plan, lambda _: None)
     assert np.isfinite(found.best.loss)
 
 
@@ -225,8 +225,8 @@ def test_a_channel_that_is_worn_the_other_way_round_is_turned(unit: float):
     odd = worn(9, -1)
     scaler = Scaler.fit([*series, odd], 8)
     assert scaler.skew[0] == 1
-    assert np.array_equal(scaler.upright(odd)[:, 0], -odd[:, 0])
-    assert np.array_equal(scaler.upright(series[0]), series[0])
+    assert np.array_equal(scaler.orient(odd)[:, 0], -odd[:, 0])
+    assert np.array_equal(scaler.orient(series[0]), series[0])
     above = [values + np.array([9 * unit, 0], np.float32) for values in series]
     assert Scaler.fit(above, 8).skew[0] == 0, "its 0 means something"
     assert Scaler.fit(series[:4], 8).skew == (0, 0), "too few to tell"

@@ -92,7 +92,7 @@ def test_several_processes_start_from_it_too(taught: str, monkeypatch: pytest.Mo
 def test_another_shape_or_scaling_is_refused(taught: str, classifier: dict[str, Any], why: str) -> None:
     put(start=taught, **classifier)
     before = md5(CANDIDATE)
-    with pytest.raises(InputError, match="the model to start from does not fit") as refused:
+    with pytest.raises(InputError, match="the model to start from is not compatible") as refused:
         train.main()
     assert refused.value.why == why
     assert "--params takes its params" in refused.value.cure
@@ -105,7 +105,7 @@ def test_other_labels_are_refused(taught: str) -> None:
     index = json.loads((dataset.PATH / "index.json").read_text(encoding="utf-8"))
     index["labels"] = ["fast", "slow"]
     (dataset.PATH / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(InputError, match="does not fit") as refused:
+    with pytest.raises(InputError, match="is not compatible") as refused:
         train.main()
     assert refused.value.why == "its labels is slow, fast, here it is fast, slow"
     assert "--params" not in refused.value.cure
@@ -129,9 +129,9 @@ def test_what_it_has_learnt_from_is_not_held_out(taught: str) -> None:
     index["series"]["slow4"]["set"] = "test"
     index["windows"]["train"] = [w for w in index["windows"]["train"] if w[0] != "slow4"]
     path.write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(InputError, match="has learnt from what is held out now") as refused:
+    with pytest.raises(InputError, match="was trained on what is held out now") as refused:
         train.main()
-    assert refused.value.why == "it knows slow4 (test)"
+    assert refused.value.why == "it was trained on slow4 (test)"
 
 
 def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
@@ -150,7 +150,7 @@ def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
 def test_a_model_of_regions_starts_from_scratch() -> None:
     given = params.load(ROOT / "params.yaml").train
     candidate.check_start(given)
-    with pytest.raises(InputError, match="a model of regions cannot go on") as refused:
+    with pytest.raises(InputError, match="a model of regions cannot be trained") as refused:
         candidate.check_start(given.model_copy(update={"start": "0" * 32}))
     assert refused.value.cure == "labeltrail start-from --none, then dvc repro"
 

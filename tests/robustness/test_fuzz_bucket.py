@@ -136,7 +136,7 @@ def every_reader(before: Record, after: Record) -> None:
     for rule in ("vote", "agree"):
         said = targets.make_targets([after, before], TIMES, SEGMENTS, 2, cast("Any", rule))
         assert said.values.shape == TIMES.shape
-        classification_targets.what_it_is([after, before], WHOLE, cast("Any", rule))
+        classification_targets.make_target([after, before], WHOLE, cast("Any", rule))
 
 
 def test_label_snapshots(fuzz: Fuzz) -> None:

@@ -182,7 +182,7 @@ def test_a_train_set_without_a_single_number_is_refused(folder: Path):
     ingest.main()
     error = refusal(window.main)
     assert error.what == "there is nothing to learn from"
-    assert error.why == "every timepoint of the train set lies in a hole of some channel"
+    assert error.why == "every timepoint of the train set has a missing value in some channel"
 
 
 @pytest.mark.parametrize(("people", "lacking"), [(1, ("validation", "test")), (2, ("validation",))])

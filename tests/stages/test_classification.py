@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stages import ingest, learning_task, predict, promote, publish, train, window
-from stages.classification.inference import ask
+from stages.classification.inference import predict_recordings
 from stages.classification.model import Classifier
-from stages.classification.targets import what_it_is
+from stages.classification.targets import make_target
 from storage.artifacts import arrays, checkpoint, dataset, predictions, provenance, reports
 from storage.errors import InputError
 from storage.files import md5
@@ -70,8 +70,8 @@ def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: P
     run_all()
     model = Classifier.from_checkpoint(checkpoint.read(BEST))
     recordings = {key: arrays.values(key) for key in KINDS}
-    among = ask(model, recordings.items())
-    alone = [ask(model, [item]).probabilities[0] for item in recordings.items()]
+    among = predict_recordings(model, recordings.items())
+    alone = [predict_recordings(model, [item]).probabilities[0] for item in recordings.items()]
     assert np.array_equal(among.probabilities, np.stack(alone))
 
 
@@ -173,7 +173,7 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
 )
 def test_what_annotators_say_of_a_series(records, disagreement, choices, left_out):
     config = label_config.parse(label_config.render(("x",), ("slow", "fast"), "time", task="binary"))
-    said = what_it_is(records, config, disagreement)
+    said = make_target(records, config, disagreement)
     assert (said.choices, dict(said.left_out)) == (choices, left_out)
     assert bool(said.annotations) == bool(choices)
 
@@ -225,7 +225,7 @@ def test_a_segmenter_that_was_best_is_replaced(folder: Path):
         predict.main()
     promote.main()
     assert json.loads(reports.VERDICT.read_text())["reason"] == (
-        "the best model no longer fits: it is of kind lstm, not lstm-fcn"
+        "the best model is no longer compatible: it is of kind lstm, not lstm-fcn"
     )
 
 
@@ -239,5 +239,5 @@ def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
     assert caught.value.why == "its task is binary; the project's is multilabel"
     run_all()
     verdict = json.loads(reports.VERDICT.read_text(encoding="utf-8"))
-    assert verdict["reason"] == f"the best model no longer fits: {caught.value.why}"
+    assert verdict["reason"] == f"the best model is no longer compatible: {caught.value.why}"
     assert checkpoint.read(BEST).postprocess["task"] == "multilabel"

@@ -47,7 +47,7 @@ def test_the_order_of_series_changes_nothing() -> None:
     index = dataset.read_index()
     tallies = {key: tally_of(index, key, WALK if key != "s3" else ()) for key in index.of("test")}
     one, other = (
-        evaluation.judge(dict(items), index) for items in (tallies.items(), reversed(tallies.items()))
+        evaluation.score_split(dict(items), index) for items in (tallies.items(), reversed(tallies.items()))
     )
     assert evaluation.summary(one) == evaluation.summary(other)
     assert evaluation.subject_rows({"test": one}) == evaluation.subject_rows({"test": other})
@@ -56,7 +56,7 @@ def test_the_order_of_series_changes_nothing() -> None:
 def test_one_line_says_how_far_a_score_may_lie_off() -> None:
     lay(set_of=TESTS)
     index = dataset.read_index()
-    result = evaluation.judge({key: tally_of(index, key, WALK) for key in index.of("test")}, index)
+    result = evaluation.score_split({key: tally_of(index, key, WALK) for key in index.of("test")}, index)
     said = "balanced accuracy 0.889 (95 %: 0.889 to 0.889), event F1 1.000 (95 %: 1.000 to 1.000) of 5 events"
     assert evaluation.in_words(result) == said
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages import evaluate, ingest, predict, window
-from stages.timeseries.gaps import holes, stretches, within
+from stages.timeseries.gaps import missing_mask, stretches, within
 from storage.artifacts import dataset, predictions, reports
 from storage.artifacts.region import Region
 from storage.files import write_bytes
@@ -45,11 +45,11 @@ def test_a_hole_in_all_channels_is_in_no_stretch_and_a_short_one_or_a_dead_chann
 def test_a_slow_channel_beside_a_fast_one_has_no_holes():
     values = np.zeros((60, 2))
     values[np.arange(60) % 10 > 0, 1] = np.nan
-    assert not holes(values.astype(np.float32), 3.0).any()
+    assert not missing_mask(values.astype(np.float32), 3.0).any()
     values[:31, 1] = np.nan
-    assert holes(values.astype(np.float32), 3.0)[:, 1].nonzero()[0].tolist() == list(range(40))
+    assert missing_mask(values.astype(np.float32), 3.0)[:, 1].nonzero()[0].tolist() == list(range(40))
     values[20:24, 0] = np.nan
-    assert holes(values.astype(np.float32), 3.0)[:, 0].nonzero()[0].tolist() == [20, 21, 22, 23]
+    assert missing_mask(values.astype(np.float32), 3.0)[:, 0].nonzero()[0].tolist() == [20, 21, 22, 23]
 
 
 def test_a_slow_channel_is_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

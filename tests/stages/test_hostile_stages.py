@@ -236,7 +236,7 @@ def test_a_best_model_that_cannot_be_used_is_replaced(own: Path, capsys: pytest.
     ):
         checkpoint.write(other, replace(provenance.read(BEST), model=other.hash()), BEST)
         promote.main()
-        assert "promoted: the best model cannot be asked any more" in capsys.readouterr().out
+        assert "promoted: the best model cannot be loaded any more" in capsys.readouterr().out
         assert checkpoint.same(*MODELS)
 
 

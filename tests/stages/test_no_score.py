@@ -117,7 +117,7 @@ def test_a_candidate_without_a_score_leaves_the_best_alone(folder: Path) -> None
         (None, None, 0, "promoted", "there is no test set to compare on: the newer model is taken"),
     ):
         marks = {newer.hash(): candidate, model.hash(): best}
-        found = promote.judge(Rules("f1", 0.0, series, marking(marks), lambda _: ""))
+        found = promote.decide(Rules("f1", 0.0, series, marking(marks), lambda _: ""))
         assert (found.verdict, found.reason) == (verdict, reason)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.classification.inference import ask
-from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.inference import predict_recordings
+from stages.classification.model import Classifier, Scaling, TaskSpec
 from stages.classification.network import LstmFcn, Shape
 from stages.training import devices
 from stages.training.devices import Precision
@@ -24,9 +24,9 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bool]]:
     """What the processor is said to be able to."""
     able: dict[str, bool] = {}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    devices.halves.cache_clear()
+    devices.supports_bf16.cache_clear()
     yield able
-    devices.halves.cache_clear()
+    devices.supports_bf16.cache_clear()
 
 
 def classifier(precision: Precision, kernels: tuple[int, int, int] = (8, 5, 3)) -> Classifier:
@@ -34,8 +34,8 @@ def classifier(precision: Precision, kernels: tuple[int, int, int] = (8, 5, 3)) 
     torch.manual_seed(0)
     network = LstmFcn(Shape(2, 50, 3, 2, 8, 0.5, (16, 24, 16), kernels, precision))
     scaling = Scaling.fit(VALUES, "series")
-    network.take_statistics(torch.from_numpy(scaling(VALUES)), 10)
-    return Classifier(network, scaling, Question("multiclass", ("a", "b", "c"), ("x", "y")))
+    network.update_batch_norm(torch.from_numpy(scaling(VALUES)), 10)
+    return Classifier(network, scaling, TaskSpec("multiclass", ("a", "b", "c"), ("x", "y")))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_no_number_can_be_said_of_is_named_and_the_others_are_answered() ->
     model = classifier("float32")
     model = replace(model, scaling=Scaling("train", (0.0, 0.0), (1e-3, 1e-3)))
     recordings = [("a", VALUES[0].T), ("b", np.full_like(VALUES[1].T, 3e38)), ("c", VALUES[2].T)]
-    asked = ask(model, recordings)
+    asked = predict_recordings(model, recordings)
     assert asked.keys == ("a", "c")
     assert list(asked.unfit) == ["b"]
     assert np.isfinite(asked.probabilities).all()

@@ -156,7 +156,10 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
         predict.main()
     run_all()
     verdict = json.loads(reports.VERDICT.read_text())
-    assert verdict["reason"] == "the best model no longer fits: its labels are A, B; the project's are B, A"
+    assert (
+        verdict["reason"]
+        == "the best model is no longer compatible: its labels are A, B; the project's are B, A"
+    )
     assert checkpoint.read(BEST).labels == ("B", "A")
 
 
@@ -228,5 +231,5 @@ def test_a_best_model_of_an_older_form_is_replaced(folder: Path, capsys: pytest.
     with pytest.raises(InputError, match="an older Labeltrail made data/best"):
         predict.main()
     promote.main()
-    assert "promoted: the best model cannot be asked any more" in capsys.readouterr().out
+    assert "promoted: the best model cannot be loaded any more" in capsys.readouterr().out
     predict.main()

@@ -74,11 +74,11 @@ def test_a_best_model_that_was_not_pulled_is_not_beaten_unseen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    promote.refuse_lost_best()
+    promote.check_best_present()
     lock = "stages:\n  promote:\n    outs:\n    - path: data/best\n      md5: 0123456789abcdef0123456789abcdef.dir\n"
     (tmp_path / "dvc.lock").write_text(lock)
     with pytest.raises(InputError) as caught:
-        promote.refuse_lost_best()
+        promote.check_best_present()
     assert str(caught.value) == (
         "the best model is not in the work tree, so the candidate cannot be compared with it\n"
         "  where: data/best\n"
@@ -131,7 +131,7 @@ def test_numbers_that_are_missing_teach_nothing_and_poison_nothing(folder: Path)
     run_all()
     assert (dataset.target("a")[20:30] == -1).all()
     index = dataset.read_index()
-    assert "warning: 110 x timepoint without a number: not learnt from: a (10), b (100)" in index.warnings
+    assert "warning: 110 x timepoint without a number: not trained on: a (10), b (100)" in index.warnings
     model = checkpoint.read(BEST)
     assert all(np.isfinite(tensor.numpy()).all() for tensor in model.weights.values())
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.classification.model import Classifier, Question, Scaling
+from stages.classification.model import Classifier, Scaling, TaskSpec
 from stages.classification.network import LstmFcn, Shape
 from storage.artifacts import arrays, checkpoint, dataset, reports
 from storage.artifacts.checkpoint import Checkpoint
@@ -75,7 +75,7 @@ def lay(
     records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(keys)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))
     train = np.array([name == "train" for name in set_of])
-    model = fit(Question(task, labels, channels, (), 50.0), values[train], truth[train], steps)
+    model = fit(TaskSpec(task, labels, channels, (), 50.0), values[train], truth[train], steps)
     lay_model(model.to_checkpoint(trained(learnt_from)))
 
 
@@ -94,7 +94,7 @@ def waves(truth: NDArray[np.bool_], channels: int, rows: int, noise: float) -> N
     return np.asarray(shapes[:, None] + noise * rng.normal(size=(len(truth), channels, rows)), np.float32)
 
 
-def fit(question: Question, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
+def fit(question: TaskSpec, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
     """A small network after some steps on the whole train set."""
     torch.manual_seed(0)
     shape = Shape(values.shape[1], values.shape[2], len(question.labels), 1, 4, 0.0, (8, 8, 8), (5, 5, 3))

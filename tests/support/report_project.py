@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stages.evaluate import SPLITS
-from stages.metrics.segmentation import Judged, Tally, tally
+from stages.metrics.segmentation import LabeledPrediction, Tally, tally
 from stages.segmentation import evaluation
 from storage.artifacts import arrays, checkpoint, dataset, predictions, reports
 from storage.artifacts.checkpoint import Checkpoint
@@ -124,7 +124,7 @@ def lay_reports(labels: tuple[str, ...], model: str, found: tuple[Region, ...]) 
     """Scores as evaluate writes them, and a verdict."""
     index = dataset.read_index()
     results = {
-        name: evaluation.judge({key: tally_of(index, key, found) for key in index.of(name)}, index)
+        name: evaluation.score_split({key: tally_of(index, key, found) for key in index.of(name)}, index)
         for name in SPLITS
         if index.of(name)
     }
@@ -139,8 +139,10 @@ def tally_of(index: dataset.Index, key: str, found: tuple[Region, ...]) -> Tally
     for region in found:
         classes[region.start : region.end + 1] = index.labels.index(region.label) + 1
     sure = np.full(len(target), 0.9, np.float32)
-    judged = Judged(target, classes, index.series[key].regions, found, [0.9] * len(found), sure, 50.0)
-    return tally(judged, index.labels, 0.5, 10)
+    prediction = LabeledPrediction(
+        target, classes, index.series[key].regions, found, [0.9] * len(found), sure, 50.0
+    )
+    return tally(prediction, index.labels, 0.5, 10)
 
 
 def lay_verdict(

@@ -8,10 +8,10 @@ import numpy as np
 import yaml
 
 from pipelines.demo.ecg import CHANNELS, LABELS, LENGTH, RATE, Beat, disagree, simulate
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan
 from stages.classification.targets import Labeled
-from stages.classification.training import learn
+from stages.classification.training import fit_classifier
 from stages.params import Params
 from storage.label_studio import label_config
 from storage.series import reader
@@ -65,7 +65,7 @@ def test_the_classes_are_shapes_and_no_means() -> None:
     assert _accuracy(distance.argmin(1), unmet) < 0.8
     params = Params.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
     plan = Plan(**params.train.classifier_plan() | {"steps": 400})
-    model = learn(met, None, Question("multiclass", LABELS, CHANNELS), plan).model
+    model = fit_classifier(met, None, TaskSpec("multiclass", LABELS, CHANNELS), plan).model
     assert _accuracy(model.probabilities(unmet.values).argmax(1), unmet) >= 0.95
 
 

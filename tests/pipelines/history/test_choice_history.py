@@ -14,7 +14,7 @@ from pipelines.history.show import show
 from pipelines.history.tag import tag
 from pipelines.import_.import_ import import_recordings
 from pipelines.rollback.partial import Selection, revert_record
-from stages.classification.targets import what_it_is
+from stages.classification.targets import make_target
 from storage.label_studio import label_config
 from storage.labels import git_drivers, label_changes, label_store
 from storage.labels.diff import DiffFilter, difference
@@ -106,8 +106,8 @@ def test_an_annotation_without_a_label_says_what_it_teaches(
 
 def test_the_words_are_what_the_stages_do() -> None:
     empty = [beat(1)]
-    assert what_it_is(empty, SEVERAL).annotations == ("1-4c63c0",)
-    assert what_it_is(empty, SINGLE).annotations == ()
+    assert make_target(empty, SEVERAL).annotations == ("1-4c63c0",)
+    assert make_target(empty, SINGLE).annotations == ()
     for config in (SINGLE, SEVERAL):
         assert difference(None, beat(1, NORMAL), config).words == ["new annotation"]
 

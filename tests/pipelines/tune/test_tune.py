@@ -86,15 +86,15 @@ def test_the_same_tuning_makes_the_same_bytes(
 
 def test_a_tuning_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(study=Path("whole.json")).study
-    learn, calls = training.learn, []
+    fit_classifier, calls = training.fit_classifier, []
 
     def cut(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return learn(*arguments, **options)
+        return fit_classifier(*arguments, **options)
 
-    monkeypatch.setattr(objective, "learn", cut)
+    monkeypatch.setattr(objective, "fit_classifier", cut)
     with pytest.raises(KeyboardInterrupt):
         run()
     assert len(json.loads((place / "study.json").read_bytes())["trials"]) == 2
@@ -123,13 +123,13 @@ def test_pruned_trials_have_no_score_and_are_never_best(place: Path) -> None:
 def test_a_trial_that_fails_is_told_and_the_tuning_goes_on(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = training.learn
+    fit_classifier = training.fit_classifier
 
     def fail(known: Any, held: Any, question: Any, plan: Plan, **options: Any) -> Any:
-        training.refuse_nan(math.nan if plan.scaling == "train" else 1.0, 1, plan)
-        return learn(known, held, question, plan, **options)
+        training.check_finite(math.nan if plan.scaling == "train" else 1.0, 1, plan)
+        return fit_classifier(known, held, question, plan, **options)
 
-    monkeypatch.setattr(objective, "learn", fail)
+    monkeypatch.setattr(objective, "fit_classifier", fail)
     project(place, trials=8)
     done = run()
     failed = [tried for tried in done.study.trials if tried.state == "failed"]
@@ -179,7 +179,7 @@ def test_the_best_model_is_one_of_classify_train(place: Path) -> None:
 def test_no_series_is_scored_by_a_model_that_was_trained_on_it(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, learn, files, sets = series_table.read, training.learn, [], []
+    read, fit_classifier, files, sets = series_table.read, training.fit_classifier, [], []
 
     def reading(path: Path, **options: Any) -> Any:
         files.append(path.name)
@@ -187,10 +187,10 @@ def test_no_series_is_scored_by_a_model_that_was_trained_on_it(
 
     def learning(known: Any, held: Any, *rest: Any, **options: Any) -> Any:
         sets.append(({row.tobytes() for row in known.values}, {row.tobytes() for row in held.values}))
-        return learn(known, held, *rest, **options)
+        return fit_classifier(known, held, *rest, **options)
 
     monkeypatch.setattr(series_table, "read", reading)
-    monkeypatch.setattr(objective, "learn", learning)
+    monkeypatch.setattr(objective, "fit_classifier", learning)
     run(trials=1)
     tune(Path("train.csv"), trials=1, study=Path("folds.json"))
     assert files == ["train.csv", "valid.csv", "train.csv"]
@@ -253,7 +253,7 @@ def test_a_study_of_something_else_is_left_alone(place: Path) -> None:
 def test_places_that_will_not_do_are_told_before_anything_is_tried(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objective, "learn", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr(objective, "fit_classifier", lambda *_: pytest.fail("it was trained"))
     before = md5(place)
     assert refused(run, study=Path("train.csv")).why == "it is no .json file"
     assert refused(run, model=Path("m"), study=Path("m/study.json")).why == "it is in the model's folder"

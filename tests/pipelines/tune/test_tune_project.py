@@ -66,14 +66,14 @@ def tuned(
     monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> tuple[TuningResult, list[tuple[set[str], set[str]]]]:
     """Tune; of each training the series of its train and validation set."""
-    learn, used = training.learn, []
+    fit_classifier, used = training.fit_classifier, []
     keys = {arrays.values(key).T.tobytes(): key for key in KINDS}
 
     def learning(known: Any, held: Any, *rest: Any, **more: Any) -> Any:
         used.append(tuple({keys[row.tobytes()] for row in part.values} for part in (known, held)))
-        return learn(known, held, *rest, **more)
+        return fit_classifier(known, held, *rest, **more)
 
-    monkeypatch.setattr(objective, "learn", learning)
+    monkeypatch.setattr(objective, "fit_classifier", learning)
     return tune(**options), used
 
 
@@ -171,7 +171,7 @@ def test_a_class_that_is_missing_is_named(
 
 
 def test_what_cannot_be_tuned_says_what_to_do(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objective, "learn", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(objective, "fit_classifier", lambda *_, **__: pytest.fail("it was trained"))
     lay_project(lacking=("ann/slow", "ben/slow", "cid/slow"))
     error = refused(tune)
     assert (error.what, error.why) == (

@@ -281,7 +281,7 @@ def test_trials_that_made_no_model_have_no_hash(tables: Path, monkeypatch: pytes
     def failing(*_: Any, **__: Any) -> None:
         raise InputError("it broke")
 
-    monkeypatch.setattr(objective, "learn", failing)
+    monkeypatch.setattr(objective, "fit_classifier", failing)
     with pytest.raises(InputError, match="was completed"):
         run(trials=1)
     (trial,) = studies.load(Path("study.json")).trials

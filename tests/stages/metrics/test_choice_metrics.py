@@ -10,16 +10,16 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from stages.metrics import classification, ranking
-from stages.metrics.classification import Answers
+from stages.metrics.classification import LabeledPredictions
 from storage.label_studio.label_config import Task
 
 
-def answers(task: Task, truth: ArrayLike, chances: ArrayLike) -> Answers:
+def answers(task: Task, truth: ArrayLike, chances: ArrayLike) -> LabeledPredictions:
     """A model that says the likeliest, or of independent classes all over a half."""
     p, true = np.asarray(chances, np.float32), np.asarray(truth, np.bool_)
     alone = task == "multilabel" or p.shape[1] == 1
     said = p >= 0.5 if alone else np.arange(p.shape[1]) == p.argmax(1)[:, None]
-    return Answers(task, tuple("abcdefg"[: p.shape[1]]), true, said, p)
+    return LabeledPredictions(task, tuple("abcdefg"[: p.shape[1]]), true, said, p)
 
 
 def one_of(classes: list[int], k: int) -> NDArray[np.bool_]:

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from stages.metrics.matching import fragmented, match, overlap
-from stages.metrics.segmentation import Judged, score, timepoint_scores
+from stages.metrics.segmentation import LabeledPrediction, score, timepoint_scores
 from storage.artifacts.region import Region
 
 LABELS = ("A", "I")
 NOTHING = np.zeros(1, np.int16)
 
 
-def judged(target: list[int], classes: list[int], true: list[Region], predicted: list[Region]) -> Judged:
-    return Judged(np.array(target, np.int16), np.array(classes, np.int16), true, predicted)
+def judged(
+    target: list[int], classes: list[int], true: list[Region], predicted: list[Region]
+) -> LabeledPrediction:
+    return LabeledPrediction(np.array(target, np.int16), np.array(classes, np.int16), true, predicted)
 
 
 def test_timepoints():
@@ -61,8 +63,10 @@ def test_events_of_other_labels_are_not_taken_for_it():
 
 
 def test_boundaries_in_time_are_each_series_own():
-    fast = Judged(NOTHING, NOTHING, [Region(0, 99, "A")], [Region(10, 99, "A")], sampling_rate=50.0)
-    slow = Judged(NOTHING, NOTHING, [Region(0, 99, "A")], [Region(0, 94, "A")], sampling_rate=10.0)
+    fast = LabeledPrediction(
+        NOTHING, NOTHING, [Region(0, 99, "A")], [Region(10, 99, "A")], sampling_rate=50.0
+    )
+    slow = LabeledPrediction(NOTHING, NOTHING, [Region(0, 99, "A")], [Region(0, 94, "A")], sampling_rate=10.0)
     found = score([fast, slow], LABELS, 0.5, 1)
     assert found.boundary["start_mean"] == 5 and found.boundary["end_mean"] == 2.5
     assert found.boundary_time == pytest.approx(
@@ -113,7 +117,7 @@ def test_confidence_is_held_against_what_is_right():
     target = np.array([1, 1, 1, 0, -1], np.int16)
     sure = np.array([0.95, 0.95, 0.95, 0.95, 0.2], np.float32)
     true, predicted = [Region(0, 2, "A")], [Region(0, 2, "A"), Region(20, 29, "A")]
-    found = score([Judged(target, classes, true, predicted, [0.9, 0.4], sure)], LABELS, 0.5, 1)
+    found = score([LabeledPrediction(target, classes, true, predicted, [0.9, 0.4], sure)], LABELS, 0.5, 1)
     assert found.calibration == pytest.approx({"timepoint": 0.95 - 0.75, "region": (0.1 + 0.4) / 2})
     assert found.bins["timepoint"][9].tolist() == pytest.approx([4, 3.8, 3])
     assert score([judged([0], [0], [], [])], LABELS, 0.5, 1).calibration == {}
@@ -128,7 +132,9 @@ def test_overlap_is_inclusive():
 def test_where_there_is_nothing_to_find_there_is_no_score(predicted: list[Region]):
     sure = np.array([0.9], np.float32)
     classes = np.array([len(predicted)], np.int16)
-    found = score([Judged(NOTHING, classes, [], predicted, [0.9] * len(predicted), sure)], LABELS, 0.5, 1)
+    found = score(
+        [LabeledPrediction(NOTHING, classes, [], predicted, [0.9] * len(predicted), sure)], LABELS, 0.5, 1
+    )
     assert set(found.timepoint.values()) == {None}
     counts = {"true": 0, "predicted": len(predicted), "matched": 0, "fragmented": 0, "merged": 0}
     assert {name: n for name, n in found.event.items() if n is not None} == counts

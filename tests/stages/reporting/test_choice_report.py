@@ -14,7 +14,7 @@ import pytest
 
 from stages import evaluate, report
 from stages.classification import evaluation
-from stages.classification.inference import ask
+from stages.classification.inference import predict_recordings
 from stages.classification.model import Classifier
 from stages.metrics import ranking
 from stages.reporting import classification_plots
@@ -101,7 +101,7 @@ def test_several_at_a_time_have_four_cells_each() -> None:
     ]  # fmt: skip
     assert all(sum(int(row["series"]) for row in found[k : k + 4]) == 12 for k in (0, 4, 8))
     text = words(page())
-    assert "Each class is a question of its own" in text and "true and said" in text
+    assert "Each class is predicted by itself" in text and "true positive" in text
 
 
 def test_what_cannot_be_asked_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +124,7 @@ def test_what_the_model_learnt_from_is_not_scored(capsys: pytest.CaptureFixture[
     lay(learnt_from=("train", "validation"))
     evaluate.main()
     assert set(reports.read_scores()) == {"test"}
-    assert "validation: no scores, for the model has learnt from it" in capsys.readouterr().out
+    assert "validation: no scores, for the model was trained on it" in capsys.readouterr().out
 
 
 def test_a_candidate_of_other_labels_is_refused() -> None:
@@ -167,7 +167,9 @@ def test_curves_are_drawn_where_classes_are_questions() -> None:
     lay(task="binary", labels=("good", "bad"))
     evaluate.main()
     text = page()
-    assert '<title id="square-1">ROC' in text and "another chance from which bad is said" in words(text)
+    assert '<title id="square-1">ROC' in text and "another probability from which bad is predicted" in words(
+        text
+    )
     lay()
     assert 'id="square-1"' not in page()
 
@@ -215,8 +217,8 @@ def test_a_recording_is_answered_as_if_alone() -> None:
     lay()
     model = Classifier.from_checkpoint(checkpoint.read(CANDIDATE))
     keys = dataset.read_index().of("test")
-    every = ask(model, ((key, arrays.values(key)) for key in keys))
-    (alone,) = ask(model, [(keys[5], arrays.values(keys[5]))]).probabilities
+    every = predict_recordings(model, ((key, arrays.values(key)) for key in keys))
+    (alone,) = predict_recordings(model, [(keys[5], arrays.values(keys[5]))]).probabilities
     assert every.keys == tuple(keys) and np.array_equal(every.probabilities[5], alone)
 
 
@@ -224,12 +226,12 @@ def test_examples_are_the_surest_and_the_least_sure_each_once() -> None:
     sure = [0.9, 0.8, 0.7, 0.6, 0.51, 0.95, 0.85]
     some = answers("binary", one_of([0, 0, 0, 0, 0, 1, 1], 2), [[p, 1 - p] for p in sure])
     assert classification_plots.examples(some) == [
-        ("the surest that are right", [0, 1, 2]),
-        ("the least sure of the others", [4, 3]),
-        ("the surest that are wrong", [5, 6]),
+        ("right with the highest confidence", [0, 1, 2]),
+        ("lowest confidence of the others", [4, 3]),
+        ("wrong with the highest confidence", [5, 6]),
     ]
-    first, *_ = classification_plots.chances(THREE, 1)
-    assert (first.label, first.said, first.true) == ("b", True, False)
+    first, *_ = classification_plots.class_probabilities(THREE, 1)
+    assert (first.label, first.predicted, first.true) == ("b", True, False)
 
 
 def test_a_curve_goes_through_the_corners_of_its_square() -> None:

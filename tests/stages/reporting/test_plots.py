@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from stages.metrics.segmentation import Judged
+from stages.metrics.segmentation import LabeledPrediction
 from stages.reporting import figures, tables
 from stages.reporting.figures import chart
 from stages.reporting.recording_plot import Recording, Scale, envelope, longest_difference, series_plot, trace
@@ -37,14 +37,16 @@ def test_the_envelope_keeps_every_peak() -> None:
 
 def test_no_difference_no_closer_look() -> None:
     same = np.zeros(10, np.int16)
-    recording = Recording(np.zeros((10, 1)), np.arange(10.0), ("x",), Judged(same, same, (), ()), ("a",))
+    recording = Recording(
+        np.zeros((10, 1)), np.arange(10.0), ("x",), LabeledPrediction(same, same, (), ()), ("a",)
+    )
     assert longest_difference(recording) is None
     assert series_plot(recording, 0.5, 10).differences == ()
 
 
 def test_a_channel_without_numbers() -> None:
     nothing, values = np.zeros(4, np.int16), np.array([[np.nan, 1.0]] * 4, np.float32)
-    judged = Judged(nothing - 1, nothing, (), ())
+    judged = LabeledPrediction(nothing - 1, nothing, (), ())
     recording = Recording(values, np.arange(4.0), ("x", "y"), judged, ("a",))
     plot = series_plot(recording, 0.5, 10)
     assert plot.traces[0].path == "" and plot.traces[1].path.startswith("M")

@@ -293,7 +293,7 @@ def test_counts_tell_what_is_labeled_and_by_whom() -> None:
     found = dataset_summary.origin(dataset.read_index(), people, {"s0": ["0-aaa"], "s1": ["1-aaa"]})
     rows = [(r.name, r.series, r.regions) for r in found.sets]
     assert rows == [("train", 2, 2), ("test", 1, 1), ("unassigned", 1, 1)]
-    annotators = [(a.name, a.annotations, a.learnt) for a in found.annotators]
+    annotators = [(a.name, a.annotations, a.trained_on) for a in found.annotators]
     assert annotators == [("ann", 2, 1), ("bob", 1, 1), ("not known", 1, 0)]
 
 

@@ -38,13 +38,13 @@ def test_intervals_stand_beside_the_scores() -> None:
     lay(set_of=TESTS)
     text = words(page())
     assert "Event F1 1.000 1.00–1.00" in text and "95 %: 1.000 to 1.000" in text
-    assert "by drawing the 5 groups of the test set anew a thousand times." in text
+    assert "by a bootstrap: drawing the 5 groups of the test set a thousand times with replacement." in text
 
 
 def test_one_series_has_no_interval() -> None:
     lay()
     text = words(page())
-    assert "95 %:" not in text and "anew" not in text
+    assert "95 %:" not in text and "bootstrap" not in text
 
 
 def test_what_is_drawn_is_said() -> None:
@@ -76,15 +76,20 @@ def test_how_far_to_trust_its_scores() -> None:
     """All that the model finds it is 90 % sure of; of the timepoints 96 % are right, of the events each."""
     lay()
     text = words(page())
-    assert "0.90 sure, 0.96 right; timepoints: 100" in text and "on average off by 0.060" in text
-    assert "0.90 sure, 1.00 right; predicted events: 1" in text and "on average off by 0.100" in text
+    assert (
+        "0.90 confidence, 0.96 right; timepoints: 100" in text and "expected calibration error 0.060" in text
+    )
+    assert (
+        "0.90 confidence, 1.00 right; predicted events: 1" in text
+        and "expected calibration error 0.100" in text
+    )
 
 
 def test_a_dot_lies_where_sure_and_right_meet() -> None:
     row = {"set": "test", "level": "region", "answers": "3", "confidence": "0.5", "right": "1.0"}
     (found,) = diagrams([row, {**row, "set": "validation"}], {"test": {"region": 0.5}})["test"]
     (dot,) = found.dots
-    assert (dot.x, dot.y, dot.radius, found.answers) == (128, 10, 9, 3)
+    assert (dot.x, dot.y, dot.radius, found.predictions) == (128, 10, 9, 3)
 
 
 def test_boundaries_are_in_seconds_where_the_times_are_stamps() -> None:

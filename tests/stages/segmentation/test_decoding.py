@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.segmentation.decoding import EVIDENCE, ORDER, Decoder, choose, drop_short
+from stages.segmentation.decoding import EVIDENCE, ORDER, Decoder, drop_short, tune_decoder
 from stages.segmentation.hsmm import Grammar, moving_mean
 from stages.timeseries import windows
 from stages.timeseries.runs import code_runs, paint, runs
@@ -156,8 +156,8 @@ def test_another_way_than_the_usual_one_has_to_be_better_by_more_than_luck():
     probabilities = (np.eye(3, dtype=np.float32) * 0.4 + 0.2)[target]
     true = tuple(code_runs(target, ("A", "B"), 0))
     answer = (probabilities, target, true, None)
-    few, _ = choose(decoder, [answer], 0.5, 0)
-    many, found = choose(decoder, [answer] * 100, 0.5, 0)
+    few, _ = tune_decoder(decoder, [answer], 0.5, 0)
+    many, found = tune_decoder(decoder, [answer] * 100, 0.5, 0)
     assert (few.evidence, few.order) == (EVIDENCE[0], ORDER[0])
     assert (many.evidence, many.order) != (EVIDENCE[0], ORDER[0])
     assert found > 0.9

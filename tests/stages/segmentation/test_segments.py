@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.segmentation import hsmm
-from stages.segmentation.hsmm import Grammar, freedom, segment
+from stages.segmentation.hsmm import Grammar, order_entropy, segment
 from stages.timeseries.runs import runs
 
 
@@ -81,10 +81,10 @@ def test_what_is_unknown_is_no_segment() -> None:
 
 
 def test_a_protocol_is_not_free_and_chance_is() -> None:
-    assert freedom(["abcd" * 4] * 5) < 0.1
+    assert order_entropy(["abcd" * 4] * 5) < 0.1
     rng = np.random.default_rng(0)
-    assert freedom(rng.choice(list("abc"), 40).tolist() for _ in range(20)) > 0.95
-    assert freedom(["a", ""]) == 1.0
+    assert order_entropy(rng.choice(list("abc"), 40).tolist() for _ in range(20)) > 0.95
+    assert order_entropy(["a", ""]) == 1.0
 
 
 @pytest.mark.parametrize("steps", [1, 6, 7, 8, 200])

@@ -112,7 +112,7 @@ def test_only_what_all_agree_on_by_param():
     found = make_targets(ballots, TIMES, CONFIG, 1, "agree")
     assert found.values.tolist() == [-1, -1, 1, 1, 1, -1, -1, 0, 0, 0]
     assert found.regions == (Region(2, 4, "A"),)
-    assert found.notes == {"timepoint on which annotators disagree: not learnt from": 4}
+    assert found.notes == {"timepoint on which annotators disagree: not trained on": 4}
     alone = make_targets(ballots[:1], TIMES, CONFIG, 1, "agree")
     assert alone.values.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
     assert not alone.notes

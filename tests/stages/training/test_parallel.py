@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import distributed
 
-from stages.classification.model import Question
+from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan
 from stages.classification.targets import Labeled
-from stages.classification.training import Epoch, Taught, learn
+from stages.classification.training import Epoch, FitResult, fit_classifier
 from stages.training.distributed import Team
-from stages.training.launch import in_processes, together
-from stages.training.ray_cluster import refuse_small
+from stages.training.launch import run_distributed, run_processes
+from stages.training.ray_cluster import check_cluster_size
 from storage.errors import InputError, SetupError
 
 PLAN = {
@@ -41,18 +41,20 @@ def waves(count: int, seed: int, some: bool = False) -> Labeled:
     return Labeled(values.astype(np.float32), kinds)
 
 
-def taught(monkeypatch: pytest.MonkeyPatch, workers: int, some: bool = False, ray: str = "") -> Taught:
+def taught(monkeypatch: pytest.MonkeyPatch, workers: int, some: bool = False, ray: str = "") -> FitResult:
     """The model of so many processes. 43 series in batches of 6 and 7, which 2 cannot share evenly."""
     monkeypatch.setenv(WORKERS, str(workers))
     monkeypatch.setenv(RAY, ray)
-    question = Question("multilabel" if some else "multiclass", ("a", "b", "c"), ("x", "y"))
+    question = TaskSpec("multilabel" if some else "multiclass", ("a", "b", "c"), ("x", "y"))
     heard: list[Epoch] = []
-    found = learn(waves(43, 1, some), waves(20, 2, some), question, Plan(**PLAN), on_epoch=heard.append)
+    found = fit_classifier(
+        waves(43, 1, some), waves(20, 2, some), question, Plan(**PLAN), on_epoch=heard.append
+    )
     assert tuple(heard) == found.history
     return found
 
 
-def same(one: Taught, several: Taught) -> None:
+def same(one: FitResult, several: FitResult) -> None:
     """Loss curves within 1e-4 of each other, weights within 1e-3; the network itself is of the same parts."""
     for name in ("loss", "validation_loss"):
         curves = [[getattr(epoch, name) for epoch in found.history] for found in (one, several)]
@@ -83,15 +85,15 @@ def test_an_error_of_a_ray_worker_is_raised_here(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(WORKERS, "2")
     monkeypatch.setenv(RAY, "local")
     with pytest.raises(InputError, match="rank 1 does not like it") as caught:
-        together(partial(with_rank_one, refuse), print, "cpu", 2)
+        run_distributed(partial(with_rank_one, refuse), print, "cpu", 2)
     assert caught.value.cure == "another"
 
 
 @pytest.mark.parametrize(("device", "has"), [("cpu", {"CPU": 1.0}), ("cuda", {"CPU": 64.0})])
 def test_ray_does_not_wait_for_machines_that_may_never_come(device: str, has: dict[str, float]) -> None:
-    refuse_small({**has, "CPU": 64.0, "GPU": 64.0}, device, 2)
+    check_cluster_size({**has, "CPU": 64.0, "GPU": 64.0}, device, 2)
     with pytest.raises(InputError, match=r"2 workers need 2 [CG]PUs"):
-        refuse_small(has, device, 2)
+        check_cluster_size(has, device, 2)
 
 
 def test_without_ray_its_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +101,7 @@ def test_without_ray_its_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(WORKERS, "2")
     monkeypatch.setenv(RAY, "local")
     with pytest.raises(SetupError, match="Ray is not installed") as caught:
-        together(alone, print, "cpu", 2)
+        run_distributed(alone, print, "cpu", 2)
     assert caught.value.cure == "uv sync --extra ray"
 
 
@@ -133,25 +135,25 @@ def sleep() -> None:
 
 def test_an_error_of_a_rank_is_raised_here() -> None:
     with pytest.raises(InputError, match="rank 1 does not like it") as caught:
-        in_processes(partial(with_rank_one, refuse), print, "cpu", 2)
+        run_processes(partial(with_rank_one, refuse), print, "cpu", 2)
     assert (caught.value.why, caught.value.cure) == ("its share", "another")
 
 
 def test_a_bug_in_a_rank_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match=r"in stumble(.|\n)*IndexError: pop from empty list"):
-        in_processes(partial(with_rank_one, stumble), print, "cpu", 2)
+        run_processes(partial(with_rank_one, stumble), print, "cpu", 2)
 
 
 def test_a_rank_that_dies_is_named() -> None:
     with pytest.raises(SetupError, match="worker 1 of 2 ended") as caught:
-        in_processes(partial(with_rank_one, die), print, "cpu", 2)
+        run_processes(partial(with_rank_one, die), print, "cpu", 2)
     assert "exit code is 7" in caught.value.why
 
 
 def test_nobody_waits_for_ever() -> None:
     began = time.monotonic()
     with pytest.raises(RuntimeError, match=r"(?i)timed out"):
-        in_processes(partial(with_rank_one, sleep), print, "cpu", 2, patience=5)
+        run_processes(partial(with_rank_one, sleep), print, "cpu", 2, timeout_s=5)
     assert time.monotonic() - began < 60
 
 
@@ -160,25 +162,25 @@ def test_an_error_in_what_is_told_stops_all() -> None:
         raise InputError("enough")
 
     with pytest.raises(InputError, match="enough"):
-        in_processes(alone, fail, "cpu", 2)
+        run_processes(alone, fail, "cpu", 2)
 
 
 def test_no_more_workers_than_there_is_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(WORKERS, "4")
-    assert together(alone, print, "cpu", 1) == 1
+    assert run_distributed(alone, print, "cpu", 1) == 1
     assert "4 workers, but the smallest batch has 1 series: 1 are used" in capsys.readouterr().err
 
 
 def test_each_worker_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WORKERS, "64")
     with pytest.raises(InputError, match="64 workers need 64 GPUs"):
-        together(alone, print, "cuda", 64)
+        run_distributed(alone, print, "cuda", 64)
 
 
 @pytest.mark.parametrize("count", ["0", "two", "-1", "1.5"])
 def test_workers_are_a_number(monkeypatch: pytest.MonkeyPatch, count: str) -> None:
     monkeypatch.setenv(WORKERS, count)
     with pytest.raises(InputError, match="the workers cannot be counted"):
-        together(alone, print, "cpu", 8)
+        run_distributed(alone, print, "cpu", 8)

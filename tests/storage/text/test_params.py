@@ -103,7 +103,7 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
     assert caught.value.what.splitlines() == [
         "8 problem(s) in the params:",
         "  - splits.shares: train, validation and test must add up to 1",
-        "  - window.size is 'big': it must be a whole number; timepoints the network sees at once while it learns; "
+        "  - window.size is 'big': it must be a whole number; timepoints of a window in training; "
         "longer: more context, fewer and slower batches; 0: several times a long region, as the train set has them",
         "  - train.epochs is 0: it must be at least 1; passes over the train set at most; the learning rate "
         "follows them",

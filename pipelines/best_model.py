@@ -66,14 +66,14 @@ class BestPlan:
     runs: dict[str, str] = field(default_factory=dict)
 
 
-def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: bytes) -> BestPlan:
+def plan_best(project: Project, found: LabelBest | None, labels: str, split_rows: bytes) -> BestPlan:
     """Plan the restoring of a model: which of its outputs are lost, which stages are out of date; writes nothing.
 
     Args:
         project: with today's code, params and label config.
         found: the best known model of the labels.
         labels: hash of the label snapshot after the rollback.
-        set_rows: bytes of `data/sets.csv` after the rollback.
+        split_rows: bytes of `data/splits.csv` after the rollback.
     """
     repository = project.repository
     if found is None:
@@ -91,7 +91,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, set_rows: 
         )
     stages = dvc_stages.read(project.root)
     params = read_yaml(project.root / PARAMS, f"mend it, or: git checkout {PARAMS}")
-    planned = {LABELS: labels, str(splits_file.PATH): md5_bytes(set_rows)}
+    planned = {LABELS: labels, str(splits_file.PATH): md5_bytes(split_rows)}
     runs = outdated(found.lock, stages, params, lambda path: planned.get(path) or repository.digest(path))
     for name in stages:
         gone = [path for path in found.lock.outputs(name) if path in lost]

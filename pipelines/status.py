@@ -19,7 +19,7 @@ def describe(project: Project) -> dict[str, str]:
     labels = repository.pointer(LABELS)
     facts["labels"] = _labels(project, labels) if labels else NO_LABELS
     rows = splits_file.read(project.root / splits_file.PATH).values()
-    counts = {name: sum(row.set == name for row in rows) for name in splits_file.SETS}
+    counts = {name: sum(row.split == name for row in rows) for name in splits_file.SPLITS}
     facts["series"] = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet"
     facts["best model"] = _best_model(project)
     facts["project"] = _project_url(project)

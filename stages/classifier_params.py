@@ -47,7 +47,7 @@ class Classifier(Given):
         description="series for each step of the optimiser, at most; few make batch norm noisy, many the steps few",
     )
     epochs: int | None = Field(
-        ge=1, le=1_000_000, description="passes over the train set; null: as many as `steps` are"
+        ge=1, le=1_000_000, description="passes over the train split; null: as many as `steps` are"
     )
     steps: int | None = Field(
         ge=1,
@@ -62,7 +62,7 @@ class Classifier(Given):
         description="rare classes count more in the loss (square root of their rarity)"
     )
     scaling: Literal["series", "train"] = Field(
-        description="series: each series by its own mean and deviation; train: all by those of the train set, for "
+        description="series: each series by its own mean and deviation; train: all by those of the train split, for "
         "classes that differ by level"
     )
 
@@ -96,7 +96,7 @@ class Ranges(Given):
     )
     batch_size: Wholes = Field(description="range of series for each step, on a log scale")
     epochs: Wholes | None = Field(
-        description="range of passes over the train set, on a log scale; null: not tuned, each trial takes "
+        description="range of passes over the train split, on a log scale; null: not tuned, each trial takes "
         "`tuning.steps`"
     )
     steps: Wholes | None = Field(
@@ -147,7 +147,7 @@ class Tuning(Given):
     folds: int = Field(
         ge=2,
         le=100,
-        description="parts of the train set, each scored by a model of the others, where no validation set "
+        description="parts of the train split, each scored by a model of the others, where no validation split "
         "is given; fewer where the rarest class has fewer series",
     )
     steps: int | None = Field(

@@ -41,7 +41,7 @@ def lines(found: reports.Evaluation, scored: Sequence[str], trained_on: Sequence
         if name in trained_on:
             text.append(f"{name}: no scores, for the model was trained on it")
         elif name not in scored:
-            text.append(f"warning: no {name} set: no scores for it")
+            text.append(f"warning: no {name} split: no scores for it")
         elif name in found.warnings:
             text.append(found.warnings[name])
     return text

@@ -45,7 +45,7 @@ class Shares(Section):
 
 
 class Splits(Section):
-    """How `labeltrail sync` gives newly labeled series to sets; what has a set keeps it."""
+    """How `labeltrail sync` gives newly labeled series to splits; what has a split keeps it."""
 
     group: str = Field(
         description="key of the task data that names whom a series is of; '' takes each series alone"
@@ -93,7 +93,7 @@ class Window(Section):
         ge=0,
         le=1_000_000,
         description="timepoints of a window in training; longer: more context, fewer and slower "
-        "batches; 0: several times a long region, as the train set has them",
+        "batches; 0: several times a long region, as the train split has them",
     )
     instant_tolerance: int = Field(
         ge=0,
@@ -107,26 +107,26 @@ class Train(Section):
     """Dataset to candidate."""
 
     epochs: int = Field(
-        ge=1, le=100_000, description="passes over the train set at most; the learning rate follows them"
+        ge=1, le=100_000, description="passes over the train split at most; the learning rate follows them"
     )
     patience: int = Field(
         ge=1,
         le=1_000_000,
-        description="epochs without a gain on the validation set before it stops; with refit those of the trial, so "
-        "above a quarter of epochs it has no effect",
+        description="epochs without a gain on the validation split before it stops; with refit those of the trial, "
+        "so above a quarter of epochs it has no effect",
     )
     enough_balanced_accuracy: float = Field(
         gt=0,
         le=1,
-        description="with enough_worst_f1: stop as soon as the validation set reaches both, 0 to 1; such a model is "
-        "taken as it is, without refit",
+        description="with enough_worst_f1: stop as soon as the validation split reaches both, 0 to 1; such a model "
+        "is taken as it is, without refit",
     )
     enough_worst_f1: float = Field(gt=0, le=1, description="F1 of the worst class that is enough, 0 to 1")
     batch_size: int = Field(
         ge=1, le=4096, description="windows for each step of the optimiser; more: fewer and steadier steps"
     )
     min_batches: int = Field(
-        ge=1, le=100_000, description="batches an epoch at least; a small train set is passed several times"
+        ge=1, le=100_000, description="batches an epoch at least; a small train split is passed several times"
     )
     learning_rate: float = Field(
         gt=0,
@@ -166,11 +166,11 @@ class Train(Section):
         ge=0,
         le=1,
         description="probability that a recording is cut between its regions and trained on in another order; "
-        "null: from the train set, near 0 where all recordings follow a protocol, near 1 where they do not",
+        "null: from the train split, near 0 where all recordings follow a protocol, near 1 where they do not",
     )
     refit: bool = Field(
         description="choose everything by a trial of a quarter of the epochs, then train on train and validation "
-        "set together; only where there is a test set, for else nothing would be held out"
+        "set together; only where there is a test split, for else nothing would be held out"
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
     device: Literal["cpu", "cuda"] = Field(
@@ -231,7 +231,7 @@ class Promote(Section):
     """Candidate to best."""
 
     metric: Metric | None = Field(
-        description="score on the test set by which candidate and best are compared; null: event_f1 of regions, "
+        description="score on the test split by which candidate and best are compared; null: event_f1 of regions, "
         "macro_f1 of whole series"
     )
     min_gain: float = Field(
@@ -242,7 +242,9 @@ class Promote(Section):
 class Predict(Section):
     """Best to predictions."""
 
-    series: Literal["all", "unassigned"] = Field(description="which series: all, or only those without a set")
+    series: Literal["all", "unassigned"] = Field(
+        description="which series: all, or only those without a split"
+    )
 
 
 class Publish(Section):

@@ -1,4 +1,4 @@
-"""Reads data/best, data/arrays, the label config and data/sets.csv; writes data/predictions.
+"""Reads data/best, data/arrays, the label config and data/splits.csv; writes data/predictions.
 
 The best model predicts every series, labeled or not, with a score for each region or choice and for the whole, and
 how unsure it is: what to label next is ordered by that.

@@ -27,7 +27,7 @@ from storage.paths import BEST, CANDIDATE, LOCK
 from storage.printable import say
 from storage.repo.dvc_lock import Lock
 
-NOTHING = "the test set has nothing to score by: label a test series that has some of what is to be found"
+NOTHING = "the test split has nothing to score by: label a test series that has some of what is to be found"
 PLACES = {"candidate": CANDIDATE, "best": BEST}
 
 
@@ -49,8 +49,8 @@ class Rules:
     Attributes:
         metric: its name.
         min_gain: by which the candidate must be better; 0: as good is enough.
-        series: labeled series of the test set.
-        measure: the metric of a model on the test set; None where that has nothing to score by.
+        series: labeled series of the test split.
+        measure: the metric of a model on the test split; None where that has nothing to score by.
         incompatibility: why a model cannot be compared with the candidate; "" where it can.
     """
 
@@ -107,7 +107,7 @@ def decide(rules: Rules) -> Verdict:
             reason = f"the best model is no longer compatible: {why}{unscored(rules, value)}"
             return Verdict("promoted", reason, metric, value, None)
         if not rules.series:
-            reason = "there is no test set to compare on: the newer model is taken"
+            reason = "there is no test split to compare on: the newer model is taken"
             return Verdict("promoted", reason, metric, None, None)
         its = rules.measure(best)
     except checkpoint.UnusableError as error:
@@ -117,7 +117,7 @@ def decide(rules: Rules) -> Verdict:
         reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
         return Verdict("kept", reason, metric, None, its)
     if its is None:
-        reason = f"the best model has no {metric} on the test set, the candidate has {value:.4f}"
+        reason = f"the best model has no {metric} on the test split, the candidate has {value:.4f}"
         return Verdict("promoted", reason, metric, value, None)
     return compare(metric, value, its, rules.min_gain)
 
@@ -147,14 +147,14 @@ def compare(metric: str, candidate: float, best: float, min_gain: float) -> Verd
     candidate, best = round(candidate, 6), round(best, 6)
     wins = candidate >= best + min_gain - 1e-9
     relation = "better than" if candidate > best else "as good as" if candidate == best else "worse than"
-    reason = f"on the test set its {metric} of {candidate:.4f} is {relation} the best model's {best:.4f}"
+    reason = f"on the test split its {metric} of {candidate:.4f} is {relation} the best model's {best:.4f}"
     if min_gain and candidate >= best:
         reason += f", {'by enough' if wins else 'but not by enough'} (min_gain {min_gain:g})"
     return Verdict("promoted" if wins else "kept", reason, metric, candidate, best)
 
 
 def pick(metric: str, scores: Mapping[str, float | None]) -> float | None:
-    """The score that promotion goes by; None where the test set has nothing to score by.
+    """The score that promotion goes by; None where the test split has nothing to score by.
 
     Raises:
         InputError: models of this kind have no such score.

@@ -1,4 +1,4 @@
-"""Reads data/arrays, data/labels, the label config and data/sets.csv; writes data/dataset.
+"""Reads data/arrays, data/labels, the label config and data/splits.csv; writes data/dataset.
 
 Labels become what a model is trained on and scored by. Whatever was not used is counted and named in the index, and
 so is what a person should know before trusting the model.

@@ -24,7 +24,7 @@ OURS = (
     f"{LABELS}.dvc",
     f"{SERIES}.dvc",
     "data/tasks.jsonl",
-    "data/sets.csv",
+    "data/splits.csv",
     "data/label_config.xml",
     "dvc.lock",
 )

@@ -9,8 +9,8 @@
     python -m benchmarks.models.segmenter FOLDER --peer CHECKOUT --peer-python PEER/.venv/bin/python
 
 FOLDER holds `tasks.json`, as Label Studio exports it, and the CSV files that it names. In each fold the people of
-one fifth are the test set; of the others the usual rule of `params.yaml` (`sets`) makes train and validation set.
-Everything is learnt and chosen there, by the params of this checkout. CPU seconds are of one thread
+one fifth are the test split; of the others the usual rule of `params.yaml` (`splits`) makes train and validation
+split. Everything is learnt and chosen there, by the params of this checkout. CPU seconds are of one thread
 unless `--threads` says otherwise; seconds are those on the clock, which is what counts with `--param device=cuda`.
 """
 
@@ -157,23 +157,23 @@ def _ours(
     """Learn from recordings and judge on others."""
     groups = {recording.key: recording.group for recording in recordings}
     rules = settings.splits.shares.model_dump() | {"test": 0.0}
-    sets = splits.assign({}, groups, set(groups), rules, settings.splits.seed)
+    assigned = splits.assign({}, groups, set(groups), rules, settings.splits.seed)
     began, at = time.process_time(), time.perf_counter()
-    learnt = _learn([(r, sets[r.key]) for r in recordings], labels, settings)
+    learnt = _learn([(r, assigned[r.key]) for r in recordings], labels, settings)
     trained, clock = time.process_time() - began, time.perf_counter() - at
     tolerance, rules_ = settings.window.instant_tolerance, settings.evaluate
     targets = [_target(recording, labels, tolerance) for recording in test]
     began = time.process_time()
     judged = [
-        learnt.model.judge(recording.values, target, recording.regions)
+        learnt.model.predict_labeled(recording.values, target, recording.regions)
         for recording, target in zip(test, targets, strict=True)
     ]
     predicted = time.process_time() - began
     tallies = tuple(tally(item, labels, rules_.iou, rules_.instant_tolerance) for item in judged)
     decoder, trial = learnt.model.decoder, learnt.trial
     facts = {
-        "train": sum(name == "train" for name in sets.values()),
-        "validation": sum(name == "validation" for name in sets.values()),
+        "train": sum(name == "train" for name in assigned.values()),
+        "validation": sum(name == "validation" for name in assigned.values()),
         "epochs": len(learnt.fit.history),
         "trial": [trial.best.number, trial.stopped],
         "decoding": {key: getattr(decoder, key) for key in ("evidence", "order", "smoothing", "fraction")},

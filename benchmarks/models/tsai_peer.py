@@ -85,7 +85,7 @@ def peer(
         train, test: series, one class each.
         plan: the shape of the network, the batch size and the rate.
         epochs: that are measured.
-        asked: how many times it answers for the test set.
+        asked: how many times it answers for the test split.
 
     Raises:
         ProgramError: the peer failed; its last lines are in the error.

@@ -3,9 +3,9 @@
     python benchmarks/models/tsai_peer_process.py FOLDER
 
 FOLDER holds `train.npy` and `test.npy`, float32 (series, channels, timepoints), `classes.npy`, the class of each
-series of the train set by its number, and `job.json`: hidden_size, layers, dropout, filters, kernels, batch, epochs,
-lr and ask, the batch size in which it is asked. What each cost goes to `speeds.json`. Imports neither Labeltrail nor
-anything that the peer does not need. benchmarks/models/tsai_peer.py says what is measured, and why.
+series of the train split by its number, and `job.json`: hidden_size, layers, dropout, filters, kernels, batch,
+epochs, lr and ask, the batch size in which it is asked. What each cost goes to `speeds.json`. Imports neither
+Labeltrail nor anything that the peer does not need. benchmarks/models/tsai_peer.py says what is measured, and why.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def measured(
 
 
 def again(ask: Callable[[int], Any], size: int, times: int) -> None:
-    """The whole test set, several times."""
+    """The whole test split, several times."""
     for _ in range(times):
         ask(size)
 

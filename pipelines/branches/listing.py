@@ -29,7 +29,7 @@ class Facts:
         commit, subject: its newest label commit; "" where it has none, and in a shallow clone no commit but why.
         annotations: how many that one has; None where its bytes are missing.
         metric: by which its best model was chosen.
-        score: of its best model on the test set; None where there is none.
+        score: of its best model on the test split; None where there is none.
         url: its project in Label Studio; "" where it has none.
     """
 

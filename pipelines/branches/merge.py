@@ -1,8 +1,8 @@
 """`labeltrail merge`: another branch's labels into the one that is checked out, region by region.
 
 The merge commit is made without touching the work tree, then git fast-forwards to it: a conflict or a crash changes
-nothing. Labels, recordings, tasks and sets are merged as `git merge` does with its drivers set; the sync that follows
-writes the result to bucket and Label Studio.
+nothing. Labels, recordings, tasks and splits are merged as `git merge` does with its drivers set; the sync that
+follows writes the result to bucket and Label Studio.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from storage.repo import dvc_lock
 from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 
-CONFIG, SETS = str(label_config.PATH), str(splits_file.PATH)
+CONFIG, SPLITS = str(label_config.PATH), str(splits_file.PATH)
 OWN = (*(path for path in PATHS if path != "data/.gitignore"), LOCK)
 NOTHING = "nothing to merge: it is all here"
 
@@ -144,14 +144,14 @@ def _files(
     open_: dict[str, str] = {}
     for path in OWN:
         shows = [partial(repository.git.show, commit) for commit in sides]
-        texts = [splits_file.at(show) if path == SETS else show(path) or "" for show in shows]
+        texts = [splits_file.at(show) if path == SPLITS else show(path) or "" for show in shows]
         base, ours, theirs = texts
         if ours == theirs or base == theirs:
             files[path] = ours
         elif base == ours:
             files[path] = theirs
-        elif path == SETS:
-            files[path] = _sets(base, ours, theirs)
+        elif path == SPLITS:
+            files[path] = _splits(base, ours, theirs)
         elif path == CONFIG:
             side = settlement.side("label_config")
             files[path] = ours if side == OURS else theirs
@@ -165,14 +165,16 @@ def _files(
     return {path: text for path, text in files.items() if text}, open_
 
 
-def _sets(base: str, ours: str, theirs: str) -> str:
-    """Sets that the branch gave are taken where they divide no group; what has a set here keeps it."""
+def _splits(base: str, ours: str, theirs: str) -> str:
+    """Splits that the branch gave are taken where they divide no group; what has a split here keeps it."""
     was, our, their = (splits_file.parse(text) if text else {} for text in (base, ours, theirs))
     rows = dict(our)
-    homes = {row.group: row.set for row in our.values() if row.set != splits_file.UNASSIGNED}
+    homes = {row.group: row.split for row in our.values() if row.split != splits_file.UNASSIGNED}
     for series, row in sorted(their.items()):
         if series not in our or (our[series] == was.get(series) and row != our[series]):
-            home = homes.setdefault(row.group, row.set) if row.set != splits_file.UNASSIGNED else row.set
+            home = (
+                homes.setdefault(row.group, row.split) if row.split != splits_file.UNASSIGNED else row.split
+            )
             rows[series] = splits_file.Row(row.group, home)
     return splits_file.dump(_known(rows, was, their)).decode()
 

@@ -227,7 +227,7 @@ def _holds(project: Project, commit: str) -> bool:
 
 
 def _go_back(project: Project, commit: str) -> None:
-    """Make a label commit of another commit's labels, recordings, tasks, sets and model."""
+    """Make a label commit of another commit's labels, recordings, tasks, splits and model."""
     repository = project.repository
     if _holds(project, commit):
         return

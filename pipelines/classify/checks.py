@@ -49,7 +49,7 @@ def check_probabilities(
 
 
 def check_validation_loss(taught: FitResult, valid: Path) -> None:
-    """InputError where the loss on the validation set is not finite."""
+    """InputError where the loss on the validation split is not finite."""
     if not all(np.isfinite(epoch.validation_loss or 0.0) for epoch in (*taught.history, taught.result)):
         raise InputError(
             f"the loss on the series of {valid} is not a finite number",

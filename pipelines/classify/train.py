@@ -142,7 +142,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def scores(epoch: Epoch) -> dict[str, float]:
-    """Loss and accuracy by name; those of the validation set where there is one."""
+    """Loss and accuracy by name; those of the validation split where there is one."""
     found = {"train_loss": epoch.loss, "train_accuracy": epoch.accuracy}
     if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
         found |= {"validation_loss": epoch.validation_loss, "validation_accuracy": epoch.validation_accuracy}
@@ -163,7 +163,7 @@ def train(
     Args:
         path: with y and x columns.
         folder: for the model; an existing one is replaced.
-        valid: validation set, for scores and for choosing the weights.
+        valid: validation split, for scores and for choosing the weights.
         start: folder of a model to continue from.
         task: None: inferred from the y columns.
         overrides: params as NAME=VALUE.
@@ -200,7 +200,7 @@ def train(
 
 
 def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
-    """A warning where series of the validation set are in the train set too, whatever their labels."""
+    """A warning where series of the validation split are in the train split too, whatever their labels."""
     # + 0: a 0 that is negative has other bytes. By hash, so that a big table is not held twice.
     trained_on = {md5_bytes((row + 0).tobytes()) for row in table.values}
     count = sum(md5_bytes((row + 0).tobytes()) in trained_on for row in unseen.values)

@@ -41,7 +41,7 @@ def train(
         ),
     ],
     model: Annotated[Path, typer.Option(help="Folder for the model; an existing one is replaced.")],
-    valid: Annotated[Path | None, typer.Option(help="Validation set, to score the model on.")] = None,
+    valid: Annotated[Path | None, typer.Option(help="Validation split, to score the model on.")] = None,
     start: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Folder of a model to continue from.")
     ] = None,
@@ -97,12 +97,12 @@ def tune(
         Path | None,
         typer.Argument(
             metavar="TRAIN.CSV",
-            help="CSV, a row a series: y* columns (0 or 1) and x* columns. If left out, the project's train set.",
+            help="CSV, a row a series: y* columns (0 or 1) and x* columns. If left out, the project's train split.",
         ),
     ] = None,
     valid: Annotated[
         Path | None,
-        typer.Option(help="Validation set; if left out, cross-validation on TRAIN.CSV."),
+        typer.Option(help="Validation split; if left out, cross-validation on TRAIN.CSV."),
     ] = None,
     task: TableTask = None,
     trials: Annotated[
@@ -125,10 +125,10 @@ def tune(
 ) -> None:
     """Tune the params of the LSTM-FCN on the series of a CSV file or of this project.
 
-    Without TRAIN.CSV trials are trained on the train set of data/dataset and scored on its validation set or, where
-    that is empty, by cross-validation. Ranges, steps of a trial and the seed are in the params.yaml of the current
-    folder (`tuning`), else Labeltrail's own. An interrupted tuning resumes when the command is run again. Keep the
-    test set of a table out of it; that of a project is never read.
+    Without TRAIN.CSV trials are trained on the train split of data/dataset and scored on its validation split or,
+    where that is empty, by cross-validation. Ranges, steps of a trial and the seed are in the params.yaml of the
+    current folder (`tuning`), else Labeltrail's own. An interrupted tuning resumes when the command is run again.
+    Keep the test split of a table out of it; that of a project is never read.
 
     Example: labeltrail classify tune --trials 30 --write params.yaml
     """
@@ -147,7 +147,7 @@ def trial(
     table: Annotated[
         Path | None,
         typer.Argument(
-            metavar="TRAIN.CSV", help="CSV that it was trained on. If left out, the project's train set."
+            metavar="TRAIN.CSV", help="CSV that it was trained on. If left out, the project's train split."
         ),
     ] = None,
     valid: Annotated[Path | None, typer.Option(help="CSV that it was validated on.")] = None,

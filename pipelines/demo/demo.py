@@ -47,7 +47,7 @@ class DemoResult:
         seconds: wall time of each step.
         version: the model version that Label Studio shows.
         commit: the label commit behind it.
-        scores: the promoted model's scores on the test set.
+        scores: the promoted model's scores on the test split.
         url: the project in Label Studio.
     """
 

@@ -155,7 +155,7 @@ def _series(project: Project, thing: str) -> Trace | None:
     row = splits_file.read(project.root / splits_file.PATH).get(thing)
     found = records(project.repository, project.repository.pointer(LABELS))
     ids = [record["id"] for record in found if record["series"] == thing]
-    facts = {"md5": recordings[f"{thing}.csv"], "set": row.set if row else None, "annotations": ids}
+    facts = {"md5": recordings[f"{thing}.csv"], "split": row.split if row else None, "annotations": ids}
     models = [m for m in _models(project) if thing in m.annotations or thing in m.earlier]
     return Trace(thing, "series", facts, _follow(project, models), _untrained(project, thing))
 
@@ -163,20 +163,20 @@ def _series(project: Project, thing: str) -> Trace | None:
 def _untrained(project: Project, key: str) -> str:
     """Why no model is trained on a series: it is held out."""
     rows = splits_file.read(project.root / splits_file.PATH)
-    name = rows[key].set if key in rows else ""
+    name = rows[key].split if key in rows else ""
     if name == "test":
-        return (
-            "it is in the test set, so none is trained on it: models are scored on it (reports/evaluate.json)"
-        )
+        return "it is in the test split, so none is trained on it: models are scored on it (reports/evaluate.json)"
     if name == "validation" and not _refits(project, rows):
-        return "it is in the validation set, so none is trained on it: it stops training and selects weights"
+        return (
+            "it is in the validation split, so none is trained on it: it stops training and selects weights"
+        )
     return ""
 
 
 def _refits(project: Project, rows: Mapping[str, splits_file.Row]) -> bool:
-    """Whether the final model is trained on the validation set too."""
+    """Whether the final model is trained on the validation split too."""
     settings, task = params.load(project.root / params.PATH), learning_task.of(project.label_config)
-    return task.trains_on_validation(settings) and any(row.set == "test" for row in rows.values())
+    return task.trains_on_validation(settings) and any(row.split == "test" for row in rows.values())
 
 
 def _label_commit(project: Project, thing: str) -> Trace | None:

@@ -27,7 +27,7 @@ def plan(
     """New task data by series, where the export adds something.
 
     Raises:
-        InputError: somebody's recordings would be in two sets; names the cure.
+        InputError: somebody's recordings would be in two splits; names the cure.
     """
     known = tasks_file.read(project.root / tasks_file.PATH)
     found: dict[str, Data] = {}
@@ -102,8 +102,8 @@ def _merge(merged: Data, task: ExportedTask, series: str, data_key: str, done: I
 
 
 def _check_sets(project: Project, data: Mapping[str, Data]) -> None:
-    """Nobody is in two sets, with the groups that series will have."""
+    """Nobody is in two splits, with the groups that series will have."""
     rules = parameters.load(project.root / parameters.PATH).splits
     rows = splits_file.read(project.root / splits_file.PATH)
     groups = {key: group_of(data.get(key, {}).get(rules.group)) or row.group for key, row in rows.items()}
-    splits_file.check_groups({key: splits_file.Row(groups[key], row.set) for key, row in rows.items()})
+    splits_file.check_groups({key: splits_file.Row(groups[key], row.split) for key, row in rows.items()})

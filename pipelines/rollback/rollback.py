@@ -1,9 +1,9 @@
 """`labeltrail rollback REV`: restore earlier labels in a new commit, with bucket, Label Studio and model.
 
 New labels are synced first, into a label commit of their own. Then one commit restores `data/labels.dvc` (byte for
-byte where all labels go back), `data/sets.csv` and the best `dvc.lock` of these labels; a sync writes them to bucket
-and Label Studio; last come the outputs of that `dvc.lock`, and its predictions. Killed at any point, the same command
-ends in the same state. Recordings, task data and label config do not change.
+byte where all labels go back), `data/splits.csv` and the best `dvc.lock` of these labels; a sync writes them to
+bucket and Label Studio; last come the outputs of that `dvc.lock`, and its predictions. Killed at any point, the
+same command ends in the same state. Recordings, task data and label config do not change.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
     best = lineage.best_of(repository, target, ["HEAD", to])
     if part.whole:
         # Sets may have been edited between the label commit and the run of its best model.
-        rows = _sets(project, best.commit if best and best.lock.labels == target else to)
+        rows = _splits(project, best.commit if best and best.lock.labels == target else to)
     else:
         rows = (project.root / splits_file.PATH).read_bytes()
     counts = label_changes.count(changes, config=config)
@@ -203,8 +203,8 @@ def _check_matched(filters: list[tuple[str, str]], to: str) -> None:
         )
 
 
-def _sets(project: Project, commit: str) -> bytes:
-    """`data/sets.csv` of a commit, for the series there are now."""
+def _splits(project: Project, commit: str) -> bytes:
+    """`data/splits.csv` of a commit, for the series there are now."""
     now = splits_file.read(project.root / splits_file.PATH)
     text = splits_file.at(partial(project.repository.git.show, commit))
     return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)

@@ -180,7 +180,7 @@ def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tupl
 def _write_work_tree(
     project: Project, state: State, base: merge_base.Base, plan: SyncPlan
 ) -> tuple[list[str], merge_base.Base]:
-    """Write what came in: shards, recordings, label config, and the tasks and sets that follow.
+    """Write what came in: shards, recordings, label config, and the tasks and splits that follow.
 
     Shards go into the DVC cache before the work tree, so that what a killed run leaves there can be told from a
     person's files.
@@ -199,7 +199,7 @@ def _write_work_tree(
     base = (merge_base.after_pull(repository, before, merged) if merged.outgoing else ours, base[1])
     merge_base.note(project.remote, state, ours, base)
     snapshot.write(project.root / LABELS, shards)
-    warnings = _write_sets(project, plan.series, merged.labeled)
+    warnings = _write_splits(project, plan.series, merged.labeled)
     if shards or not before:
         repository.point(LABELS, ours)
     if plan.series and (plan.series.incoming or not repository.pointer(SERIES)):
@@ -246,10 +246,10 @@ def _is_one_way(plan: SyncPlan, options: Options) -> bool:
     return (plan.incoming and not options.pull) or (plan.outgoing and not options.push)
 
 
-def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:
-    """Bring `data/tasks.jsonl` and `data/sets.csv` up to date; returns warnings."""
+def _write_splits(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:
+    """Bring `data/tasks.jsonl` and `data/splits.csv` up to date; returns warnings."""
     rows = splits_file.read(project.root / splits_file.PATH)
-    if series is None and all(rows[key].set != splits.UNASSIGNED for key in labeled if key in rows):
+    if series is None and all(rows[key].split != splits.UNASSIGNED for key in labeled if key in rows):
         return []
     known = tasks_file.read(project.root / tasks_file.PATH)
     merged = known
@@ -260,7 +260,7 @@ def _write_sets(project: Project, series: Merge[str] | None, labeled: Iterable[s
         tasks_file.write(merged, project.root / tasks_file.PATH)
     rules = parameters.load(project.root / parameters.PATH).splits
     groups = {key: group_of(data.get(rules.group)) or key for key, data in merged.items()}
-    existing = {key: row.set for key, row in rows.items()}
+    existing = {key: row.split for key, row in rows.items()}
     found = set(labeled)
     assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
     splits_file.write(

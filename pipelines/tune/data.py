@@ -25,15 +25,15 @@ class TuningData:
 
     Attributes:
         question: task, labels and channels.
-        known: the train set.
-        held: the validation set; None: cross-validation on the train set.
+        known: the train split.
+        held: the validation split; None: cross-validation on the train split.
         parts: series to train on and series to validate on, once or for each fold.
         judged: the validation data, in words.
         data: hashes of the data, which identify its study.
-        tell: `training` of model.json, for a model of the whole train set.
+        tell: `training` of model.json, for a model of the whole train split.
         notes: caveats, such as classes that are missing.
         path: the table; None: a project's dataset.
-        valid: the table of the validation set; None: a project's, or there is none.
+        valid: the table of the validation split; None: a project's, or there is none.
         task: as given by the user; None: inferred from the y columns.
     """
 

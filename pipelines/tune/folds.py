@@ -1,4 +1,4 @@
-"""Folds of a train set for cross-validation, where there is no validation set.
+"""Folds of a train split for cross-validation, where there is no validation split.
 
 All series of a group (a person) are in one fold, so no model is validated on a group that it was trained on.
 """
@@ -16,7 +16,7 @@ Fold = tuple[Labeled, Labeled]
 
 
 class TooFewGroupsError(Exception):
-    """The train set cannot be divided into folds: all series of a class are of one group.
+    """The train split cannot be divided into folds: all series of a class are of one group.
 
     Args:
         label: the class.
@@ -34,7 +34,7 @@ def make_folds(
     """Series to train on and to validate on, for each fold; and the folds in words.
 
     Args:
-        known: the train set.
+        known: the train split.
         groups: the group of each of its series.
         labels: its classes.
         most: folds, if the rarest class has so many groups.

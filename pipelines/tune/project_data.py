@@ -1,7 +1,7 @@
 """Tuning data of a project, and training a model with the params of a trial.
 
-Trials are trained on the train set and scored on the validation set or, where that is empty, by cross-validation over
-groups of the train set. The test set is never read.
+Trials are trained on the train split and scored on the validation split or, where that is empty, by
+cross-validation over groups of the train split. The test split is never read.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def of_project(settings: params.Params) -> TuningData:
     check_classes(index, known)
     if held:
         parts: tuple[Fold, ...] = ((known, held),)
-        judged = f"the {len(held.values)} series of the validation set"
+        judged = f"the {len(held.values)} series of the validation split"
     else:
         parts, judged = folds(known, index, config, settings)
     question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
@@ -106,7 +106,7 @@ def read_project() -> tuple[LabelConfig, Index]:
 def folds(
     known: Labeled, index: Index, config: LabelConfig, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
-    """Folds of the train set by group; InputError where there are too few groups."""
+    """Folds of the train split by group; InputError where there are too few groups."""
     groups = [index.series[key].group for key in index.of("train")]
     several, tuning = config.task == "multilabel", settings.tuning
     try:
@@ -115,16 +115,16 @@ def folds(
         raise InputError(
             "there is nothing to score trials on",
             where=str(splits_file.PATH),
-            why=f"the validation set has no labeled series, and all of the train set that are {few.label} are of one "
-            f"group ({few.group}), which cannot be both trained and validated on",
+            why="the validation split has no labeled series, and all of the train split that are "
+            f"{few.label} are of one group ({few.group}), which cannot be both trained and validated on",
             cure=f"label {few.label} of another group, or write `validation` beside a group there; then: "
             f"labeltrail sync; {dataset.CURE}",
         ) from few
-    return parts, f"{words} of the train set, for the validation set has no labeled series"
+    return parts, f"{words} of the train split, for the validation split has no labeled series"
 
 
 def data_of(index: Index) -> dict[str, Any]:
-    """Hashes of the dataset and its inputs, and the label records of the train set."""
+    """Hashes of the dataset and its inputs, and the label records of the train split."""
     return {
         "dataset": md5(dataset.PATH),
         "labels": index.provenance["labels"],
@@ -135,7 +135,7 @@ def data_of(index: Index) -> dict[str, Any]:
 
 
 def missing_classes(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ...]:
-    """Warnings of classes that the train or the validation set lacks."""
+    """Warnings of classes that the train or the validation split lacks."""
     lines = []
     for name, series, harm in (
         ("train", known, "is never predicted"),
@@ -143,7 +143,7 @@ def missing_classes(index: Index, known: Labeled, held: Labeled | None) -> tuple
     ):
         missing = [k for i, k in enumerate(index.labels) if series and not series.targets[:, i].any()]
         if missing:
-            what = f"warning: the {name} set has no series that is {' or '.join(missing)}, which {harm}"
+            what = f"warning: the {name} split has no series that is {' or '.join(missing)}, which {harm}"
             lines.append(f"{what}; {LABEL_MORE}")
     return tuple(lines)
 

@@ -93,7 +93,7 @@ class TrialResult:
 
     def _same(self) -> str:
         if not self.trial.model:
-            return "the trial itself trained none on the whole train set"
+            return "the trial itself trained none on the whole train split"
         if self.model == self.trial.model:
             return "identical to the trial's"
         why = "code, libraries, processor or number of workers differ"
@@ -113,7 +113,7 @@ class TrialResult:
             if project:
                 return f"labeltrail trace {self.trial.model[:8] or argument(f'{self.place}:{self.trial.number}')}"
             return f"labeltrail classify predict {argument(self.folder)} X.csv --output OUT.csv"
-        # Without the validation set training keeps other weights.
+        # Without the validation split training keeps other weights.
         judged = f" --valid {argument(self.valid or 'VALID.csv')}" if self.study.about.get("valid") else ""
         table = "" if project else f" {argument(self.path or 'TRAIN.csv')}{judged}"
         if self.written:
@@ -137,7 +137,7 @@ def rerun(
 
     Args:
         number: of the trial.
-        path, valid: CSV files of its train and validation set; None: the project's.
+        path, valid: CSV files of its train and validation split; None: the project's.
         study: its file; None: that which `tune` would resume.
         write: params.yaml for all params of the trial, steps and seed included.
         model: folder for its model.

@@ -1,7 +1,7 @@
 """Hyperparameter search for the classifier of whole series: trials, each scored on held-out series.
 
-The series are those of a CSV file or of the current project. Trials are scored on a validation set or by
-cross-validation, never on a test set. They are stored in a study (storage/project_files/study.py), so that an
+The series are those of a CSV file or of the current project. Trials are scored on a validation split or by
+cross-validation, never on a test split. They are stored in a study (storage/project_files/study.py), so that an
 interrupted tuning resumes.
 """
 
@@ -45,8 +45,8 @@ def tune(
     """Search for the best params within the ranges of `tuning`.
 
     Args:
-        path: CSV to train on; None: the project's train set.
-        valid: CSV to validate on; None: cross-validation. A project has its own validation set.
+        path: CSV to train on; None: the project's train split.
+        valid: CSV to validate on; None: cross-validation. A project has its own validation split.
         task: None: inferred from the y columns.
         trials: total, those of earlier runs included; None: as in params.yaml.
         study: its file; None: `study.json` beside the model, else in the current folder; of a project one in
@@ -91,8 +91,8 @@ def check(
     if not path and alone:
         raise InputError(
             f"{alone} needs a table of series, and none was given",
-            why="without TRAIN.csv a project is tuned: its validation set is in data/sets.csv, its task in the label "
-            "config, its model is made by dvc repro",
+            why="without TRAIN.csv a project is tuned: its validation split is in data/splits.csv, its task in the "
+            "label config, its model is made by dvc repro",
             cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
         )
     if write:

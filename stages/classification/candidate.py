@@ -28,7 +28,7 @@ def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> t
     """
     train, validation = load(index, "train"), load(index, "validation")
     if train is None or len(train.values) < 2:
-        cure = "label more series of the train set, then: labeltrail sync; dvc repro"
+        cure = "label more series of the train split, then: labeltrail sync; dvc repro"
         raise InputError(
             "a classifier needs two labeled series to train on", where=str(dataset.PATH), cure=cure
         )
@@ -40,22 +40,22 @@ def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> t
         result = fit_classifier(train, validation, question, plan, initial, lambda epoch: log(figures(epoch)))
     lines = [in_words(result)]
     if not validation:
-        lines.append("warning: no validation set: nothing tells how well it generalizes")
+        lines.append("warning: no validation split: nothing tells how well it generalizes")
     return result.model.to_checkpoint(training_record(result, settings.train.start)), lines
 
 
 def check_classes(index: dataset.Index, train: Labeled) -> None:
-    """Raise InputError where all series of the train set have the same choices."""
+    """Raise InputError where all series of the train split have the same choices."""
     if len(np.unique(train.targets, axis=0)) > 1:
         return
     only = " and ".join(index.series[index.of("train")[0]].choices) or "none of the choices"
-    cure = "label series of another class, or put somebody who has some into train (data/sets.csv)"
+    cure = "label series of another class, or put somebody who has some into train (data/splits.csv)"
     if len(index.labels) == 1:
         cure = (
             'with one choice alone write choice="multiple" into the label config: a series may then have none'
         )
     raise InputError(
-        "the train set has nothing to tell apart",
+        "the train split has nothing to tell apart",
         where=str(dataset.PATH),
         why=f"its {len(train.values)} labeled series are all: {only}",
         cure=f"{cure}; then: labeltrail sync; dvc repro",

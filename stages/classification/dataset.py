@@ -70,13 +70,13 @@ def make_index(
     config: LabelConfig,
     length: int,
 ) -> dataset.Index:
-    """Series and sets."""
+    """Series and splits."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
         row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
         labels = (found.annotations, (), found.choices) if found else ((), (), ())
-        series[key] = dataset.Entry(entry.rows, row.set, row.group, *labels)
-    labeled = {name: [k for k, e in series.items() if e.set == name and e.annotations] for name in LEARNT}
+        series[key] = dataset.Entry(entry.rows, row.split, row.group, *labels)
+    labeled = {name: [k for k, e in series.items() if e.split == name and e.annotations] for name in LEARNT}
     return dataset.Index(
         channels=ingested.channels,
         labels=config.labels,
@@ -94,7 +94,7 @@ def make_index(
 
 
 def load(index: dataset.Index, name: str) -> Labeled | None:
-    """The labeled series of a set; None where there are none.
+    """The labeled series of a split; None where there are none.
 
     Raises:
         InputError: ingest has run since with other channels.

@@ -24,7 +24,7 @@ HEADLINE = {"series": ("accuracy", "balanced_accuracy", "count", "log_loss", "ma
 
 @dataclass(frozen=True)
 class Result:
-    """Predictions and scores of one set, in all and by group, with the ends of 95 % intervals by score."""
+    """Predictions and scores of one split, in all and by group, with the ends of 95 % intervals by score."""
 
     predictions: LabeledPredictions
     scores: Scores
@@ -75,7 +75,7 @@ def scorer(index: dataset.Index) -> Callable[[Checkpoint], Mapping[str, float | 
 
 
 def score_split(model: Classifier, found: Predicted, index: dataset.Index) -> Result:
-    """Score the series of one set."""
+    """Score the series of one split."""
     predictions = with_truth(model, found, index)
     groups = [index.series[key].group for key in found.keys]
     mine = {
@@ -93,16 +93,16 @@ def score_split(model: Classifier, found: Predicted, index: dataset.Index) -> Re
 def unscored(name: str, unfit: Mapping[str, str]) -> str:
     """The warning that series are in no score."""
     series = "; ".join(f"{key}: {why}" for key, why in unfit.items())
-    return f"warning: {len(unfit)} labeled series of the {name} set are in no score: {series}"
+    return f"warning: {len(unfit)} labeled series of the {name} split are in no score: {series}"
 
 
 CLASS_HEADER = (
-    "set", "label", "series", "predicted", "right", "precision", "recall", "f1", "roc_auc", "average_precision",
+    "split", "label", "series", "predicted", "right", "precision", "recall", "f1", "roc_auc", "average_precision",
 )  # fmt: skip
 SUBJECT_HEADER = (
-    "set", "group", "series", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1", "log_loss",
+    "split", "group", "series", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1", "log_loss",
 )  # fmt: skip
-CONFUSION_HEADER = ("set", "actual", "predicted", "series", "share")
+CONFUSION_HEADER = ("split", "actual", "predicted", "series", "share")
 
 
 def summary(result: Result) -> dict[str, dict[str, float | None]]:
@@ -116,7 +116,7 @@ def summary(result: Result) -> dict[str, dict[str, float | None]]:
 
 
 def in_words(result: Result) -> str:
-    """One line about a set."""
+    """One line about a split."""
     texts = [
         reports.score_text(title, result.scores.series[name], result.intervals.get(name))
         for title, name in (("accuracy", "accuracy"), ("macro F1", "macro_f1"))
@@ -125,14 +125,14 @@ def in_words(result: Result) -> str:
 
 
 def class_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set and class."""
+    """A row for each split and class."""
     return [
         [name, *vars(score).values()] for name, result in results.items() for score in result.scores.classes
     ]
 
 
 def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set and group."""
+    """A row for each split and group."""
     return [
         [name, group, scores.series["count"], *(scores.series[key] for key in SUBJECT_HEADER[3:])]
         for name, result in results.items()
@@ -141,7 +141,7 @@ def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 
 
 def confusion_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set, true class and predicted class; `share` is of the true class, empty where none is.
+    """A row for each split, true class and predicted class; `share` is of the true class, empty where none is.
 
     Of independent classes each has four rows: the class, and `not` with it.
     """
@@ -161,7 +161,7 @@ def confusion_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 
 
 def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set and bin that is not empty: mean confidence and share that is right."""
+    """A row for each split and bin that is not empty: mean confidence and share that is right."""
     return [
         [name, "series", *row]
         for name, result in results.items()
@@ -170,7 +170,7 @@ def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 
 
 def roc_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each point of the curve of each class that has one, by set."""
+    """A row for each point of the curve of each class that has one, by split."""
     return [
         [name, result.predictions.labels[k], *point]
         for name, result in results.items()

@@ -54,7 +54,7 @@ def predict_recordings(model: Classifier, recordings: Iterable[tuple[str, Record
                 keys.append(key)
             else:
                 unfit[key] = (
-                    "its values are far outside those of the train set: the probabilities are not finite"
+                    "its values are far outside those of the train split: the probabilities are not finite"
                 )
         found.append(probabilities[finite])
     probabilities = np.concatenate(found)

@@ -56,9 +56,9 @@ class Scaling:
     """Normalization of values.
 
     Attributes:
-        by: `series`: each channel of each series has its own mean and deviation; `train`: those of the train set,
+        by: `series`: each channel of each series has its own mean and deviation; `train`: those of the train split,
             for classes that differ by level.
-        mean, deviation: (channels,), of the train set.
+        mean, deviation: (channels,), of the train split.
     """
 
     by: Literal["series", "train"]
@@ -67,7 +67,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, values: Values, by: Literal["series", "train"]) -> Scaling:
-        """Of the train set, (series, channels, length)."""
+        """Of the train split, (series, channels, length)."""
         wide = values.astype(np.float64)
         deviation = wide.std((0, 2))
         return cls(

@@ -66,7 +66,7 @@ def batches_of(plan: Plan, train: Labeled) -> int:
 
 
 def epochs_of(plan: Plan, train: Labeled) -> int:
-    """Passes over the train set: by the params, or as many as a minute of one core allows."""
+    """Passes over the train split: by the params, or as many as a minute of one core allows."""
     if plan.epochs:
         return plan.epochs
     count, channels, length = train.values.shape

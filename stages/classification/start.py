@@ -64,7 +64,9 @@ def _check_held_out(origin: Provenance, index: dataset.Index) -> None:
     if trained_on:
         more = f" and {len(trained_on) - SHOWN} more" if len(trained_on) > SHOWN else ""
         listed = ", ".join(f"{key} ({name})" for key, name in list(trained_on.items())[:SHOWN])
-        cure = f"labeltrail start-from another; or none: {SCRATCH}; or train as their set in data/sets.csv"
+        cure = (
+            f"labeltrail start-from another; or none: {SCRATCH}; or train as their split in data/splits.csv"
+        )
         raise _refusal("was trained on what is held out now", f"it was trained on {listed}{more}", cure)
 
 

@@ -1,7 +1,7 @@
 """Training a classifier, from top to bottom: equal batches, loss, one-cycle schedule, averaged weights.
 
 The weights that are kept are the average over the last quarter of all steps, with batch norm's statistics computed
-anew from the train set. With a validation set, an epoch that was clearly more accurate there is kept instead.
+anew from the train split. With a validation split, an epoch that was clearly more accurate there is kept instead.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PARAMS = {"layers": "num_layers", "hidden": "hidden_size", "kernels": "kernel_si
 
 @dataclass(frozen=True)
 class Epoch:
-    """Loss and accuracy of one epoch: on the train set during it, on a validation set after it."""
+    """Loss and accuracy of one epoch: on the train split during it, on a validation split after it."""
 
     number: int
     loss: float

@@ -1,6 +1,6 @@
 """95 % confidence intervals of scores: how much they depend on which recordings were held out.
 
-The set is drawn anew a thousand times, with replacement, and scored each time (percentile bootstrap; Efron and
+The split is drawn anew a thousand times, with replacement, and scored each time (percentile bootstrap; Efron and
 Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). What is drawn has to be what a new recording would
 be independent of: timepoints and events never are, and recordings of one person are alike, so that drawing
 recordings makes intervals too narrow where a person has several. Hence whole groups are drawn, with all their

@@ -94,7 +94,7 @@ class ClassScore:
         series, predicted, right: number of series of the class, predicted as it, and both.
         precision: None: no series is of it or predicted as it.
         recall, f1: None: no series is of it.
-        roc_auc, average_precision: None: no series of the set is of it, or every one.
+        roc_auc, average_precision: None: no series of the split is of it, or every one.
     """
 
     label: str
@@ -110,13 +110,13 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a model on one set.
+    """Scores of a model on one split.
 
     Attributes:
         series: count; accuracy; balanced_accuracy (mean recall of the classes; of independent ones the mean of
             yes and no); macro_f1, worst_f1; log_loss (nats; of independent ones the mean over classes);
             roc_auc, average_precision (of two classes the second's, else the mean). None: there is nothing to score
-            by, as for the means over classes where no series is of one, and for the last two where the set has no
+            by, as for the means over classes where no series is of one, and for the last two where the split has no
             class that some series are and some are not.
         classes: per class.
         confusion: series, (true class, predicted class); of independent ones (class, true, predicted) with 0 no,
@@ -136,7 +136,7 @@ class Scores:
 
 
 def score(predictions: LabeledPredictions) -> Scores:
-    """Score the series of one set, of which there is one at least."""
+    """Score the series of one split, of which there is one at least."""
     once = np.ones((1, len(predictions.truth)))
     found: dict[str, Score] = {name: or_none(values[0]) for name, values in _means(predictions, once).items()}
     return Scores(

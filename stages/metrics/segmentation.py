@@ -5,7 +5,7 @@ Per timepoint: of each class how many timepoints were found (recall), how many o
 label overlaps it by at least `iou` (intersection over union), a true instant when a predicted one lies within
 `tolerance` timepoints. Each is matched at most once, the best pairs first.
 
-A series is counted once (`tally`); every score is a function of sums of such counts, so that a set, a person and a
+A series is counted once (`tally`); every score is a function of sums of such counts, so that a split, a person and a
 thousand draws of a bootstrap are scored by the same lines.
 
 Where no event and no timepoint of a label is true, a score is undefined: None (in arrays NaN), never 0 and never 1.
@@ -54,7 +54,7 @@ class LabeledPrediction:
 
 @dataclass(frozen=True)
 class Tally:
-    """What one series adds to the scores of a set.
+    """What one series adds to the scores of a split.
 
     Attributes:
         confusion: timepoints, (true class, predicted class).
@@ -102,7 +102,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a model on one set; a score is None where the set has nothing to score by.
+    """Scores of a model on one split; a score is None where the split has nothing to score by.
 
     Attributes:
         timepoint: balanced_accuracy, accuracy, macro_precision, macro_recall, macro_f1, worst_f1.
@@ -131,7 +131,7 @@ class Scores:
 def score(
     prediction: Iterable[LabeledPrediction], labels: Sequence[str], iou: float, tolerance: int
 ) -> Scores:
-    """Score the series of one set together."""
+    """Score the series of one split together."""
     return total([tally(item, labels, iou, tolerance) for item in prediction], labels)
 
 
@@ -226,7 +226,7 @@ def labeled_means(hit: Counts, true: Counts, found: Counts) -> dict[str, NDArray
 
 
 def timepoint_means(hit: Counts, true: Counts, found: Counts) -> dict[str, NDArray[np.float64]]:
-    """Scores of any number of sets at once, NaN where no class is true: counts by class, each (..., classes)."""
+    """Scores of any number of splits at once, NaN where no class is true: counts by class, each (..., classes)."""
     precision, recall, f1 = _rates(hit, true, found)
     there = true > 0
     seen = there | (found > 0)

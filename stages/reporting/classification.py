@@ -39,17 +39,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Examples:
-    """Predictions of the candidate for a held-out set.
+    """Predictions of the candidate for a held-out split.
 
     Attributes:
-        set: its name.
+        split: its name.
         series: number of its series with a prediction.
         figures: example recordings by kind.
         squares: ROC and precision-recall.
         unfit: the reason for each labeled series without a prediction.
     """
 
-    set: str
+    split: str
     series: int
     figures: list[tuple[str, list[Figure]]]
     squares: list[Square]
@@ -81,7 +81,7 @@ def write(found: Inputs) -> None:
 
 
 def draw_examples(found: Inputs) -> Examples | None:
-    """Predict the test set, without one the validation set."""
+    """Predict the test split, without one the validation split."""
     index, known = found.index, found.model.training.get("learnt_from", ["train"])
     why = incompatibility(found.model, index.channels, index.labels, index.sampling_rate)
     check(why, CANDIDATE, "dataset")
@@ -118,7 +118,7 @@ def draw(found: Inputs, predictions: LabeledPredictions, row: int, key: str) -> 
 
 
 def draw_training(found: Inputs) -> list[Chart]:
-    """Loss and accuracy, on the train set during each epoch and after it on the validation set."""
+    """Loss and accuracy, on the train split during each epoch and after it on the validation split."""
     best = found.model.training["best_epoch"]
     return [
         chart(what.capitalize(), curves, best, top)
@@ -128,5 +128,5 @@ def draw_training(found: Inputs) -> list[Chart]:
 
 
 def _pair(curves: dict[str, list[float]], what: str) -> dict[str, Sequence[float]]:
-    sets = (("training", "train"), ("validation", "validation"))
-    return {name: curves[f"{folder}/{what}"] for name, folder in sets if f"{folder}/{what}" in curves}
+    splits = (("training", "train"), ("validation", "validation"))
+    return {name: curves[f"{folder}/{what}"] for name, folder in splits if f"{folder}/{what}" in curves}

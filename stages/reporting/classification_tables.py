@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stages.reporting.tables import FEW, by_set, interval, last, optional
+from stages.reporting.tables import FEW, by_split, interval, last, optional
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -19,7 +19,7 @@ class ClassRow:
         series, found, extra: of the class, true positives, and false positives.
         low, high: bounds of the share that is found, were series independent (95 %, Wilson 1927).
         few: so few series that one more or less moves the scores by much.
-        roc_auc, average_precision: None where the set has no series of the class, or no others.
+        roc_auc, average_precision: None where the split has no series of the class, or no others.
     """
 
     label: str
@@ -37,10 +37,10 @@ class ClassRow:
 
 
 def class_rows(rows: Rows) -> dict[str, list[ClassRow]]:
-    """The rows of reports/classes.csv by set."""
+    """The rows of reports/classes.csv by split."""
     return {
         name: [_class_row(row, number) for number, row in enumerate(mine, 1)]
-        for name, mine in by_set(rows).items()
+        for name, mine in by_split(rows).items()
     }
 
 
@@ -75,10 +75,10 @@ class GroupRow:
 
 
 def group_rows(rows: Rows) -> dict[str, list[GroupRow]]:
-    """The rows of reports/subjects.csv by set; in a set the worst first."""
+    """The rows of reports/subjects.csv by split; in a split the worst first."""
     return {
         name: sorted(map(_group_row, mine), key=lambda g: (*last(g.accuracy), -(g.log_loss or 0.0), g.group))
-        for name, mine in by_set(rows).items()
+        for name, mine in by_split(rows).items()
     }
 
 
@@ -100,10 +100,10 @@ class YesOrNo:
 
 
 def yes_or_no(rows: Rows) -> dict[str, list[YesOrNo]]:
-    """The rows of reports/confusion.csv by set, where each class is predicted by itself: four rows each."""
+    """The rows of reports/confusion.csv by split, where each class is predicted by itself: four rows each."""
     return {
         name: [_yes_or_no(mine[k : k + 4], 1 + k // 4) for k in range(0, len(mine), 4)]
-        for name, mine in by_set(rows).items()
+        for name, mine in by_split(rows).items()
     }
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from storage.artifacts.dataset import Entry, Index
 
-SETS = ("train", "validation", "test", "unassigned")
+SPLITS = ("train", "validation", "test", "unassigned")
 
 
 @dataclass(frozen=True)
-class SetRow:
-    """What is in one set; `labeled` of its series have an annotation. `regions` are choices of a classifier."""
+class SplitRow:
+    """What is in one split; `labeled` of its series have an annotation. `regions` are choices of a classifier."""
 
     name: str
     series: int
@@ -27,7 +27,7 @@ class SetRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """Regions, or series of a classifier, of one label by set."""
+    """Regions, or series of a classifier, of one label by split."""
 
     label: str
     number: int
@@ -48,7 +48,7 @@ class Annotator:
 class Origin:
     """The labels that a model comes from, counted."""
 
-    sets: tuple[SetRow, ...]
+    splits: tuple[SplitRow, ...]
     labels: tuple[LabelRow, ...]
     annotators: tuple[Annotator, ...]
     annotations: int
@@ -63,7 +63,7 @@ def origin(index: Index, annotators: Mapping[str, str], trained_on: Mapping[str,
     in_training = Counter(annotators.get(identity, "") for identity in in_train)
     people = sorted(made.keys() | in_training.keys(), key=lambda name: (-made[name], not name, name))
     return Origin(
-        tuple(row for row in (_set_row(index, name) for name in SETS) if row.series),
+        tuple(row for row in (_split_row(index, name) for name in SPLITS) if row.series),
         tuple(_label_row(index, label, number) for number, label in enumerate(index.labels, 1)),
         tuple(Annotator(name or "not known", made[name], in_training[name]) for name in people),
         len(used),
@@ -71,9 +71,9 @@ def origin(index: Index, annotators: Mapping[str, str], trained_on: Mapping[str,
     )
 
 
-def _set_row(index: Index, name: str) -> SetRow:
-    entries = [entry for entry in index.series.values() if entry.set == name]
-    return SetRow(
+def _split_row(index: Index, name: str) -> SplitRow:
+    entries = [entry for entry in index.series.values() if entry.split == name]
+    return SplitRow(
         name,
         series=len(entries),
         labeled=sum(bool(entry.annotations) for entry in entries),
@@ -86,7 +86,8 @@ def _set_row(index: Index, name: str) -> SetRow:
 
 def _label_row(index: Index, label: str, number: int) -> LabelRow:
     regions = {
-        name: sum(_labels(e).count(label) for e in index.series.values() if e.set == name) for name in SETS
+        name: sum(_labels(e).count(label) for e in index.series.values() if e.split == name)
+        for name in SPLITS
     }
     return LabelRow(label, number, regions, sum(regions.values()))
 

@@ -188,10 +188,10 @@ class Reliability:
 def diagrams(
     rows: Sequence[Mapping[str, str]], errors: Mapping[str, Mapping[str, float]]
 ) -> dict[str, list[Reliability]]:
-    """The rows of reports/calibration.csv by set; `errors` are expected calibration errors by set and level."""
+    """The rows of reports/calibration.csv by split; `errors` are expected calibration errors by split and level."""
     return {
         name: [
-            _diagram(level, error, [row for row in rows if row["set"] == name and row["level"] == level])
+            _diagram(level, error, [row for row in rows if row["split"] == name and row["level"] == level])
             for level, error in by_level.items()
         ]
         for name, by_level in errors.items()

@@ -92,12 +92,12 @@ def _with_defaults(model: Checkpoint) -> Checkpoint:
 
 
 def held_out(index: dataset.Index) -> dict[str, list[str]]:
-    """Groups of the labeled series of each set that is scored."""
+    """Groups of the labeled series of each split that is scored."""
     return {name: [index.series[key].group for key in index.of(name)] for name in HELD_OUT}
 
 
 def calibration_errors(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Expected calibration error by set and level, timepoints first."""
+    """Expected calibration error by split and level, timepoints first."""
     return {
         name: dict(sorted(scores[name].get("calibration", {}).items(), reverse=True))
         for name in HELD_OUT

@@ -33,9 +33,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Examples:
-    """The recordings of a held-out set that the best model predicted, and those of them that are drawn."""
+    """The recordings of a held-out split that the best model predicted, and those of them that are drawn."""
 
-    set: str
+    split: str
     model: str
     series: tuple[SeriesScore, ...]
     figures: tuple[Figure, ...]
@@ -60,7 +60,7 @@ def write(found: Inputs) -> None:
 
 
 def draw_examples(found: Inputs) -> Examples | None:
-    """Score each recording of the test set (without one: validation) and draw the best, median and worst."""
+    """Score each recording of the test split (without one: validation) and draw the best, median and worst."""
     predicted = set(predictions.keys())
     for name in page.HELD_OUT:
         keys = [key for key in found.index.of(name) if key in predicted]
@@ -107,13 +107,13 @@ def draw(found: Inputs, rank: str, item: SeriesScore) -> Figure:
 
 
 def draw_training(found: Inputs) -> list[Chart]:
-    """A chart for the loss, one for what was checked on the validation set, one for the learning rate."""
+    """A chart for the loss, one for what was checked on the validation split, one for the learning rate."""
     best, curves = found.model.training["best_epoch"], dict(found.curves)
     validation = {name: curves.pop(name) for name in sorted(curves) if name.startswith("validation/")}
     charts = [chart("Loss", {"training": curves.pop("train/loss")}, best)] if "train/loss" in curves else []
     if validation:
         names = {in_words(name): values for name, values in validation.items()}
-        charts.append(chart("On the validation set", names, best, top=1.0))
+        charts.append(chart("On the validation split", names, best, top=1.0))
     others = [chart(in_words(name).capitalize(), {"training": curves[name]}, best) for name in sorted(curves)]
     return charts + others
 

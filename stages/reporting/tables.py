@@ -38,7 +38,7 @@ class SeriesScore:
 def series_score(
     series: str, group: str, prediction: LabeledPrediction, labels: Sequence[str], iou: float, tolerance: int
 ) -> SeriesScore:
-    """Score one recording as its whole set is scored."""
+    """Score one recording as its whole split is scored."""
     scores = score_together([prediction], labels, iou, tolerance)
     events, found = int(scores.event["true"] or 0), int(scores.event["matched"] or 0)
     return SeriesScore(
@@ -98,16 +98,16 @@ class ClassRow:
 
 
 def class_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[ClassRow]]:
-    """The rows of reports/classes.csv by set, the set that decides first."""
+    """The rows of reports/classes.csv by split, the split that decides first."""
     return {
         name: [_class_row(row, number) for number, row in enumerate(mine)]
-        for name, mine in by_set(rows).items()
+        for name, mine in by_split(rows).items()
     }
 
 
-def by_set(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, str]]]:
-    """Rows of a table by set, the test set first."""
-    return {name: mine for name in HELD_OUT if (mine := [row for row in rows if row["set"] == name])}
+def by_split(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, str]]]:
+    """Rows of a table by split, the test split first."""
+    return {name: mine for name in HELD_OUT if (mine := [row for row in rows if row["split"] == name])}
 
 
 def _class_row(row: Mapping[str, str], number: int) -> ClassRow:
@@ -175,12 +175,12 @@ class SubjectRow:
 
 
 def subject_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, list[SubjectRow]]:
-    """The rows of reports/subjects.csv by set, the set that decides first; in a set the worst first."""
+    """The rows of reports/subjects.csv by split, the split that decides first; in a split the worst first."""
     return {
         name: sorted(
             map(_subject_row, mine), key=lambda s: (*last(s.event_f1), *last(s.balanced_accuracy), s.group)
         )
-        for name, mine in by_set(rows).items()
+        for name, mine in by_split(rows).items()
     }
 
 
@@ -203,7 +203,7 @@ def _subject_row(row: Mapping[str, str]) -> SubjectRow:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The unit of the bootstrap of a set, and the number of its groups."""
+    """The unit of the bootstrap of a split, and the number of its groups."""
 
     unit: str
     number: int
@@ -211,7 +211,7 @@ class Drawn:
 
 
 def drawn(groups: Sequence[str]) -> Drawn:
-    """From the groups of the series of a set."""
+    """From the groups of the series of a split."""
     unit, people = bootstrap.unit(groups), len(set(groups))
     return Drawn(unit, people if unit == "group" else len(groups), people)
 
@@ -228,17 +228,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Confusion:
-    """The confusion matrix of one set without the classes that are neither true nor predicted in it."""
+    """The confusion matrix of one split without the classes that are neither true nor predicted in it."""
 
-    set: str
+    split: str
     labels: tuple[tuple[int, str], ...]
     rows: tuple[tuple[Cell, ...], ...]
     absent: tuple[str, ...]
 
 
 def confusions(rows: Sequence[Mapping[str, str]], counted: str = "timepoints") -> dict[str, Confusion]:
-    """The rows of reports/confusion.csv by set, the set that decides first; `counted` is the column of numbers."""
-    return {name: _confusion(name, mine, counted) for name, mine in by_set(rows).items()}
+    """The rows of reports/confusion.csv by split, the split that decides first; `counted` is the column of numbers."""
+    return {name: _confusion(name, mine, counted) for name, mine in by_split(rows).items()}
 
 
 def _confusion(name: str, rows: Sequence[Mapping[str, str]], counted: str) -> Confusion:

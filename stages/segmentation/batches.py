@@ -28,7 +28,7 @@ class Plan:
     """How to train: the params of the train section, and the windows' size and stride in timepoints.
 
     `shuffle` is the probability that the regions of a recording are put into another order; None: `order_entropy` of
-    the train set. `refit`: train on the validation set too, once all is chosen there. `front_end`: as of `Shape`.
+    the train split. `refit`: train on the validation split too, once all is chosen there. `front_end`: as of `Shape`.
     `device`: `cpu` or `cuda`.
     """
 

@@ -1,6 +1,6 @@
 """Calibration: of regions with a score of .8, about 80 % are true.
 
-Networks are overconfident. On the validation set a temperature is fitted to the probabilities of steps (Guo
+Networks are overconfident. On the validation split a temperature is fitted to the probabilities of steps (Guo
 et al., On Calibration of Modern Neural Networks, ICML 2017), and a logistic curve to the scores of regions
 (Platt, 1999); both are part of the model. Neither changes which regions are predicted.
 """
@@ -23,7 +23,7 @@ NEWTON = 25
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrates probabilities and scores; without a validation set they stay as they are.
+    """Calibrates probabilities and scores; without a validation split they stay as they are.
 
     Attributes:
         temperature: by which log-probabilities of steps are divided.

@@ -35,7 +35,7 @@ def check_start(settings: params.Train) -> None:
         raise InputError(
             "a model of regions cannot be trained from an earlier one",
             where="params.yaml: train.start",
-            why="its decoder is chosen on a validation set, and the earlier one may have been trained on that",
+            why="its decoder is chosen on a validation split, and the earlier one may have been trained on that",
             cure=f"{provenance.SCRATCH}, then dvc repro",
         )
 
@@ -69,7 +69,7 @@ def _figures(epoch: Epoch) -> dict[str, float]:
 
 
 def _record(result: FitResult) -> dict[str, Any]:
-    """`training` of model.json; figures of the validation set are those of the trial."""
+    """`training` of model.json; figures of the validation split are those of the trial."""
     fitted, trial = result.fit, result.trial
     return {
         "epochs": len(fitted.history),
@@ -90,12 +90,12 @@ def _in_words(result: FitResult, validated: bool) -> list[str]:
     fitted, lines = result.fit, []
     if result.refit:
         found = reports.score_text("event F1", result.event_f1, None)
-        lines.append(f"by a trial of {len(result.trial.history)} epochs: {found} on the validation set")
+        lines.append(f"by a trial of {len(result.trial.history)} epochs: {found} on the validation split")
     lines.append(f"best epoch {fitted.best.number} of {len(fitted.history)}, stopped by {fitted.stopped}")
     if not validated:
         lines.append(
-            "warning: no validation set: the whole schedule was run, the decoder has its default params"
+            "warning: no validation split: the whole schedule was run, the decoder has its default params"
         )
     elif result.event_f1 is None:
-        lines.append("warning: the validation set has no event to find: the decoder has its default params")
+        lines.append("warning: the validation split has no event to find: the decoder has its default params")
     return lines

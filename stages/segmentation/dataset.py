@@ -102,13 +102,13 @@ def make_index(
     config: LabelConfig,
     settings: params.Window,
 ) -> dataset.Index:
-    """Series, sets and windows. Statistics are of the train set alone."""
+    """Series, splits and windows. Statistics are of the train split alone."""
     series = {}
     for key, entry in sorted(ingested.series.items()):
         row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
         labels = (found.annotations, found.regions) if found else ((), ())
-        series[key] = dataset.Entry(entry.rows, row.set, row.group, *labels)
-    train = [e for e in series.values() if e.set == "train" and e.annotations]
+        series[key] = dataset.Entry(entry.rows, row.split, row.group, *labels)
+    train = [e for e in series.values() if e.split == "train" and e.annotations]
     regions = [region for entry in train for region in entry.regions]
     lengths = windows.lengths(regions, settings.instant_tolerance)
     size = settings.size or windows.choose_size(lengths, max((e.rows for e in train), default=1))
@@ -129,8 +129,8 @@ def make_index(
 
 
 def place_windows(series: Mapping[str, dataset.Entry], name: str, size: int) -> tuple[tuple[str, int], ...]:
-    """Windows of one set, side by side; training shifts them."""
-    labeled = [(key, entry) for key, entry in series.items() if entry.set == name and entry.annotations]
+    """Windows of one split, side by side; training shifts them."""
+    labeled = [(key, entry) for key, entry in series.items() if entry.split == name and entry.annotations]
     return tuple((key, start) for key, entry in labeled for start in windows.starts(entry.rows, size, size))
 
 
@@ -143,7 +143,7 @@ def mostly_instant(label: str, regions: list[Region]) -> bool:
 def all_warnings(
     targets: Mapping[str, SeriesTargets], index: dataset.Index, config: LabelConfig
 ) -> tuple[str, ...]:
-    """What a person should know: repaired regions, sets without a class, labels used both ways."""
+    """What a person should know: repaired regions, splits without a class, labels used both ways."""
     notes = {key: found.notes for key, found in targets.items()}
     lines = dataset_warnings.counted(notes) + dataset_warnings.warnings(index)
     for label in config.labels:
@@ -161,14 +161,14 @@ def nothing_to_train_on(index: dataset.Index, unused: tuple[str, ...]) -> InputE
     if index.of("train"):
         if any(dataset_warnings.UNKNOWN in line for line in unused):
             return dataset_warnings.nothing_to_find(index, unused)
-        why = "every timepoint of the train set has a missing value in some channel"
+        why = "every timepoint of the train split has a missing value in some channel"
         cure = f"take the channel that has no numbers out of {label_config.PATH}, or label recordings that have it"
         return InputError("there is nothing to learn from", where=str(arrays.PATH), why=why, cure=cure)
     return dataset_warnings.nothing_to_train_on(index, "an annotation that is not skipped", unused)
 
 
 def load(index: dataset.Index, name: str, gap: float) -> list[Example]:
-    """The labeled series of a set; InputError where ingest has run since with other channels."""
+    """The labeled series of a split; InputError where ingest has run since with other channels."""
     if arrays.read_index().channels != index.channels:
         raise InputError("data/dataset is older than data/arrays", where=str(dataset.PATH), cure="dvc repro")
     starts: dict[str, list[int]] = {key: [] for key in index.of(name)}

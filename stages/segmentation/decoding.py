@@ -3,7 +3,7 @@
 A network predicts steps of several timepoints. There are two ways from its probabilities to a class for each step:
 the likeliest sequence of whole segments (`segments`), or smoothing over time, after which stretches shorter
 than a region of that class can be are given to the likelier neighbour. Then each boundary is moved, within its
-steps, to where the two classes are equally likely. The way and its params are chosen on the validation set
+steps, to where the two classes are equally likely. The way and its params are chosen on the validation split
 (`tune_decoder`) and are part of the model.
 """
 
@@ -25,7 +25,7 @@ from stages.timeseries.runs import classes_of, paint, runs
 from storage.artifacts.region import Region
 
 Probabilities = NDArray[np.float32]
-# Params that are tried on the validation set, the default first; of equals the earlier wins.
+# Params that are tried on the validation split, the default first; of equals the earlier wins.
 EVIDENCE, ORDER = (0.3, 0.6, 1.0), (1.0, 0.0)
 SMOOTHING = (3, 5, 1, 9, 15)
 FRACTIONS = (0.5, 0.3, 0.7, 0.0)
@@ -46,8 +46,8 @@ class Decoder:
         labels: class k is `labels[k - 1]`.
         instants: labels whose regions are instants.
         tolerance: timepoints on both sides of an instant that count as it in training.
-        typical: timepoints of a short region of each class in the train set, background first.
-        grammar: how long segments are and what follows what, in the train set.
+        typical: timepoints of a short region of each class in the train split, background first.
+        grammar: how long segments are and what follows what, in the train split.
         evidence: weight of the network against the grammar; 0: smoothing instead of segments.
         order: weight of the transitions between classes.
         smoothing: steps over which probabilities are averaged, odd.
@@ -218,10 +218,10 @@ def tune_decoder(
     iou: float,
     tolerance: int,
 ) -> tuple[Decoder, float | None]:
-    """The decoder with the best sum of event F1 and macro F1 on the validation set, and that event F1.
+    """The decoder with the best sum of event F1 and macro F1 on the validation split, and that event F1.
 
-    The default params stay unless others are clearly better, and where the validation set has nothing to find: the F1
-    is then None.
+    The default params stay unless others are clearly better, and where the validation split has nothing to find:
+    the F1 is then None.
 
     Args:
         decoder: to start from; its labels, lengths and grammar stay.

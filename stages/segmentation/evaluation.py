@@ -24,7 +24,7 @@ HEADLINE = {"timepoint": ("balanced_accuracy", "worst_f1"), "event": ("f1", "mac
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of one set, in all and by group, with the ends of 95 % intervals by score."""
+    """Scores of one split, in all and by group, with the ends of 95 % intervals by score."""
 
     scores: Scores
     groups: dict[str, tuple[int, Scores]]
@@ -73,7 +73,7 @@ def count(model: Segmenter, index: dataset.Index, key: str, settings: params.Par
 
 
 def score_split(tallies: dict[str, Tally], index: dataset.Index) -> Result:
-    """Score the series of one set."""
+    """Score the series of one split."""
     group_of = {key: index.series[key].group for key in tallies}
     mine = {
         name: [tallies[key] for key in tallies if group_of[key] == name]
@@ -103,15 +103,15 @@ def to_evaluation(results: Mapping[str, Result], labels: tuple[str, ...]) -> Eva
 
 
 CLASS_HEADER = (
-    "set", "label", "timepoints", "precision", "recall", "f1",
+    "split", "label", "timepoints", "precision", "recall", "f1",
     "events", "events_predicted", "events_matched", "event_f1", "fragmented", "merged", "start_error", "end_error",
 )  # fmt: skip
 SUBJECT_HEADER = (
-    "set", "group", "series", "timepoints", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1",
+    "split", "group", "series", "timepoints", "accuracy", "balanced_accuracy", "macro_f1", "worst_f1",
     "events", "events_predicted", "events_matched", "event_f1", "event_macro_f1", "fragmented", "merged",
     "start_error", "end_error",
 )  # fmt: skip
-CONFUSION_HEADER = ("set", "actual", "predicted", "timepoints", "share")
+CONFUSION_HEADER = ("split", "actual", "predicted", "timepoints", "share")
 
 
 def summary(result: Result) -> dict[str, dict[str, float | None]]:
@@ -128,7 +128,7 @@ def summary(result: Result) -> dict[str, dict[str, float | None]]:
 
 
 def in_words(result: Result) -> str:
-    """One line about a set."""
+    """One line about a split."""
     scores = result.scores
     if not scores.event["true"]:
         return "no score, for it has no event to find"
@@ -141,14 +141,14 @@ def in_words(result: Result) -> str:
 
 
 def class_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set and class."""
+    """A row for each split and class."""
     return [
         [name, *vars(score).values()] for name, result in results.items() for score in result.scores.classes
     ]
 
 
 def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set and group."""
+    """A row for each split and group."""
     return [
         [
             name,
@@ -168,7 +168,7 @@ def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 
 
 def confusion_rows(results: Mapping[str, Result], labels: tuple[str, ...]) -> list[list[Any]]:
-    """A row for each set, true class and predicted class; `share` is of the true class, empty where none is of it."""
+    """A row for each split, true class and predicted class; `share` is of the true class, empty where none is of it."""
     names = [BACKGROUND, *labels]
     return [
         [name, actual, predicted, int(n), float(n / row.sum()) if row.any() else None]
@@ -179,7 +179,7 @@ def confusion_rows(results: Mapping[str, Result], labels: tuple[str, ...]) -> li
 
 
 def calibration_rows(results: Mapping[str, Result]) -> list[list[Any]]:
-    """A row for each set, level and bin that is not empty: mean confidence and share that is right."""
+    """A row for each split, level and bin that is not empty: mean confidence and share that is right."""
     return [
         [name, level, *row]
         for name, result in results.items()

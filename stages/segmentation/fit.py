@@ -1,6 +1,6 @@
-"""From labeled series to a segmenter: training, and the choice of decoder and calibration on the validation set.
+"""From labeled series to a segmenter: training, and the choice of decoder and calibration on the validation split.
 
-Strides, widths and lengths are computed from the regions of the train set, never constants of one kind of data.
+Strides, widths and lengths are computed from the regions of the train split, never constants of one kind of data.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class FitResult:
 
     Attributes:
         fit: the training whose network it has.
-        trial: the training by which everything was chosen on the validation set; the same one without `refit`.
-        event_f1: on the validation set, after `trial`; None where that has no event to find.
+        trial: the training by which everything was chosen on the validation split; the same one without `refit`.
+        event_f1: on the validation split, after `trial`; None where that has no event to find.
         shuffle: probability that the regions of a recording were put into another order.
     """
 
@@ -67,7 +67,7 @@ class FitResult:
 
     @property
     def refit(self) -> bool:
-        """Whether the model was trained on the validation set too."""
+        """Whether the model was trained on the validation split too."""
         return self.fit is not self.trial
 
 
@@ -82,11 +82,12 @@ def fit_segmenter(
 ) -> FitResult:
     """Train a network and choose its decoder.
 
-    With `plan.refit`, all is chosen by a trial of a quarter of the epochs on the validation set; unless the trial is
-    good enough, the model is then trained on train and validation set together: with few people labeled, each counts.
+    With `plan.refit`, all is chosen by a trial of a quarter of the epochs on the validation split; unless the trial
+    is good enough, the model is then trained on train and validation split together: with few people labeled, each
+    counts.
 
     Args:
-        train, validation: labeled series; without a validation set the decoder keeps its default params.
+        train, validation: labeled series; without a validation split the decoder keeps its default params.
         task: labels and channels.
         plan: hyperparameters; a `shuffle` of None is computed from the data.
         iou, tolerance: from when a range, and an instant, counts as found.
@@ -161,7 +162,7 @@ def calibrate(
     iou: float,
     tolerance: int,
 ) -> Confidence:
-    """Calibrate by the probabilities (steps, classes) of the validation set, unless that is all background."""
+    """Calibrate by the probabilities (steps, classes) of the validation split, unless that is all background."""
     if not any(example.regions for example in validation):
         return Confidence()
     scores: list[float] = []

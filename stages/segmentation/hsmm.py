@@ -1,7 +1,7 @@
 """A hidden semi-Markov model: the likeliest sequence of segments by class probabilities, durations and transitions.
 
 Step by step, the likeliest classes would make short false segments where two classes are about as likely. Durations
-and transitions are those of the train set, their weights are chosen on the validation set (`tune_decoder`).
+and transitions are those of the train split, their weights are chosen on the validation split (`tune_decoder`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AGAIN = -8.0
 
 @dataclass(frozen=True)
 class Grammar:
-    """Durations and transitions of segments in the train set; background is class 0.
+    """Durations and transitions of segments in the train split; background is class 0.
 
     Attributes:
         first, last: (classes,), log-probability of a recording's first and last class.

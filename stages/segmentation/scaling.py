@@ -12,7 +12,7 @@ Values = NDArray[np.float32]
 # Windows of a recording that are looked at together for its level.
 PART = 4096
 # A channel shows the orientation of a sensor where the skewness of its window means has the same sign in this share
-# of the recordings of the train set, its median is this far from 0, and there are so many recordings.
+# of the recordings of the train split, its median is this far from 0, and there are so many recordings.
 AGREED, SKEWED, ENOUGH = 0.75, 0.5, 5
 # From this skewness against the common sign on, a channel is taken for flipped.
 FLIPPED = 0.4
@@ -23,7 +23,7 @@ FARTHEST = 1e6
 
 @dataclass(frozen=True)
 class Scaler:
-    """One mean and one standard deviation per channel, from the train set; never per recording.
+    """One mean and one standard deviation per channel, from the train split; never per recording.
 
     Scaled by itself, a recording would lose what tells a lying person from a standing one. But a sensor is sometimes
     worn upside down: channels that are skewed to one side in nearly all recordings are flipped in one where they are

@@ -1,7 +1,7 @@
 """Training, from top to bottom: batches, loss, one-cycle schedule, averaged weights, early stop.
 
 The model is the running average of the weights (and of the batch norm's buffers), which is good without annealing; it
-is scored on the validation set after every epoch. Two criteria count: balanced
+is scored on the validation split after every epoch. Two criteria count: balanced
 accuracy, and F1 of the worst class, where a class that is never predicted counts as 0.
 """
 
@@ -27,7 +27,7 @@ from stages.training import devices
 from storage.errors import InputError
 
 WARM_UP = 0.2
-# The logit of a class that the train set lacks.
+# The logit of a class that the train split lacks.
 NEVER = -30.0
 AVERAGE = 0.99
 # Validation scores that differ by less count as equal, on so few recordings: the later epoch is then taken.
@@ -36,7 +36,7 @@ SAME = 0.05
 
 @dataclass(frozen=True)
 class Epoch:
-    """Loss and scores of one epoch; scores are None where the validation set has nothing to find."""
+    """Loss and scores of one epoch; scores are None where the validation split has nothing to find."""
 
     number: int
     loss: float
@@ -131,7 +131,7 @@ def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> N
 class EarlyStopping:
     """Early stopping: keeps the weights of the epoch with the best sum of the two validation criteria.
 
-    Without a validation set the last epoch is kept.
+    Without a validation split the last epoch is kept.
     """
 
     def __init__(self, plan: Plan, can_be_enough: bool) -> None:
@@ -161,19 +161,19 @@ class EarlyStopping:
 
 @torch.no_grad()
 def disable_untrained(network: Network, classes: set[int]) -> None:
-    """Classes that the train set lacks are never predicted: their logits would be arbitrary."""
+    """Classes that the train split lacks are never predicted: their logits would be arbitrary."""
     for k in sorted(classes):
         network.out.weight[k] = 0
         network.out.bias[k] = NEVER  # type: ignore[index]
 
 
 def classes_in(examples: Sequence[Example]) -> set[int]:
-    """Classes that occur; without all of them a validation set cannot stop training as good enough."""
+    """Classes that occur; without all of them a validation split cannot stop training as good enough."""
     return {int(k) for example in examples for k in np.unique(example.target) if k >= 0}
 
 
 def is_enough(epoch: Epoch, plan: Plan) -> bool:
-    """Both criteria of the validation set are reached."""
+    """Both criteria of the validation split are reached."""
     return (epoch.balanced_accuracy or 0) >= plan.enough_balanced_accuracy and (
         epoch.worst_f1 or 0
     ) >= plan.enough_worst_f1
@@ -203,7 +203,7 @@ def validate(
     number: int,
     loss: float,
 ) -> Epoch:
-    """Score a network on the validation set, step by step, before any decoding."""
+    """Score a network on the validation split, step by step, before any decoding."""
     if not series:
         return Epoch(number, loss, None, None)
     classes, step = network.shape.classes, network.shape.step

@@ -1,4 +1,4 @@
-"""Warnings and errors about a dataset: what was left out of it, classes that a set lacks, nothing to train on."""
+"""Warnings and errors about a dataset: what was left out of it, classes that a split lacks, nothing to train on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST, LONGEST = 20, 1000  # lines that are shown at once, and characters of one
 
 
 def warnings(index: Index) -> list[str]:
-    """What a person should know before trusting a model that is trained on these sets."""
+    """What a person should know before trusting a model that is trained on these splits."""
     lines = []
     for name in LEARNT:
         keys = index.of(name)
@@ -25,14 +25,16 @@ def warnings(index: Index) -> list[str]:
         lacking = [label for label in index.labels if label not in there]
         if not keys:
             lines.append(
-                f"the {name} set has no labeled series; label one of somebody else, "
+                f"the {name} split has no labeled series; label one of somebody else, "
                 f"or write {name} in {splits_file.PATH}"
             )
         elif lacking:
-            lines.append(f"the {name} set does not contain labels from all classes: no {', '.join(lacking)}")
+            lines.append(
+                f"the {name} split does not contain labels from all classes: no {', '.join(lacking)}"
+            )
     unassigned = index.of("unassigned")
     if unassigned:
-        lines.append(f"{len(unassigned)} labeled series are in no set: {', '.join(unassigned)}")
+        lines.append(f"{len(unassigned)} labeled series are in no split: {', '.join(unassigned)}")
     return lines
 
 
@@ -72,7 +74,7 @@ def counted(found: Mapping[str, Counter[str]]) -> list[str]:
 
 
 def nothing_to_train_on(index: Index, usable: str, unused: Sequence[str] = ()) -> InputError:
-    """Training cannot start: no series has what is `usable`, or none that has it is in the train set.
+    """Training cannot start: no series has what is `usable`, or none that has it is in the train split.
 
     Args:
         index: of the dataset.
@@ -81,7 +83,10 @@ def nothing_to_train_on(index: Index, usable: str, unused: Sequence[str] = ()) -
     """
     labeled = [key for key, entry in index.series.items() if entry.annotations]
     if labeled:
-        where, why = splits_file.PATH, f"{len(labeled)} series are labeled, none of them is in the train set"
+        where, why = (
+            splits_file.PATH,
+            f"{len(labeled)} series are labeled, none of them is in the train split",
+        )
         cure = f"write `train` beside some of them in {splits_file.PATH}"
     else:
         where, why = Path(LABELS), f"no series has {usable}"
@@ -97,8 +102,8 @@ def nothing_to_train_on(index: Index, usable: str, unused: Sequence[str] = ()) -
 
 
 def nothing_to_find(index: Index, unused: Sequence[str]) -> InputError:
-    """The error that the train set has nothing but background."""
-    cure = "label regions in series of the train set"
+    """The error that the train split has nothing but background."""
+    cure = "label regions in series of the train split"
     if any(UNKNOWN in line for line in unused):
         cure = "give the label config in Label Studio the labels that the regions have, or the regions its labels"
     labels = ", ".join(index.labels[:MOST])
@@ -106,7 +111,7 @@ def nothing_to_find(index: Index, unused: Sequence[str]) -> InputError:
         labels += f" and {len(index.labels) - MOST:,} more labels"
     why = f"its {len(index.of('train'))} labeled series have no region of {labels}"
     return InputError(
-        "the train set has nothing to find",
+        "the train split has nothing to find",
         where=str(PATH),
         why=_reasons(why, unused),
         cure=f"{cure}, then: labeltrail sync; dvc repro",

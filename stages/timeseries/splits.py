@@ -1,7 +1,7 @@
 """Which series teach, which stop the training, which test: by group, seeded, and stable.
 
-The rules: what has a set keeps it, whatever is added later; a series whose group has a set follows it, so that
-no person is in two sets; a new group goes where most is lacking; the first groups fill all three sets as soon
+The rules: what has a split keeps it, whatever is added later; a series whose group has a split follows it, so that
+no person is in two splits; a new group goes where most is lacking; the first groups fill all three splits as soon
 as there are three, for without a test nothing can be compared.
 """
 
@@ -22,31 +22,31 @@ def assign(
     shares: Mapping[str, float],
     seed: int,
 ) -> dict[str, str]:
-    """The set of every series.
+    """The split of every series.
 
     Args:
-        existing: set by series, as it was; `unassigned` counts as none.
+        existing: split by series, as it was; `unassigned` counts as none.
         groups: group by series, for every series there is.
         labeled: series that somebody labeled; the others stay unassigned.
         shares: fraction of the labeled series for train, validation and test.
         seed: order in which new groups are dealt out.
 
     Returns:
-        Set by series, sorted by series.
+        Split by series, sorted by series.
     """
-    sets = {s: name for s, name in existing.items() if s in groups and name != UNASSIGNED}
-    home = {groups[series]: name for series, name in sorted(sets.items())}
-    counts = Counter(sets.values())
+    splits = {s: name for s, name in existing.items() if s in groups and name != UNASSIGNED}
+    home = {groups[series]: name for series, name in sorted(splits.items())}
+    counts = Counter(splits.values())
     members: dict[str, list[str]] = {}
-    for series in sorted(labeled & groups.keys() - sets.keys()):
+    for series in sorted(labeled & groups.keys() - splits.keys()):
         members.setdefault(groups[series], []).append(series)
-    # Groups that have a set follow it first, so that the new ones are dealt by what is lacking then.
+    # Groups that have a split follow it first, so that the new ones are dealt by what is lacking then.
     for group in sorted(members, key=lambda g: (g not in home, _dealt(g, seed))):
         name = home.get(group) or _lacking(counts, shares, len(members[group]))
         home[group] = name
         counts[name] += len(members[group])
-        sets.update(dict.fromkeys(members[group], name))
-    return {series: sets.get(series, UNASSIGNED) for series in sorted(groups)}
+        splits.update(dict.fromkeys(members[group], name))
+    return {series: splits.get(series, UNASSIGNED) for series in sorted(groups)}
 
 
 def _dealt(group: str, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""`data/dataset/`: a target per timepoint, the sets, and where each window starts, written by window.
+"""`data/dataset/`: a target per timepoint, the splits, and where each window starts, written by window.
 
 A window is a view: a series key and a start in `data/arrays/<series key>.npy`. Nothing is stored twice.
 Layout and example: docs/formats.md.
@@ -18,13 +18,13 @@ from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import write_json
 from storage.paths import LABELS, SERIES
-from storage.project_files.splits_file import SETS
+from storage.project_files.splits_file import SPLITS
 from storage.repo.pointer import pointer_md5
 from storage.text import typed
 from storage.text.typed import Count, Positive
 
 PATH = Path("data/dataset")
-# The sets that a model is trained and evaluated on.
+# The splits that a model is trained and evaluated on.
 LEARNT = ("train", "validation", "test")
 VERSION = 2
 CURE = "dvc repro window"
@@ -37,7 +37,7 @@ class Entry:
 
     Attributes:
         rows: timepoints.
-        set: train, validation, test or unassigned.
+        split: train, validation, test or unassigned.
         group: whom it is of.
         annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
         regions: the true regions, by start; one over a gap is split there, as predictions are.
@@ -45,7 +45,7 @@ class Entry:
     """
 
     rows: Count
-    set: str
+    split: str
     group: str
     annotations: tuple[str, ...]
     regions: tuple[Region, ...] = ()
@@ -68,7 +68,7 @@ class Index:
         size: timepoints in a window. A series may be shorter: the rest is padding. Where whole series are classified,
             a window is a series, and all have this length.
         stride: timepoints from one window of a series to the next.
-        windows: by set, (series key, start), in order.
+        windows: by split, (series key, start), in order.
         left_out: what was not used, and why, in words.
         warnings: what a person should know, in words.
         provenance: hashes of data/labels and data/series.
@@ -88,8 +88,8 @@ class Index:
     provenance: dict[str, str]
 
     def of(self, name: str) -> list[str]:
-        """Keys of the labeled series in a set, sorted."""
-        return [k for k, entry in self.series.items() if entry.set == name and entry.annotations]
+        """Keys of the labeled series in a split, sorted."""
+        return [k for k, entry in self.series.items() if entry.split == name and entry.annotations]
 
 
 def sources() -> dict[str, str]:
@@ -113,7 +113,7 @@ def _to_json(index: Index) -> dict[str, Any]:
     series = {
         key: {
             "rows": entry.rows,
-            "set": entry.set,
+            "split": entry.split,
             "group": entry.group,
             "annotations": entry.annotations,
             "regions": [region.to_json() for region in entry.regions],
@@ -187,8 +187,8 @@ def _flaw(index: Index) -> str:
     if set(sources()) - set(index.provenance):
         return "it does not say which labels and recordings it is of"
     for key, entry in index.series.items():
-        if entry.set not in SETS:
-            return f"the set of {key} is {entry.set!r}"
+        if entry.split not in SPLITS:
+            return f"the split of {key} is {entry.split!r}"
         if not labels.issuperset(region.label for region in entry.regions):
             return f"{key} has a label that is none of its labels"
         if not all(0 <= r.start <= r.end < entry.rows for r in entry.regions):

@@ -27,7 +27,7 @@ class PredictedRegion:
     Attributes:
         start, end: times in the form that the label config asks for; equal for an instant.
         start_row, end_row: the same as timepoints, both inclusive.
-        score: probability that it is there, 0 to 1, calibrated on the validation set.
+        score: probability that it is there, 0 to 1, calibrated on the validation split.
     """
 
     start: float | str

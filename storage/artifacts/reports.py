@@ -31,9 +31,9 @@ LARGEST = 1e15  # of a number in a curve
 Scores = dict[str, dict[str, dict[str, int | float | None]]]
 
 
-SCORES_HEADER = ("set", "level", "name", "score")
-CALIBRATION_HEADER = ("set", "level", "low", "high", "answers", "confidence", "right")
-ROC_HEADER = ("set", "label", "false_positive_rate", "true_positive_rate")
+SCORES_HEADER = ("split", "level", "name", "score")
+CALIBRATION_HEADER = ("split", "level", "low", "high", "answers", "confidence", "right")
+ROC_HEADER = ("split", "label", "false_positive_rate", "true_positive_rate")
 
 Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
@@ -100,7 +100,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) 
 def rounded(
     levels: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, tuple[float, float]]
 ) -> dict[str, dict[str, float | None]]:
-    """The scores of a set as `SCORES` has them: to four digits, None (`null`) where there is none, with the ends of
+    """The scores of a split as `SCORES` has them: to four digits, None (`null`) where there is none, with the ends of
     intervals; empty levels left out."""
     ends = {
         "interval_low": {name: low for name, (low, _) in intervals.items()},

@@ -198,7 +198,7 @@ def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) 
         return _merge_lines("tasks", tuple(map(_task_lines, texts)), settled)
     if path == splits_file.PATH.as_posix():
         return _merge_lines(
-            "splits", tuple(map(_set_rows, texts)), settled, csv_text.line(splits_file.HEADER)
+            "splits", tuple(map(_split_rows, texts)), settled, csv_text.line(splits_file.HEADER)
         )
     return Merged(texts[1], note="ours stays; dvc repro makes the model of the merged labels")
 
@@ -261,8 +261,8 @@ def _task_lines(text: str) -> dict[str, str]:
     return {tasks_file.parse_line(line, str(tasks_file.PATH))[0]: f"{line}\n" for line in lines}
 
 
-def _set_rows(text: str) -> dict[str, str]:
-    """Rows of data/sets.csv by series; a cell may hold line ends.
+def _split_rows(text: str) -> dict[str, str]:
+    """Rows of data/splits.csv by series; a cell may hold line ends.
 
     Raises:
         InputError: a row is none, or a series has two, of which one would be lost.

@@ -1,8 +1,8 @@
-"""`data/sets.csv`: which series is for training, validation, test, or unassigned (yet to be labeled).
+"""`data/splits.csv`: which series is for training, validation, test, or unassigned (yet to be labeled).
 
 Written by sync, read by window, and edited by hand: hence a CSV, sorted by series. `group` is whom the
-recording is of: a group is never in two sets, or the test would know the person. A text that a spreadsheet would run
-stands behind an apostrophe (storage/text/csv_text.py).
+recording is of: a group is never in two splits, or the test would know the person. A text that a spreadsheet would
+run stands behind an apostrophe (storage/text/csv_text.py).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from storage.files import read_text, write_bytes
 from storage.printable import argument, shortened
 from storage.text import csv_text
 
-PATH = Path("data/sets.csv")
+PATH = Path("data/splits.csv")
 UNASSIGNED = "unassigned"
-SETS = ("train", "validation", "test", UNASSIGNED)
-HEADER = ["series", "group", "set"]
+SPLITS = ("train", "validation", "test", UNASSIGNED)
+HEADER = ["series", "group", "split"]
 # Its name and header before 0.2.0: label commits of then have it, and the next sync renames it in the work tree.
 EARLIER, EARLIER_HEADER = Path("data/sets.csv"), ["series", "group", "set"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """The group and the set of one series."""
+    """The group and the split of one series."""
 
     group: str
-    set: str
+    split: str
 
 
 def read(path: Path = PATH) -> dict[str, Row]:
@@ -37,7 +37,7 @@ def read(path: Path = PATH) -> dict[str, Row]:
 
     Raises:
         InputError: the header or a row is not as it must be, a series is there twice, or a group is in
-            two sets.
+            two splits.
     """
     if not path.exists():
         path = path.with_name(EARLIER.name)
@@ -72,8 +72,8 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
     """
     rows = {}
     for series, (where, cells) in cells_by_series(text, path).items():
-        if len(cells) != 3 or cells[2] not in SETS:
-            why = f"a row is series,group,set and set is one of {', '.join(SETS)}"
+        if len(cells) != 3 or cells[2] not in SPLITS:
+            why = f"a row is series,group,split and split is one of {', '.join(SPLITS)}"
             what = f"cannot read {shortened(','.join(cells))!r}"
             raise InputError(what, where=where, why=why, cure=_cure(path))
         rows[series] = Row(cells[1], cells[2])
@@ -95,7 +95,7 @@ def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, li
             header = cells
             if header not in (HEADER, EARLIER_HEADER):
                 why = f"it is {shortened(','.join(header))!r}"
-                what = "the header must be series,group,set"
+                what = "the header must be series,group,split"
                 raise InputError(what, where=where, why=why, cure=_cure(path))
         elif cells[0] in found:
             what = f"series {shortened(cells[0])!r} is there twice"
@@ -126,24 +126,26 @@ def check_groups(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
     """A group stays whole, also where somebody changed whom a series is of.
 
     Raises:
-        InputError: a group is in two sets; names one series of each.
+        InputError: a group is in two splits; names one series of each.
     """
     homes: dict[str, tuple[str, str]] = {}
     for series, row in sorted(rows.items()):
-        if row.set == UNASSIGNED:
+        if row.split == UNASSIGNED:
             continue
-        home, first = homes.setdefault(row.group, (row.set, series))
-        if row.set != home:
-            why = f"{first} is in {home}, {series} in {row.set}: a model trained on one would know the other"
-            cure = f"give all series of {row.group!r} one set in {PATH}, then the same command again"
-            raise InputError(f"group {row.group!r} is in two sets", where=where, why=why, cure=cure)
+        home, first = homes.setdefault(row.group, (row.split, series))
+        if row.split != home:
+            why = (
+                f"{first} is in {home}, {series} in {row.split}: a model trained on one would know the other"
+            )
+            cure = f"give all series of {row.group!r} one split in {PATH}, then the same command again"
+            raise InputError(f"group {row.group!r} is in two splits", where=where, why=why, cure=cure)
 
 
 def write(rows: Mapping[str, Row], path: Path = PATH) -> None:
     """Write the rows, sorted by series.
 
     Raises:
-        InputError: a group is in two sets.
+        InputError: a group is in two splits.
     """
     write_bytes(path, dump(rows, str(path)), durable=True)
 
@@ -152,19 +154,19 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
     """The file's bytes.
 
     Raises:
-        InputError: a group is in two sets.
+        InputError: a group is in two splits.
     """
     check_groups(rows, where)
-    return csv_text.dump([HEADER, *([series, row.group, row.set] for series, row in sorted(rows.items()))])
+    return csv_text.dump([HEADER, *([series, row.group, row.split] for series, row in sorted(rows.items()))])
 
 
 def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
-    """The sets of the series there are now, as an older file has them; those that it lacks follow their group."""
-    homes = {row.group: row.set for row in then.values() if row.set != UNASSIGNED}
+    """The splits of the series there are now, as an older file has them; those that it lacks follow their group."""
+    homes = {row.group: row.split for row in then.values() if row.split != UNASSIGNED}
     rows = {}
     for series, row in now.items():
-        name = then[series].set if series in then else row.set
-        rows[series] = replace(row, set=homes.get(row.group, name) if name != UNASSIGNED else name)
+        name = then[series].split if series in then else row.split
+        rows[series] = replace(row, split=homes.get(row.group, name) if name != UNASSIGNED else name)
     return rows
 
 
@@ -173,4 +175,4 @@ def of_interest(keys: Iterable[str], chosen: str) -> list[str]:
     if chosen == "all":
         return list(keys)
     rows = read()
-    return [key for key in keys if key not in rows or rows[key].set == "unassigned"]
+    return [key for key in keys if key not in rows or rows[key].split == "unassigned"]

@@ -37,7 +37,7 @@ class Trial:
         accuracy: share of those series whose prediction is right in all labels; None likewise.
         curve: loss by step of the way through the trial, as far as it went.
         why: of a failure.
-        model: hash of the model that it made; "" where it made none trained on the whole train set: it was
+        model: hash of the model that it made; "" where it made none trained on the whole train split: it was
             cross-validated, pruned, or failed.
     """
 

@@ -43,11 +43,11 @@ def keys(count: int) -> list[str]:
 
 
 def people(names: list[str]) -> None:
-    """Whom the series are of: no one in two sets."""
+    """Whom the series are of: no one in two splits."""
     rows = splits_file.read()
     splits_file.write(
         {
-            key: splits_file.Row(f"{PEOPLE[i % 5]} {rows[key].set}", rows[key].set)
+            key: splits_file.Row(f"{PEOPLE[i % 5]} {rows[key].split}", rows[key].split)
             for i, key in enumerate(names)
         }
     )

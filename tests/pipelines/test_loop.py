@@ -102,7 +102,7 @@ def test_every_series_has_a_prediction_that_names_model_and_label_commit(project
 
 def test_subjects_are_never_in_two_sets(project: Project) -> None:
     rows = [
-        line.split(",") for line in (project.root / "data/sets.csv").read_text(encoding="utf-8").split()[1:]
+        line.split(",") for line in (project.root / "data/splits.csv").read_text(encoding="utf-8").split()[1:]
     ]
     sets = {group: {s for _, g, s in rows if g == group} for _, group, _ in rows}
     assert all(len(found) == 1 for found in sets.values())
@@ -147,9 +147,9 @@ def test_trace_leads_from_a_prediction_to_the_labels_and_back(project: Project) 
     assert model["model_version"] == some["model_version"]
     assert model["label_commit"] == {"commit": commit.commit, "subject": commit.subject}
     assert model["code_commit"] == project.repository.git.head()
-    rows = (project.root / "data/sets.csv").read_text(encoding="utf-8").split()
+    rows = (project.root / "data/splits.csv").read_text(encoding="utf-8").split()
     taught = sum(row.endswith((",train", ",validation")) for row in rows)
-    assert model["annotators"] == {project.studio.whoami(): taught}, "those of train and validation set"
+    assert model["annotators"] == {project.studio.whoami(): taught}, "those of train and validation split"
     assert len(model["series"]) == 8
     assert model["params"]["train"]["epochs"] == 2
     for thing, kind in (

@@ -19,7 +19,7 @@ from storage.artifacts.lineage import Model
 from storage.errors import InputError
 from storage.files import md5
 from storage.paths import CANDIDATE, START
-from tests.stages.test_classification import RECORDS, SERIES, SETS
+from tests.stages.test_classification import RECORDS, SERIES, SPLITS
 from tests.support.choice_project import lay, run_all
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ QUICK = {"steps": 10, "lr": 0.0003}
 def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A project whose candidate is put where training starts; its hash."""
     monkeypatch.chdir(tmp_path)
-    lay(SERIES, RECORDS, SETS, steps=20)
+    lay(SERIES, RECORDS, SPLITS, steps=20)
     run_all()
     checkpoint.copy(CANDIDATE, START)
     return provenance.read(START).model
@@ -126,7 +126,7 @@ def test_what_it_has_learnt_from_is_not_held_out(taught: str) -> None:
     put(start=taught)
     path = dataset.PATH / "index.json"
     index = json.loads(path.read_text(encoding="utf-8"))
-    index["series"]["slow4"]["set"] = "test"
+    index["series"]["slow4"]["split"] = "test"
     index["windows"]["train"] = [w for w in index["windows"]["train"] if w[0] != "slow4"]
     path.write_text(json.dumps(index), encoding="utf-8")
     with pytest.raises(InputError, match="was trained on what is held out now") as refused:
@@ -138,7 +138,7 @@ def test_what_only_the_start_has_learnt_from_is_remembered(taught: str) -> None:
     put(start=taught, **QUICK)
     path = dataset.PATH / "index.json"
     index = json.loads(path.read_text(encoding="utf-8"))
-    index["series"]["slow4"]["set"] = "unassigned"
+    index["series"]["slow4"]["split"] = "unassigned"
     path.write_text(json.dumps(index), encoding="utf-8")
     train.main()
     origin = provenance.read(CANDIDATE)

@@ -94,7 +94,7 @@ def test_what_is_held_out_is_traced_to_no_model_and_says_so(
 ) -> None:
     project, _, _ = started
     key = next(
-        key for key, row in splits_file.read(project.root / splits_file.PATH).items() if row.set == held
+        key for key, row in splits_file.read(project.root / splits_file.PATH).items() if row.split == held
     )
     found = trace(project, key)
     for thing in (key, found.facts["annotations"][0]):

@@ -218,8 +218,8 @@ def test_task_objects(fuzz: Fuzz, tmp_path: Path) -> None:
         tasks_file.write({series: found}, tmp_path / "tasks.jsonl")
         assert tasks_file.read(tmp_path / "tasks.jsonl") == {series: found}
         row = splits_file.Row(group_of(found.get("subject")) or series, "train")
-        splits_file.write({series: row}, tmp_path / "sets.csv")
-        assert splits_file.read(tmp_path / "sets.csv") == {series: row}
+        splits_file.write({series: row}, tmp_path / "splits.csv")
+        assert splits_file.read(tmp_path / "splits.csv") == {series: row}
         return TAKEN
 
     good = {

@@ -90,7 +90,7 @@ def test_tasks(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 def test_splits(fuzz: Fuzz, tmp_path: Path) -> None:
-    path = tmp_path / "sets.csv"
+    path = tmp_path / "splits.csv"
 
     def check(data: bytes) -> str:
         path.write_bytes(data)
@@ -102,15 +102,16 @@ def test_splits(fuzz: Fuzz, tmp_path: Path) -> None:
         assert splits_file.read(path) == found
         return TAKEN
 
-    good = 'series,group,set\none,ann,train\ntwo,ben,test\n"a,b","c""d",unassigned\n'
+    good = 'series,group,split\none,ann,train\ntwo,ben,test\n"a,b","c""d",unassigned\n'
     text = patched_text(good).map(lambda t: t.encode("utf-8", "surrogatepass"))
     fuzz(
-        st.one_of(text, damaged(good.encode()), st.just(b"series,group,set\n" + b'"' + b"a" * 200_000)), check
+        st.one_of(text, damaged(good.encode()), st.just(b"series,group,split\n" + b'"' + b"a" * 200_000)),
+        check,
     )
 
 
 def test_splits_of_any_names(fuzz: Fuzz, tmp_path: Path) -> None:
-    path = tmp_path / "sets.csv"
+    path = tmp_path / "splits.csv"
 
     def check(rows: dict[str, tuple[str, str]]) -> str:
         wanted = {series: splits_file.Row(*row) for series, row in rows.items()}
@@ -122,7 +123,7 @@ def test_splits_of_any_names(fuzz: Fuzz, tmp_path: Path) -> None:
         return TAKEN
 
     name = st.one_of(SAFE, texts.map(lambda t: t.encode("utf-8", "replace").decode()))
-    fuzz(st.dictionaries(name, st.tuples(name, st.sampled_from(splits_file.SETS)), max_size=4), check)
+    fuzz(st.dictionaries(name, st.tuples(name, st.sampled_from(splits_file.SPLITS)), max_size=4), check)
 
 
 def test_params(fuzz: Fuzz, tmp_path: Path) -> None:

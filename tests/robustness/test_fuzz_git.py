@@ -124,7 +124,7 @@ def test_logs(fuzz: Fuzz, tmp_path: Path) -> None:
 def test_merges_of_tasks_and_splits(fuzz: Fuzz, past: Past) -> None:
     """Three texts of a file that git merges: one that all readers read, or a conflict; never half a file."""
     line = dumped({"data": {"subject": "a\u2028b"}, "series": "one"}).decode()
-    table = "series,group,set\none,ann,train\ntwo,ben,test\n"
+    table = "series,group,split\none,ann,train\ntwo,ben,test\n"
 
     def check(example: tuple[str, tuple[str, str, str], str]) -> str:
         path, texts, side = example
@@ -146,7 +146,7 @@ def test_merges_of_tasks_and_splits(fuzz: Fuzz, past: Past) -> None:
     fuzz(
         st.one_of(
             st.tuples(st.just("data/tasks.jsonl"), st.tuples(jsonl, jsonl, jsonl), side),
-            st.tuples(st.just("data/sets.csv"), st.tuples(rows, rows, rows), side),
+            st.tuples(st.just("data/splits.csv"), st.tuples(rows, rows, rows), side),
         ),
         check,
     )

@@ -124,7 +124,7 @@ def test_labels_that_nobody_used_are_named_and_never_found(folder: Path):
     said: Any = {key: [(50, 120, "B")] for key in values}
     small(values, said, labels=("A", "B", "C"), params={"train": learned_project.LEARNING})
     run_all()
-    warned = "warning: the train set does not contain labels from all classes: no A, C"
+    warned = "warning: the train split does not contain labels from all classes: no A, C"
     assert warned in dataset.read_index().warnings
     weights = checkpoint.read(BEST).weights
     assert all(np.isfinite(tensor.numpy()).all() for tensor in weights.values())
@@ -182,7 +182,7 @@ def test_a_train_set_without_a_single_number_is_refused(folder: Path):
     ingest.main()
     error = refusal(window.main)
     assert error.what == "there is nothing to learn from"
-    assert error.why == "every timepoint of the train set has a missing value in some channel"
+    assert error.why == "every timepoint of the train split has a missing value in some channel"
 
 
 @pytest.mark.parametrize(("people", "lacking"), [(1, ("validation", "test")), (2, ("validation",))])
@@ -196,7 +196,8 @@ def test_fewer_labeled_series_than_the_sets_need(folder: Path, people: int, lack
     run_all()
     warned = [line for line in dataset.read_index().warnings if "has no labeled series" in line]
     assert warned == [
-        f"warning: the {name} set has no labeled series; label one of somebody else, or write {name} in data/sets.csv"
+        f"warning: the {name} split has no labeled series; label one of somebody else, "
+        f"or write {name} in data/splits.csv"
         for name in lacking
     ]
     assert predictions.keys() == keys
@@ -209,7 +210,7 @@ def test_a_class_that_the_validation_set_lacks_is_warned_of_and_training_goes_on
     small({key: noise(80, i) for i, key in enumerate(keys)}, said, sets=sets)
     run_all()
     assert dataset.read_index().warnings == (
-        "warning: the validation set does not contain labels from all classes: no B",
+        "warning: the validation split does not contain labels from all classes: no B",
     )
     assert json.loads(reports.VERDICT.read_text())["verdict"] == "promoted"
 

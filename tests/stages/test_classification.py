@@ -23,10 +23,10 @@ from tests.support.choice_project import lay, record, run_all, wave
 
 KINDS = {f"{kind}{n}": kind for kind in ("slow", "fast") for n in range(12)}
 SERIES = {key: wave(kind, seed) for seed, (key, kind) in enumerate(KINDS.items())}
-SETS = {key: "test" if key[-1] in "01" and len(key) == 5 else "train" for key in KINDS} | {
+SPLITS = {key: "test" if key[-1] in "01" and len(key) == 5 else "train" for key in KINDS} | {
     "slow2": "validation", "fast2": "validation", "slow3": "unassigned", "fast3": "unassigned",
 }  # fmt: skip
-RECORDS = [record(key, [kind]) for key, kind in KINDS.items() if SETS[key] != "unassigned"]
+RECORDS = [record(key, [kind]) for key, kind in KINDS.items() if SPLITS[key] != "unassigned"]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_from_choices_to_predictions_that_label_studio_shows(folder: Path):
-    lay(SERIES, RECORDS, SETS)
+    lay(SERIES, RECORDS, SPLITS)
     run_all()
     index = dataset.read_index()
     assert (index.size, index.of("validation")) == (40, ["fast2", "slow2"])
@@ -55,18 +55,18 @@ def test_from_choices_to_predictions_that_label_studio_shows(folder: Path):
 
 
 def test_the_same_labels_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    lay(SERIES, RECORDS, SETS, steps=20)
+    lay(SERIES, RECORDS, SPLITS, steps=20)
     run_all()
     here = [md5(Path(path)) for path in ("data/candidate", "data/predictions", "data/dataset")]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
-        lay(SERIES, RECORDS[::-1], SETS, steps=20)
+        lay(SERIES, RECORDS[::-1], SPLITS, steps=20)
         run_all()
         assert [md5(Path(path)) for path in ("data/candidate", "data/predictions", "data/dataset")] == here
 
 
 def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: Path):
-    lay(SERIES, RECORDS, SETS, steps=20)
+    lay(SERIES, RECORDS, SPLITS, steps=20)
     run_all()
     model = Classifier.from_checkpoint(checkpoint.read(BEST))
     recordings = {key: arrays.values(key) for key in KINDS}
@@ -76,7 +76,7 @@ def test_a_recording_alone_is_answered_as_among_others_to_the_last_bit(folder: P
 
 
 def test_of_several_channels_each_is_a_step_of_the_lstm(folder: Path):
-    lay(SERIES, RECORDS, SETS, steps=5)
+    lay(SERIES, RECORDS, SPLITS, steps=5)
     run_all()
     network = Classifier.from_checkpoint(checkpoint.read(BEST)).network
     assert (network.lstm.input_size, network.convolutions[0].in_channels) == (40, 2)
@@ -85,8 +85,8 @@ def test_of_several_channels_each_is_a_step_of_the_lstm(folder: Path):
 def test_any_number_of_choices(folder: Path):
     """A series may be several things at once, and none of them."""
     both = {key: [] if key[-1] == "5" else [kind, "any"] for key, kind in KINDS.items()}
-    records = [record(key, choices) for key, choices in both.items() if SETS[key] != "unassigned"]
-    lay(SERIES, records, SETS, ("slow", "fast", "any"), "multilabel")
+    records = [record(key, choices) for key, choices in both.items() if SPLITS[key] != "unassigned"]
+    lay(SERIES, records, SPLITS, ("slow", "fast", "any"), "multilabel")
     run_all()
     index = dataset.read_index()
     assert index.series["slow5"].annotations and index.series["slow5"].choices == ()
@@ -110,7 +110,7 @@ def test_series_of_another_length_or_with_holes_are_left_out_by_name(
     odd = {"long": wave("slow", 90, 50), "holed": wave("fast", 91)}
     odd["holed"][7, 1] = np.nan
     records = [*RECORDS, record("long", ["slow"]), record("holed", ["fast"])]
-    lay(SERIES | odd, records, SETS | dict.fromkeys(odd, "train"), steps=5)
+    lay(SERIES | odd, records, SPLITS | dict.fromkeys(odd, "train"), steps=5)
     run_all()
     told = capsys.readouterr().out
     assert "left out: labeled series long: it has 50 timepoints, the others have 40" in told
@@ -179,7 +179,7 @@ def test_what_annotators_say_of_a_series(records, disagreement, choices, left_ou
 
 
 def test_nothing_to_learn_from_says_what_to_do(folder: Path):
-    lay(SERIES, [], SETS)
+    lay(SERIES, [], SPLITS)
     ingest.main()
     with pytest.raises(InputError, match="nothing to learn from") as refused:
         window.main()
@@ -203,7 +203,7 @@ def test_a_train_set_of_one_class_teaches_nothing(folder: Path, labels: tuple[st
 
 
 def test_a_score_that_classifiers_lack_is_refused_with_those_they_have(folder: Path):
-    lay(SERIES, RECORDS, SETS, steps=5)
+    lay(SERIES, RECORDS, SPLITS, steps=5)
     for stage in (ingest, window, train):
         stage.main()
     text = Path("params.yaml").read_text()
@@ -214,7 +214,7 @@ def test_a_score_that_classifiers_lack_is_refused_with_those_they_have(folder: P
 
 
 def test_a_segmenter_that_was_best_is_replaced(folder: Path):
-    lay(SERIES, RECORDS, SETS, steps=5)
+    lay(SERIES, RECORDS, SPLITS, steps=5)
     run_all()
     best = Path("data/best/model.json")
     origin = json.loads(Path("data/best/provenance.json").read_text())
@@ -230,7 +230,7 @@ def test_a_segmenter_that_was_best_is_replaced(folder: Path):
 
 
 def test_a_best_model_that_was_asked_another_question_is_replaced(folder: Path):
-    lay(SERIES, RECORDS, SETS, steps=5)
+    lay(SERIES, RECORDS, SPLITS, steps=5)
     run_all()
     config = label_config.PATH.read_text(encoding="utf-8")
     label_config.PATH.write_text(config.replace('choice="single"', 'choice="multiple"'), encoding="utf-8")

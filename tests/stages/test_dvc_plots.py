@@ -29,9 +29,9 @@ STEPS = [["validation", "walk", "walk", 300, 1.0]]
     ("curves", "header", "rows"),
     [
         pytest.param(REGIONS, regions.CONFUSION_HEADER, STEPS, id="regions"),
-        pytest.param(REGIONS[:1], regions.CONFUSION_HEADER, [], id="regions, the train set alone"),
+        pytest.param(REGIONS[:1], regions.CONFUSION_HEADER, [], id="regions, the train split alone"),
         pytest.param(CHOICES, choices.CONFUSION_HEADER, BEATS, id="choices"),
-        pytest.param(CHOICES[:2], choices.CONFUSION_HEADER, [], id="choices, the train set alone"),
+        pytest.param(CHOICES[:2], choices.CONFUSION_HEADER, [], id="choices, the train split alone"),
     ],
 )
 def test_all_plots_are_shown(
@@ -64,7 +64,7 @@ def test_all_plots_are_shown(
     assert "errors" not in shown
     assert sorted(shown["data"]) == sorted(
         [
-            "Confusion on the test set",
+            "Confusion on the test split",
             "Calibration",
             "ROC",
             *((CURVES / f"{name}.tsv").as_posix() for name in curves),

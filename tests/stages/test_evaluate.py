@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_evaluate_writes() -> None:
-    lay(set_of=TESTS, true=(Region(10, 19, "walk"), Region(50, 59, "sit")))
+    lay(split_of=TESTS, true=(Region(10, 19, "walk"), Region(50, 59, "sit")))
     scores = reports.read_scores()["test"]
     assert scores["event"]["f1"] == round(2 / 3, 4) and scores["event"]["matched"] == 5
     assert scores["boundary"] == {"start_mean": 2, "start_median": 2, "end_mean": 2, "end_median": 2}
@@ -43,7 +43,7 @@ def test_what_evaluate_writes() -> None:
 
 
 def test_the_order_of_series_changes_nothing() -> None:
-    lay(set_of=TESTS)
+    lay(split_of=TESTS)
     index = dataset.read_index()
     tallies = {key: tally_of(index, key, WALK if key != "s3" else ()) for key in index.of("test")}
     one, other = (
@@ -54,7 +54,7 @@ def test_the_order_of_series_changes_nothing() -> None:
 
 
 def test_one_line_says_how_far_a_score_may_lie_off() -> None:
-    lay(set_of=TESTS)
+    lay(split_of=TESTS)
     index = dataset.read_index()
     result = evaluation.score_split({key: tally_of(index, key, WALK) for key in index.of("test")}, index)
     said = "balanced accuracy 0.889 (95 %: 0.889 to 0.889), event F1 1.000 (95 %: 1.000 to 1.000) of 5 events"

@@ -28,7 +28,7 @@ ODD: list[Any] = [
     None, -1, 0, 10**30, 1e308, float("nan"), float("inf"), True, "", "x" * 3000, "\x1b[2J\u202e", "../../../x",
     [], {}, [[]], {"a": {}}, ["\ud800"],
 ]  # fmt: skip
-SETS = {"a": "train", "b": "train", "v": "validation", "t": "test", "u": "unassigned"}
+SPLITS = {"a": "train", "b": "train", "v": "validation", "t": "test", "u": "unassigned"}
 MODELS = (CANDIDATE, BEST)
 
 
@@ -38,8 +38,8 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("regions")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        spans: Any = {key: [(10, 30, "A"), (50, 70, "B")] for key in SETS if key != "u"}
-        small({key: noise(100, i) for i, key in enumerate(SETS)}, spans, sets=SETS)
+        spans: Any = {key: [(10, 30, "A"), (50, 70, "B")] for key in SPLITS if key != "u"}
+        small({key: noise(100, i) for i, key in enumerate(SPLITS)}, spans, sets=SPLITS)
         run_all()
         report.main()
     return root

@@ -57,10 +57,10 @@ def scored(split: dict[str, dict[str, float | None]]) -> dict[str, float]:
 
 
 def lay_without_events() -> None:
-    """Regions in the train set; somebody looked at the held-out series and found nothing in them."""
+    """Regions in the train split; somebody looked at the held-out series and found nothing in them."""
     series = {key: noise(120, i) for i, key in enumerate(("a", "v", "t", "u"))}
     names = {"v": "validation", "t": "test", "u": "test"}
-    # Without refit both sets are held out: with it the model has learnt from the validation set.
+    # Without refit both sets are held out: with it the model has learnt from the validation split.
     params = {"train": {**QUICK["train"], "refit": False}}
     regions: Any = {"a": [(10, 40, "A"), (60, 80, "B")], "v": [], "t": [], "u": []}
     small(series, regions, sets=names, params=params)
@@ -74,7 +74,7 @@ def test_held_out_series_without_an_event_have_no_score_anywhere(
     report.main()
     told = capsys.readouterr().out
     assert "test: no score, for it has no event to find" in told
-    assert "warning: the validation set has no event to find" in told
+    assert "warning: the validation split has no event to find" in told
     strict(reports.HEADLINE)
     metrics = reports.read_scores()
     assert set(metrics) == {"validation", "test"}
@@ -91,7 +91,7 @@ def test_held_out_series_without_an_event_have_no_score_anywhere(
     assert (verdict["verdict"], verdict["candidate"], verdict["best"]) == ("promoted", None, None)
     assert verdict["reason"] == f"there was no best model yet; it has no event_f1, for {promote.NOTHING}"
     page = reports.PAGE.read_text(encoding="utf-8")
-    assert "The test set has no event to find, so it has no scores (—)." in page
+    assert "The test split has no event to find, so it has no scores (—)." in page
     assert "1.000" not in page.partition('id="scores"')[2].partition('id="confusion"')[0]
 
 
@@ -113,8 +113,8 @@ def test_a_candidate_without_a_score_leaves_the_best_alone(folder: Path) -> None
     for candidate, best, series, verdict, reason in (
         (None, None, 3, "kept", f"the candidate has no f1, for {promote.NOTHING}: the best model stays"),
         (None, 0.9, 3, "kept", f"the candidate has no f1, for {promote.NOTHING}: the best model stays"),
-        (0.1, None, 3, "promoted", "the best model has no f1 on the test set, the candidate has 0.1000"),
-        (None, None, 0, "promoted", "there is no test set to compare on: the newer model is taken"),
+        (0.1, None, 3, "promoted", "the best model has no f1 on the test split, the candidate has 0.1000"),
+        (None, None, 0, "promoted", "there is no test split to compare on: the newer model is taken"),
     ):
         marks = {newer.hash(): candidate, model.hash(): best}
         found = promote.decide(Rules("f1", 0.0, series, marking(marks), lambda _: ""))
@@ -136,7 +136,7 @@ def test_a_figure_that_is_no_number_is_no_score(value: float | None) -> None:
 def test_whole_series_of_which_none_has_a_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     classified_project.lay(task="multilabel")
     index = dataset.read_index()
-    none = {k: replace(e, choices=() if e.set == "test" else e.choices) for k, e in index.series.items()}
+    none = {k: replace(e, choices=() if e.split == "test" else e.choices) for k, e in index.series.items()}
     dataset.save_index(dataset.PATH, replace(index, series=none))
     evaluate.main()
     assert "macro F1 none of 12 series" in capsys.readouterr().out
@@ -144,7 +144,7 @@ def test_whole_series_of_which_none_has_a_class(folder: Path, capsys: pytest.Cap
     assert {name for name, value in test.items() if value is None} == {
         "macro_f1", "worst_f1", "roc_auc", "average_precision",
     }  # fmt: skip
-    assert {row["f1"] for row in rows(reports.CLASSES) if row["set"] == "test"} == {""}
+    assert {row["f1"] for row in rows(reports.CLASSES) if row["split"] == "test"} == {""}
     report.main()
     assert "—" in reports.PAGE.read_text(encoding="utf-8")
     promote.main()

@@ -106,7 +106,7 @@ def test_the_best_model_is_declared():
 
 
 def test_a_changed_label_never_runs_ingest():
-    assert not {"data/labels", "data/sets.csv", "data/tasks.jsonl"} & set(STAGES["ingest"]["deps"])
+    assert not {"data/labels", "data/splits.csv", "data/tasks.jsonl"} & set(STAGES["ingest"]["deps"])
 
 
 def test_best_and_receipt_persist():

@@ -27,9 +27,9 @@ def test_three_groups_fill_all_sets():
 
 def test_shares_are_met_and_groups_stay_whole():
     groups = people(40)
-    sets = assign({}, groups, set(groups), SHARES, 0)
-    assert Counter(sets.values()) == {"train": 64, "validation": 8, "test": 8}
-    assert all(sets[f"s{i:02d}_0"] == sets[f"s{i:02d}_1"] for i in range(40))
+    splits = assign({}, groups, set(groups), SHARES, 0)
+    assert Counter(splits.values()) == {"train": 64, "validation": 8, "test": 8}
+    assert all(splits[f"s{i:02d}_0"] == splits[f"s{i:02d}_1"] for i in range(40))
 
 
 def test_another_seed_deals_otherwise():
@@ -70,9 +70,9 @@ def test_nothing_moves_when_data_is_added(groups: dict[str, str], cut: int, seed
 
 def test_the_file_reads_back_and_is_sorted(tmp_path: Path):
     rows = {"b": splits_file.Row("p,1", "test"), "a": splits_file.Row("p2", "train")}
-    path = tmp_path / "sets.csv"
+    path = tmp_path / "splits.csv"
     splits_file.write(rows, path)
-    assert path.read_text() == 'series,group,set\na,p2,train\nb,"p,1",test\n'
+    assert path.read_text() == 'series,group,split\na,p2,train\nb,"p,1",test\n'
     assert splits_file.read(path) == rows
     assert splits_file.read(tmp_path / "none.csv") == {}
 
@@ -80,13 +80,13 @@ def test_the_file_reads_back_and_is_sorted(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        ("series,set\n", 1, "the header must be series,group,set"),
-        ("series,group,set\na,p,training\n", 2, "cannot read 'a,p,training'"),
-        ("series,group,set\na,p,train\na,p,train\n", 3, "series 'a' is there twice"),
+        ("series,set\n", 1, "the header must be series,group,split"),
+        ("series,group,split\na,p,training\n", 2, "cannot read 'a,p,training'"),
+        ("series,group,split\na,p,train\na,p,train\n", 3, "series 'a' is there twice"),
     ],
 )
 def test_a_line_edited_wrongly_is_named(tmp_path: Path, text: str, line: int, what: str):
-    path = tmp_path / "sets.csv"
+    path = tmp_path / "splits.csv"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
         splits_file.read(path)
@@ -94,11 +94,11 @@ def test_a_line_edited_wrongly_is_named(tmp_path: Path, text: str, line: int, wh
 
 
 def test_a_group_in_two_sets_is_refused_by_name(tmp_path: Path):
-    path = tmp_path / "sets.csv"
-    path.write_text("series,group,set\na,p,train\nb,p,unassigned\nc,p,test\n")
+    path = tmp_path / "splits.csv"
+    path.write_text("series,group,split\na,p,train\nb,p,unassigned\nc,p,test\n")
     rows = {"a": splits_file.Row("p", "train"), "c": splits_file.Row("p", "test")}
     for refused in (lambda: splits_file.read(path), lambda: splits_file.write(rows, path)):
         with pytest.raises(InputError) as caught:
             refused()
-        assert caught.value.what == "group 'p' is in two sets"
+        assert caught.value.what == "group 'p' is in two splits"
         assert caught.value.why == "a is in train, c in test: a model trained on one would know the other"

@@ -91,15 +91,15 @@ def other_labels(_: Path) -> None:
             "there is nothing to learn from",
             "label some series in Label Studio, then: labeltrail sync",
         ),
-        (no_train, "there is nothing to learn from", "write `train` beside some of them in data/sets.csv"),
+        (no_train, "there is nothing to learn from", "write `train` beside some of them in data/splits.csv"),
         (
             all_background,
-            "the train set has nothing to find",
-            "label regions in series of the train set, then: labeltrail sync; dvc repro",
+            "the train split has nothing to find",
+            "label regions in series of the train split, then: labeltrail sync; dvc repro",
         ),
         (
             other_labels,
-            "the train set has nothing to find",
+            "the train split has nothing to find",
             "give the label config in Label Studio the labels that the regions have, or the regions its labels, "
             "then: labeltrail sync; dvc repro",
         ),
@@ -179,7 +179,9 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
     promote.main()
     verdict = json.loads(reports.VERDICT.read_text())
     assert verdict["verdict"] == "kept"
-    assert verdict["reason"] == "on the test set its event_f1 of 0.4000 is worse than the best model's 0.5000"
+    assert (
+        verdict["reason"] == "on the test split its event_f1 of 0.4000 is worse than the best model's 0.5000"
+    )
     assert md5(Path("before")) == md5(BEST)
     marks[checkpoint.model_hash(CANDIDATE)] = 0.6
     promote.main()
@@ -197,14 +199,14 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
             0.5,
             0.0,
             "promoted",
-            "on the test set its event_f1 of 0.5000 is as good as the best model's 0.5000",
+            "on the test split its event_f1 of 0.5000 is as good as the best model's 0.5000",
         ),
         (
             0.53,
             0.5,
             0.05,
             "kept",
-            "on the test set its event_f1 of 0.5300 is better than the best model's 0.5000, "
+            "on the test split its event_f1 of 0.5300 is better than the best model's 0.5000, "
             "but not by enough (min_gain 0.05)",
         ),
         (
@@ -212,7 +214,7 @@ def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch:
             0.5,
             0.05,
             "promoted",
-            "on the test set its event_f1 of 0.5500 is better than the best model's 0.5000, "
+            "on the test split its event_f1 of 0.5500 is better than the best model's 0.5000, "
             "by enough (min_gain 0.05)",
         ),
     ],

@@ -45,7 +45,7 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
     assert index.provenance == {"labels": "a" * 32 + ".dir", "series": ""}
     for name, starts in index.windows.items():
         for key, start in starts:
-            assert index.series[key].set == name
+            assert index.series[key].split == name
             assert 0 <= start <= max(index.series[key].rows - index.size, 0)
     model = checkpoint.read(BEST)
     provenance = provenances.read(BEST)
@@ -64,7 +64,9 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
             assert (region.start, region.end) == (times[region.start_row], times[region.end_row])
             assert region.instant == (region.label == "knock")
     scores = json.loads(reports.HEADLINE.read_text())
-    assert set(scores) == {"test"}  # the model has learnt from the validation set, once all was chosen there
+    assert set(scores) == {
+        "test"
+    }  # the model has learnt from the validation split, once all was chosen there
     assert json.loads(reports.VERDICT.read_text())["verdict"] == "promoted"
     assert "promoted: there was no best model yet" in capsys.readouterr().out
     assert Path("reports/train/plots/metrics/train/loss.tsv").read_text().splitlines()[0] == "step\tloss"
@@ -157,9 +159,9 @@ def test_what_was_left_out_is_named(folder: Path):
         "left out: 1 labeled series without a usable recording: gone",
     )
     assert index.warnings == (
-        "warning: the train set does not contain labels from all classes: no B",
-        "warning: the validation set does not contain labels from all classes: no B",
-        "warning: the test set has no labeled series; label one of somebody else, or write test in data/sets.csv",
+        "warning: the train split does not contain labels from all classes: no B",
+        "warning: the validation split does not contain labels from all classes: no B",
+        "warning: the test split has no labeled series; label one of somebody else, or write test in data/splits.csv",
         "warning: 1 labeled series are in no set: c",
         "warning: A marks 1 instants and 2 ranges: taken as ranges",
     )

@@ -46,7 +46,11 @@ FILES: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
     "two tasks of one series": ("tasks.jsonl", TASK * 2, tasks_file.read),
     "a task whose series is a number": ("tasks.jsonl", b'{"data":{},"series":5}\n', tasks_file.read),
     "a task that is nested deep": ("tasks.jsonl", b'{"data":' + b"[" * 5000, tasks_file.read),
-    "a quote that nothing closes": ("sets.csv", b'series,group,set\n"' + b"a" * 200_000, splits_file.read),
+    "a quote that nothing closes": (
+        "splits.csv",
+        b'series,group,split\n"' + b"a" * 200_000,
+        splits_file.read,
+    ),
     "a label config in UTF-16": ("config.xml", XML.encode("utf-16"), label_config.load),
     "tags in tags": ("config.xml", b"<View>" * 2000 + XML.encode() + b"</View>" * 2000, label_config.load),
     "settings in another encoding": (
@@ -94,8 +98,8 @@ def test_an_odd_dvc_lock_in_the_history_is_left_out_and_named(
 
 def test_a_cell_with_a_carriage_return_reads_back(tmp_path: Path) -> None:
     rows = {"one": splits_file.Row("a\rb", "train"), "two": splits_file.Row("\r\n", "test")}
-    splits_file.write(rows, tmp_path / "sets.csv")
-    assert splits_file.read(tmp_path / "sets.csv") == rows
+    splits_file.write(rows, tmp_path / "splits.csv")
+    assert splits_file.read(tmp_path / "splits.csv") == rows
 
 
 @pytest.mark.parametrize("entry", [[], [""], "a"])

@@ -23,7 +23,7 @@ from storage.paths import BEST, CANDIDATE
 from storage.series.reader import Series
 
 ROOT = Path(__file__).parents[2]
-SETS = {"train": 12, "validation": 6, "test": 12}
+SPLITS = {"train": 12, "validation": 6, "test": 12}
 ROWS = 40
 
 
@@ -44,7 +44,7 @@ def lay(
     if time_format:
         xml = xml.replace('timeColumn="time"', f'timeColumn="time" timeFormat="{time_format}"')
     write_bytes(label_config.PATH, xml.encode())
-    sets = SETS if sets is None else sets
+    sets = SPLITS if sets is None else sets
     keys = [f"{name}{i:03}" for name, n in sets.items() for i in range(n)]
     truth = classes(task, len(labels), len(keys))
     values = waves(truth, len(channels), rows, noise)
@@ -53,15 +53,20 @@ def lay(
         series = Series(recording.T.copy(), times.astype(np.int64) if time_format else times)
         arrays.save(arrays.PATH, key, series)
     lay_index(keys, channels, rows)
-    set_of = [name for name, n in sets.items() for _ in range(n)]
+    split_of = [name for name, n in sets.items() for _ in range(n)]
     entries = {
         key: dataset.Entry(
-            rows, set_of[i], f"person {i % 7}", (f"{i}-aaa",), (), tuple(np.array(labels)[truth[i]].tolist())
+            rows,
+            split_of[i],
+            f"person {i % 7}",
+            (f"{i}-aaa",),
+            (),
+            tuple(np.array(labels)[truth[i]].tolist()),
         )
         for i, key in enumerate(keys)
     }
     hashes = {"labels": "1" * 32 + ".dir", "series": "2" * 32 + ".dir"}
-    windows = {name: tuple((k, 0) for k in keys if entries[k].set == name) for name in SETS}
+    windows = {name: tuple((k, 0) for k in keys if entries[k].split == name) for name in SPLITS}
     index = dataset.Index(channels, labels, (), 50.0, 0, rows, rows, entries, windows, (), (), hashes)
     dataset.save_index(dataset.PATH, index)
     moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
@@ -74,7 +79,7 @@ def lay(
     }
     records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(keys)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))
-    train = np.array([name == "train" for name in set_of])
+    train = np.array([name == "train" for name in split_of])
     model = fit(TaskSpec(task, labels, channels, (), 50.0), values[train], truth[train], steps)
     lay_model(model.to_checkpoint(trained(learnt_from)))
 
@@ -95,7 +100,7 @@ def waves(truth: NDArray[np.bool_], channels: int, rows: int, noise: float) -> N
 
 
 def fit(question: TaskSpec, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
-    """A small network after some steps on the whole train set."""
+    """A small network after some steps on the whole train split."""
     torch.manual_seed(0)
     shape = Shape(values.shape[1], values.shape[2], len(question.labels), 1, 4, 0.0, (8, 8, 8), (5, 5, 3))
     network, scaling = LstmFcn(shape), Scaling.fit(values, "series")

@@ -94,7 +94,7 @@ class Past:
         return self.save(message or label_changes.message(counts, label_changes.signs([]), []))
 
     def write(self, **files: str) -> None:
-        """Write files of `data/`; `sets_csv` is sets.csv."""
+        """Write files of `data/`; `sets_csv` is splits.csv."""
         (self.root / "data").mkdir(exist_ok=True)
         for name, text in files.items():
             (self.root / "data" / name.replace("_", ".")).write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ from tests.support.stage_project import noise, run_all, small
 
 SCALES = [1e-3, 1e4]  # of channels x and y
 LEARNING = {"epochs": 15, "min_batches": 12, "hidden_size": 16, "learning_rate": 0.02}
-SETS = {"v": "validation", "t": "test"} | dict.fromkeys(("blip", "dip", "short", "three"), "unassigned")
+SPLITS = {"v": "validation", "t": "test"} | dict.fromkeys(("blip", "dip", "short", "three"), "unassigned")
 
 
 def recording(spans: list[tuple[int, int, int]], rows: int = 600, seed: int = 0) -> np.ndarray:
@@ -39,7 +39,7 @@ def lay(root: Path) -> Path:
     said = {key: [(float(s), float(e), "AB"[c]) for s, e, c in found] for key, found in spans.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        small(series, said, sets=SETS, params={"train": LEARNING, "window": {"size": 256}})
+        small(series, said, sets=SPLITS, params={"train": LEARNING, "window": {"size": 256}})
         run_all()
     return root
 

@@ -30,7 +30,7 @@ def lay(
     labels: tuple[str, ...] = ("walk", "sit"),
     channels: tuple[str, ...] = ("x",),
     rows: int = 100,
-    set_of: tuple[str, ...] = ("train", "validation", "test"),
+    split_of: tuple[str, ...] = ("train", "validation", "test"),
     true: tuple[Region, ...] = (Region(10, 19, "walk"),),
     found: tuple[Region, ...] = (Region(12, 21, "walk"),),
     time_format: str | None = None,
@@ -43,7 +43,7 @@ def lay(
     if time_format:
         xml = xml.replace('timeColumn="time"', f'timeColumn="time" timeFormat="{time_format}"')
     write_bytes(label_config.PATH, xml.encode())
-    keys = [key.format(i) for i in range(len(set_of))]
+    keys = [key.format(i) for i in range(len(split_of))]
     rng = np.random.default_rng(0)
     values = rng.normal(size=(rows, len(channels))).astype(np.float32)
     times = np.arange(rows) * (10**7 if time_format else 0.02) + (1_700_000_000 * 10**9 if time_format else 0)
@@ -59,7 +59,7 @@ def lay(
     told = {"series": dict.fromkeys(keys, facts), "refused": {}, "not_recordings": []}
     index = arrays.Index(channels, 50.0, {k: arrays.Entry(rows, 50.0) for k in keys})
     arrays.save_index(arrays.PATH, index, {**told, "other_sampling_rates": {}, **quality})
-    lay_dataset(labels, channels, rows, dict(zip(keys, set_of, strict=True)), true)
+    lay_dataset(labels, channels, rows, dict(zip(keys, split_of, strict=True)), true)
     model = lay_model(labels, channels)
     lay_reports(labels, model, found)
     regions = [(r.start * 0.02, r.end * 0.02, r.start, r.end, r.label, r.instant, 0.9) for r in found]
@@ -71,7 +71,7 @@ def lay_dataset(
     labels: tuple[str, ...],
     channels: tuple[str, ...],
     rows: int,
-    set_of: dict[str, str],
+    split_of: dict[str, str],
     true: tuple[Region, ...],
 ) -> None:
     """Targets, and the label snapshot that they come from."""
@@ -80,11 +80,11 @@ def lay_dataset(
         target[region.start : region.end + 1] = labels.index(region.label) + 1
     entries = {
         key: dataset.Entry(rows, name, f"person {key}", (f"{i}-aaa",), true)
-        for i, (key, name) in enumerate(set_of.items())
+        for i, (key, name) in enumerate(split_of.items())
     }
     hashes = {"labels": "1" * 32 + ".dir", "series": "2" * 32 + ".dir"}
     index = dataset.Index(channels, labels, (), 50.0, 10, 64, 64, entries, {}, (), (), hashes)
-    for key in set_of:
+    for key in split_of:
         dataset.save_target(dataset.PATH, key, target)
     dataset.save_index(dataset.PATH, index)
     moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
@@ -95,7 +95,7 @@ def lay_dataset(
         "ground_truth": False,
         **moments,
     }
-    records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(set_of)]
+    records = [{"id": f"{i}-aaa", "series": key, **fixed} for i, key in enumerate(split_of)]
     snapshot.write(snapshot.PATH, snapshot.dump(records))
 
 

@@ -59,7 +59,7 @@ def lay_simulated(root: Path) -> None:
     )
     splits_file.write(
         {r.series: splits_file.Row(r.subject, rows.get(r.series, "unassigned")) for r in made},
-        root / "data/sets.csv",
+        root / "data/splits.csv",
     )
     xml = label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time")
     write_bytes(root / "data/label_config.xml", xml.encode())

@@ -150,7 +150,7 @@ def test_switch_takes_nothing_along(lab: Lab) -> None:
     branch(lab.project, "knocks")
     with pytest.raises(NotFoundError):
         switch(lab.project, "nowhere")
-    path = lab.project.root / "data/sets.csv"
+    path = lab.project.root / "data/splits.csv"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("train", "test"), encoding="utf-8")
     with pytest.raises(InputError, match="in no label commit"):

@@ -134,11 +134,13 @@ def test_what_cannot_be_merged_is_refused(lab: Lab) -> None:
         merge(lab.project, "other")
     assert refused.value.where == "README.md"
     assert repository.git.head() == head
-    path = lab.project.root / "data/sets.csv"
+    path = lab.project.root / "data/splits.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("train", "test"), encoding="utf-8")
     with pytest.raises(ConflictError, match="beside the labels"):
         merge(lab.project, "other")
-    assert repository.git.run("log", "-1", "--format=%s").strip() == "project: data/sets.csv", "as sync does"
+    assert repository.git.run("log", "-1", "--format=%s").strip() == "project: data/splits.csv", (
+        "as sync does"
+    )
     repository.git.run("reset", "--quiet", "--hard", "HEAD~2")
     (lab.project.root / "README.md").write_text("in no commit\n", encoding="utf-8")
     with pytest.raises(InputError, match="git refuses to merge") as blocked:

@@ -59,7 +59,7 @@ def test_a_second_person_disagrees_now_and_then() -> None:
 
 def test_the_classes_are_shapes_and_no_means() -> None:
     """Of people who were not met: distance to a class's mean says little, the network nearly all."""
-    met, unmet = _sets(simulate())
+    met, unmet = _splits(simulate())
     means = np.stack([met.values[met.targets[:, k]].mean(0) for k in range(len(LABELS))])
     distance = ((unmet.values[:, None] - means) ** 2).sum((2, 3))
     assert _accuracy(distance.argmin(1), unmet) < 0.8
@@ -69,7 +69,7 @@ def test_the_classes_are_shapes_and_no_means() -> None:
     assert _accuracy(model.probabilities(unmet.values).argmax(1), unmet) >= 0.95
 
 
-def _sets(beats: list[Beat]) -> tuple[Labeled, Labeled]:
+def _splits(beats: list[Beat]) -> tuple[Labeled, Labeled]:
     """Those of the first twelve people, and those of the others."""
     values = np.stack([beat.values.T for beat in beats])
     targets = np.array([[beat.label == label for label in LABELS] for beat in beats])

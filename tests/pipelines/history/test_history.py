@@ -266,8 +266,8 @@ def test_test_scores_stand_side_by_side(past: Past) -> None:
 
 def test_scores_are_those_of_the_table_where_there_is_one(past: Past) -> None:
     """Before 0.2.0 evaluate.json held all scores; since then it has a headline, and scores.csv has all."""
-    table = b"set,level,name,score\ntest,event,f1,0.75\ntest,event,true,4\ntest,boundary,end_mean,\n"
-    folder = past.repository.cache.store({"scores.csv": table, "classes.csv": b"set,label\n"})
+    table = b"split,level,name,score\ntest,event,f1,0.75\ntest,event,true,4\ntest,boundary,end_mean,\n"
+    folder = past.repository.cache.store({"scores.csv": table, "classes.csv": b"split,label\n"})
     lock = {"stages": {"evaluate": {"outs": [{"path": "reports/evaluate", "md5": folder}]}}}
     (past.root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
     past.save("model")

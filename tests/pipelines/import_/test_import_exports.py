@@ -199,11 +199,11 @@ def _task_data_of_recordings_that_are_there(place: Place) -> None:
     """Who a recording is of comes late, contradicts, or would divide a person."""
     more = [uploaded(3, "r2", subject="ann", title="third"), uploaded(2, HOUSE, subject="cai")]
     rows = splits_file.read(place.root / splits_file.PATH)
-    home = {row.group: row.set for row in rows.values()}
-    if rows["r2"].set != home["ann"]:
+    home = {row.group: row.split for row in rows.values()}
+    if rows["r2"].split != home["ann"]:
         with Everywhere(place.project).stays(), pytest.raises(InputError) as caught:
             place.take(more)
-        assert caught.value.what == "group 'ann' is in two sets"
+        assert caught.value.what == "group 'ann' is in two splits"
         # The cure cures.
         splits_file.write(
             rows | {"r2": splits_file.Row(rows["r2"].group, home["ann"])}, place.root / splits_file.PATH
@@ -216,7 +216,7 @@ def _task_data_of_recordings_that_are_there(place: Place) -> None:
     place.sync()
     assert tasks_file.read(place.root / tasks_file.PATH)["r2"] == {"subject": "ann", "title": "third"}
     rows = splits_file.read(place.root / splits_file.PATH)
-    assert (rows["r2"].group, rows["r2"].set) == ("ann", rows[WALK].set)
+    assert (rows["r2"].group, rows["r2"].split) == ("ann", rows[WALK].split)
     state = place.project.remote.state()
     assert state is not None
     shown = {t.data["series"]: t.data for t in place.project.studio.tasks(state.project)}

@@ -49,8 +49,8 @@ def pending(lab: Lab) -> Lab:
     bucket.put("series/one.csv", recording(seed=5))
     xml = CONFIG.replace("knock", "knack")
     studio.projects.update(lab.number, label_config=xml)
-    (root / "data/sets.csv").write_bytes(
-        (root / "data/sets.csv").read_bytes().replace(b"unassigned", b"train")
+    (root / "data/splits.csv").write_bytes(
+        (root / "data/splits.csv").read_bytes().replace(b"unassigned", b"train")
     )
     shutil.copy(root / "data/series/two.csv", root / "data/series/five.csv")
     return lab

@@ -29,7 +29,7 @@ def test_a_rollback_can_be_undone(lab: Lab) -> None:
 def test_a_file_that_is_gone_deletes_nothing(lab: Lab) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     head = lab.sync().commit
-    for name in ("data/labels.dvc", "data/series.dvc", "data/sets.csv", "data/tasks.jsonl"):
+    for name in ("data/labels.dvc", "data/series.dvc", "data/splits.csv", "data/tasks.jsonl"):
         (lab.project.root / name).unlink()
         with pytest.raises(InputError) as caught:
             lab.sync()
@@ -58,10 +58,10 @@ def test_a_task_made_by_hand_does_not_stop_a_sync(lab: Lab) -> None:
 def test_a_staged_file_that_ends_as_it_was_makes_no_commit(lab: Lab) -> None:
     lab.annotate("one", (0.1, 0.5, "walk"))
     head = lab.sync().commit
-    path = lab.project.root / "data/sets.csv"
+    path = lab.project.root / "data/splits.csv"
     kept = path.read_text(encoding="utf-8")
     path.write_text(kept.replace("two,two,unassigned\n", ""), encoding="utf-8")
-    lab.project.repository.git.run("add", "data/sets.csv")
+    lab.project.repository.git.run("add", "data/splits.csv")
     assert lab.sync().commit == ""
     assert path.read_text(encoding="utf-8") == kept
     assert (lab.project.repository.git.head(), lab.project.repository.git.run("status", "--porcelain")) == (

@@ -65,7 +65,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tuned(
     monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> tuple[TuningResult, list[tuple[set[str], set[str]]]]:
-    """Tune; of each training the series of its train and validation set."""
+    """Tune; of each training the series of its train and validation split."""
     fit_classifier, used = training.fit_classifier, []
     keys = {arrays.values(key).T.tobytes(): key for key in KINDS}
 
@@ -90,7 +90,7 @@ def test_it_learns_from_the_train_set_and_judges_by_the_validation_set(
     assert people(asked) == {"ann", "ben", "cid", "dora"}
     assert (
         done.lines()[0]
-        == "binary: 18 series of 40 timepoints; validated on the 6 series of the validation set"
+        == "binary: 18 series of 40 timepoints; validated on the 6 series of the validation split"
     )
     done, used = tuned(monkeypatch, trials=2)
     assert [(people(known), people(held)) for known, held in used] == [({"ann", "ben", "cid"}, {"dora"})]
@@ -103,7 +103,7 @@ def test_without_a_validation_set_people_are_cross_validated(
     lay_project(ALL_TRAIN, folds=2)
     done, used = tuned(monkeypatch, trials=1)
     assert done.lines()[0].endswith(
-        "validated on 2 folds of the train set, for the validation set has no labeled series"
+        "validated on 2 folds of the train split, for the validation split has no labeled series"
     )
     assert [len(people(held)) for _, held in used] == [2, 2]
     assert all(not people(known) & people(held) for known, held in used)
@@ -157,7 +157,11 @@ def test_a_table_that_is_named_wins_over_the_project(project: Path) -> None:
 @pytest.mark.parametrize(
     ("of_sets", "lacking", "note"),
     [
-        (PEOPLE, ("dora/fast",), "warning: the validation set has no series that is fast, which has no say"),
+        (
+            PEOPLE,
+            ("dora/fast",),
+            "warning: the validation split has no series that is fast, which has no say",
+        ),
         (PEOPLE | {"dora": "unassigned"}, (), None),
     ],
 )
@@ -175,12 +179,12 @@ def test_what_cannot_be_tuned_says_what_to_do(project: Path, monkeypatch: pytest
     lay_project(lacking=("ann/slow", "ben/slow", "cid/slow"))
     error = refused(tune)
     assert (error.what, error.why) == (
-        "the train set has nothing to tell apart",
+        "the train split has nothing to tell apart",
         "its 9 labeled series are all: fast",
     )
     lay_project(PEOPLE | {"dora": "unassigned"}, lacking=("ann/slow", "ben/slow"))
     error = refused(tune)
-    assert "all of the train set that are slow are of one group (cid)" in error.why
+    assert "all of the train split that are slow are of one group (cid)" in error.why
     assert "write `validation` beside a group there" in error.cure
     lay_project()
     Path("data/labels.dvc").write_text("outs:\n- md5: 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f.dir\n  path: labels\n")
@@ -240,7 +244,7 @@ def test_several_choices_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (
         tune()
         .lines()[0]
-        .startswith("multilabel: 30 series of 40 timepoints; validated on 3 folds of the train set")
+        .startswith("multilabel: 30 series of 40 timepoints; validated on 3 folds of the train split")
     )
 
 

@@ -62,7 +62,7 @@ def commands(*lines: str) -> None:
 def track(subject: str) -> None:
     """A label commit."""
     commands("dvc add --quiet data/labels data/series")
-    commit(subject, "data/labels.dvc", "data/series.dvc", "data/sets.csv", "dvc.yaml")
+    commit(subject, "data/labels.dvc", "data/series.dvc", "data/splits.csv", "dvc.yaml")
 
 
 def commit(subject: str, *paths: str) -> str:
@@ -102,7 +102,7 @@ def test_of_folds_a_model_learns_from_all(tables: Path) -> None:
     (trial,) = tune(Path("train.csv"), trials=1).study.trials
     assert trial.model == ""
     back = rerun(1, Path("train.csv"), model=Path("m"))
-    assert "the trial itself trained none on the whole train set" in back.lines()[-1]
+    assert "the trial itself trained none on the whole train split" in back.lines()[-1]
     assert rerun(1).next_command().startswith("labeltrail classify trial 1 TRAIN.csv --study")
     assert provenance.read(Path("m")).params["train"]["classifier"]["lr"] == trial.params["lr"]
 

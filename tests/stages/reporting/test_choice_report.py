@@ -75,16 +75,16 @@ def test_what_evaluate_writes(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(scores["test"]["interval_low"]) == names == set(scores["test"]["interval_high"])
     assert scores["test"]["series"]["count"] == 12 and set(scores["test"]["calibration"]) == {"series"}
     classes, confusion = rows(reports.CLASSES), rows(reports.CONFUSION)
-    assert [(row["set"], row["label"]) for row in classes[3:]] == [
+    assert [(row["split"], row["label"]) for row in classes[3:]] == [
         ("test", "flat"), ("test", "slow"), ("test", "fast"),
     ]  # fmt: skip
-    right = sum(int(row["right"]) for row in classes if row["set"] == "test")
+    right = sum(int(row["right"]) for row in classes if row["split"] == "test")
     assert right / 12 == pytest.approx(scores["test"]["series"]["accuracy"], abs=1e-4)
-    tested = [row for row in confusion if row["set"] == "test"]
+    tested = [row for row in confusion if row["split"] == "test"]
     assert len(tested) == 9 and sum(int(row["series"]) for row in tested) == 12
     assert right == sum(int(row["series"]) for row in tested if row["actual"] == row["predicted"])
-    assert sum(int(row["answers"]) for row in rows(reports.CALIBRATION) if row["set"] == "test") == 12
-    groups = [row for row in rows(reports.SUBJECTS) if row["set"] == "test"]
+    assert sum(int(row["answers"]) for row in rows(reports.CALIBRATION) if row["split"] == "test") == 12
+    groups = [row for row in rows(reports.SUBJECTS) if row["split"] == "test"]
     assert sum(int(row["series"]) for row in groups) == 12
     said = capsys.readouterr().out
     assert (
@@ -95,7 +95,7 @@ def test_what_evaluate_writes(capsys: pytest.CaptureFixture[str]) -> None:
 def test_several_at_a_time_have_four_cells_each() -> None:
     lay(task="multilabel")
     evaluate.main()
-    found = [row for row in rows(reports.CONFUSION) if row["set"] == "test"]
+    found = [row for row in rows(reports.CONFUSION) if row["split"] == "test"]
     assert [(row["actual"], row["predicted"]) for row in found[:4]] == [
         ("not flat", "not flat"), ("not flat", "flat"), ("flat", "not flat"), ("flat", "flat"),
     ]  # fmt: skip
@@ -111,13 +111,13 @@ def test_what_cannot_be_asked_is_named_and_left_out(capsys: pytest.CaptureFixtur
     evaluate.main()
     said = capsys.readouterr().out
     assert (
-        "warning: 2 labeled series of the test set are in no score:"
+        "warning: 2 labeled series of the test split are in no score:"
         f" test000: it has 7 timepoints, the others have {ROWS}; test001: it lacks {ROWS} numbers"
     ) in said
     assert reports.read_scores()["test"]["series"]["count"] == 10
     text = words(page())
     assert f"In no score: test000 (it has 7 timepoints, the others have {ROWS})" in text
-    assert "Of 10 series of the test set" in text
+    assert "Of 10 series of the test split" in text
 
 
 def test_what_the_model_learnt_from_is_not_scored(capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +206,7 @@ def test_stamps_become_clock_times() -> None:
 
 def test_how_it_was_trained_is_said() -> None:
     lay()
-    assert "0.900 on the train set and 0.750 on the validation set" in words(page())
+    assert "0.900 on the train split and 0.750 on the validation split" in words(page())
     resting = checkpoint.read(CANDIDATE)
     kept = replace(resting, training={**resting.training, "kept": "epoch", "best_epoch": 2})
     checkpoint.write(kept, replace(provenance.read(CANDIDATE), model=kept.hash()))

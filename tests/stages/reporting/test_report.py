@@ -206,13 +206,13 @@ def test_a_series_of_few_timepoints(rows: int) -> None:
 
 
 def test_no_test_set_takes_validation() -> None:
-    lay(set_of=("train", "validation"))
+    lay(split_of=("train", "validation"))
     text = page()
-    assert "Event F1, validation set" in text and "All recordings of the validation set" in text
+    assert "Event F1, validation split" in text and "All recordings of the validation split" in text
 
 
 def test_nothing_is_held_out() -> None:
-    lay(set_of=("train",))
+    lay(split_of=("train",))
     text = page()
     assert "There are no scores" in text and "No labeled series is held out and predicted" in text
 
@@ -288,10 +288,10 @@ def test_the_longest_difference_is_drawn_closer() -> None:
 
 
 def test_counts_tell_what_is_labeled_and_by_whom() -> None:
-    lay(set_of=("train", "train", "test", "unassigned"))
+    lay(split_of=("train", "train", "test", "unassigned"))
     people = {"0-aaa": "ann", "1-aaa": "bob", "2-aaa": "ann"}
     found = dataset_summary.origin(dataset.read_index(), people, {"s0": ["0-aaa"], "s1": ["1-aaa"]})
-    rows = [(r.name, r.series, r.regions) for r in found.sets]
+    rows = [(r.name, r.series, r.regions) for r in found.splits]
     assert rows == [("train", 2, 2), ("test", 1, 1), ("unassigned", 1, 1)]
     annotators = [(a.name, a.annotations, a.trained_on) for a in found.annotators]
     assert annotators == [("ann", 2, 1), ("bob", 1, 1), ("not known", 1, 0)]

@@ -35,10 +35,10 @@ def words(text: str) -> str:
 
 
 def test_intervals_stand_beside_the_scores() -> None:
-    lay(set_of=TESTS)
+    lay(split_of=TESTS)
     text = words(page())
     assert "Event F1 1.000 1.00–1.00" in text and "95 %: 1.000 to 1.000" in text
-    assert "by a bootstrap: drawing the 5 groups of the test set a thousand times with replacement." in text
+    assert "by a bootstrap: drawing the 5 groups of the test split a thousand times with replacement." in text
 
 
 def test_one_series_has_no_interval() -> None:
@@ -62,11 +62,11 @@ def test_what_is_cut_to_pieces_or_run_together_is_said_in_words() -> None:
 
 
 def test_every_person_has_a_row_and_the_worst_comes_first() -> None:
-    lay(set_of=TESTS)
+    lay(split_of=TESTS)
     text = page()
     assert all(f'title="person s{i}">person s{i}</td>' in text for i in range(1, 6))
     rows = [
-        {**dict.fromkeys(evaluation.SUBJECT_HEADER, "0"), "set": "test", "group": name, "event_f1": f1}
+        {**dict.fromkeys(evaluation.SUBJECT_HEADER, "0"), "split": "test", "group": name, "event_f1": f1}
         for name, f1 in (("a", "0.9"), ("b", "0.2"), ("c", "0.5"))
     ]
     assert [row.group for row in subject_rows(rows)["test"]] == ["b", "c", "a"]
@@ -86,8 +86,8 @@ def test_how_far_to_trust_its_scores() -> None:
 
 
 def test_a_dot_lies_where_sure_and_right_meet() -> None:
-    row = {"set": "test", "level": "region", "answers": "3", "confidence": "0.5", "right": "1.0"}
-    (found,) = diagrams([row, {**row, "set": "validation"}], {"test": {"region": 0.5}})["test"]
+    row = {"split": "test", "level": "region", "answers": "3", "confidence": "0.5", "right": "1.0"}
+    (found,) = diagrams([row, {**row, "split": "validation"}], {"test": {"region": 0.5}})["test"]
     (dot,) = found.dots
     assert (dot.x, dot.y, dot.radius, found.predictions) == (128, 10, 9, 3)
 
@@ -100,7 +100,7 @@ def test_boundaries_are_in_seconds_where_the_times_are_stamps() -> None:
 
 
 def test_groups_are_of_the_set() -> None:
-    lay(set_of=("train", "validation", "test", "test"))
+    lay(split_of=("train", "validation", "test", "test"))
     assert held_out(dataset.read_index()) == {
         "test": ["person s2", "person s3"],
         "validation": ["person s1"],

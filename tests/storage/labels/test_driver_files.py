@@ -1,4 +1,4 @@
-"""What goes with the labels in a `git merge`: tasks, sets, recordings and the model."""
+"""What goes with the labels in a `git merge`: tasks, splits, recordings and the model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_task_may_hold_what_python_takes_for_the_end_of_a_line(past: Past) -> 
 
 
 def test_tasks_and_sets_merge_by_series(past: Past) -> None:
-    header = "series,group,set\n"
+    header = "series,group,split\n"
     past.write(sets_csv=f"{header}b,p,train\nseries,q,test\n", tasks_jsonl='{"data":{},"series":"b"}\n')
     past.save("splits")
     past.git("branch", "--force", "walks")
@@ -41,7 +41,9 @@ def test_tasks_and_sets_merge_by_series(past: Past) -> None:
     past.write(sets_csv=f"{header}b,p,train\nc,r,test\nseries,q,validation\n", tasks_jsonl="")
     past.label([ONE, TWO])
     assert past.merge_walks()[0] == 0
-    texts = [(past.root / "data" / name).read_text(encoding="utf-8") for name in ("sets.csv", "tasks.jsonl")]
+    texts = [
+        (past.root / "data" / name).read_text(encoding="utf-8") for name in ("splits.csv", "tasks.jsonl")
+    ]
     assert texts == [
         f'{header}"a,1",p,train\nb,p,train\nc,r,test\nseries,q,validation\n',
         '{"data":{},"series":"a,1"}\n',
@@ -49,7 +51,7 @@ def test_tasks_and_sets_merge_by_series(past: Past) -> None:
 
 
 def test_a_series_put_into_two_sets_and_a_divided_group_are_conflicts(past: Past) -> None:
-    header = "series,group,set\n"
+    header = "series,group,split\n"
     past.write(sets_csv=f"{header}a,p,unassigned\n")
     past.save("splits")
     past.git("branch", "--force", "walks")
@@ -58,12 +60,12 @@ def test_a_series_put_into_two_sets_and_a_divided_group_are_conflicts(past: Past
     past.label([ONE, TWO])
     assert past.merge_walks()[0] == 1
     marked = f"{header}<<<<<<< ours\na,p,test\n=======\na,p,train\n>>>>>>> theirs\n"
-    assert (past.root / "data/sets.csv").read_text(encoding="utf-8") == marked
+    assert (past.root / "data/splits.csv").read_text(encoding="utf-8") == marked
     past.git("merge", "--abort")
     past.write(sets_csv=f"{header}a,p,unassigned\nb,p,test\n")
     past.save("another of the group")
     status, said = past.merge_walks()
-    assert (status, "group 'p' is in two sets" in said) == (1, True)
+    assert (status, "group 'p' is in two splits" in said) == (1, True)
 
 
 def test_the_model_of_ours_stays_and_recordings_merge_by_file(past: Past) -> None:

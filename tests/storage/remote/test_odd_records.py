@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipelines.sync import apply, push_labels
-from pipelines.sync import sync as syncing
-from pipelines.sync.result import Options
+from pipelines.sync.result import Options, SyncResult
+from pipelines.sync.sync import sync
 from storage import worktree
 from storage.errors import InputError, NotFoundError
 from storage.labels import snapshot
@@ -42,10 +42,10 @@ def held(lab: Lab, number: int) -> dict[str, Any]:
     return found
 
 
-def named(lab: Lab, *numbers: int) -> syncing.SyncResult:
+def named(lab: Lab, *numbers: int) -> SyncResult:
     """A sync that looks at these annotations only."""
     lab.project = Project(lab.project.root)
-    return syncing.sync(lab.project, Options(annotations=numbers))
+    return sync(lab.project, Options(annotations=numbers))
 
 
 def goes_back_and_forth(lab: Lab) -> None:

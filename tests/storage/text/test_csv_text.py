@@ -72,7 +72,7 @@ def test_numbers_are_no_formulas_and_other_cells_are_as_ever() -> None:
 
 def test_sets_of_people_and_series_of_any_name(tmp_path: Path) -> None:
     rows = {name: splits_file.Row(f"{name} of", "train") for name in FORMULAS + ODD if name}
-    path = tmp_path / "sets.csv"
+    path = tmp_path / "splits.csv"
     splits_file.write(rows, path)
     assert splits_file.read(path) == rows
 
@@ -80,11 +80,11 @@ def test_sets_of_people_and_series_of_any_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"series,group,set\nx\xff,a,train\n", "the file is not in UTF-8"),
-        (b"series,group,set\na,b,train\na,b,train\n", "series 'a' is there twice"),
-        (b"series,group,set\na,b\n", "cannot read 'a,b'"),
-        (b'series,group,set\n"a,b,' + b"x" * 140_000, "not a row"),
-        (b"a\x1b[2J,b\n", "the header must be series,group,set"),
+        (b"series,group,split\nx\xff,a,train\n", "the file is not in UTF-8"),
+        (b"series,group,split\na,b,train\na,b,train\n", "series 'a' is there twice"),
+        (b"series,group,split\na,b\n", "cannot read 'a,b'"),
+        (b'series,group,split\n"a,b,' + b"x" * 140_000, "not a row"),
+        (b"a\x1b[2J,b\n", "the header must be series,group,split"),
     ],
 )
 def test_a_table_of_sets_that_cannot_be_read_is_an_error(
@@ -100,7 +100,7 @@ def test_a_table_of_sets_that_cannot_be_read_is_an_error(
 
 def test_a_table_of_a_report_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "classes.csv"
-    reports.write_csv(path, ("set", "label", "f1"), [("test", name, -0.25) for name in FORMULAS])
+    reports.write_csv(path, ("split", "label", "f1"), [("test", name, -0.25) for name in FORMULAS])
     assert [row["label"] for row in reports.read_csv(path)] == FORMULAS
     assert {row["f1"] for row in reports.read_csv(path)} == {"-0.25"}
 
@@ -128,7 +128,7 @@ def table(**rows: str) -> bytes:
 def test_git_merges_sets_by_rows_whatever_is_in_a_cell(tmp_path: Path, group: str) -> None:
     base = table(a=group, b="b")
     found = merged(
-        tmp_path, "data/sets.csv", base, table(a=group, b="b", c="c"), table(a=group, b="b", d=f"{group}2")
+        tmp_path, "data/splits.csv", base, table(a=group, b="b", c="c"), table(a=group, b="b", d=f"{group}2")
     )
     assert not found.open
     assert found.text.encode() == table(a=group, b="b", c="c", d=f"{group}2")
@@ -136,20 +136,20 @@ def test_git_merges_sets_by_rows_whatever_is_in_a_cell(tmp_path: Path, group: st
 
 def test_git_merges_sets_that_an_editor_saved_with_other_line_ends(tmp_path: Path) -> None:
     theirs = b"\xef\xbb\xbf" + table(a="a", d="d").replace(b"\n", b"\r\n")
-    found = merged(tmp_path, "data/sets.csv", table(a="a"), table(a="a", c="c"), theirs)
+    found = merged(tmp_path, "data/splits.csv", table(a="a"), table(a="a", c="c"), theirs)
     assert found.text.encode() == table(a="a", c="c", d="d")
 
 
 def test_a_series_of_two_sets_is_a_conflict_of_whole_rows(tmp_path: Path) -> None:
     base, ours = table(a="x\ny"), table(a="x\nz")
-    found = merged(tmp_path, "data/sets.csv", base, ours, table(a="x\nw"))
+    found = merged(tmp_path, "data/splits.csv", base, ours, table(a="x\nw"))
     assert len(found.open) == 1
     assert found.text.count('"x\nz",train\n') == found.text.count('"x\nw",train\n') == 1
 
 
 def test_a_side_that_is_no_table_loses_nothing(tmp_path: Path) -> None:
     for path, broken in (
-        ("data/sets.csv", b"series,group,set\na,a,train\na,a,test\n"),
+        ("data/splits.csv", b"series,group,split\na,a,train\na,a,test\n"),
         ("data/tasks.jsonl", b"[]\n"),
     ):
         found = merged(tmp_path, path, b"", b"", broken)
@@ -159,7 +159,7 @@ def test_a_side_that_is_no_table_loses_nothing(tmp_path: Path) -> None:
 def test_settlements_count_for_rows(tmp_path: Path) -> None:
     repository: Any = None
     texts = (table(a="x").decode(), table(a="y").decode(), table(a="z").decode())
-    found = git_drivers.merge(repository, "data/sets.csv", texts, Settlement("theirs"))
+    found = git_drivers.merge(repository, "data/splits.csv", texts, Settlement("theirs"))
     assert (found.text, len(found.open)) == (texts[2], 0)
 
 

@@ -104,8 +104,8 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
         "8 problem(s) in the params:",
         "  - splits.shares: train, validation and test must add up to 1",
         "  - window.size is 'big': it must be a whole number; timepoints of a window in training; "
-        "longer: more context, fewer and slower batches; 0: several times a long region, as the train set has them",
-        "  - train.epochs is 0: it must be at least 1; passes over the train set at most; the learning rate "
+        "longer: more context, fewer and slower batches; 0: several times a long region, as the train split has them",
+        "  - train.epochs is 0: it must be at least 1; passes over the train split at most; the learning rate "
         "follows them",
         "  - train.class_weights is 'perhaps': it must be true or false; rare classes count more in the loss "
         "(square root of their rarity)",
@@ -113,7 +113,7 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
         "enough_worst_f1, batch_size, min_batches, learning_rate, weight_decay, front_end, hidden_size, "
         "dropout, class_weights, flip, splice, shuffle, refit, draft, device, start, precision, seed, classifier",
         "  - evaluate is missing: Candidate to scores.",
-        "  - promote.metric is missing: score on the test set by which candidate and best are compared; null: "
+        "  - promote.metric is missing: score on the test split by which candidate and best are compared; null: "
         "event_f1 of regions, macro_f1 of whole series",
         "  - predict.series is 'some': it must be 'all' or 'unassigned'; which series: all, or only those "
         "without a set",

@@ -170,7 +170,7 @@ class Train(Section):
     )
     refit: bool = Field(
         description="choose everything by a trial of a quarter of the epochs, then train on train and validation "
-        "set together; only where there is a test split, for else nothing would be held out"
+        "split together; only where there is a test split, for else nothing would be held out"
     )
     draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
     device: Literal["cpu", "cuda"] = Field(

@@ -7,7 +7,7 @@
     python -m benchmarks.models.classifier FOLDER --seeds 0 --peer "$(python -m benchmarks.models.tsai_peer)"
 
 FOLDER holds ucr/NAME/train.csv and test.csv, and lstm-fcn-sagemaker/ with train.csv, valid.csv, test_data.csv and
-test_labels.csv. All is learnt by the params of this checkout (train.classifier), but that the last set has the small
+test_labels.csv. All is trained by the params of this checkout (train.classifier), but that the last set has the small
 network that its makers published with it. Nothing is chosen by a test set: weights are kept by the rule of training.
 CPU seconds are of one thread, from arrays in memory to a model.
 """
@@ -49,7 +49,7 @@ STEPS, ANSWERS = 100, 500
 
 @dataclass(frozen=True)
 class Series:
-    """A set: what is learnt from, what only looked at while learning (where there is such), and what is asked."""
+    """A data set: what is trained on, what is only looked at in training (where there is such), and what is asked."""
 
     name: str
     train: Labeled

@@ -10,7 +10,7 @@
 
 FOLDER holds `tasks.json`, as Label Studio exports it, and the CSV files that it names. In each fold the people of
 one fifth are the test split; of the others the usual rule of `params.yaml` (`splits`) makes train and validation
-split. Everything is learnt and chosen there, by the params of this checkout. CPU seconds are of one thread
+split. Everything is trained and chosen there, by the params of this checkout. CPU seconds are of one thread
 unless `--threads` says otherwise; seconds are those on the clock, which is what counts with `--param device=cuda`.
 """
 
@@ -159,31 +159,31 @@ def _ours(
     rules = settings.splits.shares.model_dump() | {"test": 0.0}
     assigned = splits.assign({}, groups, set(groups), rules, settings.splits.seed)
     began, at = time.process_time(), time.perf_counter()
-    learnt = _learn([(r, assigned[r.key]) for r in recordings], labels, settings)
+    fitted = _fit([(r, assigned[r.key]) for r in recordings], labels, settings)
     trained, clock = time.process_time() - began, time.perf_counter() - at
     tolerance, rules_ = settings.window.instant_tolerance, settings.evaluate
     targets = [_target(recording, labels, tolerance) for recording in test]
     began = time.process_time()
     judged = [
-        learnt.model.predict_labeled(recording.values, target, recording.regions)
+        fitted.model.predict_labeled(recording.values, target, recording.regions)
         for recording, target in zip(test, targets, strict=True)
     ]
     predicted = time.process_time() - began
     tallies = tuple(tally(item, labels, rules_.iou, rules_.instant_tolerance) for item in judged)
-    decoder, trial = learnt.model.decoder, learnt.trial
+    decoder, trial = fitted.model.decoder, fitted.trial
     facts = {
         "train": sum(name == "train" for name in assigned.values()),
         "validation": sum(name == "validation" for name in assigned.values()),
-        "epochs": len(learnt.fit.history),
+        "epochs": len(fitted.fit.history),
         "trial": [trial.best.number, trial.stopped],
         "decoding": {key: getattr(decoder, key) for key in ("evidence", "order", "smoothing", "fraction")},
-        "temperature": learnt.model.confidence.temperature,
+        "temperature": fitted.model.confidence.temperature,
     }
     rows = sum(len(recording.values) for recording in test)
     return Fold(name, tallies, tuple(r.group for r in test), trained, predicted, clock, rows, facts)
 
 
-def _learn(
+def _fit(
     recordings: Sequence[tuple[Recording, str]], labels: Sequence[str], settings: params.Params
 ) -> FitResult:
     """Train as the stages do, from arrays in memory."""

@@ -16,7 +16,7 @@ from stages import params
 from stages.classification.targets import Labeled, Target, make_target, why_unfit
 from stages.timeseries import dataset_warnings
 from storage.artifacts import arrays, dataset
-from storage.artifacts.dataset import LEARNT
+from storage.artifacts.dataset import LABELED_SPLITS
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import snapshot
@@ -76,7 +76,9 @@ def make_index(
         row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
         labels = (found.annotations, (), found.choices) if found else ((), (), ())
         series[key] = dataset.Entry(entry.rows, row.split, row.group, *labels)
-    labeled = {name: [k for k, e in series.items() if e.split == name and e.annotations] for name in LEARNT}
+    labeled = {
+        name: [k for k, e in series.items() if e.split == name and e.annotations] for name in LABELED_SPLITS
+    }
     return dataset.Index(
         channels=ingested.channels,
         labels=config.labels,

@@ -3,7 +3,7 @@
 Predictions are sorted into bins of equal width by their confidence. In each bin the mean confidence is compared with
 the share that is right; the expected calibration error is the mean difference, each bin weighing as much as it holds
 (Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015).
-With few predictions it is above 0 by chance alone.
+With few predictions noise alone puts it above 0.
 """
 
 from __future__ import annotations

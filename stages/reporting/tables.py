@@ -237,7 +237,7 @@ class Confusion:
 
 
 def confusions(rows: Sequence[Mapping[str, str]], counted: str = "timepoints") -> dict[str, Confusion]:
-    """The rows of reports/confusion.csv by split, the split that decides first; `counted` is the column of numbers."""
+    """The rows of reports/confusion.csv by split, that of the scores first; `counted` is the column of numbers."""
     return {name: _confusion(name, mine, counted) for name, mine in by_split(rows).items()}
 
 

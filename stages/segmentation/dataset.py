@@ -16,7 +16,7 @@ from stages.segmentation.targets import Example, make_targets
 from stages.timeseries import dataset_warnings, windows
 from stages.timeseries.gaps import missing_mask, stretches, within
 from storage.artifacts import arrays, dataset
-from storage.artifacts.dataset import LEARNT
+from storage.artifacts.dataset import LABELED_SPLITS
 from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.label_studio import label_config
@@ -121,7 +121,7 @@ def make_index(
         size=size,
         stride=size,
         series=series,
-        windows={name: place_windows(series, name, size) for name in LEARNT},
+        windows={name: place_windows(series, name, size) for name in LABELED_SPLITS},
         left_out=(),
         warnings=(),
         provenance=dataset.sources(),

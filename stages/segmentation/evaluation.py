@@ -168,7 +168,7 @@ def subject_rows(results: Mapping[str, Result]) -> list[list[Any]]:
 
 
 def confusion_rows(results: Mapping[str, Result], labels: tuple[str, ...]) -> list[list[Any]]:
-    """A row for each split, true class and predicted class; `share` is of the true class, empty where none is of it."""
+    """A row for each split, true class and predicted class; `share` is of the true class, empty without one."""
     names = [BACKGROUND, *labels]
     return [
         [name, actual, predicted, int(n), float(n / row.sum()) if row.any() else None]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from storage.artifacts.dataset import LEARNT, PATH, Index
+from storage.artifacts.dataset import LABELED_SPLITS, PATH, Index
 from storage.errors import InputError
 from storage.paths import LABELS
 from storage.printable import shortened
@@ -19,7 +19,7 @@ MOST, LONGEST = 20, 1000  # lines that are shown at once, and characters of one
 def warnings(index: Index) -> list[str]:
     """What a person should know before trusting a model that is trained on these splits."""
     lines = []
-    for name in LEARNT:
+    for name in LABELED_SPLITS:
         keys = index.of(name)
         there = {label for key in keys for label in index.series[key].labels}
         lacking = [label for label in index.labels if label not in there]
@@ -40,7 +40,7 @@ def warnings(index: Index) -> list[str]:
 
 def counts(index: Index) -> str:
     """Labeled series of each split: `3 train, 1 validation, 1 test`."""
-    return ", ".join(f"{len(index.of(name))} {name}" for name in LEARNT)
+    return ", ".join(f"{len(index.of(name))} {name}" for name in LABELED_SPLITS)
 
 
 def left_out(

@@ -25,7 +25,7 @@ from storage.text.typed import Count, Positive
 
 PATH = Path("data/dataset")
 # The splits that a model is trained and evaluated on.
-LEARNT = ("train", "validation", "test")
+LABELED_SPLITS = ("train", "validation", "test")
 VERSION = 2
 CURE = "dvc repro window"
 REMAKE = "dvc repro --force window"
@@ -195,7 +195,7 @@ def _flaw(index: Index) -> str:
             return f"{key} has a region that lies outside of it"
     rows = {key: entry.rows for key, entry in index.series.items()}
     for name, starts in index.windows.items():
-        if name not in LEARNT or not all(start < rows.get(key, 0) for key, start in starts):
+        if name not in LABELED_SPLITS or not all(start < rows.get(key, 0) for key, start in starts):
             return f"a window of {name!r} lies outside of its series"
     return ""
 

@@ -32,7 +32,7 @@ Directive = Callable[[Fields, str, int], int | None]
 
 
 def cell_time(cell: str, time_format: str) -> float | None:
-    """Milliseconds since 1970 UTC that the page takes a cell for; None where it reads no time, and goes on with 0."""
+    """Milliseconds since 1970 UTC that the page takes a cell for; None where it reads no time, and takes 0."""
     value = number(cell)
     text = cell if math.isnan(value) else number_text(value)
     actual = time_format

@@ -1,4 +1,4 @@
-"""Bad input to training: what is refused and with which cure, what goes on with a warning, and what is kept."""
+"""Bad input to training: what is refused and with which cure, what continues with a warning, and what is kept."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a model that learnt something."""
+    """A project with a trained model."""
     return learned_project.lay(tmp_path_factory.mktemp("learned"))
 
 

@@ -60,7 +60,7 @@ def lay_without_events() -> None:
     """Regions in the train split; somebody looked at the held-out series and found nothing in them."""
     series = {key: noise(120, i) for i, key in enumerate(("a", "v", "t", "u"))}
     names = {"v": "validation", "t": "test", "u": "test"}
-    # Without refit both sets are held out: with it the model has learnt from the validation split.
+    # Without refit both splits are held out: with it the model is trained on the validation split.
     params = {"train": {**QUICK["train"], "refit": False}}
     regions: Any = {"a": [(10, 40, "A"), (60, 80, "B")], "v": [], "t": [], "u": []}
     small(series, regions, sets=names, params=params)

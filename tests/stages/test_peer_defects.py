@@ -37,7 +37,7 @@ TIMES = np.arange(10.0)
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a model that learnt something."""
+    """A project with a trained model."""
     return learned_project.lay(tmp_path_factory.mktemp("learned"))
 
 

@@ -100,7 +100,7 @@ def test_a_tuning_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.Monk
     assert len(json.loads((place / "study.json").read_bytes())["trials"]) == 2
     done = run()
     assert (done.earlier, done.study) == (2, whole)
-    assert "2 were there before" in done.lines()[1]
+    assert "2 from earlier runs" in done.lines()[1]
     for name in ("json", "svg"):
         assert (place / f"study.{name}").read_bytes() == (place / f"whole.{name}").read_bytes()
     calls.clear()
@@ -274,7 +274,7 @@ def test_the_command(
     assert lines[1] == "3 trials: 3 complete, 0 pruned, 0 failed"
     assert lines[2].split()[:4] == ["trial", "state", "loss", "accuracy"]
     assert lines[6].startswith("the best params: --param num-layers=1 --param hidden-size=")
-    assert lines[7] == "the study is study.json, drawn in study.svg"
+    assert lines[7] == "the study is study.json, plotted in study.svg"
     assert lines[8].startswith(
         "next: labeltrail classify train train.csv --valid valid.csv --model FOLDER --param num-layers=1"
     )

@@ -160,7 +160,7 @@ def test_a_table_that_is_named_wins_over_the_project(project: Path) -> None:
         (
             PEOPLE,
             ("dora/fast",),
-            "warning: the validation split has no series that is fast, which has no say",
+            "warning: the validation split has no series that is fast, which does not count in the score",
         ),
         (PEOPLE | {"dora": "unassigned"}, (), None),
     ],

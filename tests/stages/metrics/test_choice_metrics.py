@@ -14,9 +14,9 @@ from stages.metrics.classification import LabeledPredictions
 from storage.label_studio.label_config import Task
 
 
-def answers(task: Task, truth: ArrayLike, chances: ArrayLike) -> LabeledPredictions:
+def answers(task: Task, truth: ArrayLike, probabilities: ArrayLike) -> LabeledPredictions:
     """A model that says the likeliest, or of independent classes all over a half."""
-    p, true = np.asarray(chances, np.float32), np.asarray(truth, np.bool_)
+    p, true = np.asarray(probabilities, np.float32), np.asarray(truth, np.bool_)
     alone = task == "multilabel" or p.shape[1] == 1
     said = p >= 0.5 if alone else np.arange(p.shape[1]) == p.argmax(1)[:, None]
     return LabeledPredictions(task, tuple("abcdefg"[: p.shape[1]]), true, said, p)
@@ -61,7 +61,7 @@ def test_one_among_many_by_hand() -> None:
 
 
 def test_of_two_classes_the_curves_are_of_the_second() -> None:
-    """Chances of b: .95 yes, .8 no, .4 yes and no, .05 no. Of six pairs 4 are in order and one is even."""
+    """Probabilities of b: .95 yes, .8 no, .4 yes and no, .05 no. Of six pairs 4 are in order and one is even."""
     found = classification.score(TWO)
     assert found.series["roc_auc"] == pytest.approx(4.5 / 6)
     # .95: recall 1/2 at precision 1; .4: the other half at 2 of 4.
@@ -120,12 +120,12 @@ def test_a_chance_of_nothing_has_a_finite_loss() -> None:
 def test_areas_are_those_of_all_pairs(seed: int) -> None:
     """The area under ROC is the share of pairs in order; average precision the mean over right ones, one by one."""
     rng = np.random.default_rng(seed)
-    truth, chances = rng.random(30) < 0.3, rng.integers(0, 8, 30) / 8
+    truth, probabilities = rng.random(30) < 0.3, rng.integers(0, 8, 30) / 8
     truth[:2] = True, False
-    yes, no = chances[truth], chances[~truth]
+    yes, no = probabilities[truth], probabilities[~truth]
     pairs = [float(a > b) + 0.5 * float(a == b) for a, b in product(yes, no)]
-    precise = [(truth & (chances >= p)).sum() / (chances >= p).sum() for p in yes]
-    taken = ranking.steps(truth, chances, np.ones((1, 30)))
+    precise = [(truth & (probabilities >= p)).sum() / (probabilities >= p).sum() for p in yes]
+    taken = ranking.steps(truth, probabilities, np.ones((1, 30)))
     assert ranking.roc_areas(taken)[0] == pytest.approx(np.mean(pairs))
     assert ranking.average_precisions(taken)[0] == pytest.approx(np.mean(precise))
 
@@ -167,11 +167,11 @@ def test_the_interval_of_a_share_is_as_wide_as_theory_says() -> None:
 
 def test_curves_are_short_and_keep_their_ends() -> None:
     rng = np.random.default_rng(3)
-    truth, chances = rng.random(5000) < 0.5, rng.random(5000)
-    for points in (ranking.roc_points(truth, chances), ranking.precision_points(truth, chances)):
+    truth, probabilities = rng.random(5000) < 0.5, rng.random(5000)
+    for points in (ranking.roc_points(truth, probabilities), ranking.precision_points(truth, probabilities)):
         assert len(points) == ranking.POINTS
-    roc = ranking.roc_points(truth, chances)
+    roc = ranking.roc_points(truth, probabilities)
     assert (roc[0], roc[-1]) == ((0, 0), (1, 1))
     assert ranking.roc_points(truth, truth.astype(float)) == ((0, 0), (0, 1), (1, 1))
-    assert ranking.roc_points(np.ones(3, np.bool_), chances[:3]) == ()
-    assert ranking.precision_points(np.zeros(3, np.bool_), chances[:3]) == ()
+    assert ranking.roc_points(np.ones(3, np.bool_), probabilities[:3]) == ()
+    assert ranking.precision_points(np.zeros(3, np.bool_), probabilities[:3]) == ()

@@ -59,10 +59,10 @@ def test_regions_that_were_sure_and_wrong_turn_no_score_round(score: float, regi
 def test_a_surer_region_is_never_the_less_likely(answers: list[tuple[float, bool]], times: int) -> None:
     scores, there = [score for score, _ in answers] * times, [right for _, right in answers] * times
     found = Confidence().fit_regions(scores, there)
-    chances = [found.region(score) for score in (0.0, 0.2, 0.5, 0.9, 1.0)]
-    assert chances[0] >= 0
-    assert chances == sorted(chances)
-    assert chances[-1] <= 1
+    probabilities = [found.region(score) for score in (0.0, 0.2, 0.5, 0.9, 1.0)]
+    assert probabilities[0] >= 0
+    assert probabilities == sorted(probabilities)
+    assert probabilities[-1] <= 1
     if scores and all(0.02 < score < 0.98 for score in scores) and 0 < sum(there) < len(there):
         mean = sum(found.region(score) for score in scores) / len(scores)
         assert mean == pytest.approx(sum(there) / len(there), abs=4 * (1 + abs(found.offset)) / len(scores))

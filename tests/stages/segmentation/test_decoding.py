@@ -27,7 +27,7 @@ def certain(classes: list[int], sure: float = 0.9) -> np.ndarray:
 
 
 def never(probabilities: np.ndarray, code: int) -> np.ndarray:
-    """The same without any chance of one class."""
+    """The same with probability 0 of one class."""
     held = probabilities.copy()
     held[:, code] = 0
     return held

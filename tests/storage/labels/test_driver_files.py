@@ -30,15 +30,15 @@ def test_a_task_may_hold_what_python_takes_for_the_end_of_a_line(past: Past) -> 
 
 def test_tasks_and_sets_merge_by_series(past: Past) -> None:
     header = "series,group,split\n"
-    past.write(sets_csv=f"{header}b,p,train\nseries,q,test\n", tasks_jsonl='{"data":{},"series":"b"}\n')
+    past.write(splits_csv=f"{header}b,p,train\nseries,q,test\n", tasks_jsonl='{"data":{},"series":"b"}\n')
     past.save("splits")
     past.git("branch", "--force", "walks")
     past.on_walks(
         [ONE, TWO],
-        sets_csv=f'{header}"a,1",p,train\nb,p,train\nseries,q,test\n',
+        splits_csv=f'{header}"a,1",p,train\nb,p,train\nseries,q,test\n',
         tasks_jsonl='{"data":{},"series":"a,1"}\n{"data":{},"series":"b"}\n',
     )
-    past.write(sets_csv=f"{header}b,p,train\nc,r,test\nseries,q,validation\n", tasks_jsonl="")
+    past.write(splits_csv=f"{header}b,p,train\nc,r,test\nseries,q,validation\n", tasks_jsonl="")
     past.label([ONE, TWO])
     assert past.merge_walks()[0] == 0
     texts = [
@@ -52,17 +52,17 @@ def test_tasks_and_sets_merge_by_series(past: Past) -> None:
 
 def test_a_series_put_into_two_sets_and_a_divided_group_are_conflicts(past: Past) -> None:
     header = "series,group,split\n"
-    past.write(sets_csv=f"{header}a,p,unassigned\n")
+    past.write(splits_csv=f"{header}a,p,unassigned\n")
     past.save("splits")
     past.git("branch", "--force", "walks")
-    past.on_walks([ONE, TWO], sets_csv=f"{header}a,p,train\n")
-    past.write(sets_csv=f"{header}a,p,test\n")
+    past.on_walks([ONE, TWO], splits_csv=f"{header}a,p,train\n")
+    past.write(splits_csv=f"{header}a,p,test\n")
     past.label([ONE, TWO])
     assert past.merge_walks()[0] == 1
     marked = f"{header}<<<<<<< ours\na,p,test\n=======\na,p,train\n>>>>>>> theirs\n"
     assert (past.root / "data/splits.csv").read_text(encoding="utf-8") == marked
     past.git("merge", "--abort")
-    past.write(sets_csv=f"{header}a,p,unassigned\nb,p,test\n")
+    past.write(splits_csv=f"{header}a,p,unassigned\nb,p,test\n")
     past.save("another of the group")
     status, said = past.merge_walks()
     assert (status, "group 'p' is in two splits" in said) == (1, True)

@@ -116,7 +116,7 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
         "  - promote.metric is missing: score on the test split by which candidate and best are compared; null: "
         "event_f1 of regions, macro_f1 of whole series",
         "  - predict.series is 'some': it must be 'all' or 'unassigned'; which series: all, or only those "
-        "without a set",
+        "without a split",
     ]
     assert caught.value.cure == f"mend them in {path}, then run the command again"
 

@@ -168,7 +168,7 @@ def test_the_label_config_that_an_export_makes(
 def test_an_export_with_choices_of_two_tags_makes_no_label_config(tmp_path: Path) -> None:
     tasks = export.read(exported(tmp_path, [NORMAL, choice("low", tag="mood")]))
     with pytest.raises(
-        InputError, match="whole recordings have choices of label, mood, and one tag is trained on"
+        InputError, match="whole recordings have choices of label, mood, and a model is trained on one tag"
     ):
         export.label_config(tasks, ["time", "acc_x"])
 

@@ -151,20 +151,6 @@ class Bucket:
         self._accept(response, target)
         return (ElementTree.fromstring(response.data).findtext("{*}ETag") or "").strip('"')
 
-    def copy_prefix(self, source: str, target: str) -> int:
-        """Copy every object below one prefix to another one, but those that are there with the same ETag.
-
-        Returns:
-            How many were copied. What else is below `target` stays.
-        """
-        have = {item.key.removeprefix(target): item.etag for item in self.objects(target)}
-        names = [
-            name
-            for item in self.objects(source)
-            if have.get(name := item.key.removeprefix(source)) != item.etag
-        ]
-        return sum(1 for _ in parallel(lambda name: self.copy(source + name, target + name), names))
-
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; one that is not there is no error."""
         names = list(keys)

@@ -163,7 +163,7 @@ def lost_object(lab: Lab) -> None:
             "",
             "fix AWS_ENDPOINT_URL, AWS_REGION or LABELTRAIL_BUCKET where they are set",
         ),
-        (old_hook, "git", "a git hook of an earlier Labeltrail", "labeltrail git-setup"),
+        (old_hook, "git", "git starts programs of an earlier Labeltrail", "labeltrail git-setup"),
         (stray_module, "work tree", "numpy.py", "look at them; rm -r numpy.py"),
         (other_label, "work tree", "does not hold the labels that data/labels.dvc names", "labeltrail sync"),
         (no_setting, "settings", "LABEL_STUDIO_API_KEY", "set them where the address stands"),

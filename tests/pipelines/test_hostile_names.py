@@ -85,7 +85,7 @@ def test_regions_of_any_name(
     monkeypatch.setenv("DVC_EXP_NAME", "an \x1b[2J experiment")
     of = {key: ("train", "validation", "test", "train")[i % 4] for i, key in enumerate(names)}
     spans: Any = {key: [(5, 20, labels[i]), (30, 40, labels[i - 1])] for i, key in enumerate(names)}
-    small({key: noise(60, i) for i, key in enumerate(names)}, spans, sets=of, labels=labels)
+    small({key: noise(60, i) for i, key in enumerate(names)}, spans, splits=of, labels=labels)
     others = [(44, 50, "unknown \x1b[2J\n\u202e" + "x" * 5000)]
     snapshot.write(
         Path("data/labels"),
@@ -128,7 +128,7 @@ def test_hundreds_of_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -
         key: [(5 * i, 5 * i + 4, labels[i + start]) for i in range(20)]
         for key, start in (("a", 0), ("t", 10))
     }
-    small({"a": noise(120), "t": noise(120, 1)}, spans, sets={"t": "test"}, labels=labels)
+    small({"a": noise(120), "t": noise(120, 1)}, spans, splits={"t": "test"}, labels=labels)
     write_params()
     for stage in (ingest, window, train, evaluate, promote, predict, report):
         stage.main()

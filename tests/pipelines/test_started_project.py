@@ -99,7 +99,7 @@ def test_what_is_held_out_is_traced_to_no_model_and_says_so(
     found = trace(project, key)
     for thing in (key, found.facts["annotations"][0]):
         line = trace(project, thing).lines()[-1]
-        assert line.startswith(f"  no model: it is in the {held} set, so none is trained on it: "), thing
+        assert line.startswith(f"  no model: it is in the {held} split, so none is trained on it: "), thing
 
 
 def test_it_is_traced_from_model_to_model(started: tuple[Project, str, str]) -> None:

@@ -191,7 +191,7 @@ def test_fewer_labeled_series_than_the_sets_need(folder: Path, people: int, lack
     shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
     given = assign({}, {key: key for key in keys}, set(keys), shares, 0)
     small(
-        {key: noise(60, i) for i, key in enumerate(keys)}, {key: [(5, 20, "A")] for key in keys}, sets=given
+        {key: noise(60, i) for i, key in enumerate(keys)}, {key: [(5, 20, "A")] for key in keys}, splits=given
     )
     run_all()
     warned = [line for line in dataset.read_index().warnings if "has no labeled series" in line]
@@ -207,7 +207,7 @@ def test_a_class_that_the_validation_set_lacks_is_warned_of_and_training_goes_on
     keys = ("a", "v", "t")
     said: Any = {"a": [(5, 20, "A"), (40, 50, "B")], "v": [(5, 20, "A")], "t": [(5, 20, "A"), (30, 50, "B")]}
     sets = {"v": "validation", "t": "test"}
-    small({key: noise(80, i) for i, key in enumerate(keys)}, said, sets=sets)
+    small({key: noise(80, i) for i, key in enumerate(keys)}, said, splits=sets)
     run_all()
     assert dataset.read_index().warnings == (
         "warning: the validation split does not contain labels from all classes: no B",

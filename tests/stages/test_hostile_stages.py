@@ -39,7 +39,7 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         spans: Any = {key: [(10, 30, "A"), (50, 70, "B")] for key in SPLITS if key != "u"}
-        small({key: noise(100, i) for i, key in enumerate(SPLITS)}, spans, sets=SPLITS)
+        small({key: noise(100, i) for i, key in enumerate(SPLITS)}, spans, splits=SPLITS)
         run_all()
         report.main()
     return root

@@ -63,7 +63,7 @@ def lay_without_events() -> None:
     # Without refit both splits are held out: with it the model is trained on the validation split.
     params = {"train": {**QUICK["train"], "refit": False}}
     regions: Any = {"a": [(10, 40, "A"), (60, 80, "B")], "v": [], "t": [], "u": []}
-    small(series, regions, sets=names, params=params)
+    small(series, regions, splits=names, params=params)
 
 
 def test_held_out_series_without_an_event_have_no_score_anywhere(

@@ -66,11 +66,11 @@ def unlabeled(_: Path) -> None:
 
 
 def no_train(_: Path) -> None:
-    small({"a": noise(9)}, {"a": [(1, 2, "A")]}, sets={"a": "test"})
+    small({"a": noise(9)}, {"a": [(1, 2, "A")]}, splits={"a": "test"})
 
 
 def all_background(_: Path) -> None:
-    small({"a": noise(300), "b": noise(90, 1)}, {"a": [], "b": [(1, 2, "A")]}, sets={"b": "test"})
+    small({"a": noise(300), "b": noise(90, 1)}, {"a": [], "b": [(1, 2, "A")]}, splits={"b": "test"})
 
 
 def other_labels(_: Path) -> None:
@@ -129,7 +129,7 @@ def test_only_unassigned_series_are_predicted_when_asked(folder: Path):
     small(
         {"a": noise(60), "b": noise(60, 1)},
         {"a": [(1, 9, "A")]},
-        sets={"b": "unassigned"},
+        splits={"b": "unassigned"},
         params={"predict": {"series": "unassigned"}},
     )
     run_all()
@@ -149,9 +149,9 @@ def test_a_damaged_model_is_not_used(folder: Path):
 
 def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
     series, regions = {"a": noise(60), "b": noise(60, 1)}, {"a": [(1, 9, "A")], "b": [(1, 9, "A")]}
-    small(series, regions, sets={"b": "test"})
+    small(series, regions, splits={"b": "test"})
     run_all()
-    small(series, regions, sets={"b": "test"}, labels=("B", "A"))
+    small(series, regions, splits={"b": "test"}, labels=("B", "A"))
     with pytest.raises(InputError, match="does not fit the project"):
         predict.main()
     run_all()
@@ -164,7 +164,7 @@ def test_a_model_of_other_labels_may_not_speak_and_is_replaced(folder: Path):
 
 
 def test_the_best_is_kept_when_the_candidate_is_worse(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    small({"a": noise(60), "b": noise(60, 1)}, {"a": [(1, 9, "A")], "b": [(1, 9, "A")]}, sets={"b": "test"})
+    small({"a": noise(60), "b": noise(60, 1)}, {"a": [(1, 9, "A")], "b": [(1, 9, "A")]}, splits={"b": "test"})
     run_all()
     shutil.copytree("data/best", "before")
     write_params(train={**QUICK["train"], "seed": 1})

@@ -147,7 +147,7 @@ def test_what_was_left_out_is_named(folder: Path):
     small(
         {"a": noise(50), "b": noise(50, 1), "c": noise(50, 2), "d": noise(50, 3)},
         {"a": [(1, 9, "A"), (20, 25, "Z")], "b": [(2, 2, "A")], "gone": [(1, 2, "A")], "c": [(1, 9, "A")]},
-        sets={"b": "validation", "c": "unassigned", "d": "unassigned"},
+        splits={"b": "validation", "c": "unassigned", "d": "unassigned"},
     )
     ingest.main()
     window.main()
@@ -160,7 +160,7 @@ def test_what_was_left_out_is_named(folder: Path):
         "warning: the train split does not contain labels from all classes: no B",
         "warning: the validation split does not contain labels from all classes: no B",
         "warning: the test split has no labeled series; label one of somebody else, or write test in data/splits.csv",
-        "warning: 1 labeled series are in no set: c",
+        "warning: 1 labeled series are in no split: c",
         "warning: A marks 1 instants and 2 ranges: taken as ranges",
     )
 

@@ -39,7 +39,7 @@ def lay(root: Path) -> Path:
     said = {key: [(float(s), float(e), "AB"[c]) for s, e, c in found] for key, found in spans.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        small(series, said, sets=SPLITS, params={"train": LEARNING, "window": {"size": 256}})
+        small(series, said, splits=SPLITS, params={"train": LEARNING, "window": {"size": 256}})
         run_all()
     return root
 

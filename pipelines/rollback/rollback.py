@@ -173,10 +173,11 @@ def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
     preflight.check(project, to, changes)
     best = lineage.best_of(repository, target, ["HEAD", to])
     if part.whole:
-        # Sets may have been edited between the label commit and the run of its best model.
+        # Splits may have been edited between the label commit and the run of its best model.
         rows = _splits(project, best.commit if best and best.lock.labels == target else to)
     else:
-        rows = (project.root / splits_file.PATH).read_bytes()
+        path = project.root / splits_file.PATH  # a dry run may meet the file of an earlier version
+        rows = path.read_bytes() if path.exists() else splits_file.dump(splits_file.read(path))
     counts = label_changes.count(changes, config=config)
     plan = plan_best(project, best, target, rows)
     files = {}
@@ -185,8 +186,9 @@ def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
     files[str(splits_file.PATH)] = rows
     if plan.best:
         files[LOCK] = plan.best.lock.text.encode()
+    committed = repository.git.contents(f"HEAD:{path}" for path in files)
     others = [
-        path for path, data in files.items() if (repository.git.show("HEAD", path) or "").encode() != data
+        path for path, text in zip(files, committed, strict=True) if (text or "").encode() != files[path]
     ]
     move = Move("" if target == then else target, _message(counts, others, to, part), files)
     return RollbackPlan(to, part, target, move, counts, plan)

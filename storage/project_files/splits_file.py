@@ -49,19 +49,18 @@ def at(show: Callable[[str], str | None]) -> str:
     return show(PATH.as_posix()) or show(EARLIER.as_posix()) or ""
 
 
-def migrate(root: Path) -> bool:
-    """Give the file of an earlier version its name and header of today; returns whether there was one.
+def migrate(root: Path) -> None:
+    """Give the file of an earlier version its name and header of today.
 
     Raises:
         InputError: as `read`.
     """
     old = root / EARLIER
     if not old.exists():
-        return False
+        return
     if not (root / PATH).exists():
         write(read(root / PATH), root / PATH)
     old.unlink()
-    return True
 
 
 def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:

@@ -26,7 +26,7 @@ from storage.project_files import splits_file
 from storage.remote.sync_state import State
 from storage.repo import git_hooks, integrity, stray_code
 from storage.repo.lost_objects import describe
-from storage.series import reader
+from storage.series import recording_reader
 
 REMOTE = "dvc/files/md5/"
 SHOWN = 5  # lost objects that are listed
@@ -168,7 +168,7 @@ def _same_config(project: Project) -> str:
 def _recordings(project: Project) -> str:
     files = sorted(path for path in (project.root / SERIES).rglob("*.csv") if path.is_file())
     for file in track(files, "reading recordings", len(files)):
-        reader.read(file, project.label_config)
+        recording_reader.read(file, project.label_config)
     return f"{len(files)} recordings have the channels of the label config"
 
 

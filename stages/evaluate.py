@@ -3,7 +3,8 @@ reports/evaluate.json.
 
 Scores the candidate on the validation and the test split, with how far each score may lie off and whether
 probabilities mean what they say. Nothing is chosen here, and nothing anywhere is chosen by what is written here about
-the test split but promotion itself.
+the test split but promotion itself. The work is done by stages/segmentation/evaluation.py or
+stages/classification/evaluation.py, whichever the label config asks for.
 """
 
 from __future__ import annotations

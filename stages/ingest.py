@@ -23,7 +23,7 @@ from storage.label_studio.label_config import LabelConfig
 from storage.printable import say
 from storage.progress import track
 from storage.s3 import keys
-from storage.series import reader as recordings
+from storage.series import recording_reader as recordings
 from storage.series.validation import Problem
 
 # A recording in another unit of time may seem to have one timepoint in a year.

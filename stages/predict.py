@@ -1,7 +1,8 @@
 """Reads data/best, data/arrays, the label config and data/splits.csv; writes data/predictions.
 
 The best model predicts every series, labeled or not, with a score for each region or choice and for the whole, and
-how unsure it is: what to label next is ordered by that.
+how unsure it is: what to label next is ordered by that. The work is done by stages/segmentation/inference.py or
+stages/classification/inference.py, whichever the label config asks for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reads data/dataset, data/arrays, the label config, and data/start where the params name a model to start from;
 writes data/candidate and reports/train.
 
-Whatever is fitted is fitted on the train split; what is chosen is chosen on the validation split.
+Whatever is fitted is fitted on the train split; what is chosen is chosen on the validation split. The work is
+done by stages/segmentation/fit.py or stages/classification/training.py, whichever the label config asks for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reads data/arrays, data/labels, the label config and data/splits.csv; writes data/dataset.
 
 Labels become what a model is trained on and scored by. Whatever was not used is counted and named in the index, and
-so is what a person should know before trusting the model.
+so is what a person should know before trusting the model. The work is done by stages/segmentation/dataset.py or
+stages/classification/dataset.py, whichever the label config asks for.
 """
 
 from __future__ import annotations

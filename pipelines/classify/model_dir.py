@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stages.classification.model import Classifier
+from stages.classification.model import Classifier, TaskSpec
 from storage.artifacts import checkpoint
 from storage.errors import InputError, NotFoundError
+from storage.series.series_table import Task
 from storage.series.table_rows import named
 
 TRAIN = "labeltrail classify train TRAIN.csv --model FOLDER"
@@ -56,3 +57,8 @@ def unwritable(folder: Path) -> str:
     if not there.is_dir():
         return f"{there} is a file"
     return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
+
+
+def task_of(question: TaskSpec) -> Task | None:
+    """The task of a classifier as that of a table."""
+    return None if question.task == "segmentation" else question.task

@@ -1,4 +1,4 @@
-"""`labeltrail classify train` and `predict`: whole series from CSV files, without Label Studio, git and DVC.
+"""`labeltrail classify train`: whole series from CSV files, without Label Studio, git and DVC.
 
 Network, params and model files are those of the stages; storage/series/series_table.py reads the CSV.
 """
@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipelines.classify.checks import check_output, check_probabilities, check_validation_loss
-from pipelines.classify.model_dir import TRAIN, check_model_folder, load_model
+from pipelines.classify.checks import check_validation_loss
+from pipelines.classify.model_dir import check_model_folder, load_model, task_of
 from pipelines.classify.overrides import BESIDE, choose
 from stages import params
 from stages.classification.model import Classifier, TaskSpec
@@ -23,11 +22,10 @@ from stages.classification.targets import Labeled
 from stages.classification.training import Epoch, FitResult, fit_classifier
 from storage.artifacts import checkpoint
 from storage.artifacts.provenance import Provenance
-from storage.errors import InputError
 from storage.files import md5, md5_bytes
 from storage.progress import bar
 from storage.series import series_table
-from storage.series.series_table import SeriesTable, Task
+from storage.series.series_table import SeriesTable, Task, counts_text
 
 # The one channel of a series that is a row of a table.
 CHANNEL = "x"
@@ -82,48 +80,10 @@ class TrainingResult:
         return [
             *(f"note: {note}" for note in self.notes),
             *(f"warning: {warning}" for warning in self.warnings),
-            f"{self.table.task}: {rows} series of {columns} timepoints; {_counts(self.table.counts())}",
+            f"{self.table.task}: {rows} series of {columns} timepoints; {counts_text(self.table.counts())}",
             *(f"epoch {epoch.number}: {_describe(epoch)}" for epoch in _some(self.taught.history)),
             f"the weights are {kept}: {_describe(self.taught.result)}",
             f"model {self.model[:8]} is in {self.folder}",
-        ]
-
-
-@dataclass(frozen=True)
-class PredictionResult:
-    """Predictions that were written.
-
-    Attributes:
-        counts: how many series were predicted to have each label.
-        accuracy: share of series with all labels right, where the file has y columns.
-        notes: how the file was read where it is in another form.
-    """
-
-    output: Path
-    counts: Mapping[str, int]
-    series: int
-    accuracy: float | None
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "output": str(self.output),
-            "labels": dict(self.counts),
-            "series": self.series,
-            "accuracy": self.accuracy,
-            "notes": list(self.notes),
-        }
-
-    def lines(self) -> list[str]:
-        right = (
-            [] if self.accuracy is None else [f"accuracy by the y columns of the file: {self.accuracy:.4f}"]
-        )
-        notes = [f"note: {note}" for note in self.notes]
-        return [
-            *notes,
-            f"{self.series} series: {_counts(self.counts)}",
-            *right,
-            f"predictions are in {self.output}",
         ]
 
 
@@ -135,10 +95,6 @@ def _some(history: Sequence[Epoch]) -> list[Epoch]:
 
 def _describe(epoch: Epoch) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores(epoch).items())
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def scores(epoch: Epoch) -> dict[str, float]:
@@ -178,7 +134,7 @@ def train(
     settings = choose(overrides, earlier)
     table = series_table.read(
         path,
-        task=task or (_task_of(known) if known else None),
+        task=task or (task_of(known) if known else None),
         labels=known.labels if known else None,
         columns=known.columns or None if known else None,
     )
@@ -260,35 +216,3 @@ def origin(
         annotations={},
         start=checkpoint.model_hash(start) if start else "",
     )
-
-
-def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
-    """Predict the series of a CSV file; with y columns in it, compute the accuracy.
-
-    Raises:
-        InputError: the file, the model or the output path is invalid; nothing is written.
-        NotFoundError: there is no model.
-    """
-    check_output(output, path, folder)
-    model = load_model(folder)
-    question = model.question
-    if not question.columns:
-        why, cure = "it was trained on recordings, not on a table", TRAIN
-        raise InputError(f"{folder} does not predict CSV tables", where=str(folder), why=why, cure=cure)
-    table = series_table.read(
-        path, task=_task_of(question), labels=question.labels, columns=question.columns, labeled=False
-    )
-    probabilities = model.probabilities(table.values[:, None])
-    check_probabilities(probabilities, path, table.line)
-    predicted = model.decide(probabilities)
-    series_table.write_predictions(output, question.labels, predicted, probabilities)
-    counts = dict(zip(question.labels, predicted.sum(0).tolist(), strict=True))
-    return PredictionResult(output, counts, len(predicted), _accuracy(predicted, table.targets), table.notes)
-
-
-def _accuracy(predicted: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:
-    return None if targets is None else float((predicted == targets).all(1).mean())
-
-
-def _task_of(question: TaskSpec) -> Task | None:
-    return None if question.task == "segmentation" else question.task

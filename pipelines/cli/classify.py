@@ -81,7 +81,7 @@ def predict(
 
     Example: labeltrail classify predict model x.csv --output answers.csv
     """
-    from pipelines.classify.train import predict as predict_table
+    from pipelines.classify.predict import predict as predict_table
 
     done = predict_table(model, table, output)
     say(as_json, done.to_json(), done.lines())

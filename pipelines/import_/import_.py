@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.import_ import import_annotations, import_files, import_plan
 from pipelines.import_.import_plan import Plan, Sources
-from pipelines.import_.imported import ImportResult
+from pipelines.import_.result import ImportResult
 from pipelines.sync import shared_label_config
 from storage.files import write_bytes
 from storage.label_studio import label_config

@@ -16,7 +16,7 @@ from typing import Any
 from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People, Person
 from pipelines.import_.import_plan import Plan
-from pipelines.import_.imported import ImportResult
+from pipelines.import_.result import ImportResult
 from pipelines.sync.fetch import fetch
 from pipelines.sync.push_labels import tasks_of
 from storage.labels.snapshot import Record

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.imported import Finding, ImportResult
+from pipelines.import_.result import Finding, ImportResult
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.label_studio.label_config import LabelConfig

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.imported import Finding, ImportResult
+from pipelines.import_.result import Finding, ImportResult
 from storage.files import md5, write_bytes
 from storage.label_studio.label_config import LabelConfig
 from storage.progress import track
@@ -20,7 +20,7 @@ from storage.project_files import tasks_file
 from storage.remote.remote import Remote
 from storage.s3.bucket import parallel
 from storage.s3.mirror import Content
-from storage.series import discovery, reader
+from storage.series import discovery, recording_reader
 from storage.series.validation import Problem
 
 # Converted recordings, from the check to the upload.
@@ -46,21 +46,21 @@ def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root:
     good, rates = {}, {}
     for key, file in track(files.items(), "checking recordings", len(files)):
         try:
-            found = reader.examine(file, config)
+            found = recording_reader.examine(file, config)
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
-            found = reader.Examined(None, [Problem(None, what, "check the file", fatal=True)])
+            found = recording_reader.Examined(None, [Problem(None, what, "check the file", fatal=True)])
         for problem in found.problems:
             where = f"{file}:{problem.row}" if problem.row else str(file)
             done.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))
         if found.series is None:
             done.refused += 1
             continue
-        good[key], rates[key] = file, reader.sampling_rate(found.series.times)
+        good[key], rates[key] = file, recording_reader.sampling_rate(found.series.times)
         if found.stored is not None:
             good[key] = root / REWRITTEN / f"{key}.csv"
             write_bytes(good[key], found.stored)
-    usual, others = reader.different_rates(rates)
+    usual, others = recording_reader.different_rates(rates)
     for key, rate in others.items():
         what = f"sampled at {rate:g} Hz, most others at {usual:g} Hz"
         cure = "resample it, or keep it in a project of its own"

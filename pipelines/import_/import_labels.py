@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.import_ import import_people
 from pipelines.import_.import_people import People, Person
-from pipelines.import_.imported import Finding, ImportResult
+from pipelines.import_.result import Finding, ImportResult
 from storage.errors import InputError
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.label_config import LabelConfig

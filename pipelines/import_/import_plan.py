@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.import_ import import_config, import_files, import_labels, import_people, import_task_data
 from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import Finding, ImportResult, raise_first
+from pipelines.import_.result import Finding, ImportResult, raise_first
 from storage.errors import InputError
 from storage.labels import export, export_recordings
 from storage.labels.export import ExportedTask

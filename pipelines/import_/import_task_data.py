@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipelines.import_.imported import Finding, ImportResult
+from pipelines.import_.result import Finding, ImportResult
 from pipelines.sync.apply import group_of
 from stages import params as parameters
 from storage.label_studio import label_config_xml

@@ -10,8 +10,8 @@ from typing import Any
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import label_store as snapshots
 from storage.labels import snapshot
+from storage.labels.annotation_merge import Item, place, region_ids
 from storage.labels.label_changes import is_choice_label, item_labels, record_labels
-from storage.labels.record_merge import Item, place, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 from storage.paths import LABELS

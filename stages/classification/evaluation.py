@@ -13,7 +13,7 @@ from stages.classification.inference import Predicted, predict_recordings, with_
 from stages.classification.model import Classifier
 from stages.metrics import calibration, classification
 from stages.metrics.classification import LabeledPredictions, Scores
-from stages.metrics.ranking import roc_points
+from stages.metrics.roc_curves import roc_points
 from storage.artifacts import arrays, dataset, reports
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.reports import Evaluation

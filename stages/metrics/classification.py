@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.metrics import bootstrap, calibration, ranking
+from stages.metrics import bootstrap, calibration, roc_curves
 from stages.metrics.calibration import Bins
 from stages.metrics.segmentation import Score, or_none, timepoint_means
 from storage.label_studio.label_config import Task
@@ -188,8 +188,8 @@ def _means(predictions: LabeledPredictions, weights: Numbers) -> dict[str, Numbe
 
 def _ranked(predictions: LabeledPredictions, k: int, weights: Numbers) -> tuple[Numbers, Numbers]:
     """Area under ROC and average precision of one class, (draws,); NaN where all series of a draw are of one kind."""
-    taken = ranking.steps(predictions.truth[:, k], predictions.probabilities[:, k], weights)
-    return ranking.roc_areas(taken), ranking.average_precisions(taken)
+    taken = roc_curves.steps(predictions.truth[:, k], predictions.probabilities[:, k], weights)
+    return roc_curves.roc_areas(taken), roc_curves.average_precisions(taken)
 
 
 def _yes_and_no(hit: Numbers, true: Numbers, found: Numbers, number: Numbers) -> Numbers:

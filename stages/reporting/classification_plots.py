@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.metrics import ranking
+from stages.metrics import roc_curves
 from stages.metrics.classification import LabeledPredictions
 from stages.reporting.figures import Tick, square_ticks, x_of, y_of
 from stages.reporting.recording_plot import LEFT, POINTS, RIGHT, WIDTH, Scale, Trace, Values, time_axis, trace
@@ -45,8 +45,8 @@ def squares(predictions: LabeledPredictions) -> list[Square]:
     curves = [(k, predictions.truth[:, k], predictions.probabilities[:, k]) for k in predictions.curves]
     if not curves:
         return []
-    roc = [(k, ranking.roc_points(truth, probabilities)) for k, truth, probabilities in curves]
-    precise = [(k, ranking.precision_points(truth, probabilities)) for k, truth, probabilities in curves]
+    roc = [(k, roc_curves.roc_points(truth, probabilities)) for k, truth, probabilities in curves]
+    precise = [(k, roc_curves.precision_points(truth, probabilities)) for k, truth, probabilities in curves]
     # Before anything is taken recall is 0, at the precision of what is taken first.
     begun = [(k, ((0.0, points[0][1]), *points) if points else ()) for k, points in precise]
     level = y_of(float(curves[0][1].mean()))
@@ -61,7 +61,7 @@ def squares(predictions: LabeledPredictions) -> list[Square]:
 def _square(
     title: str,
     names: tuple[str, str],
-    curves: Sequence[tuple[int, ranking.Points]],
+    curves: Sequence[tuple[int, roc_curves.Points]],
     predictions: LabeledPredictions,
     base: str,
 ) -> Square:

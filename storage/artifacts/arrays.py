@@ -21,7 +21,7 @@ from storage.text import typed
 from storage.text.typed import Count, Positive
 
 if TYPE_CHECKING:  # it brings pandas, which those who only read arrays need not wait for
-    from storage.series.reader import Series
+    from storage.series.recording_reader import Series
 
 Times = NDArray[np.float64] | NDArray[np.int64]
 

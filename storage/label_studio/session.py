@@ -11,9 +11,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from storage.errors import ConflictError, InputError, LabeltrailError, NotFoundError, ServiceError
-from storage.network.attempts import Attempts
 from storage.network.connections import POOLS
 from storage.network.loopback import is_loopback
+from storage.network.retries import Attempts
 from storage.text.json_text import well_formed
 
 Json = dict[str, Any]

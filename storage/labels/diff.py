@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
+from storage.labels.annotation_merge import NOT_FIELDS, Item, item_name, items, region_ids
 from storage.labels.label_changes import (
     empty_text,
     is_choice_label,
@@ -19,7 +20,6 @@ from storage.labels.label_changes import (
     region_value,
     times,
 )
-from storage.labels.record_merge import NOT_FIELDS, Item, item_name, items, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 

@@ -14,8 +14,8 @@ from typing import Any
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig, Task, render
 from storage.labels import export_checks, export_flat
+from storage.labels.annotation_merge import is_for_recording, region_ids
 from storage.labels.export_address import is_address, path_of
-from storage.labels.record_merge import is_for_recording, region_ids
 from storage.printable import shortened
 from storage.text.json_text import parse_json
 

@@ -18,7 +18,7 @@ from storage.errors import InputError, LabeltrailError
 from storage.files import read_text
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import conflicts, label_changes, label_store
-from storage.labels.record_merge import item_name, items
+from storage.labels.annotation_merge import item_name, items
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Conflict, Merge, Settlement, three_way, whole
 from storage.network import loopback

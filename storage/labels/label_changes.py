@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.record_merge import Item, is_for_recording, region_ids
+from storage.labels.annotation_merge import Item, is_for_recording, region_ids
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 from storage.printable import shortened

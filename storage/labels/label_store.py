@@ -13,7 +13,7 @@ from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import snapshot
-from storage.labels.record_merge import combiner
+from storage.labels.annotation_merge import combiner
 from storage.labels.snapshot import Record
 from storage.labels.three_way import OPEN, Change, Conflict, Settlement, three_way
 from storage.paths import LABELS

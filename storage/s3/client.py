@@ -24,8 +24,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
 from storage.files import md5_bytes
-from storage.network.attempts import Attempts
 from storage.network.connections import POOLS, Paced, proxy_for
+from storage.network.retries import Attempts
 from storage.settings import Settings
 from storage.text.json_text import whole_number
 

@@ -14,7 +14,7 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -338,3 +338,8 @@ def _task(
         ]
         raise rows_error(where, len(targets), {"multiclass" if task else "one-hot": rows})
     return "multilabel"
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """How many series have each label, in one line."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

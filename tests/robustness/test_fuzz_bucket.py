@@ -20,7 +20,7 @@ from storage.files import dir_listing, md5_bytes
 from storage.label_studio import label_config  # fmt: skip
 from storage.label_studio.client import LabelStudio
 from storage.labels import conflicts, diff, git_drivers, label_changes, label_store, snapshot
-from storage.labels.record_merge import merge_records
+from storage.labels.annotation_merge import merge_records
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 from storage.printable import UNSAFE, dump_json

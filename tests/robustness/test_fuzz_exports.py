@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines.import_ import import_labels, import_people
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import ImportResult
+from pipelines.import_.result import ImportResult
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings

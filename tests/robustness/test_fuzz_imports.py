@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
 from storage.s3 import keys
-from storage.series import discovery, reader
+from storage.series import discovery, recording_reader
 from tests.support.fuzzing import REFUSED, TAKEN, Fuzz, refused
 from tests.support.hostile import damaged, patched_text, texts
 
@@ -62,7 +62,7 @@ def tables(draw: st.DrawFn) -> bytes:
     return text.encode(code, "replace" if code == "cp1252" else "surrogatepass")
 
 
-def numbers(found: reader.Series) -> tuple[list[float], list[list[float]]]:
+def numbers(found: recording_reader.Series) -> tuple[list[float], list[list[float]]]:
     return np.asarray(found.times, float).tolist(), found.values.tolist()
 
 
@@ -72,7 +72,7 @@ def test_recordings(fuzz: Fuzz) -> None:
     def check(example: tuple[bytes, int]) -> str:
         raw, which = example
         config = CONFIGS[which]
-        found = reader.examine(raw, config)
+        found = recording_reader.examine(raw, config)
         for problem in found.problems:
             # What and cure pass through `printable` on their way; they must be there, and not endless.
             assert problem.what
@@ -82,7 +82,7 @@ def test_recordings(fuzz: Fuzz) -> None:
             assert any(problem.fatal for problem in found.problems)
             return REFUSED
         assert not [problem for problem in found.problems if problem.fatal]
-        again = reader.examine(raw if found.stored is None else found.stored, config)
+        again = recording_reader.examine(raw if found.stored is None else found.stored, config)
         assert again.series is not None
         assert np.array_equal(np.asarray(again.series.times), np.asarray(found.series.times))
         assert np.array_equal(again.series.values, found.series.values, equal_nan=True)

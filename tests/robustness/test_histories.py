@@ -34,7 +34,7 @@ from storage.project import Project
 from storage.remote.sync_state import State
 from storage.settings import Settings
 from tests.conftest import CONFIG, Lab, clone, recording
-from tests.storage.labels.test_record_merge import choice, region, relation
+from tests.storage.labels.test_annotation_merge import choice, region, relation
 from tests.support.quick_studio import PROJECT, QuickStudio
 
 SERIES = ["one", "two", "three"]

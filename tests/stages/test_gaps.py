@@ -13,7 +13,7 @@ from storage.artifacts import dataset, predictions, reports
 from storage.artifacts.region import Region
 from storage.files import write_bytes
 from storage.label_studio import label_config
-from storage.series import reader
+from storage.series import recording_reader
 from tests.support import learned_project
 from tests.support.learned_project import found_in, recording
 from tests.support.stage_project import noise, record, small
@@ -125,6 +125,6 @@ def test_a_number_that_no_sensor_measures_is_named(tmp_path: Path, far: str) -> 
     path = tmp_path / "a.csv"
     path.write_text(f"time,x,y\n0,1,\n1,2,{far}\n2,3,5\n")
     config = label_config.parse(label_config.render(("x", "y"), ("A",), "time"))
-    missing, strange = reader.check(path, config)
+    missing, strange = recording_reader.check(path, config)
     assert (missing.row, strange.row, strange.fatal) == (2, 3, False)
     assert strange.what == f"{np.float32(far):g} in 'y' is no measurement, and hides all others"

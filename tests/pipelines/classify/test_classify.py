@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines.__main__ import main
+from pipelines.classify import predict as classify_predict
 from pipelines.classify import train as classify_train
 from storage.artifacts import checkpoint, provenance
 from storage.errors import InputError, LabeltrailError, NotFoundError
@@ -87,26 +88,26 @@ def test_a_model_that_knows_its_files(place: Path) -> None:
 
 
 def test_answers_are_right_and_in_the_order_of_the_rows(place: Path, tmp_path: Path) -> None:
-    done = classify_train.predict(place / "model", place / "x.csv", tmp_path / "out.csv")
+    done = classify_predict.predict(place / "model", place / "x.csv", tmp_path / "out.csv")
     found = np.array([row.split(",") for row in rows(tmp_path / "out.csv")[1:]], float)
     assert rows(tmp_path / "out.csv")[0] == "y_1,y_2,y_3,p_1,p_2,p_3"
     assert (found[:, :3].argmax(1) == series(50, 2)[1]).mean() >= 0.9
     assert np.array_equal(found[:, :3].argmax(1), found[:, 3:].argmax(1))
     assert (done.series, done.accuracy) == (50, None)
-    again = classify_train.predict(place / "model", place / "test.csv", tmp_path / "again.csv")
+    again = classify_predict.predict(place / "model", place / "test.csv", tmp_path / "again.csv")
     assert md5(tmp_path / "again.csv") == md5(tmp_path / "out.csv")
     assert again.accuracy == (found[:, :3].argmax(1) == series(50, 2)[1]).mean()
 
 
 def test_a_series_is_answered_alike_alone_and_among_others(place: Path, tmp_path: Path) -> None:
     values, _ = series(50, 2)
-    classify_train.predict(place / "model", place / "x.csv", tmp_path / "all.csv")
+    classify_predict.predict(place / "model", place / "x.csv", tmp_path / "all.csv")
     together = rows(tmp_path / "all.csv")
     for number, row in enumerate(values, 1):
         alone = table(tmp_path / "alone.csv", row[None])
-        classify_train.predict(place / "model", alone, tmp_path / "one.csv")
+        classify_predict.predict(place / "model", alone, tmp_path / "one.csv")
         assert rows(tmp_path / "one.csv") == [together[0], together[number]]
-    classify_train.predict(
+    classify_predict.predict(
         place / "model", table(tmp_path / "back.csv", values[::-1]), tmp_path / "back.out.csv"
     )
     assert rows(tmp_path / "back.out.csv")[:0:-1] == together[1:]
@@ -124,7 +125,7 @@ def test_columns_may_stand_in_any_order(place: Path, tmp_path: Path) -> None:
     weights = "model/weights.safetensors"
     assert (tmp_path / weights).read_bytes() == (place / weights).read_bytes()
     for name in ("a", "b"):
-        classify_train.predict(
+        classify_predict.predict(
             place / "model", (place if name == "a" else tmp_path) / "x.csv", tmp_path / name
         )
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
@@ -141,7 +142,7 @@ def test_yes_or_no(tmp_path: Path) -> None:
     path = table(tmp_path / "train.csv", values, (kinds == 1)[:, None])
     done = classify_train.train(path, tmp_path / "model", overrides=SMALL)
     assert done.table.task == "binary"
-    assert classify_train.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy == pytest.approx(
+    assert classify_predict.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy == pytest.approx(
         1, abs=0.1
     )
     found = np.array([row.split(",") for row in rows(tmp_path / "out.csv")[1:]], float)
@@ -153,7 +154,7 @@ def test_several_labels_to_a_series(tmp_path: Path) -> None:
     path = table(tmp_path / "train.csv", values, np.stack([kinds != 0, kinds != 1], 1))
     done = classify_train.train(path, tmp_path / "model", overrides=SMALL)
     assert done.table.task == "multilabel"
-    accuracy = classify_train.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy
+    accuracy = classify_predict.predict(tmp_path / "model", path, tmp_path / "out.csv").accuracy
     assert accuracy is not None
     assert accuracy >= 0.9
 
@@ -212,7 +213,7 @@ def test_nothing_is_written_after_a_bad_file(kind: str, place: Path, tmp_path: P
     assert words in refused(classify_train.train, bad, tmp_path / "model").what
     assert words in refused(classify_train.train, bad, tmp_path / "new").what
     refused(classify_train.train, place / "train.csv", tmp_path / "new", valid=bad)
-    refused(classify_train.predict, tmp_path / "model", bad, tmp_path / "out.csv")
+    refused(classify_predict.predict, tmp_path / "model", bad, tmp_path / "out.csv")
     assert md5(tmp_path) == before
 
 
@@ -244,14 +245,14 @@ def test_where_a_model_may_not_be_put(place: Path, tmp_path: Path, monkeypatch: 
 
 def test_where_answers_may_not_be_put_and_what_is_no_model(place: Path, tmp_path: Path) -> None:
     before, x = md5(place), place / "x.csv"
-    assert refused(classify_train.predict, place / "model", x, tmp_path).why == "it is a folder"
-    assert refused(classify_train.predict, place / "model", x, x).why == "it is the input file"
+    assert refused(classify_predict.predict, place / "model", x, tmp_path).why == "it is a folder"
+    assert refused(classify_predict.predict, place / "model", x, x).why == "it is the input file"
     assert isinstance(
-        refused(classify_train.predict, tmp_path / "no", x, tmp_path / "out.csv"), NotFoundError
+        refused(classify_predict.predict, tmp_path / "no", x, tmp_path / "out.csv"), NotFoundError
     )
     checkpoint.copy(place / "model", tmp_path / "hurt")
     (tmp_path / "hurt" / "weights.safetensors").write_bytes(b"")
-    assert refused(classify_train.predict, tmp_path / "hurt", x, tmp_path / "out.csv").what.endswith(
+    assert refused(classify_predict.predict, tmp_path / "hurt", x, tmp_path / "out.csv").what.endswith(
         "is damaged"
     )
     assert not (tmp_path / "out.csv").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.classify import train
+from pipelines.classify import predict, train
 from storage.artifacts import checkpoint
 from storage.files import md5
 from tests.pipelines.classify.test_classify import SMALL, one_hot, refused, series, table
@@ -27,7 +27,7 @@ def test_answers_never_take_the_place_of_the_model(place: Path, tmp_path: Path) 
     checkpoint.copy(place / "model", tmp_path / "model")
     before, x = md5(tmp_path), place / "x.csv"
     for name in checkpoint.FILES:
-        error = refused(train.predict, tmp_path / "model", x, tmp_path / "model" / name)
+        error = refused(predict.predict, tmp_path / "model", x, tmp_path / "model" / name)
         assert error.why == "it is a file of the model"
     assert md5(tmp_path) == before
 
@@ -36,7 +36,7 @@ def test_nothing_can_be_written_below_a_file(place: Path, tmp_path: Path) -> Non
     file = table(tmp_path / "a.csv", series(3)[0])
     why = f"{file} is a file"
     assert refused(train.train, place / "train.csv", file / "model").why == why
-    assert refused(train.predict, place / "model", place / "x.csv", file / "out.csv").why == why
+    assert refused(predict.predict, place / "model", place / "x.csv", file / "out.csv").why == why
 
 
 def test_values_that_no_number_holds_once_they_are_scaled(place: Path, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_values_that_no_number_holds_once_they_are_scaled(place: Path, tmp_path:
     bad = table(tmp_path / "bad.csv", far, one_hot(kinds))
     options = ("epochs=1", "scaling=train", *SMALL[1:])
     train.train(known, tmp_path / "model", overrides=options)
-    error = refused(train.predict, tmp_path / "model", bad, tmp_path / "out.csv")
+    error = refused(predict.predict, tmp_path / "model", bad, tmp_path / "out.csv")
     assert error.what == f"the model has no prediction for 1 of the 9 series of {bad}: line 6"
     assert error.where == f"{bad}:6"
     error = refused(train.train, known, tmp_path / "new", valid=bad, overrides=options)

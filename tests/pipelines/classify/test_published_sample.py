@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.classify import train
+from pipelines.classify import predict, train
 from tests.pipelines.classify.test_classify import SHAPES, one_hot, rows, table
 
 FG = Path(__file__).parents[4] / "shared/datasets/lstm-fcn-sagemaker"
@@ -39,7 +39,7 @@ def test_the_published_sample(tmp_path: Path, sample: Path | None) -> None:
     train.train(
         folder / "train.csv", tmp_path / "m", valid=folder / "valid.csv", overrides=(*params, *kernels)
     )
-    train.predict(tmp_path / "m", folder / "test_data.csv", tmp_path / "out.csv")
+    predict.predict(tmp_path / "m", folder / "test_data.csv", tmp_path / "out.csv")
     answers = np.genfromtxt(tmp_path / "out.csv", delimiter=",", skip_header=1)
     truth = np.genfromtxt(folder / "test_labels.csv", delimiter=",", skip_header=1)
     theirs = rows(folder / "batch_predictions.csv")[0]

@@ -14,7 +14,7 @@ from stages.classification.targets import Labeled
 from stages.classification.training import fit_classifier
 from stages.params import Params
 from storage.label_studio import label_config
-from storage.series import reader
+from storage.series import recording_reader
 from tests.test_structure import ROOT
 
 CONFIG = label_config.parse(label_config.render(CHANNELS, LABELS, "time", task="multiclass"))
@@ -42,7 +42,7 @@ def test_a_beat_does_not_depend_on_how_many_there_are() -> None:
 
 def test_the_csv_is_the_beat() -> None:
     made = simulate(1)[0]
-    read, problems = reader.inspect(made.to_csv(), CONFIG)
+    read, problems = recording_reader.inspect(made.to_csv(), CONFIG)
     assert problems == []
     assert read is not None
     assert np.array_equal(read.values, made.values)

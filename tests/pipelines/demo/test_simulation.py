@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.demo.accelerometer import CHANNELS, INSTANTS, LABELS, RATE, disagree, simulate
 from storage.label_studio.label_config import LabelConfig
-from storage.series import reader
+from storage.series import recording_reader
 
 CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", CHANNELS, LABELS)
 
@@ -41,7 +41,7 @@ def test_a_recording_does_not_depend_on_how_many_there_are():
 
 def test_the_csv_is_the_recording():
     made = simulate(1)[0]
-    read, problems = reader.inspect(made.to_csv(), CONFIG)
+    read, problems = recording_reader.inspect(made.to_csv(), CONFIG)
     assert problems == []
     assert read is not None
     assert np.array_equal(read.values, made.values)

@@ -22,7 +22,7 @@ from storage.labels.three_way import Change
 from storage.project import Project
 from tests.conftest import Lab, recording
 from tests.pipelines.history.test_choices import CHANNELS, LABELS, NORMAL, beat, choice
-from tests.storage.labels.test_record_merge import region
+from tests.storage.labels.test_annotation_merge import region
 from tests.support.history_project import Past, record
 
 Item = dict[str, Any]

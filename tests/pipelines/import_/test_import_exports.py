@@ -11,7 +11,7 @@ import pytest
 
 from pipelines import doctor
 from pipelines.import_.import_ import import_recordings
-from pipelines.import_.imported import ImportResult
+from pipelines.import_.result import ImportResult
 from pipelines.sync.result import Options, SyncResult
 from pipelines.sync.sync import sync
 from stages.timeseries.voting import voters

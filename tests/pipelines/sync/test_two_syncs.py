@@ -24,7 +24,7 @@ from storage.project import Project
 from storage.settings import Settings
 from tests.conftest import Lab, clone
 from tests.robustness.test_histories import World, quick_world
-from tests.storage.labels.test_record_merge import region
+from tests.storage.labels.test_annotation_merge import region
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from stages.metrics import classification, ranking
+from stages.metrics import classification, roc_curves
 from stages.metrics.classification import LabeledPredictions
 from storage.label_studio.label_config import Task
 
@@ -68,10 +68,10 @@ def test_of_two_classes_the_curves_are_of_the_second() -> None:
     assert found.series["average_precision"] == pytest.approx(0.5 * 1 + 0.5 * 0.5)
     assert found.classes[1].average_precision == found.series["average_precision"]
     assert found.series["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert ranking.roc_points(TWO.truth[:, 1], TWO.probabilities[:, 1]) == (
+    assert roc_curves.roc_points(TWO.truth[:, 1], TWO.probabilities[:, 1]) == (
         (0, 0), (0, 0.5), (0.3333, 0.5), (0.6667, 1), (1, 1),
     )  # fmt: skip
-    assert ranking.precision_points(TWO.truth[:, 1], TWO.probabilities[:, 1]) == (
+    assert roc_curves.precision_points(TWO.truth[:, 1], TWO.probabilities[:, 1]) == (
         (0.5, 1), (0.5, 0.5), (1, 0.5), (1, 0.4),
     )  # fmt: skip
 
@@ -125,9 +125,9 @@ def test_areas_are_those_of_all_pairs(seed: int) -> None:
     yes, no = probabilities[truth], probabilities[~truth]
     pairs = [float(a > b) + 0.5 * float(a == b) for a, b in product(yes, no)]
     precise = [(truth & (probabilities >= p)).sum() / (probabilities >= p).sum() for p in yes]
-    taken = ranking.steps(truth, probabilities, np.ones((1, 30)))
-    assert ranking.roc_areas(taken)[0] == pytest.approx(np.mean(pairs))
-    assert ranking.average_precisions(taken)[0] == pytest.approx(np.mean(precise))
+    taken = roc_curves.steps(truth, probabilities, np.ones((1, 30)))
+    assert roc_curves.roc_areas(taken)[0] == pytest.approx(np.mean(pairs))
+    assert roc_curves.average_precisions(taken)[0] == pytest.approx(np.mean(precise))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
@@ -168,10 +168,13 @@ def test_the_interval_of_a_share_is_as_wide_as_theory_says() -> None:
 def test_curves_are_short_and_keep_their_ends() -> None:
     rng = np.random.default_rng(3)
     truth, probabilities = rng.random(5000) < 0.5, rng.random(5000)
-    for points in (ranking.roc_points(truth, probabilities), ranking.precision_points(truth, probabilities)):
-        assert len(points) == ranking.POINTS
-    roc = ranking.roc_points(truth, probabilities)
+    for points in (
+        roc_curves.roc_points(truth, probabilities),
+        roc_curves.precision_points(truth, probabilities),
+    ):
+        assert len(points) == roc_curves.POINTS
+    roc = roc_curves.roc_points(truth, probabilities)
     assert (roc[0], roc[-1]) == ((0, 0), (1, 1))
-    assert ranking.roc_points(truth, truth.astype(float)) == ((0, 0), (0, 1), (1, 1))
-    assert ranking.roc_points(np.ones(3, np.bool_), probabilities[:3]) == ()
-    assert ranking.precision_points(np.zeros(3, np.bool_), probabilities[:3]) == ()
+    assert roc_curves.roc_points(truth, truth.astype(float)) == ((0, 0), (0, 1), (1, 1))
+    assert roc_curves.roc_points(np.ones(3, np.bool_), probabilities[:3]) == ()
+    assert roc_curves.precision_points(np.zeros(3, np.bool_), probabilities[:3]) == ()

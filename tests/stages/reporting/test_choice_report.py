@@ -16,7 +16,7 @@ from stages import evaluate, report
 from stages.classification import evaluation
 from stages.classification.inference import predict_recordings
 from stages.classification.model import Classifier
-from stages.metrics import ranking
+from stages.metrics import roc_curves
 from stages.reporting import classification_plots
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.errors import InputError
@@ -239,7 +239,7 @@ def test_a_curve_goes_through_the_corners_of_its_square() -> None:
     roc, precise = classification_plots.squares(perfect)
     assert roc.lines[0].path == "M40.0 186.0L40.0 10.0L216.0 10.0"
     assert precise.lines[0].path.startswith("M40.0 10.0L216.0 10.0")
-    assert roc.lines[0].label == "b" and ranking.POINTS == 200
+    assert roc.lines[0].label == "b" and roc_curves.POINTS == 200
     assert classification_plots.squares(THREE) == []
 
 

@@ -20,7 +20,7 @@ from pipelines.import_.import_ import import_recordings
 from storage.label_studio import label_config
 from storage.label_studio import page as model
 from storage.label_studio.page_csv import PageError
-from storage.series import reader
+from storage.series import recording_reader
 from storage.settings import Settings
 from tests.conftest import clone
 from tests.support.label_studio_page import Shown, open_page, show
@@ -91,7 +91,7 @@ def test_the_page_shows_what_was_read(shown: dict[tuple[str, str], Shown], name:
     held = shown["stored", name]
     assert held.error == ""
     assert agrees(held, case.values or ())
-    read = reader.examine(case.raw, case.parsed).series
+    read = recording_reader.examine(case.raw, case.parsed).series
     assert read is not None
     times = read.times // 10**6 if read.times.dtype.kind == "i" else read.times
     assert agrees(held, (times.tolist(), *read.values.T.tolist()))
@@ -112,7 +112,7 @@ def test_the_page_misreads_what_is_refused_for_its_sake(
 ) -> None:
     case = MISREAD[name]
     assert case.followed is not None
-    cured = reader.examine(case.followed[0], label_config.parse(case.followed[1])).series
+    cured = recording_reader.examine(case.followed[0], label_config.parse(case.followed[1])).series
     assert cured is not None
     times = cured.times // 10**6 if cured.times.dtype.kind == "i" else cured.times
     assert not agrees(shown["came", name], (times.tolist(), *cured.values.T.tolist()))

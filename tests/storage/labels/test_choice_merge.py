@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.label_studio import label_config
-from storage.labels.record_merge import merge_records
+from storage.labels.annotation_merge import merge_records
 from storage.labels.snapshot import Record, same
 from storage.labels.three_way import Settlement
 from tests.pipelines.history.test_choices import CHANNELS, LABELS, choice
-from tests.storage.labels.test_record_merge import OURS, THEIRS, anything, dump, fields, record, region
+from tests.storage.labels.test_annotation_merge import OURS, THEIRS, anything, dump, fields, record, region
 
 Item = dict[str, Any]
 SINGLE, SEVERAL = (

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.labels import diff, snapshot
+from storage.labels.annotation_merge import NOT_FIELDS, item_name, items
 from storage.labels.diff import Difference, DiffFilter, difference
-from storage.labels.record_merge import NOT_FIELDS, item_name, items
 from storage.labels.snapshot import Record
 from storage.labels.three_way import changes_between
 from tests.support.history_project import record

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.import_ import import_config, import_people
 from pipelines.import_.import_people import People
-from pipelines.import_.imported import ImportResult
+from pipelines.import_.result import ImportResult
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.labels import export, export_recordings

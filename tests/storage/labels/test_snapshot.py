@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from storage.errors import InputError
 from storage.labels import snapshot
-from storage.labels.record_merge import combiner
+from storage.labels.annotation_merge import combiner
 from storage.labels.snapshot import Record
 from storage.labels.three_way import three_way
 from storage.s3.keys import shard_name

@@ -16,7 +16,7 @@ from storage.errors import ServiceError
 from storage.paths import LABELS
 from storage.project import Project
 from tests.conftest import Lab, recording, result
-from tests.storage.labels.test_record_merge import text
+from tests.storage.labels.test_annotation_merge import text
 from tests.storage.remote.test_odd_records import goes_back_and_forth, held, key, named, records
 
 

@@ -23,7 +23,7 @@ from storage.remote.remote import Remote
 from storage.s3.keys import key_problem, shard_name
 from storage.text.json_text import parse_json
 from tests.conftest import Lab, recording, result
-from tests.storage.labels.test_record_merge import choice, region, relation, text
+from tests.storage.labels.test_annotation_merge import choice, region, relation, text
 
 ODD = 'ünï čödé 走る 🏃 \u2028 \x85 " \\ \n'
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from storage.label_studio import label_config, page
 from storage.label_studio.label_config import LabelConfig
 from storage.label_studio.page_csv import PageError
-from storage.series import reader, recording_plain
+from storage.series import recording_plain, recording_reader
 from storage.series.recording import Series
 from storage.series.recording_rewrite import separator_problem
 from tests.support.recordings.recording_cases import AS_IT_IS, NAN, PLAIN, xml
@@ -63,7 +63,7 @@ def misread(raw: bytes, config: LabelConfig, read: list[list[float]]) -> bool:
 @pytest.mark.parametrize("name", AS_IT_IS)
 def test_what_the_page_reads_is_taken_to_the_byte(name: str) -> None:
     case = AS_IT_IS[name]
-    found = reader.examine(case.raw, case.parsed)
+    found = recording_reader.examine(case.raw, case.parsed)
     assert [problem for problem in found.problems if problem.fatal] == []
     assert (found.stored, found.shown) == (None, True)
     assert found.series is not None
@@ -74,21 +74,21 @@ def test_what_the_page_reads_is_taken_to_the_byte(name: str) -> None:
 @pytest.mark.parametrize("name", STORED)
 def test_what_the_page_would_misread_is_stored_as_it_reads_it(name: str) -> None:
     case = STORED[name]
-    found = reader.examine(case.raw, case.parsed)
+    found = recording_reader.examine(case.raw, case.parsed)
     assert found.stored == case.stored
     assert found.series is not None
     assert np.array_equal(numbers(found.series), case.values or (), equal_nan=True)
     assert found.problems[0].what == f"stored as Label Studio's page reads it: {'; '.join(found.changes)}"
     assert same(numbers(found.series), shown(case.stored or b"", case.parsed))
     assert misread(case.raw, case.parsed, numbers(found.series))
-    again = reader.examine(case.stored or b"", case.parsed)
+    again = recording_reader.examine(case.stored or b"", case.parsed)
     assert (again.stored, again.shown) == (None, True)
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_taken_is_refused_with_its_line_and_a_cure_that_helps(name: str) -> None:
     case = REFUSED[name]
-    found = reader.examine(case.raw, case.parsed)
+    found = recording_reader.examine(case.raw, case.parsed)
     assert (found.series, found.stored) == (None, None)
     first = found.problems[0]
     assert first.fatal
@@ -97,7 +97,7 @@ def test_what_cannot_be_taken_is_refused_with_its_line_and_a_cure_that_helps(nam
     assert case.cure in first.cure
     assert case.followed is not None
     cured = label_config.parse(case.followed[1])
-    followed = reader.examine(case.followed[0], cured)
+    followed = recording_reader.examine(case.followed[0], cured)
     assert followed.series is not None
     assert same(numbers(followed.series), shown(followed.stored or case.followed[0], cured))
 
@@ -106,7 +106,9 @@ def test_what_cannot_be_taken_is_refused_with_its_line_and_a_cure_that_helps(nam
 def test_a_time_of_no_year_that_can_be_kept_is_refused_with_its_line(stamp: str) -> None:
     """What stands for no time in many a database."""
     raw = f"time,x,y\n2026-01-01 00:00:00,1,2\n{stamp},3,4\n".encode()
-    (problem,) = reader.examine(raw, label_config.parse(xml(time_format="%Y-%m-%d %H:%M:%S"))).problems
+    (problem,) = recording_reader.examine(
+        raw, label_config.parse(xml(time_format="%Y-%m-%d %H:%M:%S"))
+    ).problems
     assert (problem.row, problem.fatal) == (3, True)
     assert problem.what == f"the time '{stamp}' is in none of the years 1678 to 2261"
     assert "or delete the row" in problem.cure
@@ -127,13 +129,15 @@ def test_steps_that_nothing_can_be_reckoned_with_are_refused(
 ) -> None:
     """One such recording made the index of all of them one that no stage reads."""
     raw = "time,x,y\n" + "".join(f"{time},1,2\n" for time in times)
-    (problem,) = reader.examine(raw.encode(), label_config.parse(xml(time_format=time_format))).problems
+    (problem,) = recording_reader.examine(
+        raw.encode(), label_config.parse(xml(time_format=time_format))
+    ).problems
     assert (problem.row, problem.fatal) == (len(times) + 1, True)
     assert "which is no time between measurements" in problem.what
 
 
 def test_a_zone_behind_a_count_of_seconds_is_refused_with_its_line() -> None:
-    found = reader.examine(
+    found = recording_reader.examine(
         b"time,x,y\n1700000000,1,2\n1700000001 +0100,3,4\n", label_config.parse(xml(time_format="%s"))
     )
     assert [(problem.row, "timeFormat '%s'" in problem.what) for problem in found.problems] == [(3, True)]
@@ -144,7 +148,7 @@ def test_what_is_refused_for_the_page_it_would_misread(name: str) -> None:
     """Other cases are refused for what is in them: a time twice, a word for a number, an infinite one."""
     case = REFUSED[name]
     assert case.followed is not None
-    cured = reader.examine(case.followed[0], label_config.parse(case.followed[1]))
+    cured = recording_reader.examine(case.followed[0], label_config.parse(case.followed[1]))
     assert cured.series is not None
     assert misread(case.raw, case.parsed, numbers(cured.series))
 
@@ -191,14 +195,14 @@ def ugly(draw: Callable[[Any], Any]) -> bytes:
 @settings(max_examples=1500, deadline=None, derandomize=True)
 @given(ugly(), st.sampled_from(CONFIGS))
 def test_what_is_taken_the_page_reads_alike_and_the_rest_is_named(raw: bytes, config: LabelConfig) -> None:
-    found = reader.examine(raw, config)
+    found = recording_reader.examine(raw, config)
     if found.series is None:
         assert all(problem.what and problem.cure for problem in found.problems)
         assert any(problem.fatal for problem in found.problems)
         return
     assert same(numbers(found.series), shown(found.stored or raw, config))
     if found.stored is not None:
-        again = reader.examine(found.stored, config)
+        again = recording_reader.examine(found.stored, config)
         assert (again.stored, again.series is not None) == (None, True)
         assert found.shown or misread(raw, config, numbers(found.series))
 
@@ -208,7 +212,7 @@ def test_what_is_taken_the_page_reads_alike_and_the_rest_is_named(raw: bytes, co
     st.binary(max_size=200) | st.text(max_size=200).map(str.encode), st.sampled_from(CONFIGS), st.booleans()
 )
 def test_no_bytes_end_in_a_traceback(raw: bytes, config: LabelConfig, headed: bool) -> None:
-    found = reader.examine(PLAIN[:9] + raw if headed else raw, config)
+    found = recording_reader.examine(PLAIN[:9] + raw if headed else raw, config)
     assert found.series is not None or any(problem.fatal for problem in found.problems)
 
 
@@ -219,9 +223,9 @@ def test_what_is_rewritten_as_a_whole_is_what_going_through_its_rows_writes(
 ) -> None:
     if recording_plain.read(raw, config) is not None or separator_problem(config):
         return
-    whole = reader._examine_simple(raw, config)
+    whole = recording_reader._examine_simple(raw, config)
     if whole is not None:
-        rows = reader._examine_rows(raw, config)
+        rows = recording_reader._examine_rows(raw, config)
         assert (whole.stored, whole.changes, whole.problems) == (rows.stored, rows.changes, rows.problems)
         assert (whole.series is None) == (rows.series is None)
 
@@ -230,6 +234,6 @@ def test_most_quoted_files_are_rewritten_as_a_whole() -> None:
     """That it is fast is the point of it: a third of a million cells in less than a second of processor time."""
     raw = b'"time","x","y"\r\n' + b"".join(b'"%d","0.25","-1.5"\r\n' % n for n in range(120_000))
     started = time.process_time()
-    found = reader.examine(raw, AS_IT_IS["plain"].parsed)
+    found = recording_reader.examine(raw, AS_IT_IS["plain"].parsed)
     assert found.changes == ("without quotes",)
     assert time.process_time() - started < 1

@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
-from storage.series import reader
+from storage.series import recording_reader
 from storage.series.validation import Problem
 
 CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", ("x", "y"), ("A",))
@@ -162,11 +162,11 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_with_row_and_cure(name: str, tmp_path: Path):
     raw, config, expected = REFUSED[name]
-    assert reader.check(raw, config) == expected
+    assert recording_reader.check(raw, config) == expected
     path = tmp_path / "bad.csv"
     path.write_bytes(raw)
     with pytest.raises(InputError) as caught:
-        reader.read(path, config)
+        recording_reader.read(path, config)
     assert caught.value.what == expected[0].what
     assert caught.value.where == (f"{path}:{expected[0].row}" if expected[0].row else str(path))
 
@@ -241,21 +241,21 @@ NOTED = {
 @pytest.mark.parametrize("name", NOTED)
 def test_accepted_with_a_note(name: str):
     raw, expected = NOTED[name]
-    read, problems = reader.inspect(raw, STAMPED if b"2026" in raw else CONFIG)
+    read, problems = recording_reader.inspect(raw, STAMPED if b"2026" in raw else CONFIG)
     assert problems == expected
     assert read is not None
     assert read.values.dtype == np.float32
 
 
 def test_channels_come_in_the_order_of_the_label_config():
-    read, _ = reader.inspect(b"y,time,x\n2,0,1\n4,1,3\n", CONFIG)
+    read, _ = recording_reader.inspect(b"y,time,x\n2,0,1\n4,1,3\n", CONFIG)
     assert read is not None
     assert read.values.tolist() == [[1, 2], [3, 4]]
     assert read.times.tolist() == [0, 1]
 
 
 def test_without_time_column_rows_count_from_zero():
-    read, _ = reader.inspect(b"x,y\n5,6\n7,8\n", replace(CONFIG, time_column=None))
+    read, _ = recording_reader.inspect(b"x,y\n5,6\n7,8\n", replace(CONFIG, time_column=None))
     assert read is not None
     assert read.times.tolist() == [0, 1]
     assert read.sampling_rate == 1
@@ -263,27 +263,32 @@ def test_without_time_column_rows_count_from_zero():
 
 def test_microseconds_are_exact():
     raw = b"time,x,y\n2026-01-01 00:00:00.000001,1,2\n2026-01-01 00:00:00.000003,1,2\n"
-    read, _ = reader.inspect(raw, STAMPED)
+    read, _ = recording_reader.inspect(raw, STAMPED)
     assert read is not None
     assert read.times.tolist() == [1767225600000001000, 1767225600000003000]
 
 
 def test_a_pause_is_no_part_of_the_sampling_rate():
-    read, _ = reader.inspect(b"time,x,y\n0,1,2\n0.02,1,2\n0.04,1,2\n9,1,2\n", CONFIG)
+    read, _ = recording_reader.inspect(b"time,x,y\n0,1,2\n0.02,1,2\n0.04,1,2\n9,1,2\n", CONFIG)
     assert read is not None
     assert read.sampling_rate == 50
-    assert reader.sampling_rate(np.array([3.0])) is None
+    assert recording_reader.sampling_rate(np.array([3.0])) is None
 
 
 @pytest.mark.parametrize("rate", [60, 64.5, 300])
 def test_rounded_stamps_are_no_other_sampling_rate(rate: float):
     exact = np.arange(2000) / rate
-    rounded = reader.sampling_rate(np.round(exact, 3))
-    stamps = reader.sampling_rate((np.round(exact, 3) * 1e9).astype(np.int64))
-    assert reader.different_rates({"a": reader.sampling_rate(exact), "b": rounded, "c": stamps})[1] == {}
+    rounded = recording_reader.sampling_rate(np.round(exact, 3))
+    stamps = recording_reader.sampling_rate((np.round(exact, 3) * 1e9).astype(np.int64))
+    assert (
+        recording_reader.different_rates(
+            {"a": recording_reader.sampling_rate(exact), "b": rounded, "c": stamps}
+        )[1]
+        == {}
+    )
 
 
 def test_different_sampling_rates():
     rates = {"a": 50.0, "b": 50.2, "c": 50.0, "d": 100.0, "e": None}
-    assert reader.different_rates(rates) == (50.0, {"d": 100.0})
-    assert reader.different_rates({"e": None}) == (None, {})
+    assert recording_reader.different_rates(rates) == (50.0, {"d": 100.0})
+    assert recording_reader.different_rates({"e": None}) == (None, {})

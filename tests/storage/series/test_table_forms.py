@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.classify import train
+from pipelines.classify import predict, train
 from storage.errors import InputError
 from storage.series import series_table
 from storage.series.series_table import SeriesTable
@@ -206,7 +206,7 @@ def test_a_model_answers_for_the_form_that_it_learnt_from(name: str, tmp_path: P
     quick = ["epochs=2", "hidden-size=2", "filters-1=2", "filters-2=2", "filters-3=2"]
     trained = train.train(tmp_path / "train", tmp_path / "model", overrides=quick)
     assert trained.table.labels == labels
-    done = train.predict(tmp_path / "model", tmp_path / "train", tmp_path / "answers.csv")
+    done = predict.predict(tmp_path / "model", tmp_path / "train", tmp_path / "answers.csv")
     assert done.accuracy is not None
     first = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[0]
     assert first == ",".join((*labels, *("p" + label.removeprefix("y") for label in labels)))
@@ -214,7 +214,7 @@ def test_a_model_answers_for_the_form_that_it_learnt_from(name: str, tmp_path: P
     (tmp_path / "bare.txt").write_text("\n".join(ROWS).replace(",", "\t") + "\n", encoding="utf-8")
     answers = (tmp_path / "answers.csv").read_bytes()
     for bare in ("bare.csv", "bare.txt"):
-        again = train.predict(tmp_path / "model", tmp_path / bare, tmp_path / "again.csv")
+        again = predict.predict(tmp_path / "model", tmp_path / bare, tmp_path / "again.csv")
         assert again.accuracy is None
         assert (tmp_path / "again.csv").read_bytes() == answers
 

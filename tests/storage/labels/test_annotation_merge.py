@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.labels.record_merge import items, merge_records, region_ids
+from storage.labels.annotation_merge import items, merge_records, region_ids
 from storage.labels.snapshot import Record, same
 from storage.labels.three_way import OPEN, Conflict, Settlement
 

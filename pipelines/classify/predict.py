@@ -1,0 +1,82 @@
+"""`labeltrail classify predict`: the series of a CSV file, without Label Studio, git and DVC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.classify.checks import check_output, check_probabilities
+from pipelines.classify.model_dir import TRAIN, load_model, task_of
+from storage.errors import InputError
+from storage.series import series_table
+
+
+@dataclass(frozen=True)
+class PredictionResult:
+    """Predictions that were written.
+
+    Attributes:
+        counts: how many series were predicted to have each label.
+        accuracy: share of series with all labels right, where the file has y columns.
+        notes: how the file was read where it is in another form.
+    """
+
+    output: Path
+    counts: Mapping[str, int]
+    series: int
+    accuracy: float | None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "output": str(self.output),
+            "labels": dict(self.counts),
+            "series": self.series,
+            "accuracy": self.accuracy,
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        right = (
+            [] if self.accuracy is None else [f"accuracy by the y columns of the file: {self.accuracy:.4f}"]
+        )
+        notes = [f"note: {note}" for note in self.notes]
+        return [
+            *notes,
+            f"{self.series} series: {series_table.counts_text(self.counts)}",
+            *right,
+            f"predictions are in {self.output}",
+        ]
+
+
+def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
+    """Predict the series of a CSV file; with y columns in it, compute the accuracy.
+
+    Raises:
+        InputError: the file, the model or the output path is invalid; nothing is written.
+        NotFoundError: there is no model.
+    """
+    check_output(output, path, folder)
+    model = load_model(folder)
+    question = model.question
+    if not question.columns:
+        why, cure = "it was trained on recordings, not on a table", TRAIN
+        raise InputError(f"{folder} does not predict CSV tables", where=str(folder), why=why, cure=cure)
+    table = series_table.read(
+        path, task=task_of(question), labels=question.labels, columns=question.columns, labeled=False
+    )
+    probabilities = model.probabilities(table.values[:, None])
+    check_probabilities(probabilities, path, table.line)
+    predicted = model.decide(probabilities)
+    series_table.write_predictions(output, question.labels, predicted, probabilities)
+    counts = dict(zip(question.labels, predicted.sum(0).tolist(), strict=True))
+    return PredictionResult(output, counts, len(predicted), _accuracy(predicted, table.targets), table.notes)
+
+
+def _accuracy(predicted: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:
+    return None if targets is None else float((predicted == targets).all(1).mean())

@@ -1,5 +1,5 @@
-# One-line calls; what they do is in pipelines/ and tests/. `make help` lists them.
-# The uv on the PATH, or one that is brought, pinned by its hash (storage/servers/uv_launcher.py).
+# Shortcuts of one line each; the code is in pipelines/ and tests/. `make help` lists them.
+# Uses the uv on the PATH, or installs one that is pinned by its hash (storage/servers/uv_launcher.py).
 UV := python3 -m storage.servers.uv_launcher
 RUN := $(UV) run --frozen --quiet
 IN_DEMO := $(UV) --directory demo run --frozen --quiet --no-dev
@@ -14,11 +14,11 @@ demo: ## run the whole loop in demo/: servers, labels, training, predictions (DA
 	@test -d demo || git clone --quiet . demo
 	@$(IN_DEMO) labeltrail demo $(if $(DATA),--data "$$(cd -- "$$DATA" && pwd)")
 
-demo-classify: ## the same in demo-classify/ with whole recordings to be classified: heart beats
+demo-classify: ## the same in demo-classify/, for whole recordings: classify heart beats
 	@test -d demo-classify || git clone --quiet . demo-classify
 	@$(IN_DEMO_CLASSIFY) labeltrail demo --classify
 
-clean-demo: down ## stop the demos' servers and delete demo/ and demo-classify/, their labels included
+clean-demo: down ## stop the demos' servers and delete demo/ and demo-classify/ with their labels
 	@rm -rf demo demo-classify
 
 up: ## start MinIO and Label Studio of this clone
@@ -29,40 +29,40 @@ down: ## stop the servers of this clone and of its demos
 	@test ! -d demo || $(IN_DEMO) labeltrail down
 	@test ! -d demo-classify || $(IN_DEMO_CLASSIFY) labeltrail down
 
-test: ## all tests but the slow ones, three at a time: they wait for servers more than for processors
+test: ## run all tests except the slow ones, three at a time
 	@$(RUN) pytest --numprocesses 3 --dist worksteal
 
-test-slow: ## the slow tests
+test-slow: ## run the slow tests
 	@$(RUN) pytest -m slow
 
-test-faults: ## sync through storms of failing servers, for minutes
+test-faults: ## sync with servers that fail all the time (some minutes)
 	@$(RUN) pytest tests/robustness/test_faults.py tests/robustness/test_disk.py --faults 100
 
-test-kill: ## kill -9 at 40 random moments of each of six commands, and run them again (an hour)
+test-kill: ## kill -9 each of six commands at 40 random moments, and run it again (an hour)
 	@$(RUN) pytest tests/robustness/test_kill.py --kills 40
 
-fuzz: ## read 10,000 hostile examples of everything that others can write (EXAMPLES=N or SECONDS=N, SEED=N)
+fuzz: ## read 10,000 hostile examples of each untrusted input (EXAMPLES=N or SECONDS=N, SEED=N)
 	@$(RUN) pytest tests/robustness/test_fuzz_*.py --fuzz $(if $(SECONDS),0,$(or $(EXAMPLES),10000)) \
 		--fuzz-seconds $(or $(SECONDS),0) --fuzz-seed $(or $(SEED),0)
 
-test-ray: ## install the extra `ray`, and train on a cluster of two workers on this machine
+test-ray: ## install the extra `ray`, and train on a Ray cluster of two workers on this machine
 	@$(RUN) --extra ray pytest -m ray
 
-check: ## formatting, lint, types, walls
+check: ## check formatting, lint, types and import directions
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
 
-docs: ## make docs/cli.md anew
+docs: ## generate docs/cli.md
 	@$(RUN) python -m pipelines.cli.reference
 
-bench: ## sync and dvc repro against the plain command line
+bench: ## compare sync and dvc repro with plain git and DVC
 	@$(RUN) python -m benchmarks.sync.sync
 
-bench-labels: ## what label commits cost at 10,000 annotations and at 1,000,000 (40 minutes)
+bench-labels: ## measure label commits with 10,000 and 1,000,000 annotations (40 minutes)
 	@$(RUN) python -m benchmarks.sync.labels
 
-bench-segmenter: ## the segmenter in folds by person, DATA=FOLDER as recorded and shuffled (PEER=CHECKOUT beside it)
+bench-segmenter: ## cross-validate the segmenter by person on DATA=FOLDER, as recorded and shuffled (PEER=CHECKOUT too)
 	@$(RUN) python -m benchmarks.models.segmenter "$$DATA" $(if $(PEER),--peer "$$PEER" --peer-python "$$PEER/.venv/bin/python")
 	@$(RUN) python -m benchmarks.models.segmenter "$$DATA" --shuffled
 
-bench-classifier: ## the classifier of whole series on the sets in DATA=FOLDER, beside tsai in an environment of its own
+bench-classifier: ## measure the classifier of whole series on the datasets in DATA=FOLDER, and tsai
 	@peer=$$($(RUN) python -m benchmarks.models.tsai_peer) && $(RUN) python -m benchmarks.models.classifier "$$DATA" --curve --peer $$peer

@@ -52,19 +52,19 @@ class LabeltrailError(Exception):
 
 
 class InputError(LabeltrailError):
-    """A recording, an export, a label config or a param is not as it must be."""
+    """A recording, an export, a label config or a param is invalid."""
 
     exit_code = 3
 
 
 class ServiceError(LabeltrailError):
-    """Label Studio or the bucket is away, refuses the credentials, or died."""
+    """Label Studio or the bucket is unavailable or refuses the credentials."""
 
     exit_code = 4
 
 
 class ConflictError(LabeltrailError):
-    """The same thing was changed on two sides; nothing was written."""
+    """Both sides changed the same thing; nothing was written."""
 
     exit_code = 5
 
@@ -86,7 +86,7 @@ class NotFoundError(LabeltrailError):
 
 
 class SetupError(LabeltrailError):
-    """A program or package that is needed is missing, could not be built, or failed."""
+    """A required program or package is missing, could not be built, or failed."""
 
     exit_code = 8
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from storage.repo.repository import Repository
 
 EXIT_CODES = """
-Exit codes: 0 done · 1 a bug, with its traceback · 2 wrong usage · 3 bad input · 4 Label Studio or the bucket is
-away · 5 conflict · 6 a check failed · 7 not found · 8 a program that is needed is missing or failed
+Exit codes: 0 success · 1 a bug, with its traceback · 2 wrong usage · 3 invalid input · 4 Label Studio or the bucket
+is unavailable · 5 conflict · 6 a check failed · 7 not found · 8 a required program is missing or failed
 """
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ def say(as_json: bool, value: dict[str, Any], lines: list[str], *, tinted: bool 
 
 
 def conclude(as_json: bool, value: dict[str, Any], lines: list[str], error: LabeltrailError | None) -> None:
-    """Print a result that may have an error: in JSON one object, for people both texts."""
+    """Print a result and its error, if any: in JSON one object, else both texts; an error exits with its code."""
     if error is None:
         say(as_json, value, lines)
         return

@@ -1,4 +1,4 @@
-"""Commands for label experiments: branches and restoring a project."""
+"""Commands for label experiments (branches), and for restoring a project."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ Name = Annotated[str, typer.Argument(help="Name of the git branch.", metavar="NA
 def branch(
     name: Name,
     start: Annotated[
-        str, typer.Option("--from", metavar="REV", help="Commit that it begins at; HEAD if left out.")
+        str, typer.Option("--from", metavar="REV", help="Commit to start from; HEAD if left out.")
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Make a branch for a label experiment: git branch, prefix in the bucket, Label Studio project.
+    """Make a branch for a label experiment.
 
-    It begins with the tasks, annotations and settings of a commit. Interrupted, the same command resumes.
+    It is a git branch with its own prefix in the bucket and its own Label Studio project, and starts with the tasks,
+    annotations and settings of a commit. If the command was interrupted, run it again: it resumes.
 
     Example: labeltrail branch knocks
     """
@@ -36,7 +37,9 @@ def branch(
 
 @app.command()
 def switch(name: Name, as_json: Json = False) -> None:
-    """Check out a branch with its labels, recordings and model; sync then acts on its Label Studio project.
+    """Check out a branch with its labels, recordings and model.
+
+    Afterwards `labeltrail sync` syncs the Label Studio project of this branch.
 
     Example: labeltrail switch knocks
     """
@@ -49,15 +52,18 @@ def switch(name: Name, as_json: Json = False) -> None:
 
 @app.command()
 def restore(
-    revision: Annotated[str, typer.Argument(help="Whose labels; HEAD if left out.", metavar="[REV]")] = "",
+    revision: Annotated[
+        str, typer.Argument(help="Git revision of the labels; HEAD if left out.", metavar="REV")
+    ] = "",
     ours: Ours = False,
     theirs: Theirs = False,
     settle: Settle = None,
     as_json: Json = False,
 ) -> None:
-    """Restore recordings, tasks, annotations and predictions in an empty bucket and a new Label Studio.
+    """Restore a project in an empty bucket and a new Label Studio.
 
-    Labels that only the bucket has become a label commit first. Interrupted, the same command resumes.
+    Recordings, tasks, annotations and predictions of a label commit are restored. Labels that only the bucket has
+    become a label commit first. If the command was interrupted, run it again: it resumes.
 
     Example: labeltrail restore
     """
@@ -70,7 +76,7 @@ def restore(
 
 @app.command("branches")
 def list_branches(as_json: Json = False) -> None:
-    """List branches with their labels, best model and Label Studio project.
+    """List branches, their labels, best models and projects.
 
     Example: labeltrail branches
     """
@@ -78,7 +84,7 @@ def list_branches(as_json: Json = False) -> None:
 
     found = listing(project_here())
     say(as_json, to_json(found), [facts.line() for facts in found])
-    next_step(as_json, "labeltrail diff A B compares two")
+    next_step(as_json, "labeltrail diff A B")
 
 
 @app.command()
@@ -89,7 +95,9 @@ def drop(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a branch: Label Studio project, prefix in the bucket, git branch. Lists first what would be lost.
+    """Delete a branch, its bucket prefix and Label Studio project.
+
+    Without --yes it only lists what would be lost.
 
     Example: labeltrail drop knocks
     """
@@ -105,7 +113,7 @@ def drop(
             f"branch {name!r} was not deleted: this would be lost", where=found.lines(), cure=cure
         )
     drop_branch(project, found)
-    say(as_json, found.to_json(), [*found.lines(), "dropped"])
+    say(as_json, found.to_json(), [*found.lines(), "deleted"])
     next_step(as_json, "labeltrail branches")
 
 
@@ -117,9 +125,10 @@ def merge(
     settle: Settle = None,
     as_json: Json = False,
 ) -> None:
-    """Merge another branch's labels into this one, region by region, and push them to Label Studio.
+    """Merge the labels of another branch into this one.
 
-    New labels are synced first. Conflicts are listed, and nothing is merged until all are settled.
+    Labels are merged region by region and pushed to Label Studio. New labels are synced first. If there are
+    conflicts, they are listed, and nothing is merged until all of them are settled.
 
     Example: labeltrail merge knocks --settle 12-9f3c1a/x1=theirs
     """

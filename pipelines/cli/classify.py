@@ -1,4 +1,4 @@
-"""Commands for whole series: those in CSV files need no project, git or Label Studio."""
+"""Commands that classify whole series; with CSV files they need no project, git or Label Studio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ TableTask = Annotated[
 
 @group.callback()
 def about() -> None:
-    """Classify whole series: train a model on a CSV file, predict with it; tune it, or that of a project.
+    """Classify whole series: train, predict and tune with CSV files.
+
+    No project, git or Label Studio is needed. `tune` and `trial` also work on the dataset of a project.
 
     Example: labeltrail classify train train.csv --model model
     """
@@ -37,13 +39,18 @@ def train(
         Path,
         typer.Argument(
             metavar="TRAIN.CSV",
-            help="CSV, a row a series: its class, or y* columns (0 or 1), and x* columns; UCR's .tsv, ARFF, .ts too.",
+            help="CSV, one series per row: a class or y* columns (0 or 1), and x* columns; or .tsv, ARFF, .ts.",
         ),
     ],
-    model: Annotated[Path, typer.Option(help="Folder for the model; an existing one is replaced.")],
-    valid: Annotated[Path | None, typer.Option(help="Validation split, to score the model on.")] = None,
+    model: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for the model; an existing model is replaced.")
+    ],
+    valid: Annotated[
+        Path | None, typer.Option(metavar="VALID.CSV", help="Validation split, to score the model on.")
+    ] = None,
     start: Annotated[
-        Path | None, typer.Option("--from", metavar="MODEL", help="Folder of a model to continue from.")
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="Folder of the model to continue training from."),
     ] = None,
     task: TableTask = None,
     param: Overrides = None,
@@ -51,8 +58,8 @@ def train(
 ) -> None:
     """Train an LSTM-FCN on the series of a CSV file.
 
-    All series must have the same length and no missing values. Params are those of `train.classifier` in the
-    params.yaml of the current folder, else Labeltrail's own.
+    All series must have the same length and no missing values. Params are read from `train.classifier` in the
+    params.yaml of the current folder; without this file, Labeltrail's defaults are used.
 
     Example: labeltrail classify train train.csv --valid valid.csv --model model --param epochs=50
     """
@@ -67,19 +74,20 @@ def train(
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model.")],
     table: Annotated[
-        Path, typer.Argument(metavar="X.CSV", help="CSV, a row a series: the x* columns of the training.")
+        Path, typer.Argument(metavar="X.CSV", help="CSV, one series per row: the x* columns of the training.")
     ],
     output: Annotated[
-        Path, typer.Option(help="CSV for the predictions: y* (0 or 1) and p* (probabilities).")
+        Path,
+        typer.Option(metavar="OUT.CSV", help="CSV for the predictions: y* (0 or 1) and p* (probabilities)."),
     ],
     as_json: Json = False,
 ) -> None:
     """Predict the series of a CSV file, in the order of its rows.
 
-    The prediction of a series does not depend on the other rows, to the last bit. With y* columns in the file, the
-    accuracy is printed.
+    The prediction of a series does not depend on the other rows. If the file has y* columns, the accuracy is
+    printed.
 
-    Example: labeltrail classify predict model x.csv --output answers.csv
+    Example: labeltrail classify predict model x.csv --output predictions.csv
     """
     from pipelines.classify.predict import predict as predict_table
 
@@ -87,7 +95,7 @@ def predict(
     say(as_json, done.to_json(), done.lines())
     next_step(
         as_json,
-        f"labeltrail classify train TRAIN.csv --from {argument(model)} --model FOLDER continues training it",
+        f"labeltrail classify train TRAIN.csv --from {argument(model)} --model FOLDER (continues training)",
     )
 
 
@@ -97,38 +105,43 @@ def tune(
         Path | None,
         typer.Argument(
             metavar="TRAIN.CSV",
-            help="CSV, a row a series: y* columns (0 or 1) and x* columns. If left out, the project's train split.",
+            help="CSV, one series per row, with y* and x* columns; if left out, the project's train split.",
         ),
     ] = None,
     valid: Annotated[
         Path | None,
-        typer.Option(help="Validation split; if left out, cross-validation on TRAIN.CSV."),
+        typer.Option(
+            metavar="VALID.CSV", help="Validation split; if left out, cross-validation on TRAIN.CSV."
+        ),
     ] = None,
     task: TableTask = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials in total, those of earlier runs included.")
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Trials in total, including those of earlier runs."),
     ] = None,
     study: Annotated[
         Path | None,
         typer.Option(
-            help="File of the trials; if left out, study.json beside the model or here; of a project, one in "
-            "data/tuning."
+            metavar="STUDY.JSON",
+            help="File of the trials. If left out: study.json in the folder of the model or in the current folder; "
+            "for a project, a file in data/tuning.",
         ),
     ] = None,
     write: Annotated[
         Path | None, typer.Option(metavar="PARAMS.YAML", help="File to write the best params into.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Folder for a model trained with the best params.")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for a model trained with the best params.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tune the params of the LSTM-FCN on the series of a CSV file or of this project.
+    """Tune the params of the LSTM-FCN on a CSV file or this project.
 
-    Without TRAIN.CSV trials are trained on the train split of data/dataset and scored on its validation split or,
-    where that is empty, by cross-validation. Ranges, steps of a trial and the seed are in the params.yaml of the
-    current folder (`tuning`), else Labeltrail's own. An interrupted tuning resumes when the command is run again.
-    Keep the test split of a table out of it; that of a project is never read.
+    Without TRAIN.CSV, trials are trained on the train split of data/dataset and scored on its validation split, or
+    by cross-validation if it has none. Ranges, steps per trial and the seed are read from `tuning` in the
+    params.yaml of the current folder; without this file, Labeltrail's defaults are used. If the command was
+    interrupted, run it again: it resumes. TRAIN.CSV must not contain your test split; that of a project is never
+    read.
 
     Example: labeltrail classify tune --trials 30 --write params.yaml
     """
@@ -142,31 +155,38 @@ def tune(
 @group.command()
 def trial(
     number: Annotated[
-        int, typer.Argument(metavar="NUMBER", help="Number of the trial in the table of `tune`.")
+        int, typer.Argument(metavar="NUMBER", help="Number of the trial, as `tune` prints it.")
     ],
     table: Annotated[
         Path | None,
         typer.Argument(
-            metavar="TRAIN.CSV", help="CSV that it was trained on. If left out, the project's train split."
+            metavar="TRAIN.CSV",
+            help="CSV that the trial was trained on. If left out, the project's train split.",
         ),
     ] = None,
-    valid: Annotated[Path | None, typer.Option(help="CSV that it was validated on.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(metavar="VALID.CSV", help="CSV that the trial was validated on.")
+    ] = None,
     study: Annotated[
         Path | None,
-        typer.Option(help="File of the trials; if left out, the one that `tune` would resume."),
+        typer.Option(
+            metavar="STUDY.JSON", help="File of the trials; if left out, the one that `tune` would resume."
+        ),
     ] = None,
     write: Annotated[
         Path | None,
         typer.Option(
-            metavar="PARAMS.YAML", help="File to write all its params into, steps and seed among them."
+            metavar="PARAMS.YAML", help="File to write all params of the trial into, also steps and seed."
         ),
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Folder for its model.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for the model of the trial.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Reproduce one trial of a tuning: its labels, its params, its model.
+    """Reproduce one trial of a tuning: labels, params, model.
 
-    After --write, `dvc repro` trains that very model; --model trains it without touching the project's.
+    After --write, `dvc repro` trains the same model again; --model trains it without changing the project's model.
 
     Example: labeltrail classify trial 16 --write params.yaml
     """

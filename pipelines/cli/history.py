@@ -11,11 +11,16 @@ from pipelines.cli.app import Json, app, next_step, project_here, repository_her
 if TYPE_CHECKING:
     from storage.labels.diff import DiffFilter
 
-Series = Annotated[str, typer.Option("--series", help="Only series with this key, or a pattern: 'user01*'.")]
-Label = Annotated[
-    str, typer.Option("--label", help="Only regions and choices that have, or had, this label.")
+Series = Annotated[
+    str, typer.Option("--series", metavar="PATTERN", help="Only series with this key or pattern: 'user01*'.")
 ]
-Annotator = Annotated[str, typer.Option("--annotator", help="Only annotations of this person, or a pattern.")]
+Label = Annotated[
+    str,
+    typer.Option("--label", metavar="LABEL", help="Only regions and choices that have or had this label."),
+]
+Annotator = Annotated[
+    str, typer.Option("--annotator", metavar="PATTERN", help="Only annotations of this person or pattern.")
+]
 
 
 def wanted(series: str, label: str, annotator: str) -> DiffFilter:
@@ -27,16 +32,22 @@ def wanted(series: str, label: str, annotator: str) -> DiffFilter:
 
 @app.command()
 def log(
-    revision: Annotated[str, typer.Argument(help="The newest, a branch, or a range: main..walks.")] = "HEAD",
+    revision: Annotated[
+        str, typer.Argument(metavar="REV", help="A git revision, or a range: main..walks.")
+    ] = "HEAD",
     series: Series = "",
     label: Label = "",
     annotator: Annotator = "",
-    since: Annotated[str, typer.Option(help="Only later ones: 2026-01-31, '2 weeks ago'.")] = "",
-    until: Annotated[str, typer.Option(help="Only earlier ones.")] = "",
-    most: Annotated[int | None, typer.Option("-n", min=1, help="At most so many.")] = None,
+    since: Annotated[
+        str, typer.Option(metavar="DATE", help="Only commits after this date: 2026-01-31, '2 weeks ago'.")
+    ] = "",
+    until: Annotated[str, typer.Option(metavar="DATE", help="Only commits before this date.")] = "",
+    most: Annotated[
+        int | None, typer.Option("-n", metavar="NUMBER", min=1, help="At most this many commits.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List label commits, newest first: who changed what in which series.
+    """List label commits, newest first: who changed what.
 
     Example: labeltrail log --annotator ben@example.com --since '1 week ago'
     """
@@ -52,17 +63,17 @@ def log(
             say(as_json, {}, entry.lines())
     shallow = bool(repository.git.cut_at())
     text = [] if found else ["no label commit matches"]
-    text += ["earlier ones are not in this shallow clone: git fetch --unshallow"] if shallow else []
+    text += ["earlier commits are not in this shallow clone: git fetch --unshallow"] if shallow else []
     say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
     next_step(as_json, f"labeltrail show {found[0].commit.commit[:12]}" if found else "labeltrail log")
 
 
 @app.command()
 def show(
-    revision: Annotated[str, typer.Argument(help="Any git revision.")] = "HEAD",
+    revision: Annotated[str, typer.Argument(metavar="REV", help="A git revision.")] = "HEAD",
     as_json: Json = False,
 ) -> None:
-    """Show one label commit: who made it, its label changes, the best model beside it.
+    """Show a label commit: its label changes and its best model.
 
     Example: labeltrail show HEAD~1
     """
@@ -70,20 +81,24 @@ def show(
 
     found = read(repository_here(), revision)
     say(as_json, found.to_json(), found.lines(), tinted=True)
-    next_step(as_json, f"labeltrail diff {found.commit.commit[:12]} compares it with the work tree")
+    next_step(as_json, f"labeltrail diff {found.commit.commit[:12]} (compares it with the work tree)")
 
 
 @app.command()
 def diff(
-    before: Annotated[str, typer.Argument(metavar="[A]", help="A revision; without it HEAD.")] = "",
-    after: Annotated[str, typer.Argument(metavar="[B]", help="Another; without it the work tree.")] = "",
-    stat: Annotated[bool, typer.Option("--stat", help="Counts only.")] = False,
+    before: Annotated[str, typer.Argument(metavar="A", help="A git revision; HEAD if left out.")] = "",
+    after: Annotated[
+        str, typer.Argument(metavar="B", help="A git revision; the work tree if left out.")
+    ] = "",
+    stat: Annotated[bool, typer.Option("--stat", help="Print counts only.")] = False,
     series: Series = "",
     label: Label = "",
     annotator: Annotator = "",
     as_json: Json = False,
 ) -> None:
-    """Compare the labels of two revisions, region by region, and the test scores of their models.
+    """Compare labels and test scores of two revisions.
+
+    Labels are compared region by region; the scores are those of the best models on the test split.
 
     Example: labeltrail diff main walks --label knock
     """
@@ -97,11 +112,15 @@ def diff(
 
 @app.command()
 def tag(
-    name: Annotated[str, typer.Argument(help="Name of the new tag; without it, all are listed.")] = "",
-    revision: Annotated[str, typer.Argument(help="The revision to tag.")] = "HEAD",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the new tag; if left out, tags are listed.")
+    ] = "",
+    revision: Annotated[str, typer.Argument(metavar="REV", help="The git revision to tag.")] = "HEAD",
     as_json: Json = False,
 ) -> None:
-    """Give the labels of a revision a name, by a git tag whose message counts them; or list the names.
+    """Tag the labels of a revision, or list such tags.
+
+    The message of the git tag contains the counts of the labels.
 
     Example: labeltrail tag before-ben HEAD~1
     """
@@ -111,14 +130,16 @@ def tag(
     repository = repository_here()
     found = [name_it(repository, name, revision)] if name else tags(repository.git)
     width = max((len(each.name) for each in found), default=0)
-    text = [each.line(width) for each in found] or ["no tag names labels yet"]
+    text = [each.line(width) for each in found] or ["no tag of labels yet"]
     say(as_json, {"tags": [each.to_json() for each in found]}, text)
     next_step(as_json, "git push --tags" if found else "labeltrail tag NAME")
 
 
 @app.command("git-setup")
 def git_setup() -> None:
-    """Set up git in this clone: diff and merge labels by region, update data/ after a checkout.
+    """Set up git in this clone to diff and merge labels.
+
+    `git diff`, `git log -p` and `git merge` then work region by region, and a hook updates data/ after each checkout.
 
     Example: labeltrail git-setup
     """

@@ -20,22 +20,24 @@ def sync(
     ] = False,
     dry_run: DryRun = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Confirm deletions of labels that a sync would stop at.")
+        bool, typer.Option("--yes", help="Allow deletions of labels at which sync would stop.")
     ] = False,
     ours: Ours = False,
     theirs: Theirs = False,
     settle: Settle = None,
     annotation: Annotated[
         list[int] | None,
-        typer.Option(metavar="NUMBER", help="Sync only this annotation of Label Studio; may be repeated."),
+        typer.Option(
+            metavar="NUMBER",
+            help="Sync only the annotation with this number in Label Studio; may be repeated.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Sync labels between bucket, Label Studio and git.
 
     New labels become a label commit; changes by a rollback, a merge or git are pushed to Label Studio. A region that
-    both sides changed is a conflict: nothing is written until it is settled. Deletions of labels that look like a
-    mistake need --yes.
+    both sides changed is a conflict: nothing is written until it is settled. Deletions of many labels need --yes.
 
     Example: labeltrail sync --settle 12-9f3c1a/x1=theirs
     """
@@ -62,19 +64,33 @@ def sync(
 
 @app.command()
 def rollback(
-    revision: Annotated[str, typer.Argument(help="The commit whose labels are restored: HEAD~3, a tag, ...")],
+    revision: Annotated[
+        str,
+        typer.Argument(
+            metavar="REV", help="The git revision whose labels are restored: HEAD~3, a tag, a branch."
+        ),
+    ],
     series: Annotated[
-        Several, typer.Option(help="Only these series: a key or a pattern; may be repeated.")
+        Several,
+        typer.Option(metavar="PATTERN", help="Only series with this key or pattern; may be repeated."),
     ] = None,
-    annotator: Annotated[Several, typer.Option(help="Only annotations of this person, or a pattern.")] = None,
-    label: Annotated[Several, typer.Option(help="Only what has, or had, this label.")] = None,
+    annotator: Annotated[
+        Several,
+        typer.Option(metavar="PATTERN", help="Only annotations of this person or pattern; may be repeated."),
+    ] = None,
+    label: Annotated[
+        Several,
+        typer.Option(
+            metavar="LABEL", help="Only regions and choices that have or had this label; may be repeated."
+        ),
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Restore the labels of a revision in a new label commit, with bucket, Label Studio and best model.
+    """Restore the labels of a revision in a new label commit.
 
-    New labels are synced first, so that they can be restored. Recordings, task data and the label config do not
-    change.
+    Bucket, Label Studio, best model and its predictions are restored too. New labels are synced first, so that they
+    can be restored later. Recordings, task data and the label config do not change.
 
     Example: labeltrail rollback HEAD~1 --annotator ben@example.com
     """
@@ -85,14 +101,16 @@ def rollback(
     done = roll_back(project_here(), revision, part, dry=dry_run)
     say(as_json, done.to_json(), done.lines())
     if dry_run:
-        next_step(as_json, "the same without --dry-run")
+        next_step(as_json, "the same command without --dry-run")
     else:
-        next_step(as_json, "labeltrail undo undoes it" if done.commit else "labeltrail log")
+        next_step(as_json, "labeltrail undo (undoes the rollback)" if done.commit else "labeltrail log")
 
 
 @app.command()
 def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Undo the last label commit, a rollback too; running it twice restores the labels.
+    """Undo the last label commit, also a rollback.
+
+    Running it twice restores the labels.
 
     Example: labeltrail undo --dry-run
     """
@@ -103,4 +121,4 @@ def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
     if dry_run:
         next_step(as_json, "labeltrail undo")
     else:
-        next_step(as_json, "labeltrail undo again restores it" if done.commit else "labeltrail log")
+        next_step(as_json, "labeltrail undo (restores the labels)" if done.commit else "labeltrail log")

@@ -14,21 +14,21 @@ def start_from(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="[MODEL]",
-            help="best; a model version or hash; a git revision (the best model of its labels); or a folder.",
+            metavar="MODEL",
+            help="`best`, a model version or hash, a git revision (the best model of its labels), or a folder.",
         ),
     ] = "",
     with_params: Annotated[
-        bool, typer.Option("--params", help="Take its network params too (train.classifier).")
+        bool, typer.Option("--params", help="Also copy the network params of the model to train.classifier.")
     ] = False,
     none: Annotated[bool, typer.Option("--none", help="Train from scratch again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Continue training from an earlier model, with its weights and its scaling.
+    """Continue training from the weights of an earlier model.
 
-    The model is put into data/start, its hash into params.yaml (train.start): commit params.yaml and
-    data/start.dvc, and every clone trains the same. For whole recordings (<Choices>) only; labels, channels, length
-    and the params that shape the network have to be those of the model: --params takes them.
+    The model is copied to data/start, and its hash is written to params.yaml (train.start). Commit params.yaml and
+    data/start.dvc: every clone then trains the same model. Only for whole recordings (<Choices>). Labels, channels,
+    length and network params of the project must be those of the model; --params copies the network params.
 
     Example: labeltrail start-from best
     """

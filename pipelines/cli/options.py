@@ -1,4 +1,4 @@
-"""Options that several commands share: dry run, and settling of conflicts."""
+"""Options that several commands share: --dry-run, and the settling of conflicts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import typer
 if TYPE_CHECKING:
     from storage.labels.three_way import Settlement
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change; change nothing.")]
-Ours = Annotated[bool, typer.Option("--ours", help="Settle all conflicts not named with this side.")]
-Theirs = Annotated[bool, typer.Option("--theirs", help="Settle all conflicts not named with the other side.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")]
+Ours = Annotated[
+    bool, typer.Option("--ours", help="Take this side in all conflicts that --settle does not name.")
+]
+Theirs = Annotated[
+    bool, typer.Option("--theirs", help="Take the other side in all conflicts that --settle does not name.")
+]
 Settle = Annotated[
     list[str] | None,
     typer.Option(
-        "--settle", metavar="NAME=SIDE", help="Settle one conflict with ours or theirs; can be repeated."
+        "--settle", metavar="NAME=SIDE", help="Take one side of a conflict: ours or theirs; may be repeated."
     ),
 ]
 

@@ -13,9 +13,10 @@ from pipelines.cli.options import DryRun
 
 @app.command()
 def up(as_json: Json = False) -> None:
-    """Start MinIO and Label Studio of this clone, and wait until they respond.
+    """Start MinIO and Label Studio of this clone.
 
-    What the environment or .env names (AWS_ENDPOINT_URL, LABEL_STUDIO_URL) is used instead of started.
+    Waits until both respond. A server whose address is set in the environment or in .env (AWS_ENDPOINT_URL,
+    LABEL_STUDIO_URL) is used, not started.
 
     Example: labeltrail up
     """
@@ -47,7 +48,7 @@ def down(as_json: Json = False) -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Show where Label Studio, the bucket, the labels and the best model are.
+    """Show servers, bucket, labels and best model of this project.
 
     Example: labeltrail status --json
     """
@@ -59,17 +60,19 @@ def status(as_json: Json = False) -> None:
     where = describe(project)
     text = [*services.lines(servers), *(f"{name:<14}{value}" for name, value in where.items())]
     say(as_json, {"servers": [s.to_json() for s in servers], "project": where}, text)
-    next_step(as_json, "labeltrail doctor checks all of it")
+    next_step(as_json, "labeltrail doctor")
 
 
 @app.command()
 def doctor(
     deep: Annotated[
-        bool, typer.Option("--deep", help="Read every byte of every label commit too, as fsck does.")
+        bool, typer.Option("--deep", help="Also hash everything in the history, as `labeltrail fsck` does.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check everything for real: bucket, token, storages, label config against recordings, git and DVC.
+    """Check servers, storages, label config, git and DVC.
+
+    A failed check prints the command that fixes it. Exit code 6: a check failed.
 
     Example: labeltrail doctor
     """
@@ -90,13 +93,14 @@ def doctor(
 def fsck(
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Repair cache and DVC remote from each other and from the work tree."),
+        typer.Option("--repair", help="Repair DVC cache and remote from each other and from the work tree."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that labels, recordings and models of all branches and tags can be restored, byte by byte.
+    """Verify the hashes of all labels, recordings and models.
 
-    Everything is read from the DVC remote and hashed, and so is the local cache. Exit code 6: something is wrong.
+    Everything that branches and tags refer to is read from the DVC remote and hashed, and so is the local cache.
+    Exit code 6: an object is missing or damaged.
 
     Example: labeltrail fsck --repair
     """
@@ -105,30 +109,40 @@ def fsck(
     project = project_here()
     done = check(project if repair else project.dry(), repair=repair)
     conclude(as_json, done.to_json(), done.lines(), done.error())
-    next_step(as_json, "labeltrail doctor tries the servers")
+    next_step(as_json, "labeltrail doctor")
 
 
 @app.command("import")
 def import_(
     path: Annotated[
-        str, typer.Argument(help="Folder, glob pattern or file of CSV recordings, or an export.")
+        str,
+        typer.Argument(
+            metavar="PATH", help="Folder, glob pattern or file of CSV recordings, or a Label Studio export."
+        ),
     ],
     labels: Annotated[
         Path | None,
-        typer.Option(help="Label Studio export of these recordings: JSON (best), JSON_MIN, CSV, TSV."),
+        typer.Option(
+            metavar="FILE", help="Label Studio export of these recordings: JSON (best), JSON_MIN, CSV or TSV."
+        ),
     ] = None,
-    label_config: Annotated[Path | None, typer.Option(help="Label Studio label config (XML).")] = None,
+    label_config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Label config of Label Studio (XML).")
+    ] = None,
     annotators: Annotated[
-        Path | None, typer.Option(help="Accounts of the export's annotators: lines of NUMBER-OR-EMAIL,EMAIL.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Accounts of the annotators in the export: lines of NUMBER-OR-EMAIL,EMAIL."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what it would do.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Import recordings, and optionally a Label Studio export.
 
-    Everything is checked first: a bad recording is reported with its row and left out; any other error changes
-    nothing. An export (.json) in the place of recordings contains them, as columns in its task data or as http(s)
-    addresses.
+    Everything is checked first. A recording with an error is reported with its row and left out; any other error
+    stops the import, and nothing is changed. PATH may also be a Label Studio export (.json) that contains the
+    recordings, as columns in its task data or as http(s) URLs.
 
     Example: labeltrail import recordings/ --labels tasks.json
     """
@@ -136,20 +150,26 @@ def import_(
 
     done = import_recordings(project_here(), path, labels, label_config, annotators, dry_run=dry_run)
     say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "the same without --dry-run" if dry_run else "labeltrail sync")
+    next_step(as_json, "the same command without --dry-run" if dry_run else "labeltrail sync")
 
 
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="Folder with series/*.csv and tasks.json; else simulated recordings.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with series/*.csv and tasks.json; simulated recordings if left out.",
+        ),
     ] = None,
     classify: Annotated[
-        bool, typer.Option("--classify", help="Simulated heart beats, one label each, instead of regions.")
+        bool, typer.Option("--classify", help="Classify simulated heart beats, instead of labeling regions.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the whole loop once in this clone: servers, recordings, labels, training, predictions.
+    """Run the whole loop once in this clone.
+
+    Starts the servers, imports recordings, labels some of them, trains a model and publishes its predictions.
 
     Example: labeltrail demo --data ~/recordings
     """
@@ -163,14 +183,18 @@ def demo(
 @app.command()
 def trace(
     thing: Annotated[
-        str, typer.Argument(help="Prediction, model, trial, label commit, series or annotation.")
+        str,
+        typer.Argument(
+            metavar="THING", help="A prediction, model, trial, label commit, series or annotation."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Show where a thing came from and what was made from it.
+    """Show the lineage of a model, prediction, label or series.
 
-    A prediction is named by its number in Label Studio, a model by its hash or model version, a trial of a tuning by
-    the hash of its model or as STUDY.json:NUMBER, a label commit by any git revision.
+    What it was made from, and what was made from it. Name a prediction by its number in Label Studio, a model by its
+    hash or model version, a trial of a tuning by the hash of its model or as STUDY.json:NUMBER, and a label commit by
+    any git revision.
 
     Example: labeltrail trace HEAD
     """
@@ -183,15 +207,19 @@ def trace(
 @app.command()
 def gc(
     dry_run: DryRun = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only print sizes.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Delete; without it, only the sizes are printed.")
+    ] = False,
     hours: Annotated[
-        float, typer.Option(help="Keep what was pushed within so many hours before the newest object.")
+        float,
+        typer.Option(metavar="HOURS", help="Keep objects pushed within this time before the newest object."),
     ] = 24.0,
     as_json: Json = False,
 ) -> None:
-    """Delete models that no branch or tag refers to from cache and DVC remote; all labels are kept.
+    """Delete models that no branch or tag refers to.
 
-    `dvc gc` would delete the labels of earlier label commits: use this one.
+    They are deleted from the DVC cache and remote; all labels are kept. Do not use `dvc gc` instead: it deletes the
+    labels of earlier label commits.
 
     Example: labeltrail gc --yes
     """

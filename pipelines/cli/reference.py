@@ -1,4 +1,4 @@
-"""Writes docs/cli.md: every command's `--help` and the exit codes, so that the page cannot drift from the program.
+"""Writes docs/cli.md: every command's `--help` and the exit codes, which keeps the page equal to the program.
 
 `python -m pipelines.cli.reference` (or `make docs`) writes it; a test compares it with what would be written.
 """
@@ -19,17 +19,17 @@ PATH = Path("docs/cli.md")
 INTRODUCTION = """\
 # Commands
 
-Made from `--help` by `make docs`; edit the docstrings in `pipelines/cli/`, not this page.
+Generated from `--help` by `make docs`: edit the docstrings in `pipelines/cli/`, not this page.
 
-Retraining is `dvc repro`, which is DVC's own command: its stages are those of `dvc.yaml`. Everything else is
-`labeltrail`. With `--json` a command prints one object with a `version` on standard output, also when it fails
-(then the object is `error` with `what`, `where`, `why`, `next`); people's text about errors goes to standard error.
+To retrain, run DVC's own command `dvc repro`, which runs the stages of `dvc.yaml`. All others are `labeltrail`
+commands. With `--json` a command prints one JSON object with a `version` to standard output. If it fails, the object
+contains `error` with `what`, `where`, `why` and `next`. Error texts are printed to standard error.
 """
-# What no class of storage/errors.py stands for.
+# Exit codes without a class in storage/errors.py.
 OTHERS = {
-    0: "done",
-    1: "a bug, with its traceback",
-    2: "wrong usage: the command line was not understood",
+    0: "Success",
+    1: "A bug, with its traceback",
+    2: "Wrong usage: the command line is invalid",
 }
 
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def render() -> str:
-    """The whole page."""
+    """The page as text."""
     pages = [f"## {name}\n\n```text\n{text.strip()}\n```\n" for name, text in help_texts()]
     return "\n".join([INTRODUCTION, *pages, _exit_codes()])
 

@@ -4,6 +4,8 @@ UV := python3 -m storage.servers.uv_launcher
 RUN := $(UV) run --frozen --quiet
 IN_DEMO := $(UV) --directory demo run --frozen --quiet --no-dev
 IN_DEMO_CLASSIFY := $(UV) --directory demo-classify run --frozen --quiet --no-dev
+# Where it is set, each of the many Python processes compiles pandas and torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-classify clean-demo up down test test-slow test-faults test-kill test-ray fuzz check docs bench bench-labels bench-segmenter bench-classifier
 

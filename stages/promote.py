@@ -20,6 +20,7 @@ from stages.learning_task import LearningTask
 from stages.run import run
 from storage.artifacts import checkpoint, dataset, provenance, reports
 from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.reports import Decision
 from storage.errors import InputError
 from storage.files import write_json
 from storage.label_studio import label_config
@@ -29,17 +30,6 @@ from storage.repo.dvc_lock import Lock
 
 NOTHING = "the test split has nothing to score by: label a test series that has some of what is to be found"
 PLACES = {"candidate": CANDIDATE, "best": BEST}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of the candidate, why, and the two scores (None where there was nothing to score)."""
-
-    verdict: str
-    reason: str
-    metric: str
-    candidate: float | None
-    best: float | None
 
 
 @dataclass(frozen=True)
@@ -91,34 +81,34 @@ def rules(task: LearningTask, index: dataset.Index, settings: params.Params) -> 
     )
 
 
-def decide(rules: Rules) -> Verdict:
+def decide(rules: Rules) -> Decision:
     metric, candidate = rules.metric, checkpoint.read(CANDIDATE)
     value = rules.measure(candidate)
     if not BEST.exists():
         check_best_present()
-        return Verdict(
+        return Decision(
             "promoted", f"there was no best model yet{unscored(rules, value)}", metric, value, None
         )
     try:
         best = checkpoint.read(BEST)
         if checkpoint.same(CANDIDATE, BEST):
-            return Verdict("kept", "the candidate is the best model already", metric, value, value)
+            return Decision("kept", "the candidate is the best model already", metric, value, value)
         if why := rules.incompatibility(best):
             reason = f"the best model is no longer compatible: {why}{unscored(rules, value)}"
-            return Verdict("promoted", reason, metric, value, None)
+            return Decision("promoted", reason, metric, value, None)
         if not rules.series:
             reason = "there is no test split to compare on: the newer model is taken"
-            return Verdict("promoted", reason, metric, None, None)
+            return Decision("promoted", reason, metric, None, None)
         its = rules.measure(best)
     except checkpoint.UnusableError as error:
         reason = f"the best model cannot be loaded any more: {error.what}{unscored(rules, value)}"
-        return Verdict("promoted", reason, metric, value, None)
+        return Decision("promoted", reason, metric, value, None)
     if value is None:
         reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
-        return Verdict("kept", reason, metric, None, its)
+        return Decision("kept", reason, metric, None, its)
     if its is None:
         reason = f"the best model has no {metric} on the test split, the candidate has {value:.4f}"
-        return Verdict("promoted", reason, metric, value, None)
+        return Decision("promoted", reason, metric, value, None)
     return compare(metric, value, its, rules.min_gain)
 
 
@@ -142,7 +132,7 @@ def check_best_present() -> None:
         )
 
 
-def compare(metric: str, candidate: float, best: float, min_gain: float) -> Verdict:
+def compare(metric: str, candidate: float, best: float, min_gain: float) -> Decision:
     """The rule: as good as the best and at least `min_gain` better. Scores are compared to six digits."""
     candidate, best = round(candidate, 6), round(best, 6)
     wins = candidate >= best + min_gain - 1e-9
@@ -150,7 +140,7 @@ def compare(metric: str, candidate: float, best: float, min_gain: float) -> Verd
     reason = f"on the test split its {metric} of {candidate:.4f} is {relation} the best model's {best:.4f}"
     if min_gain and candidate >= best:
         reason += f", {'by enough' if wins else 'but not by enough'} (min_gain {min_gain:g})"
-    return Verdict("promoted" if wins else "kept", reason, metric, candidate, best)
+    return Decision("promoted" if wins else "kept", reason, metric, candidate, best)
 
 
 def pick(metric: str, scores: Mapping[str, float | None]) -> float | None:

@@ -138,6 +138,11 @@ class TrialProgress:
     losses: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
 
+    @property
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """The curve as a study has it."""
+        return tuple(self.curve.items())
+
     def report(self, epoch: Epoch, epochs: int) -> None:
         """Report an epoch; TrialPruned where it does worse than most trials."""
         share = REPORTS * epoch.number // epochs
@@ -158,16 +163,16 @@ def run_trial(trial: optuna.Trial, number: int, plan: Plan, data: TuningData) ->
         for known, held in data.parts:
             taught = fit_fold(progress, plan, known, held, data)
     except optuna.TrialPruned:
-        return Trial(number, "pruned", asdict(plan), None, None, progress.curve, "")
+        return Trial(number, "pruned", asdict(plan), None, None, progress.points, "")
     except InputError as error:
         why = "; ".join(text for text in (error.what, error.where, error.why) if text)
-        return Trial(number, "failed", asdict(plan), None, None, progress.curve, why)
+        return Trial(number, "failed", asdict(plan), None, None, progress.points, why)
     loss, accuracy = float(np.mean(progress.losses)), float(np.mean(progress.accuracies))
     if not math.isfinite(loss):
         why = "its loss is not finite: there was nothing to validate on"
-        return Trial(number, "failed", asdict(plan), None, None, progress.curve, why)
+        return Trial(number, "failed", asdict(plan), None, None, progress.points, why)
     made = data.model_hash(taught)
-    return Trial(number, "complete", asdict(plan), loss, accuracy, progress.curve, "", made)
+    return Trial(number, "complete", asdict(plan), loss, accuracy, progress.points, "", made)
 
 
 def fit_fold(

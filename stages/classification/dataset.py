@@ -85,8 +85,7 @@ def make_index(
         instants=(),
         sampling_rate=ingested.sampling_rate,
         instant_tolerance=0,
-        size=length,
-        stride=length,
+        window=dataset.Window(length, length),
         series=series,
         windows={name: tuple((key, 0) for key in keys) for name, keys in labeled.items()},
         left_out=(),
@@ -109,7 +108,7 @@ def load(index: dataset.Index, name: str) -> Labeled | None:
         )
     if not keys:
         return None
-    values = np.stack([_values(key, ingested, index.size).T for key in keys])
+    values = np.stack([_values(key, ingested, index.window.size).T for key in keys])
     truth = [[label in index.series[key].choices for label in index.labels] for key in keys]
     return Labeled(values, np.array(truth, bool))
 

@@ -36,9 +36,9 @@ def load(wanted: str | None, index: dataset.Index, question: TaskSpec, plan: Pla
     takes = ""
     try:
         found = Classifier.from_checkpoint(saved)
-        if _task_of(found.question, found.length) == _task_of(question, index.size):
+        if _task_of(found.question, found.length) == _task_of(question, index.window.size):
             takes = f"labeltrail start-from {wanted[:8]} --params takes its params; or "
-        shape = plan.shape(len(question.channels), index.size, len(question.labels))
+        shape = plan.shape(len(question.channels), index.window.size, len(question.labels))
         check_start(found, shape, question, plan.scaling)
     except InputError as error:
         cure = f"{takes}labeltrail start-from another; or none: {SCRATCH}"

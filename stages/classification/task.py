@@ -77,8 +77,8 @@ class ClassificationTask:
         length = best.network.get("length")
         if why := other_task(best, candidate.postprocess.get("task", "")):
             return why
-        if length != index.size:
-            return f"it takes series of {length} timepoints; the project's have {index.size}"
+        if length != index.window.size:
+            return f"it takes series of {length} timepoints; the project's have {index.window.size}"
         return ""
 
     def predict(

@@ -46,7 +46,7 @@ def _train(
     task = TaskSpec(
         index.channels, index.labels, index.instants, index.instant_tolerance, index.sampling_rate
     )
-    plan = Plan(size=index.size, stride=index.stride, **settings.train.plan())
+    plan = Plan(**vars(index.window), **settings.train.plan())
     plan = replace(plan, refit=plan.refit and bool(index.of("test")))
     rules = settings.evaluate
     trial = trial_epochs(plan) if plan.refit and validation else 0

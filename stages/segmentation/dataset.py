@@ -70,7 +70,7 @@ def build(
         raise dataset_warnings.nothing_to_find(index, left_out)
     index = replace(index, left_out=left_out, warnings=all_warnings(targets, index, config))
     counts = dataset_warnings.counts(index)
-    return index, f"{len(targets)} labeled series ({counts}), windows of {index.size} timepoints"
+    return index, f"{len(targets)} labeled series ({counts}), windows of {index.window.size} timepoints"
 
 
 def write_targets(
@@ -118,8 +118,7 @@ def make_index(
         instants=tuple(label for label in config.labels if mostly_instant(label, regions)),
         sampling_rate=ingested.sampling_rate,
         instant_tolerance=settings.instant_tolerance,
-        size=size,
-        stride=size,
+        window=dataset.Window(size, size),
         series=series,
         windows={name: place_windows(series, name, size) for name in LABELED_SPLITS},
         left_out=(),

@@ -99,9 +99,7 @@ def _place(folder: Path, kind: str, key: str) -> Path:
 
 def save_index(folder: Path, index: Index, quality: dict[str, Any]) -> None:
     """Write `index.json` and `quality.json`."""
-    series = {key: asdict(entry) for key, entry in index.series.items()}
-    value = {"channels": index.channels, "sampling_rate": index.sampling_rate, "series": series}
-    write_json(folder / "index.json", {"version": VERSION, **value})
+    write_json(folder / "index.json", {"version": VERSION, **asdict(index)})
     write_json(folder / "quality.json", {"version": VERSION, **quality})
 
 

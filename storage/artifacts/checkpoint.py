@@ -38,8 +38,8 @@ class OutdatedError(UnusableError):
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """All that is needed to predict. The model packages of `stages/` give the dictionaries their types.
+class Header:
+    """`model.json`: a model without its weights. The model packages of `stages/` give the dictionaries their types.
 
     Attributes:
         kind: which network: `lstm`.
@@ -51,18 +51,23 @@ class Checkpoint:
         postprocess: how probabilities become regions.
         confidence: calibration of its probabilities.
         training: how the training went.
-        weights: the tensors, by name.
     """
 
     kind: str
     channels: tuple[str, ...]
     labels: tuple[str, ...]
-    sampling_rate: float | None
+    sampling_rate: Positive | None
     scaler: dict[str, Any]
     network: dict[str, Any]
     postprocess: dict[str, Any]
     confidence: dict[str, Any]
     training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint(Header):
+    """All that is needed to predict: the header, and the tensors by name."""
+
     weights: Mapping[str, torch.Tensor]
 
     def hash(self) -> str:
@@ -110,8 +115,9 @@ def read(path: Path) -> Checkpoint:
         why = "weights.safetensors and model.json are not those that provenance.json names"
         raise InputError(f"{path} is damaged", where=str(path), why=why, cure=f"dvc checkout --force {path}")
     try:
-        value = typed.read(path / "model.json", VERSION, _File, cure, _remake(path))
-        return Checkpoint(**vars(value), weights=load(weights.read_bytes()))
+        header = typed.read(path / "model.json", VERSION, Header, cure, _remake(path))
+        typed.check(_Training, header.training, "training", "")
+        return Checkpoint(**vars(header), weights=load(weights.read_bytes()))
     except (InputError, SafetensorError, ValueError, KeyError) as error:
         why = error.why if isinstance(error, InputError) else shortened(str(error))
         raise UnusableError(f"{path} cannot be used", where=str(path), why=why, cure=_remake(path)) from error
@@ -137,24 +143,6 @@ class _Training:
     accuracy: float = 0.0
     kept: str = ""
     stopped: str = ""
-
-
-@dataclass(frozen=True)
-class _File:
-    """`model.json` as it is written."""
-
-    kind: str
-    channels: tuple[str, ...]
-    labels: tuple[str, ...]
-    sampling_rate: Positive | None
-    scaler: dict[str, Any]
-    network: dict[str, Any]
-    postprocess: dict[str, Any]
-    confidence: dict[str, Any]
-    training: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        typed.check(_Training, self.training, "training", "")
 
 
 def _remake(path: Path) -> str:

@@ -6,9 +6,8 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ class Entry:
     Attributes:
         rows: timepoints.
         split: train, validation, test or unassigned.
-        group: whom it is of.
+        group: such as the person that it is of; in one split as a whole.
         annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
         regions: the true regions, by start; one over a gap is split there, as predictions are.
         choices: what the whole series is, where the label config asks that.
@@ -58,6 +57,20 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Window:
+    """The windows that a series is cut into.
+
+    Attributes:
+        size: timepoints in a window. A series may be shorter: the rest is padding. Where whole series are classified,
+            a window is a series, and all have this length.
+        stride: timepoints from one window of a series to the next.
+    """
+
+    size: Count
+    stride: Count
+
+
+@dataclass(frozen=True)
 class Index:
     """`index.json`.
 
@@ -65,9 +78,6 @@ class Index:
         labels: class names; of timepoints target k is `labels[k - 1]`, target 0 is background.
         instants: the labels that stand for instants; all others stand for ranges.
         instant_tolerance: timepoints before and after an instant that are targets of that instant.
-        size: timepoints in a window. A series may be shorter: the rest is padding. Where whole series are classified,
-            a window is a series, and all have this length.
-        stride: timepoints from one window of a series to the next.
         windows: by split, (series key, start), in order.
         left_out: what was not used, and why, in words.
         warnings: what a person should know, in words.
@@ -79,10 +89,9 @@ class Index:
     instants: tuple[str, ...]
     sampling_rate: Positive | None
     instant_tolerance: Count
-    size: Count
-    stride: Count
+    window: Window
     series: dict[str, Entry]
-    windows: dict[str, tuple[tuple[str, int], ...]]
+    windows: dict[str, tuple[tuple[str, Count], ...]]
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
     provenance: dict[str, str]
@@ -106,35 +115,9 @@ def save_target(folder: Path, key: str, target: NDArray[np.int16]) -> None:
 
 def save_index(folder: Path, index: Index) -> None:
     """Write `index.json`."""
-    write_json(folder / "index.json", _to_json(index))
-
-
-def _to_json(index: Index) -> dict[str, Any]:
-    series = {
-        key: {
-            "rows": entry.rows,
-            "split": entry.split,
-            "group": entry.group,
-            "annotations": entry.annotations,
-            "regions": [region.to_json() for region in entry.regions],
-            "choices": entry.choices,
-        }
-        for key, entry in index.series.items()
-    }
-    return {
-        "version": VERSION,
-        "channels": index.channels,
-        "labels": index.labels,
-        "instants": index.instants,
-        "sampling_rate": index.sampling_rate,
-        "instant_tolerance": index.instant_tolerance,
-        "window": {"size": index.size, "stride": index.stride},
-        "series": series,
-        "windows": index.windows,
-        "left_out": index.left_out,
-        "warnings": index.warnings,
-        "provenance": index.provenance,
-    }
+    series = {key: asdict(entry) for key, entry in index.series.items()}
+    value = {**vars(index), "window": vars(index.window), "series": series}
+    write_json(folder / "index.json", {"version": VERSION, **value})
 
 
 def read_index(path: Path = PATH) -> Index:
@@ -144,9 +127,7 @@ def read_index(path: Path = PATH) -> Index:
         InputError: window has not run, its format is newer than known, or it is not as it must be.
     """
     place = path / "index.json"
-    found = typed.read(place, VERSION, _File, CURE, REMAKE)
-    fields = vars(found) | vars(found.window)
-    index = Index(**{name: fields[name] for name in Index.__dataclass_fields__})
+    index = typed.read(place, VERSION, Index, CURE, REMAKE)
     arrays.check_names(index.series, place)
     why = _flaw(index)
     if why:
@@ -154,35 +135,12 @@ def read_index(path: Path = PATH) -> Index:
     return index
 
 
-@dataclass(frozen=True)
-class _Window:
-    size: Count
-    stride: Count
-
-
-@dataclass(frozen=True)
-class _File:
-    """`index.json` as it is written."""
-
-    channels: tuple[str, ...]
-    labels: tuple[str, ...]
-    instants: tuple[str, ...]
-    sampling_rate: Positive | None
-    instant_tolerance: Count
-    window: _Window
-    series: dict[str, Entry]
-    windows: dict[str, tuple[tuple[str, Count], ...]]
-    left_out: tuple[str, ...]
-    warnings: tuple[str, ...]
-    provenance: dict[str, str]
-
-
 def _flaw(index: Index) -> str:
     """What in an index does not fit the rest of it; "" where all does."""
     labels = set(index.labels)
     if not labels or len(labels) < len(index.labels) or not labels.issuperset(index.instants):
         return "its labels are none, or one is there twice, or an instant is none of them"
-    if not index.size or not index.stride:
+    if not index.window.size or not index.window.stride:
         return "a window has no timepoint"
     if set(sources()) - set(index.provenance):
         return "it does not say which labels and recordings it is of"

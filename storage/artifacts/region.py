@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, order=True)
@@ -26,12 +25,3 @@ class Region:
     def rows(self) -> int:
         """Its length in timepoints."""
         return self.end - self.start + 1
-
-    def to_json(self) -> dict[str, Any]:
-        """As in data/dataset/index.json."""
-        return {"start": self.start, "end": self.end, "label": self.label, "instant": self.instant}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Region:
-        """The inverse of `to_json`."""
-        return cls(value["start"], value["end"], value["label"], value["instant"])

@@ -27,7 +27,7 @@ SCORES, CLASSES, SUBJECTS, CONFUSION, CALIBRATION = (
 )
 CURVES = Path("reports/train/plots/metrics")
 LARGEST = 1e15  # of a number in a curve
-# By set, level and name.
+# By split, level and name.
 Scores = dict[str, dict[str, dict[str, int | float | None]]]
 
 
@@ -58,14 +58,20 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`promote.json`."""
+class Decision:
+    """Whether the candidate is promoted, why, and both scores; None where there was nothing to score."""
 
     verdict: str
     reason: str
     metric: str
     candidate: float | None
     best: float | None
+
+
+@dataclass(frozen=True)
+class Verdict(Decision):
+    """`promote.json`: the decision, and the hashes of both models."""
+
     candidate_model: str
     best_model: str
 

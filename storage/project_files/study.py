@@ -41,19 +41,19 @@ class Trial:
             cross-validated, pruned, or failed.
     """
 
-    number: int
+    number: Count
     state: Literal["complete", "pruned", "failed"]
     params: Mapping[str, Any]
     loss: float | None
     accuracy: float | None
-    curve: Mapping[int, float]
+    curve: tuple[tuple[Count, float], ...]
     why: str
     model: str = ""
 
     @property
     def end(self) -> float | None:
         """The final loss, or the last one before it was pruned."""
-        return self.loss if self.loss is not None else next(reversed([*self.curve.values()]), None)
+        return self.loss if self.loss is not None else self.curve[-1][1] if self.curve else None
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,7 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """What the file holds."""
-        return {
-            "version": VERSION,
-            "about": dict(self.about),
-            "trials": [
-                asdict(trial) | {"curve": [[step, loss] for step, loss in trial.curve.items()]}
-                for trial in self.trials
-            ],
-        }
+        return {"version": VERSION, **asdict(self)}
 
 
 def read(path: Path, about: Mapping[str, Any]) -> Study:
@@ -123,39 +116,16 @@ def load(path: Path) -> Study:
         cure = "--study with one of them" if others else "labeltrail classify tune"
         raise NotFoundError("there is no study of a tuning", where=str(path), why=why, cure=cure)
     try:
-        found = typed.read(path, VERSION, _File, CURE)
+        study = typed.read(path, VERSION, Study, CURE)
     except InputError as error:
         what = f"{path} is no study of a tuning"
         raise InputError(what, where=str(path), why=error.why or error.what, cure=CURE) from error
-    trials = tuple(Trial(**{**vars(trial), "curve": dict(trial.curve)}) for trial in found.trials)
-    complete = [trial for trial in trials if trial.state == "complete"]
+    complete = [trial for trial in study.trials if trial.state == "complete"]
     unscored = next((t.number for t in complete if t.loss is None or t.loss < 0), None)
     if unscored is not None:
         why = f"trial {unscored} is complete, and has no loss"
         raise InputError(f"{path} is no study of a tuning", where=str(path), why=why, cure=CURE)
-    return Study(found.about, trials)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A trial as it is written."""
-
-    number: Count
-    state: Literal["complete", "pruned", "failed"]
-    params: dict[str, Any]
-    loss: float | None
-    accuracy: float | None
-    curve: tuple[tuple[Count, float], ...]
-    why: str
-    model: str = ""
-
-
-@dataclass(frozen=True)
-class _File:
-    """The file of a study."""
-
-    about: dict[str, Any]
-    trials: tuple[_Trial, ...]
+    return study
 
 
 def _is_one(path: Path) -> bool:

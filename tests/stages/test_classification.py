@@ -39,7 +39,7 @@ def test_from_choices_to_predictions_that_label_studio_shows(folder: Path):
     lay(SERIES, RECORDS, SPLITS)
     run_all()
     index = dataset.read_index()
-    assert (index.size, index.of("validation")) == (40, ["fast2", "slow2"])
+    assert (index.window.size, index.of("validation")) == (40, ["fast2", "slow2"])
     assert index.series["fast0"].choices == ("fast",)
     said = {key: predictions.read(key) for key in KINDS}
     assert {key: p.choices[0].label for key, p in said.items()} == KINDS

@@ -242,7 +242,7 @@ def test_a_best_model_that_cannot_be_used_is_replaced(own: Path, capsys: pytest.
 
 def test_a_study_of_somebody_else(tmp_path: Path) -> None:
     path = tmp_path / "study.json"
-    trial = study.Trial(1, "complete", {"lr": 0.1}, 0.5, 0.9, {1: 0.7}, "", "a" * 32)
+    trial = study.Trial(1, "complete", {"lr": 0.1}, 0.5, 0.9, ((1, 0.7),), "", "a" * 32)
     study.write(study.Study({"labels": "x"}, (trial,)), path)
     for other in spoilt(json.loads(path.read_bytes()), 200, 1):
         write_bytes(path, json.dumps(other).encode())

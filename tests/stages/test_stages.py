@@ -46,7 +46,7 @@ def test_the_whole_on_simulated_recordings(simulated: Path, capsys: pytest.Captu
     for name, starts in index.windows.items():
         for key, start in starts:
             assert index.series[key].split == name
-            assert 0 <= start <= max(index.series[key].rows - index.size, 0)
+            assert 0 <= start <= max(index.series[key].rows - index.window.size, 0)
     model = checkpoint.read(BEST)
     provenance = provenances.read(BEST)
     assert provenance.model == model.hash() == checkpoint.model_hash(CANDIDATE)

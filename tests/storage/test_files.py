@@ -107,8 +107,8 @@ def test_arrays_read_back(tmp_path: Path):
 def test_a_dataset_reads_back(tmp_path: Path):
     entry = dataset.Entry(9, "train", "ann", ("1-a",), (Region(0, 3, "A"), Region(5, 5, "B", True)))
     index = dataset.Index(
-        ("x",), ("A", "B"), ("B",), 50.0, 3, 4, 4, {"s": entry}, {"train": (("s", 0), ("s", 4))}, ("l",), ("w",),
-        {"labels": "", "series": ""},
+        ("x",), ("A", "B"), ("B",), 50.0, 3, dataset.Window(4, 4), {"s": entry},
+        {"train": (("s", 0), ("s", 4))}, ("l",), ("w",), {"labels": "", "series": ""},
     )  # fmt: skip
     dataset.save_target(tmp_path / "d", "s", np.arange(9, dtype=np.int16))
     dataset.save_index(tmp_path / "d", index)

@@ -67,7 +67,9 @@ def lay(
     }
     hashes = {"labels": "1" * 32 + ".dir", "series": "2" * 32 + ".dir"}
     windows = {name: tuple((k, 0) for k in keys if entries[k].split == name) for name in SPLITS}
-    index = dataset.Index(channels, labels, (), 50.0, 0, rows, rows, entries, windows, (), (), hashes)
+    index = dataset.Index(
+        channels, labels, (), 50.0, 0, dataset.Window(rows, rows), entries, windows, (), (), hashes
+    )
     dataset.save_index(dataset.PATH, index)
     moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
     fixed = {

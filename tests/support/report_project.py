@@ -83,7 +83,7 @@ def lay_dataset(
         for i, (key, name) in enumerate(split_of.items())
     }
     hashes = {"labels": "1" * 32 + ".dir", "series": "2" * 32 + ".dir"}
-    index = dataset.Index(channels, labels, (), 50.0, 10, 64, 64, entries, {}, (), (), hashes)
+    index = dataset.Index(channels, labels, (), 50.0, 10, dataset.Window(64, 64), entries, {}, (), (), hashes)
     for key in split_of:
         dataset.save_target(dataset.PATH, key, target)
     dataset.save_index(dataset.PATH, index)

@@ -32,13 +32,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trial(number: int, loss: float | None = None, state: Any = "complete", **values: Any) -> Trial:
-    return Trial(number, state, values, loss, loss, {}, "it broke" if state == "failed" else "")
+    return Trial(number, state, values, loss, loss, (), "it broke" if state == "failed" else "")
 
 
 def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
     space = objective.space_of(params.load().tuning.ranges)
     values = {name: found[0] for name, found in params.load().tuning.ranges.given().items()}
-    curve = dict.fromkeys(range(1, 11), 0.5)
+    curve = tuple((step, 0.5) for step in range(1, 11))
     done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
     def reported(loss: float) -> objective.TrialProgress:

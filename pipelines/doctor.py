@@ -247,7 +247,7 @@ def _history(project: Project) -> str:
     """One LIST of the remote, compared with all objects that the pointers of all commits refer to."""
     repository = project.repository
     there = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
-    named = dict(references.folders(repository, references.pointed(repository.git)))
+    named = dict(references.with_files(repository, references.pointer_hashes(repository.git)))
     lost = sorted(set().union(*named.values()) - there)
     if lost:
         places = [describe(repository.git, repository.cache, md5) or md5 for md5 in lost[:SHOWN]]

@@ -201,10 +201,10 @@ def _folders(repository: Repository) -> tuple[int, list[ReferencedObject]]:
         for path, md5, kind in ((LABELS, commit.labels, "labels"), (SERIES, commit.series, "recordings")):
             if md5:
                 found[md5] = ReferencedObject(md5, kind, path, f"label commit {commit.commit[:12]}")
-    for name, lock in references.runs(repository.git, legible=True).items():
+    for name, lock in references.dvc_locks(repository.git, skip_unreadable=True).items():
         if lock.best:
             found.setdefault(lock.best, ReferencedObject(lock.best, "models", BEST.as_posix(), name))
-    for md5 in references.pointed(repository.git, reflog=False):
+    for md5 in references.pointer_hashes(repository.git, reflog=False):
         found.setdefault(md5, ReferencedObject(md5, "models", "a .dvc file", "the history"))
     return commits, list(found.values())
 

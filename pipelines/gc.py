@@ -126,7 +126,9 @@ def _look(project: Project, hours: float) -> GcResult:
     repository.git.require_whole_history()
     here = repository.cache.sizes()
     listed = [
-        o for o in project.bucket.objects(REMOTE) if references.PLACE.fullmatch(o.key.removeprefix(REMOTE))
+        o
+        for o in project.bucket.objects(REMOTE)
+        if references.OBJECT_KEY.fullmatch(o.key.removeprefix(REMOTE))
     ]
     there = {o.key.removeprefix(REMOTE).replace("/", ""): o for o in listed}
     sizes = {md5: o.size for md5, o in there.items()}
@@ -158,12 +160,14 @@ def _look(project: Project, hours: float) -> GcResult:
 def _kept(project: Project) -> dict[str, set[str]]:
     """Every hash that a commit, branch, tag or the work tree refers to, with the files of its folder."""
     repository = project.repository
-    labels = references.pointed(repository.git) | _agreed(project)
-    kept = dict(references.folders(repository, labels))
-    outputs = {md5 for lock in references.runs(repository.git).values() for md5 in lock.outputs().values()}
+    labels = references.pointer_hashes(repository.git) | _agreed(project)
+    kept = dict(references.with_files(repository, labels))
+    outputs = {
+        md5 for lock in references.dvc_locks(repository.git).values() for md5 in lock.outputs().values()
+    }
     for md5 in sorted(outputs - kept.keys()):
         try:
-            kept |= dict(references.folders(repository, [md5]))
+            kept |= dict(references.with_files(repository, [md5]))
         except NotFoundError:
             kept[md5] = {md5}  # deleted before: it can be made again
     return kept
@@ -194,7 +198,7 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     for md5, files in parallel(read, folders):
         if files is None:
             found.add(md5)  # damaged: its files are unknown; fsck reports it
-        elif references.is_labels(files):
+        elif references.is_labels_or_recordings(files):
             found |= {md5, *files.values()}
     return found & set(unknown)
 

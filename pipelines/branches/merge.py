@@ -120,7 +120,7 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
             f"{plural(len(open_), 'conflict')} between this branch and {name}",
             where=open_.values(),
             why="nothing was merged",
-            cure=conflicts.settling(f"labeltrail merge {argument(name)}", next(iter(open_))),
+            cure=conflicts.settle_command(f"labeltrail merge {argument(name)}", next(iter(open_))),
         )
     before, after = (
         parse_pointer(text) for text in (repository.git.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])

@@ -113,4 +113,4 @@ def _entry(
         counts = label_changes.count(changes, wanted.label, config)
     except LabeltrailError as error:  # named, not left out: it may be one that is looked for
         return Entry(commit, tags, None, error.what)
-    return Entry(commit, tags, counts) if counts.annotations or wanted.everything else None
+    return Entry(commit, tags, counts) if counts.annotations or wanted.is_empty else None

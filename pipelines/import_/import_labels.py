@@ -21,7 +21,7 @@ from storage.label_studio.label_config import LabelConfig
 from storage.labels import export
 from storage.labels.export import ExportedTask
 from storage.labels.export_match import match
-from storage.labels.snapshot import moment
+from storage.labels.snapshot import parse_time
 from storage.printable import shortened
 from storage.project import Project
 
@@ -64,10 +64,10 @@ def people_of(project: Project, exported: Sequence[ExportedTask], given: Mapping
 
 def _are_from_here(studio: LabelStudio, annotations: Iterable[Mapping[str, Any]]) -> bool:
     """Whether Label Studio has one of the first annotations, made in the same microsecond."""
-    dated = (a for a in annotations if a.get("id") and moment(a.get("created_at")))
+    dated = (a for a in annotations if a.get("id") and parse_time(a.get("created_at")))
     for annotation in itertools.islice(dated, TRIED):
         found = studio.annotation(annotation["id"])
-        if found and moment(found.get("created_at")) == moment(annotation["created_at"]):
+        if found and parse_time(found.get("created_at")) == parse_time(annotation["created_at"]):
             return True
     return False
 
@@ -77,8 +77,8 @@ def matched(
 ) -> dict[str, list[ExportedTask]]:
     """Tasks by series; those of none, or ambiguous ones, are reported."""
     found = match(exported, series)
-    lost = [(task, "no recording matches") for task in found.nowhere]
-    for task, what in (*lost, *found.unsure):
+    lost = [(task, "no recording matches") for task in found.unmatched]
+    for task, what in (*lost, *found.ambiguous):
         labels = f"; its {len(task.annotations)} annotation(s) were left out" if task.annotations else ""
         cure = "import its recording too, under the last part of its address"
         if task.address == "":
@@ -86,7 +86,7 @@ def matched(
                 "its data names no recording",
                 'name its key: <TimeSeries value="$KEY"> in the label config',
             )
-        elif (task, what) in found.unsure:
+        elif (task, what) in found.ambiguous:
             cure = "rename the recordings, or put them into folders as in the address, then import again"
         done.findings.append(Finding(task.name, what + labels, cure, True))
         done.leave_out("tasks", 1)
@@ -156,7 +156,7 @@ def _fitting(
 
 def _in_order(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The oldest first, where all say when they were made: of one annotator's the newest counts."""
-    made = [moment(annotation.get("created_at")) for annotation in annotations]
+    made = [parse_time(annotation.get("created_at")) for annotation in annotations]
     if not all(made):
         return annotations
     order = sorted(range(len(made)), key=lambda n: made[n])  # type: ignore[arg-type,return-value]

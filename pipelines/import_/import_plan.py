@@ -128,12 +128,12 @@ def _contained(
 ) -> tuple[dict[str, Path], list[ExportedTask]]:
     """Fetch the recordings that an export contains or links, with their tasks; an error where all fail."""
     found = export_recordings.write(exported, project.root / FETCHED / "fetched")
-    for task, error in found.lost:
+    for task, error in found.failed:
         done.findings.append(Finding(task.name, f"{error.what}: {error.why}", error.cure, True))
         done.leave_out("tasks", 1)
         done.leave_out("annotations", len(task.annotations))
-    done.refused += len(found.lost)
+    done.refused += len(found.failed)
     if not found.files:
         raise_first(done)
-    lost = [task for task, _ in found.lost]
+    lost = [task for task, _ in found.failed]
     return found.files, [task for task in exported if task not in lost]

@@ -10,7 +10,7 @@ from typing import Any
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import label_store as snapshots
 from storage.labels import snapshot
-from storage.labels.annotation_merge import Item, place, region_ids
+from storage.labels.annotation_merge import Item, region_ids, scope_of
 from storage.labels.label_changes import is_choice_label, item_labels, record_labels
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
@@ -123,20 +123,20 @@ def _result(now: list[Item], then: list[Item], part: Selection, config: LabelCon
     """Items of now with the selected ones as they were then, in place; relations to removed items are removed."""
     regions = region_ids(now, then)
     touched = {
-        place(item, regions)
+        scope_of(item, regions)
         for item in (*now, *then)
         if set(item_labels(item, is_choice_label(item, regions, config))) & set(part.labels)
     }
     old: dict[str, list[Item]] = {}
     for item in then:
-        if place(item, regions) in touched:
-            old.setdefault(place(item, regions), []).append(item)
+        if scope_of(item, regions) in touched:
+            old.setdefault(scope_of(item, regions), []).append(item)
     result: list[Item] = []
     for item in now:
-        name = place(item, regions)
+        name = scope_of(item, regions)
         result += old.pop(name, []) if name in touched else [item]
     result += [item for items in old.values() for item in items]
-    gone = touched - {place(item, regions) for item in result}
+    gone = touched - {scope_of(item, regions) for item in result}
     return [item for item in result if not gone & {str(item.get("from_id")), str(item.get("to_id"))}]
 
 

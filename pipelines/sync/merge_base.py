@@ -87,11 +87,11 @@ def after_pull(repository: Repository, ours: str, merged: LabelPlan) -> str:
 
 def after_push(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
     """Hash of the snapshot that bucket and Label Studio hold once these changes are pushed."""
-    folder = repository.folder(base, LABELS)
+    known = label_store.shards_of(repository, base)
     shards: dict[str, bytes] = {}
     for change in outgoing:
         name = shard_name((change.after or change.before or {})["series"])
-        before = shards.get(name, label_store.shard_bytes(repository, folder.get(name)))
+        before = shards[name] if name in shards else known.data(name)
         shards[name] = snapshot.edit(before, {change.name: change.after})
     return label_store.store(repository, base, shards)
 

@@ -18,9 +18,9 @@ from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.label_store import LabelMerge, Shard, Shards, differing
-from storage.labels.snapshot import Record, edit, find, moment, same
+from storage.labels.snapshot import Record, edit, find, parse_time, same
 from storage.labels.snapshot import content as content_of
-from storage.labels.three_way import OPEN, Change, Conflict, Merge, Settlement, three_way, whole
+from storage.labels.three_way import OPEN, Change, Conflict, Merge, Settlement, take_one_side, three_way
 from storage.remote import identity
 from storage.remote.sync_state import State
 from storage.s3.mirror import Row
@@ -126,7 +126,7 @@ def plan_recordings(
 
     A recording is never deleted from the bucket, which all branches share: one that is missing here comes back.
     """
-    found = three_way(base, ours, theirs, operator.eq, whole(settlement, "series"))
+    found = three_way(base, ours, theirs, operator.eq, take_one_side(settlement, "series"))
     back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
     merged = found.merged | {c.name: c.after for c in back if c.after is not None}
     outgoing = [c for c in found.outgoing if c.after is not None]
@@ -228,7 +228,10 @@ def _given_twice(theirs: RemoteState, missing: Mapping[str, Record]) -> dict[str
         known = number is not None and digest
         rows = theirs.annotations.at([theirs.annotations.key(number)]) if known and number is not None else []
         for row in rows:
-            then, now = moment(record["created_at"]), row.value and moment(row.value["record"]["created_at"])
+            then, now = (
+                parse_time(record["created_at"]),
+                row.value and parse_time(row.value["record"]["created_at"]),
+            )
             if then and now and row.value["record"]["id"] != current and now > then:
                 found[name] = ""
     return found

@@ -1,8 +1,8 @@
 """Three-way merge of one annotation, by region, and by control tag for choices for the whole recording.
 
-Two people who each move another region of the same annotation are no conflict; two who move the same one are. Where
-any number of choices may be made, each is merged by itself: what two people each chose stands, what one of them undid
-is removed. The merge is symmetric: which side is called ours decides nothing but how a conflict is settled.
+Two people who each move a different region of an annotation do not conflict; two who move the same region do. Where
+a control tag allows several choices, the merge is their union: a choice that either side added is kept, one that
+either side removed is removed. The merge is symmetric, except for how a conflict is settled.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from storage.labels.three_way import OPEN, OURS, THEIRS, Combine, Conflict, Sett
 
 Item = dict[str, Any]
 Items = dict[tuple[str, ...], Item]
-# What belongs to no item of `result` and is merged as a field.
+# Keys of a record that are not merged as fields.
 NOT_FIELDS = METADATA | {"result"}
 
 
 def combiner(settlement: Settlement = OPEN, config: LabelConfig | None = None) -> Combine[Record]:
-    """What `three_way` needs to merge records; without a label config no choices are taken to be several."""
+    """The `combine` of `three_way` for records; without a label config no control tag allows several choices."""
 
     def combine(
         _name: str, was: Record | None, our: Record | None, their: Record | None
@@ -43,22 +43,22 @@ def merge_records(
     """Merge two versions of an annotation that differ from each other and from their base.
 
     Returns:
-        The merged record, None where it is deleted, and what is still open; for that the record holds ours.
+        The merged record (None: deleted) and the open conflicts, for which the record holds ours.
     """
     if our is None or their is None:
         return _merge_deletion(was, our, their, settlement)
-    pick = _Pick(was or {}, our, their, settlement, config)
+    merge = _RecordMerge(was or {}, our, their, settlement, config)
     record = {
         name: value
         for name in sorted((our.keys() | their.keys()) - NOT_FIELDS)
-        if (value := pick.field(name)) is not None
+        if (value := merge.field(name)) is not None
     }
-    record["result"] = pick.result()
+    record["result"] = merge.result()
     record |= _merge_metadata(was or {}, our, their)
     for side in (our, their):
         if same(record, side):
-            return side, pick.conflicts
-    return record, pick.conflicts
+            return side, merge.conflicts
+    return record, merge.conflicts
 
 
 def _merge_deletion(
@@ -73,8 +73,8 @@ def _merge_deletion(
     return our, [Conflict(facts["id"], facts["series"], "annotation", was, our, their, who)]
 
 
-class _Pick:
-    """Takes what changed from either side, and collects what both changed."""
+class _RecordMerge:
+    """Merges one annotation, field by field and region by region; collects the conflicts."""
 
     def __init__(
         self,
@@ -96,54 +96,54 @@ class _Pick:
     def result(self) -> list[Item]:
         results = [side.get("result", []) for side in (self.was, self.our, self.their)]
         was, our, their = (items(result, region_ids(*results)) for result in results)
-        contested = self._contested(was, our, their)
-        given_up = {name for name, side in contested.items() if not side}
+        settled = self._contested(was, our, their)
+        deleted = {name for name, side in settled.items() if not side}
         merged = {}
         for key in was.keys() | our.keys() | their.keys():
             kind, first, second, _ = key
-            if kind != "relation" and first in contested:
-                item = contested[first].get(key)
+            if kind != "relation" and first in settled:
+                item = settled[first].get(key)
             else:
                 item = self._item(key, was.get(key), our.get(key), their.get(key))
-            if item is not None and not (kind == "relation" and given_up & {first, second}):
+            if item is not None and not (kind == "relation" and deleted & {first, second}):
                 merged[key] = item
         self.conflicts.sort(key=lambda conflict: conflict.name)
         return [merged[key] for key in _order(merged, was, our, their)]
 
     def _contested(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
-        """Regions that one side deleted and the other went on with: moved, chosen for, related to.
+        """Regions that one side deleted and the other edited: moved, or gave a choice or a relation.
 
-        A region and its choices are one conflict, settled as one; returns the items to take, by region id.
+        A region and its choices are one conflict. Returns the items to keep, by region id.
         """
-        before, here, there = (_by_region(side, self.several) for side in (was, our, their))
-        found = {}
-        for name in sorted(before.keys() & (here.keys() ^ there.keys())):
-            group, kept = before[name], here.get(name) or there[name]
-            kept_by = our if name in here else their
-            if _without_ids(kept) == _without_ids(group) and not _related(name, was, kept_by):
+        base, ours, theirs = (_by_region(side, self.several) for side in (was, our, their))
+        taken = {}
+        for name in sorted(base.keys() & (ours.keys() ^ theirs.keys())):
+            before, after = base[name], ours.get(name) or theirs[name]
+            editing = our if name in ours else their
+            if _without_ids(after) == _without_ids(before) and not _related(name, was, editing):
                 continue
-            keys = sorted(group.keys() | kept.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
-            shown = next((key for key in keys if group.get(key) != kept.get(key)), keys[0])
-            values = (side.get(name, {}).get(shown) for side in (before, here, there))
+            keys = sorted(before.keys() | after.keys(), key=lambda key: (key[0] != "timeserieslabels", key))
+            first = next((key for key in keys if before.get(key) != after.get(key)), keys[0])
+            values = (side.get(name, {}).get(first) for side in (base, ours, theirs))
             side = self._settle(f"{self.our['id']}/{item_name(keys[0])}", f"region {name}", *values)
-            found[name] = (there if side == THEIRS else here).get(name, {})
-        return found
+            taken[name] = (theirs if side == THEIRS else ours).get(name, {})
+        return taken
 
     def _item(
         self, key: tuple[str, ...], was: Item | None, our: Item | None, their: Item | None
     ) -> Item | None:
-        """Merge one item. A choice that was made again has another id, and may have the same value."""
+        """Merge one item. A choice that was removed and made again has another id, perhaps with the same value."""
         if our != their and was not in (our, their):
-            before, here, there = map(_without_id, (was, our, their))
-            if our and their and here == there:
+            base, ours, theirs = map(_without_id, (was, our, their))
+            if our and their and ours == theirs:
                 return min(our, their, key=lambda side: str(side.get("id")))
-            if before in (here, there):
-                return our if before == there else their
-            if key[0] == "choices" and key[2] in self.several and choices_agree(was, our, their):
+            if base in (ours, theirs):
+                return our if base == theirs else their
+            if key[0] == "choices" and key[2] in self.several and can_unite_choices(was, our, their):
                 return unite_choices(was, our, their, self.labels)
         name = item_name(key)
-        found: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
-        return found
+        merged: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
+        return merged
 
     def _one(self, name: str, what: str, was: Any, our: Any, their: Any) -> Any:
         if our == their or was == their:
@@ -161,18 +161,18 @@ class _Pick:
         return side
 
 
-def _by_region(found: Items, several: Collection[str]) -> dict[str, Items]:
-    """Items by the region that they describe; without choices of which there may be any number: those unite."""
+def _by_region(side: Items, several: Collection[str]) -> dict[str, Items]:
+    """Items by region; without choices of tags that allow several, which are united."""
     groups: dict[str, Items] = defaultdict(dict)
-    for key, item in found.items():
-        alone = key[0] == "choices" and key[1] == key[2] and key[2] in several
-        if key[0] != "relation" and not alone:
+    for key, item in side.items():
+        unites = key[0] == "choices" and key[1] == key[2] and key[2] in several
+        if key[0] != "relation" and not unites:
             groups[key[1]][key] = item
     return dict(groups)
 
 
 def _without_id(item: Item | None) -> Item | None:
-    """An item without its id, which what was chosen for the whole recording loses when it is chosen again."""
+    """An item without its id: a choice for the whole recording that is made again has another one."""
     return item and {**item, "id": ""}
 
 
@@ -193,126 +193,128 @@ def region_ids(*results: list[Item]) -> frozenset[str]:
 
 
 def is_for_recording(item: Item, regions: Collection[str]) -> bool:
-    """Whether it is a choice for the whole recording: it has no times, and no region beside it has its id."""
+    """Whether it is a choice for the whole recording: it has no times, and no region has its id."""
     value = item.get("value")
     timeless = isinstance(value, dict) and "start" not in value
     return timeless and item.get("type") == "choices" and str(item.get("id")) not in regions
 
 
-def place(item: Item, regions: Collection[str]) -> str:
-    """What an item describes: its region, by id, or the whole recording, by the control tag.
+def scope_of(item: Item, regions: Collection[str]) -> str:
+    """What an item describes: a region, by its id, or the whole recording, by the control tag.
 
-    An annotation has one choice a control tag, and Label Studio gives one that was undone and made again another id.
+    An annotation has one choice for each control tag; its id changes when it is removed and made again.
     """
     tag = item.get("from_name") if is_for_recording(item, regions) else None
     return str(tag or item.get("id"))
 
 
 def items(result: list[Item], regions: Collection[str] | None = None) -> Items:
-    """The items of a result by what they are: choices and texts on a region have its id, relations have none.
+    """The items of a result by their identity: type, scope, control tag, and a number where these repeat.
 
     Args:
-        regions: ids of all regions in the versions that are compared; by default those of this one.
+        regions: ids of the regions in all versions that are compared; by default of this one.
     """
     regions = region_ids(result) if regions is None else regions
-    found: Items = {}
+    by_key: Items = {}
     for item in result:
         if item.get("type") == "relation":
             ends = (str(item.get("from_id")), str(item.get("to_id")))
             key: tuple[str, ...] = ("relation", *ends)
         else:
-            key = (str(item.get("type")), place(item, regions), str(item.get("from_name")))
-        again = 0
-        while (*key, str(again)) in found:
-            again += 1
-        found[(*key, str(again))] = item
-    return found
+            key = (str(item.get("type")), scope_of(item, regions), str(item.get("from_name")))
+        repeat = 0
+        while (*key, str(repeat)) in by_key:
+            repeat += 1
+        by_key[(*key, str(repeat))] = item
+    return by_key
 
 
 def item_name(key: tuple[str, ...]) -> str:
-    """What an item is called in conflicts and differences: its region's id, and what it is beside a region; a choice
-    for the whole recording by its control tag, as in `label:choices`."""
-    kind, first, second, again = key
+    """Name of an item in conflicts and differences, such as `x1` or `x1:choices`: its region's id, or its control tag
+    where it is a choice for the whole recording, and its type."""
+    kind, first, second, repeat = key
     name = f"{first}-{second}" if kind == "relation" else first
     kinds = "" if kind == "timeserieslabels" else f":{kind}"
-    return f"{name}{kinds}" + (f"#{again}" if again != "0" else "")
+    return f"{name}{kinds}" + (f"#{repeat}" if repeat != "0" else "")
 
 
 def _order(merged: Items, was: Items, our: Items, their: Items) -> list[tuple[str, ...]]:
-    """The order of a side that has just these items and changed it; else the base's, then new ones by name."""
-    alike = [list(side) for side in (our, their) if side.keys() == merged.keys()]
-    if alike:
-        return min([order for order in alike if order != list(was)] or alike)
+    """Order of the merged items: a side's that has the same items, best one that reordered; else the base's, then
+    new items by name."""
+    orders = [list(side) for side in (our, their) if side.keys() == merged.keys()]
+    if orders:
+        return min([order for order in orders if order != list(was)] or orders)
     return [key for key in was if key in merged] + sorted(merged.keys() - was.keys())
 
 
 def _merge_metadata(was: Record, our: Record, their: Record) -> Record:
-    """Times and parents: what one side changed, else those of the side that was saved last."""
+    """Times and parents: of the side that changed them, or of the side that was saved last if both did."""
     later = max((our, their), key=lambda side: (side.get("updated_at", ""), json.dumps(side, sort_keys=True)))
-    found = {}
+    merged = {}
     for name in METADATA & (our.keys() | their.keys()):
         values = [side.get(name) for side in (our, their) if side.get(name) != was.get(name)]
-        found[name] = values[0] if len(values) == 1 else later.get(name)
+        merged[name] = values[0] if len(values) == 1 else later.get(name)
     if "created_at" in was:
-        found["created_at"] = was["created_at"]
-    return {name: value for name, value in found.items() if value is not None}
+        merged["created_at"] = was["created_at"]
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _annotators(our: Record | None, their: Record | None) -> tuple[str, ...]:
     return tuple(sorted({side["annotator"] for side in (our, their) if side}))
 
 
-def choices_agree(was: Item | None, our: Item | None, their: Item | None) -> bool:
-    """Whether choices differ in their values alone, or only one side changed the rest of them.
+def can_unite_choices(was: Item | None, our: Item | None, their: Item | None) -> bool:
+    """Whether choices can be merged as a union: only their values differ, or only one side changed the rest.
 
-    They do not agree where one side undid its choice and the other added something else (a note) to it.
+    Not where one side removed its choice and the other added something else, such as a note.
     """
     sides = (was, our, their)
-    if any(item is not None and _chosen(item) is None for item in sides):
+    if any(item is not None and _choices_of(item) is None for item in sides):
         return False
-    before, here, there = map(_without_choices, sides)
-    if not _chosen_by_both(was, our, their):
-        return all(rest in (None, before) for rest in (here, there))
-    return here is None or there is None or here == there or before in (here, there)
+    base, ours, theirs = map(_without_choices, sides)
+    if not _united_choices(was, our, their):
+        return all(rest in (None, base) for rest in (ours, theirs))
+    return ours is None or theirs is None or ours == theirs or base in (ours, theirs)
 
 
 def unite_choices(
     was: Item | None, our: Item | None, their: Item | None, order: Sequence[str]
 ) -> Item | None:
-    """The union of what both sides chose; None where nothing is left of it.
+    """The union of both sides' choices without those that either removed; None where none is left.
 
     Args:
-        was, our, their: of which `choices_agree` holds.
-        order: of the choices in the label config; those that it lacks follow by name.
+        was, our, their: items for which `can_unite_choices` is true.
+        order: of the choices in the label config; others follow by name.
     """
-    chosen = _chosen_by_both(was, our, their)
+    chosen = _united_choices(was, our, their)
     if not chosen:
         return None
     sides = [side for side in (our, their) if side is not None]
     changed = [side for side in sides if was is None or _without_choices(side) != _without_choices(was)]
-    # The id is that of before where a side has kept it, so that references to it stay valid.
-    kept = min(changed or sides, key=lambda side: (str(side.get("id")), str(side.get("origin"))))
+    # The id of the base where a side has kept it, so that references to it stay valid.
+    item = min(changed or sides, key=lambda side: (str(side.get("id")), str(side.get("origin"))))
     ids = [str(side.get("id")) for side in sides]
-    known = str(was.get("id")) if was is not None else ""
+    base_id = str(was.get("id")) if was is not None else ""
     ranks = {label: rank for rank, label in enumerate(order)}
     values = sorted(chosen, key=lambda label: (ranks.get(label, len(ranks)), label))
-    return {**kept, "id": known if known in ids else min(ids), "value": {**kept["value"], "choices": values}}
+    item_id = base_id if base_id in ids else min(ids)
+    return {**item, "id": item_id, "value": {**item["value"], "choices": values}}
 
 
-def _chosen_by_both(was: Item | None, our: Item | None, their: Item | None) -> set[str]:
-    before, here, there = (set(_chosen(item) or ()) if item else set() for item in (was, our, their))
-    return (here & there) | (here - before) | (there - before)
+def _united_choices(was: Item | None, our: Item | None, their: Item | None) -> set[str]:
+    base, ours, theirs = (set(_choices_of(item) or ()) if item else set() for item in (was, our, their))
+    return (ours & theirs) | (ours - base) | (theirs - base)
 
 
-def _chosen(item: Item) -> list[str] | None:
-    """What was chosen; None where that cannot be read."""
+def _choices_of(item: Item) -> list[str] | None:
+    """The values of a choice; None where they cannot be read."""
     value = item.get("value")
-    found = value.get("choices") if isinstance(value, dict) else None
-    return found if isinstance(found, list) and all(isinstance(label, str) for label in found) else None
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return choices if isinstance(choices, list) and all(isinstance(label, str) for label in choices) else None
 
 
 def _without_choices(item: Item | None) -> Item | None:
-    """All but what was chosen, and id and origin, which change when a choice is undone and made again."""
+    """An item without its choices, id and origin, which change when a choice is removed and made again."""
     if item is None:
         return None
     value = {name: found for name, found in item["value"].items() if name != "choices"}

@@ -1,4 +1,4 @@
-"""Conflicts of a three-way merge, as text for the person who has to settle them."""
+"""Conflicts of a three-way merge, as text for the person who settles them."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ def check_settled(
     """Check that no conflict is left, before anything is written.
 
     Args:
-        conflicts: what is not settled.
-        command: what settles them, with `--ours`, `--theirs` or `--settle`.
-        theirs: what the other side is called.
+        conflicts: those that are not settled.
+        command: settles them with `--ours`, `--theirs` or `--settle`.
+        theirs: name of the other side.
 
     Raises:
-        ConflictError: there is one; names each with both values and who labeled.
+        ConflictError: there is one; names each with both values and the annotators.
     """
     found = list(conflicts)
     if found:
         what = f"{label_changes.plural(len(found), 'conflict')}: changed on both sides"
         where, why = [line(conflict, theirs) for conflict in found], "nothing was written"
-        raise ConflictError(what, where=where, why=why, cure=settling(command, found[0].name))
+        raise ConflictError(what, where=where, why=why, cure=settle_command(command, found[0].name))
 
 
-def settling(command: str, name: str) -> str:
-    """How a command's conflicts are settled, with the conflict `name` as the example."""
+def settle_command(command: str, name: str) -> str:
+    """The command lines that settle conflicts, with the conflict `name` as the example."""
     one = f"{command} --settle {argument(f'{name}=ours')}"
     return f"{command} --ours, {command} --theirs, or one by one: {one}"
 
 
 def line(conflict: Conflict, theirs: str = "Label Studio") -> str:
-    """One conflict: its name, series, annotators and both values; the other side is `theirs`, or just there."""
+    """One conflict: its name, series, annotators and values; `theirs` names the other side, "" says just "there"."""
     there = f"in {theirs}" if theirs else "there"
     who = f" ({', '.join(conflict.who)})" if conflict.who else ""
-    values = f"here {value(conflict.ours)}; {there} {value(conflict.theirs)}; before {value(conflict.base)}"
-    return f"{conflict.name} in {conflict.series}{who}: {values}"
+    base, ours, their = (value_text(side) for side in (conflict.base, conflict.ours, conflict.theirs))
+    return f"{conflict.name} in {conflict.series}{who}: here {ours}; {there} {their}; before {base}"
 
 
-def value(found: Any) -> str:
+def value_text(value: Any) -> str:
     """A region, an annotation or a field in a few words."""
-    if found is None:
+    if value is None:
         return "nothing"
-    if isinstance(found, dict) and "result" in found:
-        return label_changes.record_text(found)
-    if isinstance(found, dict) and "value" in found:
-        if "start" not in label_changes.region_value(found):
-            return label_changes.value_text(found)
-        start, end = label_changes.times(found)
-        return f"{', '.join(label_changes.item_labels(found)) or found.get('type', '')} {start} to {end}"
-    return json.dumps(found, ensure_ascii=False)
+    if isinstance(value, dict) and "result" in value:
+        return label_changes.record_text(value)
+    if isinstance(value, dict) and "value" in value:
+        if "start" not in label_changes.region_value(value):
+            return label_changes.value_text(value)
+        start, end = label_changes.times(value)
+        return f"{', '.join(label_changes.item_labels(value)) or value.get('type', '')} {start} to {end}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def to_json(conflict: Conflict) -> dict[str, Any]:
-    """For `--json`: both values whole."""
+    """For `--json`, with both values in full."""
     return vars(conflict) | {"who": list(conflict.who)}

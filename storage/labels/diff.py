@@ -1,6 +1,6 @@
 """Differences between two versions of an annotation, by region and by choice, and filters for them.
 
-A difference is whole: applied to the version before, it gives the version after, times and parents apart.
+A difference is complete: applied to the version before it gives the version after, except for times and parents.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from storage.labels.label_changes import (
 from storage.labels.snapshot import Record
 from storage.labels.three_way import Change
 
-# What a flag of an annotation is called when it is set, and when it is taken back.
+# Texts for a flag of an annotation that was set, and that was cleared.
 FLAGS = {
     "was_cancelled": ("skipped", "no longer skipped"),
     "ground_truth": ("ground truth", "no longer ground truth"),
@@ -35,10 +35,10 @@ class ItemChange:
     """One item of an annotation's `result` that differs: a region, a choice, a relation.
 
     Attributes:
-        name: its region's id; `x1:choices` for what stands beside a region, `label:choices` for what was chosen for
-            the whole recording under the control tag `label`.
-        before, after: the item; None where it is not there.
-        whole: it is a choice for the whole recording, which is what the task asks about: what was chosen are labels.
+        name: its region's id; `x1:choices` for a choice on a region, `label:choices` for a choice for the whole
+            recording under the control tag `label`.
+        before, after: the item; None where it does not exist.
+        whole: it is a choice for the whole recording whose values are labels.
     """
 
     name: str
@@ -53,13 +53,13 @@ class ItemChange:
 
     @property
     def kinds(self) -> list[str]:
-        """What happened: added, removed, moved, relabeled, changed (in anything else); the last three may meet."""
+        """Kinds of change: added or removed, or one or more of moved, relabeled and changed (anything else)."""
         if self.before is None or self.after is None:
             return ["added" if self.before is None else "removed"]
         old, new = self.before, self.after
-        found = ["moved"] if times(old) != times(new) else []
-        found += ["relabeled"] if item_labels(old, self.whole) != item_labels(new, self.whole) else []
-        return found if _rest(old, self.whole) == _rest(new, self.whole) and found else [*found, "changed"]
+        kinds = ["moved"] if times(old) != times(new) else []
+        kinds += ["relabeled"] if item_labels(old, self.whole) != item_labels(new, self.whole) else []
+        return kinds if _rest(old, self.whole) == _rest(new, self.whole) and kinds else [*kinds, "changed"]
 
     @property
     def labels(self) -> set[str]:
@@ -78,10 +78,10 @@ class Difference:
 
     Attributes:
         id: of the record.
-        items: what differs in its `result`.
-        fields: other fields that differ, times and parents apart: name to the value before and after.
-        empty: what it means now that there is no label in it; "" where there is one, or there was none before.
-        before, after: the whole records; None where it is not there.
+        items: items of its `result` that differ.
+        fields: values before and after of other fields that differ, by name; times and parents are ignored.
+        empty: what its missing labels mean; "" where it has a label, or had none before.
+        before, after: the whole records; None where it does not exist.
     """
 
     id: str
@@ -95,12 +95,12 @@ class Difference:
 
     @property
     def sign(self) -> str:
-        """`+` the annotation was made, `-` deleted, `~` changed."""
+        """`+` added, `-` deleted, `~` changed."""
         return "+" if self.before is None else "-" if self.after is None else "~"
 
     @property
     def words(self) -> list[str]:
-        """What happened to the annotation as a whole."""
+        """Changes of the annotation as a whole, in words."""
         before, after = self.before or {}, self.after or {}
         words = {"+": ["new annotation"], "-": ["annotation deleted"], "~": []}[self.sign]
         for name, (on, off) in FLAGS.items():
@@ -128,7 +128,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class DiffFilter:
-    """Filters differences; an empty one lets all pass.
+    """Filters differences; an empty filter matches all.
 
     Attributes:
         series: a series key or a glob pattern of them.
@@ -141,12 +141,12 @@ class DiffFilter:
     annotator: str = ""
 
     @property
-    def everything(self) -> bool:
-        """Whether nothing is left out."""
+    def is_empty(self) -> bool:
+        """Whether it matches everything."""
         return not (self.series or self.label or self.annotator)
 
     def changes(self, changes: Iterable[Change[Record]]) -> Iterator[Change[Record]]:
-        """Those of the series and annotators."""
+        """The changes that match series and annotator."""
         for change in changes:
             sides = [side for side in (change.before, change.after) if side]
             if any(_matches(side["series"], self.series) for side in sides) and any(
@@ -157,23 +157,23 @@ class DiffFilter:
     def differences(
         self, changes: Iterable[Change[Record]], config: LabelConfig | None = None
     ) -> list[Difference]:
-        """The same as differences, by series; with a label, only what has, or had, that label."""
-        return sorted(self._differences(changes, config), key=lambda found: (found.series, found.id))
+        """The differences that match, by series; with a label, only items that have or had it."""
+        return sorted(self._differences(changes, config), key=lambda item: (item.series, item.id))
 
     def _differences(
         self, changes: Iterable[Change[Record]], config: LabelConfig | None
     ) -> Iterator[Difference]:
         for change in self.changes(changes):
-            found = difference(change.before, change.after, config)
+            result = difference(change.before, change.after, config)
             if self.label:
-                found = replace(found, items=tuple(i for i in found.items if self.label in i.labels))
-                if not found.items and not (found.fields and self.label in _all_labels(change, config)):
+                result = replace(result, items=tuple(i for i in result.items if self.label in i.labels))
+                if not result.items and not (result.fields and self.label in _all_labels(change, config)):
                     continue
-            yield found
+            yield result
 
 
 def difference(before: Record | None, after: Record | None, config: LabelConfig | None = None) -> Difference:
-    """What differs between two versions of one annotation; one of them may be None, not both."""
+    """The difference between two versions of one annotation, of which one may be None."""
     old, new = before or {}, after or {}
     results = old.get("result", []), new.get("result", [])
     regions = region_ids(*results)
@@ -196,7 +196,7 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
 
 
 def _rest(item: Item, whole: bool) -> dict[str, Any]:
-    """An item without its times and labels, and a choice for the whole recording without its id."""
+    """An item without times and labels; a choice for the whole recording also without its id."""
     value = region_value(item)
     labels = "choices" if whole else "timeserieslabels"
     rest = {**item, "value": {n: value[n] for n in value.keys() - {"start", "end", labels}}}

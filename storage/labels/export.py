@@ -1,6 +1,6 @@
-"""A Label Studio export: tasks with their annotations, from any Label Studio.
+"""Reads a Label Studio export: JSON, which holds everything, or the flat formats JSON_MIN, CSV and TSV.
 
-Read are JSON, the form that holds all, and the flat forms JSON_MIN, CSV and TSV. Format:
+Format:
 https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
 """
 
@@ -28,14 +28,14 @@ class ExportedTask:
     """One task of an export.
 
     Attributes:
-        name: how to name it to a person: its number and its recording.
+        name: for messages: its number and its recording.
         address: of the recording, from its data; "" where there is none.
         data: task data without that address.
         annotations: as exported.
-        predictions: how many predictions came along; they are not imported.
+        predictions: number of its predictions, which are not imported.
         columns: the recording itself, by column, where the task data holds it (`valueType="json"`).
-        drafts: how many edits came along that nobody submitted; they are not imported.
-        is_flat: it is of a form that does not hold all; what of an annotation was not taken is under its `lost`.
+        drafts: number of edits that nobody submitted, which are not imported.
+        is_flat: from a flat format; `lost` of an annotation names the columns that were not imported.
     """
 
     name: str
@@ -53,11 +53,11 @@ def read(path: Path, config: LabelConfig | None = None) -> list[ExportedTask]:
 
     Args:
         path: the file: JSON, or by its name CSV or TSV.
-        config: names the key of the task data that holds the recording, and the tags of a flat export; both are
-            found by what they look like where it is not given.
+        config: names the key of the task data that holds the recording, and the tags of a flat export; without it
+            both are recognised by their values.
 
     Raises:
-        InputError: it is no export, or a field is not as Label Studio writes it; names task and field.
+        InputError: it is no export, or a field is invalid; names task and field.
     """
     where = str(path)
     try:
@@ -93,20 +93,19 @@ def _tasks(
 
 def _task(task: dict[str, Any], number: int, config: LabelConfig | None, is_flat: bool) -> ExportedTask:
     data = dict(task["data"])
-    own = task.get("id")
-    own = number if own is None else own
+    number = number if task.get("id") is None else task["id"]
     key = _recording_key(data, config)
     recording = data.pop(key) if key else ""
     columns = recording if isinstance(recording, dict) else None
-    address = str(recording) if columns is None else f"task{own}.csv"
+    address = str(recording) if columns is None else f"task{number}.csv"
     annotations = list(task.get("annotations") or [])
-    # Of old exports; a converter may have left both.
-    annotations += [found for found in task.get("completions") or [] if found not in annotations]
+    # The key of old exports; a converter may write both.
+    annotations += [a for a in task.get("completions") or [] if a not in annotations]
     if not is_flat:
         annotations = [{key: a[key] for key in a if key != "lost"} for a in annotations]
-    shown = path_of(address).rpartition("/")[2] or "no recording"
+    file_name = path_of(address).rpartition("/")[2] or "no recording"
     return ExportedTask(
-        name=f"task {own} ({shortened(shown, 100)})",
+        name=f"task {number} ({shortened(file_name, 100)})",
         address=address,
         data=data,
         annotations=annotations,
@@ -118,7 +117,7 @@ def _task(task: dict[str, Any], number: int, config: LabelConfig | None, is_flat
 
 
 def _recording_key(data: Mapping[str, Any], config: LabelConfig | None) -> str:
-    """Key of the task data that holds the recording; "" where none does, or any of several may."""
+    """Key of the task data that holds the recording; "" where there is none, or more than one candidate."""
     if config is not None and isinstance(data.get(config.data_key), str | dict) and data[config.data_key]:
         return config.data_key
     keys = [key for key, value in data.items() if is_address(value)]
@@ -131,10 +130,10 @@ def _is_columns(value: Any) -> bool:
 
 
 def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
-    """A label config for an export: its labels and tag names, and the columns of a recording.
+    """Make a label config from the labels and tags of an export and the columns of a recording.
 
-    It asks for regions where there are any, else for choices for the whole recording: for several where an annotation
-    has several.
+    It is for regions where there are any, else for choices for the whole recording, several of them where an
+    annotation has several.
 
     Raises:
         InputError: the export has no label, or choices of more than one control tag, or the recording has no column
@@ -164,34 +163,34 @@ def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:
 
 
 def problems(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
-    """Why an annotation does not fit a label config; empty where it does."""
+    """Why an annotation is incompatible with a label config; empty where it is compatible."""
     result = annotation.get("result") or []
     regions = [item for item in result if _is_region(item)]
     if config.result_kind == "regions":
-        # No model is trained on choices beside regions.
+        # Choices on regions are no training data.
         incomplete = [item for item in regions if not {"start", "end"} <= item["value"].keys()]
-        found = [text for item in regions for text in _misfits(item, "region", config)]
-        return found + [f"region {item.get('id')}: without start or end" for item in incomplete]
-    found = [f"region {item.get('id')}: the label config asks for choices" for item in regions]
+        texts = [text for item in regions for text in _incompatibilities(item, "region", config)]
+        return texts + [f"region {item.get('id')}: without start or end" for item in incomplete]
+    texts = [f"region {item.get('id')}: the label config asks for choices" for item in regions]
     for item in _choices(result):
-        found += _misfits(item, "choice", config)
+        texts += _incompatibilities(item, "choice", config)
         if len(_labels(item)) > 1 and config.task != "multilabel":
-            found.append(f"choice {item.get('id')}: several, where the label config asks for one")
-    return found
+            texts.append(f"choice {item.get('id')}: several, where the label config asks for one")
+    return texts
 
 
-def _misfits(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
-    """What the label config lacks for a region or a choice."""
-    found = []
+def _incompatibilities(item: dict[str, Any], kind: str, config: LabelConfig) -> list[str]:
+    """Tags and labels of a region or a choice that the label config lacks."""
+    texts = []
     if item.get("from_name") != config.control_tag or item.get("to_name") != config.object_tag:
         names = f"{item.get('from_name')!r} on {item.get('to_name')!r}"
-        found.append(f"{kind} {item.get('id')}: no tag {names} in the label config")
-    strange = sorted(label for label in set(_labels(item)) if config.label_of(label) is None)
-    if strange:
+        texts.append(f"{kind} {item.get('id')}: no tag {names} in the label config")
+    unknown = sorted(label for label in set(_labels(item)) if config.label_of(label) is None)
+    if unknown:
         what = "label" if kind == "region" else "choice"
-        names = ", ".join(map(repr, strange))
-        found.append(f"{kind} {item.get('id')}: no {what} {names} in the label config")
-    return found
+        names = ", ".join(map(repr, unknown))
+        texts.append(f"{kind} {item.get('id')}: no {what} {names} in the label config")
+    return texts
 
 
 def _labels(item: dict[str, Any]) -> list[str]:

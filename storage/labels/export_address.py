@@ -1,7 +1,7 @@
-"""The address of a recording in the task data of an export, and the path in it.
+"""Addresses of recordings in the task data of an export, and the file path in each.
 
-Addresses are of a local storage (`/data/local-files/?d=..`), of an uploaded file (`/data/upload/..`, whose name Label
-Studio rewrote), of a cloud storage (`s3://`, `gs://`, `azure-blob://`), of a server, or paths.
+An address is that of a local storage (`/data/local-files/?d=..`), an uploaded file (`/data/upload/..`, whose name
+Label Studio rewrote), a cloud storage (`s3://`, `gs://`, `azure-blob://`) or a server, or it is a path.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LOCAL, UPLOAD, RESOLVE = "/data/local-files", "/data/upload/", "/resolve"
 
 
 def path_of(address: str) -> str:
-    """The path of the file that an address names, percent signs decoded, with `/` between folders."""
+    """The file path in an address, percent-decoded, with `/` between folders."""
     try:
         parts = urlsplit(address)
         query = parse_qs(parts.query)
@@ -29,7 +29,7 @@ def path_of(address: str) -> str:
             return address
     if parts.scheme in ("http", "https") or parts.path.startswith(UPLOAD):
         return unquote(parts.path)
-    # Keys of a cloud storage stand there as they are; a question mark may still begin a signature.
+    # Keys of a cloud storage are not percent-encoded; a question mark may begin a signature.
     return address.partition("?")[0].replace("\\", "/")
 
 

@@ -1,8 +1,4 @@
-"""Checks of a Label Studio export: each field, before anything is made of it.
-
-An export comes from somebody else. What is in it goes to Label Studio, into task data and into labels, so it has to
-be what Label Studio itself writes; else the error names the task and the field.
-"""
+"""Validates each field of a Label Studio export before it is imported; an error names the task and the field."""
 
 from __future__ import annotations
 
@@ -21,12 +17,12 @@ LONGEST_EMAIL = 254  # characters
 Rule = tuple[Callable[[Any], bool], str]
 
 
-def _optional(kind: type | tuple[type, ...], words: str) -> Rule:
-    return (lambda value: value is None or isinstance(value, kind)), words
+def _optional(kind: type | tuple[type, ...], fault: str) -> Rule:
+    return (lambda value: value is None or isinstance(value, kind)), fault
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number of a usable size."""
+    """Whether it is a number within the supported range."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
@@ -53,7 +49,7 @@ def _is_email(value: Any) -> bool:
 
 
 def _is_account(value: Any) -> bool:
-    """The number of somebody's account; of a flat export as text."""
+    """The id of an account; in a flat export it is text."""
     if isinstance(value, str):
         return whole_number(value) is not None
     return _is_id(value)
@@ -68,7 +64,7 @@ def _are_names(value: Any) -> bool:
 
 
 def _are_choices(value: Any) -> bool:
-    """Names, or for choices below choices the names on the way to them."""
+    """Names; of nested choices the path of names."""
     return isinstance(value, list) and all(
         _is_name(item) or (bool(item) and _are_names(item)) for item in value
     )
@@ -114,18 +110,18 @@ VALUE: Mapping[str, Rule] = {
 
 
 def check(task: Any, where: str) -> None:
-    """Whether one task of an export is as Label Studio writes it.
+    """Check one task of an export.
 
     Raises:
-        InputError: it is not; names the first field that is wrong.
+        InputError: it is invalid; names the first such field.
     """
     if not isinstance(task, dict):
         raise _error(where, "it", "no object", task)
-    for field, value, (right, words) in _fields(task):
-        if not right(value):
-            raise _error(where, field, words, value)
+    for field, value, (is_valid, fault) in _fields(task):
+        if not is_valid(value):
+            raise _error(where, field, fault, value)
     if has_half(task):
-        field = next(_broken("", task), "it")
+        field = next(_lone_surrogates("", task), "it")
         raise InputError(
             "the export cannot be used",
             where=where,
@@ -134,40 +130,42 @@ def check(task: Any, where: str) -> None:
         )
 
 
-def _error(where: str, field: str, words: str, value: Any) -> InputError:
-    found = shortened(repr(value)[:300], 60)
+def _error(where: str, field: str, fault: str, value: Any) -> InputError:
+    shown = shortened(repr(value)[:300], 60)
     what = "the export cannot be used"
-    return InputError(what, where=where, why=f"`{field}` is {words}: {found}", cure=CURE)
+    return InputError(what, where=where, why=f"`{field}` is {fault}: {shown}", cure=CURE)
 
 
 def _fields(task: Mapping[str, Any]) -> Iterator[tuple[str, Any, Rule]]:
-    """Each field that has a rule, with its path, its value and the rule; what holds others comes before them."""
-    yield from _ruled("", {"data": None, **task}, TASK)
+    """Path, value and rule of each field that has a rule; an object comes before its fields."""
+    yield from _with_rules("", {"data": None, **task}, TASK)
     for name in ("annotations", "completions"):
         for number, annotation in enumerate(task.get(name) or ()):
             path = f"{name}[{number}]"
             yield path, annotation, (lambda value: isinstance(value, dict), "no annotation")
-            yield from _ruled(path, annotation, ANNOTATION)
-            for place, item in enumerate(annotation.get("result") or ()):
-                inner = f"{path}.result[{place}]"
-                yield inner, item, (lambda value: isinstance(value, dict), "no region or choice")
-                yield from _ruled(inner, item, ITEM)
-                yield from _ruled(f"{inner}.value", item.get("value") or {}, VALUE)
+            yield from _with_rules(path, annotation, ANNOTATION)
+            for position, item in enumerate(annotation.get("result") or ()):
+                item_path = f"{path}.result[{position}]"
+                yield item_path, item, (lambda value: isinstance(value, dict), "no region or choice")
+                yield from _with_rules(item_path, item, ITEM)
+                yield from _with_rules(f"{item_path}.value", item.get("value") or {}, VALUE)
 
 
-def _ruled(path: str, found: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[tuple[str, Any, Rule]]:
+def _with_rules(
+    path: str, values: Mapping[str, Any], rules: Mapping[str, Rule]
+) -> Iterator[tuple[str, Any, Rule]]:
     for name, rule in rules.items():
-        if name in found:
-            yield f"{path}.{name}".lstrip("."), found[name], rule
+        if name in values:
+            yield f"{path}.{name}".lstrip("."), values[name], rule
 
 
-def _broken(path: str, value: Any) -> Iterator[str]:
-    """Paths of the texts with half a character."""
+def _lone_surrogates(path: str, value: Any) -> Iterator[str]:
+    """Paths of the texts that hold a lone surrogate."""
     if isinstance(value, str):
         if HALF.search(value):
             yield path
     elif isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for name, inner in pairs:
-            yield from _broken(str(name), str(name))
-            yield from _broken(f"{path}.{name}".lstrip("."), inner)
+            yield from _lone_surrogates(str(name), str(name))
+            yield from _lone_surrogates(f"{path}.{name}".lstrip("."), inner)

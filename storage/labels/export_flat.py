@@ -1,7 +1,7 @@
 """Label Studio's flat exports, JSON_MIN, CSV and TSV, converted to the form of its JSON export.
 
-A row is an annotation: the task data, and for each control tag the values of its regions, without their ids and tags.
-Skipped annotations, ground truth, predictions and drafts are not in it (source: label_studio_sdk/converter of Label
+A row is an annotation: the task data, and for each control tag the values of its regions, without ids and tags.
+Skipped annotations, ground truth, predictions and drafts are missing (source: label_studio_sdk/converter of Label
 Studio 1.23.2).
 """
 
@@ -20,18 +20,18 @@ from storage.labels.export_address import is_address
 from storage.printable import shortened
 from storage.text.json_text import parse_json, whole_number
 
-# What stands in every row beside task data and results.
-OWN = frozenset({
+# Columns that are neither task data nor results.
+FIELDS = frozenset({
     "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history",
 })  # fmt: skip
-NEEDED = frozenset({"annotator", "annotation_id"})
-LONGEST_CELL = 1 << 30  # characters: a recording may be in one
+REQUIRED = frozenset({"annotator", "annotation_id"})
+LONGEST_CELL = 1 << 30  # characters: a cell may hold a recording
 Row = Mapping[str, Any]
 
 
 def is_flat(rows: list[Any]) -> bool:
     """Whether these are the rows of a flat export."""
-    return bool(rows) and all(isinstance(row, dict) and row.keys() >= NEEDED for row in rows)
+    return bool(rows) and all(isinstance(row, dict) and row.keys() >= REQUIRED for row in rows)
 
 
 def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
     Raises:
         InputError: it is no such export.
     """
-    cure = "export the project from Label Studio as JSON"
+    what, cure = "the export cannot be read", "export the project from Label Studio as JSON"
     try:
         text = data.decode("utf-8-sig")
         separator = "\t" if "\t" in text.partition("\n")[0] else ","
@@ -51,21 +51,19 @@ def read_table(where: str, data: bytes) -> list[dict[str, Any]]:
         finally:
             csv.field_size_limit(before)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError("the export cannot be read", where=where, why=str(error), cure=cure) from error
-    if not rows or not rows[0].keys() >= NEEDED:
+        raise InputError(what, where=where, why=str(error), cure=cure) from error
+    if not rows or not rows[0].keys() >= REQUIRED:
         why = "its first line does not name the columns annotation_id and annotator"
         raise InputError("not a Label Studio export", where=where, why=why, cure=cure)
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        why = f"its first line names the column {shortened(twice[0], 60)} twice"
-        raise InputError("the export cannot be read", where=where, why=why, cure=cure)
+    duplicates = [name for name in names if names.count(name) > 1]
     uneven = [n for n, row in enumerate(rows, 2) if None in row or None in row.values()]
-    if uneven:
-        why = f"row {uneven[0]} has another number of cells than the first line"
-        raise InputError("the export cannot be read", where=where, why=why, cure=cure)
+    if duplicates or uneven:
+        twice = f"its first line names the column {shortened(duplicates[0], 60)} twice" if duplicates else ""
+        why = twice or f"row {uneven[0]} has another number of cells than the first line"
+        raise InputError(what, where=where, why=why, cure=cure)
     return [
         {name: _cell(where, name, cell) for name, cell in row.items() if cell != ""}
-        | {name: None for name in NEEDED if row[name] == ""}
+        | {name: None for name in REQUIRED if row[name] == ""}
         for row in rows
     ]
 
@@ -92,33 +90,31 @@ def tasks(rows: Iterable[Row], config: LabelConfig | None) -> list[dict[str, Any
 
     Args:
         rows: of the export.
-        config: which of the columns hold results, and of which tag; found by their values where there is none.
+        config: names the columns that hold results; without it they are recognised by their values.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_key: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(rows, 1):
-        results = {
-            name for name, value in row.items() if name not in OWN and _is_result_column(name, value, config)
-        }
-        data = {name: value for name, value in row.items() if name not in OWN and name not in results}
-        # Tables of two projects, one put below the other, count their tasks from 1 each.
+        values = {name: value for name, value in row.items() if name not in FIELDS}
+        results = {name for name, value in values.items() if _is_result_column(name, value, config)}
+        data = {name: value for name, value in values.items() if name not in results}
+        # In the concatenated exports of two projects task ids repeat.
         addresses = sorted(value for value in data.values() if is_address(value))
         key = str((row.get("id", f"row {number}"), addresses))
-        task = found.setdefault(key, {"id": row.get("id"), "data": data, "annotations": []})
+        task = by_key.setdefault(key, {"id": row.get("id"), "data": data, "annotations": []})
         if row["annotation_id"] is not None:
-            result = [item for name in sorted(results) for item in _items(name, row[name], row, config)]
-            lost = sorted(name for name in results if not _items(name, row[name], row, config) and row[name])
+            items = {name: _items(name, row[name], row, config) for name in sorted(results)}
             task["annotations"].append({
                 "id": row["annotation_id"],
                 "completed_by": row["annotator"],
                 "created_at": row.get("created_at"),
                 "lead_time": row.get("lead_time"),
-                "result": result,
-                "lost": lost,
+                "result": [item for found in items.values() for item in found],
+                "lost": [name for name, found in items.items() if row[name] and not found],
             })  # fmt: skip
-    for task in found.values():
+    for task in by_key.values():
         if all(isinstance(a["created_at"], str) for a in task["annotations"]):
             task["annotations"].sort(key=lambda annotation: annotation["created_at"])
-    return list(found.values())
+    return list(by_key.values())
 
 
 def _is_result_column(name: str, value: Any, config: LabelConfig | None) -> bool:
@@ -129,21 +125,21 @@ def _is_result_column(name: str, value: Any, config: LabelConfig | None) -> bool
 
 
 def _items(name: str, value: Any, row: Row, config: LabelConfig | None) -> list[dict[str, Any]]:
-    """Regions or choices, in the JSON export's form; none where the values are of another kind."""
-    whole = config is not None and config.has_choices(name)
+    """Regions or choices as in a JSON export; values of another kind are left out."""
+    takes_choices = config is not None and config.has_choices(name)
     values = value if isinstance(value, list) else [value]
     items = []
-    for place, found in enumerate(values):
-        if isinstance(found, dict) and isinstance(found.get("timeserieslabels"), list):
-            kind, content = "timeserieslabels", found
-        elif whole and isinstance(found, dict) and isinstance(found.get("choices"), list):
-            kind, content = "choices", found
-        elif whole and isinstance(found, str):
-            kind, content = "choices", {"choices": [found]}
+    for position, entry in enumerate(values):
+        if isinstance(entry, dict) and isinstance(entry.get("timeserieslabels"), list):
+            kind, content = "timeserieslabels", entry
+        elif takes_choices and isinstance(entry, dict) and isinstance(entry.get("choices"), list):
+            kind, content = "choices", entry
+        elif takes_choices and isinstance(entry, str):
+            kind, content = "choices", {"choices": [entry]}
         else:
             continue
-        # The same id at every import, so that a region that is there already is recognised.
-        seed = json.dumps([row["annotation_id"], name, place, content], sort_keys=True, default=str)
+        # The same id at every import, so that a region that was imported before is recognised.
+        seed = json.dumps([row["annotation_id"], name, position, content], sort_keys=True, default=str)
         items.append({
             "id": hashlib.md5(seed.encode(errors="replace"), usedforsecurity=False).hexdigest()[:10],
             "from_name": name,

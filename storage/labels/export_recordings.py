@@ -1,7 +1,6 @@
-"""Recordings that an export brings along: columns inside the task data, or an http(s) address to fetch from.
+"""Writes the recordings of an export as CSV files: columns in the task data, or an http(s) address to download.
 
-Both become CSV files, and from there on recordings like any other: in the bucket, versioned, shown by Label Studio
-through its source storage. Their names are checked before the first of them is fetched or written.
+Their names are checked before the first of them is downloaded or written.
 """
 
 from __future__ import annotations
@@ -26,62 +25,62 @@ FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --lab
 
 @dataclass(frozen=True)
 class ExportedRecordings:
-    """Recordings by series key, and the tasks whose recording could not be read or fetched, with the reason."""
+    """Recordings by series key, and the tasks whose recording could not be read or downloaded, with the error."""
 
     files: dict[str, Path] = field(default_factory=dict)
-    lost: list[tuple[ExportedTask, InputError]] = field(default_factory=list)
+    failed: list[tuple[ExportedTask, InputError]] = field(default_factory=list)
 
 
 def write(tasks: Sequence[ExportedTask], folder: Path) -> ExportedRecordings:
-    """Write the recordings of an export into `folder`; one that cannot be had does not stop the others.
+    """Write the recordings of an export into `folder`; one that fails does not stop the others.
 
     Raises:
-        InputError: a recording would have a name that no series can have, or two would have one; nothing was written.
+        InputError: the name of a recording is invalid, or two have the same one; nothing was written.
     """
-    wanted = _by_key(task for task in tasks if task.columns is not None or _is_web(task.address))
-    firsts = {id(task): key for key, task in wanted.items()}
-    found, downloads = ExportedRecordings(), Downloads()
+    wanted = _by_key(task for task in tasks if task.columns is not None or _is_http(task.address))
+    keys = {id(task): key for key, task in wanted.items()}
+    result, downloads = ExportedRecordings(), Downloads()
     for task in track(tasks, "reading the export's recordings", len(tasks)):
-        key = firsts.get(id(task), "")
+        key = keys.get(id(task), "")
         path = folder / f"{key}.csv"
         try:
             if key and task.columns is not None:
                 write_bytes(path, _csv(task))
             elif key:
                 downloads.fetch(task.address, path, task.name)
-            elif task.columns is None and not _is_web(task.address):
-                raise _elsewhere(task)
+            elif task.columns is None and not _is_http(task.address):
+                raise _not_fetchable(task)
         except InputError as error:
-            found.lost.append((task, error))
+            result.failed.append((task, error))
             continue
         if key:
-            found.files[key] = path
-    return found
+            result.files[key] = path
+    return result
 
 
 def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
     """The first task of each recording, by its series key."""
-    found: dict[str, ExportedTask] = {}
+    by_key: dict[str, ExportedTask] = {}
     for task in tasks:
         key = _key(task)
-        first = found.setdefault(key, task)
+        first = by_key.setdefault(key, task)
         if (first.address, first.columns) != (task.address, task.columns):
             what = f"two tasks would have one series key, {shortened(repr(key))}"
             why = "a recording is called by the last part of its address"
             raise InputError(what, where=[first.name, task.name], why=why, cure=FOLDER)
-    others = {key: f"macOS and Windows take it for {same[0]!r}" for same in alike(found) for key in same[1:]}
+    others = {key: f"macOS and Windows take it for {same[0]!r}" for same in alike(by_key) for key in same[1:]}
     others |= {
-        key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(found).items()
+        key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(by_key).items()
     }
     for key, why in others.items():
         what = f"a recording cannot be called {shortened(repr(key))}"
-        raise InputError(what, where=found[key].name, why=why, cure=FOLDER)
-    return found
+        raise InputError(what, where=by_key[key].name, why=why, cure=FOLDER)
+    return by_key
 
 
 def _key(task: ExportedTask) -> str:
     """The series key of a task's recording: its name without `.csv`."""
-    # Behind the last slash there may be others, as percent signs.
+    # The part behind the last slash may hold percent-encoded slashes.
     last = urlsplit(task.address).path.rpartition("/")[2]
     name = task.address if task.columns is not None else unquote(last)
     key = name[:-4] if name.lower().endswith(".csv") else name
@@ -92,7 +91,7 @@ def _key(task: ExportedTask) -> str:
     return key
 
 
-def _is_web(address: str) -> bool:
+def _is_http(address: str) -> bool:
     try:
         return urlsplit(address).scheme in ("http", "https")
     except ValueError:
@@ -105,8 +104,8 @@ def _csv(task: ExportedTask) -> bytes:
     cure = "every column must be a list of numbers and texts, and all of one length"
     what = "the columns do not make a recording"
     if not columns or len(set(lengths.values())) > 1 or -1 in lengths.values():
-        told = [f"{shortened(name, 40)}: {'no list' if n < 0 else n}" for name, n in lengths.items()]
-        raise InputError(what, where=task.name, why=", ".join(told[:20]) or "no columns", cure=cure)
+        shown = [f"{shortened(name, 40)}: {'no list' if n < 0 else n}" for name, n in lengths.items()]
+        raise InputError(what, where=task.name, why=", ".join(shown[:20]) or "no columns", cure=cure)
     for name, values in columns.items():
         if any(isinstance(value, list | dict) for value in values):
             why = f"{shortened(name, 40)}: a cell is a list or an object"
@@ -114,8 +113,8 @@ def _csv(task: ExportedTask) -> bytes:
     return csv_text.dump_plain([list(columns), *zip(*columns.values(), strict=True)])
 
 
-def _elsewhere(task: ExportedTask) -> InputError:
-    """Why a recording cannot be fetched that is at no http(s) address."""
+def _not_fetchable(task: ExportedTask) -> InputError:
+    """The error for a recording that is at no http(s) address."""
     shown = shortened(task.address)
     why = f"{shown} is no http(s) address" if task.address else "its data names no recording"
     return InputError("the recording cannot be fetched", where=task.name, why=why, cure=FOLDER)

@@ -1,7 +1,7 @@
-"""git drivers for labels: git's own `diff`, `log -p` and `merge` compare and merge them by region.
+"""git diff and merge drivers: `git diff`, `git log -p` and `git merge` compare and merge labels by region.
 
-git starts them, as `python -m storage.labels.git_drivers`, anew for every file, so little is imported. They write
-into the DVC cache and into the file that git names, never into the work tree.
+git starts `python -m storage.labels.git_drivers` for every file, so it imports little. The drivers write to the
+DVC cache and to the file that git names, never to the work tree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storage.label_studio.label_config import LabelConfig
 from storage.labels import conflicts, label_changes, label_store
 from storage.labels.annotation_merge import item_name, items
 from storage.labels.snapshot import Record
-from storage.labels.three_way import Conflict, Merge, Settlement, three_way, whole
+from storage.labels.three_way import Conflict, Merge, Settlement, take_one_side, three_way
 from storage.network import loopback
 from storage.paths import LABELS, SERIES
 from storage.printable import printable, say
@@ -34,19 +34,19 @@ from storage.text import csv_text
 
 COMMAND = "-P -m storage.labels.git_drivers"
 NAME = "labeltrail"
-LARGEST = 64_000_000  # bytes of shards that are written out for git to compare
+LARGEST = 64_000_000  # bytes of shards that are written as text for git to compare
 MARKS = ("<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n")
 Texts = tuple[str, str, str]  # base, ours, theirs
 
 
 @dataclass(frozen=True)
 class Merged:
-    """A file that both sides changed.
+    """The result of merging a file.
 
     Attributes:
-        text: what becomes of it; with open conflicts, both versions between git's conflict marks.
-        open: the conflicts, a line each, by their names.
-        note: what a person should know of a file that was merged.
+        text: the merged file; with open conflicts, both versions between git's conflict markers.
+        open: open conflicts by name, a line each.
+        note: a summary for the person who merges.
     """
 
     text: str
@@ -54,18 +54,18 @@ class Merged:
     note: str = ""
 
 
-def main(words: list[str]) -> int:
-    """What git asks for: `textconv FILE`, or `merge BASE OURS THEIRS PATH`; returns the exit status."""
+def main(arguments: list[str]) -> int:
+    """Entry point for git: `textconv FILE`, or `merge BASE OURS THEIRS PATH`; returns the exit status."""
     loopback.bypass_proxies()
     repository = Repository(find_root(Path.cwd()))
-    if words[0] == "textconv":
-        sys.stdout.writelines(textconv(repository, Path(words[1]).read_text(encoding="utf-8")))
+    if arguments[0] == "textconv":
+        sys.stdout.writelines(textconv(repository, Path(arguments[1]).read_text(encoding="utf-8")))
         return 0
-    base, ours, theirs = map(Path, words[1:4])
-    merged = merge_files(repository, base, ours, theirs, words[4])
+    base, ours, theirs = map(Path, arguments[1:4])
+    merged = merge_files(repository, base, ours, theirs, arguments[4])
     for text in merged.open.values() or [merged.note]:
         for line in text.split("\n"):
-            say(f"{words[4]}: {line}", sys.stderr)
+            say(f"{arguments[4]}: {line}", sys.stderr)
     if merged.open:
         print("  next: git merge --abort; then git -c labeltrail.settle=ours merge NAME", file=sys.stderr)
         print("        (or theirs, or one by one as in 1-9f3c1a/x1=ours)", file=sys.stderr)
@@ -73,16 +73,16 @@ def main(words: list[str]) -> int:
 
 
 def configure(git: Git) -> None:
-    """Tell this clone's git which programs `.gitattributes` means."""
+    """Configure this clone's git with the drivers that `.gitattributes` names."""
     program = f"{shlex.quote(sys.executable)} {COMMAND}"
-    # In a merge driver % begins what git fills in.
+    # git replaces placeholders that begin with % in a merge driver.
     merging = program.replace("%", "%%")
     wanted = {
         # Where the program fails or is missing, git shows the pointer as it is.
         f"diff.{NAME}.textconv": f'f() {{ {program} textconv "$1" 2>/dev/null || cat "$1"; }}; f',
         f"merge.{NAME}.name": "labels by region",
         f"merge.{NAME}.driver": f"{merging} merge %O %A %B %P",
-        # Of two bases the older is taken whole: that may show a conflict too many, never one too few.
+        # Of several merge bases the older is taken whole: that may add a conflict, never hide one.
         f"merge.{NAME}.recursive": "binary",
     }
     for name, value in wanted.items():
@@ -90,22 +90,21 @@ def configure(git: Git) -> None:
 
 
 def outdated(git: Git) -> list[str]:
-    """Settings of git that start the driver of an earlier Labeltrail, which is gone."""
+    """Settings of git that start the driver of an earlier Labeltrail, which no longer exists."""
     lines = git.run("config", "--local", "--list").splitlines()
-    found = [
+    settings = [
         line.partition("=")
         for line in lines
         if line.startswith((f"diff.{NAME}.text", f"merge.{NAME}.driver"))
     ]
-    return [name for name, _, value in found if f" {COMMAND} " not in value]
+    return [name for name, _, value in settings if f" {COMMAND} " not in value]
 
 
 # -- diff -----------------------------------------------------------------------------------------
 
 
 def textconv(repository: Repository, text: str) -> Iterator[str]:
-    """What a pointer's text stands for, a line a region, sorted; from the DVC cache alone, and one line where
-    that lacks it."""
+    """The content of a pointer as sorted lines, one for each region; a single line where the DVC cache lacks it."""
     md5 = parse_pointer(text)
     path = LABELS if re.search(r"^ *path: labels$", text, re.MULTILINE) else SERIES
     if not md5:
@@ -114,20 +113,20 @@ def textconv(repository: Repository, text: str) -> Iterator[str]:
         yield f"{md5}: not in the DVC cache (dvc fetch --all-commits)\n"
     elif path == SERIES:
         files = sorted(repository.folder(md5, SERIES).items())
-        yield from (f"{printable(name)}  {each}\n" for name, each in files)
+        yield from (f"{printable(name)}  {file_md5}\n" for name, file_md5 in files)
     else:
         yield from _label_lines(repository, md5)
 
 
 def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
     shards = repository.folder(md5, LABELS)
-    sizes = {name: repository.cache.size(each) for name, each in shards.items()}
+    sizes = {name: repository.cache.size(shard_md5) for name, shard_md5 in shards.items()}
     missing = [name for name, size in sizes.items() if size is None]
     if missing:
         yield f"{md5}: {len(missing)} shards are not in the DVC cache (dvc fetch --all-commits)\n"
     elif sum(size or 0 for size in sizes.values()) > LARGEST:
         yield "too many labels to write them all out: labeltrail diff reads the shards that differ\n"
-        yield from (f"{name}  {each}\n" for name, each in sorted(shards.items()))
+        yield from (f"{name}  {shard_md5}\n" for name, shard_md5 in sorted(shards.items()))
     else:
         config = label_store.config_at(repository.git)
         records = label_store.records(repository, md5)
@@ -135,7 +134,7 @@ def _label_lines(repository: Repository, md5: str) -> Iterator[str]:
 
 
 def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[str]:
-    """A line for the annotation where it is more than its regions, and one for each item of its result."""
+    """A line for the flags of an annotation, where it has any, and one for each item of its result."""
     who = f"{record['series']}  {record['annotator']}  {record['id']}"
     facts = [
         word
@@ -154,7 +153,7 @@ def record_lines(record: Record, config: LabelConfig | None = None) -> Iterator[
 
 
 def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, path: str) -> Merged:
-    """Merge a file as git hands it over and write the result to `ours`; conflicts are returned, never raised."""
+    """Merge a file for git and write the result to `ours`; conflicts are returned, never raised."""
     try:
         texts = [read_text(file, "git merge --abort") for file in (base, ours, theirs)]
     except InputError as error:
@@ -164,23 +163,24 @@ def merge_files(repository: Repository, base: Path, ours: Path, theirs: Path, pa
         if path == splits_file.PATH.as_posix() and not merged.open:
             splits_file.parse(merged.text, path)
     except LabeltrailError as error:
-        merged = Merged(_marked(texts[1], texts[2]), {"": str(error)})
+        merged = Merged(_with_markers(texts[1], texts[2]), {"": str(error)})
     ours.write_text(merged.text, encoding="utf-8")
     return merged
 
 
 def settlement(git: Git) -> Settlement:
-    """How the person who merges settles conflicts: `git -c labeltrail.settle=theirs merge NAME`.
+    """How conflicts are settled, from git's settings: `git -c labeltrail.settle=theirs merge NAME`.
 
     Raises:
-        InputError: it is neither `ours`, `theirs` nor `NAME=ours`.
+        InputError: the setting is neither `ours`, `theirs` nor `NAME=ours`.
     """
     try:
-        words = git.run("config", "--get-all", f"{NAME}.settle").split()
+        values = git.run("config", "--get-all", f"{NAME}.settle").split()
     except ProgramError:
         return Settlement()
-    everything = [word for word in words if word in ("ours", "theirs")]
-    return Settlement.parse(everything[-1] if everything else "", [w for w in words if w not in everything])
+    everything = [value for value in values if value in ("ours", "theirs")]
+    named = [value for value in values if value not in everything]
+    return Settlement.parse(everything[-1] if everything else "", named)
 
 
 def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) -> Merged:
@@ -188,7 +188,7 @@ def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) 
 
     Raises:
         NotFoundError: labels of one side are neither in the DVC cache nor in its remote.
-        InputError: one of the texts is not what it must be.
+        InputError: one of the texts is invalid.
     """
     if path == f"{LABELS}.dvc":
         return _merge_labels(repository, texts, settled)
@@ -206,55 +206,56 @@ def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) 
 def _merge_labels(repository: Repository, texts: Texts, settled: Settlement) -> Merged:
     base, ours, theirs = _hashes(texts)
 
-    def pointer(found: label_store.LabelMerge) -> str:
-        shards = {name: after for name, (_, after) in found.shards.items()}
-        return point(repository, texts[1], label_store.store(repository, ours, shards))
+    def pointer(merged: label_store.LabelMerge) -> str:
+        shards = {name: after for name, (_, after) in merged.shards.items()}
+        return pointer_text(repository, texts[1], label_store.store(repository, ours, shards))
 
     config = label_store.config_at(repository.git, "HEAD")
-    found = label_store.merge(repository, base, ours, theirs, settled, config)
-    if not found.conflicts:
-        counts = label_changes.count(found.incoming(), config=config)
-        return Merged(pointer(found), note=f"{label_changes.signed(counts.regions) or 'no'} labels came in")
+    merged = label_store.merge(repository, base, ours, theirs, settled, config)
+    if not merged.conflicts:
+        counts = label_changes.count(merged.incoming(), config=config)
+        return Merged(pointer(merged), note=f"{label_changes.signed(counts.regions) or 'no'} labels came in")
     other = label_store.merge(repository, base, ours, theirs, Settlement("theirs", settled.named), config)
-    return Merged(_marked(pointer(found), pointer(other)), _open(found.conflicts))
+    return Merged(_with_markers(pointer(merged), pointer(other)), _open(merged.conflicts))
 
 
 def _merge_series(repository: Repository, texts: Texts, settled: Settlement) -> Merged:
     base, ours, theirs = map(repository.folder, _hashes(texts))
 
-    def pointer(found: Merge[str]) -> str:
-        return point(repository, texts[1], repository.cache.store({}, found.merged))
+    def pointer(merged: Merge[str]) -> str:
+        return pointer_text(repository, texts[1], repository.cache.store({}, merged.merged))
 
-    found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, "series"))
-    if not found.conflicts:
-        came = label_changes.signed(label_changes.signs(found.incoming))
-        return Merged(pointer(found), note=f"{came or 'no'} recordings came in")
-    other = three_way(base, ours, theirs, operator.eq, whole(Settlement("theirs", settled.named), "series"))
-    return Merged(_marked(pointer(found), pointer(other)), _open(found.conflicts))
+    merged: Merge[str] = three_way(base, ours, theirs, operator.eq, take_one_side(settled, "series"))
+    if not merged.conflicts:
+        counts = label_changes.signed(label_changes.signs(merged.incoming))
+        return Merged(pointer(merged), note=f"{counts or 'no'} recordings came in")
+    settled = Settlement("theirs", settled.named)
+    other = three_way(base, ours, theirs, operator.eq, take_one_side(settled, "series"))
+    return Merged(_with_markers(pointer(merged), pointer(other)), _open(merged.conflicts))
 
 
 def _merge_lines(
     kind: str, sides: tuple[Mapping[str, str], ...], settled: Settlement, header: str = ""
 ) -> Merged:
-    """Merge a file that has a row for each series, below a header or none: base, ours and theirs, text by series."""
+    """Merge a file with one row for each series; `sides` are base, ours and theirs, rows by series."""
     base, ours, theirs = sides
-    found: Merge[str] = three_way(base, ours, theirs, operator.eq, whole(settled, kind))
-    marked = {c.series: _marked(c.ours or "", c.theirs or "") for c in found.conflicts}
-    lines = {**found.merged, **marked}
+    merged: Merge[str] = three_way(base, ours, theirs, operator.eq, take_one_side(settled, kind))
+    conflicting = {c.series: _with_markers(c.ours or "", c.theirs or "") for c in merged.conflicts}
+    lines = {**merged.merged, **conflicting}
     text = header + "".join(lines[name] for name in sorted(lines))
-    note = f"{label_changes.plural(len(found.incoming), 'line')} came in"
-    return Merged(text, _open(found.conflicts), note)
+    note = f"{label_changes.plural(len(merged.incoming), 'line')} came in"
+    return Merged(text, _open(merged.conflicts), note)
 
 
-def _open(found: Iterable[Conflict]) -> dict[str, str]:
-    return {conflict.name: conflicts.line(conflict, "") for conflict in found}
+def _open(open_conflicts: Iterable[Conflict]) -> dict[str, str]:
+    return {conflict.name: conflicts.line(conflict, "") for conflict in open_conflicts}
 
 
 def _task_lines(text: str) -> dict[str, str]:
-    """Lines of data/tasks.jsonl by series; by line feeds alone, for JSON may hold other ends of lines (U+2028).
+    """Lines of data/tasks.jsonl by series; split at line feeds alone, for JSON may hold other line ends (U+2028).
 
     Raises:
-        InputError: a line is no task, or a series has two, of which one would be lost.
+        InputError: a line is no task, or a series has two.
     """
     tasks_file.parse(text, str(tasks_file.PATH))
     lines = [line for line in text.split("\n") if line]
@@ -265,7 +266,7 @@ def _split_rows(text: str) -> dict[str, str]:
     """Rows of data/splits.csv by series; a cell may hold line ends.
 
     Raises:
-        InputError: a row is none, or a series has two, of which one would be lost.
+        InputError: a row is invalid, or a series has two.
     """
     if not text:
         return {}
@@ -273,20 +274,20 @@ def _split_rows(text: str) -> dict[str, str]:
 
 
 def _hashes(texts: Texts) -> Texts:
-    """Base, ours and theirs of a pointer; a side that is no pointer is not taken for an empty folder."""
+    """Hashes of base, ours and theirs; an invalid pointer is an error, not an empty folder."""
     base, ours, theirs = map(parse_pointer, texts)
-    for text, found, side in ((texts[1], ours, "ours"), (texts[2], theirs, "theirs")):
-        if text and not found:
+    for text, md5, side in ((texts[1], ours, "ours"), (texts[2], theirs, "theirs")):
+        if text and not md5:
             raise InputError(f"{side} is no DVC pointer", why="it names no hash, or more than one")
     return base, ours, theirs
 
 
-def _marked(ours: str, theirs: str) -> str:
+def _with_markers(ours: str, theirs: str) -> str:
     return f"{MARKS[0]}{ours}{MARKS[1]}{theirs}{MARKS[2]}"
 
 
-def point(repository: Repository, text: str, md5: str) -> str:
-    """A pointer's text with another hash; what else DVC or a person wrote into it stays.
+def pointer_text(repository: Repository, text: str, md5: str) -> str:
+    """A pointer's text with another hash; other keys in it stay.
 
     Raises:
         InputError: the folder would be empty, which DVC does not track.
@@ -303,9 +304,9 @@ def point(repository: Repository, text: str, md5: str) -> str:
 
 
 def _size(cache: Cache, text: str, old: Mapping[str, str], new: Mapping[str, str]) -> int | None:
-    """Bytes of the new folder; None where the cache lacks a file that one has and the other has not."""
-    found = re.search(r"^  size: (\d{1,18})$", text, re.MULTILINE)
-    total = int(found[1]) if found else None
+    """Bytes of the new folder, from those of the old; None where the cache lacks a file that differs."""
+    recorded = re.search(r"^  size: (\d{1,18})$", text, re.MULTILINE)
+    total = int(recorded[1]) if recorded else None
     for name in label_store.differing(old, new):
         for folder, sign in ((old, -1), (new, 1)):
             size = cache.size(folder[name]) if name in folder else 0

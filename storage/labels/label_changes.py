@@ -1,11 +1,10 @@
-"""Label changes as text: subject and trailers of a label commit.
+"""Counts label changes, and writes subject and trailers of a label commit.
 
-A region that has another id is another region; the same id with another value was changed. Where the whole
-recording is asked about, each value that was chosen counts as a region does. An annotation can also change as a
-whole: skipped, made ground truth, submitted empty.
+Regions are compared by id: an id with another value is a changed region. A choice for the whole recording counts like
+a region. An annotation can also change as a whole: skipped, made ground truth, submitted empty.
 
-The label config says which choices are labels: those beside regions, in another control tag, are kept and shown and
-are none. Without a label config (`config` is None) all choices for whole recordings count.
+The label config says which choices are labels: those of its control tag. Without one (`config` is None) all choices
+for whole recordings are.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from storage.labels.three_way import Change
 from storage.printable import shortened
 
 SIGNS = "+~-"
-TRAILERS = 200  # labels, and annotators, that a commit's message names at most
+TRAILERS = 200  # maximum number of labels, and of annotators, that a commit message names
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,11 @@ class LabelChanges:
     """Counts of one label commit.
 
     Attributes:
-        regions: by sign (`+` added, `~` changed, `-` removed); and values chosen for whole recordings.
+        regions: regions, and choices for whole recordings, by sign (`+` added, `~` changed, `-` removed).
         labels: the same, by label.
         annotators: the same, by annotator.
-        annotations: annotations that changed in any way, also without a label (skipped, empty, starred).
-        series: the regions by the key of their series; also where an annotation changed and no region did.
+        annotations: annotations with any change, also without a label (skipped, empty, ground truth).
+        series: regions by series key; also of series where only annotations changed.
     """
 
     regions: Counter[str] = field(default_factory=Counter)
@@ -45,27 +44,27 @@ class LabelChanges:
 
 
 def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
-    """How many were added (`+`), changed (`~`) and removed (`-`)."""
+    """Number of changes by sign: `+` added, `~` changed, `-` removed."""
     return Counter("+" if c.before is None else "-" if c.after is None else "~" for c in changes)
 
 
 def count(
     changes: Iterable[Change[Record]], label: str = "", config: LabelConfig | None = None
 ) -> LabelChanges:
-    """Count labels and annotations that changed; with a `label`, only regions and choices that have or had it."""
+    """Count changed labels and annotations; with a `label`, only regions and choices that have or had it."""
     total = LabelChanges()
     for change in changes:
         record = change.after or change.before or {}
-        found = [
+        differences = [
             (sign, old if sign == "-" else new)
             for sign, old, new in label_changes(change.before, change.after, config)
             if not label or label in {*old, *new}
         ]
-        if label and not found:
+        if label and not differences:
             continue
         total.annotations.update(signs([change]))
         series = total.series[record["series"]]
-        for sign, names in found:
+        for sign, names in differences:
             total.regions[sign] += 1
             series[sign] += 1
             total.annotators[record["annotator"]][sign] += 1
@@ -90,7 +89,7 @@ def label_changes(
 
 
 def _choice_changes(old: set[str], new: set[str]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """One value for another is a change; where several may be chosen each comes or goes by itself."""
+    """Changes of choices: one value replaced by another is a change, else each is added or removed."""
     if len(old) == len(new) == 1 and old != new:
         yield "~", list(old), list(new)
         return
@@ -99,20 +98,19 @@ def _choice_changes(old: set[str], new: set[str]) -> Iterator[tuple[str, list[st
 
 
 def item_labels(item: Item, whole: bool = False) -> list[str]:
-    """The labels on a region, or what was chosen for the `whole` recording; none on what stands beside a region."""
-    found = region_value(item).get("choices" if whole else "timeserieslabels")
-    return [str(label) for label in found] if isinstance(found, list) else []
+    """The labels of a region or, with `whole`, of a choice for the whole recording; none of other items."""
+    labels = region_value(item).get("choices" if whole else "timeserieslabels")
+    return [str(label) for label in labels] if isinstance(labels, list) else []
 
 
 def record_labels(record: Record, config: LabelConfig | None = None) -> list[str]:
-    """All labels in an annotation, also one that stands there twice: on its regions, then for the whole recording."""
+    """All labels in an annotation, with repeats: those of its regions, then those for the whole recording."""
     chosen = [label for item in whole_choices(record, config) for label in item_labels(item, whole=True)]
     return [label for item in record["result"] for label in item_labels(item)] + chosen
 
 
 def whole_choices(record: Record, config: LabelConfig | None = None) -> list[Item]:
-    """The choices of an annotation that are for the whole recording, also of a skipped one: those that are labels of
-    the task, without a label config those of any control tag."""
+    """The choices for the whole recording that are labels (`is_choice_label`), also of a skipped annotation."""
     regions = region_ids(record["result"])
     return [item for item in record["result"] if is_choice_label(item, regions, config)]
 
@@ -125,7 +123,7 @@ def is_choice_label(item: Item, regions: Collection[str], config: LabelConfig | 
 
 
 def empty_text(record: Record, config: LabelConfig | None = None) -> str:
-    """What an annotation without a label means; "" where there is a label, or it was skipped."""
+    """Meaning of an annotation without labels; "" where it has one, or was skipped."""
     if record.get("was_cancelled"):
         return ""
     if config is None:
@@ -139,7 +137,7 @@ def empty_text(record: Record, config: LabelConfig | None = None) -> str:
 
 
 def record_text(record: Record) -> str:
-    """An annotation in a few words: `3 regions`, and what was chosen for the whole recording."""
+    """Summary of an annotation: `3 regions`, and the choices for the whole recording."""
     whole = whole_choices(record)
     others = len(record["result"]) - len(whole)
     text = [plural(others, "region")] if others or not whole else []
@@ -147,7 +145,7 @@ def record_text(record: Record) -> str:
 
 
 def region_value(item: Item) -> dict[str, Any]:
-    """Times and labels of a region; odd items have none."""
+    """The `value` of an item, with times and labels; {} where it is invalid."""
     value = item.get("value")
     return value if isinstance(value, dict) else {}
 
@@ -159,7 +157,7 @@ def times(item: Item) -> tuple[Any, Any]:
 
 
 def item_text(item: Item) -> str:
-    """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`; what is no region by its type and value."""
+    """A region as `walk  0.1 .. 0.5`, an instant as `knock  at 0.9`, any other item as its type and value."""
     if "start" not in region_value(item):
         return f"{item.get('type')}  {value_text(item)}"
     return f"{label_text(item)}  {span_text(item)}"
@@ -177,7 +175,7 @@ def span_text(item: Item) -> str:
 
 
 def value_text(item: Item) -> str:
-    """The value of a choice, a text or a relation beside the regions."""
+    """The value of a choice, a text or a relation."""
     if item.get("type") == "relation":
         return f"{item.get('from_id')} to {item.get('to_id')}"
     value = region_value(item)
@@ -188,23 +186,23 @@ def value_text(item: Item) -> str:
 def _regions(record: Record | None) -> dict[str, Item]:
     if record is None or record.get("was_cancelled"):
         return {}
-    # Relations, texts and choices on regions stand beside them and have no label.
-    found = [item for item in record["result"] if item.get("type") == "timeserieslabels"]
-    return {str(item.get("id", index)): item for index, item in enumerate(found)}
+    # Relations, texts and choices on regions have no label.
+    regions = [item for item in record["result"] if item.get("type") == "timeserieslabels"]
+    return {str(item.get("id", index)): item for index, item in enumerate(regions)}
 
 
 def _choices(record: Record | None, config: LabelConfig | None) -> dict[str, set[str]]:
-    """What was chosen for the whole recording, by control tag."""
+    """Choices for the whole recording, by control tag."""
     if record is None or record.get("was_cancelled"):
         return {}
-    found: dict[str, set[str]] = defaultdict(set)
+    by_tag: dict[str, set[str]] = defaultdict(set)
     for item in whole_choices(record, config):
-        found[str(item.get("from_name"))].update(item_labels(item, whole=True))
-    return found
+        by_tag[str(item.get("from_name"))].update(item_labels(item, whole=True))
+    return by_tag
 
 
 def signed(counts: Counter[str]) -> str:
-    """`+12 ~3 -1`, without what is zero."""
+    """`+12 ~3 -1`; zero counts are left out."""
     return " ".join(f"{sign}{counts[sign]}" for sign in SIGNS if counts[sign])
 
 
@@ -217,7 +215,7 @@ def message(labels: LabelChanges, series: Counter[str], others: Iterable[str]) -
     """Subject and trailers of a label commit.
 
     Args:
-        labels: what changed in the label snapshot.
+        labels: changes in the label snapshot.
         series: recordings that were added (`+`), changed (`~`) or removed (`-`).
         others: names of other files that go with the commit, such as the label config.
     """
@@ -237,15 +235,15 @@ def message(labels: LabelChanges, series: Counter[str], others: Iterable[str]) -
 
 
 def trailers(kind: str, counts: Mapping[str, Counter[str]], *, signs: bool = True) -> list[str]:
-    """A line for each name, made printable; those with the most changes where there are very many.
+    """A line for each name, made printable; the `TRAILERS` with the most changes where there are more.
 
     Args:
         kind: `Label` or `Annotator`.
         counts: by name.
-        signs: `+12 ~3`; else how many there are in all.
+        signs: counts by sign, as `+12 ~3`; else their total.
     """
     most = sorted(counts, key=lambda name: (-counts[name].total(), name))[:TRAILERS]
-    words = {name: signed(counts[name]) if signs else str(counts[name].total()) for name in most}
-    lines = [f"{kind}: {shortened(name)} {words[name]}" for name in sorted(most)]
+    counts_text = {name: signed(counts[name]) if signs else str(counts[name].total()) for name in most}
+    lines = [f"{kind}: {shortened(name)} {counts_text[name]}" for name in sorted(most)]
     rest = len(counts) - len(most)
     return [*lines, f"{kind}s: {rest} more"] if rest else lines

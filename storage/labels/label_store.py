@@ -1,7 +1,6 @@
 """Label snapshots in the DVC cache, read and merged shard by shard.
 
-Two snapshots share the shards that are alike, so what is compared costs what differs, and no more than one shard is
-taken apart at a time.
+Only shards that differ are read, and one shard is parsed at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Shard = dict[str, Record]
 
 @dataclass(frozen=True)
 class Shards:
-    """The files of one label snapshot, each read when it is needed.
+    """The shards of one label snapshot, read on demand.
 
     Attributes:
         hashes: MD5 of each file by its name.
@@ -49,15 +48,14 @@ NO_SHARDS = Shards({}, lambda _: b"")
 
 
 def shards_of(repository: Repository, labels: str) -> Shards:
-    """The files of a label snapshot in the DVC cache or its remote; `labels` is its hash, "" an empty one."""
+    """The shards of a label snapshot in the DVC cache or its remote; `labels` is its hash, "" an empty one."""
     return Shards(repository.folder(labels, LABELS), lambda md5: repository.read([md5])[md5])
 
 
 def config_at(git: Git, revision: str = "") -> LabelConfig | None:
-    """The label config of a revision ("" is the work tree); None where it has none, or one that cannot be read.
+    """The label config of a revision ("" is the work tree); None where it has none, or an invalid one.
 
-    It decides what counts as a label and how choices merge, never whether history can be read: without one every
-    choice counts, and merges whole.
+    History stays readable without it: every choice counts as a label then.
     """
     path = git.root / label_config.PATH
     try:
@@ -72,45 +70,40 @@ def config_at(git: Git, revision: str = "") -> LabelConfig | None:
 def records(repository: Repository, labels: str) -> Iterator[Record]:
     """The records of a label snapshot, by shard, from the DVC cache or its remote."""
     shards = repository.folder(labels, LABELS)
-    repository.require(shards.values())  # one by one they would take minutes from the remote
+    repository.require(shards.values())  # in one request: one by one takes minutes
     for name, md5 in sorted(shards.items()):
         yield from snapshot.parse_shard(repository.read([md5])[md5], f"{LABELS}/{name}")
 
 
 def changes(repository: Repository, before: str, after: str) -> Iterator[Change[Record]]:
-    """What two snapshots differ in, by shard; reads only the shards that differ.
-
-    Args:
-        before: hash of a label snapshot; "" is an empty one.
-        after: the same.
-    """
-    old, new = (repository.folder(md5, LABELS) for md5 in (before, after))
-    for name in differing(old, new):
-        yield from between(shard_bytes(repository, old.get(name)), shard_bytes(repository, new.get(name)))
+    """Records that differ between two label snapshots, given by their hashes ("" is an empty one)."""
+    old, new = (shards_of(repository, md5) for md5 in (before, after))
+    for name in differing(old.hashes, new.hashes):
+        yield from between(old.data(name), new.data(name))
 
 
 def between(before: bytes, after: bytes) -> Iterator[Change[Record]]:
-    """What two versions of a shard differ in."""
+    """Records that differ between two versions of a shard."""
     for name, was, now in snapshot.difference(before, after):
         if was is None or now is None or not snapshot.same(was, now):
             yield Change(name, was, now)
 
 
 def differing(*folders: Mapping[str, str]) -> list[str]:
-    """Names of the files that are not the same in all of these folders."""
+    """Names of the files that are not equal in all of these folders."""
     names = set().union(*folders)
     return sorted(name for name in names if len({folder.get(name) for folder in folders}) > 1)
 
 
 @dataclass
 class LabelMerge:
-    """What becomes of ours.
+    """The result of merging label snapshots.
 
     Attributes:
-        shards: shards of ours that change: the bytes before and after, b"" where there is none.
-        outgoing: what theirs has to take over.
-        conflicts: what has to be settled before anything is written.
-        labeled: series that somebody labeled, among those of the records that either side changed.
+        shards: shards of ours that change: bytes before and after, b"" where there is none.
+        outgoing: changes to theirs.
+        conflicts: to be settled before anything is written.
+        labeled: series of changed records that are not skipped.
     """
 
     shards: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
@@ -134,8 +127,8 @@ class LabelMerge:
             ours: its bytes.
             sides: base, ours and theirs.
             settlement: how conflicts were settled.
-            agreed: what a sync that ours does not know of has written: taken to the byte where it is equal.
-            config: of which choices there may be any number.
+            agreed: records of a sync that ours does not have; taken byte for byte where they are equal.
+            config: says which control tags allow several choices.
         """
         merge = three_way(*sides, snapshot.same, combiner(settlement, config))
         self.conflicts += merge.conflicts
@@ -149,7 +142,7 @@ class LabelMerge:
             self.shards[name] = (ours, snapshot.edit(ours, incoming))
 
     def incoming(self) -> Iterator[Change[Record]]:
-        """What ours has to take over, by shard."""
+        """Changes to ours, by shard."""
         for before, after in self.shards.values():
             yield from between(before, after)
 
@@ -157,7 +150,7 @@ class LabelMerge:
 def _equivalent_records(
     agreed: Shard, merged: Shard, incoming: Set[str], sides: tuple[Shard, Shard, Shard]
 ) -> Shard:
-    """Records of `agreed` that equal the merged ones in other bytes, where ours did not change them."""
+    """Records of `agreed` that equal the merged ones but differ in bytes, where ours did not change them."""
     base, ours, _ = sides
     return {
         name: record
@@ -178,17 +171,17 @@ def merge(
     config: LabelConfig | None = None,
 ) -> LabelMerge:
     """Three-way merge of snapshots, by region; `base`, `ours` and `theirs` are their hashes."""
-    folders = [repository.folder(md5, LABELS) for md5 in (base, ours, theirs)]
+    was, our, their = (shards_of(repository, md5) for md5 in (base, ours, theirs))
     result = LabelMerge()
-    for name in differing(*folders[1:]):
-        was, our, their = (shard_bytes(repository, folder.get(name)) for folder in folders)
-        sides = (parse(was, name), parse(our, name), parse(their, name))
-        result.add(name, our, sides, settlement, config=config)
+    for name in differing(our.hashes, their.hashes):
+        data = our.data(name)
+        sides = (was.records(name), parse(data, name), their.records(name))
+        result.add(name, data, sides, settlement, config=config)
     return result
 
 
 def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str:
-    """Put the snapshot that `ours` becomes by these shards (b"": none) into the DVC cache; returns its hash."""
+    """Store `ours` with these shards replaced (b"": removed) in the DVC cache; returns the snapshot's hash."""
     kept = {name: md5 for name, md5 in repository.folder(ours, LABELS).items() if name not in shards}
     return repository.cache.store({name: text for name, text in shards.items() if text}, kept)
 
@@ -196,8 +189,3 @@ def store(repository: Repository, ours: str, shards: Mapping[str, bytes]) -> str
 def parse(data: bytes, name: str) -> Shard:
     """The records of a shard by id."""
     return {record["id"]: record for record in snapshot.parse_shard(data, f"{LABELS}/{name}")}
-
-
-def shard_bytes(repository: Repository, md5: str | None) -> bytes:
-    """A shard from the DVC cache or its remote; b"" where there is none."""
-    return repository.read([md5])[md5] if md5 else b""

@@ -1,7 +1,7 @@
-"""The label snapshot: all annotations at one moment, as 256 sorted files whose bytes depend on nothing else.
+"""The label snapshot: all annotations at one moment, as up to 256 sorted shards with canonical bytes.
 
 A record is a Label Studio annotation without the fields that Label Studio changes by itself (counters,
-"3 minutes ago", numeric ids of this server's tables); every other key is kept, known or not. The same labels
+"3 minutes ago", numeric ids of one server's tables); every other key is kept, known or not. The same labels
 give the same bytes, in whatever order they came. Layout and example: docs/formats.md.
 """
 
@@ -30,22 +30,22 @@ SHARD = f"a file of {PATH}"
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 ESCAPING = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
-# Numbers of annotations and tasks are kept in SQLite, here and in Label Studio.
+# Ids of annotations and tasks are stored in SQLite, here and in Label Studio.
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_NAME = 1000  # characters of a series key, an annotator or a label
 
-# What Label Studio rewrites without anybody having labeled, or what only has a meaning inside one server.
+# Fields that Label Studio rewrites by itself, or that have a meaning on one server only.
 VOLATILE = frozenset({
     "bulk_created", "completed_by", "created_ago", "created_username", "draft_created_at", "id", "import_id",
     "last_action", "last_created_by", "project", "state", "task", "updated_by",
 })  # fmt: skip
-# Fields that equal records may differ in: saving without a change updates the times, and an annotation that is made
-# again has no parents, which people never edit.
+# Fields in which equal records may differ: saving without a change updates the times, and an annotation that is
+# created again has no parents.
 METADATA = frozenset({"created_at", "lead_time", "parent_annotation", "parent_prediction", "updated_at"})
 
 
 def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Record:
-    """Turn an annotation, as the bucket or the API gives it, into a record.
+    """Make a record of an annotation from the bucket or the API.
 
     Args:
         annotation: the object that Label Studio's target storage wrote, or its API's response.
@@ -53,13 +53,13 @@ def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Rec
         annotator: e-mail address of the person who made it.
 
     Raises:
-        InputError: it is not one that Label Studio can have made; with the reason.
+        InputError: it is no annotation of Label Studio; with the reason.
     """
     record = {key: value for key, value in annotation.items() if key not in VOLATILE and value is not None}
     record["series"], record["annotator"] = series, annotator
     record["was_cancelled"] = bool(annotation.get("was_cancelled"))
     record["ground_truth"] = bool(annotation.get("ground_truth"))
-    why = _flaw_of_source(annotation) or flaw({**record, "id": ""})
+    why = _source_problem(annotation) or problem({**record, "id": ""})
     if why:
         number = annotation.get("id", "?")
         where = f"annotation {number if isinstance(number, int | str | None) else '?'} of series {series!r}"
@@ -68,24 +68,24 @@ def canonical(annotation: Mapping[str, Any], series: str, annotator: str) -> Rec
     return record
 
 
-def _flaw_of_source(annotation: Mapping[str, Any]) -> str:
+def _source_problem(annotation: Mapping[str, Any]) -> str:
     moments = (annotation.get("created_at"), annotation.get("updated_at"))
-    if annotation.get("id") is None or not all(isinstance(found, str) for found in moments):
+    if annotation.get("id") is None or not all(isinstance(time, str) for time in moments):
         return "it lacks `id`, `created_at` or `updated_at`"
     if not is_number(annotation["id"]):
         return "its `id` is no number"
     flags = [name for name in ("was_cancelled", "ground_truth") if name in annotation]
-    odd = [name for name in flags if not isinstance(annotation[name], bool | None)]
-    return f"`{odd[0]}` is neither true nor false" if odd else ""
+    wrong = [name for name in flags if not isinstance(annotation[name], bool | None)]
+    return f"`{wrong[0]}` is neither true nor false" if wrong else ""
 
 
 def is_number(value: object) -> bool:
-    """Whether it can be the number of an annotation or a task."""
+    """Whether it can be the id of an annotation or a task."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_NUMBER
 
 
-def flaw(record: Mapping[str, Any]) -> str:
-    """Why something is no label record, whoever wrote it; "" where it is one. Its `id` is not checked."""
+def problem(record: Mapping[str, Any]) -> str:
+    """Why an object is no label record; "" where it is one. Its `id` is not checked."""
     for name in ("series", "annotator"):
         if not isinstance(record.get(name), str) or len(record[name]) > LONGEST_NAME:
             return f"`{name}` is no text, or longer than {LONGEST_NAME} characters"
@@ -93,43 +93,39 @@ def flaw(record: Mapping[str, Any]) -> str:
     if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
         return "`result` is not a list of regions"
     for name in ("created_at", "updated_at"):
-        if moment(record.get(name)) is None:
+        if parse_time(record.get(name)) is None:
             return f"`{name}` is no moment: {shortened(repr(record.get(name)), 40)}"
-    long = max((label for item in result for label in _labels(item)), key=len, default="")
-    return f"a label has {len(long):,} characters, {LONGEST_NAME} at most" if len(long) > LONGEST_NAME else ""
+    longest = max((len(label) for item in result for label in _labels(item)), default=0)
+    return f"a label has {longest:,} characters, {LONGEST_NAME} at most" if longest > LONGEST_NAME else ""
 
 
 def _labels(item: Mapping[str, Any]) -> list[str]:
     value = item.get("value")
-    lists = [found for name, found in value.items() if _is_choice(name)] if isinstance(value, dict) else []
+    fields = value.items() if isinstance(value, dict) else ()
+    lists = [found for name, found in fields if name.endswith("labels") or name == "choices"]
     return [label for found in lists if isinstance(found, list) for label in found if isinstance(label, str)]
 
 
-def _is_choice(name: str) -> bool:
-    """Whether a value of this name holds labels or choices, and no text."""
-    return name.endswith("labels") or name == "choices"
-
-
-def moment(text: object) -> datetime | None:
-    """A moment as Label Studio writes it, in UTC where it names no zone; None where it is none."""
+def parse_time(text: object) -> datetime | None:
+    """A time as Label Studio writes it, in UTC where it names no zone; None where it is invalid."""
     if not (isinstance(text, str) and text.isascii() and text.isprintable()):
-        return None  # Python takes any character between date and time
+        return None  # `fromisoformat` takes any character between date and time
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def record_id(annotation_id: int, created_at: str) -> str:
-    """A name that stays: a second Label Studio counts from 1 again, but not at the same microsecond."""
+    """A unique id: another Label Studio counts from 1 again, but not at the same microsecond."""
     return f"{annotation_id}-{hashlib.md5(created_at.encode(), usedforsecurity=False).hexdigest()[:6]}"
 
 
 def same(a: Record, b: Record) -> bool:
     """Whether two records are equal, apart from their METADATA.
 
-    Half a character equals U+FFFD: Label Studio is given that in its place, and nobody has edited it.
+    A lone surrogate equals U+FFFD, which Label Studio is sent in its place.
     """
     names = a.keys() - METADATA
     return names == b.keys() - METADATA and all(
@@ -138,30 +134,30 @@ def same(a: Record, b: Record) -> bool:
 
 
 def content(record: Record, annotator: str | None = None) -> str:
-    """Content and annotator of a record as text: the same for an annotation that was made again, with another id.
+    """Content and annotator of a record as text: equal for an annotation that is created again with another id.
 
     Args:
         record: the annotation's.
-        annotator: who made it, where that is somebody else than the record says.
+        annotator: instead of the record's own.
     """
-    maker = record["annotator"] if annotator is None else annotator
+    author = record["annotator"] if annotator is None else annotator
     facts = {key: record[key] for key in ("series", "result", "was_cancelled", "ground_truth")}
-    return json.dumps(well_formed(facts | {"annotator": maker}), sort_keys=True)
+    return json.dumps(well_formed(facts | {"annotator": author}), sort_keys=True)
 
 
 def dump_shard(records: Iterable[Record]) -> bytes:
     """Lines sorted by (series, id), keys sorted, no blanks."""
-    return b"".join(map(_line, sorted(records, key=_place)))
+    return b"".join(map(_line, sorted(records, key=_sort_key)))
 
 
 def _line(record: Record) -> bytes:
     try:
         return ENCODER.encode(record).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a character, which a browser may cut out of a text
+    except UnicodeEncodeError:  # a lone surrogate, from a browser that cut a text
         return ESCAPING.encode(record).encode() + b"\n"
 
 
-def _place(record: Record) -> tuple[str, str]:
+def _sort_key(record: Record) -> tuple[str, str]:
     return record["series"], record["id"]
 
 
@@ -171,40 +167,40 @@ def parse_shard(data: bytes, where: str) -> list[Record]:
     Raises:
         InputError: a line is not a record, or two have one id; names file and line.
     """
-    places = ((line, f"{where}:{number}") for number, line in enumerate(data.splitlines(), 1))
-    return list(_by_id(places).values())
+    lines = ((line, f"{where}:{number}") for number, line in enumerate(data.splitlines(), 1))
+    return list(_by_id(lines).values())
 
 
 def _by_id(lines: Iterable[tuple[bytes, str]]) -> dict[str, Record]:
-    """The records of lines by id; beside each line, where it stands."""
-    found: dict[str, Record] = {}
+    """The records of lines by id; each line comes with its place, for errors."""
+    records: dict[str, Record] = {}
     for line, where in lines:
         record = _parse_line(line, where)
-        if record["id"] in found:
-            raise _no_record(where, f"two records have the id {shortened(record['id'])}")
-        found[record["id"]] = record
-    return found
+        if record["id"] in records:
+            raise _not_a_record(where, f"two records have the id {shortened(record['id'])}")
+        records[record["id"]] = record
+    return records
 
 
 def _parse_line(line: bytes, where: str) -> Record:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise _no_record(where, f"{type(error).__name__}: {error}") from error
-    why = _flaw_of_line(record) if isinstance(record, dict) else "it is no JSON object"
+        raise _not_a_record(where, f"{type(error).__name__}: {error}") from error
+    why = _line_problem(record) if isinstance(record, dict) else "it is no JSON object"
     if why:
-        raise _no_record(where, why)
-    found: Record = record
-    return found
+        raise _not_a_record(where, why)
+    parsed: Record = record
+    return parsed
 
 
-def _no_record(where: str, why: str) -> InputError:
+def _not_a_record(where: str, why: str) -> InputError:
     cure = "dvc checkout --force data/labels.dvc, or labeltrail fsck where a label commit has it"
     return InputError("not a label record", where=where, why=why, cure=cure)
 
 
-def _flaw_of_line(record: Record) -> str:
-    """Why a record of a snapshot cannot be used; what older versions accepted stays readable."""
+def _line_problem(record: Record) -> str:
+    """Why a record of a snapshot is invalid; records that older versions accepted stay readable."""
     for name in ("series", "id", "annotator", "created_at", "updated_at"):
         if not isinstance(record.get(name), str):
             return f"`{name}` is no text"
@@ -220,35 +216,35 @@ def _flaw_of_line(record: Record) -> str:
 
 
 def find(data: bytes, names: Iterable[str]) -> dict[str, Record]:
-    """Records of a shard by id; only their lines are parsed, so that a large shard costs little.
+    """Records of a shard by id; only their lines are parsed.
 
     Raises (also `edit` and `difference`):
-        InputError: a line that was parsed is not a record.
+        InputError: a parsed line is not a record.
     """
     _check_last_line(data)
-    return {name: record for name in names for _, _, record in _spans(data, name)}
+    return {name: record for name in names for _, _, record in _lines_of(data, name)}
 
 
 def edit(data: bytes, changes: Mapping[str, Record | None]) -> bytes:
-    """A shard with records replaced, added and (None) taken out; all other lines stay byte for byte."""
+    """A shard with records replaced, added and (None) removed; all other lines stay byte for byte."""
     _check_last_line(data)
-    spans = sorted((start, end) for name in changes for start, end, _ in _spans(data, name))
+    spans = sorted((start, end) for name in changes for start, end, _ in _lines_of(data, name))
     edges = [0, *(edge for span in spans for edge in span), len(data)]
     kept = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
-    added = sorted((record for record in changes.values() if record is not None), key=_place)
+    added = sorted((record for record in changes.values() if record is not None), key=_sort_key)
     if len(added) > kept.count(b"\n"):
         return dump_shard([*added, *parse_shard(kept, SHARD)])
     parts, end = [], 0
     for record in added:
-        place = _position(kept, end, _place(record))
-        parts += [kept[end:place], _line(record)]
-        end = place
+        position = _position(kept, end, _sort_key(record))
+        parts += [kept[end:position], _line(record)]
+        end = position
     return b"".join([*parts, kept[end:]])
 
 
 def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None, Record | None]]:
     """Ids of the records whose lines differ between two versions of a shard, with both; parses no other line."""
-    start, end = _edges(before, after)
+    start, end = _common_ends(before, after)
     old, new = (data[start : len(data) - end].splitlines() for data in (before, after))
     alike = set(old) & set(new)
     sides = [filterfalse(alike.__contains__, side) for side in (old, new)]
@@ -259,28 +255,28 @@ def difference(before: bytes, after: bytes) -> Iterator[tuple[str, Record | None
 
 def _check_last_line(data: bytes) -> None:
     if data and not data.endswith(b"\n"):
-        raise _no_record(SHARD, "its last line has no end: it was cut off")
+        raise _not_a_record(SHARD, "its last line has no end: it was cut off")
 
 
-def _position(data: bytes, low: int, place: tuple[str, str]) -> int:
-    """Where a record belongs in sorted lines, at or after `low`; parses as few of them as it can."""
+def _position(data: bytes, low: int, sort_key: tuple[str, str]) -> int:
+    """Binary search for the position of a record in sorted lines, at or after `low`."""
     high = len(data)
     while low < high:
-        middle = data.rfind(b"\n", low, (low + high) // 2) + 1 or low
-        end = data.index(b"\n", middle) + 1
-        if _place(_parse_line(data[middle:end], SHARD)) < place:
+        line_start = data.rfind(b"\n", low, (low + high) // 2) + 1 or low
+        end = data.index(b"\n", line_start) + 1
+        if _sort_key(_parse_line(data[line_start:end], SHARD)) < sort_key:
             low = end
         else:
-            high = middle
+            high = line_start
     return low
 
 
-def _edges(a: bytes, b: bytes) -> tuple[int, int]:
-    """Lengths of a beginning and an end, in whole lines, that two texts have in common."""
+def _common_ends(a: bytes, b: bytes) -> tuple[int, int]:
+    """Lengths of the common prefix and suffix of two texts, in whole lines."""
     most = min(len(a), len(b))
-    start = _reach(most, lambda low, high: a[low:high] == b[low:high])
+    start = _common_length(most, lambda low, high: a[low:high] == b[low:high])
     start = a.rfind(b"\n", 0, start) + 1
-    end = _reach(
+    end = _common_length(
         most - start,
         lambda low, high: a[len(a) - high : len(a) - low] == b[len(b) - high : len(b) - low],
     )
@@ -288,8 +284,8 @@ def _edges(a: bytes, b: bytes) -> tuple[int, int]:
     return start, len(a) - line if line else 0
 
 
-def _reach(most: int, alike: Callable[[int, int], bool]) -> int:
-    """How far two texts are alike, by halves: comparing bytes is a hundred times as fast as splitting lines."""
+def _common_length(most: int, alike: Callable[[int, int], bool]) -> int:
+    """Length to which two texts are equal, by binary search: a hundred times as fast as splitting lines."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
@@ -300,17 +296,17 @@ def _reach(most: int, alike: Callable[[int, int], bool]) -> int:
     return low
 
 
-def _spans(data: bytes, name: str) -> Iterator[tuple[int, int, Record]]:
-    """Start, end and record of the line whose record has this id; an id may stand in other lines, as a region's."""
+def _lines_of(data: bytes, name: str) -> Iterator[tuple[int, int, Record]]:
+    """Start, end and record of the line whose record has this id; regions in other lines may have the same id."""
     wanted = b'"id":' + json.dumps(name, ensure_ascii=False).encode()
-    place = data.find(wanted)
-    while place >= 0:
-        start, end = data.rfind(b"\n", 0, place) + 1, data.index(b"\n", place) + 1
+    position = data.find(wanted)
+    while position >= 0:
+        start, end = data.rfind(b"\n", 0, position) + 1, data.index(b"\n", position) + 1
         record = _parse_line(data[start:end], SHARD)
         if record["id"] == name:
             yield start, end, record
             return
-        place = data.find(wanted, end)
+        position = data.find(wanted, end)
 
 
 # -- all of them ----------------------------------------------------------------------------------
@@ -325,10 +321,9 @@ def dump(records: Iterable[Record]) -> dict[str, bytes]:
 
 
 def write(folder: Path, shards: Mapping[str, bytes]) -> None:
-    """Put these shards into the folder, remove those that are empty, and leave all others alone.
+    """Write these shards to the folder, and remove those that are empty; others stay.
 
-    Every write is a new file put in place of the old one: DVC links work tree and cache, and writing into
-    a linked file would change the cached copy of an older snapshot.
+    A file is replaced, not overwritten: DVC links work tree and cache, so that writing would change the cache too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in folder.glob("*.part"):

@@ -1,8 +1,7 @@
-"""Three-way comparison: what two sides made of the same base.
+"""Three-way merge of mappings from a name (record id, series key) to a value.
 
-Bucket and Label Studio are to a label commit what `origin` is to a git branch. Each side is a mapping from
-a name (record id, series key) to a value; what only one side changed is taken, what both changed alike is
-agreed, what they changed differently is combined where it can be, and a conflict that a person settles where not.
+A value that one side changed is taken, and so is a value that both sides changed in the same way. Values that both
+changed differently are combined where possible; otherwise they are a conflict, which a person settles.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ OURS, THEIRS = "ours", "theirs"
 
 @dataclass(frozen=True)
 class Change(Generic[V]):
-    """One name whose value differs between two sides; None stands for "is not there"."""
+    """A name whose value differs between two sides; None: the name does not exist there."""
 
     name: str
     before: V | None
@@ -28,14 +27,14 @@ class Change(Generic[V]):
 
 @dataclass(frozen=True)
 class Conflict:
-    """One thing that both sides changed, differently.
+    """A value that both sides changed differently.
 
     Attributes:
-        name: what it is settled by: `<record id>` for a whole annotation, `<record id>/<region id>` for a region,
+        name: as in `--settle`: `<record id>` for a whole annotation, `<record id>/<region id>` for a region,
             `<record id>.<field>` for a field of an annotation, `series/<series key>` for a recording.
         series: key of the series.
         what: in words, such as `region x1`.
-        base, ours, theirs: the three values; None where it is not there.
+        base, ours, theirs: the three values; None where it does not exist.
         who: annotators of both sides.
     """
 
@@ -50,12 +49,12 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Settlement:
-    """How a person settled conflicts: which side is taken, for all of them or one by one.
+    """How a person settled conflicts: the side to take, for all conflicts or by name.
 
     Attributes:
         all: `ours` or `theirs` for every conflict not named; "" leaves those open.
         named: side by the conflict's name.
-        met: names of the conflicts that came up.
+        met: names of the conflicts that occurred.
     """
 
     all: str = ""
@@ -63,12 +62,12 @@ class Settlement:
     met: set[str] = field(default_factory=set, compare=False)
 
     def side(self, name: str) -> str:
-        """`ours`, `theirs`, or "" where it is not settled."""
+        """The side to take: `ours`, `theirs`, or "" where it is not settled."""
         self.met.add(name)
         return self.named.get(name, self.all)
 
     def check_names(self) -> None:
-        """Check, once all has been merged, that every named conflict exists.
+        """Check, after the merge, that every named conflict exists.
 
         Raises:
             InputError: there is no such conflict.
@@ -97,17 +96,19 @@ class Settlement:
 
 OPEN = Settlement()
 
-# Combines a name's base, ours and theirs; returns the value and what could not be combined.
+# Combines the base, ours and theirs of a name; returns the value and the conflicts.
 Combine = Callable[[str, V | None, V | None, V | None], tuple[V | None, list[Conflict]]]
 
 
 @dataclass(frozen=True)
 class Merge(Generic[V]):
-    """Attributes:
-    merged: the agreed values; for an open conflict, ours.
-    incoming: what ours has to take over.
-    outgoing: what theirs has to take over.
-    conflicts: what has to be settled before anything is written.
+    """The result of a three-way merge.
+
+    Attributes:
+        merged: the merged values; ours for an open conflict.
+        incoming: changes to ours.
+        outgoing: changes to theirs.
+        conflicts: to be settled before anything is written.
     """
 
     merged: dict[str, V] = field(default_factory=dict)
@@ -123,7 +124,7 @@ def three_way(
     same: Callable[[V, V], bool],
     combine: Combine[V],
 ) -> Merge[V]:
-    """Merge `theirs` into `ours`; where both are the same by `same`, the bytes of ours stay."""
+    """Merge `theirs` into `ours`; where `same` says that they are equal, ours stays byte for byte."""
 
     def equal(a: V | None, b: V | None) -> bool:
         return a is b or (a is not None and b is not None and same(a, b))
@@ -148,8 +149,8 @@ def three_way(
     return result
 
 
-def whole(settlement: Settlement, kind: str) -> Combine[Any]:
-    """Combines values that cannot be taken apart, such as recordings: one side is taken whole, or none."""
+def take_one_side(settlement: Settlement, kind: str) -> Combine[Any]:
+    """The `combine` of `three_way` for values that cannot be merged, such as recordings: takes one side."""
 
     def combine(name: str, was: Any, our: Any, their: Any) -> tuple[Any, list[Conflict]]:
         side = settlement.side(f"{kind}/{name}")
@@ -163,5 +164,5 @@ def whole(settlement: Settlement, kind: str) -> Combine[Any]:
 def changes_between(
     before: Mapping[str, V], after: Mapping[str, V], same: Callable[[V, V], bool]
 ) -> list[Change[V]]:
-    """What was added, changed and removed, by name."""
-    return three_way(before, before, after, same, whole(OPEN, "")).incoming
+    """Values that were added, changed and removed, by name."""
+    return three_way(before, before, after, same, take_one_side(OPEN, "")).incoming

@@ -19,7 +19,7 @@ from typing import Any
 
 from storage.label_studio.client import Task
 from storage.label_studio.session import BrokenResponseError
-from storage.labels.snapshot import Record, moment
+from storage.labels.snapshot import Record, parse_time
 from storage.remote.annotations import Annotations
 from storage.s3.mirror import Row
 
@@ -202,7 +202,7 @@ class _Comparison:
 def _is_lost(row: Row, task: Task | None, tasks: Iterable[Task]) -> bool:
     """Whether an annotation that Label Studio has not was lost by it, rather than deleted in it."""
     record, number = row.value["record"], row.value["task"]
-    saved, made = moment(record["updated_at"]), moment(record["created_at"])
+    saved, made = parse_time(record["updated_at"]), parse_time(record["created_at"])
     if saved is None or made is None:
         return False
     if task is not None and task.updated_at < saved:
@@ -226,7 +226,7 @@ def _is_as_written(task: Task, rows: Collection[Row], everything: bool) -> bool:
 
 def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
     """Whether nothing happened to a task after its annotations were written to the bucket."""
-    moments = [found for row in rows if (found := moment(row.value["record"]["updated_at"]))]
+    moments = [found for row in rows if (found := parse_time(row.value["record"]["updated_at"]))]
     return not moments or task.updated_at - max(moments) < GAP
 
 

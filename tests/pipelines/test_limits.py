@@ -66,9 +66,9 @@ def test_each_limit_is_said_with_its_number() -> None:
     assert caught.value.why == "lists and objects lie more than 100 deep in each other"
     assert json_text.parse_json("a.json", deep[1:-1])
     right = record("one", 1, (0, 1, "x" * 1000))
-    assert snapshot.flaw(right) == ""
+    assert snapshot.problem(right) == ""
     long = right | {"annotator": "x" * 1001}
-    assert snapshot.flaw(long) == "`annotator` is no text, or longer than 1000 characters"
+    assert snapshot.problem(long) == "`annotator` is no text, or longer than 1000 characters"
     with pytest.raises(InputError) as caught:
         record("one", 1, (0, 1, "x" * 1001))
     assert caught.value.why == "a label has 1,001 characters, 1000 at most"

@@ -107,7 +107,7 @@ def test_addresses_of_recordings(fuzz: Fuzz) -> None:
         address = "".join(words)
         assert isinstance(path_of(address), str)
         found = match([export.ExportedTask("task 1", address, {}, [], 0)], SERIES)
-        assert sum(map(len, found.series.values())) + len(found.nowhere) + len(found.unsure) == 1
+        assert sum(map(len, found.series.values())) + len(found.unmatched) + len(found.ambiguous) == 1
         return TAKEN
 
     fuzz(st.lists(st.one_of(parts, parts, texts), max_size=6), check, outcomes=frozenset({TAKEN}))

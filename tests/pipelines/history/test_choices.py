@@ -281,6 +281,6 @@ def exported_again(path: Path, item: Item) -> Path:
 
 def test_a_whole_annotation_in_a_conflict_says_what_was_chosen() -> None:
     (region,) = record("x", 1, (0, 1, "walk"))["result"]
-    assert conflicts.value(beat(1, NORMAL)) == "normal"
-    assert conflicts.value(beat(1, region, choice("good", tag="quality"))) == "1 region, good"
-    assert conflicts.value(beat(1)) == "0 regions"
+    assert conflicts.value_text(beat(1, NORMAL)) == "normal"
+    assert conflicts.value_text(beat(1, region, choice("good", tag="quality"))) == "1 region, good"
+    assert conflicts.value_text(beat(1)) == "0 regions"

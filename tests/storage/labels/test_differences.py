@@ -60,8 +60,8 @@ def test_a_series_key_is_a_pattern_and_itself() -> None:
     )
     assert [d.series for d in DiffFilter(series="a[1]").differences(changes)] == ["a1", "a[1]"]
     assert [d.series for d in DiffFilter(series="a?").differences(changes)] == ["a1"]
-    assert DiffFilter().everything
-    assert not DiffFilter(label="walk").everything
+    assert DiffFilter().is_empty
+    assert not DiffFilter(label="walk").is_empty
 
 
 VALUES = st.one_of(

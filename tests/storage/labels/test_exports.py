@@ -222,8 +222,8 @@ def test_an_address_finds_its_recording_and_nothing_is_guessed(address: str) -> 
     found = match([task], FILES)
     wanted = ADDRESSES[address]
     assert sorted(found.series) == ([wanted] if wanted not in ("?", "") else [])
-    assert len(found.unsure) == (wanted == "?")
-    assert len(found.nowhere) == (wanted == "")
+    assert len(found.ambiguous) == (wanted == "?")
+    assert len(found.unmatched) == (wanted == "")
 
 
 def test_two_addresses_of_one_recording_are_not_mixed() -> None:
@@ -233,9 +233,9 @@ def test_two_addresses_of_one_recording_are_not_mixed() -> None:
     several = [task(1, "ann/day1.csv"), task(2, "ann/day1.csv"), task(3, "s3://b/x/day1.csv")]
     found = match(several, ["ann/day1"])
     assert [t.name for t in found.series["ann/day1"]] == ["task 1", "task 2"]
-    assert [t.name for t, _ in found.unsure] == ["task 3"]
+    assert [t.name for t, _ in found.ambiguous] == ["task 3"]
     same = [task(1, "/data/upload/1/0a1b2c3d-x.csv"), task(2, "/data/upload/1/1a1b2c3d-x.csv")]
-    assert len(match(same, ["x"]).unsure) == 2
+    assert len(match(same, ["x"]).ambiguous) == 2
     assert path_of("http://[") == "http://["
 
 

@@ -35,7 +35,9 @@ def test_a_pointer_that_was_copied_is_a_pointer_all_the_same(tmp_path: Path) -> 
     past.save("nothing")
     for setting in ("log.showRoot=false", "log.diffMerges=off", "log.follow=true", "diff.renames=copies"):
         past.git("config", *setting.split("="))
-    assert references.pointed(past.repository.git, reflog=False) == {f"{md5(digit)}.dir" for digit in "123"}
+    assert references.pointer_hashes(past.repository.git, reflog=False) == {
+        f"{md5(digit)}.dir" for digit in "123"
+    }
 
 
 def test_what_only_a_merge_or_a_commit_left_behind_has_is_named(tmp_path: Path) -> None:
@@ -51,8 +53,8 @@ def test_what_only_a_merge_or_a_commit_left_behind_has_is_named(tmp_path: Path) 
     put(past, "left.dvc", "4")
     past.git("reset", "--quiet", "--hard", "HEAD~1")
     past.git("branch", "--quiet", "-D", "side")
-    assert references.pointed(past.repository.git, reflog=False) == {md5(digit) for digit in "123"}
-    assert references.pointed(past.repository.git) == {md5(digit) for digit in "1234"}
+    assert references.pointer_hashes(past.repository.git, reflog=False) == {md5(digit) for digit in "123"}
+    assert references.pointer_hashes(past.repository.git) == {md5(digit) for digit in "1234"}
 
 
 def put(past: Past, name: str, digit: str) -> None:
@@ -75,7 +77,7 @@ def put(past: Past, name: str, digit: str) -> None:
 def test_a_hash_counts_in_every_form_that_a_pointer_may_have(form: str, tmp_path: Path) -> None:
     past = Past(tmp_path / "clone")
     (past.root / "x.dvc").write_bytes((form % f"{md5('1')}.dir").encode())
-    assert references.pointed(past.repository.git) == {f"{md5('1')}.dir"}
+    assert references.pointer_hashes(past.repository.git) == {f"{md5('1')}.dir"}
 
 
 def test_a_lock_that_cannot_be_read_stops_gc_and_not_fsck(tmp_path: Path) -> None:
@@ -88,8 +90,8 @@ def test_a_lock_that_cannot_be_read_stops_gc_and_not_fsck(tmp_path: Path) -> Non
     past.git("add", "dvc.lock")
     past.save("mended")
     with pytest.raises(InputError):
-        references.runs(past.repository.git)
-    found = references.runs(past.repository.git, legible=True)
+        references.dvc_locks(past.repository.git)
+    found = references.dvc_locks(past.repository.git, skip_unreadable=True)
     assert {name: lock.best for name, lock in found.items()} == dict.fromkeys(
         ("HEAD", "refs/heads/main"), f"{md5('2')}.dir"
     )

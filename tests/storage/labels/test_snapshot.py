@@ -220,8 +220,8 @@ def test_editing_a_shard_is_writing_it_anew(
     ["2026-01-02\ud80003:04:05", "2026-01-02\n03:04:05", "2026-01-02\x1b03:04", "2026-01-02\u202803:04"],
 )
 def test_a_moment_has_no_odd_character_between_date_and_time(text: str) -> None:
-    assert snapshot.moment(text) is None
-    assert snapshot.moment(text[:10] + "T" + text[11:]) is not None
+    assert snapshot.parse_time(text) is None
+    assert snapshot.parse_time(text[:10] + "T" + text[11:]) is not None
 
 
 @pytest.mark.parametrize(

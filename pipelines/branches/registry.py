@@ -178,7 +178,7 @@ def provision(
     state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
     _upload(project, remote, content)
     found = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
-    number = found[0] if found else remote.studio.projects.create(title, remote.mark, content.config)
+    number = found[0] if found else remote.studio.projects.create(title, remote.description, content.config)
     if like:
         remote.studio.projects.update(number, **like)
     filled = fill(remote, project.settings, number, content)

@@ -92,7 +92,7 @@ def _ensure_project(project: Project, plan: Plan) -> State:
         # Its description has the bucket's address, so that an interrupted run finds it again.
         title = f"{project.root.name} {remote.prefix}"
         made = studio.projects.find_by_description(project.bucket.url(remote.prefix))
-        number = made[0] if made else studio.projects.create(title, remote.mark, plan.config)
+        number = made[0] if made else studio.projects.create(title, remote.description, plan.config)
         state = remote.write_state(State(number))
     held = str(remote.project(state)["label_config"])
     # A config that was changed in Label Studio since the last sync is kept: the next sync merges both.

@@ -116,7 +116,7 @@ def apply(
     if options.push:
         state, ids = _write_remote(project, plan, theirs)
     if options.pull:
-        project.remote.annotations.drop_keys(theirs.compared.deleted)
+        project.remote.annotations.delete_keys(theirs.compared.deleted)
     new = _agreed(repository, state, hashes, plan, options, ids)
     if new != state:
         new = locks.write_state(project, new)
@@ -169,11 +169,11 @@ def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tupl
                 labels.numbers,
                 ids,
                 lease.heartbeat,
-                annotations.is_as_seen,
+                annotations.is_unchanged,
             )
             state = lease.state
-        annotations.drop(labels.numbers[change.name] for change in labels.outgoing if change.after is None)
-    annotations.drop_keys(labels.outlived(annotations, ids))
+        annotations.delete(labels.numbers[change.name] for change in labels.outgoing if change.after is None)
+    annotations.delete_keys(labels.outlived(annotations, ids))
     return state, ids
 
 
@@ -235,7 +235,7 @@ def _agreed(
     if _is_one_way(plan, options):
         return new
     commit = next((found.commit for found in repository.git.synced_commits()), "")
-    new = new.follow(*hashes, commit)
+    new = new.after(*hashes, commit)
     if plan.config and (plan.config.settled or (options.pull and options.push)):
         new = replace(new, label_config=plan.config.md5)
     return new

@@ -24,7 +24,7 @@ from storage.labels.snapshot import Record
 from storage.paths import SERIES
 from storage.progress import note
 from storage.project_files import tasks_file
-from storage.remote import half_characters, reconcile, task_objects
+from storage.remote import lone_surrogates, reconcile, task_objects
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 from storage.repo.repository import Repository
@@ -66,7 +66,7 @@ def fetch(
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
         _read_source(remote, state)
     remote.annotations.refresh()
-    if write and half_characters.mend(remote, state.project):
+    if write and lone_surrogates.mend(remote, state.project):
         remote.annotations.refresh()
     found = _found(repository, remote, state)
     compared = reconcile.reconcile(remote.annotations, project, committed_in(found.agreed, state))
@@ -99,11 +99,14 @@ class _Accounts:
 
 
 def _mend_hidden(
-    remote: Remote, state: State, compared: reconcile.Found, known: Callable[[], task_objects.Known]
+    remote: Remote,
+    state: State,
+    compared: reconcile.Discrepancies,
+    known: Callable[[], task_objects.TaskData],
 ) -> None:
     """Repair what Label Studio cannot show, and have it write those annotations into the bucket."""
     if compared.unreadable:
-        half_characters.mend_tasks(remote, compared.unreadable, known())
+        lone_surrogates.mend_tasks(remote, compared.unreadable, known())
     if not compared.hidden:
         return
     for storage in remote.studio.projects.storages(state.project)[1]:
@@ -111,7 +114,7 @@ def _mend_hidden(
     keys = {remote.annotations.key(number): number for number in compared.hidden}
     # These alone: for others the comparison put into the mirror what the bucket lacks still.
     remote.annotations.read(keys)
-    half_characters.mend(remote, state.project)
+    lone_surrogates.mend(remote, state.project)
     remote.annotations.read(keys)
     for key, number in keys.items():
         if not remote.mirror.at([key]):
@@ -155,7 +158,9 @@ def _fetch_named(
         remote.project(state)  # in another Label Studio every annotation is missing
     if not gone.issuperset(lost):
         return None
-    compared = reconcile.Found(deleted=[annotations.key(number) for number in gone.intersection(same)])
+    compared = reconcile.Discrepancies(
+        deleted=[annotations.key(number) for number in gone.intersection(same)]
+    )
     mirror.forget(compared.deleted)
     return _compared(remote, _found(repository, remote, state), compared, None, new_tasks=False)
 
@@ -217,7 +222,7 @@ def _found(repository: Repository, remote: Remote, state: State) -> RemoteState:
 def _compared(
     remote: Remote,
     found: RemoteState,
-    compared: reconcile.Found,
+    compared: reconcile.Discrepancies,
     series: dict[str, str] | None,
     *,
     new_tasks: bool,
@@ -238,7 +243,7 @@ def _compared(
 
 
 def _tidy_tasks(
-    remote: Remote, state: State, known: Callable[[], task_objects.Known], write: bool
+    remote: Remote, state: State, known: Callable[[], task_objects.TaskData], write: bool
 ) -> list[Row]:
     """Fetch the tasks in the bucket; returns the invalid objects that were moved aside."""
     if write:

@@ -81,7 +81,7 @@ class RemoteState:
     agreed: Shards
     annotations: RemoteAnnotations
     accounts: Accounts
-    compared: reconcile.Found = field(default_factory=reconcile.Found)
+    compared: reconcile.Discrepancies = field(default_factory=reconcile.Discrepancies)
     count: int = 0
     known: bool = False
     moved: Mapping[str, Mapping[str, tuple[int, str]]] = field(default_factory=dict)

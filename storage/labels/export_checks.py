@@ -9,7 +9,7 @@ from storage.errors import InputError
 from storage.labels.snapshot import LARGEST_NUMBER, LONGEST_NAME
 from storage.printable import shortened
 from storage.s3.keys import CONTROL
-from storage.text.json_text import HALF, has_half, whole_number
+from storage.text.json_text import LONE_SURROGATE, has_lone_surrogate, whole_number
 
 CURE = "export the project from Label Studio anew, as JSON, or mend this field; nothing was changed"
 LONGEST_EMAIL = 254  # characters
@@ -120,7 +120,7 @@ def check(task: Any, where: str) -> None:
     for field, value, (is_valid, fault) in _fields(task):
         if not is_valid(value):
             raise _error(where, field, fault, value)
-    if has_half(task):
+    if has_lone_surrogate(task):
         field = next(_lone_surrogates("", task), "it")
         raise InputError(
             "the export cannot be used",
@@ -162,7 +162,7 @@ def _with_rules(
 def _lone_surrogates(path: str, value: Any) -> Iterator[str]:
     """Paths of the texts that hold a lone surrogate."""
     if isinstance(value, str):
-        if HALF.search(value):
+        if LONE_SURROGATE.search(value):
             yield path
     elif isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)

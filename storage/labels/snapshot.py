@@ -21,7 +21,7 @@ from storage.files import write_bytes
 from storage.paths import LABELS
 from storage.printable import shortened
 from storage.s3.keys import shard_name
-from storage.text.json_text import HALF, well_formed
+from storage.text.json_text import LONE_SURROGATE, well_formed
 
 Record = dict[str, Any]
 
@@ -204,7 +204,7 @@ def _line_problem(record: Record) -> str:
     for name in ("series", "id", "annotator", "created_at", "updated_at"):
         if not isinstance(record.get(name), str):
             return f"`{name}` is no text"
-    if HALF.search(record["series"] + record["id"]):
+    if LONE_SURROGATE.search(record["series"] + record["id"]):
         return "there is half a character in `series` or `id`"
     if not isinstance(record.get("result"), list) or not all(isinstance(i, dict) for i in record["result"]):
         return "`result` is not a list of regions"

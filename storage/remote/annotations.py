@@ -1,7 +1,7 @@
-"""The annotations of one branch: the objects in the bucket, checked against Label Studio's API.
+"""The annotations of one branch: their objects in the bucket, with the mirror as a cache.
 
-Label Studio writes an annotation to the bucket after saving it, so the bucket alone can lag: where that failed,
-only Label Studio's database has it, and where a delete failed, only the bucket has it still.
+Label Studio writes an annotation to the bucket after saving it, and either may fail: storage/remote/reconcile.py
+compares the two.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from storage.labels.snapshot import Record, canonical, is_number
 from storage.s3.bucket import Bucket, parallel
 from storage.s3.keys import key_problem, series_key, series_of_url, shard_name
 from storage.s3.mirror import Mirror, Refreshed, Row
-from storage.text.json_text import HALF_ESCAPE, has_half, parse_json
+from storage.text.json_text import SURROGATE_ESCAPE, has_lone_surrogate, parse_json
 
 NO_RECORDING = "its task shows no recording of this bucket"
 NO_TASK_NUMBER = "it does not say which task it belongs to"
 
 
 class Annotations:
-    """Bucket, mirror and Label Studio as the places where the annotations of one branch are.
+    """The annotations of one branch.
 
     Args:
-        branch: as keys begin with it.
+        branch: as prefix of keys.
         data_key: key of the task data that holds the recording's address.
     """
 
@@ -47,7 +47,7 @@ class Annotations:
         return self.mirror.rows(self.prefix)
 
     def at(self, keys: Iterable[str]) -> list[Row]:
-        """The objects with these keys, of those that there are."""
+        """The objects with these keys, as far as they exist."""
         return self.mirror.at(keys)
 
     def of_shard(self, name: str) -> list[Row]:
@@ -55,35 +55,35 @@ class Annotations:
         return self.mirror.of_shard(self.prefix, name)
 
     def shards(self) -> set[str]:
-        """Names of all shards that some annotation is in."""
+        """Names of all shards with annotations."""
         return self.mirror.shards(self.prefix)
 
     def read(self, keys: Collection[str]) -> Refreshed:
-        """Get these objects, without a look at the others."""
+        """Fetch these objects and no others."""
         return self.mirror.read(self.bucket, keys, self._parse)
 
-    def is_as_seen(self, number: int) -> bool:
+    def is_unchanged(self, number: int) -> bool:
         """Whether the object of an annotation is still the version of the last refresh."""
         key = self.key(number)
         return self.bucket.etag(key) == next((row.etag for row in self.mirror.at([key])), "")
 
     def key(self, number: int) -> str:
-        """The object of an annotation."""
+        """Key of the object of an annotation."""
         return f"{self.prefix}{number}"
 
-    def drop(self, numbers: Iterable[int]) -> None:
-        """Delete the objects of annotations that Label Studio has deleted, for it leaves one behind now and then."""
-        self.drop_keys(self.key(number) for number in numbers)
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Delete the objects of deleted annotations: Label Studio now and then leaves one behind."""
+        self.delete_keys(self.key(number) for number in numbers)
 
-    def drop_keys(self, keys: Iterable[str]) -> None:
-        """Delete objects whose annotation is no more, or has another one by now."""
+    def delete_keys(self, keys: Iterable[str]) -> None:
+        """Delete objects whose annotation was deleted, or has another object now."""
         gone = list(keys)
         if gone:
             self.bucket.delete(gone)
             self.mirror.forget(gone)
 
-    def object_of(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> bytes:
-        """What Label Studio's target storage would have written of an annotation, as its API returns it."""
+    def object_bytes(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> bytes:
+        """The object that Label Studio's target storage would write for an annotation of its API."""
         series = self.series_of(task)
         address = {self.data_key: self.bucket.url(series_key(series)), "series": series}
         whole = annotation | {
@@ -100,7 +100,7 @@ class Annotations:
             return Row(key, "", None, error.why or error.what)
 
     def write(self, objects: Mapping[str, bytes]) -> None:
-        """Put objects that the bucket had missed, as Label Studio would have written them."""
+        """Write objects that were missing from the bucket."""
 
         def put(key: str) -> Row:
             etag = self.bucket.put(key, objects[key], content_type="application/json")
@@ -109,7 +109,7 @@ class Annotations:
         self.mirror.put(list(parallel(put, objects)))
 
     def series_of(self, task: Task) -> str:
-        """The series that a task shows; "" for one that did not come from this bucket."""
+        """The series of a task; "" for one that did not come from this bucket."""
         series = task.data.get("series") or task.source.removeprefix(self.tasks_prefix).removesuffix(".json")
         return series if isinstance(series, str) and not key_problem(series) else ""
 
@@ -134,8 +134,10 @@ class Annotations:
             raise InputError("not an annotation", where=key, why=why)
         if not is_number(task.get("id")):
             raise InputError("not an annotation", where=key, why=NO_TASK_NUMBER)
-        half = {"half": True} if HALF_ESCAPE.search(data) and has_half(record["result"]) else {}
-        return half | {
+        surrogate = (
+            {"half": True} if SURROGATE_ESCAPE.search(data) and has_lone_surrogate(record["result"]) else {}
+        )
+        return surrogate | {
             "annotation": value["id"],
             "import_id": value.get("import_id"),
             "task": task.get("id"),
@@ -145,7 +147,7 @@ class Annotations:
 
 
 def email_of(user: Any, users: Mapping[int, str]) -> str:
-    """Who made an annotation: the address that it names, or the number of an account.
+    """E-mail address of an annotation's `completed_by`, which is an account or its number.
 
     Raises:
         InputError: it is neither.

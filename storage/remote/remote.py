@@ -16,17 +16,17 @@ from storage.remote.sync_state import LARGEST, DamagedStateError, State, parse
 from storage.s3.bucket import Bucket, parallel
 from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, key_problem, series_key, series_of
 from storage.s3.mirror import Content, Mirror, Row
-from storage.text.json_text import DEEPEST, has_half, is_deep, parse_json, well_formed
+from storage.text.json_text import DEEPEST, has_lone_surrogate, is_deep, parse_json, well_formed
 
 MORE_INSIDE = "it holds more than a task's data"
-HALF_INSIDE = "there is half a character (a lone surrogate) in it"
+SURROGATE_INSIDE = "there is half a character (a lone surrogate) in it"
 
 
 class Remote:
-    """One branch's side of bucket and Label Studio.
+    """One branch in bucket and Label Studio.
 
     Args:
-        prefix: the branch, as keys begin with it.
+        prefix: the branch, as prefix of keys.
         data_key: key of the task data that holds the recording's address.
     """
 
@@ -46,7 +46,7 @@ class Remote:
         """Read `sync.json`; None where this branch has no project yet.
 
         Raises:
-            InputError: a newer Labeltrail wrote it, or it is damaged.
+            InputError: a newer Labeltrail wrote it, or it is invalid.
         """
         try:
             data, etag = self.bucket.get(self.state_key, LARGEST)
@@ -59,7 +59,7 @@ class Remote:
         return parse(data, etag, self.bucket.url(self.state_key))
 
     def write_state(self, state: State) -> State:
-        """Write `sync.json` if it is still the one that `state` was made from.
+        """Write `sync.json` if it is unchanged since `state` was read (conditional put).
 
         Raises:
             ConflictError: somebody else synced in the meantime.
@@ -71,7 +71,7 @@ class Remote:
     # -- the project in Label Studio --------------------------------------------------------------
 
     @property
-    def mark(self) -> str:
+    def description(self) -> str:
         """The project's description, which names its branch."""
         return f"Labeltrail: {self.bucket.url(self.prefix)}"
 
@@ -79,8 +79,8 @@ class Remote:
         """This branch's project, as Label Studio's API returns it.
 
         Raises:
-            NotFoundError: it is gone, or it is another one: another Label Studio gives the same numbers to other
-                projects, and all annotations in the bucket would seem to have been deleted in it.
+            NotFoundError: it does not exist, or the id is that of another project, as on another Label Studio, where
+                all annotations would seem to be deleted.
         """
         number = state.project
         try:
@@ -111,46 +111,46 @@ class Remote:
         return self.recordings()[0]
 
     def recordings(self) -> tuple[dict[str, str], list[Row]]:
-        """ETag of every recording in the bucket, by series key, and those that cannot be files, with the reason."""
-        found = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
-        refused = {series: why for series in found if (why := key_problem(series))}
-        for series, other in in_the_way(found.keys() - refused.keys()).items():
-            refused[series] = f"a folder of its name would be a file of {series_key(other)}"
-        aside = [Row(series_key(key), found[key], None, why) for key, why in refused.items()]
-        return {key: etag for key, etag in found.items() if key not in refused}, aside
+        """ETag of every recording in the bucket, by series key, and rows of those with an invalid name."""
+        etags = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
+        invalid = {series: why for series in etags if (why := key_problem(series))}
+        for series, other in in_the_way(etags.keys() - invalid.keys()).items():
+            invalid[series] = f"a folder of its name would be a file of {series_key(other)}"
+        rows = [Row(series_key(key), etags[key], None, why) for key, why in invalid.items()]
+        return {key: etag for key, etag in etags.items() if key not in invalid}, rows
 
     def contents(self, series: Mapping[str, str], known: Mapping[str, Collection[str]]) -> dict[str, str]:
         """MD5 of the recordings in the bucket, by series key.
 
-        An ETag is a version, and no hash: it is the MD5 of an object that was put in one part and not encrypted by a
-        key of its own. So it counts as one where a hash of ours is the same, or where the series is new
-        (then fetching it checks the MD5, `take` in pipelines/sync/recordings.py). Else the object is read, once.
+        An ETag is the MD5 only of an object that was put in one part and not encrypted by a key of its own. It is
+        taken for the MD5 where a known hash is equal, or where the series is new (fetching it then verifies the MD5,
+        `take` in pipelines/sync/recordings.py). Else the object is read, once.
 
         Args:
             series: ETag by series key.
-            known: hashes that a series has here, or had.
+            known: hashes of earlier and current versions, by series key.
         """
-        noted = self.mirror.contents()
-        found: dict[str, str] = {}
+        cached = self.mirror.contents()
+        hashes: dict[str, str] = {}
         unknown = []
         for name, etag in series.items():
-            version, md5 = noted.get(series_key(name), ("", ""))
+            version, md5 = cached.get(series_key(name), ("", ""))
             if version == etag:
-                found[name] = md5
+                hashes[name] = md5
             elif etag in known.get(name, ()) or (name not in known and MD5.fullmatch(etag)):
-                found[name] = etag
+                hashes[name] = etag
             else:
                 unknown.append(name)
         rows = list(track(parallel(self._content, unknown), "reading recordings", len(unknown)))
         self.mirror.note_contents(rows)
-        return found | {name: md5 for name, (_, _, md5) in zip(unknown, rows, strict=True)}
+        return hashes | {name: md5 for name, (_, _, md5) in zip(unknown, rows, strict=True)}
 
     def _content(self, series: str) -> Content:
         data, etag = self.bucket.get(series_key(series))
         return series_key(series), etag, md5_bytes(data)
 
     def put_recording(self, series: str, data: bytes) -> Content:
-        """Put a recording into the bucket; returns what the mirror is to note of it."""
+        """Write a recording to the bucket; returns its entry for the mirror."""
         etag = self.bucket.put(series_key(series), data, content_type="text/csv")
         return series_key(series), etag, md5_bytes(data)
 
@@ -161,7 +161,7 @@ class Remote:
         annotations: Sequence[Any] = (),
         match: str | None = None,
     ) -> None:
-        """Write the object that Label Studio makes a task of; with `match` in the place of that version alone."""
+        """Write the object of a task; with `match` only if it still has this ETag."""
         body = self.task_object(series, data, annotations)
         self.bucket.put(self.task_key(series), body, match=match, content_type="application/json")
 
@@ -170,7 +170,7 @@ class Remote:
         return f"{self.tasks_prefix}{series}.json"
 
     def task_object(self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = ()) -> bytes:
-        """What Label Studio makes a task of, with the annotations that it begins with."""
+        """The object that Label Studio creates a task from, with its first annotations."""
         body: dict[str, Any] = {"data": self.task_data(series, data)}
         if annotations:
             body["annotations"] = list(annotations)
@@ -181,22 +181,22 @@ class Remote:
         return {**data, "series": series, self.data_key: self.bucket.url(series_key(series))}
 
     def parse_task(self, key: str, data: bytes) -> dict[str, Any]:
-        """Task data in the bytes of a task's object, without the recording's address.
+        """Task data in the object of a task, without the recording's address.
 
         Raises:
             InputError: it is no task.
         """
         value = parse_json(key, data, strict=True)
-        if has_half(value):
-            raise InputError("not a task", where=key, why=HALF_INSIDE)
+        if has_lone_surrogate(value):
+            raise InputError("not a task", where=key, why=SURROGATE_INSIDE)
         fields = self.task_fields(key, value)
         if not data.lstrip().startswith(b"{"):
             raise InputError("not a task", where=key, why="it begins with another byte than `{` in UTF-8")
-        more = sorted(
+        extra = sorted(
             value.keys() - {"data"} if "data" in value else value.keys() & {"annotations", "predictions"}
         )
-        if more:
-            raise InputError("not a task", where=key, why=f"{MORE_INSIDE}: {shortened(', '.join(more))}")
+        if extra:
+            raise InputError("not a task", where=key, why=f"{MORE_INSIDE}: {shortened(', '.join(extra))}")
         return fields
 
     def task_fields(self, key: str, value: Any) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Remote:
         self.mirror.refresh(self.bucket, self.tasks_prefix, self.parse_task)
 
     def aside_key(self, row: Row) -> str:
-        """Key that an object of this branch is set aside under, with its version: another may follow."""
+        """Key under which an invalid object is set aside; the ETag in it keeps versions apart."""
         name = row.key.removeprefix(self.annotations_prefix).removeprefix(f"{self.prefix}/")
         place = f"{self.aside_prefix}{name}.{row.etag[:12]}"
         if not is_storable(place):
@@ -228,5 +228,5 @@ class Remote:
         return place
 
     def series_of_task(self, key: str) -> str:
-        """The series whose task lies under this key."""
+        """The series of the task with this key."""
         return key.removeprefix(self.tasks_prefix).removesuffix(".json")

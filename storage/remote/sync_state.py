@@ -1,7 +1,6 @@
-"""`<branch>/sync.json`: what bucket, Label Studio and label commit agreed on at the last sync.
+"""`<branch>/sync.json`: the state of the last sync, the base of the next three-way merge.
 
-It is the base of the three-way comparison, written last and only if it is still the one that was read; so it is also
-what keeps two people's syncs apart.
+It is written last, by a conditional put: of two syncs at the same time one fails.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from storage.remote.identity import number_for
 from storage.s3.keys import CONTROL, MD5
 
 VERSION = 4  # 3 and older: without `annotators`; 2 and older: `ids` by number alone
-HISTORY = 100  # syncs that a clone may be behind and still know what it missed
+HISTORY = 100  # earlier syncs that are kept, as merge bases for clones that are behind
 FOLDER = re.compile(r"[0-9a-f]{32}\.dir")
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 OWN_ID = re.compile(r"[1-9][0-9]{0,18}(-[0-9a-f]{6})?")
 LONGEST_WORD = 100
-LARGEST = 256_000_000  # bytes: an entry for each of two million annotations that were made again
+LARGEST = 256_000_000  # bytes: two million annotations that were created again
 
 
 class Entry(NamedTuple):
-    """One sync: the hashes of labels and recordings, and the label commit that held both."""
+    """One sync: the hashes of labels and recordings, and the label commit with both."""
 
     labels: str
     series: str
@@ -36,20 +35,19 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What was agreed on.
+    """The state of a sync.
 
     Attributes:
-        project: id of the branch's Label Studio project; 0 while it is made.
+        project: id of the branch's Label Studio project; 0 while it is being created.
         labels: hash of the label snapshot; "" before the first sync.
         series: hash of the folder of recordings.
-        commit: the label commit that held both; "" where an older Labeltrail wrote this.
+        commit: the label commit with both; "" where an older Labeltrail wrote this.
         label_config: hash of the label config.
-        history: labels, series and commit of earlier syncs, newest first: the base for a clone that is behind.
-        ids: annotations that were made again: the record id that each keeps, by its own (storage/remote/identity.py).
-        pushing: heartbeat of a push: changes while somebody changes annotations in Label Studio; "" when nobody does.
-        etag: of the object itself; "" where it is not there yet.
-        annotators: people without an account whose annotations were imported: name by number
-        (storage/remote/identity.py).
+        history: earlier syncs, newest first: merge bases for clones that are behind.
+        ids: record ids of annotations that were created again, by their own id (storage/remote/identity.py).
+        pushing: heartbeat of a push: changes while one runs; "" when none does.
+        etag: of the object itself; "" where it does not exist yet.
+        annotators: imported annotators without an account, by number (storage/remote/identity.py).
     """
 
     project: int
@@ -65,11 +63,11 @@ class State:
 
     @property
     def entry(self) -> Entry:
-        """The newest sync, as it will stand in the history."""
+        """This sync as an entry of the history."""
         return Entry(self.labels, self.series, self.commit)
 
-    def follow(self, labels: str, series: str, commit: str) -> State:
-        """The state after a sync that ended in these hashes; this one becomes history."""
+    def after(self, labels: str, series: str, commit: str) -> State:
+        """The state after a sync with these hashes; this one is added to the history."""
         if (self.labels, self.series) == (labels, series):
             return self
         history = (self.entry, *self.history) if self.labels else self.history
@@ -82,11 +80,11 @@ class State:
 
 
 def parse(data: bytes, etag: str, where: str) -> State:
-    """Read the object. Whoever can write to the bucket can write it: nothing in it is trusted unchecked.
+    """Parse and validate the object: anybody with write access to the bucket may have changed it.
 
     Raises:
         InputError: a newer Labeltrail wrote it.
-        DamagedStateError: it is not as it must be.
+        DamagedStateError: it is invalid.
     """
     try:
         value = json.loads(data)
@@ -97,16 +95,16 @@ def parse(data: bytes, etag: str, where: str) -> State:
             raise InputError("this project was synced by a newer Labeltrail", where=where, cure="git pull")
         value["history"] = tuple(Entry(*(*entry, "")[:3]) for entry in value["history"])
         state = State(**value, etag=etag)
-        wrong = [name for name, right in _rules(state).items() if not right]
+        invalid = [name for name, is_valid in _rules(state).items() if not is_valid]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedStateError(where, f"{type(error).__name__}: {error}", etag) from error
-    if wrong:
-        raise DamagedStateError(where, f"{', '.join(wrong)}: not of the form that it must have", etag)
+    if invalid:
+        raise DamagedStateError(where, f"{', '.join(invalid)}: not of the form that it must have", etag)
     return state
 
 
 def _rules(state: State) -> dict[str, bool]:
-    """Each field, and whether it is as docs/formats.md says."""
+    """Whether each field is valid, as in docs/formats.md."""
     return {
         "project": _is_number(state.project),
         "labels, series, commit": _is_entry(state.entry),
@@ -124,7 +122,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_entry(entry: Entry) -> bool:
-    hashes = all(found == "" or _matches(FOLDER, found) for found in (entry.labels, entry.series))
+    hashes = all(folder == "" or _matches(FOLDER, folder) for folder in (entry.labels, entry.series))
     return hashes and (entry.commit == "" or _matches(COMMIT, entry.commit))
 
 
@@ -146,10 +144,10 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
 
 
 class DamagedStateError(InputError):
-    """`sync.json` is not as it must be.
+    """`sync.json` is invalid.
 
     Attributes:
-        etag: of the object, to write another one in its place.
+        etag: of the object, to replace it.
     """
 
     def __init__(self, where: str, why: str, etag: str) -> None:

@@ -183,7 +183,7 @@ class Mirror:
         """Objects that `parse` refused."""
         return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
 
-    def with_half(self, prefix: str) -> list[Row]:
+    def with_lone_surrogate(self, prefix: str) -> list[Row]:
         """Annotations in whose text is half a character."""
         return self._rows("half = 1 AND key >= ? AND key < ?", prefix, prefix + LAST)
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from storage.text.json_text import HALF, REPLACEMENT
+from storage.text.json_text import LONE_SURROGATE, REPLACEMENT
 
 # The wide forms are taken for the same where Japanese or Chinese is set.
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -36,7 +36,7 @@ class NoRowError(ValueError):
 
 def dump(rows: Iterable[Sequence[Any]]) -> bytes:
     """The rows in UTF-8, each ended by a line feed; None is an empty cell, half a character is U+FFFD."""
-    return HALF.sub(REPLACEMENT, "".join(line(row) for row in rows)).encode()
+    return LONE_SURROGATE.sub(REPLACEMENT, "".join(line(row) for row in rows)).encode()
 
 
 def dump_plain(rows: Iterable[Sequence[Any]]) -> bytes:

@@ -12,8 +12,8 @@ from storage.errors import InputError
 # Lists and objects inside each other: more than a label needs, less than JSON libraries can take.
 DEEPEST = 100
 # A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
-HALF = re.compile("[\ud800-\udfff]")
-HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # Python reads it as it stands, too
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # Python reads it as it stands, too
 MOST_DIGITS = 18
 REPLACEMENT = "\ufffd"
 
@@ -58,15 +58,15 @@ def is_deep(value: Any) -> bool:
     return True
 
 
-def has_half(value: Any) -> bool:
+def has_lone_surrogate(value: Any) -> bool:
     """Whether a text or a name in a JSON value holds half a character (a lone surrogate)."""
-    return bool(HALF.search(json.dumps(value, ensure_ascii=False)))
+    return bool(LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)))
 
 
 def well_formed(value: Any) -> Any:
     """A JSON value with U+FFFD in the place of halves of characters, as a browser's `String.toWellFormed` has it."""
     text = json.dumps(value, ensure_ascii=False)
-    return json.loads(HALF.sub(REPLACEMENT, text)) if HALF.search(text) else value
+    return json.loads(LONE_SURROGATE.sub(REPLACEMENT, text)) if LONE_SURROGATE.search(text) else value
 
 
 def whole_number(text: str) -> int | None:

@@ -21,7 +21,7 @@ from storage.labels.label_store import Shards
 from storage.labels.snapshot import Record
 from storage.labels.three_way import OPEN, OURS, THEIRS, Settlement
 from storage.remote import identity
-from storage.remote.reconcile import Found
+from storage.remote.reconcile import Discrepancies
 from storage.remote.sync_state import State
 from storage.s3.keys import shard_name
 from storage.s3.mirror import Row
@@ -101,7 +101,7 @@ class World:
             agreed=base,
             annotations=self.studio,
             accounts=self.studio,
-            compared=Found(lost={row.key: row for row in self.studio.at(list(map(str, self.lost)))}),
+            compared=Discrepancies(lost={row.key: row for row in self.studio.at(list(map(str, self.lost)))}),
             known=self.known if known is None else known,
             moved=self._moved(),
         )

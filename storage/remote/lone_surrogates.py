@@ -1,7 +1,7 @@
-"""Halves of characters that Label Studio holds, and cannot show for that: U+FFFD is put in their place.
+"""Replaces lone surrogates (half a character) in Label Studio by U+FFFD: it cannot show a task that holds one.
 
-A browser that cuts a text may leave half a surrogate pair. Label Studio 1.23.2 stores it, and from then on responds
-with HTTP 500 for the task and for its page of all tasks. It still takes changes.
+A browser that truncates a text may leave half a surrogate pair. Label Studio 1.23.2 stores it, and from then on
+responds with HTTP 500 for the task and for the list of tasks. It still accepts changes.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from storage.remote.remote import Remote
 
 
 def mend(remote: Remote, project: int) -> int:
-    """Mend the annotations in the bucket with half a character that Label Studio cannot show.
+    """Repair annotations with a lone surrogate that Label Studio cannot show.
 
-    One that somebody is editing is left as it is: a change would drop the edit.
+    One that somebody is editing is left as it is: a change would drop the draft.
 
     Args:
         remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
         project: its number in Label Studio.
 
     Returns:
-        How many were mended; Label Studio has written their objects anew.
+        How many were repaired; Label Studio has rewritten their objects.
     """
     studio = remote.studio
     rows = [
         row
-        for row in remote.mirror.with_half(remote.annotations_prefix)
+        for row in remote.mirror.with_lone_surrogate(remote.annotations_prefix)
         if not _is_shown(studio, row.value["annotation"])
     ]
     if not rows:
@@ -45,8 +45,8 @@ def mend(remote: Remote, project: int) -> int:
             note(f"{row.key}: half a character, so that Label Studio cannot show its task; not mended: {why}")
             continue
         remote.annotations.read([row.key])
-        if [now.etag for now in remote.mirror.at([row.key])] != [row.etag]:
-            continue  # somebody has saved it since: the next sync looks at it
+        if [current.etag for current in remote.mirror.at([row.key])] != [row.etag]:
+            continue  # somebody has saved it since: the next sync checks it
         studio.mend_annotation(number, result=row.value["record"]["result"])
         note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
         mended += 1
@@ -54,7 +54,7 @@ def mend(remote: Remote, project: int) -> int:
 
 
 def _is_shown(studio: LabelStudio, annotation: int) -> bool:
-    """Whether Label Studio shows an annotation, or has none of this number."""
+    """Whether Label Studio can show an annotation, or has none with this id."""
     try:
         studio.annotation(annotation)
     except BrokenResponseError:
@@ -63,19 +63,19 @@ def _is_shown(studio: LabelStudio, annotation: int) -> bool:
 
 
 def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give tasks that Label Studio cannot show the data again that the bucket has, or else the label commit.
+    """Repair tasks that Label Studio cannot show, with the data in the bucket, or else in the label commit.
 
     Args:
         remote: the branch's place in bucket and Label Studio; the mirror is up to date with the bucket.
         tasks: those that it cannot show.
-        known: task data by series, as git has them.
+        known: task data by series, from git.
     """
     for task in tasks:
         if not task.source.startswith(remote.tasks_prefix):
             why = "Label Studio cannot show it, nor a list with it, and the bucket has no data for it"
             note(f"task {task.id}: {why}")
-            continue  # made by hand, or of another storage: there is nothing to give it
+            continue  # created by hand, or from another storage
         series = remote.series_of_task(task.source)
-        held = next((row.value for row in remote.mirror.at([task.source])), None)
-        remote.studio.mend_task(task.id, remote.task_data(series, held or known.get(series, {})))
+        data = next((row.value for row in remote.mirror.at([task.source])), None)
+        remote.studio.mend_task(task.id, remote.task_data(series, data or known.get(series, {})))
         note(f"task {task.id}: Label Studio could not show it; its data is that of {task.source} again")

@@ -65,7 +65,7 @@ def test_half_of_a_letter_that_label_studio_holds_is_mended(
     assert "half a character is U+FFFD now" in capfd.readouterr().err
     assert records(lab)[0]["result"] == studio.annotations(task)[0]["result"] == [text("n", "\ufffd")]
     assert len(studio.session.call("GET", "/api/tasks", params=all_tasks)["tasks"]) == 3
-    assert remote.mirror.with_half(remote.annotations_prefix) == []
+    assert remote.mirror.with_lone_surrogate(remote.annotations_prefix) == []
     assert lab.sync().commit == ""
 
 

@@ -7,39 +7,38 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+Filters = Annotated[int, Field(ge=1, le=4096)]
+KernelSize = Annotated[int, Field(ge=1, le=10_000)]
+HiddenSize = Annotated[int, Field(ge=1, le=1024)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-class Given(BaseModel):
-    """Frozen, and an unknown key is refused, as everywhere in `stages/params.py`."""
+
+class Section(BaseModel):
+    """Frozen; an unknown key is refused, so that a misspelt param is not silently without effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Classifier(Given):
+class Classifier(Section):
     """Whole series to classes, where the label config asks for choices: an LSTM-FCN."""
 
     num_layers: int = Field(ge=1, le=16, description="LSTM layers")
-    hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each layer")
-    dropout: float = Field(
-        ge=0, lt=1, description="fraction of LSTM features dropped in training, after each layer"
-    )
-    filters_1: int = Field(ge=1, le=4096, description="filters of the first convolution")
-    filters_2: int = Field(ge=1, le=4096, description="those of the second")
-    filters_3: int = Field(
-        ge=1, le=4096, description="those of the third; their means over time are its features"
-    )
-    kernel_size_1: int = Field(
-        ge=1, le=10_000, description="kernel size of the first convolution, in timepoints"
-    )
-    kernel_size_2: int = Field(ge=1, le=10_000, description="those of the second")
-    kernel_size_3: int = Field(ge=1, le=10_000, description="those of the third")
-    lr: float = Field(
-        gt=0,
-        le=1,
+    hidden_size: HiddenSize = Field(description="LSTM units in each layer")
+    dropout: Fraction = Field(description="fraction of LSTM features dropped in training, after each layer")
+    filters_1: Filters = Field(description="filters of the first convolution")
+    filters_2: Filters = Field(description="filters of the second convolution")
+    filters_3: Filters = Field(description="filters of the third; their means over time are its features")
+    kernel_size_1: KernelSize = Field(description="kernel size of the first convolution, in timepoints")
+    kernel_size_2: KernelSize = Field(description="kernel size of the second convolution")
+    kernel_size_3: KernelSize = Field(description="kernel size of the third convolution")
+    lr: LearningRate = Field(
         description="highest learning rate of the one-cycle schedule; too high: the loss jumps, too low: it needs "
-        "more steps",
+        "more steps"
     )
-    weight_decay: float = Field(
-        ge=0, le=1, description="AdamW's pull of weights to zero, as a fraction of the learning rate"
+    weight_decay: Probability = Field(
+        description="AdamW's weight decay: pull of weights to zero, as a fraction of the learning rate"
     )
     batch_size: int = Field(
         ge=2,
@@ -55,8 +54,8 @@ class Classifier(Given):
         description="steps of the optimiser where epochs is null; null: as many as a minute of one core allows, "
         "3,000 at most",
     )
-    label_smoothing: float = Field(
-        ge=0, lt=1, description="share of a target that is given to the other classes; against overconfidence"
+    label_smoothing: Fraction = Field(
+        description="share of a target that is given to the other classes; against overconfidence"
     )
     class_weights: bool = Field(
         description="rare classes count more in the loss (square root of their rarity)"
@@ -78,18 +77,18 @@ Flags = Annotated[tuple[bool, ...], BeforeValidator(_several)]
 Scalings = Annotated[tuple[Literal["series", "train"], ...], BeforeValidator(_several)]
 
 
-class Ranges(Given):
+class Ranges(Section):
     """What each param of the classifier may be: [lowest, highest], or a list of choices; one value fixes it."""
 
     num_layers: Wholes = Field(description="range of LSTM layers")
     hidden_size: Wholes = Field(description="range of LSTM units in each layer, on a log scale")
     dropout: Numbers = Field(description="range of the fraction of LSTM features dropped in training")
     filters_1: Wholes = Field(description="range of the first convolution's filters, on a log scale")
-    filters_2: Wholes = Field(description="range of the second's, on a log scale")
-    filters_3: Wholes = Field(description="range of the third's, on a log scale")
+    filters_2: Wholes = Field(description="range of the second convolution's filters, on a log scale")
+    filters_3: Wholes = Field(description="range of the third convolution's filters, on a log scale")
     kernel_size_1: Wholes = Field(description="range of kernel size of the first convolution, in timepoints")
-    kernel_size_2: Wholes = Field(description="range of those of the second")
-    kernel_size_3: Wholes = Field(description="range of those of the third")
+    kernel_size_2: Wholes = Field(description="range of kernel size of the second convolution")
+    kernel_size_3: Wholes = Field(description="range of kernel size of the third convolution")
     lr: Numbers = Field(description="range of the highest learning rate, on a log scale")
     weight_decay: Numbers = Field(
         description="range of the pull of weights to zero, on a log scale where the lowest is above 0"
@@ -140,7 +139,7 @@ class Ranges(Given):
         return {name: values for name, values in self if values is not None}
 
 
-class Tuning(Given):
+class Tuning(Section):
     """How `labeltrail classify tune` looks for params of a classifier."""
 
     trials: int = Field(ge=1, le=10_000, description="how often params are drawn and tried")

@@ -11,9 +11,10 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.classifier_params import Classifier as Classifier
+from stages.classifier_params import Fraction, HiddenSize, LearningRate, Probability, Section
 from stages.classifier_params import Ranges as Ranges
 from stages.classifier_params import Tuning as Tuning
 from storage.project_files import params_file
@@ -24,18 +25,12 @@ Metric = Literal[
 ]
 
 
-class Section(BaseModel):
-    """Frozen; an unknown key is refused, so that a misspelt param is not silently without effect."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Shares(Section):
     """Fractions of the labeled series; they add up to 1."""
 
     train: float = Field(gt=0, le=1, description="fraction of labeled series to train on")
-    validation: float = Field(ge=0, lt=1, description="fraction to stop the training and choose decoding by")
-    test: float = Field(ge=0, lt=1, description="fraction to score models on, never used to choose anything")
+    validation: Fraction = Field(description="fraction to stop the training and choose decoding by")
+    test: Fraction = Field(description="fraction to score models on, never used to choose anything")
 
     @model_validator(mode="after")
     def _whole(self) -> Shares:
@@ -57,11 +52,9 @@ class Splits(Section):
 class Sync(Section):
     """When `labeltrail sync` asks for confirmation."""
 
-    ask_deleted: float = Field(
-        ge=0,
-        le=1,
+    ask_deleted: Probability = Field(
         description="share of all annotations; a sync that would delete more of them, and two or more, is refused "
-        "without --yes; 1: never",
+        "without --yes; 1: never"
     )
 
 
@@ -103,8 +96,8 @@ class Window(Section):
     )
 
 
-class Train(Section):
-    """Dataset to candidate."""
+class Segmenter(Section):
+    """Params by which a segmenter is trained."""
 
     epochs: int = Field(
         ge=1, le=100_000, description="passes over the train split at most; the learning rate follows them"
@@ -128,61 +121,41 @@ class Train(Section):
     min_batches: int = Field(
         ge=1, le=100_000, description="batches an epoch at least; a small train split is passed several times"
     )
-    learning_rate: float = Field(
-        gt=0,
-        le=1,
+    learning_rate: LearningRate = Field(
         description="highest learning rate of the one-cycle schedule; too high: the loss jumps, too low: it needs "
-        "more epochs",
+        "more epochs"
     )
-    weight_decay: float = Field(
-        ge=0,
-        le=1,
-        description="AdamW's pull of weights to zero, as a fraction of the learning rate; against overfitting",
+    weight_decay: Probability = Field(
+        description="AdamW's weight decay: pull of weights to zero, as a fraction of the learning rate; against "
+        "overfitting"
     )
     front_end: bool = Field(
         description="convolutions and statistics before the LSTM; false: a plain LSTM on scaled values, faster and "
         "less exact"
     )
-    hidden_size: int = Field(ge=1, le=1024, description="LSTM units in each direction; more: slower, finer")
-    dropout: float = Field(
-        ge=0, lt=1, description="fraction of features dropped in training; against overfitting"
-    )
+    hidden_size: HiddenSize = Field(description="LSTM units in each direction; more: slower, finer")
+    dropout: Fraction = Field(description="fraction of features dropped in training; against overfitting")
     class_weights: bool = Field(
         description="rare classes count more in the loss (square root of their rarity)"
     )
-    flip: float = Field(
-        ge=0,
-        le=1,
+    flip: Probability = Field(
         description="probability that the sign of a channel of a window is flipped in training: for "
-        "sensors that may be worn upside down",
+        "sensors that may be worn upside down"
     )
-    splice: float = Field(
-        ge=0,
-        le=1,
+    splice: Probability = Field(
         description="probability that what follows a random cut in the windows of a batch comes from their "
-        "neighbours in the batch: of other recordings",
+        "neighbours in the batch: of other recordings"
     )
-    shuffle: float | None = Field(
-        ge=0,
-        le=1,
+    shuffle: Probability | None = Field(
         description="probability that a recording is cut between its regions and trained on in another order; "
-        "null: from the train split, near 0 where all recordings follow a protocol, near 1 where they do not",
+        "null: from the train split, near 0 where all recordings follow a protocol, near 1 where they do not"
     )
     refit: bool = Field(
         description="choose everything by a trial of a quarter of the epochs, then train on train and validation "
         "split together; only where there is a test split, for else nothing would be held out"
     )
-    draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
     device: Literal["cpu", "cuda"] = Field(
         description="what trains: cpu, or cuda (a GPU; its weights differ from those of a CPU in the last digits)"
-    )
-    start: str | None = Field(
-        description="hash of the model in data/start, whose weights and scaling training starts from, for whole "
-        "series only; `labeltrail start-from` puts both there; null: from scratch",
-    )
-    precision: Literal["float32", "bfloat16"] | None = Field(
-        description="what the convolutions of a classifier multiply: float32, or bfloat16 (half the "
-        "time, as accurate in the end); null: bfloat16 where the processor has instructions for it"
     )
     seed: int = Field(
         ge=0,
@@ -190,6 +163,19 @@ class Train(Section):
         description="of weights, order and augmentation; another one makes another model, about as good",
     )
 
+
+class Train(Segmenter):
+    """Dataset to candidate."""
+
+    draft: bool = Field(description="a quarter of the epochs: a quick look, a little worse")
+    start: str | None = Field(
+        description="hash of the model in data/start, whose weights and scaling training starts from, for whole "
+        "series only; `labeltrail start-from` puts both there; null: from scratch"
+    )
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        description="what the convolutions of a classifier multiply: float32, or bfloat16 (half the "
+        "time, as accurate in the end); null: bfloat16 where the processor has instructions for it"
+    )
     classifier: Classifier
 
     @field_validator("start", mode="before")
@@ -203,17 +189,13 @@ class Train(Section):
         )
 
     def plan(self) -> dict[str, Any]:
-        """The params that training a segmenter goes by."""
+        """The params by which a segmenter is trained."""
         epochs = -(-self.epochs // 4) if self.draft else self.epochs
-        return self.model_dump(exclude={"draft", "start", "precision", "classifier"}) | {"epochs": epochs}
+        return self.model_dump(include=set(Segmenter.model_fields)) | {"epochs": epochs}
 
     def classifier_plan(self) -> dict[str, Any]:
-        """The params that training a classifier goes by."""
-        return self.classifier.model_dump() | {
-            "device": self.device,
-            "precision": self.precision,
-            "seed": self.seed,
-        }
+        """The params by which a classifier is trained."""
+        return self.classifier.model_dump() | self.model_dump(include={"device", "precision", "seed"})
 
 
 class Evaluate(Section):
@@ -234,17 +216,13 @@ class Promote(Section):
         description="score on the test split by which candidate and best are compared; null: event_f1 of regions, "
         "macro_f1 of whole series"
     )
-    min_gain: float = Field(
-        ge=0, lt=1, description="the candidate must be better by this much; 0: as good is enough"
-    )
+    min_gain: Fraction = Field(description="the candidate must be better by this much; 0: as good is enough")
 
 
 class Predict(Section):
     """Best to predictions."""
 
-    series: Literal["all", "unassigned"] = Field(
-        description="which series: all, or only those without a split"
-    )
+    series: Literal["all", "unassigned"] = Field(description="all series, or only those without a split")
 
 
 class Publish(Section):

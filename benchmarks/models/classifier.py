@@ -18,7 +18,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -162,7 +162,7 @@ def _plan(params: Sequence[str], seed: int) -> Plan:
 
 def _warm_up(series: Series, plan: Plan) -> None:
     """The first optimizer of a process imports for a second."""
-    _train(series, replace(plan, epochs=1))
+    _train(series, plan.model_copy(update={"epochs": 1}))
 
 
 def _train(series: Series, plan: Plan) -> tuple[Classifier, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -163,16 +163,16 @@ def run_trial(trial: optuna.Trial, number: int, plan: Plan, data: TuningData) ->
         for known, held in data.parts:
             taught = fit_fold(progress, plan, known, held, data)
     except optuna.TrialPruned:
-        return Trial(number, "pruned", asdict(plan), None, None, progress.points, "")
+        return Trial(number, "pruned", plan.model_dump(), None, None, progress.points, "")
     except InputError as error:
         why = "; ".join(text for text in (error.what, error.where, error.why) if text)
-        return Trial(number, "failed", asdict(plan), None, None, progress.points, why)
+        return Trial(number, "failed", plan.model_dump(), None, None, progress.points, why)
     loss, accuracy = float(np.mean(progress.losses)), float(np.mean(progress.accuracies))
     if not math.isfinite(loss):
         why = "its loss is not finite: there was nothing to validate on"
-        return Trial(number, "failed", asdict(plan), None, None, progress.points, why)
+        return Trial(number, "failed", plan.model_dump(), None, None, progress.points, why)
     made = data.model_hash(taught)
-    return Trial(number, "complete", asdict(plan), loss, accuracy, progress.points, "", made)
+    return Trial(number, "complete", plan.model_dump(), loss, accuracy, progress.points, "", made)
 
 
 def fit_fold(

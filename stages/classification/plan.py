@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import nn
 
 from stages.classification.network import LstmFcn, Shape
 from stages.classification.targets import Labeled
+from stages.classifier_params import Classifier
 from stages.training import devices
 from stages.training.devices import Precision
 
@@ -20,27 +18,9 @@ MINUTE, FEWEST, MOST = 2.4e12, 200, 3000
 USUAL_STEPS, FASTER, WIDER = 1000, 4.0, 8.0
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How to train; the fields are described in `stages/classifier_params.py` (Classifier)."""
+class Plan(Classifier):
+    """How to train: the params of a classifier, and where and how its numbers are computed."""
 
-    num_layers: int
-    hidden_size: int
-    dropout: float
-    filters_1: int
-    filters_2: int
-    filters_3: int
-    kernel_size_1: int
-    kernel_size_2: int
-    kernel_size_3: int
-    lr: float
-    weight_decay: float
-    batch_size: int
-    epochs: int | None
-    steps: int | None
-    label_smoothing: float
-    class_weights: bool
-    scaling: Literal["series", "train"]
     device: str
     precision: Precision | None
     seed: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stages.params import Segmenter
 from stages.segmentation.network import Shape
 from stages.segmentation.scaling import Scaler, level
 from stages.segmentation.targets import Example
@@ -23,35 +23,14 @@ RARITY_POWER, RARITY_LIMIT = 0.5, 50.0
 MAX_FLIP_OFFSET = 20.0
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How to train: the params of the train section, and the windows' size and stride in timepoints.
+class Plan(Segmenter):
+    """How to train: the params of a segmenter, and the windows' size and stride in timepoints.
 
-    `shuffle` is the probability that the regions of a recording are put into another order; None: `order_entropy` of
-    the train split. `refit`: train on the validation split too, once all is chosen there. `front_end`: as of `Shape`.
-    `device`: `cpu` or `cuda`.
+    A `shuffle` of None is `order_entropy` of the train split.
     """
 
     size: int
     stride: int
-    epochs: int
-    patience: int
-    enough_balanced_accuracy: float
-    enough_worst_f1: float
-    batch_size: int
-    min_batches: int
-    learning_rate: float
-    weight_decay: float
-    class_weights: bool
-    flip: float
-    splice: float
-    shuffle: float | None
-    refit: bool
-    front_end: bool
-    hidden_size: int
-    dropout: float
-    device: str
-    seed: int
 
 
 class Batches:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from stages import params
@@ -46,8 +45,8 @@ def _train(
     task = TaskSpec(
         index.channels, index.labels, index.instants, index.instant_tolerance, index.sampling_rate
     )
-    plan = Plan(**vars(index.window), **settings.train.plan())
-    plan = replace(plan, refit=plan.refit and bool(index.of("test")))
+    chosen = settings.train.plan() | {"refit": settings.train.refit and bool(index.of("test"))}
+    plan = Plan(**vars(index.window), **chosen)
     rules = settings.evaluate
     trial = trial_epochs(plan) if plan.refit and validation else 0
     with learning_curves(trial + plan.epochs) as log:

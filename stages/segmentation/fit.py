@@ -96,9 +96,9 @@ def fit_segmenter(
     shuffle = plan.shuffle
     if shuffle is None:
         shuffle = order_entropy([r.label for r in sorted(e.regions)] for e in train)
-        plan = replace(plan, shuffle=shuffle)
+        plan = plan.model_copy(update={"shuffle": shuffle})
     refit = plan.refit and bool(validation)
-    first = replace(plan, epochs=trial_epochs(plan)) if refit else plan
+    first = plan.model_copy(update={"epochs": trial_epochs(plan)}) if refit else plan
     model, trial = _train(train, validation, task, first, on_epoch)
     if not validation:
         return FitResult(model, trial, trial, None, shuffle)

@@ -41,7 +41,7 @@ def train(validation: list[Example], **changes: object):
     examples = [example(seed=n) for n in range(3)]
     seen: list[Epoch] = []
     scaler = Scaler.fit([e.values for e in examples], 4)
-    plan = replace(PLAN, **changes)  # type: ignore[arg-type]
+    plan = PLAN.model_copy(update=changes)
     shape = replace(SHAPE, front_end=plan.front_end)
     return train_network(examples, validation, scaler, shape, plan, seen.append), seen
 
@@ -150,7 +150,7 @@ def test_a_loss_that_is_no_number_stops_training_with_the_reason():
 @pytest.mark.parametrize("rows", [1, 3, 200])
 def test_one_window_of_one_step_is_trained_on(rows: int):
     scaler = Scaler.fit([example().values], 4)
-    plan = replace(PLAN, size=1, stride=1, batch_size=1)
+    plan = PLAN.model_copy(update={"size": 1, "stride": 1, "batch_size": 1})
     found = train_network([replace(example(rows), starts=(0,))], [], scaler, SHAPE, plan, lambda _: None)
     assert np.isfinite(found.best.loss)
 
@@ -167,7 +167,7 @@ def test_enough_stops_only_when_the_validation_set_has_every_class():
 def test_a_channel_whose_0_is_far_away_is_never_turned_over_and_keeps_its_digits():
     values = np.random.default_rng(0).normal((1e4, 1), 1, (200, 2)).astype(np.float32)
     scaler = Scaler.fit([values], 4)
-    plan = replace(PLAN, flip=1.0, shuffle=0)
+    plan = PLAN.model_copy(update={"flip": 1.0, "shuffle": 0})
     batches = Batches([replace(example(), values=values)], scaler, SHAPE, plan, np.random.default_rng(0))
     batch, levels, _ = next(iter(batches))
     assert set(batch[:, 0].unique().tolist()) <= {0.0, *scaler(values)[:, 0].tolist()}
@@ -179,7 +179,11 @@ def test_windows_never_cross_two_series():
     low = Example(np.full((100, 2), -1, np.float32), np.zeros(100, np.int16), (0, 36))
     high = Example(np.full((30, 2), 1, np.float32), np.ones(30, np.int16), (0,))
     batches = Batches(
-        [low, high], AS_IT_IS, SHAPE, replace(PLAN, flip=0, batch_size=1), np.random.default_rng(0)
+        [low, high],
+        AS_IT_IS,
+        SHAPE,
+        PLAN.model_copy(update={"flip": 0, "batch_size": 1}),
+        np.random.default_rng(0),
     )
     for values, _, target in batches:
         there = set(values.unique().tolist())
@@ -194,7 +198,7 @@ def test_another_order_keeps_pieces_whole():
     assert cuts(target) == [0, 1, 6, 9, 12, 13, 14]
     known = replace(example(), target=np.repeat(np.array([1, 0, 2, 1], np.int16), 50))
     values = np.repeat(np.arange(200, dtype=np.float32)[:, None], 2, axis=1)
-    plan = replace(PLAN, shuffle=1.0, flip=0)
+    plan = PLAN.model_copy(update={"shuffle": 1.0, "flip": 0})
     batches = Batches([replace(known, values=values)], AS_IT_IS, SHAPE, plan, np.random.default_rng(0))
     next(iter(batches))
     room = batches.size + batches.margin

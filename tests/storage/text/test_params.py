@@ -111,12 +111,11 @@ def test_all_problems_at_once_in_words(tmp_path: Path):
         "(square root of their rarity)",
         "  - train.epoch is not a param: delete it; there are: epochs, patience, enough_balanced_accuracy, "
         "enough_worst_f1, batch_size, min_batches, learning_rate, weight_decay, front_end, hidden_size, "
-        "dropout, class_weights, flip, splice, shuffle, refit, draft, device, start, precision, seed, classifier",
+        "dropout, class_weights, flip, splice, shuffle, refit, device, seed, draft, start, precision, classifier",
         "  - evaluate is missing: Candidate to scores.",
         "  - promote.metric is missing: score on the test split by which candidate and best are compared; null: "
         "event_f1 of regions, macro_f1 of whole series",
-        "  - predict.series is 'some': it must be 'all' or 'unassigned'; which series: all, or only those "
-        "without a split",
+        "  - predict.series is 'some': it must be 'all' or 'unassigned'; all series, or only those without a split",
     ]
     assert caught.value.cure == f"mend them in {path}, then run the command again"
 

@@ -81,7 +81,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, split_rows
             None,
             "no model was trained on these labels: dvc repro trains one, and promote decides whether it is best",
         )
-    lost = repository.lost(found.lock.outputs())
+    lost = repository.unavailable(found.lock.outputs())
     if BEST.as_posix() in lost:
         return BestPlan(
             None,

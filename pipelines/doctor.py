@@ -25,7 +25,7 @@ from storage.project import Project
 from storage.project_files import splits_file
 from storage.remote.sync_state import State
 from storage.repo import git_hooks, integrity, stray_code
-from storage.repo.lost_objects import describe
+from storage.repo.object_errors import describe
 from storage.series import recording_reader
 
 REMOTE = "dvc/files/md5/"
@@ -200,7 +200,7 @@ def _git(project: Project) -> str:
 
 def _work_tree(project: Project) -> str:
     """Finds what plain `dvc pull` and `dvc checkout` may have written: they write wherever a listing says."""
-    untracked, changed = stray_code.found(project.repository.git, project.repository.cache)
+    untracked, changed = stray_code.find(project.repository.git, project.repository.cache)
     named = [*untracked, *changed]
     if named:
         back = f"git checkout HEAD -- {' '.join(map(argument, changed))}" if changed else ""

@@ -23,7 +23,7 @@ from storage.labels.label_changes import plural
 from storage.project import Project
 from storage.remote.remote import Remote
 from storage.repo import dvc_listing
-from storage.repo.lost_objects import describe
+from storage.repo.object_errors import describe
 from storage.s3.bucket import parallel
 
 REMOTE = "dvc/files/md5/"

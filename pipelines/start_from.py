@@ -78,7 +78,7 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
         known = {name: its[name] for name in params.Classifier.model_fields if name in its}
         params_file.put(project.root / params.PATH, ["train", "classifier"], known)
     params_file.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
-    project.repository.point(str(START), folder)
+    project.repository.write_pointer(str(START), folder)
     worktree.restore_start(project)
     changed = tuple(project.repository.git.changed(PATHS))
     return StartResult(origin["model"], origin["labels"], settings.start or "", changed)

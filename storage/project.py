@@ -81,7 +81,7 @@ class Project:
         for name in ("remote", "label_config"):
             self.__dict__.pop(name, None)
 
-    def wire(self) -> None:
+    def configure_remote(self) -> None:
         """Make the bucket if it is not there, and point the DVC remote of this clone at it."""
         self.bucket.create()
         options = {

@@ -18,9 +18,9 @@ from storage.project import Project
 from storage.repo import git_hooks, git_locks
 
 FOLDERS = (LABELS, SERIES)
-BEGINNING = START.as_posix()
+START_FOLDER = START.as_posix()
 # What Labeltrail writes beside the folders; on its way to its place it is called `.part`.
-OURS = (
+WRITTEN = (
     f"{LABELS}.dvc",
     f"{SERIES}.dvc",
     "data/tasks.jsonl",
@@ -30,13 +30,13 @@ OURS = (
 )
 
 
-def sweep(project: Project) -> None:
+def remove_partial_files(project: Project) -> None:
     """Delete what a run that was killed left half done: files on their way to their place, and git's locks."""
-    for name in OURS:
+    for name in WRITTEN:
         (project.root / f"{name}.part").unlink(missing_ok=True)
     for path in (*(project.root / LABELS).glob("*.jsonl.part"), *(project.root / SERIES).rglob("*.csv.part")):
         path.unlink(missing_ok=True)
-    git_locks.remove_stale(git_locks.found(project.root), project.root)
+    git_locks.remove_stale(git_locks.find(project.root), project.root)
 
 
 def check_not_missing(project: Project, paths: Iterable[str]) -> None:
@@ -45,11 +45,11 @@ def check_not_missing(project: Project, paths: Iterable[str]) -> None:
     Raises:
         InputError: one is; a missing pointer is not a deletion.
     """
-    gone = project.repository.git.missing(paths)
-    if gone:
-        what, where = f"{', '.join(gone)} of the last commit is gone", str(project.root)
+    missing = project.repository.git.missing(paths)
+    if missing:
+        what, where = f"{', '.join(missing)} of the last commit is gone", str(project.root)
         why = "a missing file is not taken for a deletion; nothing was written"
-        raise InputError(what, where=where, why=why, cure=f"git checkout HEAD -- {' '.join(gone)}")
+        raise InputError(what, where=where, why=why, cure=f"git checkout HEAD -- {' '.join(missing)}")
 
 
 def check_not_merging(project: Project) -> None:
@@ -59,11 +59,11 @@ def check_not_merging(project: Project) -> None:
         ConflictError: git merges, or picks or reverts a commit.
     """
     git = project.root / project.repository.git.run("rev-parse", "--git-dir").removesuffix("\n")
-    going = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
-    if going:
-        word = going[0].removesuffix("_HEAD").lower().replace("_", "-")
-        what = f"a git {word} is going on in this clone"
-        cure = f"finish it (git commit), or git {word} --abort; then the same command again"
+    ongoing = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
+    if ongoing:
+        operation = ongoing[0].removesuffix("_HEAD").lower().replace("_", "-")
+        what = f"a git {operation} is going on in this clone"
+        cure = f"finish it (git commit), or git {operation} --abort; then the same command again"
         raise ConflictError(what, where=str(project.root), why="nothing was written", cure=cure)
 
 
@@ -89,22 +89,22 @@ def restore_start(project: Project) -> None:
 
     Nobody writes there but `labeltrail start-from`, which has the bytes in the DVC cache first.
     """
-    pointer = project.repository.pointer(BEGINNING)
+    pointer = project.repository.pointer(START_FOLDER)
     if (
         pointer
-        and not is_current(project, [BEGINNING])
-        and not project.repository.checkout_outputs({BEGINNING: pointer})
+        and not is_current(project, [START_FOLDER])
+        and not project.repository.checkout_outputs({START_FOLDER: pointer})
     ):
-        remember(project, [BEGINNING])
+        mark_current(project, [START_FOLDER])
 
 
-def remember(project: Project, folders: Sequence[str] = FOLDERS) -> None:
+def mark_current(project: Project, folders: Sequence[str] = FOLDERS) -> None:
     """Note that folders and pointers agree now."""
     for name in folders:
         project.mirror.set_note(_note(name), _fingerprint(project, name))
 
 
-def follow_git(project: Project) -> None:
+def install_hooks(project: Project) -> None:
     """Have a git hook check out the folders after a checkout or a pull, unless there is another hook."""
     git_hooks.install(project.repository.git)
 
@@ -118,8 +118,8 @@ def _fingerprint(project: Project, folder: str) -> str:
     for path, _, names in sorted(os.walk(project.root / folder)):
         for name in sorted(names):
             try:
-                found = os.stat(f"{path}/{name}")  # noqa: PTH116 -- a tenth of a second less for 10,000 recordings
+                facts_of_file = os.stat(f"{path}/{name}")  # noqa: PTH116 -- a tenth of a second less for 10,000 recordings
             except FileNotFoundError:  # a link that leads nowhere, as an editor's lock is one
-                found = os.lstat(f"{path}/{name}")
-            facts.append((f"{path}/{name}", found.st_mtime_ns, found.st_size))
+                facts_of_file = os.lstat(f"{path}/{name}")
+            facts.append((f"{path}/{name}", facts_of_file.st_mtime_ns, facts_of_file.st_size))
     return hashlib.md5(json.dumps(facts).encode(), usedforsecurity=False).hexdigest()

@@ -273,7 +273,7 @@ def clone(root: Path, settings: Settings, bucket: str) -> Project:
         process.run(["git", "config", name, value], cwd=root)
     server_settings(root, settings, bucket)
     project = Project(root)
-    project.wire()
+    project.configure_remote()
     return project
 
 

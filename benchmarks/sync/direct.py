@@ -44,7 +44,7 @@ def fill(many: Many) -> None:
         found = project.repository.folder(project.repository.cache.store({name: data}))
         hashes |= found
     repository = project.repository
-    repository.point(LABELS, repository.cache.store({}, hashes))
+    repository.write_pointer(LABELS, repository.cache.store({}, hashes))
     repository.git.commit([f"{LABELS}.dvc"], "labels of all of them")
     _agree(project)
 
@@ -63,9 +63,9 @@ def _agree(project: Project) -> None:
     state = project.remote.state()
     assert state is not None
     entry = repository.pointer(LABELS), state.series, repository.git.resolve("HEAD")
-    state = project.remote.write_state(replace(state.follow(*entry), label_config=state.label_config))
+    state = project.remote.write_state(replace(state.after(*entry), label_config=state.label_config))
     remember(project.remote, state, None, {})
-    worktree.remember(project)
+    worktree.mark_current(project)
 
 
 class Counting(Repository):

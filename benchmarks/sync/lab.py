@@ -90,7 +90,7 @@ def clone(root: Path, settings: Settings, checkout: Path = CHECKOUT) -> Project:
     }
     project_settings.write_env_file(root, variables)
     project = Project(root)
-    project.wire()
+    project.configure_remote()
     return project
 
 

@@ -89,7 +89,7 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergeRe
     project = Project(project.root)  # the label config may have come in
     repository = project.repository
     worktree.restore(project)
-    worktree.remember(project)
+    worktree.mark_current(project)
     commit, subject = _commit(repository, name, theirs, settlement)
     if commit:
         repository.git.move("merge", "--quiet", "--ff-only", commit)
@@ -193,7 +193,7 @@ def _follow(project: Project) -> None:
     repository = project.repository
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     repository.checkout(*kept)
-    worktree.remember(project)
+    worktree.mark_current(project)
     worktree.restore_start(project)
     if outputs := dvc_lock.Lock.read(project.root).outputs():
         repository.checkout_outputs(outputs)

@@ -108,7 +108,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     """
     repository = project.repository
     branch = repository.git.branch()
-    project.wire()
+    project.configure_remote()
     kept = _keep(project)
     if not revision and not (project.root / label_config.PATH).exists():
         _begin(project, branch)
@@ -118,9 +118,9 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     state = _state(remote)
     filled, salvaged = None, ""
     if not _exists(remote, state):
-        worktree.follow_git(project)
+        worktree.install_hooks(project)
         worktree.restore(project)
-        worktree.remember(project)
+        worktree.mark_current(project)
         salvaged = _salvage(project, remote, state, settlement)
         if revision:
             _go_back(project, commit)
@@ -215,7 +215,7 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
     counts = label_changes.count(merged.incoming(), config=config)
     commit, _ = apply.move(project, Move(after, label_changes.message(counts, Counter(), ())))
     repository.checkout(LABELS, force=True)
-    worktree.remember(project)
+    worktree.mark_current(project)
     repository.push()
     return commit
 
@@ -238,7 +238,7 @@ def _go_back(project: Project, commit: str) -> None:
     message = f"labels: back to {commit[:12]} ({shortened(subject)})"
     apply.move(project, Move("", message, files))
     repository.checkout(LABELS, SERIES, force=True)
-    worktree.remember(project)
+    worktree.mark_current(project)
 
 
 # -- predictions ----------------------------------------------------------------------------------

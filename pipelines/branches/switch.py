@@ -73,7 +73,7 @@ def switch(project: Project, name: str) -> SwitchResult:
     moved = Project(project.root)
     kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
     moved.repository.checkout(*kept)
-    worktree.remember(moved)
+    worktree.mark_current(moved)
     worktree.restore_start(moved)
     named = dvc_lock.Lock.read(project.root).outputs()
     lacks = moved.repository.checkout_outputs(named)

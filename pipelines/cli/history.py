@@ -61,7 +61,7 @@ def log(
         found.append(entry)
         if not as_json:  # as it is read: a history may be long
             say(as_json, {}, entry.lines())
-    shallow = bool(repository.git.cut_at())
+    shallow = bool(repository.git.shallow_commits())
     text = [] if found else ["no label commit matches"]
     text += ["earlier commits are not in this shallow clone: git fetch --unshallow"] if shallow else []
     say(as_json, {"commits": [entry.to_json() for entry in found], "shallow": shallow}, text)
@@ -147,7 +147,7 @@ def git_setup() -> None:
     from storage.labels import git_drivers
 
     project = project_here()
-    worktree.follow_git(project)
+    worktree.install_hooks(project)
     git_drivers.configure(project.repository.git)
     print("git diff, git log -p and git merge show labels in this clone")
     next_step(False, "git log -p data/labels.dvc")

@@ -26,8 +26,8 @@ def up(as_json: Json = False) -> None:
 
     project = project_here()
     servers = services.up(project.root)
-    project.wire()
-    worktree.follow_git(project)
+    project.configure_remote()
+    worktree.install_hooks(project)
     git_drivers.configure(project.repository.git)
     say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")

@@ -106,8 +106,8 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> DemoRes
     done = DemoResult()
     with _step(done, "servers"):
         services.up(project.root)
-        project.wire()
-        worktree.follow_git(project)
+        project.configure_remote()
+        worktree.install_hooks(project)
         git_drivers.configure(project.repository.git)
     if data is None:
         simulated = demo_data.simulate(classify)

@@ -76,7 +76,7 @@ def move(project: Project, to: Move) -> tuple[str, str]:
     for path, data in to.files.items():
         write_bytes(project.root / path, data, durable=True)
     if to.labels:
-        repository.point(LABELS, to.labels)
+        repository.write_pointer(LABELS, to.labels)
     changed = repository.git.changed((pointer, *to.files))
     if not changed:
         return "", ""
@@ -120,7 +120,7 @@ def apply(
     new = _agreed(repository, state, hashes, plan, options, ids)
     if new != state:
         new = locks.write_state(project, new)
-    worktree.remember(project, folders(theirs))
+    worktree.mark_current(project, folders(theirs))
     if _is_one_way(plan, options):
         labels_ = (
             merge_base.after_push(repository, base[0], plan.labels.outgoing) if options.push else base[0]
@@ -201,10 +201,10 @@ def _write_work_tree(
     snapshot.write(project.root / LABELS, shards)
     warnings = _write_splits(project, plan.series, merged.labeled)
     if shards or not before:
-        repository.point(LABELS, ours)
+        repository.write_pointer(LABELS, ours)
     if plan.series and (plan.series.incoming or not repository.pointer(SERIES)):
         repository.add(SERIES)
-        warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.alike(plan.series.merged)]
+        warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.case_collisions(plan.series.merged)]
     if plan.series and not plan.series.outgoing:
         base = (base[0], repository.pointer(SERIES))
         merge_base.note(project.remote, state, ours, base)

@@ -55,7 +55,7 @@ def clone_lock(project: Project) -> Iterator[None]:
         try:
             project.forget_branch()
             if not project.is_dry:
-                worktree.sweep(project)
+                worktree.remove_partial_files(project)
             yield
         finally:
             locked.discard(path)

@@ -129,13 +129,13 @@ def read_index(path: Path = PATH) -> Index:
     place = path / "index.json"
     index = typed.read(place, VERSION, Index, CURE, REMAKE)
     arrays.check_names(index.series, place)
-    why = _flaw(index)
+    why = _problem(index)
     if why:
         raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
     return index
 
 
-def _flaw(index: Index) -> str:
+def _problem(index: Index) -> str:
     """What in an index does not fit the rest of it; "" where all does."""
     labels = set(index.labels)
     if not labels or len(labels) < len(index.labels) or not labels.issuperset(index.instants):

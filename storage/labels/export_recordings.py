@@ -17,7 +17,7 @@ from storage.labels.export import ExportedTask
 from storage.network.downloads import Downloads
 from storage.printable import shortened
 from storage.progress import track
-from storage.s3.keys import alike, in_the_way, key_problem
+from storage.s3.keys import case_collisions, key_problem, path_collisions
 from storage.text import csv_text
 
 FOLDER = "put the recordings into a folder, then: labeltrail import FOLDER --labels EXPORT.json"
@@ -68,9 +68,14 @@ def _by_key(tasks: Iterable[ExportedTask]) -> dict[str, ExportedTask]:
             what = f"two tasks would have one series key, {shortened(repr(key))}"
             why = "a recording is called by the last part of its address"
             raise InputError(what, where=[first.name, task.name], why=why, cure=FOLDER)
-    others = {key: f"macOS and Windows take it for {same[0]!r}" for same in alike(by_key) for key in same[1:]}
+    others = {
+        key: f"macOS and Windows take it for {same[0]!r}"
+        for same in case_collisions(by_key)
+        for key in same[1:]
+    }
     others |= {
-        key: f"it would need a folder where {other!r} has a file" for key, other in in_the_way(by_key).items()
+        key: f"it would need a folder where {other!r} has a file"
+        for key, other in path_collisions(by_key).items()
     }
     for key, why in others.items():
         what = f"a recording cannot be called {shortened(repr(key))}"

@@ -14,7 +14,7 @@ from storage.progress import track
 from storage.remote.annotations import Annotations
 from storage.remote.sync_state import LARGEST, DamagedStateError, State, parse
 from storage.s3.bucket import Bucket, parallel
-from storage.s3.keys import MD5, SERIES, in_the_way, is_storable, key_problem, series_key, series_of
+from storage.s3.keys import MD5, SERIES, is_storable, key_problem, path_collisions, series_key, series_of
 from storage.s3.mirror import Content, Mirror, Row
 from storage.text.json_text import DEEPEST, has_lone_surrogate, is_deep, parse_json, well_formed
 
@@ -114,7 +114,7 @@ class Remote:
         """ETag of every recording in the bucket, by series key, and rows of those with an invalid name."""
         etags = {series_of(o.key): o.etag for o in self.bucket.objects(SERIES) if o.key.endswith(".csv")}
         invalid = {series: why for series in etags if (why := key_problem(series))}
-        for series, other in in_the_way(etags.keys() - invalid.keys()).items():
+        for series, other in path_collisions(etags.keys() - invalid.keys()).items():
             invalid[series] = f"a folder of its name would be a file of {series_key(other)}"
         rows = [Row(series_key(key), etags[key], None, why) for key, why in invalid.items()]
         return {key: etag for key, etag in etags.items() if key not in invalid}, rows

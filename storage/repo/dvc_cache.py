@@ -1,6 +1,6 @@
-"""The local DVC cache as files: objects named by the MD5 of their bytes, folders by that of their listing.
+"""The local DVC cache: objects by the MD5 of their bytes, folders by the MD5 of their listing.
 
-DVC is not imported, for that takes longer than storing a small snapshot. And DVC trusts the name of an object in the
+DVC is not imported: that takes longer than storing a small snapshot. And DVC trusts the name of an object in the
 cache; here its bytes are hashed before they are used.
 """
 
@@ -24,7 +24,7 @@ Condition = Literal["sound", "missing", "damaged"]
 OBJECTS = ".dvc/cache/files/md5"
 STORING = "store."  # begins the name of an object that is being written; process and thread follow
 DAMAGED = "damaged."  # begins the name of an object that was taken out of the cache; its hash follows
-PROTECTED = 0o444  # the mode by which DVC knows an object that it need not hash again
+PROTECTED = 0o444  # mode of objects that DVC does not hash again
 
 
 class Cache:
@@ -32,23 +32,23 @@ class Cache:
 
     Args:
         root: the clone's top folder.
-        dry: nothing is written: what would be stored is held in memory, and read from there.
+        dry: nothing is written: objects are stored in memory.
     """
 
     def __init__(self, root: Path, *, dry: bool = False) -> None:
         self.root = root
-        self.held: dict[str, bytes] | None = {} if dry else None
+        self.is_dry, self.memory = dry, dict[str, bytes]()
 
     # -- storing ----------------------------------------------------------------------------------
 
     def store(self, files: Mapping[str, bytes], kept: Mapping[str, str] | None = None) -> str:
-        """Put a folder's files and its listing into the local DVC cache, as `dvc add` would; the work tree stays.
+        """Store a folder's files and its listing, as `dvc add` does; the work tree stays.
 
-        Files go first and the listing last, so that a listing in the cache is a whole folder.
+        The listing is stored last, so that a listing in the cache means a complete folder.
 
         Args:
             files: bytes by name.
-            kept: hashes, by name, of further files of the folder that cache or remote have already.
+            kept: hashes by name of further files of the folder, which cache or remote have already.
 
         Returns:
             The folder's hash; "" for no files.
@@ -62,40 +62,40 @@ class Cache:
         return self.store_listing({**(kept or {}), **hashes})
 
     def store_file(self, data: bytes) -> str:
-        """Put one file into the local DVC cache; returns its hash."""
+        """Store one file; returns its hash."""
         md5 = md5_bytes(data)
         self._put(md5, data)
         return md5
 
     def store_listing(self, hashes: Mapping[str, str]) -> str:
-        """Put the listing of a folder whose files are there already; returns the folder's hash."""
+        """Store the listing of a folder whose files are stored already; returns the folder's hash."""
         listing = dir_listing(hashes)
         md5 = md5_bytes(listing) + ".dir"
         self._put(md5, listing)
         return md5
 
     def _put(self, md5: str, data: bytes) -> None:
-        if self.held is not None:
-            self.held[md5] = data
+        if self.is_dry:
+            self.memory[md5] = data
         elif not self._is_whole(md5, len(data)):
             part = self.part()
             write_through(part, data)
             self.admit(part, md5)
 
     def _is_whole(self, md5: str, size: int) -> bool:
-        """Whether the cache has an object, undamaged: its bytes are at hand, so a damaged one is replaced."""
+        """Whether the cache has an object undamaged; a damaged one is replaced by its caller."""
         path = self.path(md5)
         return self.size(md5) == size and file_md5(path) == md5.removesuffix(".dir")
 
     def part(self) -> Path:
-        """A file for an object on its way: beside the cache, where DVC looks for none, and no other thread's."""
+        """Path of a temporary file for an object, outside of DVC's cache and of this thread alone."""
         path = self._tmp / f"{STORING}{os.getpid()}.{get_ident()}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         return path
 
     def admit(self, part: Path, md5: str) -> None:
-        """Move a file that is whole, and written to the disk, into the cache."""
+        """Move a complete file, which is on the disk, into the cache."""
         path = self.path(md5)
         part.chmod(PROTECTED)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class Cache:
         sync_folder(path.parent)
 
     def adopt(self, md5: str, path: Path) -> bool:
-        """Put a file into the cache as an object, if it has the object's bytes; whether it had."""
+        """Copy a file into the cache if it has the object's hash; returns whether it had."""
         if not path.is_file() or file_md5(path) != md5.removesuffix(".dir"):
             return False
         part = self.part()
@@ -116,8 +116,8 @@ class Cache:
         return self.root / ".dvc" / "tmp"
 
     def _sweep(self) -> None:
-        """Delete what runs that were killed while they stored something left beside the cache."""
-        if self.held is not None:
+        """Delete temporary files of runs that were killed."""
+        if self.is_dry:
             return
         for path in self._tmp.glob(f"{STORING}*"):
             if process.start_time(int(path.name.split(".")[1])) is None:
@@ -127,8 +127,8 @@ class Cache:
 
     def load(self, md5: str) -> bytes | None:
         """The bytes of an object; None where the cache lacks it, or had it damaged."""
-        if self.held is not None and md5 in self.held:
-            return self.held[md5]
+        if md5 in self.memory:
+            return self.memory[md5]
         try:
             data = self.path(md5).read_bytes()
         except FileNotFoundError:
@@ -140,12 +140,12 @@ class Cache:
 
     def verify(self, hashes: Iterable[str]) -> list[str]:
         """Hash objects of the cache, each file once; returns those that are missing or were damaged."""
-        known, new, lacking = verified_objects.known(self.root), [], []
+        known, new, lacking = verified_objects.read(self.root), [], []
         unknown = []
         for md5 in sorted(set(hashes)):
             if not self.has(md5):
                 lacking.append(md5)
-            elif not (self.held and md5 in self.held) and known.get(md5) != self._facts(md5):
+            elif md5 not in self.memory and known.get(md5) != self._facts(md5):
                 unknown.append(md5)
         for md5 in track(unknown, "checking bytes"):
             facts = self._facts(md5)
@@ -154,35 +154,35 @@ class Cache:
             else:
                 self.set_aside(md5)
                 lacking.append(md5)
-        if new and self.held is None:
-            verified_objects.remember(self.root, new)
+        if new and not self.is_dry:
+            verified_objects.add(self.root, new)
         return lacking
 
     def condition(self, md5: str) -> Condition:
-        """How the cache has an object; its bytes are read, whatever was noted of them."""
+        """Condition of an object in the cache; its bytes are hashed, also if they were verified before."""
         if not self.path(md5).is_file():
             return "missing"
         return "sound" if file_md5(self.path(md5)) == md5.removesuffix(".dir") else "damaged"
 
-    def _facts(self, md5: str) -> verified_objects.Facts:
-        return verified_objects.facts_of(self.path(md5).stat())
+    def _facts(self, md5: str) -> verified_objects.FileIdentity:
+        return verified_objects.identity_of(self.path(md5).stat())
 
     def set_aside(self, md5: str) -> None:
-        """Take an object whose bytes are others out of the cache; they are kept in `.dvc/tmp`."""
-        if self.held is not None:
+        """Move a damaged object out of the cache, to `.dvc/tmp`."""
+        if self.is_dry:
             return
         self._tmp.mkdir(parents=True, exist_ok=True)
         self.path(md5).replace(self._tmp / f"{DAMAGED}{md5}")
         note(f"the DVC cache had {md5} damaged: set aside as .dvc/tmp/{DAMAGED}{md5}")
 
     def has(self, md5: str) -> bool:
-        """Whether the cache has an object, whatever its bytes."""
-        return (self.held is not None and md5 in self.held) or self.path(md5).is_file()
+        """Whether the cache has an object; its bytes are not verified."""
+        return md5 in self.memory or self.path(md5).is_file()
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every object in the local cache, by hash."""
-        found = {path.parent.name + path.name: path for path in (self.root / OBJECTS).glob("??/*")}
-        return {md5: path.stat().st_size for md5, path in found.items() if OBJECT.fullmatch(md5)}
+        paths = {path.parent.name + path.name: path for path in (self.root / OBJECTS).glob("??/*")}
+        return {md5: path.stat().st_size for md5, path in paths.items() if OBJECT.fullmatch(md5)}
 
     def forget(self, hashes: Iterable[str]) -> None:
         """Delete objects from the local cache, folders before what is in them."""
@@ -191,8 +191,8 @@ class Cache:
 
     def size(self, md5: str) -> int | None:
         """Bytes of an object in the DVC cache; None where the cache lacks it."""
-        if self.held is not None and md5 in self.held:
-            return len(self.held[md5])
+        if md5 in self.memory:
+            return len(self.memory[md5])
         try:
             return self.path(md5).stat().st_size
         except FileNotFoundError:
@@ -200,5 +200,5 @@ class Cache:
 
     def path(self, md5: str) -> Path:
         """The file of an object."""
-        # In one step, for it is called once a shard.
+        # One step instead of joined parts: it is called for every shard.
         return Path(f"{self.root}/{OBJECTS}/{md5[:2]}/{md5[2:]}")

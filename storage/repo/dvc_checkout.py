@@ -1,7 +1,7 @@
-"""DVC's checkout: folders of the work tree become what pointers and `dvc.lock` name, or nothing is touched.
+"""DVC's checkout of outputs into the work tree.
 
-DVC puts every file of a listing where the listing says, outside of its folder too. So whoever calls this has
-had the listings read, and their bytes hashed, before (`storage/repo/repository.py`).
+DVC writes every file of a listing where the listing says, also outside of its folder. So callers have validated the
+listings and verified their hashes before (`storage/repo/repository.py`).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ def checkout(dvc: Any, root: Path, targets: Iterable[str], *, force: bool) -> No
         dvc: the clone's `dvc.repo.Repo`.
         root: the clone's top folder.
         targets: paths of outputs or of `.dvc` files, relative to it.
-        force: give up what the work tree holds and the cache does not.
+        force: overwrite files that the cache does not have.
 
     Raises:
-        InputError: without `force`, there is such a thing.
+        InputError: without `force`, there are such files.
     """
     from dvc.exceptions import DvcException
 
     try:
-        # DVC takes a path with a line end in it for no output; from within the clone none has its folder in it.
+        # Relative, for DVC does not recognise an output whose absolute path holds a line end.
         dvc.checkout([os.path.relpath(root / path) for path in targets], force=force)
     except DvcException as error:
         if not str(error).startswith(UNSAVED):
@@ -41,7 +41,7 @@ def checkout(dvc: Any, root: Path, targets: Iterable[str], *, force: bool) -> No
 
 
 def outputs(dvc: Any, root: Path) -> dict[str, str]:
-    """Hash by path of everything that `.dvc` files and `dvc.lock` of the work tree name, and DVC keeps.
+    """Hash by path of all cached outputs in the `.dvc` files and `dvc.lock` of the work tree.
 
     Raises:
         InputError: DVC cannot read one of them.
@@ -54,30 +54,31 @@ def outputs(dvc: Any, root: Path) -> dict[str, str]:
         cure = "mend the file (git status, git diff), then labeltrail sync"
         what = "DVC cannot read what is checked out"
         raise InputError(what, where=str(root), why=str(error), cure=cure) from error
-    found = {}
+    hashes = {}
     for out in outs:
         if out.use_cache and out.is_in_repo and out.hash_info:
-            found[Path(out.fs_path).relative_to(root).as_posix()] = str(out.hash_info.value)
-    return found
+            hashes[Path(out.fs_path).relative_to(root).as_posix()] = str(out.hash_info.value)
+    return hashes
 
 
 def remove_unused(dvc: Any) -> None:
-    """Delete what an earlier checkout made and nothing names any more, if it is as it was then."""
+    """Delete unchanged files of an earlier checkout that are no outputs any more."""
     from dvc.repo.checkout import _remove_unused_links
 
     _remove_unused_links(dvc)
 
 
-def _unsaved(words: str, root: Path) -> InputError:
-    name = Path(words.strip().rpartition(f"{root}/")[2])
+def _unsaved(message: str, root: Path) -> InputError:
+    name = Path(message.strip().rpartition(f"{root}/")[2])
     path = "/".join(name.parts[:2])
-    word = argument(path)
+    quoted = argument(path)
     if (root / f"{path}.dvc").exists():
         return InputError(
             f"{path} holds changes that are in no label commit",
             where=str(name),
             why="they would be lost",
-            cure=f"keep them: dvc add {word}; or give them up: dvc checkout --force {word}.dvc; then labeltrail sync",
+            cure=f"keep them: dvc add {quoted}; or give them up: dvc checkout --force {quoted}.dvc; "
+            "then labeltrail sync",
         )
-    why, cure = "it would be lost", f"keep it: dvc repro; or give it up: dvc checkout --force {word}"
+    why, cure = "it would be lost", f"keep it: dvc repro; or give it up: dvc checkout --force {quoted}"
     return InputError(f"{path} holds what no stage has finished", where=str(name), why=why, cure=cure)

@@ -1,4 +1,4 @@
-"""`dvc.lock`: which bytes each stage read and wrote, and what of it no longer holds."""
+"""`dvc.lock`: hashes of each stage's inputs and outputs, and which stages are outdated."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Lock:
     """One `dvc.lock`.
 
     Attributes:
-        text: its bytes.
-        stages: what it says of each stage: `cmd`, `deps`, `params`, `outs`; each of the form that DVC gives it.
+        text: of the file.
+        stages: `cmd`, `deps`, `params`, `outs` by stage, in the form that DVC writes.
     """
 
     text: str
@@ -35,23 +35,23 @@ class Lock:
 
         Args:
             text: of the file; "" where there is none.
-            where: what errors call it.
+            where: name for errors.
 
         Raises:
-            InputError: it is not as DVC writes it, with conflict marks of git's for example.
+            InputError: it is invalid, for example with conflict markers of git.
         """
         value = parse_yaml(text, where, CURE) or {}
         stages = value.get("stages", {}) if isinstance(value, dict) else None
         if not isinstance(stages, dict):
             why = "it does not say what stages there are"
             raise InputError("cannot be read", where=where, why=why, cure=CURE)
-        if why := _flaw(stages):
+        if why := _problem(stages):
             raise InputError("cannot be read", where=where, why=why, cure=CURE)
         return cls(text, stages)
 
     @classmethod
     def read(cls, root: Path) -> Lock:
-        """That of the work tree; an empty one where there is none.
+        """Read that of the work tree; an empty one where there is none.
 
         Raises:
             InputError: as `parse`.
@@ -61,7 +61,7 @@ class Lock:
 
     @classmethod
     def of_history(cls, text: str, commit: str) -> Lock | None:
-        """That of an old commit; None, with a note, where it cannot be read: nobody can mend it now."""
+        """That of an old commit; None, with a note, where it is invalid."""
         try:
             return cls.parse(text, f"{LOCK} of {commit[:12]}")
         except InputError as error:
@@ -71,7 +71,7 @@ class Lock:
     def outputs(self, stage: str = "") -> dict[str, str]:
         """Hash of every file and folder that the stages, or one of them, wrote, by path."""
         stages = [self.stages.get(stage, {})] if stage else self.stages.values()
-        outs = [out for found in stages for out in found.get("outs") or () if "md5" in out]
+        outs = [out for stage_facts in stages for out in stage_facts.get("outs") or () if "md5" in out]
         return {str(out["path"]): str(out["md5"]) for out in outs}
 
     def inputs(self, stage: str) -> dict[str, str]:
@@ -86,9 +86,9 @@ class Lock:
 
     @property
     def labels(self) -> str:
-        """The labels that the best was chosen on; "" where the stages ran on different ones.
+        """Hash of the labels of the best model; "" where the stages ran on different labels.
 
-        A run that was cut off leaves the dataset of the new labels beside the best of the old.
+        An interrupted run leaves the dataset of the new labels beside the best model of the old ones.
         """
         written = self.outputs()
         if CANDIDATE.as_posix() not in self.inputs("promote"):
@@ -99,11 +99,11 @@ class Lock:
         return self.inputs("window").get(LABELS, "")
 
 
-NO_HASH = "0" * 32  # in place of the hash of something outside of the project, which DVC identifies otherwise
+NO_HASH = "0" * 32  # stands for the hash of a dependency outside of the project, which has none in MD5
 
 
-def _flaw(stages: Mapping[str, Any]) -> str:
-    """Why this is not what DVC writes below `stages`; "" where it is."""
+def _problem(stages: Mapping[str, Any]) -> str:
+    """Why the section `stages` is invalid; "" where it is valid."""
     for name, stage in stages.items():
         entries = [stage.get(kind) or [] for kind in ("deps", "outs")] if isinstance(stage, dict) else None
         params = stage.get("params", {}) if isinstance(stage, dict) else None
@@ -125,24 +125,24 @@ def _flaw(stages: Mapping[str, Any]) -> str:
 def outdated(
     lock: Lock, stages: Mapping[str, Any], params: Mapping[str, Any], digest: Callable[[str], str]
 ) -> dict[str, str]:
-    """Which stages `dvc repro` would run over the outputs of a lock, and the file or param that is the reason.
+    """Stages that `dvc repro` would run with the outputs of a lock, and the changed file or param.
 
     Args:
-        lock: whose outputs are in the work tree.
+        lock: its outputs are in the work tree.
         stages: the stages of `dvc.yaml`, in the order in which they run.
         params: `params.yaml`.
-        digest: hash of a file or folder of the work tree that no stage writes.
+        digest: hashes a file or folder of the work tree that no stage writes.
     """
-    written, found = lock.outputs(), dict[str, str]()
+    written, reasons = lock.outputs(), dict[str, str]()
     remade: set[str] = set()
     for name, stage in stages.items():
         listed = [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
         outputs = [out if isinstance(out, str) else next(iter(out)) for out in listed]
         reason = _reason(lock, name, stage, params, written, remade, digest)
         if reason:
-            found[name] = reason
+            reasons[name] = reason
             remade.update(outputs)
-    return found
+    return reasons
 
 
 def _reason(
@@ -159,12 +159,12 @@ def _reason(
         return "it never ran"
     if known.get("cmd") != stage["cmd"]:
         return STAGES
-    then = lock.inputs(name)
+    inputs = lock.inputs(name)
     for path in stage.get("deps", ()):
-        if path in remade or then.get(path) != (written[path] if path in written else digest(path)):
+        if path in remade or inputs.get(path) != (written[path] if path in written else digest(path)):
             return str(path)
-    taken = known.get("params", {}).get(PARAMS, {})
-    return next((key for key in stage.get("params", ()) if taken.get(key) != _param(params, key)), "")
+    recorded = known.get("params", {}).get(PARAMS, {})
+    return next((key for key in stage.get("params", ()) if recorded.get(key) != _param(params, key)), "")
 
 
 def _param(params: Mapping[str, Any], key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The DVC remote of one clone: its lines in `.dvc/config.local`, and its errors as ours."""
+"""The DVC remote of one clone: its section in `.dvc/config.local`, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from storage.errors import NO_ROOM, ConflictError, InputError, LabeltrailError, 
 from storage.files import write_bytes
 
 CONFIG = Path(".dvc/config.local")
-# For secrets that the syntax of DVC's config cannot hold; git ignores both files.
+# For secrets that the syntax of DVC's config cannot represent; git ignores both files.
 CREDENTIALS = Path(".labeltrail/dvc-credentials")
 REMOTE = "bucket"  # its name
 PROFILE = "labeltrail"
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 REMOTE_ONLY = re.compile(r"\s*\['remote \"[^\"]*\"'\][^\[]*")
 PROBE_TIMEOUT_S = 4.0  # to the first byte of a response
-TRANSFER_ALLOWANCE_S = 30.0  # that an object may take beyond its bytes at MIN_BYTES_PER_S
+TRANSFER_ALLOWANCE_S = 30.0  # for an object, beyond its bytes at MIN_BYTES_PER_S
 TRANSFER_TIMEOUT_S = 3600.0  # for one object
-RECHECK_AFTER_S = 10.0  # for which an unreachable server is not probed again
+RECHECK_AFTER_S = 10.0  # until an unreachable server is probed again
 WAIT = "wait until it has ended (dvc repro, dvc pull), then the same command again: nothing is lost"
 SET_UP = (
     "labeltrail up; where the labels are on a server of your team, write its address and keys into .env first, "
@@ -35,17 +35,17 @@ SET_UP = (
 
 
 def configure(root: Path, remote: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> bool:
-    """Write options of a remote into `.dvc/config.local` (mode 600); whether that changed it.
+    """Write options of a remote into `.dvc/config.local` (mode 600); returns whether that changed it.
 
-    Other sections, other options and comments in it stay. Where DVC would read a secret back otherwise, such as one
-    with `%(name)s`, the keys go into a credentials file that the section names.
+    Other sections, other options and comments stay. Where DVC would not read a secret back, such as one with
+    `%(name)s`, the keys are written to a credentials file that the section names.
 
     Args:
-        options: set to these values; an empty one is taken away.
-        defaults: set only where the option is not there yet.
+        options: set to these values; an empty one is removed.
+        defaults: set only where the option is missing.
 
     Raises:
-        InputError: the file is damaged, or a value cannot be written into it.
+        InputError: the file is invalid, or a value cannot be written into it.
     """
     path = root / CONFIG
     before = path.read_bytes() if path.exists() else b""
@@ -53,13 +53,13 @@ def configure(root: Path, remote: str, options: Mapping[str, str], defaults: Map
     section = config.setdefault(f'remote "{remote}"', {})
     for name, value in defaults.items():
         section.setdefault(name, value)
-    in_file = {"profile": PROFILE, "credentialpath": f"../{CREDENTIALS}"}
-    if section.get("credentialpath") == in_file["credentialpath"]:
-        _set(section, dict.fromkeys(in_file, ""))
+    profile = {"profile": PROFILE, "credentialpath": f"../{CREDENTIALS}"}
+    if section.get("credentialpath") == profile["credentialpath"]:
+        _set(section, dict.fromkeys(profile, ""))
     _set(section, options)
-    if not _survives(config, remote):
-        _set(section, dict.fromkeys(SECRETS, "") | in_file)
-        if not (_survives(config, remote) and _write_credentials(root / CREDENTIALS, options)):
+    if not _reads_back(config, remote):
+        _set(section, dict.fromkeys(SECRETS, "") | profile)
+        if not (_reads_back(config, remote) and _write_credentials(root / CREDENTIALS, options)):
             raise InputError(
                 f"the DVC remote {remote!r} cannot be written down",
                 where=str(path),
@@ -85,9 +85,9 @@ def _set(section: Any, options: Mapping[str, str]) -> None:
 
 
 def _parse(data: bytes, path: Path) -> Any:
-    """The file as it is written, comments included.
+    """The parsed file, with its comments.
 
-    One that cannot be parsed and holds nothing but a remote is an older Labeltrail's, which did not quote secrets.
+    An invalid one with nothing but a remote is of an older Labeltrail, which did not quote secrets: it is replaced.
     """
     from configobj import ConfigObj, ConfigObjError
 
@@ -112,20 +112,20 @@ def _text(config: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _survives(config: Any, remote: str) -> bool:
-    """Whether DVC, which takes `%(name)s` for a reference to another option, will read what was written."""
+def _reads_back(config: Any, remote: str) -> bool:
+    """Whether DVC, which expands `%(name)s`, reads back what was written."""
     from configobj import ConfigObj, ConfigObjError
 
     section = config[f'remote "{remote}"']
     try:
-        found = ConfigObj(StringIO(_text(config).decode()))[f'remote "{remote}"'].dict()
+        parsed = ConfigObj(StringIO(_text(config).decode()))[f'remote "{remote}"'].dict()
     except (ConfigObjError, KeyError):
         return False
-    return bool(found == {name: section[name] for name in section})
+    return bool(parsed == {name: section[name] for name in section})
 
 
 def _write_credentials(path: Path, options: Mapping[str, str]) -> bool:
-    """Write the keys as a profile of AWS's tools; whether those will read what was written."""
+    """Write the keys as a profile of AWS's tools; returns whether those read back what was written."""
     from botocore.configloader import raw_config_parse
 
     keys = {f"aws_{name}": options[name] for name in SECRETS if options.get(name)}
@@ -135,39 +135,39 @@ def _write_credentials(path: Path, options: Mapping[str, str]) -> bool:
     return bool(raw_config_parse(str(path)).get(PROFILE) == keys)
 
 
-# -- its faults -----------------------------------------------------------------------------------
+# -- its errors -----------------------------------------------------------------------------------
 
 
 @contextmanager
 def translate_errors(what: str, where: str = "", cure: str = "") -> Iterator[None]:
-    """Turn what DVC, its S3 client and the network raise into errors that a person can act on.
+    """Translate errors of DVC, its S3 client and the network.
 
     Args:
-        what: what could not be done.
-        where: on which objects.
-        cure: the next command where the fault itself does not name one.
+        what: could not be done.
+        where: the objects.
+        cure: the next command where the error itself does not name one.
 
     Raises:
-        InputError: no keys are configured, or DVC's settings are damaged.
-        ServiceError: the remote is away, refuses or fails.
+        InputError: no keys are configured, or DVC's settings are invalid.
+        ServiceError: the remote cannot be reached, refuses or fails.
     """
     try:
         yield
     except LabeltrailError:
         raise
     except Exception as error:
-        found = _translated(error, what, where, cure)
-        if found is None:
+        ours = _translated(error, what, where, cure)
+        if ours is None:
             raise
-        raise found from error
+        raise ours from error
 
 
 @contextmanager
 def translate_lock_errors(root: Path) -> Iterator[None]:
-    """Turn DVC's error about its lock into one that a person can act on.
+    """Translate DVC's error about its lock.
 
     Raises:
-        ConflictError: another DVC is at work in the clone.
+        ConflictError: another DVC process works in the clone.
     """
     try:
         yield
@@ -181,7 +181,7 @@ def translate_lock_errors(root: Path) -> Iterator[None]:
 
 
 def _translated(error: Exception, what: str, where: str, cure: str) -> LabeltrailError | None:
-    """Our error for one of DVC or the S3 client; None for a bug, and for a full disk."""
+    """Our error for one of DVC or the S3 client; None for a bug and for a full disk."""
     from aiohttp import ClientError as NetworkError
     from botocore import exceptions as boto
     from configobj import ConfigObjError
@@ -213,11 +213,11 @@ def _translated(error: Exception, what: str, where: str, cure: str) -> Labeltrai
 
 
 class SlowError(Exception):
-    """The bytes come so slowly that the server counts as hanging; no TimeoutError, which DVC would retry."""
+    """The transfer is too slow; no TimeoutError, which DVC would retry."""
 
 
-def limits(protocol: str) -> dict[str, Any]:
-    """Options of DVC for getting one object, by which it ends however slowly the bytes come; none but for S3."""
+def transfer_limits(protocol: str) -> dict[str, Any]:
+    """Options that limit the time of DVC's transfer of one object from S3; {} for other protocols."""
     if protocol != "s3":
         return {}
     from fsspec.callbacks import Callback
@@ -225,7 +225,7 @@ def limits(protocol: str) -> dict[str, Any]:
     from storage.network.connections import MIN_BYTES_PER_S
 
     class Pace(Callback):  # type: ignore[misc]
-        """Ends a transfer of too few bytes a second."""
+        """Aborts a transfer that is slower than MIN_BYTES_PER_S."""
 
         ends = time.monotonic() + TRANSFER_ALLOWANCE_S
 
@@ -240,7 +240,7 @@ def limits(protocol: str) -> dict[str, Any]:
 class ReachabilityCheck:
     """Checks that the remote responds, before DVC retries for a quarter of a minute.
 
-    An unreachable server is not probed again for some seconds, so that a long list of missing objects ends soon.
+    An unreachable server is not probed again for some seconds, so that many missing objects fail fast.
     """
 
     def __init__(self, root: Path, remote: str) -> None:
@@ -255,17 +255,18 @@ class ReachabilityCheck:
             config: DVC's settings, merged.
 
         Raises:
-            InputError: neither those nor the environment name an address: no request goes to Amazon for
-                a bucket that happens to have the same name.
+            InputError: neither they nor the environment name an address, so that DVC would ask Amazon.
             ServiceError: the server does not answer.
         """
-        from storage import settings  # they take longer to import than git to answer
+        from storage import settings  # slow to import
         from storage.network import connections
 
-        found = config.get("remote", {}).get(self._remote, {})
-        if self._reachable or not str(found.get("url", "")).startswith("s3://") or found.get("profile"):
+        options = config.get("remote", {}).get(self._remote, {})
+        if self._reachable or not str(options.get("url", "")).startswith("s3://") or options.get("profile"):
             return
-        url = found.get("endpointurl") or settings.from_environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        url = options.get("endpointurl") or settings.from_environment(
+            "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+        )
         if not url:
             what = f"this clone does not know yet where its DVC remote {self._remote!r} is"
             why = f"{CONFIG} names no address, and neither does the environment"

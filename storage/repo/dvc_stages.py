@@ -1,4 +1,4 @@
-"""`dvc.yaml`: which stages there are, and which of them run again."""
+"""`dvc.yaml`: the stages, and which of them a change affects."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def read(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def run_again(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Which stages `dvc repro` will run once these files have changed, and because of which file."""
-    changed, found = set(paths), {}
+    """Stages that `dvc repro` runs once these files have changed, and the file that is the reason."""
+    changed, stages = set(paths), {}
     for name, stage in read(root).items():
         causes = [dep for dep in stage.get("deps", ()) if dep in changed]
         if causes:
-            found[name] = causes[0]
+            stages[name] = causes[0]
             changed |= {out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", ())}
-    return found
+    return stages

@@ -12,9 +12,9 @@ from storage.paths import LABELS, SERIES
 from storage.repo import git_locks
 from storage.repo.pointer import parse_pointer
 
-# Whatever this user's git is set to print besides what it is asked for.
+# Overrides settings of this user that add to the output.
 GIT = ("git", "-c", "log.showSignature=false", "-c", "color.ui=false")
-# Fields and commits end in a zero byte, the one character that git allows in no message and no name.
+# Fields and commits end in a zero byte, which git allows in no message and no name.
 LOG_FIELDS = ("%H", "%P", "%aI", "%an <%ae>", "%s")
 
 WHO = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; then the command again'
@@ -22,16 +22,16 @@ WHO = 'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.COM; 
 
 @dataclass(frozen=True)
 class LabelCommit:
-    """A commit that changed `data/labels.dvc`, and the hashes of the labels and recordings it holds.
+    """A commit that changed `data/labels.dvc`, with the hashes of its labels and recordings.
 
     Attributes:
         commit: its id.
         labels, series: DVC's hashes of the two folders; "" where it has none.
         subject: first line of its message.
-        time: when it was made, ISO 8601.
+        time: of the commit, ISO 8601.
         author: `Ann <ann@example.com>`.
-        parents: ids of the commits before it; two or more: a merge.
-        before: hash of the labels of the first of them; "" where it had none.
+        parents: ids of its parents; of a merge two or more.
+        before: hash of the labels of the first parent; "" where it has none.
     """
 
     commit: str
@@ -55,15 +55,15 @@ class Git:
         self.root = root
 
     def run(self, *arguments: str, stdin: str = "") -> str:
-        """Run git in the clone; returns what it prints.
+        """Run git in the clone; returns its output.
 
         Args:
             arguments: of the command line.
-            stdin: what it may read: messages, which may be longer than an argument and begin with a dash.
+            stdin: standard input: messages, which may be longer than an argument and begin with a dash.
 
         Raises:
-            ProgramError: git failed; carries its messages.
-            InputError: it does not know who commits or tags.
+            ProgramError: git failed; has its messages.
+            InputError: no user name or e-mail address is configured.
         """
         try:
             data = process.output([*GIT, *arguments], cwd=self.root, stdin=stdin.encode())
@@ -71,17 +71,17 @@ class Git:
         except process.ProgramError as error:
             if "user.email" in error.stderr:  # in whatever language
                 raise InputError("git does not know who commits", where=str(self.root), cure=WHO) from error
-            locks = git_locks.named(error.stderr)
+            locks = git_locks.in_message(error.stderr)
             if not locks or not git_locks.remove_stale(locks, self.root):
                 raise
             return self.run(*arguments, stdin=stdin)
 
     def lines(self, *arguments: str) -> list[str]:
-        """Run git; returns its lines, which end in a line feed and in nothing else that Python takes for an end."""
+        """Run git; returns the lines of its output, split at line feeds alone."""
         return [line for line in self.run(*arguments).split("\n") if line]
 
     def names(self, *arguments: str) -> list[str]:
-        """Run git with `-z` among the arguments; returns the names that it prints."""
+        """Run git with `-z`; returns the names in its output."""
         return [name for name in self.run(*arguments).split("\0") if name]
 
     def branch(self) -> str:
@@ -96,11 +96,11 @@ class Git:
         return name
 
     def move(self, *arguments: str) -> None:
-        """Run the git command that moves HEAD and the work tree elsewhere.
+        """Run a git command that moves HEAD and the work tree.
 
         Raises:
-            InputError: git refuses, for files of the work tree that are in no commit, say; nothing was moved.
-            ProgramError: git moved and failed then: a hook did.
+            InputError: git refuses, for example for uncommitted files; nothing was moved.
+            ProgramError: git failed after the move, for example in a hook.
         """
         before = self._place()
         try:
@@ -121,32 +121,30 @@ class Git:
         return self.run("rev-parse", "HEAD").strip()
 
     def changed(self, paths: Iterable[str]) -> list[str]:
-        """Which of these files differ from the commit that is checked out, or are not in it."""
+        """Those of these files that differ from HEAD or are not in it."""
         known = [path for path in paths if (self.root / path).exists()]
-        words = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *known)
-        return sorted(entry[3:] for entry in self.names(*words)) if known else []
+        arguments = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *known)
+        return sorted(entry[3:] for entry in self.names(*arguments)) if known else []
 
     def missing(self, paths: Iterable[str]) -> list[str]:
-        """Which of these files the commit that is checked out has and the work tree lacks."""
+        """Those of these files that HEAD has and the work tree lacks."""
         gone = [path for path in paths if not (self.root / path).exists()]
         if not gone:
             return []
         return self.names("ls-tree", "--name-only", "-z", "HEAD", "--", *gone)
 
     def commit(self, paths: Iterable[str], message: str) -> str:
-        """Commit these files and nothing else that may be staged; returns the commit.
-
-        Returns "" where they are as in the last commit after all: only the index had them otherwise.
+        """Commit these files and no others; returns the commit, or "" where they are as in the last commit.
 
         Raises:
-            InputError: git does not know who commits.
-            ProgramError: git refuses, a hook of the clone for example; the files stay as they are.
+            InputError: no user name or e-mail address is configured.
+            ProgramError: git failed, for example in a hook of the clone; the files stay as they are.
         """
         names = list(paths)
         self.run("add", "--", *names)
         try:
-            words = ("--quiet", "--only", "--cleanup=whitespace", "--file=-")
-            self.run("commit", *words, "--", *names, stdin=message)
+            options = ("--quiet", "--only", "--cleanup=whitespace", "--file=-")
+            self.run("commit", *options, "--", *names, stdin=message)
         except process.ProgramError as error:
             if not self.run("diff", "--cached", "--name-only", "HEAD", "--", *names):
                 return ""
@@ -162,7 +160,7 @@ class Git:
         return self.head()
 
     def show(self, revision: str, path: str) -> str | None:
-        """A file's text in a revision; None where it is not there."""
+        """A file's text in a revision; None where it does not exist there."""
         try:
             return self.run("show", f"{revision}:{path}")
         except process.ProgramError:
@@ -175,11 +173,11 @@ class Git:
             NotFoundError: it names none.
         """
         try:
-            words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-            return self.run(*words).strip()
+            arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            return self.run(*arguments).strip()
         except process.ProgramError as error:
             what = f"there is no revision {revision!r} here"
-            cure = "git fetch --unshallow" if self.cut_at() else "labeltrail log, or git fetch"
+            cure = "git fetch --unshallow" if self.shallow_commits() else "labeltrail log, or git fetch"
             raise NotFoundError(what, where=str(self.root), cure=cure) from error
 
     def labels_at(self, revision: str) -> str:
@@ -187,76 +185,76 @@ class Git:
         return parse_pointer(self.show(revision, f"{LABELS}.dvc"))
 
     def contents(self, names: Iterable[str]) -> Iterator[str | None]:
-        """Texts of `<revision>:<path>`, by one git for any number; None where there is no such file."""
+        """Texts of `<revision>:<path>`, all by one git process; None where there is no such file."""
         wanted = list(names)
         if not wanted:
             return
-        listed = "".join(f"{name}\n" for name in wanted).encode()
-        data = process.output([*GIT, "cat-file", "--batch"], cwd=self.root, stdin=listed)
-        place = 0
+        names_text = "".join(f"{name}\n" for name in wanted).encode()
+        data = process.output([*GIT, "cat-file", "--batch"], cwd=self.root, stdin=names_text)
+        position = 0
         for _ in wanted:
-            end = data.index(b"\n", place)
-            header, place = data[place:end].split(), end + 1
+            end = data.index(b"\n", position)
+            header, position = data[position:end].split(), end + 1
             if header[-1] == b"missing":
                 yield None
                 continue
             size = int(header[-1])
-            yield data[place : place + size].decode("utf-8", "replace")
-            place += size + 1
+            yield data[position : position + size].decode("utf-8", "replace")
+            position += size + 1
 
     def tags(self) -> dict[str, list[str]]:
         """Names of the tags on each commit."""
         form = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname:short)"
-        found: dict[str, list[str]] = {}
+        tags: dict[str, list[str]] = {}
         for line in self.lines("for-each-ref", form, "refs/tags"):
             commit, _, name = line.partition(" ")
-            found.setdefault(commit, []).append(name)
-        return found
+            tags.setdefault(commit, []).append(name)
+        return tags
 
-    def label_commits(self, revision: str = "HEAD", *narrowed: str) -> Iterator[LabelCommit]:
+    def label_commits(self, revision: str = "HEAD", *options: str) -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot, newest first, on both sides of a merge.
 
         Args:
-            revision: the newest, a branch, or a range such as `main..walks`.
-            narrowed: options of `git log`, such as `--since=2026-01-01`.
+            revision: a revision, or a range such as `main..walks`.
+            options: of `git log`, such as `--since=2026-01-01`.
         """
-        found = self._commits(revision, [f"{LABELS}.dvc"], "--full-history", *narrowed)
-        cut = self.cut_at()  # what those commits changed nobody can tell
-        return (commit for commit in found if commit.labels != commit.before and commit.commit not in cut)
+        commits = self._commits(revision, [f"{LABELS}.dvc"], "--full-history", *options)
+        shallow = self.shallow_commits()  # their changes are unknown
+        return (c for c in commits if c.labels != c.before and c.commit not in shallow)
 
     def synced_commits(self, revision: str = "HEAD") -> Iterator[LabelCommit]:
         """Commits that changed the label snapshot or the recordings, newest first."""
         return self._commits(revision, [f"{LABELS}.dvc", f"{SERIES}.dvc"], "--full-history")
 
     def every_synced_commit(self) -> Iterator[LabelCommit]:
-        """The same of all branches, here and known from git remotes, and of all tags."""
+        """The same for all local and remote-tracking branches and all tags."""
         pointers = [f"{LABELS}.dvc", f"{SERIES}.dvc"]
         return self._commits("HEAD", pointers, "--full-history", "--branches", "--tags", "--remotes")
 
-    def label_commit_at(self, revision: str = "HEAD", *narrowed: str) -> LabelCommit | None:
+    def label_commit_at(self, revision: str = "HEAD", *options: str) -> LabelCommit | None:
         """The label commit whose labels a revision has; None where it has none.
 
-        With `--first-parent` a merge that brought labels is itself that commit.
+        With `--first-parent` a merge of labels is such a commit itself.
 
         Raises:
-            InputError: it is older than what this shallow clone has.
+            InputError: it is missing from this shallow clone.
         """
         # Without the full history git follows the side of a merge that the labels came from.
-        found = next(self._commits(revision, [f"{LABELS}.dvc"], "--max-count=1", *narrowed), None)
-        if found and found.commit in self.cut_at():
+        commit = next(self._commits(revision, [f"{LABELS}.dvc"], "--max-count=1", *options), None)
+        if commit and commit.commit in self.shallow_commits():
             self.require_whole_history()
-        return found if found and found.labels else None
+        return commit if commit and commit.labels else None
 
-    def cut_at(self) -> frozenset[str]:
-        """The oldest commits of a shallow clone, which seem to have no parents; none in a whole one."""
+    def shallow_commits(self) -> frozenset[str]:
+        """The oldest commits of a shallow clone, which have no parents there; none in a complete clone."""
         own = self.root / ".git"
         # Worktrees and submodules have a file there, and their folder elsewhere.
-        found = "" if own.is_dir() else self.run("rev-parse", "--git-path", "shallow").removesuffix("\n")
-        path = self.root / found if found else own / "shallow"
+        name = "" if own.is_dir() else self.run("rev-parse", "--git-path", "shallow").removesuffix("\n")
+        path = self.root / name if name else own / "shallow"
         return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
 
     def main_clone(self) -> Path | None:
-        """The clone that a linked worktree belongs to; None where this is none, or one of a bare repository."""
+        """The main clone of a linked worktree; None where this is no linked worktree, or one of a bare repository."""
         if (self.root / ".git").is_dir():
             return None
         listed = self.run("worktree", "list", "--porcelain", "-z")
@@ -264,12 +262,12 @@ class Git:
         return None if first == self.root.resolve() or not (first / ".git").exists() else first
 
     def require_whole_history(self) -> None:
-        """Check that the whole history is there, as finding the commit that first made these labels needs it.
+        """Check that this is no shallow clone.
 
         Raises:
             InputError: this is a shallow clone.
         """
-        if self.cut_at():
+        if self.shallow_commits():
             why = "it is a shallow clone, and earlier commits may have had these labels"
             cure = "git fetch --unshallow; then the same command again"
             raise InputError("the history of this clone is cut off", where=str(self.root), why=why, cure=cure)
@@ -278,34 +276,34 @@ class Git:
         form = "--format=" + "%x00".join(LOG_FIELDS)
         text = self.run("log", "-z", form, *options, "--end-of-options", revision, "--", *paths)
         fields = text.split("\0")[:-1]
-        found = list(zip(*(fields[n :: len(LOG_FIELDS)] for n in range(len(LOG_FIELDS))), strict=True))
+        commits = list(zip(*(fields[n :: len(LOG_FIELDS)] for n in range(len(LOG_FIELDS))), strict=True))
         names = [
-            f"{name}.dvc" for commit, *_ in found
+            f"{name}.dvc" for commit, *_ in commits
             for name in (f"{commit}:{LABELS}", f"{commit}:{SERIES}", f"{commit}^:{LABELS}")
         ]  # fmt: skip
         texts = self.contents(names)
-        for commit, parents, time, author, subject in found:
+        for commit, parents, time, author, subject in commits:
             labels, series, before = (parse_pointer(next(texts)) for _ in range(3))
             yield LabelCommit(commit, labels, series, subject, time, author, tuple(parents.split()), before)
 
     def label_commit(self, labels: str) -> str | None:
-        """The first commit whose snapshot has this hash: the one that made these labels.
+        """The first commit with this label snapshot.
 
         Raises:
-            InputError: this is a shallow clone, in which another would seem to be the first.
+            InputError: this is a shallow clone, which may lack that commit.
         """
         self.require_whole_history()
-        commits = [found.commit for found in self.label_commits() if found.labels == labels != ""]
+        commits = [commit.commit for commit in self.label_commits() if commit.labels == labels != ""]
         return commits[-1] if commits else None
 
 
 def prefix_of(branch: str) -> str:
-    """The branch as the first part of keys in the bucket."""
+    """Prefix of a branch's keys in the bucket, without the slash."""
     return branch.replace("/", "--")
 
 
 def find_root(start: Path) -> Path:
-    """The project that a folder lies in: the nearest git clone upward with a `dvc.yaml`.
+    """The project of a folder: the nearest git clone, upward, with a `dvc.yaml`.
 
     Raises:
         NotFoundError: there is none.

@@ -1,7 +1,7 @@
-"""git hooks of a clone: after a checkout or a pull `data/` follows the pointers that git moved.
+"""git hooks of a clone that check out `data/` after a git checkout or pull.
 
-They do what `dvc checkout --allow-missing` does, with bytes of the cache that were hashed and names that were
-checked: DVC itself writes wherever a listing says.
+They do what `dvc checkout --allow-missing` does, with verified bytes and validated paths: DVC itself writes wherever
+a listing says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.repo.repository import Repository
 NAMES = ("post-checkout", "post-merge")
 SIGN = "# Written by labeltrail: data/ follows what git checks out."
 COMMAND = "-P -m storage.repo.git_hooks"
-# The path of a clone may hold anything; where its Python is gone, git's own work goes on.
+# The path of a clone may hold any character; without its Python the hook only prints a note.
 HOOK = """#!/bin/sh
 {sign}
 python={python}
@@ -30,37 +30,38 @@ echo "labeltrail: data/ does not follow this checkout, for $python is gone (next
 
 
 def main() -> int:
-    """What a hook does; returns the exit status."""
+    """Run a hook; returns the exit status."""
     try:
-        lost = Repository(find_root(Path.cwd())).follow()
+        missing = Repository(find_root(Path.cwd())).checkout_cached()
     except LabeltrailError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    lost = [path for path in lost if Path(f"{path}.dvc").exists()]
-    if lost:
-        names = ", ".join(lost)
+    missing = [path for path in missing if Path(f"{path}.dvc").exists()]
+    if missing:
+        names = ", ".join(missing)
         text = f"labeltrail: {names} as before: not in the DVC cache (next: labeltrail sync)"
         printable.say(text, sys.stderr)
     return 0
 
 
 def install(git: Git) -> None:
-    """Write the hooks into the clone, or into the one that its worktree belongs to; what others wrote there stays.
+    """Write the hooks into the clone, or into the main clone of a linked worktree.
 
-    A hook of somebody's own, or a folder of hooks outside of the clone (`core.hooksPath`), is named with what to add.
+    Hooks of somebody else, or a folder of hooks outside of the clone (`core.hooksPath`), stay: a note says what to
+    add.
     """
     hooks = _folder(git, "--git-path", "hooks")
     python = shlex.quote(sys.executable)
     text = HOOK.format(sign=SIGN, python=python, command=COMMAND)
     own = _folder(git, "--git-common-dir")
     for path in (hooks / name for name in NAMES):
-        known = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        if hooks.parent == own and (not known or SIGN in known):
-            if known != text:
+        content = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        if hooks.parent == own and (not content or SIGN in content):
+            if content != text:
                 hooks.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
             path.chmod(0o755)
-        elif COMMAND not in known:
+        elif COMMAND not in content:
             note(f"{path} is not ours to change; for data/ to follow git, add to it: {python} {COMMAND}")
 
 
@@ -75,9 +76,9 @@ def outdated(git: Git) -> list[str]:
     return [str(path) for path, text in texts.items() if SIGN in text and COMMAND not in text]
 
 
-def _folder(git: Git, *words: str) -> Path:
-    # A path may end in blanks, and git prints one line feed behind it.
-    return (git.root / git.run("rev-parse", *words).removesuffix("\n")).resolve()
+def _folder(git: Git, *arguments: str) -> Path:
+    # Only the final line feed is removed: a path may end in blanks.
+    return (git.root / git.run("rev-parse", *arguments).removesuffix("\n")).resolve()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""git's lock files, and those that outlived their git: one that was killed cannot remove its own.
+"""Stale lock files of git, left by a git process that was killed.
 
-A lock counts as stale only if it stays the same for some seconds while no git works in the clone.
+A lock is stale if it stays unchanged for some seconds while no git process works in the clone.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from pathlib import Path
 from storage import process
 from storage.progress import note
 
-LOCK_TIMEOUT_S = 2.0  # for another git to end
+LOCK_TIMEOUT_S = 2.0  # for another git process to end
 NAMED = re.compile(r"'([^'\n]+\.lock)'")
 PLACES = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/**/*.lock")
 
 
-def named(text: str) -> list[Path]:
-    """The lock files that git names where it refuses to work, in whatever language.
+def in_message(text: str) -> list[Path]:
+    """The lock files that an error message of git names, in any language.
 
-    They lie in its folder. Other files are called so too: `dvc.lock`, which git names where a commit lacks it.
+    Only those in git's folder: `dvc.lock` is none, and a message may name it.
     """
     paths = map(Path, NAMED.findall(text))
     return [path for path in paths if path.is_absolute() and ".git" in path.parts and path.exists()]
 
 
-def found(root: Path) -> list[Path]:
-    """The lock files that lie in a clone; none where another clone holds its git folder."""
+def find(root: Path) -> list[Path]:
+    """The lock files in a clone; none in a linked worktree, whose git folder is elsewhere."""
     folder = root / ".git"
     return [path for place in PLACES for path in folder.glob(place)] if folder.is_dir() else []
 
 
 def remove_stale(locks: Iterable[Path], root: Path) -> bool:
-    """Wait until these locks are released, and remove a stale one; whether git is worth another attempt."""
+    """Wait until these locks are released, and remove stale ones; returns whether to retry git."""
     for path in locks:
         before = _identity(path)
         if not process.wait(lambda: _identity(path) != before, LOCK_TIMEOUT_S):  # noqa: B023 -- called at once

@@ -1,6 +1,6 @@
-"""Checks labels and recordings of the work tree against their pointers: DVC itself does not.
+"""Verifies labels and recordings of the work tree against their pointers.
 
-A plain `dvc pull` takes the listing of a folder, and every file, as the bucket has it. Stages read what it fetched.
+DVC does not: plain `dvc pull` accepts any listing and any file from the bucket, and stages read them.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ CURE = "labeltrail fsck --repair, here or in a clone that has it right; then lab
 
 
 def require_listings(root: Path = Path()) -> None:
-    """Check that the listings in the DVC cache are those that the pointers name.
+    """Check that the listings in the DVC cache match the hashes in the pointers.
 
     Raises:
-        DamagedError: there is such a one in the DVC cache; names files of it that lie outside of their folder.
+        DamagedError: one does not; names paths in it that lead out of their folder.
     """
     for folder in FOLDERS:
         md5, listing = _listing(root, folder)
         if listing is not None and md5_bytes(listing) != md5.removesuffix(".dir"):
-            outside = leading_out(listing)[:SHOWN]
-            named = f"; it names {', '.join(outside)}, which may have been written" if outside else ""
+            outside = names_outside(listing)[:SHOWN]
+            hint = f"; it names {', '.join(outside)}, which may have been written" if outside else ""
             what = f"{folder} was fetched by another listing than {folder}.dvc names"
-            why = f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{named}"
+            why = f"plain `dvc pull` takes any, and somebody has changed the one in the DVC remote{hint}"
             raise DamagedError(what, where=str(Cache(root).path(md5)), why=why, cure=CURE)
 
 
@@ -40,15 +40,15 @@ def require_labels(root: Path = Path()) -> None:
     """Check the labels against `data/labels.dvc`, as far as the DVC cache has its listing.
 
     Raises:
-        DamagedError: a shard of the work tree has other bytes, is missing, or is one too many; or the listing names
-            what no label snapshot has.
+        DamagedError: a shard of the work tree differs, is missing or is not in the listing; or the listing is
+            invalid.
     """
     md5, listing = _listing(root, LABELS)
     if listing is None or not (root / LABELS).is_dir():
         return
-    named = dvc_listing.parse(listing, md5, LABELS)
-    found = {path.name: md5_bytes(path.read_bytes()) for path in (root / LABELS).glob("??.jsonl")}
-    wrong = sorted(name for name in named.keys() | found.keys() if named.get(name) != found.get(name))
+    expected = dvc_listing.parse(listing, md5, LABELS)
+    actual = {path.name: md5_bytes(path.read_bytes()) for path in (root / LABELS).glob("??.jsonl")}
+    wrong = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
     if wrong:
         what = f"{LABELS} does not hold the labels that {LABELS}.dvc names"
         why = "git moved the pointer alone, the files were edited, or the DVC remote handed out other bytes"
@@ -56,8 +56,8 @@ def require_labels(root: Path = Path()) -> None:
         raise DamagedError(what, where=[f"{LABELS}/{name}" for name in wrong[:SHOWN]], why=why, cure=cure)
 
 
-def leading_out(listing: bytes) -> list[str]:
-    """Names in a listing, of whatever form, that lie outside of the folder that it is of."""
+def names_outside(listing: bytes) -> list[str]:
+    """Paths in a listing, also an invalid one, that lead out of its folder."""
     try:
         names = [str(entry["relpath"]) for entry in json.loads(listing)]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -66,7 +66,7 @@ def leading_out(listing: bytes) -> list[str]:
 
 
 def _listing(root: Path, folder: str) -> tuple[str, bytes | None]:
-    """Hash in a pointer and the bytes that the DVC cache has under it; None where there are none."""
+    """The hash in a pointer and the listing in the DVC cache; None where there is none."""
     md5 = pointer_md5(root / f"{folder}.dvc")
     place = Cache(root).path(md5)
     return (md5, place.read_bytes()) if md5.endswith(".dir") and place.is_file() else (md5, None)

@@ -1,4 +1,4 @@
-"""A DVC pointer such as `data/labels.dvc`: the file in git that names a folder in DVC's cache and remote."""
+"""DVC pointers such as `data/labels.dvc`: files in git with the hash of a folder in DVC's cache and remote."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from storage.files import read_text
 from storage.printable import argument
 from storage.s3.keys import OBJECT
 
-# Hash in a pointer, and not the line that says which kind of hash it is.
+# The hash in a pointer; not the line `hash: md5`.
 HASH = re.compile(r"^[- ] md5: *(['\"]?)(\S+)\1 *$", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
 
 
 def parse_pointer(text: str | None) -> str:
-    """Hash in the text of a pointer; "" where there is none, not exactly one, what is there is no hash, or git left
-    conflict marks.
+    """The hash in the text of a pointer; "" where there is not exactly one valid hash, or there are conflict markers.
 
-    Read as text: a parser of YAML takes seconds for the pointers of a long history. A hash becomes a path in the
-    cache, so nothing else passes.
+    Not parsed as YAML, which takes seconds for a long history. A hash becomes a path in the cache, so it is
+    validated.
     """
     found = HASH.findall(text or "")
     if len(found) != 1 or not OBJECT.fullmatch(found[0][1]) or CONFLICT.search(text or ""):
@@ -29,10 +28,10 @@ def parse_pointer(text: str | None) -> str:
 
 
 def pointer_md5(path: Path) -> str:
-    """The hash that a pointer of the work tree holds; "" where there is none.
+    """The hash in a pointer of the work tree; "" where there is no such file.
 
     Raises:
-        InputError: it is no pointer, for example because git left conflict marks in it.
+        InputError: it is no valid pointer, for example with conflict markers.
     """
     cure = f"git checkout HEAD -- {argument(path.name)} (in {path.parent.name}/), then labeltrail sync"
     try:
@@ -41,11 +40,8 @@ def pointer_md5(path: Path) -> str:
         return ""
     md5 = parse_pointer(text)
     if not md5:
-        marks = CONFLICT.search(text)
-        why = (
-            "git left conflict marks, or it was edited"
-            if marks
-            else "it names no hash of a file or folder, or several"
-        )
+        why = "it names no hash of a file or folder, or several"
+        if CONFLICT.search(text):
+            why = "git left conflict marks, or it was edited"
         raise InputError(f"{path.name} is no DVC pointer", where=str(path), why=why, cure=cure)
     return md5

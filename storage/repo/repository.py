@@ -1,7 +1,6 @@
-"""git and DVC: the only database. The one module that calls DVC.
+"""git, the DVC cache and the DVC remote of one clone: the one module that opens DVC's repository.
 
-Its Python API is imported only where bytes have to be hashed or moved, because importing it takes longer than a
-sync that finds nothing to do.
+DVC is imported only where bytes are hashed or moved: importing it takes longer than a sync without changes.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from storage.files import dir_listing, md5_bytes, write_bytes
 from storage.files import md5 as file_md5
 from storage.network import loopback
 from storage.progress import track
-from storage.repo import dvc_checkout, dvc_listing, dvc_remote, lost_objects
+from storage.repo import dvc_checkout, dvc_listing, dvc_remote, object_errors
 from storage.repo.dvc_cache import Cache
 from storage.repo.dvc_remote import REMOTE
 from storage.repo.git import Git
 from storage.repo.pointer import pointer_md5
 
 THREADS = 16  # objects that are fetched at once
-LISTINGS_KEPT = 64  # folder listings that are kept in memory, some 60 kB each
+LISTINGS_KEPT = 64  # folder listings that are cached in memory, some 60 kB each
 
 
 class Repository:
@@ -36,7 +35,7 @@ class Repository:
 
     Args:
         root: the clone's top folder.
-        dry: nothing is written into the cache.
+        dry: nothing is written to the cache.
     """
 
     def __init__(self, root: Path, *, dry: bool = False) -> None:
@@ -49,53 +48,55 @@ class Repository:
         return pointer_md5(self.root / f"{path}.dvc")
 
     def add(self, path: str) -> str:
-        """Put a folder into the DVC cache and write its pointer; returns the hash."""
-        with self._at_work():
+        """Run `dvc add` for a folder; returns its hash."""
+        with self._quiet_dvc():
             self._dvc.add([str(self.root / path)])
         return self.pointer(path)
 
     def push(self) -> None:
-        """Copy what the work tree's pointers and the run cache name to the DVC remote.
+        """Run `dvc push` for the work tree's pointers and the run cache.
 
         Raises:
-            ServiceError: the remote is away or refuses; everything is still in the local cache.
+            ServiceError: the remote cannot be reached or refuses; everything is still in the local cache.
         """
         with self.remote_errors("the DVC remote did not take everything", f"remote {REMOTE!r}"):
             self._dvc.push(run_cache=True)
 
     def checkout(self, *paths: str, force: bool = False) -> None:
-        """Check out folders as their pointers name them; fetches what the cache lacks or has damaged.
+        """Check out folders by their pointers; fetches what is missing from the cache or damaged.
 
         Raises:
-            InputError: without `force`, a folder holds something that the DVC cache does not have.
-            NotFoundError: neither cache nor remote has what a pointer names.
-            DamagedError: the remote has other bytes than a pointer names, or a listing that leads elsewhere.
+            InputError: without `force`, a folder holds files that the DVC cache does not have.
+            NotFoundError: neither cache nor remote has an object.
+            DamagedError: an object in the remote is damaged, or a path in a listing leads out of its folder.
         """
         for path in paths:
             self.require_sound(self.folder(self.pointer(path), path).values())
-        with self._at_work():
+        with self._quiet_dvc():
             dvc_checkout.checkout(self._dvc, self.root, [f"{path}.dvc" for path in paths], force=force)
 
-    def follow(self) -> list[str]:
-        """Check out everything that pointers and `dvc.lock` name, after git changed them; from the cache alone.
+    def checkout_cached(self) -> list[str]:
+        """Check out all outputs of pointers and `dvc.lock`, after git changed them; from the cache alone.
 
         Returns:
-            Paths that the cache does not have whole; these stay as they are.
+            Paths that the cache does not have completely; these stay as they are.
 
         Raises:
             InputError, DamagedError: as `checkout`; nothing was written.
         """
-        with self._at_work():
-            lost = self.checkout_outputs(dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False)
+        with self._quiet_dvc():
+            unavailable = self.checkout_outputs(
+                dvc_checkout.outputs(self._dvc, self.root), fetch=False, force=False
+            )
             dvc_checkout.remove_unused(self._dvc)
-        return lost
+        return unavailable
 
-    def point(self, path: str, md5: str) -> None:
-        """Write `<path>.dvc` as `dvc add` does; the folder itself stays as it is until `checkout`."""
+    def write_pointer(self, path: str, md5: str) -> None:
+        """Write `<path>.dvc` as `dvc add` does; the folder itself stays until `checkout`."""
         md5 = md5 or self.cache.store_listing({})
         files = self.folder(md5, path)
         self.require(files.values())
-        size = sum(self.cache.path(found).stat().st_size for found in files.values())
+        size = sum(self.cache.path(file_md5).stat().st_size for file_md5 in files.values())
         name = Path(path).name
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
         write_bytes(self.root / f"{path}.dvc", text.encode(), durable=True)
@@ -103,111 +104,111 @@ class Repository:
     def checkout_outputs(
         self, outputs: Mapping[str, str], *, fetch: bool = True, force: bool = True
     ) -> list[str]:
-        """Check out outputs of stages as `dvc.lock` names them, from cache or remote.
-
-        What an interrupted run left in the work tree is overwritten.
+        """Check out outputs of stages, from cache or remote.
 
         Args:
-            outputs: hash by path, as `Lock.outputs` has them.
-            fetch: get from the remote what the cache lacks.
-            force: give up what the work tree holds and the cache does not.
+            outputs: hash by path, from `Lock.outputs`.
+            fetch: fetch missing objects from the remote.
+            force: overwrite files that the cache does not have.
 
         Returns:
-            Paths that neither cache nor remote has whole: `dvc repro` makes them again.
+            Paths that neither cache nor remote has completely: `dvc repro` makes them again.
         """
         if fetch:
-            self._renew(outputs.values())
-            self._renew(md5 for path, found in outputs.items() for md5 in self._parts(found, path))
-        parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
-        lacking = set(self.cache.verify(md5 for found in parts.values() for md5 in found))
-        lost = [path for path, found in parts.items() if lacking & set(found)]
-        wanted = [path for path in outputs if path not in lost]
+            self._replace_missing(outputs.values())
+            self._replace_missing(
+                md5 for path, hashes in outputs.items() for md5 in self._objects_of(hashes, path)
+            )
+        parts = {path: self._objects_of(md5, path) for path, md5 in outputs.items()}
+        missing = set(self.cache.verify(md5 for hashes in parts.values() for md5 in hashes))
+        unavailable = [path for path, hashes in parts.items() if missing & set(hashes)]
+        wanted = [path for path in outputs if path not in unavailable]
         if wanted:
-            with self._at_work():
+            with self._quiet_dvc():
                 dvc_checkout.checkout(self._dvc, self.root, wanted, force=force)
-        return lost
+        return unavailable
 
-    def lost(self, outputs: Mapping[str, str]) -> list[str]:
-        """Paths of these outputs that neither cache nor remote has whole; fetches their listings alone."""
+    def unavailable(self, outputs: Mapping[str, str]) -> list[str]:
+        """Paths of these outputs that neither cache nor remote has completely; fetches only their listings."""
         self._fetch_available([md5 for md5 in outputs.values() if md5.endswith(".dir")])
-        parts = {path: self._parts(md5, path) for path, md5 in outputs.items()}
-        missing = sorted({md5 for found in parts.values() for md5 in found if not self.cache.has(md5)})
+        parts = {path: self._objects_of(md5, path) for path, md5 in outputs.items()}
+        missing = sorted({md5 for hashes in parts.values() for md5 in hashes if not self.cache.has(md5)})
         gone = set(missing) - self.in_remote(missing)
-        return [path for path, found in parts.items() if gone & set(found)]
+        return [path for path, hashes in parts.items() if gone & set(hashes)]
 
-    def _parts(self, md5: str, path: str) -> list[str]:
-        """An object, and where it is the listing of a folder that the cache has, the files of it."""
+    def _objects_of(self, md5: str, path: str) -> list[str]:
+        """A hash and, where it is that of a listing in the cache, the hashes of its files."""
         listed = md5.endswith(".dir") and self.cache.load(md5) is not None
         return [md5, *(self.folder(md5, path).values() if listed else ())]
 
-    def _renew(self, hashes: Iterable[str]) -> None:
-        """Get from the remote, as far as it has them, what the cache lacks and what it has damaged."""
+    def _replace_missing(self, hashes: Iterable[str]) -> None:
+        """Fetch objects that are missing from the cache or damaged, as far as the remote has them."""
         self._fetch_available(self.cache.verify(hashes))
 
     def digest(self, path: str) -> str:
-        """Hash of a file or folder of the work tree, as DVC takes it: for labels and recordings the pointer's."""
+        """Hash of a file or folder of the work tree, as DVC computes it; of one with a pointer the pointer's."""
         if (self.root / f"{path}.dvc").exists():
             return self.pointer(path)
         if not (self.root / path).is_dir():
             return file_md5(self.root / path)
-        found = self._dvc.dvcignore.find(self._dvc.fs, str(self.root / path))
-        names = {Path(name).relative_to(self.root / path).as_posix(): file_md5(Path(name)) for name in found}
+        paths = self._dvc.dvcignore.find(self._dvc.fs, str(self.root / path))
+        names = {Path(name).relative_to(self.root / path).as_posix(): file_md5(Path(name)) for name in paths}
         return md5_bytes(dir_listing(names)) + ".dir"
 
     # -- objects ----------------------------------------------------------------------------------
 
     def folder(self, md5: str, path: str = "") -> dict[str, str]:
-        """The files of a folder in the DVC cache or remote: name to hash. No hash: no files.
+        """Hashes by name of the files of a folder, from the DVC cache or remote; {} for no hash.
 
         Args:
             md5: hash of the folder.
-            path: which folder it is, where that says what may be in it: `data/labels` or `data/series`.
+            path: `data/labels` or `data/series`, to check the names in it; "" for any other folder.
 
         Raises:
-            DamagedError: the listing is not the one that the hash names, or a name in it leads elsewhere.
+            DamagedError: the listing does not match the hash, or a path in it leads out of the folder.
         """
         if not md5:
             return {}
-        known = self._listings.get((md5, path))
-        if known is None:
-            known = dvc_listing.parse(self.read([md5])[md5], md5, path)
-            while len(self._listings) >= LISTINGS_KEPT:  # the oldest: a history is read commit by commit
+        files = self._listings.get((md5, path))
+        if files is None:
+            files = dvc_listing.parse(self.read([md5])[md5], md5, path)
+            while len(self._listings) >= LISTINGS_KEPT:  # evict the oldest
                 del self._listings[next(iter(self._listings))]
-            self._listings[md5, path] = known
-        return known
+            self._listings[md5, path] = files
+        return files
 
     @cached_property
     def _listings(self) -> dict[tuple[str, str], dict[str, str]]:
         return {}
 
     def forget_remote(self) -> None:
-        """Have DVC look again which folders its remote has."""
+        """Clear DVC's index of the remote."""
         from dvc_data.hashfile.db import get_index
 
         get_index(self._remote).clear()
 
     def has(self, md5: str) -> bool:
-        """Whether cache or remote has an object; one that only the remote has is fetched."""
+        """Whether cache or remote has an object; it is fetched where only the remote has it."""
         self._fetch_available([md5])
         return self.cache.has(md5)
 
     def read(self, hashes: Iterable[str]) -> dict[str, bytes]:
-        """Bytes by hash, from the DVC cache, or from the remote where the cache lacks or has damaged them.
+        """Bytes by hash, from the DVC cache, or from the remote where they are missing or damaged.
 
         Raises:
             NotFoundError: neither has one of them; names the hash.
-            DamagedError: the remote's bytes are others than the hash names.
+            DamagedError: an object in the remote is damaged.
         """
         wanted = sorted(set(hashes))
-        found = {md5: data for md5 in wanted if (data := self.cache.load(md5)) is not None}
-        missing = [md5 for md5 in wanted if md5 not in found]
+        data_of = {md5: data for md5 in wanted if (data := self.cache.load(md5)) is not None}
+        missing = [md5 for md5 in wanted if md5 not in data_of]
         if missing:
             self._fetch(missing)
-            found |= {md5: data for md5 in missing if (data := self.cache.load(md5)) is not None}
-        return found
+            data_of |= {md5: data for md5 in missing if (data := self.cache.load(md5)) is not None}
+        return data_of
 
     def require(self, hashes: Iterable[str]) -> None:
-        """Have all of these in the DVC cache, in one go.
+        """Fetch those of these objects that the DVC cache lacks.
 
         Raises:
             NotFoundError: neither cache nor remote has one of them; names the hash.
@@ -217,7 +218,7 @@ class Repository:
             self._fetch(missing)
 
     def require_sound(self, hashes: Iterable[str]) -> None:
-        """The same, and the bytes of each are those that its hash names.
+        """The same; also verifies the hash of each.
 
         Raises:
             NotFoundError, DamagedError: as `read`.
@@ -227,65 +228,67 @@ class Repository:
             self._fetch(missing)
 
     def in_remote(self, hashes: Iterable[str]) -> set[str]:
-        """Which of these objects the DVC remote has.
+        """Those of these objects that the DVC remote has.
 
         Raises:
-            ServiceError: the remote is away, refuses, or none is set.
+            ServiceError: the remote cannot be reached, refuses, or is not configured.
         """
         wanted = sorted(set(hashes))
         if not wanted:
             return set()
         with self.remote_errors("the DVC remote cannot be read", f"remote {REMOTE!r}"):
-            found = set(self._remote.list_oids_exists(wanted))
-        return found
+            existing = set(self._remote.list_oids_exists(wanted))
+        return existing
 
     def download(self, md5: str, place: Path) -> str | None:
-        """Copy an object of the remote to a file; returns the hash of its bytes, None where the remote lacks it."""
+        """Copy an object of the remote to a file; returns the hash of its bytes, None where there is none."""
         remote = self._remote
         try:
-            remote.fs.get_file(remote.oid_to_path(md5), str(place), **dvc_remote.limits(remote.fs.protocol))
+            remote.fs.get_file(
+                remote.oid_to_path(md5), str(place), **dvc_remote.transfer_limits(remote.fs.protocol)
+            )
         except FileNotFoundError:
             return None
         return file_md5(place)
 
     def upload(self, md5: str) -> None:
-        """Copy an object of the cache to the remote, in the place of what is there.
+        """Copy an object of the cache to the remote; overwrites it there.
 
         Raises:
-            ServiceError: the remote is away or refuses.
+            ServiceError: the remote cannot be reached or refuses.
         """
         with self.remote_errors("the DVC remote did not take an object", f"remote {REMOTE!r}: {md5}"):
             remote = self._remote
             remote.fs.put_file(str(self.cache.path(md5)), remote.oid_to_path(md5))
 
     def _fetch_available(self, hashes: Iterable[str]) -> None:
-        """Fetch what the cache lacks and the remote has; only bytes that match their hash enter the cache.
+        """Fetch missing objects that the remote has; only intact ones enter the cache.
 
         Raises:
-            ServiceError: the remote is away, refuses, or none is set.
-            DamagedError: the remote has other bytes than a hash names.
+            ServiceError: the remote cannot be reached, refuses, or is not configured.
+            DamagedError: an object in the remote is damaged.
         """
         missing = sorted({md5 for md5 in hashes if not self.cache.has(md5)})
         if not missing:
             return
         what = f"{len(missing)} object(s) are not in the DVC cache, and its remote cannot be read"
         with self.remote_errors(what, f"{missing[0]} .."), ThreadPoolExecutor(THREADS) as pool:
-            sound = track(pool.map(self._download, missing), "fetching", len(missing))
-            wrong = [md5 for md5, good in zip(missing, sound, strict=True) if not good]
-        if wrong:
-            raise lost_objects.damaged(self.git, self.cache, wrong)
+            intact = track(pool.map(self._download, missing), "fetching", len(missing))
+            damaged = [md5 for md5, is_intact in zip(missing, intact, strict=True) if not is_intact]
+        if damaged:
+            raise object_errors.damaged(self.git, self.cache, damaged)
 
     def _download(self, md5: str) -> bool:
-        """Fetch one object from the remote into the cache; whether its bytes were right, or it has none."""
+        """Fetch one object into the cache; False where it is damaged, True also where the remote lacks it."""
         part = self.cache.part()
         try:
-            found = self.download(md5, part)
-            if found is None:
+            md5_found = self.download(md5, part)
+            if md5_found is None:
                 return True
-            if found != md5.removesuffix(".dir"):
+            if md5_found != md5.removesuffix(".dir"):
                 return False
-            if self.cache.held is not None:
-                self.cache.held[md5] = part.read_bytes()
+            if self.cache.is_dry:
+                self.cache.memory[md5] = part.read_bytes()
             else:
                 with part.open("rb") as file:
                     os.fsync(file.fileno())
@@ -296,31 +299,31 @@ class Repository:
 
     def _fetch(self, hashes: list[str]) -> None:
         self._fetch_available(hashes)
-        lost = [md5 for md5 in hashes if not self.cache.has(md5)]
-        if lost:
-            raise lost_objects.missing(self.git, self.cache, lost)
+        missing = [md5 for md5 in hashes if not self.cache.has(md5)]
+        if missing:
+            raise object_errors.missing(self.git, self.cache, missing)
 
     @property
     def _remote(self) -> Any:
         return self._dvc.cloud.get_remote_odb()
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """For DVC's work in this clone: it prints nothing.
+    def _quiet_dvc(self) -> Iterator[None]:
+        """Suppress DVC's output, and translate the error of its lock.
 
         Raises:
-            ConflictError: another DVC is at work here and does not end within seconds.
+            ConflictError: another DVC process works in this clone and does not end within seconds.
         """
         with redirect_stdout(io.StringIO()), dvc_remote.translate_lock_errors(self.root):
             yield
 
     @contextmanager
     def remote_errors(self, what: str, where: str) -> Iterator[None]:
-        """Turn what DVC and its S3 client raise into an error that a person can mend; DVC prints nothing.
+        """Suppress DVC's output, and translate the errors of its remote.
 
         Raises:
             InputError: this clone has no address or keys of its remote yet.
-            ServiceError: the remote is away, refuses or fails.
+            ServiceError: the remote cannot be reached, refuses or fails.
         """
         with dvc_remote.translate_errors(what, where), redirect_stdout(io.StringIO()):
             self._reachability.require(self._dvc.config)
@@ -331,21 +334,21 @@ class Repository:
         return dvc_remote.ReachabilityCheck(self.root, REMOTE)
 
     def configure(self, url: str, options: Mapping[str, str], defaults: Mapping[str, str]) -> None:
-        """Point the DVC remote of this clone at a bucket, in `.dvc/config.local`, which git ignores.
+        """Configure the DVC remote of this clone, in `.dvc/config.local`, which git ignores.
 
-        The credentials stand there a second time, so that a plain `dvc pull` works too; the mode is 600.
+        The file has the credentials too (mode 600), so that plain `dvc pull` works.
 
         Args:
             url: of the bucket's folder for DVC.
             options: for DVC.
-            defaults: the same, where nobody has set it otherwise.
+            defaults: options that are set only where they are missing.
         """
         if dvc_remote.configure(self.root, REMOTE, {"url": url, **options}, defaults):
             for name in ("_dvc", "_reachability"):
                 self.__dict__.pop(name, None)
 
     def reproduce(self) -> None:
-        """`dvc repro`, its output going where this program's goes.
+        """Run `dvc repro`; its output goes to the terminal.
 
         Raises:
             ProgramError: a stage failed; its output says why.
@@ -359,9 +362,9 @@ class Repository:
         from dvc.repo import Repo
 
         loopback.bypass_proxies()
-        # Its advice on the next command is not ours, and would stand between the lines of `--json`.
+        # Its hints would get into the output of `--json`.
         logging.getLogger("dvc").setLevel(logging.WARNING)
-        # Our errors name what is missing, with its label commit.
+        # Our errors say more about missing objects.
         for name in ("dvc_data", "dvc_objects"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return Repo(str(self.root))

@@ -1,7 +1,7 @@
-"""Code in the clone that git does not have like this: what plain `dvc pull` may have written, wherever it was led.
+"""Finds code in the clone that plain `dvc pull` may have written there.
 
-A file that Python would run in the place of another, and any changed file of git's whose bytes lie in the DVC cache:
-nobody has typed that, DVC brought it.
+That is an untracked module that hides another one, and any untracked or changed file whose bytes are in the DVC
+cache.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ CODE = ("pipelines", "stages", "storage")
 SUFFIXES = tuple(all_suffixes())
 
 
-def found(git: Git, cache: Cache) -> tuple[list[str], list[str]]:
-    """Files that git does not have, and files that it has otherwise; paths in the clone."""
+def find(git: Git, cache: Cache) -> tuple[list[str], list[str]]:
+    """Paths of suspicious untracked files and of suspicious changed files."""
     known = set(git.names("ls-files", "-z"))
-    strange = [path for path in _modules(git.root) if path not in known]
-    untracked = [path for path in strange if _is_in_the_way(path, known) or _is_of_dvc(cache, path)]
+    unknown = [path for path in _modules(git.root) if path not in known]
+    untracked = [path for path in unknown if _is_in_the_way(path, known) or _is_of_dvc(cache, path)]
     changed = git.names("diff", "--name-only", "-z", "--no-ext-diff", "HEAD")
     return sorted(untracked), [path for path in changed if _is_of_dvc(cache, path)]
 
 
 def _modules(root: Path) -> Iterator[str]:
-    """What Python could import: at the top of the clone, and in the folders of code."""
-    tops = [path for path in root.iterdir() if not path.name.startswith(".")]
-    inner = [path for top in tops if top.is_dir() for path in top.glob("__init__.*")]
+    """Files that Python could import: at the top of the clone, and in the folders of code."""
+    entries = [path for path in root.iterdir() if not path.name.startswith(".")]
+    inner = [path for top in entries if top.is_dir() for path in top.glob("__init__.*")]
     below = [path for name in CODE for path in (root / name).rglob("*") if "__pycache__" not in path.parts]
-    for path in {*tops, *inner, *below}:
+    for path in {*entries, *inner, *below}:
         if path.name.endswith(SUFFIXES) and path.is_file():
             yield path.relative_to(root).as_posix()
 
 
 def _is_in_the_way(path: str, known: set[str]) -> bool:
-    """Whether Python finds it before another module of its name."""
+    """Whether Python finds it instead of another module of its name."""
     name = _module(path)
     if "/" in name:
         return f"{name}.py" in known or f"{name}/__init__.py" in known
@@ -53,7 +53,7 @@ def _is_in_the_way(path: str, known: set[str]) -> bool:
 
 
 def _module(path: str) -> str:
-    """The module that a file is, with slashes: `a/b` of `a/b.py`, `a/b.abi3.so` and `a/b/__init__.py`."""
+    """Module of a file, with slashes: `a/b` of `a/b.py`, `a/b.abi3.so` and `a/b/__init__.py`."""
     folder, _, name = path.rpartition("/")
     name = name.partition(".")[0]
     return folder if name == "__init__" else f"{folder}/{name}".lstrip("/")

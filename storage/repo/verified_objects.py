@@ -1,8 +1,7 @@
-"""Which objects of the DVC cache were hashed and had the bytes that their name says, so that each is hashed once.
+"""Cache of verified objects of the DVC cache, so that each is hashed once: `.labeltrail/verified.sqlite`.
 
-An object counts as verified as long as its file is the same: inode, time of the last write and size. The notes are a
-cache beside the work tree, `.labeltrail/verified.sqlite`: without it everything is hashed again. What changes while
-the file stays the same (a bad disk) is found by `labeltrail fsck`, which does not read these notes.
+An object counts as verified as long as inode, modification time and size of its file stay the same. Other changes
+(a bad disk) are found by `labeltrail fsck`, which does not use this cache.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ CREATE TABLE IF NOT EXISTS verified (
     md5 TEXT PRIMARY KEY, inode INTEGER NOT NULL, written INTEGER NOT NULL, size INTEGER NOT NULL
 ) WITHOUT ROWID
 """
-Facts = tuple[int, int, int]  # inode, time of the last write in nanoseconds, bytes
+FileIdentity = tuple[int, int, int]  # inode, time of the last write in nanoseconds, bytes
 
 
-def facts_of(found: stat_result) -> Facts:
-    """By what a file is taken for the same."""
-    return found.st_ino, found.st_mtime_ns, found.st_size
+def identity_of(stat: stat_result) -> FileIdentity:
+    """Identifies the version of a file."""
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def known(root: Path) -> dict[str, Facts]:
-    """The objects that were verified, by hash; none where nothing is noted, or the note cannot be read."""
+def read(root: Path) -> dict[str, FileIdentity]:
+    """The verified objects by hash; none where the cache is missing or damaged."""
     path = root / PATH
     if not path.exists():
         return {}
@@ -42,11 +41,11 @@ def known(root: Path) -> dict[str, Facts]:
         return {}
 
 
-def remember(root: Path, found: Iterable[tuple[str, Facts]]) -> None:
-    """Note objects that were verified; a note that cannot be written costs time and nothing else."""
+def add(root: Path, objects: Iterable[tuple[str, FileIdentity]]) -> None:
+    """Add verified objects; an error is ignored: they are hashed again."""
     path = root / PATH
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [(md5, *facts) for md5, facts in found]
+    rows = [(md5, *identity) for md5, identity in objects]
     try:
         _write(path, rows)
     except sqlite3.OperationalError:

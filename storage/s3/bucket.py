@@ -91,15 +91,15 @@ class Bucket:
 
     def folders(self) -> list[str]:
         """The first parts of all keys that have more than one, without the slash."""
-        found: list[str] = []
+        names: list[str] = []
         token, more = "", True
         while more:
             listing = self._page("", token, delimiter="/")
             prefixes = listing.iterfind("{*}CommonPrefixes/{*}Prefix")
-            found += [unquote_plus(prefix.text or "").rstrip("/") for prefix in prefixes]
+            names += [unquote_plus(prefix.text or "").rstrip("/") for prefix in prefixes]
             token = listing.findtext("{*}NextContinuationToken") or ""
             more = bool(token)
-        return found
+        return names
 
     def get(self, key: str, most: int = 0) -> tuple[bytes, str]:
         """The bytes and the ETag of an object.
@@ -136,10 +136,10 @@ class Bucket:
         if match is not None:
             headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
         response = self._send("PUT", key, headers=headers, body=data)
-        if response.overtaken and response.attempts > 1 and self._holds(key, data):
+        if response.condition_failed and response.attempts > 1 and self._holds(key, data):
             # The response to an earlier attempt was lost: the other version is our own.
             return md5_bytes(data)
-        if match and response.gone:
+        if match and response.not_found:
             what = "the bucket refused"
             raise ConflictError(what, where=self.url(key), why="somebody deleted it meanwhile")
         return self._accept(response, key).etag
@@ -155,12 +155,12 @@ class Bucket:
         """Delete objects; one that is not there is no error."""
         names = list(keys)
         # A request for many is XML, which cannot hold every character that a key can.
-        odd = [name for name in names if NOT_XML.search(name)]
-        names = [name for name in names if not NOT_XML.search(name)] if odd else names
-        portions = [names[start : start + DELETE_LIMIT] for start in range(0, len(names), DELETE_LIMIT)]
-        for _ in parallel(self._delete, portions):
+        unencodable = [name for name in names if NOT_XML.search(name)]
+        names = [name for name in names if not NOT_XML.search(name)] if unencodable else names
+        batches = [names[start : start + DELETE_LIMIT] for start in range(0, len(names), DELETE_LIMIT)]
+        for _ in parallel(self._delete, batches):
             pass
-        for _ in parallel(self._delete_one, odd):
+        for _ in parallel(self._delete_one, unencodable):
             pass
 
     def delete_prefix(self, prefix: str) -> int:
@@ -237,7 +237,7 @@ class Bucket:
 
     def _delete_one(self, key: str) -> None:
         response = self._send("DELETE", key)
-        if not response.gone:
+        if not response.not_found:
             self._accept(response, key)
 
     def _delete(self, keys: list[str]) -> None:
@@ -267,11 +267,11 @@ class Bucket:
     def _read_signed(self, key: str, data: bytes) -> None:
         try:
             with open_url(self.sign(key), timeout=5) as response:
-                found = response.read()
+                data_read = response.read()
         except OSError as error:
             what = "a signed address cannot be read"
             raise ServiceError(what, where=self.url(key), why=str(error)) from error
-        if found != data:
+        if data_read != data:
             raise ServiceError("a signed address gives other bytes", where=self.url(key))
 
 

@@ -42,17 +42,17 @@ ONCE: dict[str, Any] = {"retries": False, "redirect": False, "assert_same_host":
 RETRY_STATUSES = {429, 500, 502, 503, 504}
 RETRY_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
 PLAIN_MD5 = re.compile("[0-9a-f]{32}")
-OVERTAKEN = (ConflictError, "somebody else wrote it in the meantime")
+CONDITION_FAILED = (ConflictError, "somebody else wrote it in the meantime")
 REFUSED = (ServiceError, "the credentials may not do this")
-GONE = (NotFoundError, "the object is not there")
+NOT_FOUND = (NotFoundError, "the object is not there")
 UNKNOWN_KEY = (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server")
 ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
-    "NoSuchKey": GONE,
-    "404": GONE,
+    "NoSuchKey": NOT_FOUND,
+    "404": NOT_FOUND,
     "NoSuchBucket": (NotFoundError, "the bucket does not exist"),
-    "PreconditionFailed": OVERTAKEN,
-    "ConditionalRequestConflict": OVERTAKEN,
-    "412": OVERTAKEN,
+    "PreconditionFailed": CONDITION_FAILED,
+    "ConditionalRequestConflict": CONDITION_FAILED,
+    "412": CONDITION_FAILED,
     "AccessDenied": REFUSED,
     "403": REFUSED,
     "InvalidAccessKeyId": UNKNOWN_KEY,
@@ -97,14 +97,14 @@ class Response:
     size: int = 0
 
     @property
-    def overtaken(self) -> bool:
+    def condition_failed(self) -> bool:
         """Whether a condition of the request did not hold."""
-        return ERRORS.get(self.code) is OVERTAKEN
+        return ERRORS.get(self.code) is CONDITION_FAILED
 
     @property
-    def gone(self) -> bool:
+    def not_found(self) -> bool:
         """Whether the object is not there."""
-        return ERRORS.get(self.code) is GONE
+        return ERRORS.get(self.code) is NOT_FOUND
 
 
 @dataclass(frozen=True)

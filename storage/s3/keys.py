@@ -74,10 +74,10 @@ def _path_problem(parts: list[str]) -> str:
     return ""
 
 
-def in_the_way(series: Iterable[str]) -> dict[str, str]:
+def path_collisions(series: Iterable[str]) -> dict[str, str]:
     """Series that cannot lie beside others, by key, with the other: a folder of theirs would be a file of it."""
     known = set(series)
-    found = {}
+    collisions = {}
     for key in known:
         parts = key.split("/")
         for count in range(1, len(parts)):
@@ -85,11 +85,11 @@ def in_the_way(series: Iterable[str]) -> dict[str, str]:
             for ending in MADE:
                 other = folder.removesuffix(ending)
                 if other != folder and other in known:
-                    found[key] = other
-    return found
+                    collisions[key] = other
+    return collisions
 
 
-def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+def case_collisions(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Names that differ only by case or by Unicode form: macOS and Windows take them for one file."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:

@@ -194,8 +194,8 @@ class Mirror:
     def _rows(self, condition: str, *values: object) -> list[Row]:
         query = f"SELECT key, etag, value, problem FROM object WHERE {condition} ORDER BY key"  # noqa: S608 -- ours
         with _translate_errors(self._path):
-            found = self._db.execute(query, values)
-            return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in found]
+            cursor = self._db.execute(query, values)
+            return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in cursor]
 
     def _all(self, query: str, *values: object) -> list[Any]:
         """What a query finds."""
@@ -219,9 +219,11 @@ class Mirror:
 
     def put(self, rows: Iterable[Row]) -> None:
         """Store rows, all or none, and mark them as changed."""
-        found = list(rows)
-        values = ((r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in found)
-        keys = [(row.key,) for row in found]
+        stored = list(rows)
+        values = (
+            (r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in stored
+        )
+        keys = [(row.key,) for row in stored]
         with self._changes():
             self._db.executemany(MARK, keys)  # what it was,
             insert = "INSERT OR REPLACE INTO object (key, etag, value, problem) VALUES (?, ?, ?, ?)"
@@ -230,20 +232,20 @@ class Mirror:
 
     def forget(self, keys: Iterable[str]) -> None:
         """Delete rows, and mark them as changed."""
-        found = [(key,) for key in keys]
+        parameters = [(key,) for key in keys]
         with self._changes():
-            self._db.executemany(MARK, found)
-            self._db.executemany("DELETE FROM object WHERE key = ?", found)
+            self._db.executemany(MARK, parameters)
+            self._db.executemany("DELETE FROM object WHERE key = ?", parameters)
 
     # -- what changed since bucket and label commit agreed ----------------------------------------
 
     def changed(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
         """By shard and key, number and record id of the annotations that changed; shard "" are other objects."""
         query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
-        found: dict[str, dict[str, tuple[int, str]]] = {}
+        by_shard: dict[str, dict[str, tuple[int, str]]] = {}
         for shard, key, number, record in self._all(query, prefix, prefix + LAST):
-            found.setdefault(shard, {})[key] = (number, record)
-        return found
+            by_shard.setdefault(shard, {})[key] = (number, record)
+        return by_shard
 
     def settle(
         self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[ChangedAnnotation]
@@ -263,10 +265,10 @@ class Mirror:
         """By key of an object that was read or written: its ETag then, and the MD5 of its bytes."""
         return {key: (etag, md5) for key, etag, md5 in self._all("SELECT key, etag, md5 FROM content")}
 
-    def note_contents(self, found: Iterable[Content]) -> None:
+    def note_contents(self, contents: Iterable[Content]) -> None:
         """Remember what objects hold."""
         with self._changes():
-            self._db.executemany("INSERT OR REPLACE INTO content VALUES (?, ?, ?)", found)
+            self._db.executemany("INSERT OR REPLACE INTO content VALUES (?, ?, ?)", contents)
 
     # -- notes ------------------------------------------------------------------------------------
 

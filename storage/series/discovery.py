@@ -16,7 +16,7 @@ from pathlib import Path
 
 from storage.errors import InputError
 from storage.printable import argument
-from storage.s3.keys import alike, in_the_way, key_problem
+from storage.s3.keys import case_collisions, key_problem, path_collisions
 
 SHOWN = 3  # files that are named
 IGNORED = frozenset({".gitignore", ".gitkeep", ".dvcignore"})
@@ -226,7 +226,7 @@ def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOu
             by_key[key].append(path)
     same: Mapping[tuple[str, ...], str] = {
         names: "" if len(names) == 1 else "which macOS and Windows take for one name: "
-        for names in [*((key,) for key, paths in by_key.items() if len(paths) > 1), *alike(by_key)]
+        for names in [*((key,) for key, paths in by_key.items() if len(paths) > 1), *case_collisions(by_key)]
     }
     for names, why in same.items():
         paths = [str(path) for name in names for path in by_key.get(name, [])]
@@ -236,7 +236,7 @@ def _by_key(files: list[tuple[str, Path]]) -> tuple[dict[str, Path], list[LeftOu
             left.append(LeftOut(paths[0], f"{what} ({' and '.join(paths)})", "rename all but one of them"))
     for name in {name for names in same for name in names}:
         by_key.pop(name, None)
-    for key, other in sorted(in_the_way(by_key).items()):
+    for key, other in sorted(path_collisions(by_key).items()):
         what = f"it would need a folder where the recording {other!r} has a file"
         left.append(LeftOut(str(by_key.pop(key)[0]), what, "rename the file or its folder"))
     return {key: paths[0] for key, paths in by_key.items()}, left

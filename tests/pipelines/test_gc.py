@@ -122,7 +122,7 @@ def test_labels_of_a_clone_that_nobody_knows_stay_in_the_remote(
     lab, _, _ = old
     other = clone(tmp_path_factory.mktemp("other") / "clone", lab.project.settings, lab.project.bucket.name)
     md5 = other.repository.cache.store({"3f.jsonl": b'{"id":"1-a"}\n'})
-    other.repository.point("data/labels", md5)
+    other.repository.write_pointer("data/labels", md5)
     other.repository.push()
     foreign = everything(other, md5)
     found = gc(lab.project, yes=True, hours=0)

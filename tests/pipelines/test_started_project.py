@@ -137,7 +137,7 @@ def test_another_clone_trains_the_same_and_says_what_it_lacks(
 def test_git_brings_the_start_along(started: tuple[Project, str, str]) -> None:
     project, first, _ = started
     git = project.repository.git
-    worktree.follow_git(project)
+    worktree.install_hooks(project)
     branch = git.branch()
     git.run("checkout", "--quiet", "first")
     assert not (project.root / f"{START}.dvc").exists()

@@ -266,7 +266,7 @@ def test_keys(fuzz: Fuzz, tmp_path: Path) -> None:
             assert keys.series_of(keys.series_key(name)) == name
         if any(keys.key_problem(name) for name in names):
             return REFUSED
-        if keys.in_the_way(names):
+        if keys.path_collisions(names):
             return REFUSED
         for name in names:
             path = root / f"{name}.csv"

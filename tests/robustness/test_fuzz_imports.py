@@ -122,7 +122,7 @@ def test_folders(fuzz: Fuzz, tmp_path: Path) -> None:
         for key, path in found.items():
             assert not keys.key_problem(key)
             assert path.is_relative_to(folder)
-        assert not keys.in_the_way(found)
+        assert not keys.path_collisions(found)
         for out in left:
             assert out.what
             assert out.cure

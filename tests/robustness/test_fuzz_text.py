@@ -89,8 +89,8 @@ def test_names_that_are_alike(fuzz: Fuzz) -> None:
     """Names that differ only by case or by Unicode form are one group, whichever comes first."""
 
     def check(names: list[str]) -> str:
-        found = keys.alike(names)
-        assert sorted(map(sorted, found)) == sorted(map(sorted, keys.alike(reversed(names))))
+        found = keys.case_collisions(names)
+        assert sorted(map(sorted, found)) == sorted(map(sorted, keys.case_collisions(reversed(names))))
         assert all(len(group) > 1 for group in found)
         return TAKEN if found else REFUSED
 

@@ -121,7 +121,7 @@ def a_trial(lab: Lab) -> None:
     some_history(lab)
     branch(lab.project, TRIAL)
     other = fresh_clone(lab, _beside(lab), lab.project.settings)
-    other.wire()
+    other.configure_remote()
     switch(other, TRIAL)
 
 

@@ -58,7 +58,7 @@ def storm(lab: Lab, seed: int = 0) -> Iterator[Stormy]:
         )
         write_env_file(lab.project.root, {"AWS_ENDPOINT_URL": s3.url, "LABEL_STUDIO_URL": api.url})
         lab.project = Project(lab.project.root)
-        lab.project.wire()
+        lab.project.configure_remote()
         dvc = lab.project.root / ".dvc/config.local"
         dvc.write_text(
             re.sub(r"(_timeout) = \d+", r"\1 = 2", dvc.read_text(encoding="utf-8")), encoding="utf-8"

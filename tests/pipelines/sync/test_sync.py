@@ -287,7 +287,7 @@ def test_bytes_that_are_in_no_label_commit_are_not_given_up_without_a_word(lab: 
 
 
 def test_the_hook_brings_the_folders_along(lab: Lab) -> None:
-    worktree.follow_git(lab.project)
+    worktree.install_hooks(lab.project)
     lab.annotate("one", (0.1, 0.5, "walk"))
     first = lab.sync()
     lab.annotate("two", (0.1, 0.5, "run"))

@@ -106,7 +106,7 @@ def test_git_merges_labels_by_region(past: Past) -> None:
 
 def test_the_pointer_of_a_merge_is_that_of_dvc_and_the_folder_follows(past: Past) -> None:
     (past.root / ".dvc/config").write_text("", encoding="utf-8")
-    worktree.follow_git(past.project)
+    worktree.install_hooks(past.project)
     past.save("dvc")
     past.on_walks([ONE, TWO, record("three", 3, (5, 6, "run"))])
     past.label([record("one", 1, (0.1, 0.5, "walk"))])

@@ -124,7 +124,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]
 
 
 def test_plain_dvc_gets_in_with_an_odd_secret(project: Project) -> None:
-    project.wire()
+    project.configure_remote()
     (project.root / "x").write_text("x")
     for _ in range(2):
         with Repo(str(project.root)) as repo:
@@ -138,7 +138,7 @@ def test_plain_dvc_gets_in_with_an_odd_secret(project: Project) -> None:
     assert beside.exists() == (secret == REFERENCE)
     settings.write_env_file(project.root, {"AWS_SECRET_ACCESS_KEY": "as always"})
     services.up(project.root, only=[MINIO])
-    Project(project.root).wire()
+    Project(project.root).configure_remote()
     assert not beside.exists()
     assert "profile" not in read(project.root)
 
@@ -159,7 +159,7 @@ def refused(repository: Repository) -> LabeltrailError:
     for ask in (
         lambda: repository.read(["0" * 32]),
         lambda: repository.has("0" * 32),
-        lambda: repository.lost({"data/best": "0" * 32}),
+        lambda: repository.unavailable({"data/best": "0" * 32}),
         lambda: repository.checkout_outputs({"data/best": "0" * 32}),
     ):
         with pytest.raises(LabeltrailError) as caught:

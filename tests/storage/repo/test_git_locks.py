@@ -32,7 +32,7 @@ def test_a_commit_goes_past_the_lock_of_a_git_that_was_killed(clone: Git, place:
     (clone.root / ".git" / place).touch()
     (clone.root / "a.txt").write_text("a", encoding="utf-8")
     assert clone.commit(["a.txt"], "second") == clone.head()
-    assert git_locks.found(clone.root) == []
+    assert git_locks.find(clone.root) == []
 
 
 def test_a_lock_whose_git_is_at_work_stays(clone: Git) -> None:
@@ -41,10 +41,10 @@ def test_a_lock_whose_git_is_at_work_stays(clone: Git) -> None:
     editor = f"{sys.executable} -c 'import time; time.sleep(20)' #"
     words = ["git", "-c", f"core.editor={editor}", "commit", "--only", "a.txt"]
     with subprocess.Popen(words, cwd=clone.root, stdout=subprocess.DEVNULL) as busy:
-        assert process.wait(lambda: git_locks.found(clone.root) != [], 10)
+        assert process.wait(lambda: git_locks.find(clone.root) != [], 10)
         with pytest.raises(process.ProgramError, match=r"index\.lock"):
             clone.run("add", "a.txt")
-        assert git_locks.found(clone.root) != []
+        assert git_locks.find(clone.root) != []
         busy.kill()
     assert clone.run("add", "a.txt") == ""
 

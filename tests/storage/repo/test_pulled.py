@@ -139,7 +139,7 @@ def test_plain_dvc_pull_from_a_bucket_that_others_write_to(shared: tuple[Past, P
     with pytest.raises(DamagedError) as caught:
         integrity.require_listings(past.root)
     assert "it names ../../numpy.py, ../../stages/run.py, which may have been written" in caught.value.why
-    assert stray_code.found(past.repository.git, past.repository.cache) == (["numpy.py"], ["stages/run.py"])
+    assert stray_code.find(past.repository.git, past.repository.cache) == (["numpy.py"], ["stages/run.py"])
     with pytest.raises(DamagedError) as caught:
         doctor._work_tree(past.project)
     assert caught.value.where == "numpy.py, stages/run.py"
@@ -186,11 +186,11 @@ def test_code_of_ones_own_is_left_alone(shared: tuple[Past, Path]) -> None:
         (past.root / name).write_text("time,x\n0,1\n" if name.endswith(".csv") else "x = 1\n")
     with (past.root / "stages/run.py").open("a") as file:
         file.write("# mine\n")
-    assert stray_code.found(Repository(past.root).git, Repository(past.root).cache) == ([], [])
+    assert stray_code.find(Repository(past.root).git, Repository(past.root).cache) == ([], [])
     for name in ("stages/run/__init__.py", "storage/files.abi3.so", "yaml.py", "json/__init__.py"):
         (past.root / name).parent.mkdir(exist_ok=True)
         (past.root / name).write_text("x = 1\n")
-    assert stray_code.found(Repository(past.root).git, Repository(past.root).cache)[0] == [
+    assert stray_code.find(Repository(past.root).git, Repository(past.root).cache)[0] == [
         "json/__init__.py",
         "stages/run/__init__.py",
         "storage/files.abi3.so",

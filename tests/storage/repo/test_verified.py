@@ -15,8 +15,8 @@ OBJECT, OTHER = ("a" * 32, (1, 2, 3)), ("b" * 32, (4, 5, 6))
 
 @pytest.mark.parametrize("damage", ["no database", "no UTF-8"])
 def test_notes_that_cannot_be_read_are_begun_anew(tmp_path: Path, damage: str) -> None:
-    verified_objects.remember(tmp_path, [OBJECT])
-    assert verified_objects.known(tmp_path) == dict([OBJECT])
+    verified_objects.add(tmp_path, [OBJECT])
+    assert verified_objects.read(tmp_path) == dict([OBJECT])
     path = tmp_path / verified_objects.PATH
     if damage == "no database":
         path.write_bytes(b"x" * 4096)
@@ -24,6 +24,6 @@ def test_notes_that_cannot_be_read_are_begun_anew(tmp_path: Path, damage: str) -
         path.write_bytes(path.read_bytes().replace(b"verified", b"\xff\xfeerified").replace(b"md5", b"((("))
         with closing(sqlite3.connect(path)) as db, pytest.raises(UnicodeDecodeError):
             db.execute("SELECT * FROM verified")  # SQLite quotes what it found
-    assert verified_objects.known(tmp_path) == {}
-    verified_objects.remember(tmp_path, [OTHER])
-    assert verified_objects.known(tmp_path) == dict([OTHER])
+    assert verified_objects.read(tmp_path) == {}
+    verified_objects.add(tmp_path, [OTHER])
+    assert verified_objects.read(tmp_path) == dict([OTHER])

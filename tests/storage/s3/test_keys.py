@@ -45,13 +45,13 @@ def test_what_dvc_passes_over_is_refused() -> None:
 
 def test_a_series_may_not_lie_where_a_file_of_another_one_will() -> None:
     beside = ["x", "x.npy/b", "x.json/b", "x.csv/b/c", "x.target.npy/b", "x.y/b", "y.npy/b"]
-    assert keys.in_the_way(beside) == dict.fromkeys(
+    assert keys.path_collisions(beside) == dict.fromkeys(
         ["x.npy/b", "x.json/b", "x.csv/b/c", "x.target.npy/b"], "x"
     )
 
 
 def test_names_that_some_file_systems_take_for_one() -> None:
-    assert keys.alike(["a/B", "a/b", "c", "u\u0308", "ü", "ß", "SS"]) == [
+    assert keys.case_collisions(["a/B", "a/b", "c", "u\u0308", "ü", "ß", "SS"]) == [
         ("a/B", "a/b"),
         ("u\u0308", "ü"),
         ("SS", "ß"),

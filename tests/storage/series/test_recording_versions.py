@@ -54,7 +54,7 @@ def fresh_clone(lab: Lab, root: Path) -> Project:
         process.run(["git", "config", name, value], cwd=root)
     (root / ".env").write_bytes((lab.project.root / ".env").read_bytes())
     project = Project(root)
-    project.wire()
+    project.configure_remote()
     return project
 
 

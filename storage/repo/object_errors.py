@@ -15,14 +15,14 @@ SHOWN = 5
 
 
 def missing(git: Git, cache: Cache, hashes: list[str]) -> NotFoundError:
-    """The error for objects that nobody has."""
+    """The error for objects that neither cache nor remote has."""
     what = f"{len(hashes)} object(s) are neither in the DVC cache nor in its remote"
     cure = "dvc fetch --all-commits from a clone that has them, then dvc push --all-commits there"
     return NotFoundError(what, where=_where(git, cache, hashes[0]), cure=cure)
 
 
 def damaged(git: Git, cache: Cache, hashes: list[str]) -> DamagedError:
-    """The error for objects of the remote whose bytes are others."""
+    """The error for objects of the remote that do not match their hash."""
     return DamagedError(
         f"{len(hashes)} object(s) in the DVC remote are damaged: their bytes are not those that their hash names",
         where=_where(git, cache, hashes[0]),
@@ -37,9 +37,9 @@ def _where(git: Git, cache: Cache, md5: str) -> str:
 
 
 def describe(git: Git, cache: Cache, md5: str) -> str:
-    """Which label commit, file and series an object is of, in words; "" for one of no label commit.
+    """Label commit, file and series of an object, in words; "" for one of no label commit.
 
-    Reads only the cache, for it describes objects that cannot be fetched.
+    Reads only the cache: it describes objects that cannot be fetched.
     """
     seen = {""}
     for commit in git.synced_commits():
@@ -50,18 +50,18 @@ def describe(git: Git, cache: Cache, md5: str) -> str:
             seen.add(folder)
             if listing is None:
                 continue
-            for name, held in dvc_listing.parse(listing, folder, path).items():
-                if held == md5:
+            for name, file_md5 in dvc_listing.parse(listing, folder, path).items():
+                if file_md5 == md5:
                     return f"{path}/{name} of label commit {commit.commit[:12]}{_series(git, commit, name)}"
     return ""
 
 
 def _series(git: Git, commit: LabelCommit, shard: str) -> str:
-    """The series whose labels a shard holds, as far as that commit knew its tasks."""
+    """The series of a shard, from the tasks in that commit."""
     text = git.show(commit.commit, str(tasks_file.PATH))
     try:
         known = tasks_file.parse(text or "", str(tasks_file.PATH))
-    except InputError:  # this only adds to another error
+    except InputError:  # this is only a part of another error
         return ""
-    found = [key for key in known if shard_name(key) == shard]
-    return f", with the labels of {', '.join(found[:SHOWN])}" if found else ""
+    series = [key for key in known if shard_name(key) == shard]
+    return f", with the labels of {', '.join(series[:SHOWN])}" if series else ""

@@ -75,9 +75,10 @@ def _carry_out(project: Project, plan: Plan, done: ImportResult) -> None:
     import_files.upload(project, plan.files, plan.data, done)
     _write_task_data(project, plan, done)
     # Not earlier: Label Studio refuses a source storage whose prefix is empty.
-    prefixes = (project.remote.tasks_prefix, project.remote.annotations_prefix)
-    source, _ = project.studio.projects.ensure_storages(state.project, project.settings, *prefixes)
-    project.studio.projects.sync_source(source)
+    remote, projects = project.remote, project.studio.projects
+    source = projects.ensure_source(state.project, project.settings, remote.tasks_prefix)
+    projects.ensure_target(state.project, project.settings, remote.annotations_prefix)
+    projects.sync_source(source)
     if plan.data:
         _update_tasks(project, plan, state)
     if plan.annotations:

@@ -1,7 +1,6 @@
-"""Label Studio's HTTP API: people, tasks, annotations and predictions.
+"""Client for Label Studio's HTTP API: users, tasks, annotations and predictions.
 
-Written against Label Studio 1.23.2 with requests: the official SDK does the same but takes two seconds to
-import (docs/decisions/0002). Only what Labeltrail needs is here; responses stay plain dictionaries.
+For Label Studio 1.23.2, with requests: the official SDK takes two seconds to import (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from storage.settings import Settings
 
 VERSION = "1.23.2"
 
-PAGES = (500, 50, 5, 1)  # tasks in one response; fewer where one of them cannot be shown
-# Label Studio reads this form of a moment and fails on one without a fraction.
+PAGES = (500, 50, 5, 1)  # tasks in one response; fewer where Label Studio cannot show one of them
+# Label Studio fails on times without a fraction.
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 BATCH = 200  # predictions in one request
 
@@ -33,11 +32,11 @@ class Task:
     Attributes:
         id: Label Studio's number, different on every server.
         data: task data; the recording's address is already rewritten by Label Studio.
-        source: key of the object in the bucket that the task was made from.
+        source: key of the object in the bucket that the task was created from.
         annotations: ids of its annotations.
-        updated_at: moves with every change to the task's annotations.
-        created_at: when it was made.
-        readable: Label Studio can show its data; they are {} where it cannot.
+        updated_at: changes with the task's annotations.
+        created_at: time of its creation.
+        readable: whether Label Studio can show its data, which is {} otherwise.
     """
 
     id: int
@@ -51,11 +50,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Drafts:
-    """Edits that were begun in a project and not submitted.
+    """Drafts in a project: edits that were not submitted.
 
     Attributes:
-        begun: as Label Studio returns them; `annotation` is None where they are of a new one.
-        hidden: annotations, and the tasks that they are of, whose edits Label Studio cannot show.
+        begun: as Label Studio returns them; `annotation` is None for a new one.
+        hidden: task by annotation, where Label Studio cannot show the drafts.
     """
 
     begun: list[Json]
@@ -63,13 +62,13 @@ class Drafts:
 
 
 class LabelStudio:
-    """One Label Studio server: its people, tasks, annotations and predictions, and its projects.
+    """One Label Studio server: users, tasks, annotations, predictions and projects.
 
     Args:
         session: with the server.
 
     Raises (every method):
-        ServiceError: the server is away, refuses the token, or fails.
+        ServiceError: the server cannot be reached, refuses the token, or fails.
         NotFoundError: the project, task or annotation does not exist.
         InputError: Label Studio refuses what was sent, with its reason.
     """
@@ -83,7 +82,7 @@ class LabelStudio:
         token = settings.label_studio_api_key.get_secret_value()
         return cls(Session(settings.label_studio_url, token, read_only=read_only))
 
-    # -- server and people ------------------------------------------------------------------------
+    # -- server and users -------------------------------------------------------------------------
 
     def version(self) -> str:
         """The server's release."""
@@ -98,35 +97,35 @@ class LabelStudio:
         return {user["id"]: user["email"] for user in self.session.call("GET", "/api/users/")}
 
     def invite(self, email: str, password: str) -> str:
-        """Make a user of this organization by its invitation link, as a person would; returns the token."""
+        """Create a user of this organization by its invitation link; returns the token."""
         link = self.session.call_object("GET", "/api/invite")["invite_url"]
         token = self.session.sign_up(link, email, password)
-        # The server logs the link of each request, so it must not be valid a second time.
+        # The server logs the link, so it is made invalid.
         self.session.call("POST", "/api/invite/reset-token")
         return token
 
     # -- tasks and annotations --------------------------------------------------------------------
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[Task]:
-        """Tasks of a project; with `since`, those that changed after that moment (in UTC)."""
+        """Tasks of a project; with `since`, those that changed after that time (in UTC)."""
         fields = "id,data,storage_filename,annotations_ids,updated_at,created_at"
-        # In a fixed order, or a task that goes away between two pages would hide another one.
+        # In a fixed order, or a task that is deleted between two pages would hide another one.
         view: Json = {"ordering": ["tasks:id"]}
         if since:
             view["filters"] = _filter("updated_at", "greater", "Datetime", since.strftime(TIME_FORMAT))
         yield from map(_task, self._listed(project, fields, view))
 
     def task_numbers(self, project: int) -> dict[str, int]:
-        """Number of each task by the key of its object; works where the data of a task cannot be listed."""
+        """Id of each task by the key of its object; also where Label Studio cannot show the data of a task."""
         listed = self._listed(project, "id,storage_filename", {"ordering": ["tasks:id"]})
         return {str(task["storage_filename"]): int(task["id"]) for task in listed}
 
     def _listed(self, project: int, fields: str, view: Json) -> Iterator[Json]:
-        """Fields of the tasks in a view, page by page; `data` is left out of a task that cannot be shown with it."""
+        """Fields of the tasks in a view, page by page; without `data` of a task that Label Studio cannot show."""
         query: Json = {"project": project, "fields": "all", "include": fields, "query": json.dumps(view)}
         less = query | {"include": ",".join(name for name in fields.split(",") if name != "data")}
         sizes: tuple[int, ...] = PAGES
-        most, given = sizes[0], 0  # at once: tasks to ask for, and what this server is known to give
+        most, given = sizes[0], 0  # page sizes: to request, and that this server has returned
         seen, total = 0, 1
         while seen < total:
             size = max(size for size in sizes if size <= most and seen % size == 0)
@@ -142,16 +141,16 @@ class LabelStudio:
             if not found:
                 return
             if seen and given < size > len(found):
-                most = given  # its pages are smaller than those that were requested, so it is another page
+                most = given  # the server returns smaller pages, so this is another page
                 continue
             yield from found
             seen, given = seen + len(found), max(given, len(found))
-            if len(found) < size and seen < total:  # this server gives no more at once
+            if len(found) < size and seen < total:  # the server limits the page size
                 sizes = (len(found), *(size for size in sizes if size < len(found)))
             most = sizes[0]
 
     def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
-        """How many tasks a view has, and a page of them."""
+        """Number of tasks in a view, and a page of them."""
         params = query | {"page": page + 1, "page_size": size}
         response = self.session.call_object("GET", "/api/tasks", params=params, timeout=LONG_TIMEOUTS_S)
         return response["total"], response["tasks"]
@@ -161,25 +160,25 @@ class LabelStudio:
         return _task(self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"}))
 
     def update_task(self, task: int, data: Json) -> None:
-        """Put other task data in the place of a task's own."""
+        """Replace the data of a task."""
         self.session.call("PATCH", f"/api/tasks/{task}/", json={"data": data})
 
     def mend_task(self, task: int, data: Json) -> None:
-        """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenResponseError):  # it is stored, even where the response fails at something else
+        """The same for one that Label Studio cannot show."""
+        with suppress(BrokenResponseError):  # it is stored, although the response fails
             self.update_task(task, data)
 
     def download(self, address: str) -> bytes:
-        """The bytes behind an address in a task's data, as the browser gets them."""
+        """The bytes at an address in a task's data, as a browser gets them."""
         return self.session.download(address)
 
     def annotations(self, task: int) -> list[Json]:
-        """All annotations of a task; Label Studio's own list of them leaves out the skipped ones."""
+        """All annotations of a task, skipped ones too, which Label Studio's list of annotations leaves out."""
         found = self.session.call_object("GET", f"/api/tasks/{task}")["annotations"]
         return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in found]
 
     def annotation(self, annotation: int) -> Json | None:
-        """One annotation; None where it is gone."""
+        """One annotation; None where it does not exist."""
         try:
             return self.session.call_object("GET", f"/api/annotations/{annotation}/")
         except NotFoundError:
@@ -199,8 +198,8 @@ class LabelStudio:
         self.session.call("PATCH", f"/api/annotations/{annotation}/", json=fields)
 
     def mend_annotation(self, annotation: int, **fields: Any) -> None:
-        """The same, of one that Label Studio cannot show."""
-        with suppress(BrokenResponseError):  # it is stored, even where the response fails at something else
+        """The same for one that Label Studio cannot show."""
+        with suppress(BrokenResponseError):  # it is stored, although the response fails
             self.update_annotation(annotation, **fields)
 
     def delete_annotation(self, annotation: int) -> None:
@@ -208,7 +207,7 @@ class LabelStudio:
         self.session.call("DELETE", f"/api/annotations/{annotation}/")
 
     def drafts(self, project: int) -> Drafts:
-        """Edits that somebody has begun and not submitted."""
+        """The drafts in a project."""
         view = {"ordering": ["tasks:id"], "filters": _filter("draft_exists", "equal", "Boolean", True)}
         begun: list[Json] = []
         hidden: dict[int, int] = {}
@@ -227,33 +226,28 @@ class LabelStudio:
 
     def predictions(self, project: int) -> list[Json]:
         """All predictions of a project."""
-        query = {"project": project}
-        found: list[Json] = self.session.call(
-            "GET", "/api/predictions/", params=query, timeout=LONG_TIMEOUTS_S
-        )
-        return found
+        path, query = "/api/predictions/", {"project": project}
+        predictions: list[Json] = self.session.call("GET", path, params=query, timeout=LONG_TIMEOUTS_S)
+        return predictions
 
     def model_versions(self, project: int) -> dict[str, int]:
-        """How many predictions of each model version a project has."""
-        found = self.session.call_object("GET", f"/api/projects/{project}/model-versions")
-        return {str(version): int(count) for version, count in found.items()}
+        """Number of predictions of each model version in a project."""
+        counts = self.session.call_object("GET", f"/api/projects/{project}/model-versions")
+        return {str(version): int(count) for version, count in counts.items()}
 
     def import_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> Iterator[int]:
-        """Send predictions in batches; yields how many Label Studio made of each batch."""
+        """Send predictions in batches; yields the number that Label Studio created of each."""
         for start in range(0, len(predictions), BATCH):
             batch = list(predictions[start : start + BATCH])
             path = f"/api/projects/{project}/import/predictions"
             yield int(self.session.call_object("POST", path, json=batch, timeout=LONG_TIMEOUTS_S)["created"])
 
     def delete_predictions(self, project: int, model_version: str) -> int:
-        """Delete the predictions of one model version; returns how many there were."""
+        """Delete the predictions of one model version; returns their number."""
         body = {"model_version": model_version}
         path = f"/api/projects/{project}/model-versions"
-        return int(
-            self.session.call_object("DELETE", path, json=body, timeout=LONG_TIMEOUTS_S)[
-                "deleted_predictions"
-            ]
-        )
+        response = self.session.call_object("DELETE", path, json=body, timeout=LONG_TIMEOUTS_S)
+        return int(response["deleted_predictions"])
 
 
 def _filter(column: str, operator: str, kind: str, value: object) -> Json:
@@ -268,5 +262,5 @@ def _task(task: Json) -> Task:
 
 
 def _numbers(task: Json) -> tuple[int, ...]:
-    """Annotations of a task."""
+    """Ids of the annotations of a listed task."""
     return tuple(int(number) for number in str(task["annotations_ids"] or "").split(",") if number.strip())

@@ -1,4 +1,4 @@
-"""Label Studio's HTTP API: projects, and the storages that wire them to the bucket."""
+"""Label Studio's HTTP API: projects, and the storages that connect them with the bucket."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from storage.errors import InputError, ServiceError
 from storage.label_studio.session import LONG_TIMEOUTS_S, Json, Session
 from storage.settings import Settings
 
-TITLE = 50  # letters that Label Studio allows
+TITLE = 50  # maximum length of a title
 # An export of all annotations runs inside the request, at about 100 a second.
 EXPORT_TIMEOUTS_S = (3.0, 3600.0)
 ACTIVE = {"queued", "in_progress"}
 FAILED = {"failed", "completed_with_errors"}
 STALE_AFTER_S = 20.0  # seconds without a heartbeat; Label Studio writes one every five
 POLL_INTERVAL_S = 0.3
-# What a project of another branch takes over: all that people set for labeling in the project's settings.
+# Labeling settings that are copied to the project of another branch.
 SETTINGS = (
     "annotator_evaluation_enabled", "color", "control_weights", "enable_empty_annotation",
     "evaluate_predictions_automatically", "expert_instruction", "maximum_annotations", "overlap_cohort_percentage",
@@ -29,7 +29,7 @@ SETTINGS = (
 
 
 class SourceError(ServiceError):
-    """Label Studio could not make tasks of all objects in its source storage."""
+    """Label Studio could not create tasks from all objects in its source storage."""
 
 
 class Projects:
@@ -39,7 +39,7 @@ class Projects:
         session: with that server.
 
     Raises (every method):
-        ServiceError: the server is away, refuses the token, or fails.
+        ServiceError: the server cannot be reached, refuses the token, or fails.
         NotFoundError: the project or storage does not exist.
         InputError: Label Studio refuses what was sent, with its reason.
     """
@@ -52,7 +52,7 @@ class Projects:
         return self._session.call_object("GET", f"/api/projects/{project}")
 
     def find_by_description(self, address: str) -> list[int]:
-        """Ids of the projects whose description names a branch's place in the bucket, oldest first."""
+        """Ids of the projects whose description has this address of a branch, oldest first."""
         found: list[int] = []
         page: str | None = "/api/projects?page_size=100&include=id,description"
         while page:
@@ -64,16 +64,16 @@ class Projects:
         return sorted(found)
 
     def create(self, title: str, description: str, label_config: str) -> int:
-        """Make a project; shows predictions to annotators from the start."""
+        """Create a project that shows predictions to annotators."""
         body: Json = {"title": title[:TITLE], "description": description, "label_config": label_config}
         body |= {"show_collab_predictions": True}
         return int(self._session.call_object("POST", "/api/projects", json=body)["id"])
 
     def check_label_config(self, label_config: str) -> None:
-        """Ask whether Label Studio takes a label config; nothing is changed.
+        """Have Label Studio validate a label config; nothing is changed.
 
         Raises:
-            InputError: it does not, with its reason.
+            InputError: it is invalid, with the reason.
         """
         path = "/api/projects/validate/"
         try:
@@ -89,41 +89,28 @@ class Projects:
 
     def delete(self, project: int) -> None:
         """Delete a project with its tasks and annotations; the objects in the bucket stay."""
-        # Or Label Studio would delete every annotation's object, one after the other.
+        # Else Label Studio would delete every annotation's object, one after the other.
         for target in self.storages(project)[1]:
             self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG_TIMEOUTS_S)
         self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT_TIMEOUTS_S)
 
     # -- storages ---------------------------------------------------------------------------------
 
-    def ensure_storages(
-        self, project: int, settings: Settings, tasks: str, annotations: str
-    ) -> tuple[int, int]:
-        """Wire a project to the bucket: tasks from one prefix, annotations to another.
-
-        Credentials are renewed when the storages are there already.
-
-        Returns:
-            Ids of the source storage and the target storage.
-        """
-        source = self.ensure_source(project, settings, tasks)
-        return source, self.ensure_target(project, settings, annotations)
-
     def ensure_source(self, project: int, settings: Settings, tasks: str) -> int:
-        """Have a project read its tasks from a prefix, which must not be empty; returns the storage's id."""
+        """Create or update a project's source storage, which reads tasks below a prefix; returns its id."""
         source = _common(project, settings) | {
             "title": "recordings",
             "prefix": tasks,
             "regex_filter": r".*\.json$",
             "use_blob_urls": False,
-            # Recordings pass through Label Studio: the browser needs no access to the bucket, so no CORS.
+            # Label Studio proxies recordings: the browser needs no access to the bucket, and no CORS.
             "presign": False,
             "recursive_scan": True,
         }
         return self._ensure_storage("", source)
 
     def ensure_target(self, project: int, settings: Settings, annotations: str) -> int:
-        """Have a project write its annotations below a prefix, those it has at once; returns the storage's id."""
+        """Create or update a project's target storage, which writes annotations below a prefix; returns its id."""
         target = _common(project, settings) | {
             "title": "annotations",
             # No final slash: Label Studio adds one, and `a//1` is no key for MinIO.
@@ -149,15 +136,15 @@ class Projects:
         return int(self._session.call_object("POST", path, json=body, timeout=EXPORT_TIMEOUTS_S)["id"])
 
     def try_storage(self, kind: str, project: int, storage: Json) -> None:
-        """Have Label Studio reach a storage with the credentials it holds; `kind` is `source` or `target`."""
+        """Have Label Studio test its access to a storage; `kind` is `source` or `target`."""
         path = "/api/storages/s3/validate" if kind == "source" else "/api/storages/export/s3/validate"
         facts = {name: storage[name] for name in ("id", "bucket", "prefix", "region_name")}
         self._session.call("POST", path, json=facts | {"project": project})
 
     def wait_for_source(self, storage: int) -> None:
-        """Wait until no sync of the source storage runs: two at once make every new task twice.
+        """Wait until no sync of the source storage runs: two at the same time create every new task twice.
 
-        Whoever started it may have been killed; Label Studio goes on, with a heartbeat every few seconds.
+        A sync continues after its client was killed, with a heartbeat every few seconds.
         """
         heartbeat, since = None, time.monotonic()
         while (facts := self._session.call_object("GET", f"/api/storages/s3/{storage}"))["status"] in ACTIVE:
@@ -168,22 +155,22 @@ class Projects:
             time.sleep(POLL_INTERVAL_S)
 
     def sync_source(self, storage: int) -> None:
-        """Make tasks of the objects that are new in the source storage.
+        """Create tasks from new objects in the source storage.
 
         Raises:
-            SourceError: it did not make all; it ends at the first object that it cannot use.
+            SourceError: it stopped at an invalid object.
         """
         self.wait_for_source(storage)
         path = f"/api/storages/s3/{storage}/sync"
         facts = self._session.call_object("POST", path, json={}, timeout=LONG_TIMEOUTS_S)
         if facts.get("status") in FAILED:
-            said = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
-            what, why = "Label Studio did not make tasks of all objects in the bucket", said[-1][:500]
+            traceback = str(facts.get("traceback") or "").strip().splitlines() or ["it does not say why"]
+            what, why = "Label Studio did not make tasks of all objects in the bucket", traceback[-1][:500]
             cure = "mend or delete the object, then the same command again"
             raise SourceError(what, where=f"{facts['bucket']}/{facts['prefix']}", why=why, cure=cure)
 
     def sync_target(self, storage: int) -> None:
-        """Write the objects of all annotations of the target storage's project."""
+        """Write the objects of all annotations of a target storage's project."""
         path = f"/api/storages/export/s3/{storage}/sync"
         self._session.call("POST", path, json={}, timeout=EXPORT_TIMEOUTS_S)
 
@@ -197,14 +184,13 @@ def _common(project: int, settings: Settings) -> Json:
         "aws_secret_access_key": settings.secret_access_key.get_secret_value(),
     }
     if not _is_local(settings.s3_endpoint):
-        # Label Studio refuses an address of its own machine or network here; one that may reach it is
-        # told so when it starts (LABEL_STUDIO_S3_ENDPOINT).
+        # Label Studio refuses local addresses here; LABEL_STUDIO_S3_ENDPOINT sets one at its start.
         common["s3endpoint"] = settings.s3_endpoint
     return common
 
 
 def _is_local(url: str) -> bool:
-    """Whether an address is one that Label Studio's guard against forged requests refuses."""
+    """Whether Label Studio refuses an address, to prevent request forgery (SSRF)."""
     host = urlsplit(url).hostname or ""
     try:
         return not ip_address(host).is_global

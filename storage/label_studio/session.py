@@ -1,4 +1,4 @@
-"""Requests to Label Studio: the token, how long to wait, what is retried, and its refusals as errors."""
+"""Requests to Label Studio: authorization, timeouts, retries, and translation of errors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ from storage.text.json_text import well_formed
 
 Json = dict[str, Any]
 
-# A person waits at most ten seconds to hear that a server is away; imports may work for longer.
+# An unreachable server is reported within ten seconds; imports may take longer.
 TIMEOUTS_S = (3.0, 8.0)  # seconds to connect, and between two bytes of the response
 LONG_TIMEOUTS_S = (3.0, 300.0)
 MAX_ATTEMPTS = 4
 RETRY_DEADLINE_S = 10.0  # after which a request is not retried
 FAILURE = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
+WRONG_TOKEN = (
+    "Label Studio refused the token",
+    "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
+)
 RETRY_STATUSES = {500, 502, 503, 504}
 IDEMPOTENT = {"GET", "PATCH", "DELETE"}  # safe to retry
 
 
 class BrokenResponseError(ServiceError):
-    """Label Studio responds HTTP 500 at every attempt: it holds something that it cannot show."""
+    """Label Studio responds HTTP 500 at every attempt: it cannot show an object that it holds."""
 
 
 class Session:
@@ -44,27 +48,24 @@ class Session:
     def __init__(self, url: str, token: str, *, read_only: bool = False) -> None:
         self.url, self._read_only = url.rstrip("/"), read_only
         self._http = _Http()
-        # As a function, for a name and password in ~/.netrc would win over a header.
+        # A function: name and password in ~/.netrc would have precedence over a header.
         self._http.auth = self._authorize
         self._authorization = f"Token {token}"
-        # A personal access token is a JWT that buys tokens which last some minutes.
+        # A personal access token is a JWT, exchanged for tokens that are valid for some minutes.
         self._personal = token if token.count(".") == 2 else ""
         if self._personal:
             self._renew()
 
     def sign_up(self, path: str, email: str, password: str) -> str:
-        """Fill in the form behind an invitation link; returns the new user's token.
+        """Submit the form of an invitation link; returns the new user's token.
 
         Raises:
-            ServiceError: Label Studio did not take the form, for example because it knows the user.
+            ServiceError: Label Studio did not accept it, for example because the user exists.
         """
         with _Http() as browser, self._errors(path):
             browser.get(self.url + path, timeout=TIMEOUTS_S)
-            form = {
-                "email": email,
-                "password": password,
-                "csrfmiddlewaretoken": browser.cookies.get("csrftoken", ""),
-            }
+            csrf = browser.cookies.get("csrftoken", "")
+            form = {"email": email, "password": password, "csrfmiddlewaretoken": csrf}
             browser.post(self.url + path, data=form, headers={"Referer": self.url}, timeout=TIMEOUTS_S)
             response = browser.get(self.url + "/api/current-user/token", timeout=TIMEOUTS_S)
         if response.status_code != requests.codes.ok:
@@ -91,7 +92,7 @@ class Session:
         return response
 
     def download(self, path: str) -> bytes:
-        """The bytes behind a path."""
+        """The bytes at a path."""
         return self.request("GET", path, allow_redirects=True).content
 
     def request(
@@ -103,28 +104,28 @@ class Session:
         changes: bool = True,
         **content: Any,
     ) -> requests.Response:
-        """Send a request, with retries; one that makes something only while nothing has reached the server.
+        """Send a request, with retries; a POST is retried only if nothing has reached the server.
 
         Args:
             method: of HTTP.
-            path: behind the server's address.
-            timeout: seconds to connect, and without a byte.
+            path: after the server's address.
+            timeout: seconds to connect, and between two bytes.
             allow_redirects: follow them.
-            changes: whether a method that is not GET changes something.
+            changes: False for a POST that changes nothing.
             content: of the request.
 
         Raises:
-            ServiceError: the server is away, refuses the token, or fails.
-            NotFoundError, InputError, ConflictError: it has no such thing, or refuses what was sent, with its reason.
+            ServiceError: the server cannot be reached, refuses the token, or fails.
+            NotFoundError, InputError, ConflictError: the object does not exist, or the request is refused.
 
         Returns:
-            A successful response; or 404 to a DELETE whose earlier attempt was cut off after it had been carried out.
+            A successful response; or 404 to a DELETE of which an earlier attempt has succeeded.
         """
         if self._read_only and changes and method != "GET":
             raise AssertionError(f"{method} {path} in a dry run")
         content |= {"timeout": timeout, "allow_redirects": allow_redirects}
         if "json" in content:
-            # Label Studio keeps halves of characters, and from then on responds 500 for the whole task.
+            # Label Studio accepts lone surrogates, and from then on responds 500 for the whole task.
             content["json"] = well_formed(content["json"])
         with self._errors(path):
             count, response = self._request_with_retry(method, path, **content)
@@ -138,7 +139,7 @@ class Session:
         return response
 
     def _request_with_retry(self, method: str, path: str, **content: Any) -> tuple[int, requests.Response]:
-        """The first response that another attempt would not improve, and how many attempts it took."""
+        """The first response that is not to be retried, and the number of attempts."""
         attempts = Attempts(MAX_ATTEMPTS, RETRY_DEADLINE_S)
         while True:
             try:
@@ -175,27 +176,16 @@ class Session:
     @staticmethod
     def _refusal(response: requests.Response, where: str) -> LabeltrailError:
         try:
-            body = response.json()
-            why = (
-                str(body.get("validation_errors") or body.get("detail") or body)
-                if isinstance(body, dict)
-                else str(body)
-            )
+            why = response.json()
+            if isinstance(why, dict):
+                why = why.get("validation_errors") or why.get("detail") or why
         except ValueError:
             why = response.reason
-        why = f"HTTP {response.status_code}: {why[:500]}"
+        why = f"HTTP {response.status_code}: {str(why)[:500]}"
         kinds: dict[int, tuple[type[LabeltrailError], str, str]] = {
             400: (InputError, "Label Studio refused what was sent", "labeltrail doctor"),
-            401: (
-                ServiceError,
-                "Label Studio refused the token",
-                "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
-            ),
-            403: (
-                ServiceError,
-                "Label Studio refused the token",
-                "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
-            ),
+            401: (ServiceError, *WRONG_TOKEN),
+            403: (ServiceError, *WRONG_TOKEN),
             404: (NotFoundError, "Label Studio does not have it", "labeltrail doctor"),
             500: (BrokenResponseError, *FAILURE),
             409: (ConflictError, "Label Studio has another version", "labeltrail sync"),
@@ -205,7 +195,7 @@ class Session:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections whose responses end."""
+    """Connections with a time limit for responses."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
@@ -218,7 +208,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Http(requests.Session):
-    """Requests to Label Studio: never through a proxy to this machine, and no response without an end."""
+    """A session of requests: no proxy for addresses of this machine, and a time limit for responses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -232,7 +222,7 @@ class _Http(requests.Session):
 
 
 def _unsent(error: requests.RequestException) -> bool:
-    """Whether the server cannot have seen anything of the request."""
+    """Whether the request cannot have reached the server."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0] if error.args else None, "reason", None)

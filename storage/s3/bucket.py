@@ -1,7 +1,6 @@
-"""The bucket: the one module that knows what S3 can do.
+"""Operations on the bucket, by plain S3 calls in path style, which MinIO, versitygw and clouds support.
 
-Plain S3 calls in path style, so that MinIO, versitygw and the clouds' own stores are alike. The keys are in
-docs/formats.md; how requests are sent, retried and fail is in storage/s3/client.py.
+The keys are in docs/formats.md; storage/s3/client.py sends requests, retries them and translates errors.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 THREADS = 16
-AHEAD = 16  # items for each thread that `parallel` takes before their results are asked for
+QUEUED = 16  # items for each thread that `parallel` queues before their results are requested
 DELETE_LIMIT = 1000  # keys in one DeleteObjects call, by the S3 protocol
-# Characters of XML 1.0, and no line ends, which its readers change.
+# Characters that XML 1.0 does not allow, and line ends, which its parsers change.
 NOT_XML = re.compile("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """What LIST says of an object; for an object put in one part, `etag` is the MD5 of its bytes."""
+    """An entry of LIST; for an object put in one part, `etag` is the MD5 of its bytes."""
 
     key: str
     etag: str
@@ -46,13 +45,10 @@ class Object:
 
 
 class Bucket:
-    """One bucket on one S3 server. Threads may share it.
-
-    Every method may be called again after it was cut off. A request that meets a server in trouble is retried
-    for a while.
+    """One bucket on one S3 server. Threads may share it. All methods are idempotent, with retries.
 
     Raises (every method):
-        ServiceError: the server is away, fails, or refuses the credentials.
+        ServiceError: the server cannot be reached, fails, or refuses the credentials.
         NotFoundError: the bucket or the key does not exist.
     """
 
@@ -64,15 +60,13 @@ class Bucket:
         self._http.check_reachable()
 
     def create(self) -> bool:
-        """Make the bucket if it does not exist; says whether it was made."""
-        self._check_writable("PUT")
+        """Create the bucket if it does not exist; returns whether it was created."""
         place = "http://s3.amazonaws.com/doc/2006-03-01/"
-        # Amazon's S3 wants the region named wherever it is not the first one, and refuses it there.
+        # Amazon requires the region, except in us-east-1, where it refuses it.
         region = f"<LocationConstraint>{escape(self._region)}</LocationConstraint>"
         body = f'<CreateBucketConfiguration xmlns="{place}">{region}</CreateBucketConfiguration>'
         first = self._region == "us-east-1"
-        request = Request("PUT", self.name, body=b"" if first else body.encode())
-        response = self._http.send(request, self.url(""))
+        response = self._send("PUT", "", body=b"" if first else body.encode())
         if response.code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
             return False
         self._accept(response, "")
@@ -85,12 +79,12 @@ class Bucket:
             while page:
                 listing = page.result()
                 token = listing.findtext("{*}NextContinuationToken")
-                # The server works on the next page while this one is read.
+                # The next page is requested while this one is read.
                 page = server.submit(self._page, prefix, token) if token else None
                 yield from _listed(listing)
 
     def folders(self) -> list[str]:
-        """The first parts of all keys that have more than one, without the slash."""
+        """Top-level prefixes, without the slash."""
         names: list[str] = []
         token, more = "", True
         while more:
@@ -105,7 +99,7 @@ class Bucket:
         """The bytes and the ETag of an object.
 
         Raises:
-            InputError: it has more than `most` bytes (0: any number), which were not read.
+            InputError: it has more than `most` bytes (0: no limit); it was not read.
         """
         path = f"{self.name}/{key}"
         response = self._http.send(Request("GET", path, most=most), self.url(key))
@@ -117,27 +111,27 @@ class Bucket:
 
     def etag(self, key: str) -> str:
         """The version of an object; "" where there is none."""
-        first = next(self.objects(key), None)  # in the order of keys: those that go on sort behind it
+        first = next(self.objects(key), None)  # sorted by key: longer keys come later
         return first.etag if first and first.key == key else ""
 
     def put(self, key: str, data: bytes, *, match: str | None = None, content_type: str = "") -> str:
-        """Write an object whole and return its ETag.
+        """Write an object and return its ETag.
 
         Args:
-            key: where.
+            key: of the object.
             data: all bytes.
-            match: write only if the object still has this ETag; "" means only if there is none.
+            match: conditional put: only if the object still has this ETag; "" only if there is none.
             content_type: MIME type, if a browser will ask for it.
 
         Raises:
-            ConflictError: the object is not the one that `match` names.
+            ConflictError: the condition does not hold.
         """
         headers = {"Content-Type": content_type} if content_type else {}
         if match is not None:
             headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
         response = self._send("PUT", key, headers=headers, body=data)
         if response.condition_failed and response.attempts > 1 and self._holds(key, data):
-            # The response to an earlier attempt was lost: the other version is our own.
+            # The response to an earlier attempt was lost: that version is ours.
             return md5_bytes(data)
         if match and response.not_found:
             what = "the bucket refused"
@@ -145,14 +139,14 @@ class Bucket:
         return self._accept(response, key).etag
 
     def copy(self, source: str, target: str) -> str:
-        """Copy an object on the server and return the ETag of the copy; one that is there is overwritten."""
+        """Copy an object on the server, overwriting the target; returns the ETag of the copy."""
         place = quote(f"/{self.name}/{source}", safe="/~")
         response = self._send("PUT", target, headers={"x-amz-copy-source": place})
         self._accept(response, target)
         return (ElementTree.fromstring(response.data).findtext("{*}ETag") or "").strip('"')
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; one that is not there is no error."""
+        """Delete objects; a missing one is no error."""
         names = list(keys)
         # A request for many is XML, which cannot hold every character that a key can.
         unencodable = [name for name in names if NOT_XML.search(name)]
@@ -164,28 +158,28 @@ class Bucket:
             pass
 
     def delete_prefix(self, prefix: str) -> int:
-        """Delete every object whose key starts with `prefix`; returns how many there were."""
+        """Delete every object whose key starts with `prefix`; returns their number."""
         keys = [item.key for item in self.objects(prefix)]
         self.delete(keys)
         return len(keys)
 
     def sign(self, key: str, seconds: int = 60) -> str:
-        """An address that lets anybody read the object for a while."""
+        """A presigned URL of the object."""
         return self._http.signed(f"{self.name}/{key}", seconds)
 
     def probe(self) -> list[str]:
-        """Do everything once that the work needs, on an object of its own; returns what was done.
+        """Test all operations that are needed on an object of its own; returns their names.
 
         Raises:
-            ServiceError: one of them fails, or gives back other bytes.
+            ServiceError: an operation fails, or returns other bytes.
         """
         key, data = f"labeltrail-probe-{uuid4().hex}", b"probe"
         etag = self.put(key, data, match="")
         try:
             if self.get(key) != (data, etag) or [item.key for item in self.objects(key)] != [key]:
                 raise ServiceError("the bucket gives back something else than was put", where=self.url(key))
-            self._refuses_a_second(key, data)
-            self._read_signed(key, data)
+            self._check_conditional_put(key, data)
+            self._check_presigned(key, data)
         finally:
             self.delete([key])
         if list(self.objects(key)):
@@ -211,7 +205,7 @@ class Bucket:
         return self._http.send(Request(method, path, query or {}, headers or {}, body), self.url(key))
 
     def _check_writable(self, method: str) -> None:
-        """A dry run that would write is a bug."""
+        """Writing in a dry run is a bug."""
         if self._read_only and method != "GET":
             raise AssertionError(f"{method} in a dry run")
 
@@ -255,7 +249,7 @@ class Bucket:
 
     # -- what doctor checks -----------------------------------------------------------------------
 
-    def _refuses_a_second(self, key: str, data: bytes) -> None:
+    def _check_conditional_put(self, key: str, data: bytes) -> None:
         try:
             self.put(key, data, match="")
         except ConflictError:
@@ -264,7 +258,7 @@ class Bucket:
         what = "this S3 server cannot be used"
         raise ServiceError(what, where=self.endpoint, why=why, cure="use MinIO or versitygw")
 
-    def _read_signed(self, key: str, data: bytes) -> None:
+    def _check_presigned(self, key: str, data: bytes) -> None:
         try:
             with open_url(self.sign(key), timeout=5) as response:
                 data_read = response.read()
@@ -281,17 +275,17 @@ def too_large(size: int, most: int) -> str:
 
 
 def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Apply a bucket call to many items, several at a time, results in order.
+    """Apply a bucket call to many items in a thread pool; results come in order.
 
-    Items are taken as results are asked for, so that neither heaps up. The first error ends it: what runs is
-    waited for, what has not begun never does.
+    Items are consumed as results are requested, so that neither piles up. The first error ends it: running calls are
+    awaited, queued ones are cancelled.
     """
     waiting: deque[Future[B]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) >= THREADS * AHEAD:
+                if len(waiting) >= THREADS * QUEUED:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

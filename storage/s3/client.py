@@ -1,7 +1,7 @@
-"""Requests to an S3 server: signed by botocore, carried by urllib3, retried where that may help.
+"""Requests to an S3 server: signed by botocore, sent by urllib3, with retries.
 
 Botocore's own client spends most of a LIST in its parser and half of a GET outside the network
-(docs/decisions/0002 has the figures). One table here maps S3 errors to ours.
+(docs/decisions/0002 has the figures). One table maps S3 errors to ours.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
@@ -37,19 +37,33 @@ MAX_ATTEMPTS = 4
 RETRY_DEADLINE_S = 45.0  # after which a request is not retried
 
 LONGEST_ERROR = 1 << 16  # bytes of an error response
-# `send` retries; the pool was chosen when it was made: a proxy's host differs from the server's.
+# `send` retries itself, and the pool may be a proxy's, whose host differs from the server's.
 ONCE: dict[str, Any] = {"retries": False, "redirect": False, "assert_same_host": False}
 RETRY_STATUSES = {429, 500, 502, 503, 504}
 RETRY_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
 PLAIN_MD5 = re.compile("[0-9a-f]{32}")
-CONDITION_FAILED = (ConflictError, "somebody else wrote it in the meantime")
-REFUSED = (ServiceError, "the credentials may not do this")
-NOT_FOUND = (NotFoundError, "the object is not there")
-UNKNOWN_KEY = (ServiceError, "AWS_ACCESS_KEY_ID is not known to the server")
-ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
+KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands (.env or the environment)"
+PERMISSIONS = "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)"
+
+
+class Fault(NamedTuple):
+    """An S3 error as ours; by default `labeltrail doctor` finds out more."""
+
+    kind: type[LabeltrailError]
+    why: str
+    cure: str = "labeltrail doctor"
+
+
+CONDITION_FAILED = Fault(ConflictError, "somebody else wrote it in the meantime")
+REFUSED = Fault(ServiceError, "the credentials may not do this", PERMISSIONS)
+NOT_FOUND = Fault(NotFoundError, "the object is not there")
+UNKNOWN_KEY = Fault(ServiceError, "AWS_ACCESS_KEY_ID is not known to the server", KEYS)
+NO_BUCKET = "labeltrail up makes it (or mend LABELTRAIL_BUCKET)"
+SET_CLOCK = "set this machine's clock, then the same command again"
+ERRORS = {
     "NoSuchKey": NOT_FOUND,
     "404": NOT_FOUND,
-    "NoSuchBucket": (NotFoundError, "the bucket does not exist"),
+    "NoSuchBucket": Fault(NotFoundError, "the bucket does not exist", NO_BUCKET),
     "PreconditionFailed": CONDITION_FAILED,
     "ConditionalRequestConflict": CONDITION_FAILED,
     "412": CONDITION_FAILED,
@@ -57,35 +71,25 @@ ERRORS: dict[str, tuple[type[LabeltrailError], str]] = {
     "403": REFUSED,
     "InvalidAccessKeyId": UNKNOWN_KEY,
     "XAdminUserNotFound": UNKNOWN_KEY,  # versitygw's code for it
-    "SignatureDoesNotMatch": (ServiceError, "AWS_SECRET_ACCESS_KEY is wrong"),
-    "RequestTimeTooSkewed": (ServiceError, "the clocks of this machine and of the server differ too much"),
-}
-
-# What helps, by S3's error code; `labeltrail doctor` tries the rest.
-KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands (.env or the environment)"
-CURES = {
-    "AccessDenied": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
-    "403": "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)",
-    "InvalidAccessKeyId": KEYS,
-    "XAdminUserNotFound": KEYS,
-    "SignatureDoesNotMatch": KEYS,
-    "RequestTimeTooSkewed": "set this machine's clock, then the same command again",
-    "NoSuchBucket": "labeltrail up makes it (or mend LABELTRAIL_BUCKET)",
+    "SignatureDoesNotMatch": Fault(ServiceError, "AWS_SECRET_ACCESS_KEY is wrong", KEYS),
+    "RequestTimeTooSkewed": Fault(
+        ServiceError, "the clocks of this machine and of the server differ too much", SET_CLOCK
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response, and what went wrong.
+    """A response of the server.
 
     Attributes:
         status: of HTTP.
-        data: the body, whole.
+        data: the whole body.
         etag: of the object, without quotes; "" where the response names none.
-        code: S3's error code, else the status as text; "" where nothing did.
+        code: S3's error code, else the status as text; "" without an error.
         message: S3's error message.
-        attempts: how many requests it took. The earlier ones may have been carried out all the same.
-        size: bytes of the body, also of one that was not read because it has more than was asked for.
+        attempts: number of requests; earlier ones may have taken effect.
+        size: bytes of the body, also of one that was too large to be read.
     """
 
     status: int
@@ -98,18 +102,18 @@ class Response:
 
     @property
     def condition_failed(self) -> bool:
-        """Whether a condition of the request did not hold."""
+        """Whether the condition of a conditional put did not hold."""
         return ERRORS.get(self.code) is CONDITION_FAILED
 
     @property
     def not_found(self) -> bool:
-        """Whether the object is not there."""
+        """Whether the object does not exist."""
         return ERRORS.get(self.code) is NOT_FOUND
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, always in path style.
+    """A request, in path style.
 
     Attributes:
         method: of HTTP.
@@ -117,7 +121,7 @@ class Request:
         query: parameters of the address.
         headers: beside those of the signature.
         body: all bytes.
-        most: bytes of the response that are read; 0: all.
+        most: maximum bytes of the response; 0: no limit.
     """
 
     method: str
@@ -138,15 +142,15 @@ class S3Http:
         self._region = settings.region
         self._signer = S3SigV4Auth(self._credentials, "s3", settings.region)
         self._pool = _pool(self.endpoint)
-        # A proxy of plain HTTP is told the whole address.
+        # A proxy for plain HTTP needs the whole address.
         plain = self._pool.proxy is not None and self.endpoint.startswith("http:")
         self._base = self.endpoint if plain else urlsplit(self.endpoint).path
 
     def check_reachable(self) -> None:
-        """Probe the server with a short timeout, before requests get the long one that large objects need.
+        """Probe the server with a short timeout; requests have the longer one that large objects need.
 
         Raises:
-            ServiceError: there was none, twice.
+            ServiceError: there was no response, twice.
         """
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=PROBE_TIMEOUT_S)
         for last in (False, True):
@@ -162,11 +166,11 @@ class S3Http:
         """Send a request, with retries.
 
         Args:
-            request: carrying it out twice must do no harm.
-            where: the object, as errors name it.
+            request: must be idempotent.
+            where: the object, for errors.
 
         Raises:
-            ServiceError: the server is away, fails, or its responses are cut off, at every attempt.
+            ServiceError: at every attempt the server cannot be reached, fails, or truncates its response.
         """
         attempts = Attempts(MAX_ATTEMPTS, RETRY_DEADLINE_S)
         while True:
@@ -183,16 +187,16 @@ class S3Http:
             attempts.wait()
 
     def signed(self, path: str, seconds: int) -> str:
-        """An address of an object that anybody may read for a while."""
+        """A presigned URL of an object."""
         request = AWSRequest("GET", self.endpoint + _quoted(path))
         S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=seconds).add_auth(request)
         return str(request.url)
 
     def refusal(self, response: Response, where: str) -> LabeltrailError:
         """The error for a response with an error code."""
-        kind, why = ERRORS.get(response.code, (ServiceError, f"{response.code}: {response.message}"))
-        cure = CURES.get(response.code, "labeltrail doctor")
-        return kind("the bucket refused", where=where, why=why, cure=cure)
+        unknown = Fault(ServiceError, f"{response.code}: {response.message}")
+        fault = ERRORS.get(response.code, unknown)
+        return fault.kind("the bucket refused", where=where, why=fault.why, cure=fault.cure)
 
     def _once(self, request: Request, attempts: int) -> Response:
         target = _quoted(request.path) + _query(request.query)
@@ -202,7 +206,7 @@ class S3Http:
         response = self._pool.urlopen(
             request.method,
             self._base + target,
-            # As a file it is sent in blocks, each with a timeout of its own; the bytes at once would share one.
+            # A file is sent in blocks, each with its own timeout; bytes would share one.
             body=Paced(request.body, READ_TIMEOUT_S) if request.body else None,
             headers=headers if request.body else dict(signed.headers),
             decode_content=False,
@@ -219,7 +223,7 @@ class S3Http:
         if response.status >= 300:
             return Response(response.status, data, etag, *_fault(response.status, data), attempts)
         if "x-amz-copy-source" in request.headers and b"<Error" in data:
-            # S3 begins to answer a copy before it has ended, so it can fail with status 200.
+            # S3 responds before a copy has ended, so it can fail with status 200.
             return Response(response.status, data, etag, *_fault(500, data), attempts)
         if request.method == "GET" and not request.query:
             _check(data, etag, response.headers)
@@ -233,7 +237,7 @@ class S3Http:
 
 
 def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
-    """Bytes that a body has, and those bytes; of a body with more than `most` none, and the connection is closed."""
+    """Size of a body, and its bytes; a body larger than `most` is not read, and the connection is closed."""
     size = whole_number(response.headers.get("Content-Length", "")) or 0
     data = b"" if size > most else response.read(most + 1, decode_content=False)
     if max(size, len(data)) > most:
@@ -244,11 +248,11 @@ def _read(response: BaseHTTPResponse, most: int) -> tuple[int, bytes]:
 
 
 class TruncatedError(HTTPError):
-    """The bytes are not those that the server meant to send."""
+    """The body was truncated or damaged on the way."""
 
 
 def _check(data: bytes, etag: str, headers: Mapping[str, str]) -> None:
-    """Compare a body with its ETag where that is an MD5: not of several parts, not of what a key encrypted."""
+    """Verify a body by its ETag where that is an MD5: not of multipart uploads, nor with encryption by a key."""
     if not PLAIN_MD5.fullmatch(etag) or headers.get("x-amz-server-side-encryption", "AES256") != "AES256":
         return
     if "x-amz-server-side-encryption-customer-algorithm" in headers:
@@ -264,7 +268,7 @@ def _pool(endpoint: str) -> urllib3.HTTPConnectionPool:
         "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
     }
     if parts.scheme == "https":
-        # The system's certificates, a company's own among them, and the usual ones where it has none.
+        # The system's certificates, which may include a company's own, and the usual ones.
         options["ssl_context"] = context = ssl.create_default_context()
         context.load_verify_locations(certifi.where())
     proxy = proxy_for(endpoint)
@@ -278,7 +282,7 @@ def _quoted(path: str) -> str:
 
 
 def _query(parameters: Mapping[str, str]) -> str:
-    """Sorted and quoted as the signature has them."""
+    """The query string, sorted and quoted as for the signature."""
     pairs = (f"{quote(name, safe='')}={quote(value, safe='~')}" for name, value in sorted(parameters.items()))
     return "?" + "&".join(pairs) if parameters else ""
 

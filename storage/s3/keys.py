@@ -1,7 +1,6 @@
-"""Names that become paths: series keys, keys in the bucket, and the files in a folder's listing.
+"""Validates names that become paths: series keys, keys in the bucket, and paths in a folder's listing.
 
-The one place that checks which of them may. Recordings lie under `series/<series key>.csv`, and stand as
-`s3://<bucket>/series/..` in task data.
+Recordings have the key `series/<series key>.csv`, and the address `s3://<bucket>/series/..` in task data.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 SERIES = "series/"
-LONGEST = 240  # bytes of a file's name, with room for what is put behind it
+LONGEST = 240  # bytes of a file's name, with room for suffixes
 LONGEST_OBJECT = 1024  # bytes of any key
-LONGEST_KEY = 900  # bytes of a series key: S3 allows 1,024 with branch, folder and ending
-# Folders and files that git or DVC take for their own.
+LONGEST_KEY = 900  # bytes of a series key: S3 allows 1,024 with branch, folder and suffix
+# Names that are special to git or DVC.
 HIDDEN = frozenset({".git", ".hg", ".dvc", ".dvcignore", ".gitignore", ".gitattributes", ".gitmodules"})
-# Names that .dvcignore has DVC pass over; the second group is what operating systems leave in folders.
-PASSED_OVER = re.compile(r".*\.(part|old|pyc)|__pycache__")
+# Names in .dvcignore; the second group are files of operating systems.
+IGNORED = re.compile(r".*\.(part|old|pyc)|__pycache__")
 JUNK = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-# Files that are made of a series, by what is put behind its key: a folder of such a name would lie in their way.
-MADE = (".csv", ".json", ".npy", ".target.npy", ".csv.part", ".json.part")
+# Suffixes of files that are made of a series: a folder of such a name would collide with one.
+SUFFIXES = (".csv", ".json", ".npy", ".target.npy", ".csv.part", ".json.part")
 SHARD = re.compile(r"[0-9a-f]{2}\.jsonl")
 MD5 = re.compile(r"[0-9a-f]{32}")
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -40,23 +39,23 @@ def series_of(key: str) -> str:
 
 
 def shard_name(series: str) -> str:
-    """Name of the file of a label snapshot that holds the records of a series: `00.jsonl` to `ff.jsonl`."""
+    """Name of the shard with the labels of a series: `00.jsonl` to `ff.jsonl`."""
     return hashlib.md5(series.encode(), usedforsecurity=False).hexdigest()[:2] + ".jsonl"
 
 
 def key_problem(series: str) -> str:
-    """Why no file below `data/series` can have the name of this series; "" where one can."""
+    """Why a series key is invalid as a path below `data/series`; "" where it is valid."""
     why = _path_problem(f"{series}.csv".split("/")) if series else "it has no name"
     return why or (f"it is longer than {LONGEST_KEY} bytes" if len(series.encode()) > LONGEST_KEY else "")
 
 
 def is_storable(key: str) -> bool:
-    """Whether S3 takes a key, and MinIO each part of it."""
+    """Whether a key is within the limits of S3, and each part within those of MinIO."""
     return len(key.encode()) <= LONGEST_OBJECT and all(len(part.encode()) <= 255 for part in key.split("/"))
 
 
 def relpath_problem(path: str) -> str:
-    """Why a file of a folder that DVC tracks cannot have this path in it; "" where it can."""
+    """Why a path in a folder that DVC tracks is invalid; "" where it is valid."""
     return _path_problem(path.split("/"))
 
 
@@ -65,7 +64,7 @@ def _path_problem(parts: list[str]) -> str:
         return "its name leads out of its folder, or has an empty part"
     if HIDDEN & {part.lower() for part in parts}:
         return "git or DVC takes a file or folder of this name for its own"
-    if any(PASSED_OVER.fullmatch(part) or JUNK.fullmatch(part) for part in parts):
+    if any(IGNORED.fullmatch(part) or JUNK.fullmatch(part) for part in parts):
         return "DVC passes over files and folders of this name (.dvcignore)"
     if any(map(CONTROL.search, parts)):
         return "there is a control character in its name"
@@ -75,14 +74,14 @@ def _path_problem(parts: list[str]) -> str:
 
 
 def path_collisions(series: Iterable[str]) -> dict[str, str]:
-    """Series that cannot lie beside others, by key, with the other: a folder of theirs would be a file of it."""
+    """Series keys whose folder has the path of another series' file, with the key of that series."""
     known = set(series)
     collisions = {}
     for key in known:
         parts = key.split("/")
         for count in range(1, len(parts)):
             folder = "/".join(parts[:count])
-            for ending in MADE:
+            for ending in SUFFIXES:
                 other = folder.removesuffix(ending)
                 if other != folder and other in known:
                     collisions[key] = other
@@ -90,7 +89,7 @@ def path_collisions(series: Iterable[str]) -> dict[str, str]:
 
 
 def case_collisions(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Names that differ only by case or by Unicode form: macOS and Windows take them for one file."""
+    """Groups of names that differ only by case or Unicode form: one file on macOS and Windows."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)

@@ -1,8 +1,8 @@
-"""A cache of the bucket beside the work tree, which can be deleted at any moment.
+"""The mirror: a cache of the bucket in `.labeltrail/mirror.sqlite`, which can be deleted at any time.
 
-One row an object: its ETag and its parsed value. A refresh lists the bucket, gets only objects whose ETag is new,
-and forgets deleted ones; what changed since bucket and label commit agreed is marked until they agree again, so
-that a sync looks at nothing else. SQLite in `.labeltrail/mirror.sqlite`.
+It has a row for each object, with its ETag and its parsed value. A refresh lists the bucket, fetches objects with a
+new ETag and drops deleted ones. Objects that changed since the last sync are marked, so that a sync compares only
+them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from storage.paths import MIRROR
 from storage.progress import track
 from storage.s3.bucket import Bucket, parallel, too_large
 
-VERSION = 5  # also of what a parser took for well-formed: rows of an older one are read again
-MOST_BYTES = 16_000_000  # of one object: tens of thousands of regions; sixteen are read at once
-BATCH = 1000  # objects that are read before they are remembered: what was read outlives a crash, memory stays small
-# The columns after `problem` are taken from an annotation's value, so that it need not be parsed to be found.
+VERSION = 5  # of schema and parsers: a mirror of another version is made anew
+MOST_BYTES = 16_000_000  # of one object: tens of thousands of regions; sixteen are read at the same time
+BATCH = 1000  # objects in a transaction: limits memory, and what a crash loses
+# The columns after `problem` are generated from an annotation's value, for queries.
 SCHEMA = """
 CREATE TABLE object (
     key TEXT PRIMARY KEY, etag TEXT NOT NULL, value TEXT, problem TEXT NOT NULL,
@@ -43,8 +43,8 @@ CREATE TABLE moved (
 CREATE TABLE content (key TEXT PRIMARY KEY, etag TEXT NOT NULL, md5 TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-LOCK_TIMEOUT_S = 30.0  # for another command that holds the file; it is written to for moments
-LAST = "\U0010ffff"  # sorts behind every key
+LOCK_TIMEOUT_S = 30.0  # for another command that holds the lock of the file
+LAST = "\U0010ffff"  # sorts after every key
 Content = tuple[str, str, str]  # key of a recording's object, ETag, MD5 of its bytes
 ChangedAnnotation = tuple[str, str, int, str]  # key of an annotation's object, shard, number, record id
 MARK = """
@@ -56,15 +56,15 @@ FROM object WHERE key = ?
 
 @dataclass(frozen=True)
 class Refreshed:
-    """Keys that were read again, and keys that are gone."""
+    """Keys that were read again, and keys that were deleted."""
 
     changed: tuple[str, ...]
-    gone: tuple[str, ...]
+    deleted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One object: `value` is what `parse` made of its bytes, or `problem` why it refused them."""
+    """One object: its parsed `value`, or in `problem` why it is invalid."""
 
     key: str
     etag: str
@@ -73,11 +73,11 @@ class Row:
 
 
 class Mirror:
-    """The cache of one clone. Values are whatever JSON the `parse` of a refresh made of the bytes.
+    """The mirror of one clone. Values are the JSON that the `parse` of a refresh returned.
 
     Args:
         path: the file.
-        scratch: work on a copy of it, which goes with this object: nothing is stored.
+        scratch: work on a temporary copy.
     """
 
     def __init__(self, path: Path, *, scratch: bool = False) -> None:
@@ -91,15 +91,15 @@ class Mirror:
                 self._db = self._open(path)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and not _is_damaged(path, error):
-                raise  # the file is well; it is the disk, or whoever may read it
-            for part in ("", "-wal", "-shm"):  # half-written or of another version: it can all be read again
+                raise  # not damaged: the disk, or permissions
+            for part in ("", "-wal", "-shm"):  # damaged or of another version: made anew
                 path.with_name(path.name + part).unlink(missing_ok=True)
             self._db = self._open(path)
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S)
-        # A write waits for no disk. What a crash of the machine takes of the newest is looked at again.
+        # Without fsync for each write: what a crash of the machine loses is read again.
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
@@ -109,15 +109,15 @@ class Mirror:
             db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         return db
 
-    # -- looking at the bucket --------------------------------------------------------------------
+    # -- reading the bucket ----------------------------------------------------------------------
 
     def refresh(self, bucket: Bucket, prefix: str, parse: Callable[[str, bytes], Any]) -> Refreshed:
         """Bring the rows below `prefix` up to date with the bucket.
 
         Args:
-            bucket: where to look.
-            prefix: which keys; its rows and no others are touched.
-            parse: turns key and bytes into a JSON value; an InputError sets the object aside.
+            bucket: the bucket.
+            prefix: of the keys.
+            parse: turns key and bytes into a JSON value; InputError: the object is invalid.
         """
         known = self.etags(prefix)
         stale, large = [], []
@@ -130,10 +130,10 @@ class Mirror:
         self.forget(known)
         self.put(large)
         read = self.read(bucket, stale, parse)
-        return Refreshed((*read.changed, *(row.key for row in large)), (*known, *read.gone))
+        return Refreshed((*read.changed, *(row.key for row in large)), (*known, *read.deleted))
 
     def read(self, bucket: Bucket, keys: Collection[str], parse: Callable[[str, bytes], Any]) -> Refreshed:
-        """Get these objects again, whatever their ETag."""
+        """Fetch these objects again, whatever their ETag."""
 
         def get(key: str) -> Row | None:
             etag = ""
@@ -180,15 +180,15 @@ class Mirror:
         return self._rows("task = ? AND key >= ? AND key < ?", task, prefix, prefix + LAST)
 
     def invalid(self, prefix: str) -> list[Row]:
-        """Objects that `parse` refused."""
+        """Invalid objects."""
         return self._rows("problem != '' AND key >= ? AND key < ?", prefix, prefix + LAST)
 
     def with_lone_surrogate(self, prefix: str) -> list[Row]:
-        """Annotations in whose text is half a character."""
+        """Annotations with a lone surrogate."""
         return self._rows("half = 1 AND key >= ? AND key < ?", prefix, prefix + LAST)
 
     def at(self, keys: Iterable[str]) -> list[Row]:
-        """The rows of these keys that there are."""
+        """The rows of these keys, as far as they exist."""
         return [row for key in keys for row in self._rows("key = ?", key)]
 
     def _rows(self, condition: str, *values: object) -> list[Row]:
@@ -198,37 +198,37 @@ class Mirror:
             return [Row(k, e, json.loads(v) if v is not None else None, p) for k, e, v, p in cursor]
 
     def _all(self, query: str, *values: object) -> list[Any]:
-        """What a query finds."""
+        """Results of a query."""
         with _translate_errors(self._path):
             return self._db.execute(query, values).fetchall()
 
     def count(self, prefix: str) -> int:
-        """How many objects below a prefix are valid."""
+        """Number of valid objects below a prefix."""
         query = "SELECT count(*) FROM object WHERE key >= ? AND key < ? AND problem = ''"
         return int(self._all(query, prefix, prefix + LAST)[0][0])
 
     def tasks(self, prefix: str) -> set[int]:
-        """Tasks that annotations below a prefix are of."""
+        """Ids of the tasks of annotations below a prefix."""
         query = "SELECT DISTINCT task FROM object WHERE task IS NOT NULL AND key >= ? AND key < ?"
         return {row[0] for row in self._all(query, prefix, prefix + LAST)}
 
     def shards(self, prefix: str) -> set[str]:
-        """Shards of the label snapshot that annotations below a prefix are in."""
+        """Names of the shards of annotations below a prefix."""
         query = "SELECT DISTINCT shard FROM object WHERE shard IS NOT NULL AND key >= ? AND key < ?"
         return {row[0] for row in self._all(query, prefix, prefix + LAST)}
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Store rows, all or none, and mark them as changed."""
+        """Store rows in one transaction, and mark them as changed."""
         stored = list(rows)
         values = (
             (r.key, r.etag, None if r.value is None else json.dumps(r.value), r.problem) for r in stored
         )
         keys = [(row.key,) for row in stored]
         with self._changes():
-            self._db.executemany(MARK, keys)  # what it was,
+            self._db.executemany(MARK, keys)  # the row before,
             insert = "INSERT OR REPLACE INTO object (key, etag, value, problem) VALUES (?, ?, ?, ?)"
             self._db.executemany(insert, values)
-            self._db.executemany(MARK, keys)  # and what it is, where that is in another shard
+            self._db.executemany(MARK, keys)  # and after, if it is in another shard
 
     def forget(self, keys: Iterable[str]) -> None:
         """Delete rows, and mark them as changed."""
@@ -237,10 +237,10 @@ class Mirror:
             self._db.executemany(MARK, parameters)
             self._db.executemany("DELETE FROM object WHERE key = ?", parameters)
 
-    # -- what changed since bucket and label commit agreed ----------------------------------------
+    # -- changes since the last sync --------------------------------------------------------------
 
     def changed(self, prefix: str) -> dict[str, dict[str, tuple[int, str]]]:
-        """By shard and key, number and record id of the annotations that changed; shard "" are other objects."""
+        """Number and record id of changed annotations, by shard and key; shard "" has other changed objects."""
         query = "SELECT shard, key, number, record FROM moved WHERE key >= ? AND key < ?"
         by_shard: dict[str, dict[str, tuple[int, str]]] = {}
         for shard, key, number, record in self._all(query, prefix, prefix + LAST):
@@ -250,30 +250,30 @@ class Mirror:
     def settle(
         self, prefix: str, notes: Iterable[tuple[str, str]], still: Iterable[ChangedAnnotation]
     ) -> None:
-        """Clear the marks but for what is `still` unsynced, and set notes: all or none.
+        """In one transaction clear the marks, except for what is `still` unsynced, and set notes.
 
-        An object that was never read has no row, and may be deleted before it gets one: the caller names it.
+        `still` comes from the caller because an object that was never read has no row.
         """
         with self._changes():
             self._db.execute("DELETE FROM moved WHERE key >= ? AND key < ?", (prefix, prefix + LAST))
             self._db.executemany("INSERT OR IGNORE INTO moved VALUES (?, ?, ?, ?)", still)
             self._db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", notes)
 
-    # -- what recordings hold ---------------------------------------------------------------------
+    # -- content of recordings --------------------------------------------------------------------
 
     def contents(self) -> dict[str, tuple[str, str]]:
-        """By key of an object that was read or written: its ETag then, and the MD5 of its bytes."""
+        """ETag and MD5 of recordings that were read or written, by key."""
         return {key: (etag, md5) for key, etag, md5 in self._all("SELECT key, etag, md5 FROM content")}
 
     def note_contents(self, contents: Iterable[Content]) -> None:
-        """Remember what objects hold."""
+        """Store ETag and MD5 of recordings."""
         with self._changes():
             self._db.executemany("INSERT OR REPLACE INTO content VALUES (?, ?, ?)", contents)
 
     # -- notes ------------------------------------------------------------------------------------
 
     def note(self, name: str) -> str:
-        """The value of a note, "" where there is none."""
+        """The value of a note; "" where there is none."""
         rows = self._all("SELECT value FROM note WHERE name = ?", name)
         return str(rows[0][0]) if rows else ""
 
@@ -289,23 +289,23 @@ class Mirror:
             yield
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with suppress(sqlite3.Error):
             self._db.close()
 
 
 def _is_damaged(path: Path, error: sqlite3.OperationalError) -> bool:
-    """Whether it is the file's own fault: SQLite takes one for read-only, too, whose bytes say a later version."""
+    """Whether the file is damaged: SQLite reports a file of a later version as read-only."""
     if sqlite_code(error) == sqlite3.SQLITE_READONLY:
         return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     return sqlite_code(error) == sqlite3.SQLITE_ERROR
 
 
 def _copy(path: Path, folder: Path) -> Path:
-    """A copy of the file, and of what SQLite has not moved into it yet.
+    """Copy the file and its write-ahead log.
 
-    By another process: to close the file would let go of all locks that this one has on it. And SQLite, even where it
-    only reads, leaves files beside it.
+    In another process: closing the file would release all locks that this process has on it. And SQLite leaves files
+    next to one even where it only reads.
     """
     parts = [part for ending in ("", "-wal") if (part := path.with_name(path.name + ending)).exists()]
     if parts:
@@ -315,15 +315,15 @@ def _copy(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def _translate_errors(path: Path, *, fresh: bool = False) -> Iterator[None]:
-    """Turn the error of a file that somebody else holds, or that is damaged, into one that a person can mend.
+    """Translate the errors of a locked or damaged file.
 
     Args:
         path: of the file.
-        fresh: the file is being opened: who opens it begins a damaged one anew.
+        fresh: the file is being opened; the caller replaces a damaged one.
 
     Raises:
-        ConflictError: another command holds it, for longer than any of ours should.
-        DamagedError: it holds what was not written into it.
+        ConflictError: another command has locked it for longer than LOCK_TIMEOUT_S.
+        DamagedError: it is damaged.
     """
     try:
         yield

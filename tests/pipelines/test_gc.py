@@ -10,7 +10,7 @@ import yaml
 from pipelines.gc import gc
 from pipelines.rollback.rollback import rollback
 from storage.errors import NotFoundError
-from storage.labels.references import pointed
+from storage.labels.references import pointer_hashes
 from storage.paths import LABELS, SERIES
 from storage.project import Project
 from storage.repo.pointer import parse_pointer
@@ -154,4 +154,4 @@ def test_every_pointer_of_the_history_is_read(old: tuple[Lab, list[str], list[st
         for path in (LABELS, SERIES)
     }
     assert len(wanted) == 4, "three label snapshots and one folder of recordings"
-    assert pointed(repository.git) == wanted
+    assert pointer_hashes(repository.git) == wanted

@@ -273,7 +273,7 @@ def test_keys(fuzz: Fuzz, tmp_path: Path) -> None:
             assert path.relative_to(root).with_suffix("").as_posix() == name or path.suffix != ".csv"
             assert path.resolve().is_relative_to(root)
             assert keys.series_of_url(f"s3://bucket/{keys.series_key(name)}") == name
-            for ending in keys.MADE:
+            for ending in keys.SUFFIXES:
                 made = tmp_path / "made" / f"{name}{ending}"
                 made.parent.mkdir(parents=True, exist_ok=True)
                 made.touch()

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.label_studio.label_config import Task
 from storage.paths import BEST
-
-if TYPE_CHECKING:  # with it comes torch
-    from storage.artifacts.checkpoint import Checkpoint
 
 # Relative difference up to which two sampling rates are one, with the jitter of clocks.
 SAME_RATE = 0.02

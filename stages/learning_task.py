@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from stages import params
 from stages.classification.task import ClassificationTask
 from stages.segmentation.task import SegmentationTask
 from storage.artifacts import arrays
+from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.dataset import Index
 from storage.artifacts.predictions import Prediction
 from storage.artifacts.reports import Evaluation
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.snapshot import Record
 from storage.project_files import splits_file
-
-if TYPE_CHECKING:  # with it comes torch
-    from storage.artifacts.checkpoint import Checkpoint
 
 
 class LearningTask(Protocol):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.classification.network import LstmFcn, Shape
-from stages.training.weights import CURE, readable, require, restore
+from stages.training.weights import CURE, arrays_of, readable, require, restore
 from storage.artifacts.checkpoint import Checkpoint
 from storage.errors import InputError
 from storage.label_studio.label_config import Task
@@ -172,5 +172,5 @@ class Classifier:
             postprocess={"task": question.task, "columns": list(question.columns)},
             confidence={},
             training=training,
-            weights={name: tensor.detach() for name, tensor in self.network.state_dict().items()},
+            weights=arrays_of(self.network),
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stages import params
 from stages.classification import dataset
 from stages.compatibility import check, other_task
 from storage.artifacts import arrays
+from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.dataset import Index
 from storage.artifacts.predictions import Prediction
 from storage.artifacts.reports import Evaluation
@@ -18,9 +18,6 @@ from storage.label_studio.label_config import LabelConfig
 from storage.labels.snapshot import Record
 from storage.paths import BEST
 from storage.project_files import splits_file
-
-if TYPE_CHECKING:  # with it comes torch
-    from storage.artifacts.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)

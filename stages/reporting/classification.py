@@ -9,9 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.classification import evaluation
-from stages.classification.inference import with_truth
-from stages.classification.model import Classifier
 from stages.compatibility import check, incompatibility
 from stages.metrics.classification import LabeledPredictions
 from stages.reporting import classification_plots, classification_tables, page, tables
@@ -82,6 +79,11 @@ def write(found: Inputs) -> None:
 
 def draw_examples(found: Inputs) -> Examples | None:
     """Predict the test split, without one the validation split."""
+    # Here, for torch takes seconds to import, and the report of a segmenter does without.
+    from stages.classification import evaluation
+    from stages.classification.inference import with_truth
+    from stages.classification.model import Classifier
+
     index, known = found.index, found.model.training.get("learnt_from", ["train"])
     why = incompatibility(found.model, index.channels, index.labels, index.sampling_rate)
     check(why, CANDIDATE, "dataset")

@@ -18,7 +18,7 @@ from stages.segmentation.decoding import Decoder, Probabilities
 from stages.segmentation.network import Network, Shape
 from stages.segmentation.scaling import Scaler, Values, level
 from stages.timeseries.gaps import Stretches, split_at_gaps
-from stages.training.weights import CURE, readable, require, restore
+from stages.training.weights import CURE, arrays_of, readable, require, restore
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.region import Region
 from storage.errors import InputError
@@ -111,7 +111,7 @@ class Segmenter:
             postprocess=self.decoder.to_json(),
             confidence=asdict(self.confidence),
             training=training,
-            weights={name: tensor.detach() for name, tensor in self.network.state_dict().items()},
+            weights=arrays_of(self.network),
         )
 
     def segment(self, values: Values) -> Segmentation:

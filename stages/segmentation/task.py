@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stages import params
 from stages.segmentation import dataset
 from storage.artifacts import arrays
+from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.dataset import Index
 from storage.artifacts.predictions import Prediction
 from storage.artifacts.reports import Evaluation
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.snapshot import Record
 from storage.project_files import splits_file
-
-if TYPE_CHECKING:  # with it comes torch
-    from storage.artifacts.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)

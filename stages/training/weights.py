@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
 from storage.artifacts.checkpoint import UnusableError
 from storage.errors import InputError
@@ -44,7 +45,12 @@ def readable() -> Iterator[None]:
         raise unusable(f"{type(error).__name__}: {error}") from error
 
 
-def restore(build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Module:
+def arrays_of(network: nn.Module) -> dict[str, NDArray[Any]]:
+    """The weights of a network by name."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+
+
+def restore(build: Callable[[], Module], weights: Mapping[str, NDArray[Any]]) -> Module:
     """The network that `build` makes, with these weights, ready to predict.
 
     Raises:
@@ -52,11 +58,12 @@ def restore(build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Modul
     """
     with readable(), torch.device("meta"):
         wanted = {name: (tuple(t.shape), t.dtype) for name, t in build().state_dict().items()}
-    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
     differs = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     require(not differs, f"its weights are of another network: {', '.join(differs[:3])}")
-    broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     require(not broken, f"its weights are not all finite: {', '.join(broken[:3])}")
     network = build()
-    network.load_state_dict(dict(weights))
+    network.load_state_dict(tensors)
     return network.eval()

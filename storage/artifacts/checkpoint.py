@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 
 from storage.artifacts import provenance as provenances
 from storage.artifacts.provenance import Provenance
@@ -66,16 +67,16 @@ class Header:
 
 @dataclass(frozen=True)
 class Checkpoint(Header):
-    """All that is needed to predict: the header, and the tensors by name."""
+    """All that is needed to predict: the header, and the weights by name."""
 
-    weights: Mapping[str, torch.Tensor]
+    weights: Mapping[str, NDArray[Any]]
 
     def hash(self) -> str:
         """MD5 of weights and model.json: the model's name in predictions and provenance."""
         return _hash(self._weight_bytes(), self._json_bytes())
 
     def _weight_bytes(self) -> bytes:
-        return save({name: tensor.contiguous() for name, tensor in sorted(self.weights.items())})
+        return save({name: np.asarray(array, order="C") for name, array in sorted(self.weights.items())})
 
     def _json_bytes(self) -> bytes:
         fields = {k: v for k, v in self.__dict__.items() if k != "weights"}

@@ -127,7 +127,7 @@ def test_labels_that_nobody_used_are_named_and_never_found(folder: Path):
     warned = "warning: the train split does not contain labels from all classes: no A, C"
     assert warned in dataset.read_index().warnings
     weights = checkpoint.read(BEST).weights
-    assert all(np.isfinite(tensor.numpy()).all() for tensor in weights.values())
+    assert all(np.isfinite(array).all() for array in weights.values())
     assert {label for label, *_ in found_in("a")} == {"B"}
 
 

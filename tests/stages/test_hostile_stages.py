@@ -229,7 +229,7 @@ def pickled() -> bytes:
 def test_a_best_model_that_cannot_be_used_is_replaced(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = checkpoint.read(BEST)
     shape = {**best.network, "hidden": 2**24}
-    nothing = {name: tensor * np.nan for name, tensor in best.weights.items()}
+    nothing = {name: array * np.nan for name, array in best.weights.items()}
     for other in (
         replace(best, network=shape),
         replace(best, weights=nothing),

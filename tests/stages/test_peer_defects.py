@@ -157,7 +157,7 @@ def test_defect_09_one_nan_in_training_reaches_no_weight(folder: Path):
     run_all()
     assert set(dataset.target("a")[70:80]) == {-1}
     weights = checkpoint.read(BEST).weights
-    assert all(np.isfinite(tensor.numpy()).all() for tensor in weights.values())
+    assert all(np.isfinite(array).all() for array in weights.values())
 
 
 def test_defect_10_channels_seven_decades_apart_are_both_learnt_from(learned: Path):

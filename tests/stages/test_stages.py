@@ -133,7 +133,7 @@ def test_numbers_that_are_missing_teach_nothing_and_poison_nothing(folder: Path)
     index = dataset.read_index()
     assert "warning: 110 x timepoint without a number: not trained on: a (10), b (100)" in index.warnings
     model = checkpoint.read(BEST)
-    assert all(np.isfinite(tensor.numpy()).all() for tensor in model.weights.values())
+    assert all(np.isfinite(array).all() for array in model.weights.values())
 
 
 def test_channels_decades_apart_and_a_constant_one(folder: Path):

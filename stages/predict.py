@@ -23,7 +23,7 @@ def main() -> None:
     why = compatibility.incompatibility(model, config.channels, config.labels, index.sampling_rate)
     compatibility.check(why, BEST, "project")
     name = provenance.read(BEST).model
-    keys = splits_file.of_interest(sorted(index.series), settings.predict.series)
+    keys = splits_file.select(sorted(index.series), settings.predict.series)
     found, unfit = task.predict(model, name, keys, settings)
     say(f"{predictions.write(found)} series predicted by model {name[:8]}")
     for key, why in unfit.items():

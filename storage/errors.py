@@ -1,9 +1,8 @@
-"""Errors a person can act on: one root class, one exit code for each kind.
+"""Errors that a user can act on: one root class, and an exit code for each kind.
 
-An error says what went wrong, where (task, annotation, object key, file and row), why, and the
-command to run next. `pipelines.__main__` turns it into text and an exit code; anything else that is
-raised is a bug and keeps its traceback. The exit codes are listed in docs/cli.md. A disk without room, and
-files that this user may not use, are such errors too, whether our code, DVC or SQLite raised them.
+An error says what went wrong, where (task, annotation, object key, file and row), why, and the next command.
+`pipelines.__main__` prints it and exits with its code (docs/cli.md); any other exception is a bug and keeps its
+traceback. A full disk and missing permissions are such errors too, also from DVC and SQLite.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ NO_ACCESS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PE
 
 
 class LabeltrailError(Exception):
-    """Something the user can mend.
+    """An error that the user can act on.
 
-    Each part is one line, or a list of lines. Whatever is quoted in them is made printable here.
+    Each part is a line or a list of lines, and is made printable here.
 
     Args:
-        what: one sentence: what could not be done, and on which thing; in a list, items follow it.
+        what: could not be done, and with which object, in one sentence; in a list, items follow it.
         where: file and row, object key, task or annotation id.
         why: the cause as far as it is known.
         cure: the next command, or the change to make.
@@ -47,7 +46,7 @@ class LabeltrailError(Exception):
         return "\n".join([self.what, *(f"  {name}: {value}" for name, value in parts if value)])
 
     def to_json(self) -> dict[str, str]:
-        """The same facts for a program: what, where, why, next."""
+        """For `--json`: what, where, why, next."""
         return {"what": self.what, "where": self.where, "why": self.why, "next": self.cure}
 
 
@@ -76,7 +75,7 @@ class CheckError(LabeltrailError):
 
 
 class DamagedError(CheckError):
-    """Stored bytes are not those that their hash names, or hold what cannot be there."""
+    """Stored bytes do not match their hash, or are invalid."""
 
 
 class NotFoundError(LabeltrailError):
@@ -93,10 +92,10 @@ class SetupError(LabeltrailError):
 
 @contextmanager
 def translate_disk_errors() -> Iterator[None]:
-    """Turn the errors of a full disk, and of missing permissions, into one that a person can mend.
+    """Translate the errors of a full disk and of missing permissions.
 
     Raises:
-        SetupError: the disk is full, or this user's share of it; or this user may not read or write a file.
+        SetupError: the disk is full, or the user's quota; or this user may not read or write a file.
     """
     try:
         yield
@@ -117,7 +116,7 @@ def translate_disk_errors() -> Iterator[None]:
 
 
 def sqlite_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; SQLITE_ERROR where Python itself could not read what a file holds (no UTF-8)."""
+    """SQLite's primary result code; SQLITE_ERROR where Python could not decode text in the file."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 

@@ -1,7 +1,6 @@
-"""Whole files, or none: every output is written beside its place and then moved over it.
+"""Atomic writes: every file is written beside its place and then renamed, so that it is complete or unchanged.
 
-A stage that is killed leaves the old file or the new one, never half of either. JSON is written with sorted
-keys, so that the same content is the same bytes.
+JSON is written with sorted keys: the same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from storage.errors import InputError
 
 
 def write_bytes(path: Path, data: bytes, mode: int | None = None, *, durable: bool = False) -> None:
-    """Put `data` at `path`; its folders are made.
+    """Write a file atomically; its folders are created.
 
     Args:
-        path: where.
-        data: all of it.
-        mode: of the file; nobody sees it under another one.
-        durable: it outlives a power failure: what cannot be made again is on the disk before this returns.
+        path: of the file.
+        data: its content.
+        mode: of the file, from its creation on.
+        durable: wait for fsync, so that it survives a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
@@ -42,7 +41,7 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None, *, durable: bo
 
 
 def write_through(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
+    """Write a file and wait for fsync."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -50,7 +49,7 @@ def write_through(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the disk has the names in a folder, after one was put there."""
+    """Wait for fsync of a folder, after a file was renamed into it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -59,15 +58,12 @@ def sync_folder(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Put `value` at `path` as JSON; NaN is refused, for it is not JSON."""
+    """Write `value` as JSON; NaN is an error, for it is no JSON."""
     write_bytes(path, json_bytes(value, indent=1))
 
 
 def json_bytes(value: Any, indent: int | None = None) -> bytes:
-    """JSON with sorted keys and a final line feed, in UTF-8: the same content gives the same bytes.
-
-    Half a surrogate pair, which a browser may cut out of a text and UTF-8 cannot hold, makes the text ASCII.
-    """
+    """JSON with sorted keys and a final line feed, in UTF-8; with escapes where it holds a lone surrogate."""
     options: dict[str, Any] = {"sort_keys": True, "allow_nan": False, "indent": indent}
     if indent is None:
         options["separators"] = (",", ":")
@@ -78,15 +74,15 @@ def json_bytes(value: Any, indent: int | None = None) -> bytes:
 
 
 def read_text(path: Path, cure: str, encoding: str = "utf-8") -> str:
-    """A file's text, line ends as they are.
+    """A file's text, with its line ends.
 
     Args:
         path: the file.
-        cure: what to do about one that is in another encoding.
-        encoding: `utf-8`, or `utf-8-sig` where a mark may stand before it.
+        cure: the next step for a file in another encoding.
+        encoding: `utf-8`, or `utf-8-sig` where it may begin with a byte order mark.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: it does not exist.
         InputError: it is not in UTF-8; names the line.
     """
     data = path.read_bytes()
@@ -99,11 +95,10 @@ def read_text(path: Path, cure: str, encoding: str = "utf-8") -> str:
 
 
 def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
-    """Read a JSON object that carries a `version`.
+    """Read a JSON object with a `version`; `cure` is the command that makes it.
 
     Raises:
-        InputError: it is not there, is not a JSON object, or is newer than `version`; `cure` is the command
-            that makes it.
+        InputError: it does not exist, is no JSON object, or is newer than `version`.
     """
     try:
         value = json.loads(path.read_bytes())
@@ -122,9 +117,9 @@ def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path` that takes its place when the block ends without an error.
+    """A temporary folder that replaces `path` when the block ends without an error.
 
-    It is hidden, and so is the old one for a moment: `model.old` is what a person calls a model that is to be kept.
+    Its name and that of the old folder are hidden: `model.old` may be a backup of the user.
     """
     beside, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
@@ -144,7 +139,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
 
 
 def md5(path: Path) -> str:
-    """MD5 of a file, in hex; of a folder, the one that DVC gives it (ends in `.dir`); "" where nothing is."""
+    """MD5 of a file, in hex; of a folder as in DVC (ends in `.dir`); "" where the path does not exist."""
     if not path.exists():
         return ""
     if path.is_dir():
@@ -160,6 +155,6 @@ def md5_bytes(data: bytes) -> str:
 
 
 def dir_listing(files: Mapping[str, str]) -> bytes:
-    """What DVC's cache holds for a folder: the MD5 of each file by its path in it. Its own MD5 names the folder."""
+    """The listing of a folder in DVC's cache, from the MD5 of each file by path; its MD5 is the folder's hash."""
     listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
     return json.dumps(listing, sort_keys=True).encode()

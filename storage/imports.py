@@ -1,11 +1,10 @@
-"""Guards imports: what Python imports from the clone's top folder must be in git.
+"""Import guard: modules that Python imports from the clone's top folder must be in git.
 
-`python -m stages.train` looks there first, before the standard library and all packages. And a plain `dvc pull`
-writes files where the listings in the bucket say, `../../numpy.py` too. This runs before anything else, so it imports
-only what Python has loaded by then: a module of the standard library could lie there as well.
+`python -m stages.train` searches that folder first, before the standard library and packages. And plain `dvc pull`
+writes files where the listings in the bucket say, also to `../../numpy.py`. This runs before anything else, so it
+imports only modules that Python has loaded by then, for one of the standard library could be in that folder, too.
 
-`python -P` would pass over the folder, and take the stages of the clone that was installed, not of the one that
-`dvc exp run --temp` has made.
+`python -P` is no alternative: it would run the stages of the installed clone, not of the one of `dvc exp run --temp`.
 """
 
 import os
@@ -17,7 +16,7 @@ REFUSED = 6  # exit code of a check that failed
 
 
 def guard() -> None:
-    """Look at every import from here on, where Python looks into the clone's top folder."""
+    """Check all further imports, if Python searches the clone's top folder."""
     root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     looked_in = any(os.path.realpath(entry or ".") == root for entry in sys.path)
     if looked_in and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -25,21 +24,21 @@ def guard() -> None:
 
 
 class _Finder:
-    """Finds nothing, and ends the program where something would be found that is not in git."""
+    """A finder that finds no module, and ends the program before an untracked one is imported."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.names = {name.partition(".")[0] for name in os.listdir(root)} - OURS
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
-        """Called by Python for every module that is not loaded yet; only names without a dot concern us."""
+        """Called by Python for every module that is not loaded yet; only top-level modules matter."""
         if path is not None or name not in self.names:
             return
         spec = PathFinder.find_spec(name, [self.root])
         if spec is None:
             return
         if spec.origin is None and PathFinder.find_spec(name, self._elsewhere()):
-            return  # a folder without `__init__.py` comes after packages of its name
+            return  # packages have precedence over a folder without `__init__.py`
         if name in sys.stdlib_module_names or not self._is_in_git(spec.origin or name):
             self._exit(name, spec.origin or os.path.join(self.root, name))
 
@@ -54,7 +53,7 @@ class _Finder:
         return done.returncode == 0 and done.stdout != b""
 
     def _exit(self, name: str, path: str) -> None:
-        """Print an error and end at once: the importing code might catch SystemExit."""
+        """Print an error and exit at once: the importing code might catch SystemExit."""
         shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
         file = os.path.relpath(shown, self.root)
         sys.stderr.write(

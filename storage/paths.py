@@ -1,6 +1,6 @@
-"""Paths in a project, relative to its top folder, that modules without an import of each other share.
+"""Paths in a project, relative to its top folder, that several modules share.
 
-A path that one format alone has is `PATH` in the module of the format.
+The path of a single format is `PATH` in its module.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Makes untrusted text printable, for a terminal, a log or a commit message.
+"""Escapes untrusted text for a terminal, a log or a commit message.
 
 A label, a series key, a person's name or a response may hold characters that move the cursor, change colours, forge
-a line or reverse the order of letters. They are spelled out (`\\x1b`, `\\n`, `\\u202e`) in one place, here:
-every error, every line of a command and of JSON passes through it.
+a line or reverse the order of letters. They are escaped (`\\x1b`, `\\n`, `\\u202e`) here, for every error, every line
+of a command and JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any, TextIO
 
-LONGEST = 200  # characters of a name that are shown
+LONGEST = 200  # characters of a name
 LONGEST_LINE = 4000  # characters of a line of an error: more than any path or command has
 
 # Control characters (C0, DEL, C1), line and paragraph separators, marks that change the direction of text, characters
@@ -27,19 +27,19 @@ UNSAFE = re.compile(
 
 
 def printable(text: str) -> str:
-    """The text on one line, with every character that a terminal acts on spelled out."""
+    """The text on one line, with control characters and invisible ones escaped."""
     return UNSAFE.sub(_spelled, text)
 
 
 def shortened(text: str, most: int = LONGEST) -> str:
-    """The same for a name of any length: what is longer than `most` characters ends in how long it is."""
+    """The same, truncated to `most` characters, with the length of a longer text."""
     if len(text) <= most:
         return printable(text)
     return f"{printable(text[:most])}... ({len(text):,} characters)"
 
 
 def block(text: str | Iterable[str], indent: str) -> str:
-    """One text on one line, or several below each other, each behind `indent`; none longer than a page."""
+    """One text on one line, or several below each other with `indent`; each truncated to LONGEST_LINE."""
     lines = [text] if isinstance(text, str) else text
     return f"\n{indent}".join(shortened(line, LONGEST_LINE) for line in lines)
 
@@ -52,7 +52,7 @@ def argument(value: object) -> str:
     """
     text = str(value)
     if isinstance(value, PurePath) and text.startswith("-"):
-        text = f"./{text}"  # no program takes it for an option
+        text = f"./{text}"  # not to be taken for an option
     if not UNSAFE.search(text):
         return shlex.quote(text)
     spelled = UNSAFE.sub(_in_shell, text.replace("\\", "\\\\").replace("'", "\\'"))
@@ -65,16 +65,13 @@ def say(text: str, file: TextIO | None = None) -> None:
 
 
 def dump_json(value: Any) -> str:
-    """JSON for programs that a person may look at: readable letters, and nothing that a terminal acts on.
-
-    What no JSON can say, NaN and infinite numbers, is null.
-    """
+    """JSON for output: readable letters, escaped control characters; NaN and infinite numbers are null."""
     try:
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        told = json.loads(json.dumps(value), parse_constant=lambda _: None)
-        text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
-    # Inside of strings JSON has no raw control character, so a line end here is one between two values.
+        finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        text = json.dumps(finite, indent=1, sort_keys=True, ensure_ascii=False)
+    # Strings in JSON have no raw line ends, so these are between values.
     return "\n".join(UNSAFE.sub(_json_escape, line) for line in text.split("\n"))
 
 
@@ -84,7 +81,7 @@ def _spelled(match: re.Match[str]) -> str:
 
 def _in_shell(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # Python's stand-in for a byte of a file's name
+    if 0xDC80 <= code <= 0xDCFF:  # Python's surrogate for an undecodable byte
         return f"\\x{code - 0xDC00:02x}"
     return f"\\u{code:04x}" if 0x80 <= code <= 0xFF else _spelled(match)
 

@@ -1,8 +1,7 @@
-"""Programs: run one to its end, or start one that stays. The one place that imports subprocess.
+"""Runs programs, and starts and stops background processes.
 
-A process is known by its id *and* the moment it started: ids are used again, and stopping whatever has
-the id today would stop somebody else's program. Secrets are handed over in the environment, never in the
-arguments, which every user of the machine can read.
+A process is identified by its id *and* its start time: ids are reused. Secrets are passed in the environment, never
+in the arguments, which every user of the machine can read.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ Argument = str | os.PathLike[str]
 
 
 class ProgramError(LabeltrailError):
-    """A program ended with an error or took too long.
+    """A program ended with an error or exceeded its timeout.
 
     Attributes:
-        returncode: its exit status; None when it was cut off.
-        stderr, stdout: all it wrote to standard error and output.
+        returncode: its exit status; None after a timeout.
+        stderr, stdout: its standard error and output.
     """
 
     exit_code = 8
@@ -52,7 +51,7 @@ class ProgramError(LabeltrailError):
 
 @dataclass(frozen=True)
 class Process:
-    """A process that stays, as it is recorded: its id and when it started (opaque, never reused)."""
+    """A background process: its id and its start time, as an opaque text."""
 
     pid: int
     started: str
@@ -65,7 +64,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> str:
-    """Run a program to its end and give back what it wrote to standard output.
+    """Run a program; returns its standard output.
 
     Args:
         args: program and arguments; no shell, no secrets.
@@ -87,7 +86,7 @@ def output(
     timeout: float | None = None,
     stdin: bytes = b"",
 ) -> bytes:
-    """The same for a program that is given something to read, or whose output is not text."""
+    """The same with standard input, and output as bytes."""
     words = [os.fspath(arg) for arg in args]
     line = " ".join(words)
     try:
@@ -113,7 +112,7 @@ def output(
 
 
 def attach(args: Sequence[Argument], *, cwd: Path, env: Mapping[str, str]) -> None:
-    """Run a program whose output is for the person who waits: it goes where this program's goes.
+    """Run a program with this process's standard output and error.
 
     Raises:
         ProgramError: it ended with an error.
@@ -126,15 +125,15 @@ def attach(args: Sequence[Argument], *, cwd: Path, env: Mapping[str, str]) -> No
 
 
 def tail(text: str, lines: int = TAIL) -> list[str]:
-    """The last lines of a program's output, to stand in an error."""
+    """The last lines of a program's output, for an error."""
     return text.strip().splitlines()[-lines:]
 
 
 def spawn(args: Sequence[Argument], *, env: Mapping[str, str], cwd: Path, log: Path) -> Process:
-    """Start a program that outlives this one, in a session of its own, its output going to `log` (mode 600).
+    """Start a background process, in a session of its own, with its output in `log` (mode 600).
 
     Raises:
-        SetupError: the program is not there.
+        SetupError: the program does not exist.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -152,14 +151,14 @@ def spawn(args: Sequence[Argument], *, env: Mapping[str, str], cwd: Path, log: P
 
 
 def start_time(pid: int) -> str | None:
-    """When the process with this id started, or None if there is none (or only its exit status is left)."""
+    """Start time of the process with this id; None where there is none, or a zombie."""
     try:
         process = psutil.Process(pid)
-        # Its first thread may be gone while others still hold its ports: that is not the end yet.
+        # Not ended yet while other threads than the first one still hold its ports.
         if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return None
         if psutil.LINUX:
-            # Clock ticks since boot: unlike a time of day it stays the same when the clock is set.
+            # Clock ticks since boot: independent of changes of the clock.
             return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         return f"{process.create_time():.0f}"
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
@@ -167,17 +166,17 @@ def start_time(pid: int) -> str | None:
 
 
 def works_in(name: str, folder: Path) -> bool:
-    """Whether a program of this name works in a folder or below; also where that is unknown."""
-    for found in psutil.process_iter(["name", "cwd", "status"]):
-        if found.info["name"] == name and found.info["status"] != psutil.STATUS_ZOMBIE:
-            where = found.info["cwd"]  # None: another user's
+    """Whether a program of this name may work in a folder or below; True where that is unknown."""
+    for process in psutil.process_iter(["name", "cwd", "status"]):
+        if process.info["name"] == name and process.info["status"] != psutil.STATUS_ZOMBIE:
+            where = process.info["cwd"]  # None: another user's
             if where is None or Path(where).is_relative_to(folder.resolve()):
                 return True
     return False
 
 
 def alive(process: Process) -> bool:
-    """Whether this very process still runs, and not another that got its id."""
+    """Whether this process still runs, and not another one with its id."""
     return start_time(process.pid) == process.started
 
 
@@ -191,10 +190,10 @@ def ports(process: Process) -> set[int]:
 
 
 def stop(process: Process, timeout: float = 20.0) -> None:
-    """Terminate the process, and kill it after `timeout` seconds; another one with its id is left alone.
+    """Terminate the process, and kill it after `timeout` seconds.
 
     Raises:
-        ServiceError: it is still there, or belongs to somebody else.
+        ServiceError: it does not end, or belongs to somebody else.
     """
     for name, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, 5.0)):
         if not alive(process):
@@ -213,7 +212,7 @@ def stop(process: Process, timeout: float = 20.0) -> None:
 
 
 def wait(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-    """Poll `ready`; whether it came true within `seconds`."""
+    """Poll `ready`; returns whether it became true within `seconds`."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
@@ -224,9 +223,9 @@ def wait(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> bool
 
 @contextmanager
 def lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold `path` against other processes and threads; `waiting` is called once if somebody else holds it.
+    """Lock a file against other processes and threads; `waiting` is called once if it is locked.
 
-    The lock goes with the process: one that was killed leaves nothing behind.
+    The lock is released when the process ends, also when it is killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

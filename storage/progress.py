@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar or a line in a terminal, silence elsewhere."""
+"""Progress bars and notes on standard error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLOURS = {"+": "green", "-": "red", "~": "yellow", "*": "cyan"}
 
 
 def print_tinted(lines: Iterable[str]) -> None:
-    """Print lines in the colour of the sign that they begin with; plain where standard output is no terminal."""
+    """Print lines in the colour of their first sign; without colours where standard output is no terminal."""
     out = Console(highlight=False)
     for line in map(printable, lines):
         style = COLOURS.get(line.lstrip()[:1], "") if out.is_terminal else ""
@@ -25,12 +25,12 @@ def print_tinted(lines: Iterable[str]) -> None:
 
 
 def note(text: str) -> None:
-    """A line about what goes on, on standard error."""
+    """Print a line on standard error."""
     console.print(printable(text), markup=False, emoji=False, soft_wrap=True)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` under a progress bar; the bar is off when standard error is not a terminal."""
+    """Yield `items` with a progress bar, if standard error is a terminal."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with bar(description, total) as advance:
@@ -40,7 +40,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 
 
 class Advance:
-    """Moves a bar on and changes what is written beside it."""
+    """Advances a progress bar and changes its description."""
 
     def __init__(self, progress: Progress, description: str, total: int | None) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""One project: a clone with its settings, its repository, its bucket and its Label Studio."""
+"""A project: a clone with its settings, repository, bucket and Label Studio."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from storage.s3.mirror import Mirror
 
 
 class Project:
-    """Everything that a pipeline or a publishing stage reaches for; opened only when reached for.
+    """The parts of a project, each opened on first use.
 
     Args:
         root: the clone's top folder.
-        is_dry: nothing can be written: not into the bucket, not into Label Studio, not into the clone. Notes
-            and objects that would be stored are held in memory.
+        is_dry: a dry run: nothing is written to the bucket, Label Studio or the clone; the mirror is a copy, and new
+            objects of the DVC cache stay in memory.
     """
 
     def __init__(self, root: Path, *, is_dry: bool = False) -> None:
@@ -32,12 +32,12 @@ class Project:
         loopback.bypass_proxies()
 
     def dry(self) -> Project:
-        """The same project, in which nothing can be written."""
+        """The same project for a dry run."""
         return self if self.is_dry else Project(self.root, is_dry=True)
 
     @classmethod
     def here(cls) -> Project:
-        """The project that the current folder lies in."""
+        """The project of the current folder."""
         return cls(find_root(Path.cwd()))
 
     @cached_property
@@ -62,7 +62,7 @@ class Project:
 
     @cached_property
     def mirror(self) -> Mirror:
-        """The cache of what the bucket holds."""
+        """The cache of the bucket."""
         return Mirror(self.root / MIRROR, scratch=self.is_dry)
 
     @cached_property
@@ -72,17 +72,17 @@ class Project:
 
     @cached_property
     def remote(self) -> Remote:
-        """Bucket and Label Studio as the remote work tree of the branch that is checked out."""
+        """The current branch in bucket and Label Studio."""
         prefix = prefix_of(self.repository.git.branch())
         return Remote(self.bucket, self.studio, self.mirror, prefix, self.label_config.data_key)
 
     def forget_branch(self) -> None:
-        """Have what depends on the branch that is checked out read anew: another command may have switched it."""
+        """Reload what depends on the current branch: another command may have switched it."""
         for name in ("remote", "label_config"):
             self.__dict__.pop(name, None)
 
     def configure_remote(self) -> None:
-        """Make the bucket if it is not there, and point the DVC remote of this clone at it."""
+        """Create the bucket if it does not exist, and configure it as the DVC remote of this clone."""
         self.bucket.create()
         options = {
             "endpointurl": self.settings.s3_endpoint,
@@ -90,6 +90,6 @@ class Project:
             "secret_access_key": self.settings.secret_access_key.get_secret_value(),
             "region": self.settings.region,
         }
-        # Seconds; DVC's own minute, tried five times, looks like a hang.
+        # Seconds; DVC's default is a minute, with five attempts.
         timeouts = {"connect_timeout": "5", "read_timeout": "20"}
         self.repository.configure(self.bucket.url("dvc"), options, timeouts)

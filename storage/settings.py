@@ -1,12 +1,11 @@
-"""Settings: addresses and credentials. The one place that reads the environment.
+"""Settings: addresses and credentials, from the environment and the project's `.env`.
 
-The environment wins over the project's `.env`, with one exception: an address and the credentials for it
-come from the same place. So neither the keys of somebody's cloud account, left in a shell, are sent to the
-MinIO of this clone, nor this clone's keys to a cloud.
+The environment has precedence over `.env`, except that an address and its credentials come from the same place. So
+keys of a cloud account in the shell are not sent to this clone's MinIO, nor this clone's keys to a cloud.
 
-A server is *external* when its address was given (in the environment, or written into `.env` by hand): it is
-used, never started and never stopped. The address of a server that this clone starts stands in `.env`
-together with its port (`LABELTRAIL_MINIO_PORT`, `LABELTRAIL_LABEL_STUDIO_PORT`), and agrees with it.
+A server is *external* when its address was given in the environment or written into `.env` by hand: it is used, but
+never started or stopped. A server of this clone has its port in `.env`, too (`LABELTRAIL_MINIO_PORT`,
+`LABELTRAIL_LABEL_STUDIO_PORT`), which agrees with its address.
 """
 
 from __future__ import annotations
@@ -34,8 +33,7 @@ ENV_FILE = ".env"
 ENV_HEADER = "# Addresses and credentials of this clone, kept by `labeltrail up`. Never commit this file."
 HOST = "127.0.0.1"
 PLAIN = re.compile(r"[A-Za-z0-9_.:/@%+,=-]*")  # values that need no quotes in `.env`
-# A server gets these and its own settings, nothing else: many variables in a shell would change how Label
-# Studio and MinIO behave, or are secrets that do not concern them.
+# The variables of the shell that servers get: others may be secrets, or affect Label Studio and MinIO.
 BASE = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "SSL_CERT_FILE",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
@@ -44,14 +42,14 @@ BASE = (
 
 @dataclass(frozen=True)
 class Service:
-    """A server that a project talks to: the variables with its address and credentials."""
+    """A server of a project: the variables with its address and credentials."""
 
     name: str
     title: str
     url: str
     port: str
     credentials: tuple[str, ...]
-    health: str  # path that answers 200 when the server is ready
+    health: str  # path that responds 200 when the server is ready
 
 
 MINIO = Service(
@@ -66,7 +64,7 @@ SERVICES = (MINIO, LABEL_STUDIO)
 
 
 class Settings(BaseModel):
-    """Where the bucket and Label Studio are. Settings never change results; params do."""
+    """Addresses and credentials of bucket and Label Studio. Settings never change results; params do."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -82,7 +80,7 @@ class Settings(BaseModel):
 
 
 class Workers(BaseModel):
-    """How many processes train a model, and the Ray cluster that they are on if not on this machine."""
+    """Number of training processes, and the address of their Ray cluster; "" for this machine."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -94,15 +92,15 @@ def load(root: Path) -> Settings:
     """The settings of the project at `root`.
 
     Raises:
-        InputError: an address or a credential is missing or is not an address; all of them are named.
+        InputError: addresses or credentials are missing or invalid; names all of them.
     """
     try:
         return Settings.model_validate(variables(root))
     except ValidationError as error:
-        # Values are left out of the message: one of them may be a secret in the wrong place.
+        # Values are not quoted: one may be a secret.
         faults = error.errors(include_input=False)
-        given = [service for service in SERVICES if is_external(root, service)]
-        by_hand = {name for service in given for name in (service.url, *service.credentials)}
+        external = [service for service in SERVICES if is_external(root, service)]
+        by_hand = {name for service in external for name in (service.url, *service.credentials)}
         named = any(fault["type"] != "missing" or fault["loc"][0] in by_hand for fault in faults)
         what = "the settings of this project are not complete"
         why = "; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults)
@@ -115,10 +113,10 @@ def _reason(message: str) -> str:
 
 
 def check_address(service: Service, url: str) -> None:
-    """Refuse an address that was given for a server and is none.
+    """Validate the address of a server.
 
     Raises:
-        InputError: with the reason, and without the address.
+        InputError: it is invalid; with the reason, without the address.
     """
     try:
         (s3_address if service is MINIO else address)(url)
@@ -130,16 +128,16 @@ def check_address(service: Service, url: str) -> None:
 def variables(root: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The variables of environment and `.env`, merged; empty ones count as not set."""
     shell = {key: value for key, value in (os.environ if environ is None else environ).items() if value}
-    kept = read_env_file(root)
-    merged = {**kept, **shell}
+    file = read_env_file(root)
+    merged = {**file, **shell}
     for service in SERVICES:
         if service.url in shell:
-            winner, other = shell, kept
-        elif service.url in kept:
-            winner, other = kept, shell
+            winner, other = shell, file
+        elif service.url in file:
+            winner, other = file, shell
         else:
             continue
-        # The other place may add credentials only when they are not the credentials of another address.
+        # The other place may add credentials only if they are not for another address.
         same = other.get(service.url, winner[service.url]) == winner[service.url]
         for name in service.credentials:
             value = winner.get(name) or (other.get(name) if same else None)
@@ -150,33 +148,33 @@ def variables(root: Path, environ: Mapping[str, str] | None = None) -> dict[str,
 
 
 def is_external(root: Path, service: Service) -> bool:
-    """Whether somebody gave this server's address, so that it is not ours to start or stop."""
+    """Whether this server is external, so that it is neither started nor stopped."""
     url = variables(root).get(service.url)
     return url is not None and url.rstrip("/") != own_url(root, service)
 
 
 def own_port(root: Path, service: Service) -> int | None:
-    """The port kept in `.env` for the server that this clone starts."""
+    """The port in `.env` of a server of this clone."""
     return whole_number(read_env_file(root).get(service.port, ""))
 
 
 def own_url(root: Path, service: Service) -> str | None:
-    """The address of the server that this clone starts, once it has a port."""
+    """The address of a server of this clone, once it has a port."""
     port = own_port(root, service)
     return None if port is None else f"http://{HOST}:{port}"
 
 
 def adopt(root: Path, service: Service, port: int, credentials: Mapping[str, str]) -> None:
-    """Write into `.env` that this clone starts `service` on `port`; credentials already there are kept."""
-    kept = read_env_file(root)
-    fresh = {name: value for name, value in credentials.items() if not kept.get(name)}
+    """Write port, address and credentials of a server of this clone to `.env`; existing credentials are kept."""
+    known = read_env_file(root)
+    fresh = {name: value for name, value in credentials.items() if not known.get(name)}
     wanted = {service.url: f"http://{HOST}:{port}", service.port: str(port), **fresh}
-    if any(kept.get(name) != value for name, value in wanted.items()):
+    if any(known.get(name) != value for name, value in wanted.items()):
         write_env_file(root, wanted)
 
 
 def generated(service: Service, username: str) -> dict[str, str]:
-    """New credentials for a server that this clone starts; the shapes are what each server accepts."""
+    """New credentials for a server of this clone."""
     values: tuple[str, ...]
     if service is MINIO:
         values = ("labeltrail-" + secrets.token_hex(4), secrets.token_hex(20))
@@ -186,7 +184,7 @@ def generated(service: Service, username: str) -> dict[str, str]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables of a child process (git, dvc): those of this process and the project's settings."""
+    """The environment of a child process (git, dvc), with the project's settings."""
     return {
         **os.environ,
         **no_proxy(),
@@ -207,28 +205,25 @@ def from_environment(*names: str) -> str:
 
 
 def build_environment(**extra: str) -> dict[str, str]:
-    """The variables of a program that builds or installs: proxies and mirrors of the shell count."""
+    """The environment of a program that builds or installs, with the shell's proxies and mirrors."""
     return {**os.environ, **no_proxy(), **extra}
 
 
 def go_environment(**extra: str) -> dict[str, str]:
-    """The same for Go; neither variables of the shell nor `go env -w` change what is built."""
+    """The same for Go, without variables of the shell and `go env -w` that affect the build."""
     shell = {k: v for k, v in os.environ.items() if not k.startswith(("GO", "CGO_"))}
     ours = {"GOENV": "off", "GOWORK": "off", "GOSUMDB": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     return {**shell, **no_proxy(), **ours, **extra}
 
 
 def stage_environment() -> dict[str, str]:
-    """The variables of `dvc repro`: the programs of this Python's environment come first on the PATH."""
+    """The environment of `dvc repro`, with this Python's programs first on the PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**os.environ, **no_proxy(), "PATH": path}
 
 
 def experiment() -> str:
-    """Name of the DVC experiment (`dvc exp run`) that this stage runs in; "" where it runs in none.
-
-    DVC sets the variable for the stages of an experiment alone, in the workspace as in a folder of its own.
-    """
+    """Name of the DVC experiment (`dvc exp run`) that this stage runs in; "" where it runs in none."""
     return os.environ.get("DVC_EXP_NAME", "") or ("unnamed" if "DVC_EXP_BASELINE_REV" in os.environ else "")
 
 
@@ -238,7 +233,7 @@ def make_cublas_deterministic() -> None:
 
 
 def bind_gloo_to_loopback() -> None:
-    """Bind the processes of a distributed training to loopback; gloo takes the interface by its name."""
+    """Bind the processes of a distributed training to loopback, for gloo by the interface's name."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
 
 
@@ -249,10 +244,10 @@ def isolate_ray() -> None:
 
 
 def workers() -> Workers:
-    """The training workers. Read from the environment alone: models are trained outside of projects too.
+    """The training workers, from the environment alone: models are trained outside of projects, too.
 
     Raises:
-        InputError: the number is none.
+        InputError: the number is invalid.
     """
     try:
         return Workers.model_validate({name: value for name, value in os.environ.items() if value})
@@ -264,12 +259,12 @@ def workers() -> Workers:
 
 
 def server_environment(**extra: str) -> dict[str, str]:
-    """The variables of a server that this clone starts: a bare shell and what the server itself needs."""
+    """The environment of a server of this clone: `BASE` and its own variables."""
     return {**{name: os.environ[name] for name in BASE if name in os.environ}, **no_proxy(), **extra}
 
 
 def cache_folder() -> Path:
-    """Where builds that all projects of this user share rest: `LABELTRAIL_CACHE`, else the XDG cache."""
+    """The cache folder that all projects of this user share: `LABELTRAIL_CACHE`, else in the XDG cache."""
     if folder := os.environ.get("LABELTRAIL_CACHE"):
         return Path(folder).expanduser().absolute()
     home = os.environ.get("XDG_CACHE_HOME")
@@ -277,7 +272,7 @@ def cache_folder() -> Path:
 
 
 def read_env_file(root: Path) -> dict[str, str]:
-    """The variables in `.env`; a mode that lets others read it is narrowed to 600, with a note."""
+    """The variables in `.env`; a mode that lets others read it is changed to 600, with a note."""
     path = root / ENV_FILE
     if not path.exists():
         return {}
@@ -286,8 +281,8 @@ def read_env_file(root: Path) -> dict[str, str]:
         path.chmod(0o600)
         note(f"{path} could be read by others (mode {mode:o}); its mode is 600 now")
     text = _env_text(path)
-    found = dotenv_values(stream=StringIO(text), interpolate=False)
-    return {key: value for key, value in found.items() if value}
+    values = dotenv_values(stream=StringIO(text), interpolate=False)
+    return {key: value for key, value in values.items() if value}
 
 
 def _env_text(path: Path) -> str:
@@ -295,7 +290,7 @@ def _env_text(path: Path) -> str:
 
 
 def write_env_file(root: Path, values: Mapping[str, str]) -> None:
-    """Set variables in `.env`, other lines untouched; the file is private from its first moment on."""
+    """Set variables in `.env`, with mode 600; other lines stay."""
     path = root / ENV_FILE
     text = _env_text(path) if path.exists() else ENV_HEADER
     lines = text.removesuffix("\n").split("\n")

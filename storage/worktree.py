@@ -1,7 +1,7 @@
-"""`data/labels`, `data/series` and `data/start` as their pointers in git name them: git moves those, not the folders.
+"""Checks out `data/labels`, `data/series` and `data/start` by their pointers, which git changes without the folders.
 
-After a `git switch` the folders still hold the other branch's bytes, and DVC would take them for a change. So sync
-puts them right before it writes, and a hook does it right after git. Bytes that are in no label commit are never
+After a `git switch` the folders still have the other branch's files, which DVC would take for a change. So sync
+checks them out before it writes, and a git hook does after git. Files that are in no label commit are never
 overwritten silently.
 """
 
@@ -19,7 +19,7 @@ from storage.repo import git_hooks, git_locks
 
 FOLDERS = (LABELS, SERIES)
 START_FOLDER = START.as_posix()
-# What Labeltrail writes beside the folders; on its way to its place it is called `.part`.
+# Files that Labeltrail writes beside the folders, each by way of a temporary `.part` file.
 WRITTEN = (
     f"{LABELS}.dvc",
     f"{SERIES}.dvc",
@@ -31,7 +31,7 @@ WRITTEN = (
 
 
 def remove_partial_files(project: Project) -> None:
-    """Delete what a run that was killed left half done: files on their way to their place, and git's locks."""
+    """Delete temporary files and stale git locks of a run that was killed."""
     for name in WRITTEN:
         (project.root / f"{name}.part").unlink(missing_ok=True)
     for path in (*(project.root / LABELS).glob("*.jsonl.part"), *(project.root / SERIES).rglob("*.csv.part")):
@@ -40,10 +40,10 @@ def remove_partial_files(project: Project) -> None:
 
 
 def check_not_missing(project: Project, paths: Iterable[str]) -> None:
-    """Check that no file is missing: without `data/labels.dvc` every annotation would count as deleted.
+    """Check that no file is missing: without `data/labels.dvc` every annotation would seem to be deleted.
 
     Raises:
-        InputError: one is; a missing pointer is not a deletion.
+        InputError: one is missing.
     """
     missing = project.repository.git.missing(paths)
     if missing:
@@ -53,10 +53,10 @@ def check_not_missing(project: Project, paths: Iterable[str]) -> None:
 
 
 def check_not_merging(project: Project) -> None:
-    """Check that no git merge is under way: the work tree would hold neither side's labels.
+    """Check that no git merge is in progress: the work tree would have neither side's labels.
 
     Raises:
-        ConflictError: git merges, or picks or reverts a commit.
+        ConflictError: a merge, cherry-pick or revert is in progress.
     """
     git = project.root / project.repository.git.run("rev-parse", "--git-dir").removesuffix("\n")
     ongoing = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
@@ -68,15 +68,15 @@ def check_not_merging(project: Project) -> None:
 
 
 def is_current(project: Project, folders: Sequence[str] = FOLDERS) -> bool:
-    """Whether no file changed since this clone last saw folders and pointers agree; reads no file."""
+    """Whether folders and pointers are unchanged since they last matched; compares times and sizes only."""
     return all(project.mirror.note(_note(name)) == _fingerprint(project, name) for name in folders)
 
 
 def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
-    """Check out the folders as their pointers name them, whatever git or an interrupted sync left in them.
+    """Check out the folders by their pointers.
 
     Raises:
-        InputError: they hold something that is in no label commit.
+        InputError: they hold files that are in no label commit.
     """
     for name in folders:
         if not is_current(project, [name]) and project.repository.pointer(name):
@@ -85,9 +85,9 @@ def restore(project: Project, folders: Sequence[str] = FOLDERS) -> None:
 
 
 def restore_start(project: Project) -> None:
-    """Check out `data/start` where its bytes can be fetched; where they cannot, training reports it.
+    """Check out `data/start` if it can be fetched; else training reports it.
 
-    Nobody writes there but `labeltrail start-from`, which has the bytes in the DVC cache first.
+    Only `labeltrail start-from` writes there, and stores the files in the DVC cache first.
     """
     pointer = project.repository.pointer(START_FOLDER)
     if (
@@ -99,13 +99,13 @@ def restore_start(project: Project) -> None:
 
 
 def mark_current(project: Project, folders: Sequence[str] = FOLDERS) -> None:
-    """Note that folders and pointers agree now."""
+    """Record that folders and pointers match now."""
     for name in folders:
         project.mirror.set_note(_note(name), _fingerprint(project, name))
 
 
 def install_hooks(project: Project) -> None:
-    """Have a git hook check out the folders after a checkout or a pull, unless there is another hook."""
+    """Install the git hooks that check out the folders after a checkout or pull."""
     git_hooks.install(project.repository.git)
 
 
@@ -119,7 +119,7 @@ def _fingerprint(project: Project, folder: str) -> str:
         for name in sorted(names):
             try:
                 facts_of_file = os.stat(f"{path}/{name}")  # noqa: PTH116 -- a tenth of a second less for 10,000 recordings
-            except FileNotFoundError:  # a link that leads nowhere, as an editor's lock is one
+            except FileNotFoundError:  # a dangling link, such as an editor's lock
                 facts_of_file = os.lstat(f"{path}/{name}")
             facts.append((f"{path}/{name}", facts_of_file.st_mtime_ns, facts_of_file.st_size))
     return hashlib.md5(json.dumps(facts).encode(), usedforsecurity=False).hexdigest()

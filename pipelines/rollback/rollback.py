@@ -209,7 +209,7 @@ def _splits(project: Project, commit: str) -> bytes:
     """`data/splits.csv` of a commit, for the series there are now."""
     now = splits_file.read(project.root / splits_file.PATH)
     text = splits_file.at(partial(project.repository.git.show, commit))
-    return splits_file.dump(splits_file.as_then(now, splits_file.parse(text)) if text else now)
+    return splits_file.dump(splits_file.with_splits_of(now, splits_file.parse(text)) if text else now)
 
 
 def _message(counts: LabelChanges, others: list[str], to: str, part: Selection) -> str:

@@ -171,7 +171,7 @@ def study_path(path: Path | None, settings: params.Params) -> Path:
     if path or not label_config.PATH.exists():
         return default_study(None)
     space = space_of(settings.tuning.ranges)
-    return studies.place_of(about(of_project(settings), settings, space))
+    return studies.path_of(about(of_project(settings), settings, space))
 
 
 def find_trial(study: Study, number: int, place: Path) -> Trial:

@@ -13,7 +13,7 @@ from pipelines.tune.data import TuningData
 from pipelines.tune.trial_plot import COLOURS
 from stages import params
 from storage.printable import argument
-from storage.project_files.study import Study, Trial, place_of
+from storage.project_files.study import Study, Trial, path_of
 
 SECTION = ("train", "classifier")
 
@@ -52,7 +52,7 @@ class TuningResult:
         if self.written and (path is None or (self.written.parent / "dvc.yaml").exists()):
             return "dvc repro"
         if path is None:
-            study = "" if self.place == place_of(self.study.about) else f" --study {argument(self.place)}"
+            study = "" if self.place == path_of(self.study.about) else f" --study {argument(self.place)}"
             trials = f"--trials {len(self.study.trials)}{study}"
             return f"labeltrail classify tune {trials} --write {params.PATH} && dvc repro"
         flags = "" if self.written else f" {self.flags}"

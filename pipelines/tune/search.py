@@ -63,7 +63,7 @@ def tune(
     data = of_table(path, valid, settings, task) if path else of_project(settings)
     space = space_of(settings.tuning.ranges)
     shared = about(data, settings, space)
-    place = study or (default_study(model) if path else studies.place_of(shared))
+    place = study or (default_study(model) if path else studies.path_of(shared))
     before = studies.read(place, shared)
     after = search(before, place, data, settings, trials or settings.tuning.trials)
     best = best_of(after, place)

@@ -20,7 +20,7 @@ from storage.s3 import keys
 from storage.text import typed
 from storage.text.typed import Count, Positive
 
-if TYPE_CHECKING:  # it brings pandas, which those who only read arrays need not wait for
+if TYPE_CHECKING:  # it imports pandas, which is slow
     from storage.series.recording_reader import Series
 
 Times = NDArray[np.float64] | NDArray[np.int64]
@@ -34,10 +34,7 @@ REMAKE = "dvc repro --force ingest window"
 
 @dataclass(frozen=True)
 class Entry:
-    """One series in the index: timepoints, Hz (None: one timepoint).
-
-    Of a resampled series, timepoints and Hz are the new ones.
-    """
+    """One series in the index: timepoints and Hz (None: one timepoint), after resampling."""
 
     rows: Count
     sampling_rate: Positive | None
@@ -45,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Index:
-    """`index.json`: what all series have in common, and each of them."""
+    """`index.json`: the series, and their common properties."""
 
     channels: tuple[str, ...]
     sampling_rate: Positive | None
@@ -61,37 +58,37 @@ def save(folder: Path, key: str, series: Series) -> None:
 def replace(
     folder: Path, key: str, times: Times, shown: Times, blocks: Iterable[NDArray[np.float32]]
 ) -> None:
-    """Write a series anew, at another sampling rate; values come in blocks, not all at once.
+    """Replace the arrays of a series, at another sampling rate.
 
     Args:
-        folder: data/arrays, or what will become it.
+        folder: data/arrays, or its temporary folder.
         key: the series.
         times: its new times.
         shown: for each of them the nearest time of the recording.
-        blocks: values, (timepoints, channels) each.
+        blocks: consecutive blocks of values, (timepoints, channels) each.
     """
     path = _place(folder, "values", key)
     shape = (len(times), values(key, folder).shape[1])
-    beside = path.with_name(path.name + ".part")
-    written = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float32, shape=shape)  # type: ignore[no-untyped-call]
+    part = path.with_name(path.name + ".part")
+    target = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)  # type: ignore[no-untyped-call]
     start = 0
     for block in blocks:
-        written[start : start + len(block)] = block
+        target[start : start + len(block)] = block
         start += len(block)
-    written.flush()
-    beside.replace(path)
+    target.flush()
+    part.replace(path)
     np.save(_place(folder, "times", key), times, allow_pickle=False)
     np.save(_place(folder, "shown", key), shown, allow_pickle=False)
 
 
 def remove(folder: Path, key: str) -> None:
-    """Take the arrays of one series away again."""
+    """Delete the arrays of one series."""
     for kind in ("values", "times"):
         _place(folder, kind, key).unlink()
 
 
 def _place(folder: Path, kind: str, key: str) -> Path:
-    """A folder for each kind: beside each other, the times of `x` could be the values of `x.time`."""
+    """A folder for each kind: in one folder, the times of `x` could be the values of `x.time`."""
     path = folder / kind / f"{key}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -107,7 +104,7 @@ def read_index(path: Path = PATH) -> Index:
     """Read `index.json`.
 
     Raises:
-        InputError: ingest has not run, its format is newer than known, or it is not as it must be.
+        InputError: ingest has not run, its format is newer than known, or it is invalid.
     """
     found = typed.read(path / "index.json", VERSION, Index, CURE, REMAKE)
     check_names(found.series, path / "index.json")
@@ -116,7 +113,7 @@ def read_index(path: Path = PATH) -> Index:
 
 @dataclass(frozen=True)
 class Gaps:
-    """Of one series."""
+    """Gaps of one series."""
 
     count: Count
     longest_steps: float
@@ -125,7 +122,7 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Note:
-    """A note on a series, or why it was refused."""
+    """A note on a series, or the reason why it was refused."""
 
     row: int | None
     what: str
@@ -134,7 +131,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Facts:
-    """One series in `quality.json`: `nan` counts missing values by channel."""
+    """One series in `quality.json`; `nan` has the number of missing values by channel."""
 
     gaps: Gaps
     nan: dict[str, Count]
@@ -156,17 +153,17 @@ def read_quality(path: Path = PATH) -> dict[str, Any] | None:
     """Read `quality.json`; None where ingest has not run.
 
     Raises:
-        InputError: it is newer than known, or not as it must be.
+        InputError: it is newer than known, or invalid.
     """
     place = path / "quality.json"
     return asdict(typed.read(place, VERSION, Quality, CURE, REMAKE)) if place.exists() else None
 
 
 def check_names(series: Iterable[str], where: Path) -> None:
-    """Check series keys, for they become paths.
+    """Check series keys, which become paths.
 
     Raises:
-        InputError: one leads out of its folder.
+        InputError: one is invalid.
     """
     for key in series:
         why = keys.key_problem(key)
@@ -175,19 +172,19 @@ def check_names(series: Iterable[str], where: Path) -> None:
 
 
 def values(key: str, path: Path = PATH) -> NDArray[np.float32]:
-    """Channels of one series, (timepoints, channels), mapped from the file, not read into memory.
+    """Values of one series, (timepoints, channels), memory-mapped.
 
     Raises:
-        InputError: the file is not there, or holds something else.
+        InputError: the file does not exist or is invalid.
     """
     return mapped(path / "values" / f"{key}.npy", 2, ("float32",), REMAKE)
 
 
 def mapped(path: Path, axes: int, kinds: Sequence[str], cure: str) -> NDArray[Any]:
-    """An array as it lies in its file: no memory is allocated for what a header claims, nothing is unpickled.
+    """A memory-mapped array: no memory is allocated for the size in its header, and nothing is unpickled.
 
     Raises:
-        InputError: the file is not there, is cut off, or holds something else.
+        InputError: the file does not exist, is truncated or invalid.
     """
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -201,19 +198,19 @@ def mapped(path: Path, axes: int, kinds: Sequence[str], cure: str) -> NDArray[An
 
 
 def of(key: str, index: Index) -> tuple[NDArray[np.float32], Times]:
-    """Values and times of one series, which are as its entry in the index says.
+    """Values and times of one series, checked against its entry in the index.
 
     Raises:
-        InputError: they are not: a file is of another run, or somebody else's.
+        InputError: their shapes differ: a file is of another run, or somebody else's.
     """
-    found, when = values(key), times(key)
+    data, moments = values(key), times(key)
     rows, channels = index.series[key].rows, len(index.channels)
-    if found.shape != (rows, channels) or len(when) != rows or not rows:
-        its = f"{found.shape[0]} timepoints of {found.shape[1]} channels and {len(when)} times"
-        why = f"{its}, not {rows} of {channels}"
+    if data.shape != (rows, channels) or len(moments) != rows or not rows:
+        actual = f"{data.shape[0]} timepoints of {data.shape[1]} channels and {len(moments)} times"
+        why = f"{actual}, not {rows} of {channels}"
         where = str(PATH / "values" / f"{key}.npy")
         raise InputError("data/dataset is older than data/arrays", where=where, why=why, cure=REMAKE)
-    return found, when
+    return data, moments
 
 
 def times(key: str, path: Path = PATH) -> Times:
@@ -226,10 +223,7 @@ def times(key: str, path: Path = PATH) -> Times:
 
 
 def shown_times(key: str, path: Path = PATH) -> Times:
-    """For each timepoint the nearest time of the recording, as people see it in Label Studio, (timepoints,).
-
-    The same as `times` but for a resampled series.
-    """
+    """For each timepoint the nearest time of the recording, (timepoints,): of a resampled series not `times`."""
     shown = path / "shown" / f"{key}.npy"
     if not shown.exists():
         return times(key, path)

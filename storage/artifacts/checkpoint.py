@@ -1,4 +1,4 @@
-"""A model on disk: `data/candidate/` and `data/best/`. Safetensors and JSON; nothing is ever unpickled.
+"""Models on disk, `data/candidate/` and `data/best/`: safetensors and JSON; nothing is unpickled.
 
 Layout and example: docs/formats.md.
 """
@@ -31,11 +31,11 @@ FILES = ("model.json", "provenance.json", "weights.safetensors")
 
 
 class UnusableError(InputError):
-    """A model whose bytes are those that its provenance names, and that cannot be used all the same."""
+    """A model that matches the hash in its provenance but is invalid."""
 
 
 class OutdatedError(UnusableError):
-    """A model of an older format, which this checkout cannot load."""
+    """A model of an older format that is no longer supported."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Header:
 
     Attributes:
         kind: which network: `lstm`.
-        channels: columns of a recording, in the order in which the network takes them.
+        channels: columns of a recording, in the order of the network's inputs.
         labels: class names; class 0 of the network is background, class k is `labels[k - 1]`.
         sampling_rate: Hz of the recordings it was trained on; None where they had one timepoint.
-        scaler: how values are scaled for the network.
+        scaler: scaling of the values.
         network: shape of the network.
-        postprocess: how probabilities become regions.
+        postprocess: decoding of probabilities into regions.
         confidence: calibration of its probabilities.
-        training: how the training went.
+        training: results of the training.
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Checkpoint(Header):
     weights: Mapping[str, NDArray[Any]]
 
     def hash(self) -> str:
-        """MD5 of weights and model.json: the model's name in predictions and provenance."""
+        """MD5 of weights and model.json; identifies the model in predictions and provenance."""
         return _hash(self._weight_bytes(), self._json_bytes())
 
     def _weight_bytes(self) -> bytes:
@@ -90,7 +90,7 @@ def _hash(weights: bytes, model: bytes) -> str:
 
 
 def write(checkpoint: Checkpoint, provenance: Provenance, path: Path = CANDIDATE) -> None:
-    """Write the three files of a model anew."""
+    """Write the three files of a model."""
     with fresh_folder(path) as folder:
         write_bytes(folder / "weights.safetensors", checkpoint._weight_bytes())
         write_bytes(folder / "model.json", checkpoint._json_bytes())
@@ -101,9 +101,9 @@ def read(path: Path) -> Checkpoint:
     """Read a model.
 
     Raises:
-        InputError: there is none, it is newer than known, or its bytes are not those its provenance names.
-        OutdatedError: an older Labeltrail made it.
-        UnusableError: it is not as a model must be.
+        InputError: there is none, it is newer than known, or it does not match the hash in its provenance.
+        OutdatedError: its format is no longer supported.
+        UnusableError: it is invalid.
     """
     cure = provenances.cure(path)
     version = read_json(path / "model.json", VERSION, cure)["version"]
@@ -126,7 +126,7 @@ def read(path: Path) -> Checkpoint:
 
 @dataclass(frozen=True)
 class _Validation:
-    """What is read of `validation` in it."""
+    """Keys of `validation` in `training` that are read."""
 
     accuracy: float | None = None
     loss: float | None = None
@@ -134,7 +134,7 @@ class _Validation:
 
 @dataclass(frozen=True)
 class _Training:
-    """What is read of `training`."""
+    """Keys of `training` that are read."""
 
     epochs: Count = 0
     best_epoch: Count = 0
@@ -147,7 +147,7 @@ class _Training:
 
 
 def _remake(path: Path) -> str:
-    """The command that makes a model anew of which the bytes are as they were made."""
+    """The command that makes an intact but invalid model again."""
     if path.name == START.name:
         return provenances.cure(path)
     if path.parent.name != CANDIDATE.parent.name:
@@ -162,7 +162,7 @@ def model_hash(path: Path) -> str:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Put a model in another's place, byte for byte."""
+    """Copy the files of a model, replacing the target."""
     with fresh_folder(target) as folder:
         for name in FILES:
             write_bytes(folder / name, (source / name).read_bytes())

@@ -38,9 +38,9 @@ class Entry:
         rows: timepoints.
         split: train, validation, test or unassigned.
         group: such as the person that it is of; in one split as a whole.
-        annotations: ids of the label records that its targets were made from; empty: nobody labeled it.
-        regions: the true regions, by start; one over a gap is split there, as predictions are.
-        choices: what the whole series is, where the label config asks that.
+        annotations: ids of the label records of its targets; empty for a series that is not labeled.
+        regions: the labeled regions, by start; split at gaps, as predictions are.
+        choices: the labels of the whole series, for classification.
     """
 
     rows: Count
@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def labels(self) -> frozenset[str]:
-        """Classes that occur."""
+        """The labels that occur in it."""
         return frozenset([*self.choices, *(region.label for region in self.regions)])
 
 
@@ -75,12 +75,12 @@ class Index:
     """`index.json`.
 
     Attributes:
-        labels: class names; of timepoints target k is `labels[k - 1]`, target 0 is background.
-        instants: the labels that stand for instants; all others stand for ranges.
-        instant_tolerance: timepoints before and after an instant that are targets of that instant.
+        labels: class names; target k of a timepoint is `labels[k - 1]`, target 0 is background.
+        instants: labels of instants; the others are of ranges.
+        instant_tolerance: timepoints before and after an instant with the target of that instant.
         windows: by split, (series key, start), in order.
-        left_out: what was not used, and why, in words.
-        warnings: what a person should know, in words.
+        left_out: data that was not used, with the reason, in words.
+        warnings: in words.
         provenance: hashes of data/labels and data/series.
     """
 
@@ -124,7 +124,7 @@ def read_index(path: Path = PATH) -> Index:
     """Read `index.json`.
 
     Raises:
-        InputError: window has not run, its format is newer than known, or it is not as it must be.
+        InputError: window has not run, its format is newer than known, or it is invalid.
     """
     place = path / "index.json"
     index = typed.read(place, VERSION, Index, CURE, REMAKE)
@@ -136,7 +136,7 @@ def read_index(path: Path = PATH) -> Index:
 
 
 def _problem(index: Index) -> str:
-    """What in an index does not fit the rest of it; "" where all does."""
+    """Why an index is inconsistent; "" where it is consistent."""
     labels = set(index.labels)
     if not labels or len(labels) < len(index.labels) or not labels.issuperset(index.instants):
         return "its labels are none, or one is there twice, or an instant is none of them"
@@ -162,22 +162,22 @@ def target(key: str, path: Path = PATH) -> NDArray[np.int16]:
     """Targets of one series, (timepoints,): 0 background, 1..K labels, -1 ignored.
 
     Raises:
-        InputError: the file is not there, or holds something else.
+        InputError: the file does not exist or is invalid.
     """
     return np.array(arrays.mapped(path / f"{key}.target.npy", 1, ("int16",), REMAKE))
 
 
 def labeled(key: str, index: Index) -> tuple[NDArray[np.float32], arrays.Times, NDArray[np.int16]]:
-    """Values, times and targets of one labeled series, which belong together.
+    """Values, times and targets of one labeled series, of equal length.
 
     Raises:
-        InputError: they do not: a file is of another run, or somebody else's.
+        InputError: they differ: a file is of another run, or somebody else's.
     """
     entry = arrays.Entry(index.series[key].rows, None)
     values, times = arrays.of(key, arrays.Index(index.channels, None, {key: entry}))
-    its = target(key)
-    if len(its) != len(values) or its.min() < -1 or its.max() > len(index.labels):
+    targets = target(key)
+    if len(targets) != len(values) or targets.min() < -1 or targets.max() > len(index.labels):
         why = f"it does not hold {len(values)} classes from -1 to {len(index.labels)}"
         where = str(PATH / f"{key}.target.npy")
         raise InputError("a series and its targets do not fit", where=where, why=why, cure=REMAKE)
-    return values, times, its
+    return values, times, targets

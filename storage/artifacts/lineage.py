@@ -1,7 +1,7 @@
-"""Lineage: the path from a prediction to the model, the label commit, the annotations and the recordings.
+"""Lineage: from a model version to the model, its label commit, annotations and recordings.
 
-Nothing is stored for it but what git and DVC hold anyway: `dvc.lock` of each commit names the bytes of the best
-model, the model's provenance names its labels by their hash, and the label commit is the first one with that hash.
+It follows from git and DVC: `dvc.lock` of each commit has the hash of the best model, the model's provenance has the
+hash of its labels, and the label commit is the first one with that hash.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Form = TypeVar("Form")
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was best once.
+    """A model that is or was the best model.
 
     Attributes:
         hash: of weights and model.json.
@@ -45,7 +45,7 @@ class Model:
         start: hash of the model it was started from; "" of one that was trained from scratch.
         earlier: ids of the records that only that model was trained on, by series.
         folder: DVC's hash of its folder.
-        code: first commit whose `dvc.lock` names it; "" while that is not committed.
+        code: first commit with it in `dvc.lock`; "" where there is none yet.
     """
 
     hash: str
@@ -66,11 +66,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a model comes from, whole.
+    """The complete lineage of a model.
 
     Attributes:
         model: the model.
-        version: its name on predictions in Label Studio.
+        version: model version of its predictions in Label Studio.
         commit: the label commit; None where the labels were never committed.
         annotators: number of annotations by annotator.
         annotations: the records it was trained on, by series.
@@ -85,7 +85,7 @@ class Lineage:
     recordings: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`; regions are counted, not repeated."""
+        """For `--json`; with the number of regions."""
         return {
             "model": self.model.hash,
             "model_version": self.version,
@@ -105,25 +105,25 @@ class Lineage:
 
 
 def models(repository: Repository) -> list[Model]:
-    """Every model that was best, newest first; the work tree's first where it is not committed yet."""
-    found: dict[str, Model] = {}
+    """Every best model, newest first; first the work tree's where it is not committed yet."""
+    by_hash: dict[str, Model] = {}
     # The log is newest first, so the oldest commit of each stays.
     folders = {lock.best: commit for commit, lock in locks(repository.git, "HEAD") if lock.best}
     for folder, commit in folders.items():
         try:
             model = _model(_files(repository, folder), folder, commit)
         except NotFoundError:
-            continue  # its bytes were deleted by `dvc gc`; the others can still be traced
+            continue  # deleted by `dvc gc`
         except InputError as error:
             note(f"{error.where} was left out: {error.why}")
             continue
-        found.setdefault(model.hash, model)
+        by_hash.setdefault(model.hash, model)
     best = repository.root / BEST
     if all((best / name).is_file() for name in FILES):
         model = _model({name: (best / name).read_bytes() for name in FILES}, md5(best), "")
-        if model.hash not in found:
-            return [model, *found.values()]
-    return list(found.values())
+        if model.hash not in by_hash:
+            return [model, *by_hash.values()]
+    return list(by_hash.values())
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ class CurrentBest:
     """The best model of the work tree.
 
     Attributes:
-        model: in `data/best`, or where that is not checked out the one that the work tree's `dvc.lock` names.
-        committed: whether the `dvc.lock` of HEAD names it.
-        locked: whether that of the work tree does.
+        model: in `data/best`, or in the work tree's `dvc.lock` where that is not checked out.
+        committed: whether it is in the `dvc.lock` of HEAD.
+        locked: whether it is in that of the work tree.
     """
 
     model: Model
@@ -142,54 +142,54 @@ class CurrentBest:
 
 
 def current_best(repository: Repository) -> CurrentBest | None:
-    """What is best now, committed or not; None where no model is.
+    """The current best model, committed or not; None where there is none.
 
     Raises:
-        NotFoundError: it is in `dvc.lock` alone, and neither cache nor remote has it.
+        NotFoundError: it is only in `dvc.lock`, and neither cache nor remote has it.
     """
-    named = Lock.read(repository.root).best
+    locked = Lock.read(repository.root).best
     best = repository.root / BEST
     if all((best / name).is_file() for name in FILES):
         folder, data = md5(best), {name: (best / name).read_bytes() for name in FILES}
-    elif named:
-        folder, data = named, _files(repository, named)
+    elif locked:
+        folder, data = locked, _files(repository, locked)
     else:
         return None
     committed = Lock.parse(repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD").best
-    return CurrentBest(_model(data, folder, ""), folder == committed, folder == named)
+    return CurrentBest(_model(data, folder, ""), folder == committed, folder == locked)
 
 
 def model_in(repository: Repository, folder: str) -> str:
-    """Hash of the model in a folder that DVC has, by its DVC hash; only its provenance is read.
+    """Hash of the model in a folder in DVC, given by the folder's hash; reads only its provenance.
 
     Raises:
         NotFoundError: neither cache nor remote has it.
-        ServiceError: the cache lacks it, and the remote is away.
+        ServiceError: the cache lacks it, and the remote cannot be reached.
     """
     origin = repository.folder(folder)["provenance.json"]
     return str(json.loads(repository.read([origin])[origin])["model"])
 
 
 def find_models(repository: Repository, name: str) -> list[Model]:
-    """The models that a model version, a hash or the beginning of one may name, newest first."""
+    """Models that match a model version, a hash or the beginning of one, newest first."""
     start = hash_in(name)
     return [model for model in models(repository) if start and model.hash.startswith(start)]
 
 
 def hash_in(name: str) -> str:
-    """The hash, or the beginning of one, in a model version or in what is one itself; "" where there is none."""
+    """The hash in a model version, or the name itself where it is a hash or the beginning of one; else ""."""
     matched = VERSION.match(name)
     return matched[1] if matched else name if HASH.match(name) else ""
 
 
 @dataclass(frozen=True)
 class LabelBest:
-    """The best model of a label commit, as a `dvc.lock` names it.
+    """The best model of a label commit.
 
     Attributes:
-        lock: the `dvc.lock`, whole.
-        commit: the commit that holds it.
-        reason: why it is this one.
+        lock: the `dvc.lock` with it.
+        commit: the commit of that.
+        reason: why it was chosen.
     """
 
     lock: Lock
@@ -198,24 +198,23 @@ class LabelBest:
 
 
 def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> LabelBest | None:
-    """The best model of these labels: what was best when the stages ran on them last.
+    """The best model of these labels: the best model of the last run of the stages on them.
 
-    Failing that, a model that was trained on them and was best later; failing that, what was best while they were
-    the newest labels, though nobody trained on them.
+    Else a best model that was trained on them; else the best model while they were the newest labels.
 
     Args:
-        repository: whose history.
+        repository: the clone.
         labels: hash of a label snapshot.
-        revisions: whose histories are searched.
+        revisions: their histories are searched.
     """
     known = [(commit, lock) for commit, lock in locks(repository.git, *revisions) if lock.best]
     for commit, lock in known:
         if lock.labels == labels:
             return LabelBest(lock, commit, "it was best when the stages ran on these labels")
     for model in models(repository):
-        found = [(commit, lock) for commit, lock in known if model.labels == labels and commit == model.code]
-        for commit, lock in found:
-            return LabelBest(lock, commit, "it was trained on these labels")
+        first = dict(known).get(model.code)
+        if first and model.labels == labels:
+            return LabelBest(first, model.code, "it was trained on these labels")
     commit = _last_with(repository.git, labels, revisions)
     text = repository.git.show(commit, LOCK) if commit else None
     last = Lock.of_history(text, commit) if text else None
@@ -225,9 +224,9 @@ def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> La
 
 
 def locks(git: Git, *revisions: str) -> Iterator[tuple[str, Lock]]:
-    """Every commit of these histories that changed `dvc.lock`, and the file as it was then; newest first.
+    """Every commit of these histories that changed `dvc.lock`, with that file; newest first.
 
-    One that cannot be read, conflict marks that somebody committed for example, is named and left out.
+    Invalid ones, for example with conflict markers, are left out with a note.
     """
     commits = git.run("log", "--format=%H", *revisions, "--", LOCK).split()
     texts = git.contents(f"{commit}:{LOCK}" for commit in commits)
@@ -237,47 +236,47 @@ def locks(git: Git, *revisions: str) -> Iterator[tuple[str, Lock]]:
 
 
 def _last_with(git: Git, labels: str, revisions: Iterable[str]) -> str:
-    """The last commit before these labels were replaced; "" where they never were the newest."""
+    """The last commit with these labels; "" where there is none."""
     for revision in revisions:
         last = git.resolve(revision)
-        for found in git.label_commits(last):
-            if found.labels == labels:
+        for label_commit in git.label_commits(last):
+            if label_commit.labels == labels:
                 return last
-            last = f"{found.commit}^"
+            last = f"{label_commit.commit}^"
     return ""
 
 
 def trace(repository: Repository, model: Model) -> Lineage:
-    """Follow a model to its label commit, annotations, annotators and recordings.
+    """The lineage of a model: label commit, annotations, annotators and recordings.
 
     Raises:
         NotFoundError: the label snapshot is neither in the DVC cache nor in its remote.
-        InputError: a shallow clone does not know which label commit it is.
+        InputError: this is a shallow clone, which may lack the label commit.
     """
     repository.git.require_whole_history()
     commits = reversed(list(repository.git.label_commits()))
-    commit = next((found for found in commits if found.labels == model.labels), None)
+    commit = next((c for c in commits if c.labels == model.labels), None)
     wanted = {name for names in model.annotations.values() for name in names}
-    found: dict[str, list[Record]] = {}
-    people: dict[str, int] = {}
+    annotations: dict[str, list[Record]] = {}
+    annotators: dict[str, int] = {}
     for record in records(repository, model.labels):
         if record["id"] in wanted:
-            found.setdefault(record["series"], []).append(record)
-            people[record["annotator"]] = people.get(record["annotator"], 0) + 1
+            annotations.setdefault(record["series"], []).append(record)
+            annotators[record["annotator"]] = annotators.get(record["annotator"], 0) + 1
     files = repository.folder(model.series, SERIES)
     recordings = {name.removesuffix(".csv"): md5 for name, md5 in files.items()}
     return Lineage(
         model=model,
         version=f"{model.kind}-{commit.commit[:7]}-{model.hash[:8]}" if commit else "",
         commit=commit,
-        annotators=dict(sorted(people.items())),
-        annotations=dict(sorted(found.items())),
+        annotators=dict(sorted(annotators.items())),
+        annotations=dict(sorted(annotations.items())),
         recordings={key: recordings[key] for key in sorted(recordings)},
     )
 
 
 def _files(repository: Repository, folder: str) -> dict[str, bytes]:
-    """Provenance and header of a model, from a folder in DVC's cache or remote."""
+    """Provenance and header of a model, from its folder in DVC's cache or remote."""
     listing = repository.folder(folder)
     data = repository.read([listing[name] for name in FILES])
     return {name: data[listing[name]] for name in FILES}
@@ -285,15 +284,15 @@ def _files(repository: Repository, folder: str) -> dict[str, bytes]:
 
 def _model(files: dict[str, bytes], folder: str, code: str) -> Model:
     where = f"{BEST} of {code[:12]}" if code else BEST
-    found = _read(f"{where}/{FILES[0]}", files[FILES[0]], _Origin)
+    origin = _read(f"{where}/{FILES[0]}", files[FILES[0]], _Origin)
     kind = _read(f"{where}/{FILES[1]}", files[FILES[1]], _Kind).kind
-    facts = {name: value for name, value in vars(found).items() if name != "model"}
-    return Model(hash=found.model, kind=kind, folder=folder, code=code, **facts)
+    facts = {name: value for name, value in vars(origin).items() if name != "model"}
+    return Model(hash=origin.model, kind=kind, folder=folder, code=code, **facts)
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """What is read of `provenance.json`, also of one that an older Labeltrail wrote."""
+    """Required keys of `provenance.json`, also of one that an older Labeltrail wrote."""
 
     model: str
     labels: str
@@ -306,7 +305,7 @@ class _Origin:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is read of `model.json`."""
+    """Required keys of `model.json`."""
 
     kind: str
 

@@ -22,12 +22,12 @@ REMAKE = "dvc repro --single-item --force predict"
 
 @dataclass(frozen=True)
 class PredictedRegion:
-    """One region that a model found.
+    """A predicted region.
 
     Attributes:
-        start, end: times in the form that the label config asks for; equal for an instant.
+        start, end: times in the format of the label config; equal for an instant.
         start_row, end_row: the same as timepoints, both inclusive.
-        score: probability that it is there, 0 to 1, calibrated on the validation split.
+        score: probability of the region, 0 to 1, calibrated on the validation split.
     """
 
     start: float | str
@@ -55,9 +55,9 @@ class Prediction:
         series: series key.
         model: hash of the model.
         score: mean probability, over all timepoints (or choices), that the decision is right, 0 to 1.
-        uncertainty: mean entropy of the class probabilities, 0 (sure) to 1 (no idea).
+        uncertainty: mean entropy of the class probabilities, 0 (certain) to 1 (uniform).
         regions: by start; empty where all is background.
-        choices: in the order of the label config; empty where regions are asked for, or nothing is so.
+        choices: in the order of the label config; empty for segmentation, or where no label applies.
     """
 
     series: str
@@ -69,7 +69,7 @@ class Prediction:
 
 
 def write(predictions: Iterable[Prediction], path: Path = PATH) -> int:
-    """Write the whole folder anew, one series at a time; returns how many."""
+    """Replace the whole folder, one series at a time; returns their number."""
     count = 0
     with fresh_folder(path) as folder:
         for prediction in predictions:
@@ -87,12 +87,13 @@ def read(key: str, path: Path = PATH) -> Prediction:
     """Read the prediction of one series.
 
     Raises:
-        InputError: there is none, its format is newer than known, or it is not as it must be.
+        InputError: there is none, its format is newer than known, or it is invalid.
     """
     place = path / f"{key}.json"
-    found = typed.read(place, VERSION, Prediction, CURE, REMAKE)
-    ends = [(region.start_row, region.end_row) for region in found.regions]
-    if found.series != key or any(start > end for start, end in ends):
-        why = f"it is of {found.series!r}" if found.series != key else "a region ends before it starts"
+    prediction = typed.read(place, VERSION, Prediction, CURE, REMAKE)
+    rows = [(region.start_row, region.end_row) for region in prediction.regions]
+    if prediction.series != key or any(start > end for start, end in rows):
+        other_series = f"it is of {prediction.series!r}" if prediction.series != key else ""
+        why = other_series or "a region ends before it starts"
         raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
-    return found
+    return prediction

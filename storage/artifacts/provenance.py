@@ -1,4 +1,4 @@
-"""Where a model comes from: `provenance.json` beside its weights, readable without torch.
+"""Provenance of a model: `provenance.json` beside its weights; importing this needs no torch.
 
 Layout and example: docs/formats.md.
 """
@@ -16,13 +16,13 @@ from storage.text import typed
 # Trains from scratch again.
 SCRATCH = "labeltrail start-from --none"
 VERSION = 2
-# Of model.json, which storage/artifacts/checkpoint.py writes: here, to be read without torch.
+# Version of model.json (storage/artifacts/checkpoint.py); here, for importing this needs no torch.
 MODEL_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from.
+    """The provenance of a model.
 
     Attributes:
         model: its hash.
@@ -30,7 +30,7 @@ class Provenance:
         series: MD5 of data/series, as in data/series.dvc.
         label_config: MD5 of data/label_config.xml.
         dataset: MD5 of data/dataset, as in dvc.lock.
-        params: the params that made it, by section.
+        params: of the run that made it, by section.
         annotations: ids of the label records it was trained on, by series.
         start: hash of the model whose weights it was initialized with; "" of one that was trained from scratch.
         earlier: ids of further records that that model, or one before it, was trained on, by series.
@@ -53,15 +53,15 @@ class Provenance:
 
 
 def write(provenance: Provenance, folder: Path) -> None:
-    """Write it beside the weights in `folder`."""
+    """Write `provenance.json` in `folder`."""
     write_json(folder / "provenance.json", {"version": VERSION, **asdict(provenance)})
 
 
 def read(folder: Path) -> Provenance:
-    """Read where the model in `folder` comes from.
+    """Read the provenance of the model in `folder`.
 
     Raises:
-        InputError: there is no model, it is newer than known, or the file is not as it must be.
+        InputError: there is no model, it is newer than known, or the file is invalid.
     """
     return typed.read(folder / "provenance.json", VERSION, Provenance, cure(folder))
 

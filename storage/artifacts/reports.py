@@ -1,4 +1,4 @@
-"""`reports/`: results of the stages, for people, `dvc metrics` and the page.
+"""`reports/`: results of the stages, for `dvc metrics` and the report page.
 
 Layout and examples: docs/formats.md and docs/formats-choices.md.
 """
@@ -40,14 +40,14 @@ Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluate writes about a model.
+    """The evaluation of a model.
 
     Attributes:
         scores: by split, level and name.
         headline: names, by level, of the scores that `dvc metrics` shows.
-        tables: header and rows by name of the file.
-        lines: a line about each split that was scored.
-        warnings: of a split, why some of its series were not scored.
+        tables: header and rows by file name.
+        lines: a line about each scored split.
+        warnings: by split, why some of its series were not scored.
     """
 
     scores: Mapping[str, Mapping[str, Mapping[str, float | None]]]
@@ -76,29 +76,30 @@ class Verdict(Decision):
     best_model: str
 
 
-def write_evaluation(found: Evaluation) -> None:
-    """Write the folder of tables, and the headline. A kind of task that has no ROC has a table without rows."""
+def write_evaluation(evaluation: Evaluation) -> None:
+    """Write the folder of tables, and the headline. Without a ROC that table has no rows."""
     scores = [
         [split, level, name, value]
-        for split, levels in found.scores.items()
+        for split, levels in evaluation.scores.items()
         for level, values in levels.items()
         for name, value in values.items()
     ]
-    tables = {"roc": (ROC_HEADER, []), **found.tables, SCORES.stem: (SCORES_HEADER, scores)}
+    tables = {"roc": (ROC_HEADER, []), **evaluation.tables, SCORES.stem: (SCORES_HEADER, scores)}
     with fresh_folder(EVALUATION) as folder:
         for file, (header, rows) in tables.items():
             write_csv(folder / f"{file}.csv", header, rows)
     headline = {
         split: {
-            level: {name: levels[level][name] for name in names} for level, names in found.headline.items()
+            level: {name: levels[level][name] for name in names}
+            for level, names in evaluation.headline.items()
         }
-        for split, levels in found.scores.items()
+        for split, levels in evaluation.scores.items()
     }
     write_json(HEADLINE, headline)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a table; fractions to four digits, None is empty."""
+    """Write a table; floats to four digits, None as an empty cell."""
     rounded = ([round(v, 4) if isinstance(v, float) else v for v in row] for row in rows)
     write_bytes(path, csv_text.dump([header, *rounded]))
 
@@ -106,21 +107,20 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) 
 def rounded(
     levels: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, tuple[float, float]]
 ) -> dict[str, dict[str, float | None]]:
-    """The scores of a split as `SCORES` has them: to four digits, None (`null`) where there is none, with the ends of
-    intervals; empty levels left out."""
+    """The scores of a split, to four digits, with the ends of their intervals as two more levels; no empty levels."""
     ends = {
         "interval_low": {name: low for name, (low, _) in intervals.items()},
         "interval_high": {name: high for name, (_, high) in intervals.items()},
     }
     return {
-        level: {name: None if value is None else round(value, 4) for name, value in found.items()}
-        for level, found in {**levels, **ends}.items()
-        if found
+        level: {name: None if value is None else round(value, 4) for name, value in scores.items()}
+        for level, scores in {**levels, **ends}.items()
+        if scores
     }
 
 
 def score_text(title: str, value: float | None, interval: tuple[float, float] | None) -> str:
-    """A score for a line of output, with the ends of its interval; "none" where there is nothing to score by."""
+    """A score as text, with its confidence interval; "none" where there is no score."""
     if value is None:
         return f"{title} none"
     ends = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
@@ -128,7 +128,7 @@ def score_text(title: str, value: float | None, interval: tuple[float, float] | 
 
 
 def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
-    """Rows by column name; none where the file is not there."""
+    """Rows by column name; none where the file does not exist."""
     if not path.exists():
         return []
     return parse_csv(path.read_bytes(), delimiter)
@@ -138,7 +138,7 @@ def parse_csv(data: bytes, delimiter: str = ",") -> list[dict[str, str]]:
     """Rows by column name.
 
     Raises:
-        ValueError: it is no table in UTF-8.
+        ValueError: it is no valid table in UTF-8.
     """
     rows = [row for _, row in csv_text.parse(data.decode("utf-8"), delimiter)]
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
@@ -148,36 +148,36 @@ def parse_scores(data: bytes, where: str) -> Scores:
     """The scores of a model, from the bytes of `scores.csv`.
 
     Raises:
-        InputError: they are something else.
+        InputError: they are invalid.
     """
-    found: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     try:
         for row in parse_csv(data):
             split, level, name, text = (row[column] for column in SCORES_HEADER)
             number = (int(text) if text.isdecimal() else _bounded(text)) if text else None
-            found.setdefault(split, {}).setdefault(level, {})[name] = number
+            scores.setdefault(split, {}).setdefault(level, {})[name] = number
     except (KeyError, ValueError) as error:
         why = shortened(f"{type(error).__name__}: {error}")
         raise InputError("scores cannot be read", where=where, why=why, cure=remake("evaluate")) from error
-    return typed.check(Scores, found, where, remake("evaluate"))
+    return typed.check(Scores, scores, where, remake("evaluate"))
 
 
 def parse_headline(data: bytes, where: str) -> Scores:
-    """Scores of a model, from the bytes of `evaluate.json`: until 0.2.0 all there were.
+    """Scores of a model, from the bytes of `evaluate.json`, which had all of them before 0.2.0.
 
     Raises:
-        InputError: they are something else.
+        InputError: they are invalid.
     """
-    return typed.check(Scores, _object(data, where), where, remake("evaluate"))
+    return typed.check(Scores, parse_json(where, data), where, remake("evaluate"))
 
 
 def parse_verdict(data: bytes, where: str) -> Verdict:
-    """The verdict of the gate, from the bytes of `promote.json`.
+    """The verdict, from the bytes of `promote.json`.
 
     Raises:
-        InputError: they are something else.
+        InputError: they are invalid.
     """
-    return typed.check(Verdict, _object(data, where), where, remake("promote"))
+    return typed.check(Verdict, parse_json(where, data), where, remake("promote"))
 
 
 def read_scores() -> Scores:
@@ -190,14 +190,9 @@ def read_verdict() -> Verdict | None:
     return parse_verdict(VERDICT.read_bytes(), str(VERDICT)) if VERDICT.exists() else None
 
 
-def _object(data: bytes, where: str) -> dict[str, Any]:
-    value = parse_json(where, data)
-    return value if isinstance(value, dict) else {"": value}
-
-
 @contextmanager
 def translate_table_errors() -> Iterator[None]:
-    """Turn what a damaged table or curve raises into an error that names the cure.
+    """Translate the errors that a damaged table or curve raises.
 
     Raises:
         InputError: a column is missing, or a cell is no number.
@@ -211,15 +206,15 @@ def translate_table_errors() -> Iterator[None]:
 
 
 def remake(stage: str) -> str:
-    """The command that writes the report of a stage anew."""
+    """The command that rewrites the report of a stage."""
     return f"dvc repro --single-item --force {stage}, then: dvc repro"
 
 
 def read_curves() -> dict[str, list[float]]:
-    """Curves of the training by name, a value an epoch; a file's column is named after it.
+    """Training curves by name, one value for each epoch, from the column with the file's name.
 
     Raises:
-        ValueError: a number is none.
+        ValueError: a value is no valid number.
     """
     return {
         path.relative_to(CURVES).with_suffix("").as_posix(): [

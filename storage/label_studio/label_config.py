@@ -1,8 +1,7 @@
-"""The project's label config: Label Studio's XML, kept in git as `data/label_config.xml`.
+"""The project's label config: Label Studio's XML, in git as `data/label_config.xml`.
 
-Read here once and used everywhere, as Label Studio's page reads it: which columns of a recording are channels, how
-its times are written, what is labeled (*where* in a recording: `<TimeSeriesLabels>`; *what* the whole
-recording is: `<Choices>`), and which labels there are. Format: https://labelstud.io/tags/timeseries
+It defines the channels of a recording, the format of its times, the kind of labels (regions: `<TimeSeriesLabels>`;
+choices for the whole recording: `<Choices>`), and the labels. Format: https://labelstud.io/tags/timeseries
 """
 
 from __future__ import annotations
@@ -22,14 +21,13 @@ from storage.printable import shortened
 
 PATH = Path("data/label_config.xml")
 
-# What is labeled: regions in a recording, or the whole of it.
+# Kind of task: regions in a recording (segmentation), or labels of the whole recording.
 Task = Literal["segmentation", "binary", "multiclass", "multilabel"]
 
-# Of d3-time-format's directives those from which a time follows, in a way that every language agrees on, and which
-# the page reads.
+# Directives of d3-time-format that define a time unambiguously, and that the page reads.
 DIRECTIVES = tuple(letter for letter in "YymdejbBaAHIpMSLfZ%" if letter in page_times.DIRECTIVES)
 
-# Directives that say the same part of a time as another one.
+# Directives for the same part of a time as another one.
 SAME_PART = {"e": "d", "L": "f"}
 
 MOST_LABELS = 1000  # classes of a label config
@@ -41,10 +39,10 @@ SEPARATORS = {"comma": ",", "tab": "\t", "space": " ", "\\t": "\t"}
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """How recordings are read and labeled.
+    """The format of recordings, and their labels.
 
     Attributes:
-        task: what is labeled; it follows from the control tag, and from how many choices there are and may be made.
+        task: kind of task, from the control tag, the number of choices and whether several may be made.
         object_tag: name of the `<TimeSeries>` tag; regions and choices carry it as `to_name`.
         control_tag: name of the `<TimeSeriesLabels>` or `<Choices>` tag; regions and choices carry it as `from_name`.
         data_key: key of the task data that holds the recording (`$csv` is `csv`).
@@ -53,10 +51,10 @@ class LabelConfig:
         time_format: d3-time-format of the times; None means numbers.
         sep: column separator of the CSV.
         channels: columns, in the order of the config.
-        labels: class names, in the order of the config: of a label or choice its alias where it has one, for that is
+        labels: class names, in the order of the config: the alias of a label or choice where it has one, which is
             what Label Studio writes into annotations.
-        several: names of all `<Choices>` tags, the control tag or beside it, that take any number of choices.
-        shown_as: labels by what Label Studio shows for them, of those that have an alias.
+        several: names of all `<Choices>` tags that allow several choices.
+        shown_as: labels with an alias, by the value that Label Studio shows for them.
         controls: names of all control tags.
     """
 
@@ -76,7 +74,7 @@ class LabelConfig:
 
     @property
     def result_kind(self) -> Literal["regions", "choices"]:
-        """What annotations hold: regions in a recording, or choices for the whole of it."""
+        """Kind of labels: regions in a recording, or choices for the whole of it."""
         return "regions" if self.task == "segmentation" else "choices"
 
     def has_choices(self, tag: object) -> bool:
@@ -84,7 +82,7 @@ class LabelConfig:
         return self.result_kind == "choices" and tag == self.control_tag
 
     def label_of(self, name: object) -> str | None:
-        """The label that an annotation means by a name: Label Studio takes the alias for it, and the value too."""
+        """The label for a name in an annotation, which may be its alias or its value."""
         if not isinstance(name, str):
             return None
         return name if name in self.labels else self.shown_as.get(name)
@@ -94,9 +92,10 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     """Read a label config.
 
     Raises:
-        InputError: not XML or none that Label Studio takes, no `<TimeSeries>` or more than one, no channel, neither
-            one `<TimeSeriesLabels>` nor one `<Choices>` for it, no label, the same label twice, too many or too
-            long ones, labels that the task data names, choices below choices, times that the page cannot read.
+        InputError: it is no XML that Label Studio accepts, or unsuitable: not exactly one `<TimeSeries>` and one
+            control
+            tag for it, no channel, no labels or too many, too long, duplicate, dynamic or nested ones, or times that
+            the page cannot read.
     """
     root = label_config_xml.read(xml, where)
     series = list(root.inside("timeseries"))
@@ -106,7 +105,7 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     tag = series[0]
     name = tag.get("name")
     control = _control(root, name, where)
-    # <MultiChannel> only groups channels in one plot: the channels inside it are channels like others.
+    # <MultiChannel> only groups channels in one plot.
     channels = tuple(c.get("column") for c in tag.inside("channel"))
     options = list(control.inside("choice" if control.kind == "choices" else "label"))
     labels = tuple(option.get("alias") or option.get("value") for option in options)
@@ -136,19 +135,19 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
 
 
 def _control(root: Tag, series: str, where: str) -> Tag:
-    """The control tag of the recording: for regions, or without one, for choices for the whole."""
+    """The control tag of the recording: for regions, or else for choices for the whole recording."""
 
     def of(kind: str) -> list[Tag]:
         return [tag for tag in root.inside(kind) if series in tag.get("toname").split(",")]
 
     regions = of("timeserieslabels")
-    # Choices that are made for each region describe regions.
+    # `perRegion` choices describe regions.
     choices = [tag for tag in of("choices") if tag.get("perregion").lower() != "true"]
     if len(regions) == 1 or (not regions and len(choices) == 1):
-        found = (regions or choices)[0]
-        if any(next(choice.inside("choice"), None) for choice in found.inside("choice")):
+        control = (regions or choices)[0]
+        if any(next(choice.inside("choice"), None) for choice in control.inside("choice")):
             raise InputError("choices below choices are no classes", where=where, cure=CURE)
-        return found
+        return control
     why = f"it has {len(regions)} of the first and {len(choices)} of the second"
     what = "a label config needs one <TimeSeriesLabels>, or one <Choices> for whole recordings"
     raise InputError(what, where=where, why=why, cure=CURE)
@@ -170,17 +169,17 @@ def _takes_several(choices: Tag) -> bool:
 
 
 def _check_names(what: str, values: tuple[str, ...], where: str) -> None:
-    """There are some, each has a name, and none is there twice."""
+    """Check that there are names, none of them empty or a duplicate."""
     if not values or "" in values:
         raise InputError(f"the label config has no {what}, or one without a name", where=where, cure=CURE)
     if len(set(values)) < len(values):
-        twice = sorted({value for value in values if values.count(value) > 1})[:SHOWN]
-        names = ", ".join(map(shortened, twice))
+        duplicates = sorted({value for value in values if values.count(value) > 1})[:SHOWN]
+        names = ", ".join(map(shortened, duplicates))
         raise InputError(f"the label config names a {what} twice: {names}", where=where, cure=CURE)
 
 
 def _check_labels(control: Tag, options: list[Tag], labels: tuple[str, ...], where: str) -> None:
-    """The classes are known from the config alone, and one name means one of them."""
+    """Check that the config alone defines the classes, and that their names are unique."""
     dynamic = [control.get("value")] if VARIABLE.fullmatch(control.get("value")) else []
     if control.kind == "choices":  # of a label its own value is written, whatever is shown for it
         dynamic += [a.get("value") for a in options if not a.get("alias") and VARIABLE.search(a.get("value"))]
@@ -195,9 +194,9 @@ def _check_labels(control: Tag, options: list[Tag], labels: tuple[str, ...], whe
     if len(labels) > MOST_LABELS:
         why = f"it has {len(labels):,}, {MOST_LABELS:,} at most"
         raise InputError("the label config has too many labels", where=where, why=why, cure=CURE)
-    long = max(labels, key=len, default="")
-    if len(long) > LONGEST_LABEL:
-        why = f"{shortened(long, 40)}, {LONGEST_LABEL:,} at most"
+    longest = max(labels, key=len, default="")
+    if len(longest) > LONGEST_LABEL:
+        why = f"{shortened(longest, 40)}, {LONGEST_LABEL:,} at most"
         raise InputError("a label of the label config is too long", where=where, why=why, cure=CURE)
     _check_names("label", labels, where)
     for option in options:
@@ -215,7 +214,7 @@ def _check_data_key(value: str, where: str) -> None:
 
 
 def _check_times(tag: Tag, where: str) -> None:
-    """Times and their column are unambiguous, on the page and here."""
+    """Check that times and their column are unambiguous, on the page and here."""
     kind = tag.get("valuetype", "url")
     if kind not in ("url", "json"):
         why = f"it is {shortened(kind)!r}, and Label Studio's page takes url or json, in small letters"
@@ -230,12 +229,12 @@ def _check_times(tag: Tag, where: str) -> None:
 def _check_time_format(time_format: str, where: str) -> None:
     letters = [letter for letter in re.findall(r"%[-_0]?(.)", time_format) if letter != "%"]
     parts = [SAME_PART.get(letter, letter) for letter in letters]
-    twice = [letter for letter, part in zip(letters, parts, strict=True) if parts.count(part) > 1]
-    if twice:
+    repeated = [letter for letter, part in zip(letters, parts, strict=True) if parts.count(part) > 1]
+    if repeated:
         raise InputError(
             f"the timeFormat {shortened(time_format)!r} says a part of the time twice",
             where=where,
-            why=f"it has %{' and %'.join(twice)}",
+            why=f"it has %{' and %'.join(repeated)}",
             cure="write the times of the recordings without the second one, and set timeFormat on <TimeSeries> so",
         )
     unknown = [m for m in re.findall(r"%[-_0]?(.?)", time_format) if m not in DIRECTIVES]
@@ -254,7 +253,7 @@ def load(path: Path = PATH) -> LabelConfig:
     """Read `data/label_config.xml`.
 
     Raises:
-        InputError: the file is not there, or `parse` refuses it.
+        InputError: the file does not exist, or is invalid as in `parse`.
     """
     try:
         xml = read_text(path, f"write {path} in UTF-8, then run the command again")
@@ -288,7 +287,7 @@ def render(
     if time_column:
         series.set("timeColumn", time_column)
     if task != "segmentation":
-        # The whole recording is labeled, so it is shown; Label Studio begins with the first quarter.
+        # Show the whole recording; Label Studio's default is the first quarter.
         series.set("overviewWidth", "100%")
     plot = ET.SubElement(series, "MultiChannel", height="320")
     for i, channel in enumerate(channels):

@@ -1,7 +1,7 @@
-"""A label config's XML, read as Label Studio 1.23.2 reads it, and written anew where a project needs it otherwise.
+"""Parses a label config's XML as Label Studio 1.23.2 does, and rewrites it for imports.
 
-Label Studio's page takes names of tags and attributes in any case; its server takes no document type, no XML
-declaration and no XML that is nested very deep. What one of the two does not take is refused here too.
+Label Studio's page ignores the case of tags and attributes; its server accepts no document type, no XML declaration
+and no deeply nested XML. What either of them does not accept is an error here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from storage.text.json_text import DEEPEST
 
 CURE = "mend the label config, then run the command again"
 LONGEST = 1_000_000  # characters of a label config
-# A name that is this like to one that means something is a slip; the page would pass over it.
+# A name that is this similar to a known one is a typo, which the page would ignore.
 ALIKE = 0.8
 
-# What Label Studio's page takes for a key of the task data.
+# A variable that Label Studio's page replaces from the task data.
 VARIABLE = re.compile(r"\$[\w[\].{}]+")
 
-# Attributes from which something follows here, by tag.
-MEANT: Mapping[str, tuple[str, ...]] = {
+# Attributes that are used here, by tag.
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "TimeSeries": ("name", "value", "valueType", "timeColumn", "timeFormat", "sep"),
     "Channel": ("column",),
     "TimeSeriesLabels": ("name", "toName", "value"),
@@ -33,19 +33,19 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "Choices": ("name", "toName", "value", "choice", "perRegion"),
     "Choice": ("value", "alias"),
 }
-TAGS = {name.lower(): name for name in (*MEANT, "MultiChannel")}
-# Tags of Label Studio that are like one of those and another thing.
+TAGS = {name.lower(): name for name in (*ATTRIBUTES, "MultiChannel")}
+# Other tags of Label Studio with similar names.
 OTHER_TAGS = frozenset({"labels", "timelinelabels", "timeseriesoverview"})
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag with what is in it.
+    """An XML tag.
 
     Attributes:
-        kind: its name in small letters.
-        attributes: values by name in small letters.
-        children: the tags in it.
+        kind: its name in lower case.
+        attributes: values by name in lower case.
+        children: tags inside it.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Tag:
         return self.attributes.get(name, default)
 
     def inside(self, *kinds: str) -> Iterator[Tag]:
-        """All tags of these kinds below this one, in the order of the file."""
+        """All tags of these kinds below this one, in document order."""
         for child in self.children:
             if child.kind in kinds:
                 yield child
@@ -71,7 +71,7 @@ class Tag:
 
 
 class _NoDoctype(ET.TreeBuilder):
-    """Builds a tree of a text without a document type, in which entities could be made."""
+    """Builds a tree and refuses a document type, which could define entities."""
 
     def doctype(self, name: str, *_: str | None) -> None:
         raise ValueError(f"it has a document type (<!DOCTYPE {name}>), which Label Studio refuses")
@@ -81,15 +81,15 @@ def read(xml: str, where: str) -> Tag:
     """The root tag.
 
     Raises:
-        InputError: it is no XML, or Label Studio takes no such, or a name is there twice or is a slip.
+        InputError: it is no XML that Label Studio accepts, or has a duplicate attribute or a typo.
     """
     root = _tree(xml, where)
     if _depth(root) > DEEPEST:
         why = f"its tags lie more than {DEEPEST} deep in each other"
         raise InputError("the label config cannot be used", where=where, why=why, cure=CURE)
     tag = _tag(root, where)
-    for found in tag.all():
-        _check_names(found, where)
+    for inner in tag.all():
+        _check_names(inner, where)
     return tag
 
 
@@ -107,7 +107,7 @@ def _tree(xml: str, where: str) -> ET.Element:
 
 
 def _depth(root: ET.Element) -> int:
-    """How many tags lie inside each other, up to one more than may."""
+    """Depth of the tree, up to one more than allowed."""
     level, depth = [root], 0
     while level and depth <= DEEPEST:
         level, depth = [child for tag in level for child in tag], depth + 1
@@ -127,26 +127,26 @@ def _tag(element: ET.Element, where: str) -> Tag:
 
 
 def _check_names(tag: Tag, where: str) -> None:
-    """Check names for slips: Label Studio's page ignores an attribute that it does not know."""
+    """Check names for typos: Label Studio's page ignores unknown attributes."""
     if tag.kind not in TAGS and tag.kind not in OTHER_TAGS:
         _check_spelling(f"<{tag.kind}>", tag.kind, TAGS, where)
-    meant = {name.lower(): name for name in MEANT.get(TAGS.get(tag.kind, ""), ())}
-    for name in sorted(tag.attributes.keys() - meant.keys()):
-        _check_spelling(f"{name} in <{TAGS.get(tag.kind, tag.kind)}>", name, meant, where)
+    known = {name.lower(): name for name in ATTRIBUTES.get(TAGS.get(tag.kind, ""), ())}
+    for name in sorted(tag.attributes.keys() - known.keys()):
+        _check_spelling(f"{name} in <{TAGS.get(tag.kind, tag.kind)}>", name, known, where)
 
 
-def _check_spelling(what: str, name: str, meant: Mapping[str, str], where: str) -> None:
-    like = difflib.get_close_matches(re.sub(r"[^a-z]", "", name), meant, n=1, cutoff=ALIKE)
-    if like:
-        why = f"{shortened(what)} is nothing that Label Studio knows: is {meant[like[0]]} meant?"
+def _check_spelling(what: str, name: str, known: Mapping[str, str], where: str) -> None:
+    close = difflib.get_close_matches(re.sub(r"[^a-z]", "", name), known, n=1, cutoff=ALIKE)
+    if close:
+        why = f"{shortened(what)} is nothing that Label Studio knows: is {known[close[0]]} meant?"
         raise InputError("the label config has a slip", where=where, why=why, cure=CURE)
 
 
-# -- written anew ---------------------------------------------------------------------------------
+# -- rewriting ------------------------------------------------------------------------------------
 
 
 def by_address(xml: str) -> str:
-    """The same label config for recordings that are addressed: they lie in the bucket, not in the task data."""
+    """The label config with recordings by address, rather than in the task data."""
     root = _tree(xml, "")
     for tag in root.iter():
         if isinstance(tag.tag, str) and tag.tag.lower() == "timeseries":
@@ -157,7 +157,7 @@ def by_address(xml: str) -> str:
 
 
 def dynamic_key(xml: str, where: str) -> str:
-    """Key of the task data that names the labels (`value="$labels"` of the control tag); "" where none does."""
+    """Key of the task data with dynamic labels (`value="$labels"` of the control tag); "" where there is none."""
     kinds = ("timeserieslabels", "choices")
     values = [tag.get("value") for tag in read(xml, where).inside(*kinds)]
     return next((value[1:] for value in values if VARIABLE.fullmatch(value)), "")
@@ -170,7 +170,7 @@ def shown_keys(xml: str, where: str) -> list[str]:
 
 
 def with_labels(xml: str, labels: Sequence[Mapping[str, str]]) -> str:
-    """The same label config with these labels in the place of those that the task data names (`value="$labels"`).
+    """The label config with these labels in place of dynamic ones (`value="$labels"`).
 
     Args:
         xml: the label config.

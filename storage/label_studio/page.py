@@ -1,4 +1,4 @@
-"""What Label Studio's page holds of a recording: its times and the values of its channels, or its error."""
+"""A recording as Label Studio's page reads it: times and channels, or the error that it shows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Cells = list[float | str]
 
 @dataclass(frozen=True)
 class PageRecording:
-    """A recording as the page holds it.
+    """A recording as the page reads it; a cell that is no number is text.
 
     Attributes:
         times: in milliseconds since 1970 UTC where the label config has a `timeFormat`; 0, 1, 2, .. without a time
-            column. A text is a cell that is no number.
-        channels: by the label config's name for them; a text is a cell that is no number, and ends the line drawn.
+            column.
+        channels: by their names in the label config.
     """
 
     times: Cells
@@ -42,7 +42,7 @@ def show(text: str, config: LabelConfig) -> PageRecording:
     channels = {}
     for channel in config.channels:
         name = table.name_of(channel)
-        # A channel that is a number looks for a column of that name first, and for its place when it is too late.
+        # The page looks up a numeric channel by name first, and by position only later.
         if name not in columns or (name != channel.lower() and channel.isdecimal()):
             raise PageError(f"{name} not found in data.")
         channels[channel] = columns[name]
@@ -55,7 +55,7 @@ def show(text: str, config: LabelConfig) -> PageRecording:
 
 
 def _times(cells: Cells, table: PageTable, config: LabelConfig) -> Cells:
-    """Times in the order in which they must be; one that cannot be read counts as 0."""
+    """Times, checked to be in order; one that cannot be parsed is 0."""
     if config.time_format is None:
         if isinstance(cells[0], str):
             raise PageError(f"{config.time_column} contains non-numbers.")
@@ -76,5 +76,5 @@ def _raw(table: PageTable, column: str) -> Iterator[str]:
 
 
 def is_number(cell: float | str) -> bool:
-    """Whether the page draws it."""
+    """Whether the page plots it."""
     return isinstance(cell, float) and math.isfinite(cell)

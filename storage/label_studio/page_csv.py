@@ -1,9 +1,9 @@
-"""How Label Studio's page reads a CSV file: a port of `parseCSV` of its editor, version 1.23.2, to the letter.
+"""Label Studio's CSV parser: an exact port of `parseCSV` of its editor, version 1.23.2.
 
-The page is not a usual CSV reader: it splits by the separator and takes no quote away, decides by two lines
-whether there is a header, does not tell `t` from `T`, takes an empty cell for 0, and puts cells into columns one by
-one, so that a cell that is lost shifts all that follow. Import holds recordings against this; tests hold this against
-the page itself. Source: libs/editor/src/utils/data.js and tags/object/TimeSeries.jsx.
+It is no usual CSV parser: it keeps quotes, detects a header from two lines, ignores the case of names, reads an empty
+cell as 0, and appends cells to columns one by one, so that a missing cell shifts those that follow. Import compares
+recordings with this parser; tests compare it with the page itself. Source: libs/editor/src/utils/data.js and
+tags/object/TimeSeries.jsx.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-# What JavaScript takes for blank: String.trim and Number.
+# Whitespace in JavaScript: String.trim and Number.
 SPACE = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
 NUMBER = re.compile(
     r"(?P<decimal>[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))"
     r"|0[xX](?P<hex>[\da-fA-F]+)|0[oO](?P<octal>[0-7]+)|0[bB](?P<binary>[01]+)",
     re.ASCII,
 )
-# The page puts the separator into a regular expression as it is: these mean something else there.
+# The page does not escape the separator in a regular expression, where these are special.
 SPECIAL = frozenset(r".*+?^$()[|\"")
 GUESSED = re.compile(f"[,;{SPACE}]")
 
 
 class PageError(Exception):
-    """What Label Studio's page shows in the place of a recording."""
+    """An error that Label Studio's page shows instead of a recording."""
 
 
 def number(text: str) -> float:
-    """The number that JavaScript takes a text for; NaN where it is none, 0 where it is blank."""
+    """JavaScript's `Number` of a text: NaN where it is none, 0 where it is blank."""
     text = text.strip(SPACE)
     if not text:
         return 0.0
@@ -43,7 +43,7 @@ def number(text: str) -> float:
 
 
 def is_nan(text: str | None) -> bool:
-    """JavaScript's `isNaN` of a text, None for one that is not there."""
+    """JavaScript's `isNaN` of a text; None: a missing one."""
     return text is None or math.isnan(number(text))
 
 
@@ -73,7 +73,7 @@ class PageTable:
     """A CSV file as the page reads it.
 
     Attributes:
-        names: of the columns, in small letters; `0`, `1`, `2`, ... where the page sees no header.
+        names: of the columns, in lower case; `0`, `1`, `2`, ... where the page detects no header.
         has_header: whether the first line names the columns.
 
     Args:
@@ -119,7 +119,7 @@ class PageTable:
             start = end + 1
 
     def columns(self) -> dict[str, list[float | str]]:
-        """What the page holds: cell by cell put behind its column's others, a number where it is one.
+        """The columns; each cell is a number where it is one.
 
         Raises:
             PageError: a row has more cells than there are columns.
@@ -134,7 +134,7 @@ class PageTable:
         return columns
 
     def name_of(self, column: str) -> str:
-        """The name under which the page looks for a channel of the label config: digits are a place in the header."""
+        """The column name that the page looks up for a channel: digits are a position in the header."""
         if re.fullmatch(r"\d+", column, re.ASCII) and column == str(int(column[:9])):
             place = int(column)
             column = self.names[place] if place < len(self.names) and self.names[place] else column

@@ -1,8 +1,8 @@
-"""How Label Studio's page reads times: d3's `utcParse` of its `timeFormat`, with what the page does before it.
+"""Label Studio's time parser: d3's `utcParse` of its `timeFormat`, with the page's preprocessing.
 
-A cell that is a number is one before it is a time, so leading zeros are gone. The first dot with up to three digits
-behind it is taken for a fraction of a second, dots of a date too. `%f` is read as `%L`, and six digits are cut to
-three. Source: tags/object/TimeSeries.jsx of Label Studio 1.23.2, and d3-time-format's locale.js.
+A numeric cell is parsed as a number first, which drops leading zeros. The first dot with up to three digits behind it
+is taken for a fraction of a second, also in a date. `%f` is read as `%L`, and six digits are truncated to three.
+Source: tags/object/TimeSeries.jsx of Label Studio 1.23.2, and d3-time-format's locale.js.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ZONE = re.compile(r"^(Z)|([+-]\d\d)(?::?(\d\d))?", re.ASCII)
 DIGITS = re.compile(r"\s*\d+", re.ASCII)
 DAY_MS = 86_400_000
 
-# The fields of a time by d3's letters: y, m (from 0), d, H, M, S, L, and p, Z, Q, s where they are said.
+# The fields of a time by d3's letters: y, m (from 0), d, H, M, S, L, and p, Z, Q, s where they occur.
 Fields = dict[str, float]
-# Where a directive ends in the text, None where it does not fit.
+# Returns the end of a directive in the text, None where it does not match.
 Directive = Callable[[Fields, str, int], int | None]
 
 
 def cell_time(cell: str, time_format: str) -> float | None:
-    """Milliseconds since 1970 UTC that the page takes a cell for; None where it reads no time, and takes 0."""
+    """Milliseconds since 1970 UTC of a cell; None where the page can parse no time, and uses 0."""
     value = number(cell)
     text = cell if math.isnan(value) else number_text(value)
     actual = time_format
@@ -58,7 +58,7 @@ def number_text(value: float) -> str:
 
 
 def utc_parse(text: str, time_format: str) -> float | None:
-    """d3's `utcParse(time_format)(text)` in milliseconds; None where the text does not fit."""
+    """d3's `utcParse(time_format)(text)` in milliseconds; None where the text does not match."""
     fields: Fields = {"y": 1900, "d": 1, "H": 0, "M": 0, "S": 0, "L": 0}
     if _parse(fields, time_format, text) != len(text):
         return None
@@ -79,7 +79,7 @@ def utc_parse(text: str, time_format: str) -> float | None:
 
 
 def _parse(fields: Fields, time_format: str, text: str) -> int | None:
-    """Where in the text the format ends; None where it does not fit."""
+    """The end of the format in the text; None where it does not match."""
     i, place = 0, 0
     while i < len(time_format):
         if place >= len(text):
@@ -105,7 +105,7 @@ def _parse(fields: Fields, time_format: str, text: str) -> int | None:
 
 
 def _digits(field: str, most: int | None, change: Callable[[float], float] = float) -> Directive:
-    """A directive of up to so many signs, blanks before digits included."""
+    """A directive of up to `most` characters, with blanks before digits."""
 
     def read(fields: Fields, text: str, place: int) -> int | None:
         match = DIGITS.match(text[place:] if most is None else text[place : place + most])

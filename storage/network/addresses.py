@@ -1,4 +1,4 @@
-"""Addresses of servers and names of buckets, as people write them into settings: what is one, and why not."""
+"""Validates addresses of servers and names of buckets in the settings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
 def address(text: str) -> str:
-    """The address of a server, as it was given.
+    """Validate the address of a server.
 
     Raises:
-        ValueError: it is none, or holds more than an address; the words quote nothing of it.
+        ValueError: it is invalid; the text does not quote it, as it may hold a secret.
     """
     if not text.startswith(("http://", "https://")):
         raise ValueError("it must begin with http:// or https://")
@@ -37,7 +37,7 @@ def address(text: str) -> str:
 
 
 def s3_address(text: str) -> str:
-    """The same for an S3 server, whose buckets are at the top of a host."""
+    """The same for an S3 server, which has no path."""
     address(text)
     if urlsplit(text).path.strip("/"):
         raise ValueError("there is a path in it: name the server alone, as in http://host:9000")
@@ -45,7 +45,7 @@ def s3_address(text: str) -> str:
 
 
 def bucket_name(text: str) -> str:
-    """The name of a bucket, as it was given."""
+    """Validate the name of a bucket."""
     if not BUCKET.fullmatch(text):
         raise ValueError("a bucket has 3 to 63 letters, digits, dots and hyphens")
     return text

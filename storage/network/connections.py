@@ -1,9 +1,9 @@
-"""HTTP connections: loopback never through a proxy, and an end to every response.
+"""HTTP connections with a time limit for every response, and without a proxy for loopback.
 
-A socket's timeout counts from byte to byte, so a server that sends one byte a second would block a program for ever.
-Here a response has the timeout and RESPONSE_ALLOWANCE_S, and a second more for each MIN_BYTES_PER_S bytes of it
-(docs/architecture.md has a table of all limits). The proxies are those of the environment (`HTTP_PROXY`,
-`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in capitals or not).
+A socket's timeout applies between two bytes, so a server that sends one byte a second could block a program for ever.
+Here a response may take the timeout, RESPONSE_ALLOWANCE_S, and a second for each MIN_BYTES_PER_S bytes
+(docs/architecture.md has a table of all limits). Proxies are those of the environment (`HTTP_PROXY`, `HTTPS_PROXY`,
+`ALL_PROXY`, `NO_PROXY`, in upper or lower case).
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from storage.errors import SetupError
 from storage.network.loopback import is_loopback
 
 RESPONSE_ALLOWANCE_S = 10.0  # seconds that a response may take beyond its socket's timeout
-MIN_BYTES_PER_S = 4096  # under which a response, or what is sent, counts as hanging
-PROXIES = ("http", "https")  # kinds that are understood
+MIN_BYTES_PER_S = 4096  # minimum rate of a response or a request body
+PROXIES = ("http", "https")  # supported schemes of proxies
 
 
 # -- proxies --------------------------------------------------------------------------------------
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that requests to this address go through, with its scheme; None for none.
+    """The proxy for requests to this address, with its scheme; None for none.
 
     Raises:
-        SetupError: it is of a kind that is not understood, such as SOCKS.
+        SetupError: its scheme is not supported, such as SOCKS.
     """
     parts = urlsplit(url)
     if is_loopback(url) or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
-    found = getproxies()
-    proxy = found.get(parts.scheme) or found.get("all")
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
@@ -63,7 +63,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def _unusable(proxy: str) -> str:
-    """Why a proxy's address is of no use; "" for one that is. It may hold a password, so it is not quoted."""
+    """Why a proxy's address is invalid; "" where it is valid. Not quoted: it may hold a password."""
     try:
         parts = urllib3.util.parse_url(proxy)
     except urllib3.exceptions.LocationParseError:
@@ -77,7 +77,7 @@ def _unusable(proxy: str) -> str:
 
 
 class _Timed(RawIOBase):
-    """A socket's bytes, as long as enough of them come."""
+    """The bytes of a socket, with a minimum rate."""
 
     def __init__(self, raw: Any, sock: Any, allowance: float) -> None:
         self._raw, self._sock = raw, sock
@@ -109,7 +109,7 @@ class _Timed(RawIOBase):
 
 
 class TimedResponse(HTTPResponse):
-    """A response that ends, header and body; for http.client, urllib and urllib3."""
+    """A response with a time limit for header and body; for http.client, urllib and urllib3."""
 
     allowance = RESPONSE_ALLOWANCE_S
 
@@ -150,7 +150,7 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecurePoolConnection
 
 
-# For urllib3's pool managers: connections whose responses end.
+# For urllib3's pool managers: connections with a time limit for responses.
 POOLS = {"http": _Pool, "https": _SecurePool}
 
 
@@ -165,7 +165,7 @@ class _SecureHandler(HTTPSHandler):
 
 
 class Paced(BytesIO):
-    """Bytes to be sent, to a server that takes enough of them."""
+    """A request body with a minimum rate."""
 
     def __init__(self, data: bytes, allowance: float) -> None:
         super().__init__(data)
@@ -175,7 +175,7 @@ class Paced(BytesIO):
         """The next bytes.
 
         Raises:
-            TimeoutError: those before them took too long.
+            TimeoutError: the bytes before took too long.
         """
         if time.monotonic() > self._end + self.tell() / MIN_BYTES_PER_S:
             raise TimeoutError(f"the server takes less than {MIN_BYTES_PER_S} bytes a second")
@@ -192,7 +192,7 @@ def prompt_connection(url: str, timeout: float) -> HTTPConnection:
 
 
 def is_reachable(url: str, timeout: float) -> bool:
-    """Whether any server responds there within about `timeout` seconds, through a proxy where one is set.
+    """Whether any server responds within about `timeout` seconds, through a proxy where one is set.
 
     Raises:
         SetupError: as `proxy_for`.
@@ -209,22 +209,22 @@ def is_reachable(url: str, timeout: float) -> bool:
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Leaves a redirect to the caller: it is an HTTPError like others."""
+    """Follows no redirect: it raises an HTTPError."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 def open_url(url: str, timeout: float, *, redirects: bool = True) -> AbstractContextManager[Any]:
-    """`urlopen` for an http or https address, with an end and without a proxy for loopback.
+    """`urlopen` for an http or https address, with a time limit and without a proxy for loopback.
 
     Args:
         url: the address.
-        timeout: seconds without a byte.
-        redirects: follow them, wherever they lead.
+        timeout: seconds between two bytes.
+        redirects: follow them, to any host.
 
     Raises:
-        OSError: it cannot be opened; URLError and HTTPError are such.
+        OSError: it cannot be opened; includes URLError and HTTPError.
         SetupError: as `proxy_for`.
     """
     parts = urlsplit(url)

@@ -1,8 +1,7 @@
-"""Downloads recordings from addresses in an export, within limits; an error names the limit that was exceeded.
+"""Downloads recordings from addresses in an export, within limits of size and time.
 
-Only http and https are allowed. A redirect is followed on the same host alone, so an address leads to no other
-machine than the one that it names; user names in addresses and link-local addresses (where clouds keep their
-credentials) are refused. Bytes go to a file as they come.
+Only http and https are allowed, and redirects on the same host. User names in addresses and link-local addresses (the
+metadata services of clouds) are refused.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from storage.network.connections import open_url
 from storage.printable import shortened
 from storage.text.json_text import whole_number
 
-READ_TIMEOUT_S = 20  # seconds without a byte
-MAX_BYTES = 512 << 20  # bytes of a recording that is fetched
+READ_TIMEOUT_S = 20  # seconds between two bytes
+MAX_BYTES = 512 << 20  # of one recording
 DOWNLOAD_TIMEOUT_S = 600.0  # seconds for one recording
 TOTAL_TIMEOUT_S = 3600.0  # seconds for all recordings of an export
 REDIRECTS = 5
@@ -32,13 +31,13 @@ MOVED = (301, 302, 303, 307, 308)
 
 
 class Downloads:
-    """The downloads of one import, which share a limit of time."""
+    """The downloads of one import, which share a time limit."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + TOTAL_TIMEOUT_S
 
     def fetch(self, address: str, path: Path, name: str) -> None:
-        """Put what is behind an address at `path`, whole or not at all.
+        """Download a file to `path`, completely or not at all.
 
         Args:
             address: http or https.
@@ -61,7 +60,7 @@ class Downloads:
 
 
 class _RefusedError(Exception):
-    """A limit was exceeded, or the address leads elsewhere."""
+    """A limit was exceeded, or the address is not allowed."""
 
 
 def _open(address: str) -> Any:
@@ -76,23 +75,24 @@ def _open(address: str) -> Any:
                 raise
             target = _checked(urljoin(url, target))
             if not _same_place(url, target):
-                there = "{0.scheme}://{0.netloc}".format(urlsplit(target))
-                raise _RefusedError(f"it leads elsewhere, to {there}, which is not followed") from error
+                place = "{0.scheme}://{0.netloc}".format(urlsplit(target))
+                raise _RefusedError(f"it leads elsewhere, to {place}, which is not followed") from error
             url = target
     raise _RefusedError(f"it leads on more than {REDIRECTS} times")
 
 
 def _same_place(url: str, target: str) -> bool:
-    """Whether a redirect stays on its host and port, or goes from there to https."""
-    here, there = urlsplit(url), urlsplit(target)
-    if here.hostname != there.hostname:
+    """Whether a redirect stays on its host and port, or goes to https on that host."""
+    source, destination = urlsplit(url), urlsplit(target)
+    if source.hostname != destination.hostname:
         return False
-    secured = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
-    return secured or (here.scheme, here.port) == (there.scheme, there.port)
+    if (source.scheme, source.port, destination.scheme, destination.port) == ("http", None, "https", None):
+        return True
+    return (source.scheme, source.port) == (destination.scheme, destination.port)
 
 
 def _checked(address: str) -> str:
-    """The address, checked and percent-encoded."""
+    """The address, validated and percent-encoded."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise _RefusedError(f"{shortened(address, 100)} is no http(s) address")
@@ -105,20 +105,20 @@ def _checked(address: str) -> str:
 
 def _is_link_local(host: str) -> bool:
     try:
-        found = {ipaddress.ip_address(host)}
+        addresses = {ipaddress.ip_address(host)}
     except ValueError:
         try:
-            found = {
+            addresses = {
                 ipaddress.ip_address(str(info[4][0]).partition("%")[0])
                 for info in socket.getaddrinfo(host, None)
             }
         except (OSError, UnicodeError, ValueError):
             return False
-    return any((getattr(ip, "ipv4_mapped", None) or ip).is_link_local for ip in found)
+    return any((getattr(ip, "ipv4_mapped", None) or ip).is_link_local for ip in addresses)
 
 
 def _copy(response: Any, file: Any, end: float) -> None:
-    """Copy a response's body as it comes."""
+    """Write a response's body to a file, within the limits."""
     announced = whole_number(response.headers.get("Content-Length", ""))
     if announced is not None and announced > MAX_BYTES:
         raise _RefusedError(f"it has {announced:,} bytes, {MAX_BYTES:,} at most are fetched")

@@ -1,4 +1,4 @@
-"""Retries of a request: exponential backoff with jitter, a limit of attempts, a deadline."""
+"""Retries of a request: exponential backoff with jitter, maximum attempts, deadline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Attempts:
     """The attempts of one request.
 
     Attributes:
-        most: attempts.
-        deadline_s: seconds after the first one from which no other is begun.
+        most: maximum number of attempts.
+        deadline_s: seconds after the first one; no attempt starts later.
         number: of the current attempt, from 1.
     """
 
@@ -25,10 +25,10 @@ class Attempts:
     _began: float = field(default_factory=time.monotonic)
 
     def is_last(self) -> bool:
-        """Whether no attempt follows the current one."""
+        """Whether the current attempt is the last one."""
         return self.number >= self.most or time.monotonic() - self._began > self.deadline_s
 
     def wait(self) -> None:
-        """Back off before the next attempt, with jitter, so that clients do not come back together."""
+        """Back off before the next attempt, with jitter, so that clients do not retry at the same time."""
         time.sleep(FIRST_PAUSE_S * 2 ** (self.number - 1) * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
         self.number += 1

@@ -1,7 +1,7 @@
-"""`params.yaml`: read against a model of what it may hold, and edited in place.
+"""`params.yaml`: validated against a pydantic model, and edited in place.
 
-All problems are reported at once, with the descriptions of the model's fields. An edit leaves every other byte as it
-was: comments, order, spelling of numbers.
+All problems are reported at once, with the descriptions of the model's fields. An edit keeps every other byte:
+comments, order, notation of numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def load(path: Path, model: type[Model]) -> Model:
     """Read and check the file.
 
     Raises:
-        InputError: it is not there, is not YAML, or has values that are not allowed; names all of them.
+        InputError: it does not exist, is not YAML, or has invalid values; names all of them.
     """
     try:
         value = read_yaml(path, f"mend {path}, or: git checkout {argument(path)}")
@@ -37,7 +37,7 @@ def load(path: Path, model: type[Model]) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         problems = error.errors()
-        lines = [_in_words(problem, model) for problem in problems[:MOST]]
+        lines = [_problem_text(problem, model) for problem in problems[:MOST]]
         if len(problems) > MOST:
             lines.append(f"and {len(problems) - MOST:,} more")
         what = [f"{len(problems)} problem(s) in the params:", *lines]
@@ -45,17 +45,17 @@ def load(path: Path, model: type[Model]) -> Model:
         raise InputError(what, where=str(path), cure=cure) from error
 
 
-def _in_words(problem: Any, model: type[BaseModel]) -> str:
-    """One problem as: field: what is there, what is allowed, what to do."""
-    place = [shortened(str(part)) for part in problem["loc"]]
-    name, found, kind = ".".join(place) or "params.yaml", problem["input"], problem["type"]
+def _problem_text(problem: Any, model: type[BaseModel]) -> str:
+    """One problem as text: field, value, what is allowed, what to do."""
+    path = [shortened(str(part)) for part in problem["loc"]]
+    name, value, kind = ".".join(path) or "params.yaml", problem["input"], problem["type"]
     if kind == "missing":
-        return f"{name} is missing: {_description(place, model)}"
+        return f"{name} is missing: {_description(path, model)}"
     if kind == "extra_forbidden":
-        return f"{name} is not a param: delete it; {_siblings(place, model)}"
+        return f"{name} is not a param: delete it; {_siblings(path, model)}"
     if kind == "value_error":
         return f"{name}: {problem['ctx']['error']}"
-    return f"{name} is {shortened(repr(found))}: it {_allowed(problem)}; {_description(place, model)}"
+    return f"{name} is {shortened(repr(value))}: it {_allowed(problem)}; {_description(path, model)}"
 
 
 def _allowed(problem: Any) -> str:
@@ -71,60 +71,56 @@ def _allowed(problem: Any) -> str:
     return f"must be {word}"
 
 
-def _section(place: list[str], model: type[BaseModel]) -> type[BaseModel] | None:
-    for part in place:
+def _section(path: list[str], model: type[BaseModel]) -> type[BaseModel] | None:
+    for part in path:
         field = model.model_fields.get(part)
-        if (
-            field is None
-            or not isinstance(field.annotation, type)
-            or not issubclass(field.annotation, BaseModel)
-        ):
+        section = field.annotation if field else None
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
             return None
-        model = field.annotation
+        model = section
     return model
 
 
-def _description(place: list[str], model: type[BaseModel]) -> str:
-    section = _section(place[:-1], model)
-    field = section.model_fields.get(place[-1]) if section and place else None
+def _description(path: list[str], model: type[BaseModel]) -> str:
+    section = _section(path[:-1], model)
+    field = section.model_fields.get(path[-1]) if section and path else None
     if field is None:
         return "see stages/params.py"
-    nested = _section(place, model)
+    nested = _section(path, model)
     return field.description or (nested.__doc__ or "").splitlines()[0] if nested else field.description or ""
 
 
-def _siblings(place: list[str], model: type[BaseModel]) -> str:
-    section = _section(place[:-1], model)
+def _siblings(path: list[str], model: type[BaseModel]) -> str:
+    section = _section(path[:-1], model)
     names = ", ".join(section.model_fields) if section else ""
     return f"there are: {names}" if names else "there is nothing to set here"
 
 
 def put(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
-    """Write values of params into the file, where their present ones stand.
+    """Replace values of params in the file.
 
     Args:
-        path: a file that `load` takes.
-        section: names of the sections around them, outermost first.
-        values: by name; all of them are there already.
+        path: a valid file.
+        section: names of the enclosing sections, outermost first.
+        values: by name; all of them are in the file already.
 
     Raises:
-        InputError: the file is written in a way (anchors) that would change more than these; it is left alone.
+        InputError: the edit would change other values too, for example with YAML anchors; nothing was written.
     """
     text = path.read_text(encoding="utf-8")
     wanted = yaml.safe_load(text)
-    place = wanted
+    current = wanted
     for name in section:
-        place = place[name]
-    place |= values
+        current = current[name]
+    current |= values
     edited = text
     nodes = _entries(yaml.compose(text, Loader=yaml.SafeLoader), section)
-    for node, value in sorted(
-        ((nodes[name], value) for name, value in values.items()), key=lambda pair: -pair[0].start_mark.index
-    ):
-        first, end = node.start_mark.index, node.end_mark.index
+    # From the last one to the first, so that positions stay valid.
+    for name in sorted(values, key=lambda name: -nodes[name].start_mark.index):
+        first, end = nodes[name].start_mark.index, nodes[name].end_mark.index
         space = "" if edited[first - 1 : first].isspace() else " "
-        edited = edited[:first] + space + _scalar(value) + edited[end:]
-    if not _says(edited, wanted):
+        edited = edited[:first] + space + _scalar(values[name]) + edited[end:]
+    if not _parses_as(edited, wanted):
         listed = "; ".join(f"{name}: {_scalar(value)}" for name, value in values.items())
         what = f"{path} cannot be changed by a program"
         why = f"{'.'.join(section)} is not written as one plain value after each name"
@@ -132,7 +128,7 @@ def put(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
     write_bytes(path, edited.encode(), durable=True)
 
 
-def _says(text: str, wanted: Any) -> bool:
+def _parses_as(text: str, wanted: Any) -> bool:
     try:
         return bool(yaml.safe_load(text) == wanted)
     except yaml.YAMLError:
@@ -141,10 +137,10 @@ def _says(text: str, wanted: Any) -> bool:
 
 def _entries(node: Any, section: Sequence[str]) -> dict[str, Any]:
     """The nodes of values in a section, by name."""
-    found = {key.value: value for key, value in node.value}
-    return _entries(found[section[0]], section[1:]) if section else found
+    nodes = {key.value: value for key, value in node.value}
+    return _entries(nodes[section[0]], section[1:]) if section else nodes
 
 
 def _scalar(value: Any) -> str:
-    """As YAML 1.1 writes it: 3e-05 would be text there, 3.0e-05 is a number."""
+    """A value in YAML 1.1, where 3e-05 would be text and 3.0e-05 is a number."""
     return yaml.safe_dump([value], default_flow_style=True).strip()[1:-1]

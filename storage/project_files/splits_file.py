@@ -1,8 +1,8 @@
-"""`data/splits.csv`: which series is for training, validation, test, or unassigned (yet to be labeled).
+"""`data/splits.csv`: the split of each series: train, validation, test, or unassigned (yet to be labeled).
 
-Written by sync, read by window, and edited by hand: hence a CSV, sorted by series. `group` is whom the
-recording is of: a group is never in two splits, or the test would know the person. A text that a spreadsheet would
-run stands behind an apostrophe (storage/text/csv_text.py).
+Written by sync, read by window, and edited by hand: hence a CSV, sorted by series. `group` is, for example, the
+person of a recording: a group is never in two splits, so that no data of a person leak into the test. Formulas are
+escaped by an apostrophe (storage/text/csv_text.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATH = Path("data/splits.csv")
 UNASSIGNED = "unassigned"
 SPLITS = ("train", "validation", "test", UNASSIGNED)
 HEADER = ["series", "group", "split"]
-# Its name and header before 0.2.0: label commits of then have it, and the next sync renames it in the work tree.
+# Name and header before 0.2.0: older label commits have it; sync renames it in the work tree.
 EARLIER, EARLIER_HEADER = Path("data/sets.csv"), ["series", "group", "set"]
 
 
@@ -36,8 +36,7 @@ def read(path: Path = PATH) -> dict[str, Row]:
     """Rows by series key; empty where the file does not exist.
 
     Raises:
-        InputError: the header or a row is not as it must be, a series is there twice, or a group is in
-            two splits.
+        InputError: the header or a row is invalid, a series has two rows, or a group is in two splits.
     """
     if not path.exists():
         path = path.with_name(EARLIER.name)
@@ -45,12 +44,12 @@ def read(path: Path = PATH) -> dict[str, Row]:
 
 
 def at(show: Callable[[str], str | None]) -> str:
-    """The text of the file in a commit, whose files `show` reads by path; "" where it has none."""
+    """The text of the file in a commit, which `show` reads by path; "" where it has none."""
     return show(PATH.as_posix()) or show(EARLIER.as_posix()) or ""
 
 
 def migrate(root: Path) -> None:
-    """Give the file of an earlier version its name and header of today.
+    """Migrate the file of an earlier version to the current name and header.
 
     Raises:
         InputError: as `read`.
@@ -81,12 +80,12 @@ def parse(text: str, path: str = str(PATH)) -> dict[str, Row]:
 
 
 def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, list[str]]]:
-    """Each row's place (file and line) and its cells, by series, whatever else is in them.
+    """Each row's place (file and line) and its cells, by series; the other cells are not validated.
 
     Raises:
-        InputError: a row is none, the header is another one, or a series is there twice.
+        InputError: a row or the header is invalid, or a series has two rows.
     """
-    found: dict[str, tuple[str, list[str]]] = {}
+    rows: dict[str, tuple[str, list[str]]] = {}
     header: list[str] = []
     for number, cells in _lines(text, path):
         where = f"{path}:{number}"
@@ -96,12 +95,12 @@ def cells_by_series(text: str, path: str = str(PATH)) -> dict[str, tuple[str, li
                 why = f"it is {shortened(','.join(header))!r}"
                 what = "the header must be series,group,split"
                 raise InputError(what, where=where, why=why, cure=_cure(path))
-        elif cells[0] in found:
+        elif cells[0] in rows:
             what = f"series {shortened(cells[0])!r} is there twice"
             raise InputError(what, where=where, cure=_cure(path))
         else:
-            found[cells[0]] = where, cells
-    return found
+            rows[cells[0]] = where, cells
+    return rows
 
 
 def _cure(path: Path | str) -> str:
@@ -112,7 +111,7 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row, and the number of its last line.
 
     Raises:
-        InputError: a row is none; names the line.
+        InputError: a row is invalid; names the line.
     """
     try:
         yield from csv_text.parse(text)
@@ -122,19 +121,19 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def check_groups(rows: Mapping[str, Row], where: str = str(PATH)) -> None:
-    """A group stays whole, also where somebody changed whom a series is of.
+    """Check that no group is in two splits.
 
     Raises:
-        InputError: a group is in two splits; names one series of each.
+        InputError: one is; names a series of each split.
     """
-    homes: dict[str, tuple[str, str]] = {}
+    splits: dict[str, tuple[str, str]] = {}
     for series, row in sorted(rows.items()):
         if row.split == UNASSIGNED:
             continue
-        home, first = homes.setdefault(row.group, (row.split, series))
-        if row.split != home:
+        split, first = splits.setdefault(row.group, (row.split, series))
+        if row.split != split:
             why = (
-                f"{first} is in {home}, {series} in {row.split}: a model trained on one would know the other"
+                f"{first} is in {split}, {series} in {row.split}: a model trained on one would know the other"
             )
             cure = f"give all series of {row.group!r} one split in {PATH}, then the same command again"
             raise InputError(f"group {row.group!r} is in two splits", where=where, why=why, cure=cure)
@@ -159,19 +158,19 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
     return csv_text.dump([HEADER, *([series, row.group, row.split] for series, row in sorted(rows.items()))])
 
 
-def as_then(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
-    """The splits of the series there are now, as an older file has them; those that it lacks follow their group."""
-    homes = {row.group: row.split for row in then.values() if row.split != UNASSIGNED}
+def with_splits_of(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
+    """The current rows with the splits of an older file; series that it lacks get the split of their group."""
+    splits = {row.group: row.split for row in then.values() if row.split != UNASSIGNED}
     rows = {}
     for series, row in now.items():
-        name = then[series].split if series in then else row.split
-        rows[series] = replace(row, split=homes.get(row.group, name) if name != UNASSIGNED else name)
+        split = then[series].split if series in then else row.split
+        rows[series] = replace(row, split=splits.get(row.group, split) if split != UNASSIGNED else split)
     return rows
 
 
-def of_interest(keys: Iterable[str], chosen: str) -> list[str]:
-    """The series that are predicted: `all`, or those that are `unassigned`."""
+def select(keys: Iterable[str], chosen: str) -> list[str]:
+    """The series to predict: `all`, or those that are `unassigned`."""
     if chosen == "all":
         return list(keys)
     rows = read()
-    return [key for key in keys if key not in rows or rows[key].split == "unassigned"]
+    return [key for key in keys if key not in rows or rows[key].split == UNASSIGNED]

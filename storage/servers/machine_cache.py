@@ -1,8 +1,8 @@
-"""The folder that all projects of a user share: nothing is run from it that somebody else could have put there.
+"""Checks of owner and permissions in the cache folder, which all projects of a user share.
 
-The programs in it (MinIO, Label Studio's environment, uv) are run with the user's rights, so each must belong to the
-user or to root, and nobody else may write to it. This module needs nothing but Python, for `make` calls it before
-there is an environment.
+The programs in it (MinIO, Label Studio, uv) run with the user's rights, so each must belong to the user or to root,
+and nobody else may write to it. This module needs only the standard library: `make` calls it before there is an
+environment.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from storage.printable import argument
 
-HARMLESS = {".lock"}  # uv makes it writable for all; nobody runs or reads it
+HARMLESS = {".lock"}  # uv makes it writable for all; it is not executed
 
 
 def ready(cache: Path) -> Path:
-    """The folder, which is made for this user alone where it is not there yet.
+    """The cache folder, which is created for this user alone where it does not exist.
 
     Raises:
         SetupError: others may write to it, or it belongs to somebody else.
@@ -32,7 +32,7 @@ def require(*paths: Path) -> None:
     """Check that nobody else could have changed these folders and programs.
 
     Raises:
-        SetupError: names the first, its owner or mode, and what helps.
+        SetupError: somebody could have changed one; names its owner or mode.
     """
     for path in paths:
         if why := fault(path):
@@ -40,7 +40,7 @@ def require(*paths: Path) -> None:
 
 
 def require_tree(folder: Path) -> None:
-    """The same for all that is in a folder; links are looked at, not followed."""
+    """The same for everything in a folder; links are checked, not followed."""
     require(folder)
     for path, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -51,22 +51,22 @@ def require_tree(folder: Path) -> None:
 def _refusal(path: Path, why: str) -> Exception:
     from storage.errors import SetupError
 
-    named = argument(path)
+    quoted = argument(path)
     return SetupError(
         "what others could have changed is not run",
         where=str(path),
         why=why,
-        cure=f"look at what is in it, then: chmod -R go-w {named}; or delete it; or LABELTRAIL_CACHE=ANOTHER_FOLDER",
+        cure=f"look at what is in it, then: chmod -R go-w {quoted}; or delete it; or LABELTRAIL_CACHE=ANOTHER_FOLDER",
     )
 
 
 def fault(path: Path) -> str:
-    """Why a folder or program is not run from: its owner, its mode, or a folder above that all may write to."""
-    found = path.resolve()
-    why = _fault(os.lstat(path)) or _fault(found.stat())
+    """Why a folder or program is not trusted: its owner, its mode, or a parent folder that all may write to."""
+    resolved = path.resolve()
+    why = _fault(os.lstat(path)) or _fault(resolved.stat())
     if why:
         return why
-    for above in found.parents:
+    for above in resolved.parents:
         mode = above.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             return f"everybody may write to {above} (mode {stat.S_IMODE(mode):o}), and put another one in its place"
@@ -91,7 +91,7 @@ def _name(user: int) -> str:
 
 
 def tighten(folder: Path) -> None:
-    """Take from all others the right to write into a folder that was just made, whatever this shell's umask is."""
+    """Remove write permission for others from everything in a new folder, independent of the umask."""
     for path, folders, files in os.walk(folder):
         for name in (".", *folders, *files):
             place = os.path.join(path, name)  # noqa: PTH118 -- as above

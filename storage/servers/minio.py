@@ -1,7 +1,7 @@
-"""MinIO: the S3 server that a clone starts for itself.
+"""MinIO, the S3 server of a clone.
 
-Its makers no longer hand out binaries, so one on the PATH is taken where it is a version that is known to work, else
-the last commit of its source is built, once a machine, into the user's cache.
+There are no binaries of it any more: one on the PATH is used if its version is known to work; else the last commit of
+its source is built, once on a machine, into the user's cache.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def find(cache: Path) -> Path | None:
     """A MinIO that is ready: on the PATH, in a version that is known to work, or built before.
 
     Raises:
-        SetupError: what is in the cache is not what was built, or others could have changed it.
+        SetupError: the program in the cache was changed, or could have been.
     """
     return _on_path() or _in_cache(cache)
 
@@ -45,11 +45,11 @@ def find(cache: Path) -> Path | None:
 def prepare(cache: Path) -> Path:
     """Find MinIO, or build it.
 
-    A build happens in a folder of its own and is moved into the cache in one step, so what is in the cache
-    is whole; what an interrupted build left is removed.
+    It is built in a temporary folder and moved into the cache in one step; left-overs of interrupted builds are
+    removed.
 
     Raises:
-        SetupError: no Go and none to be had, another source than the known one, or a cache of somebody else.
+        SetupError: there is no Go, the source does not match its checksum, or the cache is not trusted.
         ProgramError: the source could not be fetched or built.
     """
     if found := _on_path():
@@ -79,11 +79,11 @@ def _on_path() -> Path | None:
         output = process.run([program, "--version"], env=env, timeout=VERSION_TIMEOUT_S)
     except ProgramError:
         output = ""
-    found = re.search(r" version (\S+)", output)
-    if (found and found[1] in RELEASES) or go_program.built_from(Path(program), SOURCE):
+    version = re.search(r" version (\S+)", output)
+    if (version and version[1] in RELEASES) or go_program.built_from(Path(program), SOURCE):
         return Path(program)
-    version = f"it is {found[1]}" if found else "it does not say its version"
-    note(f"MinIO: {program} is passed over: {version}; known to work: {', '.join(RELEASES)}")
+    why = f"it is {version[1]}" if version else "it does not say its version"
+    note(f"MinIO: {program} is passed over: {why}; known to work: {', '.join(RELEASES)}")
     return None
 
 
@@ -107,7 +107,7 @@ def _built(cache: Path) -> Path:
 
 
 def variables(root: Path, values: Settings) -> dict[str, str]:
-    """The settings of the server itself."""
+    """The environment variables of the server."""
     return {
         "MINIO_ROOT_USER": values.access_key_id,
         "MINIO_ROOT_PASSWORD": values.secret_access_key.get_secret_value(),
@@ -117,12 +117,12 @@ def variables(root: Path, values: Settings) -> dict[str, str]:
 
 
 def data_folder(root: Path) -> Path:
-    """Where the buckets of this project are."""
+    """The folder of this project's buckets."""
     return root / ".labeltrail/data/minio"
 
 
 def launch(root: Path, program: Path, values: Settings, port: int) -> Launch:
-    """How MinIO is started for the project at `root`; its data stay in `.labeltrail/data/minio`."""
+    """How to start MinIO for the project at `root`, with its data in `.labeltrail/data/minio`."""
     console = free_port()
     address = ("--address", f"{HOST}:{port}", "--console-address", f"{HOST}:{console}")
     return Launch(

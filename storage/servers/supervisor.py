@@ -1,7 +1,7 @@
-"""Servers that a clone starts for itself: each is recorded, inspected and stopped by its record.
+"""Starts, inspects and stops the servers of a clone.
 
-`.labeltrail/servers/<name>.json` says which process was started, `.labeltrail/logs/<name>.log` what it wrote,
-`.labeltrail/logs/<name>.before.log` what the one before it wrote.
+`.labeltrail/servers/<name>.json` records the process, `.labeltrail/logs/<name>.log` has its output, and
+`.labeltrail/logs/<name>.before.log` that of the process before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storage.progress import note
 from storage.settings import HOST, Service, own_url, server_environment
 
 State = Literal["running", "not answering", "died", "stopped"]
-# Below the range that systems hand out to outgoing connections, so that a port kept in `.env` stays free.
+# Below the range of ports for outgoing connections, so that a port in `.env` stays free.
 PORTS = range(20_000, 32_000)
 RESPONSE_TIMEOUT_S = 5.0
 PROGRESS_INTERVAL_S = 10.0  # between two lines about a server that is still starting
@@ -35,7 +35,7 @@ PROGRESS_INTERVAL_S = 10.0  # between two lines about a server that is still sta
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """How a server is: `pid` and `log` only for one that this clone started."""
+    """State of a server; `pid` and `log` only for one of this clone."""
 
     name: str
     url: str
@@ -45,18 +45,18 @@ class ServerStatus:
     log: str | None = None
 
     def to_json(self) -> dict[str, str | int | bool | None]:
-        """The same for a program."""
+        """For `--json`."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How a server is started.
+    """How to start a server.
 
     Attributes:
-        variables: its settings; a bare shell's are added (`settings.server_environment`).
-        ports: those it may listen on; the first is that of its API.
-        start_timeout: seconds until it must answer.
+        variables: its environment, besides `settings.server_environment`.
+        ports: that it may listen on; the first is that of its API.
+        start_timeout: seconds until it must respond.
     """
 
     service: Service
@@ -74,7 +74,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Record:
-    """What was started: the process, its address, a fingerprint of its settings."""
+    """A started server: the process, its address, a fingerprint of its environment."""
 
     process: Process
     url: str
@@ -82,11 +82,11 @@ class Record:
 
 
 def start(root: Path, launch: Launch) -> ServerStatus:
-    """Start a server and wait until it answers.
+    """Start a server and wait until it responds.
 
     Raises:
-        SetupError: the program is not there.
-        ServiceError: it ended, went to another port, or did not answer in time; its last lines are quoted.
+        SetupError: the program does not exist.
+        ServiceError: it ended, listens on another port, or did not respond in time; quotes its last lines.
     """
     name, title = launch.service.name, launch.service.title
     log = log_path(root, name)
@@ -109,8 +109,8 @@ def start(root: Path, launch: Launch) -> ServerStatus:
 
 
 def _await(launch: Launch, started: Process, log: Path) -> None:
-    """Wait until the process that was started is healthy: another server may have the port."""
-    title, began, said = launch.service.title, time.monotonic(), 0.0
+    """Wait until the started process itself is healthy: another server may have the port."""
+    title, began, reported = launch.service.title, time.monotonic(), 0.0
     cure = f"labeltrail up; the whole log: {log}"
     while True:
         waited = time.monotonic() - began
@@ -125,47 +125,47 @@ def _await(launch: Launch, started: Process, log: Path) -> None:
         if waited > launch.start_timeout:
             what = f"{title} does not answer after {launch.start_timeout:g} s"
             raise ServiceError(what, where=launch.url, why=log_tail(log), cure=cure)
-        if waited - said > PROGRESS_INTERVAL_S:
-            said = waited
+        if waited - reported > PROGRESS_INTERVAL_S:
+            reported = waited
             note(f"{title}: still starting, {waited:.0f} s")
         time.sleep(0.1)
 
 
 def inspect(root: Path, service: Service) -> ServerStatus:
-    """How the server is that this clone started, or that it once started."""
+    """State of a server that this clone started."""
     log = str(log_path(root, service.name))
-    known = recorded(root, service.name)
-    if known is None:
+    record = recorded(root, service.name)
+    if record is None:
         return ServerStatus(service.name, own_url(root, service) or "", "stopped")
-    url, pid = known.url, known.process.pid
-    if not process.alive(known.process):
+    url, pid = record.url, record.process.pid
+    if not process.alive(record.process):
         return ServerStatus(service.name, url, "died", log=log)
-    healthy = urlsplit(url).port in process.ports(known.process) and http_status(url + service.health) == 200
+    healthy = urlsplit(url).port in process.ports(record.process) and http_status(url + service.health) == 200
     return ServerStatus(service.name, url, "running" if healthy else "not answering", pid, log=log)
 
 
 def inspect_external(service: Service, url: str) -> ServerStatus:
-    """How a server is that somebody else runs; any response will do, stores differ in their health paths."""
+    """State of an external server; any response counts, as health paths differ."""
     state: State = "not answering" if http_status(url.rstrip("/") + service.health) is None else "running"
     return ServerStatus(service.name, url, state, external=True)
 
 
 def stop(root: Path, service: Service) -> bool:
-    """Stop the server that is recorded and forget it; whether there was one that ran. Its data stay.
+    """Stop the recorded server and delete its record; returns whether it ran. Its data stay.
 
     Raises:
         ServiceError: it does not end.
     """
-    known = recorded(root, service.name)
-    running = known is not None and process.alive(known.process)
-    if known is not None and running:
-        process.stop(known.process)
+    record = recorded(root, service.name)
+    running = record is not None and process.alive(record.process)
+    if record is not None and running:
+        process.stop(record.process)
     forget(root, service.name)
     return running
 
 
 def recorded(root: Path, name: str) -> Record | None:
-    """What was started as `name`; a record that cannot be read is none."""
+    """The record of a server; None where there is none, or an invalid one."""
     try:
         record = json.loads(record_path(root, name).read_text(encoding="utf-8"))
         started = Process(int(record["pid"]), str(record["started"]))
@@ -180,39 +180,39 @@ def recorded(root: Path, name: str) -> Record | None:
 def _record(root: Path, name: str, record: Record) -> None:
     facts = {"url": record.url, "settings": record.settings, **asdict(record.process)}
     text = json.dumps({"version": 1, **facts}, indent=1, sort_keys=True) + "\n"
-    # Private, because passwords that people choose could be guessed from their fingerprint.
+    # Private: passwords could be guessed from the fingerprint.
     write_bytes(record_path(root, name), text.encode(), mode=0o600)
 
 
 def fingerprint(variables: Mapping[str, str]) -> str:
-    """The same settings have the same fingerprint."""
+    """Hash of environment variables."""
     return hashlib.sha256(json.dumps(variables, sort_keys=True).encode()).hexdigest()
 
 
 def is_current(root: Path, service: Service, variables: Mapping[str, str]) -> bool:
-    """Whether what was started is at the address and has the settings that it would be started with now."""
-    known = recorded(root, service.name)
+    """Whether the recorded server has the address and environment that it would be started with now."""
+    record = recorded(root, service.name)
     url = own_url(root, service)
-    return known is not None and (known.url, known.settings) == (url, fingerprint(variables))
+    return record is not None and (record.url, record.settings) == (url, fingerprint(variables))
 
 
 def forget(root: Path, name: str) -> None:
-    """Take the record of a server away."""
+    """Delete the record of a server."""
     record_path(root, name).unlink(missing_ok=True)
 
 
 def record_path(root: Path, name: str) -> Path:
-    """Where the record of a server is."""
+    """Path of the record of a server."""
     return root / ".labeltrail/servers" / f"{name}.json"
 
 
 def log_path(root: Path, name: str) -> Path:
-    """Where a server's output goes."""
+    """Path of a server's log."""
     return root / ".labeltrail/logs" / f"{name}.log"
 
 
 def log_tail(log: Path) -> list[str]:
-    """The last lines of a log, to be quoted in an error."""
+    """The last lines of a log, for an error."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return process.tail(text) or ["it wrote nothing"]
 

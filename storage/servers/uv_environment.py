@@ -1,6 +1,6 @@
-"""uv: makes the environments that servers and their build tools live in, apart from the project's own.
+"""Makes virtual environments for servers and build tools with uv.
 
-Every package is pinned by its hash, what builds a package too; a lock file says which.
+Every package, build dependencies included, is pinned by hash in a lock file.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from storage.errors import SetupError
 from storage.servers import machine_cache
 
 BUILD_TOOLS = Path(__file__).with_name("build-tools.lock.txt")
-# A copy of its own: what is linked to uv's cache could be changed there.
+# Copies: files that are linked to uv's cache could be changed there.
 INSTALL = ("pip", "install", "--quiet", "--link-mode", "copy", "--require-hashes", "--no-deps")
 
 
 def command(cache: Path) -> list[str]:
-    """How uv is called here: from the PATH, beside this Python, as its module, or from the cache.
+    """The command for uv: from the PATH, beside this Python, from the cache, or as a module.
 
     Raises:
         SetupError: it is in none of these places, or others could have changed the one in the cache.
     """
     beside = str(Path(sys.executable).parent)
-    for found in (shutil.which("uv"), shutil.which("uv", path=beside)):
-        if found:
-            return [found]
+    for path in (shutil.which("uv"), shutil.which("uv", path=beside)):
+        if path:
+            return [path]
     if own := shutil.which("uv", path=cache / "uv/bin"):
         machine_cache.require(cache, Path(own).parent, Path(own))
         return [own]
@@ -40,15 +40,15 @@ def command(cache: Path) -> list[str]:
 
 
 def make_environment(cache: Path, folder: Path, lock: Path, sources: Sequence[str] = ()) -> None:
-    """Make a virtual environment with this Python and install into it what a lock file names, and nothing else.
+    """Make a virtual environment with this Python and the packages of a lock file.
 
     Args:
-        lock: pinned packages, each with the hashes of its files.
-        sources: those that have no wheel, and are built with the tools of BUILD_TOOLS.
+        lock: pinned packages with hashes.
+        sources: packages without a wheel, which are built with BUILD_TOOLS.
 
     Raises:
         SetupError: uv is missing.
-        ProgramError: a package could not be found, is another than its hash says, or could not be built.
+        ProgramError: a package could not be found, does not match its hash, or could not be built.
     """
     uv = command(cache)
     env = settings.build_environment()
@@ -56,7 +56,7 @@ def make_environment(cache: Path, folder: Path, lock: Path, sources: Sequence[st
     install = [*uv, *INSTALL, "--python", str(folder / "bin/python"), "--only-binary", ":all:"]
     if sources:
         process.run([*install, "--requirements", BUILD_TOOLS], env=env, cwd=cache)
-        # What a package asks for to be built would be fetched without a hash; these have it all by now.
+        # Build isolation would fetch build dependencies without hashes; they are installed already.
         install += ["--no-build-isolation", *(word for name in sources for word in ("--no-binary", name))]
     process.run([*install, "--requirements", lock], env=env, cwd=cache)
     machine_cache.tighten(folder)

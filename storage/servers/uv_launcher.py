@@ -1,7 +1,7 @@
-"""uv for `make`, before there is an environment: `python3 -m storage.servers.uv_launcher ARGUMENTS`.
+"""Runs uv for `make`, before there is an environment: `python3 -m storage.servers.uv_launcher ARGUMENTS`.
 
-The one on the PATH is taken, else one that is installed into the cache, pinned by storage/servers/uv.lock.txt.
-Any Python 3.9 or newer must do here, and nothing but its standard library.
+It is the one on the PATH, else one in the cache, pinned by storage/servers/uv.lock.txt. This needs Python 3.9 or
+newer and the standard library only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ LOCK = Path(__file__).with_name("uv.lock.txt")
 
 
 def main() -> None:
-    """Become uv."""
+    """Replace this process by uv."""
     uv = shutil.which("uv") or str(installed(cache_folder()))
     os.execv(uv, [uv, *sys.argv[1:]])  # noqa: S606 -- no shell
 
 
 def installed(cache: Path) -> Path:
-    """The uv of the cache, which is installed where it is missing or another version."""
+    """The uv of the cache, installed where it is missing or has another version."""
     folder = cache / "uv"
     uv = folder / "bin/uv"
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -44,9 +44,9 @@ def installed(cache: Path) -> Path:
 
 
 def version() -> str:
-    """The version that is pinned."""
-    found = re.search(r"^uv==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else ""
+    """The pinned version."""
+    match = re.search(r"^uv==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else ""
 
 
 def cache_folder() -> Path:

@@ -1,8 +1,8 @@
-"""Tables for people: CSV in which no text is run as a formula, and which is read back as it was.
+"""CSV tables in which formulas are escaped, and which round-trip.
 
-Excel, LibreOffice and Google Sheets run a cell that begins with =, +, -, @, a tab or a line end (OWASP, CSV
-Injection). A label, a series key or a person may begin so. Such a text is written behind an apostrophe, and read
-without it; numbers are written as they are. A text that has an apostrophe there gets a second one: nothing is lost.
+Excel, LibreOffice and Google Sheets run a cell that begins with =, +, -, @, a tab or a line end as a formula (OWASP,
+CSV Injection). Such a text, as a label or series key may be, is written with a leading apostrophe, which is removed
+when it is read; a text with an apostrophe before a formula gets a second one. Numbers are not escaped.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 
 from storage.text.json_text import LONE_SURROGATE, REPLACEMENT
 
-# The wide forms are taken for the same where Japanese or Chinese is set.
+# Spreadsheets set to Japanese or Chinese accept the full-width forms too.
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 QUOTED = re.compile('[,"\r\n]')
 
 
 class NoRowError(ValueError):
-    """What is no row of a table.
+    """A row of a table is invalid.
 
     Args:
-        line: its last one, from 1.
-        why: what is wrong.
+        line: its last line, from 1.
+        why: the reason.
     """
 
     def __init__(self, line: int, why: str) -> None:
@@ -35,12 +35,12 @@ class NoRowError(ValueError):
 
 
 def dump(rows: Iterable[Sequence[Any]]) -> bytes:
-    """The rows in UTF-8, each ended by a line feed; None is an empty cell, half a character is U+FFFD."""
+    """The rows in UTF-8, with line feeds; None is an empty cell, a lone surrogate U+FFFD."""
     return LONE_SURROGATE.sub(REPLACEMENT, "".join(line(row) for row in rows)).encode()
 
 
 def dump_plain(rows: Iterable[Sequence[Any]]) -> bytes:
-    """The rows for programs: formulas stand as they are; None is an empty cell."""
+    """The rows without escaped formulas, for programs; None is an empty cell."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
@@ -56,7 +56,7 @@ def parse(text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Rows with the number of their last line, from 1; blank lines are left out.
 
     Raises:
-        NoRowError: a row is none.
+        NoRowError: a row is invalid.
     """
     text = text.removeprefix("\ufeff")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote, read with limits: what it may hold is what everything behind can hold."""
+"""Parses untrusted JSON with limits, and handles lone surrogates in it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from typing import Any, NoReturn
 
 from storage.errors import InputError
 
-# Lists and objects inside each other: more than a label needs, less than JSON libraries can take.
+# Maximum depth of nested lists and objects: more than a label needs, less than JSON libraries support.
 DEEPEST = 100
-# A surrogate without its other half: JSON can say it (`"\\ud83d"`), UTF-8 cannot.
+# A lone surrogate: JSON can represent it (`"\\ud83d"`), UTF-8 cannot.
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # Python reads it as it stands, too
+SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # Python accepts it unescaped, too
 MOST_DIGITS = 18
 REPLACEMENT = "\ufffd"
 
 
 def parse_json(where: str, data: bytes, *, strict: bool = False) -> Any:
-    """The value. What no JSON can say, NaN and infinite numbers, is null, as a browser writes it.
+    """Parse JSON; NaN and infinite numbers become null, as in a browser.
 
     Args:
-        where: what errors call it.
+        where: name for errors.
         data: in UTF-8, UTF-16 or UTF-32.
         strict: refuse such numbers.
 
     Raises:
-        InputError: it is no JSON, or lists and objects lie too deep in each other.
+        InputError: it is no JSON, or nested too deeply.
     """
-    number = _strictly_finite if strict else _finite
+    parse_float = _strictly_finite if strict else _finite
     try:
-        value = json.loads(data, parse_constant=_refused if strict else lambda _: None, parse_float=number)
+        value = json.loads(
+            data, parse_constant=_reject if strict else lambda _: None, parse_float=parse_float
+        )
     except (ValueError, RecursionError) as error:
         raise InputError("cannot be read", where=where, why=f"not JSON: {error}") from error
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
@@ -41,10 +43,10 @@ def parse_json(where: str, data: bytes, *, strict: bool = False) -> Any:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and objects lie deeper in each other than labels need."""
+    """Whether lists and objects are nested deeper than DEEPEST."""
     level = [value]
     for _ in range(DEEPEST):
-        # Each once: YAML may name one value in many places.
+        # Each once: YAML aliases repeat a value.
         level = list(
             {
                 id(inner): inner
@@ -59,28 +61,28 @@ def is_deep(value: Any) -> bool:
 
 
 def has_lone_surrogate(value: Any) -> bool:
-    """Whether a text or a name in a JSON value holds half a character (a lone surrogate)."""
+    """Whether a text or a key in a JSON value holds a lone surrogate."""
     return bool(LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)))
 
 
 def well_formed(value: Any) -> Any:
-    """A JSON value with U+FFFD in the place of halves of characters, as a browser's `String.toWellFormed` has it."""
+    """A JSON value with lone surrogates replaced by U+FFFD, as JavaScript's `String.toWellFormed` does."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(LONE_SURROGATE.sub(REPLACEMENT, text)) if LONE_SURROGATE.search(text) else value
 
 
 def whole_number(text: str) -> int | None:
-    """The number of a text of digits; None for any other text, or more than 18 digits, as 64 bits hold."""
+    """A text of up to 18 digits as an integer, which fits into 64 bits; None for any other text."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
-def _refused(text: str) -> NoReturn:
+def _reject(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number of JSON")
 
 
 def _strictly_finite(text: str) -> float:
     number = _finite(text)
-    return _refused(text) if number is None else number
+    return _reject(text) if number is None else number
 
 
 def _finite(text: str) -> float | None:

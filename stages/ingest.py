@@ -23,6 +23,7 @@ from storage.label_studio.label_config import LabelConfig
 from storage.printable import say
 from storage.progress import track
 from storage.s3 import keys
+from storage.series import recording
 from storage.series import recording_reader as recordings
 from storage.series.validation import Problem
 
@@ -81,7 +82,7 @@ def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Conver
     series, problems = found.series, found.problems
     if series is None or not found.shown:
         # Regions that somebody marks on other numbers, or at other times, would be trained on at the wrong places.
-        return Converted(None, {}, problems if series is None else [recordings.misread(found)])
+        return Converted(None, {}, problems if series is None else [recordings.misread_problem(found)])
     arrays.save(folder, recordings.key_of(path), series)
     quality = describe(series.values, series.times, config.channels, gap)
     quality["notes"] = [written(p) for p in problems]
@@ -97,7 +98,7 @@ def settle_rates(
         The rate of the project, and the rates of those recordings, as they were.
     """
     entries = {key: found.entry for key, found in read.items() if found.entry}
-    rate, others = recordings.different_rates({key: entry.sampling_rate for key, entry in entries.items()})
+    rate, others = recording.different_rates({key: entry.sampling_rate for key, entry in entries.items()})
     if rate is None:
         return None, {}
     for key, its in others.items():

@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="with ucr/ and lstm-fcn-sagemaker/")
-    parser.add_argument("--sets", default=",".join([*UCR, SAGEMAKER]), help="by name, parted by commas")
+    parser.add_argument("--sets", default=",".join([*UCR, SAGEMAKER]), help="by name, separated by commas")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each set (default 5); 0: none")
     parser.add_argument(
         "--param", action="append", default=[], help="of train.classifier, as in hidden-size=32"

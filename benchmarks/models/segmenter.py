@@ -43,7 +43,7 @@ from stages.segmentation.targets import Example
 from stages.timeseries import splits, windows
 from stages.timeseries.runs import classes_of, paint
 from storage.progress import console
-from storage.series.recording_reader import sampling_rate
+from storage.series.recording import sampling_rate
 
 FIGURES = ("balanced_accuracy", "macro_f1", "event_f1")
 

@@ -119,7 +119,7 @@ def _header(path: Path) -> list[str]:
     """The columns of a recording that have a name."""
     try:
         with path.open("rb") as file:
-            return [name for name in recording_text.header_of(file.read(PIECE))[1] if name]
+            return [name for name in recording_text.read_header(file.read(PIECE))[1] if name]
     except OSError:
         return []  # it is named where it is checked
 

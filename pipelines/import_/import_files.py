@@ -20,7 +20,7 @@ from storage.project_files import tasks_file
 from storage.remote.remote import Remote
 from storage.s3.bucket import parallel
 from storage.s3.mirror import Content
-from storage.series import discovery, recording_reader
+from storage.series import discovery, recording, recording_reader
 from storage.series.validation import Problem
 
 # Converted recordings, from the check to the upload.
@@ -56,11 +56,11 @@ def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root:
         if found.series is None:
             done.refused += 1
             continue
-        good[key], rates[key] = file, recording_reader.sampling_rate(found.series.times)
+        good[key], rates[key] = file, recording.sampling_rate(found.series.times)
         if found.stored is not None:
             good[key] = root / REWRITTEN / f"{key}.csv"
             write_bytes(good[key], found.stored)
-    usual, others = recording_reader.different_rates(rates)
+    usual, others = recording.different_rates(rates)
     for key, rate in others.items():
         what = f"sampled at {rate:g} Hz, most others at {usual:g} Hz"
         cure = "resample it, or keep it in a project of its own"

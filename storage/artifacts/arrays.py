@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,9 @@ from storage.errors import InputError
 from storage.files import write_json
 from storage.printable import shortened
 from storage.s3 import keys
+from storage.series.recording import Series
 from storage.text import typed
 from storage.text.typed import Count, Positive
-
-if TYPE_CHECKING:  # it imports pandas, which is slow
-    from storage.series.recording_reader import Series
 
 Times = NDArray[np.float64] | NDArray[np.int64]
 

@@ -40,7 +40,7 @@ ENDINGS: dict[str, Kind] = {
     **dict.fromkeys((".7z", ".rar", ".tar", ".tgz", ".z", ".lz4"), ("packed", "unpack {0}; then import again", True)),
     **dict.fromkeys(
         (".tsv", ".tab", ".txt", ".dat", ".asc", ".prn", ".ssv", ".psv", ".log"),
-        ("text under another name", "mv {0} {1}.csv if it is a recording: what parts its columns is found", True),
+        ("text under another name", "mv {0} {1}.csv if it is a recording: its delimiter is detected", True),
     ),
     **dict.fromkeys(
         (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"),
@@ -86,14 +86,14 @@ def find(path: str) -> tuple[dict[str, Path], list[LeftOut]]:
     found, others = _by_key(files)
     left += others
     if not found:
-        raise _nothing(path, left)
+        raise _no_recording(path, left)
     return dict(sorted(found.items())), left
 
 
-def _nothing(path: str, left: list[LeftOut]) -> InputError:
-    telling = sorted(left, key=lambda out: not out.fatal)
-    why = "no *.csv there" + "".join(f"; {out.what}" for out in telling[:SHOWN])
-    cure = telling[0].cure if telling and telling[0].fatal else "labeltrail import FOLDER"
+def _no_recording(path: str, left: list[LeftOut]) -> InputError:
+    ordered = sorted(left, key=lambda out: not out.fatal)
+    why = "no *.csv there" + "".join(f"; {out.what}" for out in ordered[:SHOWN])
+    cure = ordered[0].cure if ordered and ordered[0].fatal else "labeltrail import FOLDER"
     return InputError("no recording was found", where=path, why=why, cure=cure)
 
 
@@ -112,7 +112,7 @@ def _by_name(path: str) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
         elif kind is None or kind[0] == "text under another name":
             files.append((name.stem, name))
         else:
-            left.append(LeftOut(str(name), f"the file is {kind[0]}", _spelled(kind[1], name), kind[2]))
+            left.append(LeftOut(str(name), f"the file is {kind[0]}", _with_file_name(kind[1], name), kind[2]))
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for stem, name in files:
         by_stem[stem].append(name)
@@ -128,8 +128,8 @@ def _in_folder(folder: Path) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
     """The CSV files of a folder with their keys, and what else there is, by kind."""
     files: list[tuple[str, Path]] = []
     groups: dict[Kind, list[Path]] = defaultdict(list)
-    for path, trouble in _walk(folder):
-        kind = trouble or _kind(path.relative_to(folder))
+    for path, problem in _walk(folder):
+        kind = problem or _kind(path.relative_to(folder))
         if kind is None:
             files.append((path.relative_to(folder).with_suffix("").as_posix(), path))
         elif kind[0]:
@@ -140,9 +140,9 @@ def _in_folder(folder: Path) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
 
 def _walk(folder: Path) -> Iterator[tuple[Path, Kind | None]]:
     """Every file below a folder, and what keeps it from being read."""
-    troubles: list[OSError] = []
+    errors: list[OSError] = []
     root = folder.resolve()
-    for place, folders, names in os.walk(folder, onerror=troubles.append):
+    for place, folders, names in os.walk(folder, onerror=errors.append):
         for name in sorted(folders):
             if (Path(place) / name).is_symlink():
                 cure = "import the folder that it leads to, or copy it here"
@@ -150,15 +150,13 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Kind | None]]:
         folders[:] = sorted(name for name in folders if not (Path(place) / name).is_symlink())
         for name in sorted(names):
             path = Path(place) / name
-            yield path, _trouble(path, root)
-    for error in troubles:
-        yield (
-            Path(error.filename),
-            (f"a folder that cannot be read ({error.strerror})", "chmod -R u+rX {0}", True),
-        )
+            yield path, _not_readable(path, root)
+    for error in errors:
+        what = f"a folder that cannot be read ({error.strerror})"
+        yield Path(error.filename), (what, "chmod -R u+rX {0}", True)
 
 
-def _trouble(path: Path, root: Path) -> Kind | None:
+def _not_readable(path: Path, root: Path) -> Kind | None:
     """Why a file cannot be a recording, whatever its name says; what cannot be read is found when it is."""
     if path.suffix.lower() != ".csv":
         return None
@@ -169,11 +167,8 @@ def _trouble(path: Path, root: Path) -> Kind | None:
     if not stat.S_ISREG(mode):
         return ("no file but a pipe or a device", "take it out of the folder", True)
     if path.is_symlink() and not path.resolve().is_relative_to(root):
-        return (
-            "a link that leads out of the folder",
-            "copy the file here, if it is a recording: cp --dereference",
-            True,
-        )
+        cure = "copy the file here, if it is a recording: cp --dereference"
+        return ("a link that leads out of the folder", cure, True)
     return None
 
 
@@ -185,11 +180,8 @@ def _kind(path: Path) -> Kind | None:
     if parents & SYSTEM_FOLDERS or SYSTEM_FILES.fullmatch(name):
         return ("of an operating system or a program", "nothing: there are no recordings in them", False)
     if any(part.startswith(".") for part in path.parts):
-        return (
-            "hidden",
-            "mv {0} to a name without the dot, if it is a recording",
-            name.lower().endswith(".csv"),
-        )
+        cure = "mv {0} to a name without the dot, if it is a recording"
+        return ("hidden", cure, name.lower().endswith(".csv"))
     for ending, kind in ENDINGS.items():
         if name.lower().endswith(ending):
             return kind
@@ -199,17 +191,17 @@ def _kind(path: Path) -> Kind | None:
 
 
 def _group(folder: Path, kind: Kind, paths: list[Path]) -> LeftOut:
-    """What is said of all files of one kind."""
+    """The summary of all files of one kind."""
     what, cure, fatal = kind
     names = ", ".join(path.relative_to(folder).as_posix() for path in paths[:SHOWN])
     more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     verb = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
     where = str(paths[0]) if len(paths) == 1 else str(folder)
-    return LeftOut(where, f"{verb} {what}: {names}{more}", _spelled(cure, paths[0]), fatal)
+    return LeftOut(where, f"{verb} {what}: {names}{more}", _with_file_name(cure, paths[0]), fatal)
 
 
-def _spelled(cure: str, path: Path) -> str:
-    """The cure with the file's name in it, as a word of a shell: somebody else may have named the file."""
+def _with_file_name(cure: str, path: Path) -> str:
+    """The cure with the file's name in it, quoted for a shell: somebody else may have named the file."""
     names = {"{0}": argument(path), "{1}.csv": argument(path.with_suffix(".csv"))}
     return re.sub(r"\{0\}|\{1\}\.csv", lambda match: names[match[0]], cure)
 

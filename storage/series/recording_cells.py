@@ -1,7 +1,7 @@
-"""What a cell of a recording is: a number, none, or something that only looks like one.
+"""What a cell of a recording is: a number, a missing value, a placeholder, or text.
 
-`1,5` may be one and a half, `1,000` a thousand or one with three decimals: what a comma means follows from the cells
-of the whole file (`Commas`), and where it does not, nobody guesses.
+The comma of `1,5` is a decimal separator, that of `1,000` may separate thousands: what a comma means follows from the
+cells of the whole file (`Commas`). Where it does not, the file is refused.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal["number", "missing", "comma", "grouped", "infinite", "truth", "text"]
+Kind = Literal["number", "missing", "comma", "grouped", "infinite", "boolean", "text"]
 
-# What counts as an empty cell, in any case; pandas' own list, so that both ways of reading agree.
+# Missing values, in any case of letters; pandas' own list, so that both ways of reading agree.
 MISSING = frozenset({
     "", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan",
     "none", "null",
 })  # fmt: skip
-# What loggers and multimeters write where a value is out of range, or there is none.
-MARKS = frozenset({
+# Placeholders that loggers and multimeters write for a missing value, or one that is out of range.
+PLACEHOLDERS = frozenset({
     "-", "--", "---", "----", "-----", "?", "??", "???", "*", "**", "***", "****", "*****", "o", "ol", "ovl", "ovf",
     "ovr", "ovld", "ovfl", "over", "overflow", "overload", "overrange", "over range", "underrange", "under range",
     "ur", "or", "sat", "saturated", "err", "error", "#err", "err!", "fault", "fail", "invalid", "bad", "open",
     "no data", "nodata", "#value!", "#div/0!", "#num!", "#ref!", "#name?", "#null!", "missing",
 })  # fmt: skip
-TRUTHS = {"true": "1", "false": "0"}
+BOOLEANS = {"true": "1", "false": "0"}
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 INFINITE = frozenset({"inf", "infinity"})
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
-# Groups of three digits, with one sign between them all: 1,000 and 1.000.000,5 and 1'000.5 and 1 000.
+# Thousands separators, all of one kind: 1,000 and 1.000.000,5 and 1'000.5 and 1 000.
 GROUPED = re.compile(
     r"[+-]?[1-9]\d{0,2}([,.'’ \u00a0\u2009\u202f])\d{3}(?:\1\d{3})*(?:(?!\1)[.,]\d*)?(?:[eE][+-]?\d+)?",
     re.ASCII,
@@ -42,7 +42,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 def kind_of(cell: str, most: float = math.inf) -> Kind:
     """What a cell is; beyond `most` a number counts as infinite.
 
-    A comma may start decimals where this says `comma`; where groups of digits are certain it says `grouped`.
+    `comma`: the comma may be a decimal separator; `grouped`: the number certainly has thousands separators.
     """
     if NUMBER.fullmatch(cell):
         return "infinite" if abs(float(cell)) > most or math.isinf(float(cell)) else "number"
@@ -55,22 +55,22 @@ def kind_of(cell: str, most: float = math.inf) -> Kind:
         return "grouped"
     if lower.lstrip("+-") in INFINITE:
         return "infinite"
-    return "truth" if lower in TRUTHS else "text"
+    return "boolean" if lower in BOOLEANS else "text"
 
 
-def ungrouped(cell: str) -> str:
-    """A number without the signs between its groups of digits, and with a point for decimals."""
+def without_thousands_separators(cell: str) -> str:
+    """A number without thousands separators, with a decimal point."""
     match = GROUPED.fullmatch(cell)
     return cell.replace(match[1], "").replace(",", ".") if match else cell
 
 
 @dataclass
 class Commas:
-    """What commas in a file may mean, by what was seen so far; the first line of each.
+    """Whether commas in a file are decimal or thousands separators, by the cells so far; the first line of each.
 
     Attributes:
-        decimal: a cell in which the comma can only start decimals, as `0,5`: line and cell.
-        unclear: by column, a cell in which it may also part thousands, as `1,000`.
+        decimal: a cell whose comma can only be a decimal separator, as `0,5`: line and cell.
+        unclear: by column, a cell whose comma may also separate thousands, as `1,000`.
         points: by column, a number with a decimal point.
         columns: columns that have commas.
     """
@@ -80,7 +80,7 @@ class Commas:
     points: dict[str, tuple[int, str]] = field(default_factory=dict)
     columns: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def see(self, column: str, line: int, cell: str, kind: Kind) -> None:
+    def add(self, column: str, line: int, cell: str, kind: Kind) -> None:
         """Take a cell into account."""
         if kind == "comma":
             self.columns.setdefault(column, (line, cell))

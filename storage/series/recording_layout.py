@@ -1,4 +1,4 @@
-"""Where the columns of a recording are: what parts them, which line names them, and which is which."""
+"""The layout of a recording: its encoding, delimiter and header, and the columns that the label config names."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from storage.series.recording_text import quoted
 from storage.series.validation import Problem
 
 # Lines from the top in which a header is looked for.
-TOP = 100
+SEARCHED_LINES = 100
 COMMENT = re.compile(r"\"?(#|//|%|;|--(?!\d))")
-SPOKEN = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|", " ": "blanks", None: "blanks"}
+DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|", " ": "blanks", None: "blanks"}
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Layout:
 
     Attributes:
         encoding: by Python's name.
-        sep: what parts the columns; None for any run of blanks.
+        sep: the delimiter; None for any run of blanks.
         names: of the columns, without quotes and blanks; `0`, `1`, .. where there is no header.
         header: its line; 0 where there is none.
         places: where the label config's columns are among `names`, the time column under its name.
-        marked: whether Excel's `sep=` line stands above it.
-        top: the header as it is written.
+        has_sep_line: whether Excel's `sep=` line stands above it.
+        header_text: the header as it is written.
     """
 
     encoding: str
@@ -43,15 +43,15 @@ class Layout:
     names: tuple[str, ...]
     header: int
     places: Mapping[str, int]
-    marked: bool = False
-    top: str = ""
+    has_sep_line: bool = False
+    header_text: str = ""
 
     def rows(self, raw: bytes) -> Iterator[tuple[int, str]]:
         """The lines below the header with their numbers, blank ones included."""
         return ((n, line) for n, line in recording_text.lines(raw, self.encoding) if n > self.header)
 
 
-def wanted(config: LabelConfig) -> list[str]:
+def required_columns(config: LabelConfig) -> list[str]:
     """The columns that a label config names, the time column first."""
     return [*([config.time_column] if config.time_column else []), *config.channels]
 
@@ -64,25 +64,20 @@ def find(raw: bytes, config: LabelConfig) -> Layout | list[Problem]:
     if isinstance(encoding, Problem):
         return [encoding]
     lines = ((n, text) for n, text in recording_text.lines(raw, encoding) if text.strip())
-    top = list(islice(lines, TOP))
+    top = list(islice(lines, SEARCHED_LINES))
     if not top:
         return [Problem(None, "the file is empty", "export the recording again")]
-    told = recording_text.SEP_LINE.fullmatch(top[0][1])
-    seps: list[str | None] = [
-        *([told[1]] if told else []),
-        separator(config),
-        *recording_text.SEPARATORS,
-        None,
-    ]
-    seps = list(dict.fromkeys(seps))
-    top = top[1:] if told else top
+    sep_line = recording_text.SEP_LINE.fullmatch(top[0][1])
+    given = [sep_line[1]] if sep_line else []
+    seps = list(dict.fromkeys([*given, separator(config), *recording_text.SEPARATORS, None]))
+    top = top[1:] if sep_line else top
     if not top:
         return [Problem(1, "there is a header and no rows", "export the recording again")]
-    found = _headless(top, seps, config) or _header(top, seps, config)
+    found = _without_header(top, seps, config) or _header(top, seps, config)
     if isinstance(found, list):
         return found
     sep, names, header, places = found
-    return Layout(encoding, sep, names, header, places, told is not None, top[0][1] if header else "")
+    return Layout(encoding, sep, names, header, places, sep_line is not None, top[0][1] if header else "")
 
 
 def separator(config: LabelConfig) -> str:
@@ -93,7 +88,7 @@ def separator(config: LabelConfig) -> str:
 Found = tuple[str | None, tuple[str, ...], int, Mapping[str, int]]
 
 
-def _headless(
+def _without_header(
     top: Sequence[tuple[int, str]], seps: Sequence[str | None], config: LabelConfig
 ) -> Found | list[Problem] | None:
     """A file whose first line holds numbers, so that its columns are called 0, 1, 2, ..; None for any other."""
@@ -101,7 +96,7 @@ def _headless(
     below = top[1][1] if len(top) > 1 else ""
     for sep in seps:
         cells, next_cells = _split(text, sep), _split(below, sep)
-        if not cells or any(kind_of(cell) in ("text", "truth") for cell in cells) or set(cells) == {""}:
+        if not cells or any(kind_of(cell) in ("text", "boolean") for cell in cells) or set(cells) == {""}:
             continue
         # The page's own rule: a number above a word is a name.
         if len(cells) == len(next_cells) and any(
@@ -112,20 +107,20 @@ def _headless(
         if tuple(cells) == names and len(cells) > 1:
             what = f"line {line} holds nothing but 0 to {names[-1]}: Label Studio takes it for the first row"
             cure = (
-                f"delete line {line} if these are the columns' numbers: Label Studio calls them so without it"
+                f"delete line {line} if these are the columns' numbers: Label Studio names them so without it"
             )
             return [Problem(line, what, cure)]
-        if all(name in names for name in wanted(config)):
-            return sep, names, 0, {name: int(name) for name in wanted(config)}
-        if sep != seps[-1] and len(cells) == 1 and len(wanted(config)) > 1:
+        if all(name in names for name in required_columns(config)):
+            return sep, names, 0, {name: int(name) for name in required_columns(config)}
+        if sep != seps[-1] and len(cells) == 1 and len(required_columns(config)) > 1:
             continue
         what = f"there is no header: line {line} holds numbers where the names of the columns should be"
-        return [Problem(line, what, _name_them(len(cells), sep, config))]
+        return [Problem(line, what, _header_cure(len(cells), sep, config))]
     return None
 
 
-def _name_them(count: int, sep: str | None, config: LabelConfig) -> str:
-    names = wanted(config)
+def _header_cure(count: int, sep: str | None, config: LabelConfig) -> str:
+    names = required_columns(config)
     if count == len(names):
         mark = separator(config) if sep is None else sep
         return f"write a line above it that names the columns, as {mark.join(names)!r} if that is their order"
@@ -142,12 +137,12 @@ def _header(
             places = resolve(names, config)
             if isinstance(places, dict):
                 if place:
-                    return [_above(top, place)]
-                return twice(names, config) or (sep, names, line, places)
-    return _missing(top, seps, config)
+                    return [_text_above_header(top, place)]
+                return duplicate_columns(names, config) or (sep, names, line, places)
+    return _missing_columns(top, seps, config)
 
 
-def _above(top: Sequence[tuple[int, str]], place: int) -> Problem:
+def _text_above_header(top: Sequence[tuple[int, str]], place: int) -> Problem:
     """Lines stand above the header."""
     first, header = top[0][0], top[place][0]
     comments = all(COMMENT.match(text) for _, text in top[:place])
@@ -160,46 +155,46 @@ def _above(top: Sequence[tuple[int, str]], place: int) -> Problem:
 def resolve(names: Sequence[str], config: LabelConfig) -> dict[str, int] | list[str]:
     """Where the label config's columns are among the names; else those that are not there.
 
-    As Label Studio does it, in any case.
+    As Label Studio does it, in any case of letters.
     """
     lower = [name.lower() for name in names]
     places: dict[str, int] = {}
-    lost = []
-    for name in wanted(config):
+    missing = []
+    for name in required_columns(config):
         if name in names:
             places[name] = list(names).index(name)
         elif name.lower() in lower:
             places[name] = lower.index(name.lower())
         else:
-            lost.append(name)
+            missing.append(name)
     taken = Counter(places.values())
-    lost += [name for name, place in places.items() if taken[place] > 1 and names[place] != name]
-    return lost or places
+    missing += [name for name, place in places.items() if taken[place] > 1 and names[place] != name]
+    return missing or places
 
 
-def is_place(name: str) -> bool:
-    """Whether Label Studio takes a channel's column for a place in the header: it must be there then, too."""
+def is_column_number(name: str) -> bool:
+    """Whether Label Studio reads a channel's name as the number of a column in the header, from 0."""
     return re.fullmatch(r"0|[1-9]\d{0,8}", name, re.ASCII) is not None
 
 
-def twice(names: Sequence[str], config: LabelConfig) -> list[Problem]:
-    """Columns that cannot be told from each other, by us or by Label Studio's page."""
+def duplicate_columns(names: Sequence[str], config: LabelConfig) -> list[Problem]:
+    """Columns that have one name, to Labeltrail or to Label Studio's page."""
     problems = []
-    for name in wanted(config):
+    for name in required_columns(config):
         same = [other for other in names if other == name]
         same = same or [other for other in names if other.lower() == name.lower()]
         if len(same) > 1:
             kind = "time column" if name == config.time_column else "channel"
             problems.append(Problem(1, f"{kind} {name!r} is there {len(same)} times", "keep one of them"))
-    for low, count in Counter(name.lower() for name in wanted(config)).items():
+    for low, count in Counter(name.lower() for name in required_columns(config)).items():
         if count > 1:
-            both = " and ".join(repr(name) for name in wanted(config) if name.lower() == low)
+            both = " and ".join(repr(name) for name in required_columns(config) if name.lower() == low)
             what = f"{both} are one column to Label Studio, which reads names without their case"
             problems.append(Problem(1, what, "rename one of them, in the recordings and in the label config"))
     return problems
 
 
-def _missing(
+def _missing_columns(
     top: Sequence[tuple[int, str]], seps: Sequence[str | None], config: LabelConfig
 ) -> list[Problem]:
     line, text = top[0]
@@ -207,42 +202,44 @@ def _missing(
         return [quote_problem(line)]
     below = top[1][1] if len(top) > 1 else ""
 
-    def likely(sep: str | None) -> tuple[int, int]:
+    def match_count(sep: str | None) -> tuple[int, int]:
         names, cells = _split(text, sep), _split(below, sep)
-        lost = resolve(names, config)
-        fitting = len(wanted(config)) - len(lost) if isinstance(lost, list) else len(lost)
+        missing = resolve(names, config)
+        fitting = len(required_columns(config)) - len(missing) if isinstance(missing, list) else len(missing)
         return fitting, len(names) if len(names) == len(cells) or not cells else 1
 
-    names = _split(text, max(seps, key=likely))
-    lost = resolve(names, config)
+    names = _split(text, max(seps, key=match_count))
+    missing = resolve(names, config)
     problems = []
-    for name in lost if isinstance(lost, list) else []:
+    for name in missing if isinstance(missing, list) else []:
         kind = "time column" if name == config.time_column else "channel"
-        problems.append(Problem(line, f"{kind} {name!r} is missing", _cure_missing(name, names, config)))
+        problems.append(
+            Problem(line, f"{kind} {name!r} is missing", _missing_column_cure(name, names, config))
+        )
     return problems
 
 
-def _cure_missing(name: str, names: Sequence[str], config: LabelConfig) -> str:
-    known = {other.lower() for other in wanted(config)}
+def _missing_column_cure(name: str, names: Sequence[str], config: LabelConfig) -> str:
+    known = {other.lower() for other in required_columns(config)}
     others = {other.lower(): other for other in names if other.lower() not in known}
-    near = get_close_matches(name.lower(), others, 1) if not is_place(name) else []
+    near = get_close_matches(name.lower(), others, 1) if not is_column_number(name) else []
     if near:
         return f"the file has {others[near[0]]!r}: rename the column, or name it so in the label config"
-    if is_place(name) and name != config.time_column and int(name) < len(names):
+    if is_column_number(name) and name != config.time_column and int(name) < len(names):
         its = names[int(name)]
-        return f"write {its!r} for {name!r} in the label config: a place finds a column only where none has a name"
+        return f"write {its!r} for {name!r} in the label config: a column number finds a column only where there is no header"
     shown = shortened(", ".join(names))
     return f"add the column, or take {name!r} out of the label config; the file has: {shown}"
 
 
 def is_padded(line: str, sep: str | None) -> bool:
-    """Whether blanks stand around the cells of a line, where blanks do not part them."""
+    """Whether blanks stand around the cells of a line, where blanks are not the delimiter."""
     return sep is not None and not sep.isspace() and (f"{sep} " in line or f" {sep}" in line)
 
 
 def quote_problem(line: int) -> Problem:
-    """Quotes that do not pair up, so that nobody knows where cells end."""
-    what = "its quotes do not pair up: nobody can tell where its cells end"
+    """Quotes that do not pair up, so that it is unknown where cells end."""
+    what = "its quotes do not pair up: it is unknown where its cells end"
     return Problem(line, what, 'take the quote out, or double it (""), and the line end out of a quoted cell')
 
 

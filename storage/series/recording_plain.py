@@ -1,6 +1,6 @@
 """Plain recordings: files that Label Studio's page and pandas' C parser read alike, as nearly all are.
 
-A few looks at the bytes tell them from others: cells as many in each line as in the header, no quotes around numbers,
+Checks of the bytes recognize them: cells as many in each line as in the header, no quotes around numbers,
 no line that begins with two empty cells, names that differ in more than their case. What the page does with the rest
 is in storage/label_studio/page_csv.py.
 """
@@ -24,9 +24,9 @@ from storage.label_studio.page_csv import SPACE, PageError, guess_separator, is_
 from storage.series import timestamps as stamps
 from storage.series.recording import Series, Times
 from storage.series.recording_cells import MISSING, kind_of
-from storage.series.recording_layout import is_place, resolve, twice, wanted
+from storage.series.recording_layout import duplicate_columns, is_column_number, required_columns, resolve
 from storage.series.recording_text import first_undecodable
-from storage.series.recording_times import misread
+from storage.series.recording_times import first_misread_time
 
 # Rows that are read at once.
 CHUNK = 1 << 18
@@ -38,7 +38,7 @@ NA_VALUES = [spell(word) for word in sorted(MISSING) for spell in (str, str.uppe
 BLANK = b"(?:" + b"|".join(re.escape(sign.encode()) for sign in SPACE if sign not in "\n\r") + b")"
 BLANK_AT_ENDS = re.compile(rb"\n%b+[^\s]|(?<!\n)%b\r?(?:\n|\Z)" % (BLANK, BLANK))
 QUOTED = re.compile(rb'"(?:""|[^"\n])*"')
-CELL = b"\x01"  # stands for a quoted cell
+QUOTED_CELL = b"\x01"  # stands for a quoted cell
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class _Table:
-    """Bytes without the insides of quoted cells, and what is in which column."""
+    """A table whose quoted cells are masked, and the positions of its columns."""
 
     raw: bytes
     sep: str
@@ -74,13 +74,13 @@ def read(raw: bytes, config: LabelConfig) -> Plain | None:
     table = _table(raw, config)
     if table is None:
         return None
-    # Words for missing values are looked for only where there is no other way: they are rare.
+    # Words for missing values, like NaN, are looked for only where parsing fails without: they are rare.
     for words in (False, True):
         series = _parse(table, config, NA_VALUES if words else [""])
         if series is not None:
             return (
                 Plain(series, table.names, table.has_header, words)
-                if _is_even(table, config, series)
+                if _has_equal_rows(table, config, series)
                 else None
             )
     return None
@@ -106,11 +106,11 @@ def _table(raw: bytes, config: LabelConfig) -> _Table | None:
     numbers = [str(number) for number in range(len(names))]
     if len(names) != len(cells) or sep not in first or names == numbers or raw.startswith(b"{", start):
         return None
-    if has_header and not any(kind_of(name) in ("text", "truth") for name in names):
+    if has_header and not any(kind_of(name) in ("text", "boolean") for name in names):
         return None  # a row with a word for a missing value, more likely than names
     names = names if has_header else numbers
     places = _places(names, config)
-    if places is None or (b'"' in raw and (masked := _masked(raw, sep)) is None):
+    if places is None or (b'"' in raw and (masked := _mask_quoted_cells(raw, sep)) is None):
         return None
     return _Table(masked if b'"' in raw and masked else raw, sep, names, has_header, places)
 
@@ -119,31 +119,32 @@ def _places(names: list[str], config: LabelConfig) -> dict[str, int] | None:
     """Where the columns are, if the page finds them there too."""
     lower = [name.lower() for name in names]
     places = resolve(names, config)
-    if not isinstance(places, dict) or len(set(lower)) < len(lower) or twice(names, config):
+    if not isinstance(places, dict) or len(set(lower)) < len(lower) or duplicate_columns(names, config):
         return None
     if any(name != name.strip() for name in names) or not lower:
         return None
     # To the page a channel that is a number is a place, where there is one.
     moved = any(
-        is_place(name) and int(name) < len(names) and places[name] != int(name) for name in config.channels
+        is_column_number(name) and int(name) < len(names) and places[name] != int(name)
+        for name in config.channels
     )
     return None if moved else places
 
 
-def _masked(raw: bytes, sep: str) -> bytes | None:
+def _mask_quoted_cells(raw: bytes, sep: str) -> bytes | None:
     """The file with one sign for each quoted cell; None where a quote stands anywhere else."""
-    if CELL in raw:
+    if QUOTED_CELL in raw:
         return None
-    masked = QUOTED.sub(CELL, raw)
+    masked = QUOTED.sub(QUOTED_CELL, raw)
     mark = re.escape(sep.encode())
-    alone = re.compile(rb"(?:\A|(?<=[\n%b]))%b(?=[\r\n%b]|\Z)" % (mark, CELL, mark))
+    alone = re.compile(rb"(?:\A|(?<=[\n%b]))%b(?=[\r\n%b]|\Z)" % (mark, QUOTED_CELL, mark))
     body = masked.removeprefix(codecs.BOM_UTF8)
-    whole = b'"' not in masked and len(alone.findall(body)) == body.count(CELL)
+    whole = b'"' not in masked and len(alone.findall(body)) == body.count(QUOTED_CELL)
     return masked if whole else None
 
 
-def count(raw: bytes, byte: bytes) -> int:
-    """How often a byte is there; several times faster than `bytes.count` where it is there often."""
+def count_byte(raw: bytes, byte: bytes) -> int:
+    """How often a byte occurs; several times faster than `bytes.count` where it occurs often."""
     whole = np.frombuffer(raw, np.uint8)
     parts = (whole[start : start + PIECE] for start in range(0, len(whole), PIECE))
     return sum(int(np.count_nonzero(part == byte[0])) for part in parts)
@@ -154,7 +155,7 @@ def _parse(table: _Table, config: LabelConfig, missing: list[str]) -> Series | N
 
     Row by row into arrays of their final size, so that a long recording is not in memory twice.
     """
-    most = count(table.raw, b"\n") + 1
+    most = count_byte(table.raw, b"\n") + 1
     values = np.empty((most, len(config.channels)), np.float32)
     stamped = config.time_column and config.time_format
     times: Times = np.empty(most, np.int64) if stamped else np.empty(most, np.float64)
@@ -177,7 +178,8 @@ def _parse(table: _Table, config: LabelConfig, missing: list[str]) -> Series | N
                     zones |= set(stamps.zones(texts)) if "%z" in config.time_format.lower() else set()
                     if (
                         len(texts)
-                        and misread(texts, np.asarray(times[part], np.int64), config.time_format) is not None
+                        and first_misread_time(texts, np.asarray(times[part], np.int64), config.time_format)
+                        is not None
                     ):
                         return None
                 rows = part.stop
@@ -208,21 +210,21 @@ def _frames(table: _Table, config: LabelConfig, missing: list[str]) -> Iterator[
     )
 
 
-def _is_even(table: _Table, config: LabelConfig, series: Series) -> bool:
+def _has_equal_rows(table: _Table, config: LabelConfig, series: Series) -> bool:
     """Whether each line has as many cells as the header, and the page finds all of them.
 
     The first two lines have, and pandas takes no later row that has more: so the sum says it for all.
     """
     sep, raw = table.sep.encode(), table.raw
     rows = len(series.values) + table.has_header
-    found = count(raw, sep) if len(sep) == 1 else raw.count(sep)
+    found = count_byte(raw, sep) if len(sep) == 1 else raw.count(sep)
     if found != rows * (len(table.names) - 1):
         return False
-    if _are_truths(raw, np.append(series.values[0], series.times[0]), sep, table.has_header):
+    if _has_booleans(raw, np.append(series.values[0], series.times[0]), sep, table.has_header):
         return False
     if table.sep in SPACE:
-        return not _has_blank_ends(raw)
-    first = next((name for name in wanted(config) if table.places[name] == 0), None)
+        return not _has_whitespace_at_ends(raw)
+    first = next((name for name in required_columns(config) if table.places[name] == 0), None)
     if first is not None and (
         first == config.time_column or not np.isnan(_channel(series, config, first)).any()
     ):
@@ -230,8 +232,8 @@ def _is_even(table: _Table, config: LabelConfig, series: Series) -> bool:
     return re.search(rb"\n%b*" % BLANK + re.escape(sep + sep), raw) is None
 
 
-def _has_blank_ends(raw: bytes) -> bool:
-    """Whether a line begins or ends with what the page takes away, so that a cell is lost where blanks part them."""
+def _has_whitespace_at_ends(raw: bytes) -> bool:
+    """Whether a line begins or ends with blanks, which the page strips: where they are the delimiter a cell is lost."""
     blanks = b" \t\v\f"
     ends = [part for n in blanks for part in (b"\n%c" % n, b"%c\n" % n, b"%c\r\n" % n)]
     if raw[-1:] in blanks or any(end in raw for end in ends):
@@ -244,7 +246,7 @@ def _channel(series: Series, config: LabelConfig, name: str) -> NDArray[np.float
     return values
 
 
-def _are_truths(raw: bytes, first: NDArray[np.float64], sep: bytes, has_header: bool) -> bool:
+def _has_booleans(raw: bytes, first: NDArray[np.float64], sep: bytes, has_header: bool) -> bool:
     """Whether a column holds True and False, which pandas takes for 1 and 0, and the page for words."""
     if not ((first == 0) | (first == 1) | np.isnan(first)).any():
         return False

@@ -1,14 +1,15 @@
 """One recording: a CSV under `data/series/`, read and checked against the label config.
 
-`examine` reads and checks at once, `check` says only what is wrong with a file (before it is uploaded), `read`
-insists that nothing is. A plain file goes through pandas' C parser (storage/series/recording_plain.py); any other
-is gone through row by row, to name the row that is wrong, or to write the same table as Label Studio's page reads
-it. Rows are lines of the file, from 1, as an editor shows them: the header is line 1.
+`examine` reads and checks a file, `read` refuses one with a problem. A plain file is parsed by pandas
+(storage/series/recording_plain.py). Any other is read row by row, to name the row that is wrong, or to write the same
+table as Label Studio's page reads it. Rows are lines of the file, from 1, as an editor shows them: the header is
+line 1.
 """
 
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +25,14 @@ from storage.series import (
     recording_scan,
     recording_simple,
 )
-from storage.series.recording import Series, Times, different_rates, sampling_rate
-from storage.series.recording_rewrite import separator_problem
+from storage.series.recording import Series
+from storage.series.recording_rewrite import delimiter_problem
 from storage.series.validation import Line, Problem, page_time_notes, time_problems, value_notes
 
-__all__ = [
-    "PATH", "Examined", "Series", "Times", "check", "different_rates", "examine", "inspect", "key_of",
-    "misread", "read", "sampling_rate",
-]  # fmt: skip
-
 PATH = Path(SERIES)
-WORDS = "missing values are words, like NaN: Label Studio's page draws nothing where one is in view"
+MISSING_AS_WORDS = (
+    "missing values are words, like NaN: Label Studio's page draws nothing where one is in view"
+)
 
 
 def key_of(path: Path, root: Path = PATH) -> str:
@@ -71,27 +69,16 @@ def read(path: Path, config: LabelConfig) -> Series:
     found = examine(path, config, rewrite=False)
     problems = [p for p in found.problems if p.fatal]
     if found.series is None or not found.shown:
-        first = problems[0] if problems else misread(found)
+        first = problems[0] if problems else misread_problem(found)
         where = f"{path}:{first.row}" if first.row else str(path)
         raise InputError(first.what, where=where, cure=first.cure)
     return found.series
 
 
-def misread(found: Examined) -> Problem:
+def misread_problem(found: Examined) -> Problem:
     """Why a recording cannot stay as it is: the page would misread it."""
     what = "Label Studio's page misreads this file, which it would read " + "; ".join(found.changes)
     return Problem(None, what, f"labeltrail import {PATH} writes it so; then labeltrail sync")
-
-
-def check(source: Path | bytes, config: LabelConfig) -> list[Problem]:
-    """What is wrong or odd about a recording, the fatal first; empty for a good one."""
-    return inspect(source, config)[1]
-
-
-def inspect(source: Path | bytes, config: LabelConfig) -> tuple[Series | None, list[Problem]]:
-    """Read and check one recording; the series is None where a problem is fatal."""
-    found = examine(source, config)
-    return found.series, found.problems
 
 
 def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) -> Examined:
@@ -103,7 +90,7 @@ def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) 
         rewrite: also write missing values anew that are words, though the page reads all numbers beside them.
     """
     raw = source if isinstance(source, bytes) else source.read_bytes()
-    wrong = separator_problem(config)
+    wrong = delimiter_problem(config)
     if wrong:
         return Examined(None, [wrong])
     plain = recording_plain.read(raw, config)
@@ -112,15 +99,11 @@ def examine(source: Path | bytes, config: LabelConfig, *, rewrite: bool = True) 
     if plain.words and rewrite:
         return _examine_rows(raw, config)
     line = recording_plain.line_of(raw, plain.has_header)
-    problems = time_problems(config, plain.series.times, line)
-    if problems:
-        return Examined(None, problems)
-    header = [] if plain.has_header else [_no_header(plain.names)]
-    notes = [*header, *_file_notes(raw, plain.names, config), *_number_notes(config, plain.series, line)]
-    if plain.words:
+    found = _with_notes(raw, plain.series, plain.names, plain.has_header, config, line)
+    if plain.words and found.series is not None:
         cure = f"labeltrail import {PATH} writes empty cells for them"
-        notes.append(Problem(None, WORDS, cure, fatal=False))
-    return Examined(plain.series, notes)
+        found.problems.append(Problem(None, MISSING_AS_WORDS, cure, fatal=False))
+    return found
 
 
 def _examine_simple(raw: bytes, config: LabelConfig) -> Examined | None:
@@ -130,19 +113,7 @@ def _examine_simple(raw: bytes, config: LabelConfig) -> Examined | None:
     if simple is None or plain is None or plain.words or not plain.has_header:
         return None
     line = recording_plain.line_of(simple[0], has_header=True)
-    problems = time_problems(config, plain.series.times, line)
-    if problems:
-        return Examined(None, problems)
-    notes = [*_file_notes(raw, plain.names, config), *_number_notes(config, plain.series, line)]
-    return _stored(plain.series, notes, *simple, shown=False)
-
-
-def _stored(
-    series: Series, notes: list[Problem], stored: bytes, changes: tuple[str, ...], *, shown: bool
-) -> Examined:
-    what = f"stored as Label Studio's page reads it: {'; '.join(changes)}"
-    told = Problem(None, what, "nothing: the numbers are the same", fatal=False)
-    return Examined(series, [told, *notes], stored, changes, shown)
+    return _rewritten(_with_notes(raw, plain.series, plain.names, True, config, line), *simple, shown=False)
 
 
 def _examine_rows(raw: bytes, config: LabelConfig) -> Examined:
@@ -150,45 +121,57 @@ def _examine_rows(raw: bytes, config: LabelConfig) -> Examined:
     layout = recording_layout.find(raw, config)
     if isinstance(layout, list):
         return Examined(None, layout)
-    found = recording_scan.scan(raw, layout, config)
-    if found.problems:
-        return Examined(None, found.fatal())
-    written = recording_rewrite.plan(found)
-    stored = written if isinstance(written, Problem) else recording_rewrite.write(raw, found, written)
-    if isinstance(written, Problem) or isinstance(stored, Problem):
-        return Examined(None, [written if isinstance(written, Problem) else stored])  # type: ignore[list-item]
+    scanned = recording_scan.scan(raw, layout, config)
+    if scanned.problems.kinds:
+        return Examined(None, scanned.problems.counted())
+    plan = recording_rewrite.plan(scanned)
+    if isinstance(plan, Problem):
+        return Examined(None, [plan])
+    stored = recording_rewrite.write(raw, scanned, plan)
+    if isinstance(stored, Problem):
+        return Examined(None, [stored])
     plain = recording_plain.read(stored, config)
-    if plain is None or (len(plain.series.values), plain.has_header) != (found.rows, layout.header > 0):
-        return Examined(None, [recording_rewrite.unshown(stored, config)])
+    if plain is None or (len(plain.series.values), plain.has_header) != (scanned.rows, layout.header > 0):
+        return Examined(None, [recording_rewrite.unreadable_by_page(stored, config)])
 
     def line(timepoint: int) -> int:
         rows = recording_rows.rows(raw, layout, config)
         return next(number for place, (number, _) in enumerate(rows) if place == timepoint)
 
-    problems = time_problems(config, plain.series.times, line)
+    found = _with_notes(raw, plain.series, layout.names, layout.header > 0, config, line)
+    reads = recording_rewrite.page_reads(raw, layout, config)
+    if reads:
+        return found
+    return _rewritten(found, stored, plan.changes or ("in its own form",), shown=reads is None)
+
+
+def _rewritten(found: Examined, stored: bytes, changes: tuple[str, ...], *, shown: bool) -> Examined:
+    """The recording with the bytes to store in the place of its own; as it is where its times are refused."""
+    if found.series is None:
+        return found
+    what = f"stored as Label Studio's page reads it: {'; '.join(changes)}"
+    note = Problem(None, what, "nothing: the numbers are the same", fatal=False)
+    return Examined(found.series, [note, *found.problems], stored, changes, shown)
+
+
+def _with_notes(
+    raw: bytes, series: Series, names: Sequence[str], has_header: bool, config: LabelConfig, line: Line
+) -> Examined:
+    """The recording with notes on its file, times and values; without numbers where its times are refused."""
+    problems = time_problems(config, series.times, line)
     if problems:
         return Examined(None, problems)
-    reads = recording_rewrite.page_reads(raw, layout, config)
-    header = [] if layout.header else [_no_header(list(layout.names))]
-    notes = [*header, *_file_notes(raw, list(layout.names), config)]
-    notes += _number_notes(config, plain.series, line)
-    if reads:
-        return Examined(plain.series, notes)
-    return _stored(plain.series, notes, stored, written.changes or ("in its own form",), shown=reads is None)
+    notes = _file_notes(raw, names, has_header, config) + page_time_notes(config, series.times, line)
+    return Examined(series, notes + value_notes(config, series.values, line))
 
 
-def _number_notes(config: LabelConfig, series: Series, line: Line) -> list[Problem]:
-    return page_time_notes(config, series.times, line) + value_notes(config, series.values, line)
-
-
-def _no_header(names: list[str]) -> Problem:
-    what = f"the file has no header: its columns are called {names[0]} to {names[-1]}"
-    return Problem(1, what, "nothing, if they are in the order that the label config means", fatal=False)
-
-
-def _file_notes(raw: bytes, names: list[str], config: LabelConfig) -> list[Problem]:
-    """What is only odd about a file."""
+def _file_notes(raw: bytes, names: Sequence[str], has_header: bool, config: LabelConfig) -> list[Problem]:
+    """Notes on the header, unused columns, the byte order mark and line ends."""
     notes = []
+    if not has_header:
+        what = f"the file has no header: its columns are called {names[0]} to {names[-1]}"
+        cure = "nothing, if they are in the order that the label config means"
+        notes.append(Problem(1, what, cure, fatal=False))
     places = recording_layout.resolve(names, config)
     needed = set(places.values()) if isinstance(places, dict) else set()
     extra = [name for place, name in enumerate(names) if place not in needed]

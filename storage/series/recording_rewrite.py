@@ -1,6 +1,6 @@
 """A recording as it is stored where Label Studio would misread its bytes: the same table, as the page reads it.
 
-Nothing is lost by it: numbers keep their digits, columns that the label config does not need are kept. The same file
+It is lossless: numbers keep their digits, columns that the label config does not need are kept. The same file
 always becomes the same bytes.
 """
 
@@ -14,15 +14,17 @@ from itertools import zip_longest
 from storage.label_studio.label_config import LabelConfig
 from storage.label_studio.page import show
 from storage.label_studio.page_csv import SPACE, SPECIAL, PageError, PageTable, number
-from storage.series.recording_layout import SPOKEN, Layout, is_padded, is_place, separator
+from storage.series.recording_layout import DELIMITER_NAMES, Layout, is_column_number, is_padded, separator
 from storage.series.recording_rows import rows
 from storage.series.recording_scan import Scan
 from storage.series.recording_text import quoted
 from storage.series.validation import Problem
 
-COMMAS = 'set sep="," on <TimeSeries> in the label config: import then stores the columns parted by commas'
-SEMICOLONS = (
-    'set sep=";" on <TimeSeries> in the label config: import then stores the columns parted by semicolons'
+SET_COMMA = (
+    'set sep="," on <TimeSeries> in the label config: import then stores the columns separated by commas'
+)
+SET_SEMICOLON = (
+    'set sep=";" on <TimeSeries> in the label config: import then stores the columns separated by semicolons'
 )
 FLUSH = 1 << 16  # lines
 
@@ -34,7 +36,7 @@ class Plan:
     Attributes:
         order: which column of the file stands where; None is a column of row numbers without a name.
         names: their names.
-        changes: what becomes other than it was, in words.
+        changes: what differs from the file, in words.
     """
 
     order: tuple[int | None, ...]
@@ -42,14 +44,14 @@ class Plan:
     changes: tuple[str, ...]
 
 
-def separator_problem(config: LabelConfig) -> Problem | None:
-    """Why nothing can be parted by the label config's separator."""
+def delimiter_problem(config: LabelConfig) -> Problem | None:
+    """Why the label config's separator cannot be a delimiter."""
     sep = config.sep
     if len(sep) != 1 and sep != "auto":
         cure = "set sep on <TimeSeries> in the label config to one character"
-        return Problem(None, f"columns cannot be parted by {sep!r}", cure)
+        return Problem(None, f"{sep!r} cannot be a delimiter", cure)
     if len(sep) == 1 and (sep in SPECIAL or sep.isalnum() or sep in "-_'\r\n"):
-        return Problem(None, f"Label Studio's page cannot part columns by {sep!r}", COMMAS)
+        return Problem(None, f"Label Studio's page cannot separate columns by {sep!r}", SET_COMMA)
     return None
 
 
@@ -68,7 +70,7 @@ def plan(found: Scan) -> Plan | Problem:
     for place, name in zip(order, names, strict=True):
         if place in needed and (sep in name or '"' in name):
             cure = (
-                SEMICOLONS
+                SET_SEMICOLON
                 if sep in name and sep != ";"
                 else "rename the column, there and in the label config"
             )
@@ -85,14 +87,16 @@ def _order(found: Scan, kept: Sequence[int]) -> Sequence[int | None] | Problem:
     layout, config = found.layout, found.config
     blanks = separator(config) in SPACE
     fixed = {
-        int(name): layout.places[name] for name in config.channels if is_place(name) and int(name) < len(kept)
+        int(name): layout.places[name]
+        for name in config.channels
+        if is_column_number(name) and int(name) < len(kept)
     }
     order: list[int | None] = [*kept]
     if any(order[place] != column for place, column in fixed.items()):
         others = [place for place in kept if place not in fixed.values()]
         order = [fixed[place] if place in fixed else others.pop(0) for place in range(len(kept))]
     starts = (
-        found.starts
+        found.empty_starts
         if order == list(kept)
         else max((found.empty[p] for p in order[:1] if p is not None), default=0)
     )
@@ -107,7 +111,7 @@ def _order(found: Scan, kept: Sequence[int]) -> Sequence[int | None] | Problem:
         return [full[0], *rest, full[1]]
     if blanks or fixed:
         what = "Label Studio's page misreads rows that begin or end with empty cells"
-        cure = COMMAS if blanks else "give the columns names with a letter, there and in the label config"
+        cure = SET_COMMA if blanks else "give the columns names with a letter, there and in the label config"
         return Problem(layout.header or 1, what, cure)
     if full:
         return [full[0], *(place for place in kept if place != full[0])]
@@ -134,31 +138,32 @@ def _renamed(layout: Layout, order: Sequence[int | None]) -> list[tuple[str, str
 
 
 def _changes(found: Scan, order: Sequence[int | None], renamed: list[str]) -> list[str]:
-    """What becomes other than it was."""
+    """What differs from the file, in words."""
     layout, config = found.layout, found.config
     sep, width = separator(config), len(layout.names)
+    new, old = (DELIMITER_NAMES.get(mark, mark) for mark in (sep, layout.sep))
     kept = [place for place in order if place is not None and place >= 0]
     moved = kept != sorted(kept)
-    told = {
+    all_changes = {
         f"in UTF-8 in the place of {layout.encoding}": not layout.encoding.startswith("utf-8"),
-        f"parted by {SPOKEN.get(sep, sep)}, not by {SPOKEN.get(layout.sep, layout.sep)}": layout.sep != sep,
-        "without the line above the header": layout.marked,
-        "without quotes": found.quoted or '"' in layout.top,
-        "with line ends of today": found.returns,
+        f"separated by {new}, not by {old}": layout.sep != sep,
+        "without the line above the header": layout.has_sep_line,
+        "without quotes": found.quoted or '"' in layout.header_text,
+        "with line feeds at the ends of lines": found.carriage_returns,
         "with a point for each decimal comma": found.commas.columns,
-        "1 and 0 for true and false": found.truths,
+        "1 and 0 for true and false": found.booleans,
         "empty cells for words like NaN": found.words,
         f"{found.short} row(s) that are too short, line {found.first_short} the first, with empty cells at their end":
             found.short,
         "without separators at the end": found.trailing or len(kept) < width,
-        "without blanks around cells": found.padded or is_padded(layout.top, layout.sep),
+        "without blanks around cells": found.padded or is_padded(layout.header_text, layout.sep),
         "without empty lines": found.blank,
         "times in the form that the page reads": found.times and found.times.changed,
         "columns in another order": moved,
         "with row numbers in the first column": None in order,
         "with an empty second column": -1 in order,
     }  # fmt: skip
-    return [words for words, so in told.items() if so] + renamed
+    return [change for change, applies in all_changes.items() if applies] + renamed
 
 
 def write(raw: bytes, found: Scan, written: Plan) -> bytes | Problem:
@@ -173,8 +178,8 @@ def write(raw: bytes, found: Scan, written: Plan) -> bytes | Problem:
     lines = [line_of_cells(written.names, sep)] if layout.header else []
     for row, (line, cells) in enumerate(rows(raw, layout, config)):
         if time >= 0 and sep in cells[time]:
-            what = f"the time {quoted(cells[time])} holds {sep!r}, which parts columns"
-            return Problem(line, what, COMMAS if sep != "," else SEMICOLONS)
+            what = f"the time {quoted(cells[time])} holds {sep!r}, which is the delimiter"
+            return Problem(line, what, SET_COMMA if sep != "," else SET_SEMICOLON)
         lines.append(line_of_cells([_cell(cells, place, row) for place in order], sep))
         if len(lines) >= FLUSH:
             out.write("".join(lines).encode())
@@ -231,10 +236,10 @@ def page_reads(raw: bytes, layout: Layout, config: LabelConfig) -> bool | None:
     return None if words else True
 
 
-def unshown(stored: bytes, config: LabelConfig) -> Problem:
+def unreadable_by_page(stored: bytes, config: LabelConfig) -> Problem:
     """Why the page shows no table of these columns, however it is written."""
     if config.sep == "auto":
-        return Problem(None, "Label Studio's page cannot guess what parts the columns", COMMAS)
+        return Problem(None, "Label Studio's page cannot guess the delimiter", SET_COMMA)
     try:
         show(stored.decode(), config)
         what = "Label Studio's page reads other numbers"

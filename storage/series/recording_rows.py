@@ -1,4 +1,4 @@
-"""The rows of a recording that nothing is wrong with, cell by cell as they are stored: plain numbers, or nothing."""
+"""The rows of a recording that is accepted, cell by cell as they are stored: plain numbers, or missing values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import islice
 
 from storage.label_studio.label_config import LabelConfig
 from storage.series import recording_text
-from storage.series.recording_cells import TRUTHS, kind_of
+from storage.series.recording_cells import BOOLEANS, kind_of
 from storage.series.recording_layout import Layout
 from storage.series.recording_times import CHUNK, page_form
 
@@ -42,14 +42,14 @@ def _numbers(raw: bytes, layout: Layout, config: LabelConfig) -> Iterator[Row]:
             continue
         cells = recording_text.split(text, layout.sep)
         cells = cells[:width] + [""] * (width - len(cells))
-        if is_void(cells, config):
+        if is_empty_row(cells, config):
             continue
         for place in needed:
             cells[place] = number(cells[place])
         yield line, cells
 
 
-def is_void(cells: list[str], config: LabelConfig) -> bool:
+def is_empty_row(cells: list[str], config: LabelConfig) -> bool:
     """Whether a row has nothing in any cell, as spreadsheets write below a table; without times it is a timepoint."""
     return config.time_column is not None and not any(cells)
 
@@ -61,4 +61,4 @@ def number(cell: str) -> str:
         return cell
     if kind == "missing":
         return ""
-    return TRUTHS[cell.lower()] if kind == "truth" else cell.replace(",", ".")
+    return BOOLEANS[cell.lower()] if kind == "boolean" else cell.replace(",", ".")

@@ -23,7 +23,7 @@ def simplify(raw: bytes, config: LabelConfig) -> tuple[bytes, tuple[str, ...]] |
     if b"\0" in raw or not raw.isascii() or (b"\r" in raw and raw.count(b"\r") != raw.count(b"\r\n")):
         return None
     layout = recording_layout.find(raw, config)
-    if isinstance(layout, list) or layout.header != 1 or layout.marked or layout.sep is None:
+    if isinstance(layout, list) or layout.header != 1 or layout.has_sep_line or layout.sep is None:
         return None
     body = _body(raw[raw.find(b"\n") + 1 :], layout.sep, separator(config))
     plan = _plan(layout, config, b'"' in raw[raw.find(b"\n") + 1 :])

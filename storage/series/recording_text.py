@@ -1,4 +1,4 @@
-"""The text of a recording: how its bytes are encoded, where its lines end, and what parts its columns.
+"""The text of a recording: encoding, line ends and delimiter.
 
 Read leniently, as people read a table: in UTF-8, UTF-16 and Windows-1252, with Unix, Windows and old Macintosh line
 ends, with quotes and blanks around cells. What Label Studio's page makes of the same bytes is in
@@ -17,7 +17,7 @@ from storage.label_studio.page_csv import SPACE
 from storage.printable import shortened
 from storage.series.validation import Problem
 
-# What parts columns, the likeliest first.
+# Delimiters, the likeliest first.
 SEPARATORS = (",", ";", "\t", "|")
 PIECE = 1 << 20  # bytes
 SHOWN = 60  # characters of a cell or a line
@@ -27,7 +27,7 @@ BLANK = SPACE + "\x1c\x1d\x1e\x1f\x85"
 SEP_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 # Letters and signs of western Europe, as they stand in names of columns and units.
 WESTERN = re.compile("[\x00-\x7f\xa0¡£§ª«°±²³µ·¹º»¼½¾¿À-ÖØ-öøùúûüý€‚„…Š‹ŒŽ‘’“”•–—™š›œžŸ]*")
-# UTF-8 that was taken for Windows-1252, and text of another alphabet that was.
+# UTF-8, or text of another alphabet, that was decoded as Windows-1252.
 GARBLED = re.compile("[ÂÃ][\x80-\xbf]|[À-ÿ]{3}|[\x80-\x9f]")
 
 
@@ -47,11 +47,8 @@ def encoding_of(raw: bytes) -> str | Problem:
     if wrong is None:
         return "utf-8-sig"
     row = raw.count(b"\n", 0, wrong) + 1
-    return (
-        "windows-1252"
-        if _is_western(raw)
-        else Problem(row, "the file is not UTF-8 text", "save it as CSV in UTF-8")
-    )
+    problem = Problem(row, "the file is not UTF-8 text", "save it as CSV in UTF-8")
+    return "windows-1252" if _is_western(raw) else problem
 
 
 def _damaged(name: str) -> Problem:
@@ -59,7 +56,7 @@ def _damaged(name: str) -> Problem:
 
 
 def first_undecodable(raw: bytes, encoding: str) -> int | None:
-    """Where the first byte is that no text has; looked for piece by piece, to save memory."""
+    """Position of the first byte that cannot be decoded; decoded piece by piece, to save memory."""
     decoder = codecs.getincrementaldecoder(encoding)()
     for start in range(0, len(raw), PIECE):
         pending = len(decoder.getstate()[0])
@@ -90,7 +87,7 @@ def lines(raw: bytes, encoding: str) -> Iterator[tuple[int, str]]:
 
 
 def split(line: str, sep: str | None) -> list[str]:
-    """The cells of a line, without quotes and blanks around them; parted by any run of blanks where `sep` is None.
+    """The cells of a line, without quotes and blanks around them; split at any run of blanks where `sep` is None.
 
     Raises:
         csv.Error: quotes do not pair up in this line, or a quoted cell is longer than Python reads.
@@ -108,8 +105,8 @@ def quoted(text: str) -> str:
     return f"'{shortened(text.strip(), SHOWN)}'"
 
 
-def header_of(raw: bytes) -> tuple[str, list[str]]:
-    """What parts the columns of a CSV file, and what they are called.
+def read_header(raw: bytes) -> tuple[str, list[str]]:
+    """The delimiter of a CSV file, and the names of its columns.
 
     Args:
         raw: the file, whole or its beginning, in UTF-8 (with a byte order mark or without), UTF-16 or Windows-1252.
@@ -119,8 +116,8 @@ def header_of(raw: bytes) -> tuple[str, list[str]]:
         alone, as Label Studio calls the columns of a file without a header.
     """
     found = [line for line in _first_lines(raw) if line.strip()][:3]
-    if found and (told := SEP_LINE.fullmatch(found[0])):
-        return told[1], _names(found[1] if len(found) > 1 else "", told[1])
+    if found and (sep_line := SEP_LINE.fullmatch(found[0])):
+        return sep_line[1], _names(found[1] if len(found) > 1 else "", sep_line[1])
     sep = max(SEPARATORS, key=lambda mark: _columns(found, mark))
     return sep, _names(found[0] if found else "", sep)
 
@@ -139,17 +136,17 @@ def _first_lines(raw: bytes) -> Iterator[str]:
 
 def _columns(found: list[str], sep: str) -> int:
     """How many columns there are by this separator; 1 where the first two lines differ."""
-    counts = {len(_lenient(line, sep)) for line in found[:2]}
+    counts = {len(_split_leniently(line, sep)) for line in found[:2]}
     return counts.pop() if len(counts) == 1 else 1
 
 
 def _names(line: str, sep: str) -> list[str]:
-    names = _lenient(line.rstrip("\n"), sep) if line else []
+    names = _split_leniently(line.rstrip("\n"), sep) if line else []
     return [str(number) for number in range(len(names))] if all(map(_is_number, names)) else names
 
 
-def _lenient(line: str, sep: str) -> list[str]:
-    """Cells of a line whose quotes may not pair up: they are only looked at."""
+def _split_leniently(line: str, sep: str) -> list[str]:
+    """Cells of a line whose quotes may not pair up, for a guess of the delimiter."""
     try:
         return split(line.rstrip("\n"), sep)
     except csv.Error:

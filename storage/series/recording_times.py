@@ -1,4 +1,4 @@
-"""Times as text in a recording that is not plain, and the form of them that Label Studio's page reads.
+"""Timestamps as text in a recording that is not plain, and the form of them that Label Studio's page reads.
 
 The page reads milliseconds, and those only in a few forms (storage/label_studio/page_times.py). The same time can
 often be written in one of these without losing a digit: six digits of a second at the end, three before a zone,
@@ -18,11 +18,11 @@ from storage.label_studio.page_times import cell_time
 from storage.series import timestamps as stamps
 from storage.series.recording_cells import MISSING
 from storage.series.recording_text import quoted
-from storage.series.validation import Problem
+from storage.series.validation import Problem, Problems
 
 CHUNK = 1 << 16
 TO_ZEROS = str.maketrans("123456789", "000000000")
-PLAIN = re.compile(r"[1-9]\d{0,14}", re.ASCII)
+WHOLE_NUMBER = re.compile(r"[1-9]\d{0,14}", re.ASCII)
 ZONE = re.compile(r"\s?(Z|[+-]\d\d:?\d\d)$", re.ASCII)
 FRACTION = re.compile(r"(?<=\d)\.(\d+)(?=$|\s|Z|[+-]\d\d:?\d\d$|\s?[AaPp][Mm])", re.ASCII)
 YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)", re.ASCII)
@@ -31,7 +31,7 @@ Nanoseconds = NDArray[np.int64]
 MILLISECOND = 10**6
 
 
-def misread(texts: Sequence[str], times: Nanoseconds, time_format: str) -> int | None:
+def first_misread_time(texts: Sequence[str], times: Nanoseconds, time_format: str) -> int | None:
     """The first text that the page takes for another time, or for none; None where it reads all.
 
     What it reads follows from where digits stand, so one text of each form is tried, and all that look like numbers.
@@ -43,7 +43,7 @@ def misread(texts: Sequence[str], times: Nanoseconds, time_format: str) -> int |
     wrong = []
     for form, place in forms.items():
         places = [place] if is_nan(texts[place]) else [n for n, other in enumerate(written) if other == form]
-        if time_format in stamps.EPOCH and all(PLAIN.fullmatch(texts[n]) for n in places):
+        if time_format in stamps.EPOCH and all(WHOLE_NUMBER.fullmatch(texts[n]) for n in places):
             places = [place]
         wrong += [n for n in places if cell_time(texts[n], time_format) != times[n] // MILLISECOND][:1]
     return min(wrong, default=None)
@@ -58,8 +58,8 @@ def page_form(texts: Sequence[str], time_format: str) -> tuple[list[str], Nanose
     times = stamps.parse(written, time_format, strict=False)
     if "%z" not in time_format.lower() and time_format not in stamps.EPOCH:
         written, times = _in_utc(written, times, time_format)
-    while (place := misread_known(written, times, time_format)) is not None:
-        changed = [_edited(text, time_format) for text in written]
+    while (place := first_misread_among_times(written, times, time_format)) is not None:
+        changed = [_with_readable_digits(text, time_format) for text in written]
         if (
             changed[place] == written[place]
             or (stamps.parse(changed, time_format, strict=False) != times).any()
@@ -69,12 +69,12 @@ def page_form(texts: Sequence[str], time_format: str) -> tuple[list[str], Nanose
     return written, times
 
 
-def misread_known(texts: Sequence[str], times: Nanoseconds, time_format: str) -> int | None:
-    """As `misread`, of the texts that are times."""
+def first_misread_among_times(texts: Sequence[str], times: Nanoseconds, time_format: str) -> int | None:
+    """As `first_misread_time`, of those texts that are times."""
     known = np.flatnonzero(times != stamps.NO_TIME)
     if len(known) == len(texts):
-        return misread(texts, times, time_format)
-    place = misread([texts[n] for n in known], times[known], time_format)
+        return first_misread_time(texts, times, time_format)
+    place = first_misread_time([texts[n] for n in known], times[known], time_format)
     return None if place is None else int(known[place])
 
 
@@ -94,7 +94,7 @@ def _in_utc(texts: list[str], times: Nanoseconds, time_format: str) -> tuple[lis
     return written, times
 
 
-def _edited(text: str, time_format: str) -> str:
+def _with_readable_digits(text: str, time_format: str) -> str:
     """A time with as many digits of a second as the page reads there, and a zone in numbers."""
     if time_format in stamps.EPOCH:
         return text
@@ -112,7 +112,7 @@ def _edited(text: str, time_format: str) -> str:
 
 
 class TimeColumn:
-    """The time column of a recording, as text, seen cell by cell: what is wrong with it."""
+    """Checks the time column of a recording, as text, cell by cell."""
 
     def __init__(self, name: str, time_format: str) -> None:
         self.name, self.time_format = name, time_format
@@ -121,36 +121,35 @@ class TimeColumn:
         self._lines: list[int] = []
         self._texts: list[str] = []
         self._zones: dict[str, int] = {}
-        self._found: dict[str, tuple[Problem, int]] = {}
+        self._found = Problems()
 
-    def fits(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Whether a text looks like a time of this format."""
         return bool(self._pattern.fullmatch(text)) or bool(self._pattern.fullmatch(ZONE.sub("", text)))
 
-    def see(self, line: int, text: str) -> None:
+    def add(self, line: int, text: str) -> None:
         """Take a cell into account."""
         if text.lower() in MISSING:
-            self._note(
-                "missing",
-                Problem(line, f"there is no time in {self.name!r}", "write the time, or delete the row"),
-            )
+            what = f"there is no time in {self.name!r}"
+            self._found.add("time missing", Problem(line, what, "write the time, or delete the row"))
             return
         self._lines.append(line)
         self._texts.append(text)
         if len(self._texts) == CHUNK:
-            self._look()
+            self._check_pending()
 
-    def problems(self) -> list[tuple[str, Problem, int]]:
-        """What is wrong, each kind at its first line, with how many rows have it."""
-        self._look()
+    def problems(self) -> Problems:
+        """What is wrong with all cells that were added."""
+        self._check_pending()
         if len(self._zones) > 1:
             line = max(self._zones.values())
             names = ", ".join(name or "none" for name in sorted(self._zones))
             what = f"the times are in different time zones: {names}"
-            self._found = {"zone": (Problem(line, what, "write all times in one time zone"), 1)}
-        return [(f"time {kind}", problem, count) for kind, (problem, count) in self._found.items()]
+            self._found = Problems()
+            self._found.add("time zone", Problem(line, what, "write all times in one time zone"))
+        return self._found
 
-    def _look(self) -> None:
+    def _check_pending(self) -> None:
         if not self._texts:
             return
         lines, texts = self._lines, self._texts
@@ -159,35 +158,31 @@ class TimeColumn:
         self.changed += sum(a != b for a, b in zip(texts, written, strict=True))
         for place in np.flatnonzero(times == stamps.NO_TIME).tolist():
             what = f"the time {quoted(texts[place])} is not in the timeFormat {self.time_format!r}"
-            cure = "write it so, or mend timeFormat in the label config"
-            if self._is_far(texts[place]):
+            cure = "write it so, or correct timeFormat in the label config"
+            if self._is_out_of_range(texts[place]):
                 what = f"the time {quoted(texts[place])} is in none of the years {YEARS[0]} to {YEARS[1]}"
                 cure = "write the time that it was, or delete the row"
-            self._note("format", Problem(lines[place], what, cure))
-        misread_at = misread_known(written, times, self.time_format)
-        if misread_at is not None and "page" not in self._found:
-            self._note("page", self._unreadable(lines[misread_at], texts[misread_at]))
+            self._found.add("time format", Problem(lines[place], what, cure))
+        wrong = first_misread_among_times(written, times, self.time_format)
+        if wrong is not None and "time page" not in self._found.kinds:
+            self._found.add("time page", self._unreadable(lines[wrong], texts[wrong]))
         for line, text in zip(lines, texts, strict=True):
             match = ZONE.search(text) if stamps.ZONE.search(text) else None
             self._zones.setdefault(match[1] if match else "", line)
 
-    def _is_far(self, text: str) -> bool:
+    def _is_out_of_range(self, text: str) -> bool:
         """Whether it is written as a time should be, of a year that no time here can have."""
-        year = YEAR.search(text) if "Y" in self.time_format and self.fits(text) else None
+        year = YEAR.search(text) if "Y" in self.time_format and self.matches(text) else None
         return year is not None and not YEARS[0] <= int(year[0]) <= YEARS[1]
 
     def _unreadable(self, line: int, text: str) -> Problem:
         what = (
             f"Label Studio's page cannot read the time {quoted(text)} by the timeFormat {self.time_format!r}"
         )
-        return Problem(line, what, cure_unreadable(text, self.time_format))
-
-    def _note(self, kind: str, problem: Problem) -> None:
-        first, count = self._found.get(kind, (problem, 0))
-        self._found[kind] = (first, count + 1)
+        return Problem(line, what, unreadable_time_cure(text, self.time_format))
 
 
-def cure_unreadable(text: str, time_format: str) -> str:
+def unreadable_time_cure(text: str, time_format: str) -> str:
     """What to change where the page reads no time, or another one, from a text that the format fits."""
     match = FRACTION.search(text)
     digits = len(match[1].rstrip("0")) if match else 0

@@ -32,8 +32,8 @@ from storage.text import csv_text
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
-# What a table of numbers is written with; to pandas a column of nothing but True and False is one of numbers too.
-WRITTEN_WITH = b'0123456789eE+-.," \t\r\n'
+# Characters of a table of numbers; to pandas a column of nothing but True and False is one of numbers too.
+NUMBER_CHARACTERS = b'0123456789eE+-.," \t\r\n'
 BLANK_LINE = re.compile(rb"\n[ \t]*[\r\n]|\r[ \t]*\r")
 # Where so few rows are not one-hot, and no task was given, they are more likely wrong than multilabel.
 FEW = 0.1
@@ -145,8 +145,8 @@ def check_several_classes(table: SeriesTable, where: str) -> None:
     """
     if table.targets is None or len(np.unique(table.targets, axis=0)) > 1:
         return
-    held = [name for name, has in zip(table.labels, table.targets[0], strict=True) if has]
-    only = f"{named(held)} is 1" if held else f"{named(table.labels)} is 0"
+    true = [name for name, has in zip(table.labels, table.targets[0], strict=True) if has]
+    only = f"{named(true)} is 1" if true else f"{named(table.labels)} is 0"
     what = f"{where} has one class only: {only} in all of its {len(table.values)} rows"
     why = "there is nothing to tell apart"
     raise InputError(what, where=where, why=why, cure="add series of another class")
@@ -192,13 +192,13 @@ def _in_form(
 def _is_plain(raw: bytes, header: Sequence[str], labels: tuple[str, ...] | None, task: Task | None) -> bool:
     """Whether the one y column is the one that is wanted, of 0 and 1."""
     place = next(n for n, name in enumerate(header) if name.startswith("y"))
-    numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
+    numbers = None if _needs_row_checks(raw.rstrip()) else _parsed(raw)
     wanted = task != "multiclass" and labels in (None, (header[place],))
     return wanted and numbers is not None and bool(np.isin(numbers[:, place], (0, 1)).all())
 
 
 def _header(raw: bytes, where: str) -> list[str]:
-    """Names of the columns: all of them x* or y*, none twice."""
+    """Names of the columns: all of them x* or y*, without duplicates."""
     cure = "save it as CSV in UTF-8, with the names of the columns in line 1"
     try:
         text = io.StringIO(raw.decode("utf-8-sig"), newline="")
@@ -211,8 +211,8 @@ def _header(raw: bytes, where: str) -> list[str]:
     if not header:
         raise InputError(f"line 1 of {where} is blank", where=f"{where}:1", cure=cure)
     if len(header) < 2 and (sep := next((s for s in ";\t|" if s in "".join(header)), None)):
-        what, why = f"{where} has one column", f"its cells are parted by {sep!r}"
-        raise InputError(what, where=f"{where}:1", why=why, cure="part them by commas")
+        what, why = f"{where} has one column", f"its cells are separated by {sep!r}"
+        raise InputError(what, where=f"{where}:1", why=why, cure="separate them by commas")
     others = [
         name or f"(column {i} has no name)"
         for i, name in enumerate(header, 1)
@@ -224,9 +224,9 @@ def _header(raw: bytes, where: str) -> list[str]:
         cure = "take them out, or name them so; line 1 names the columns"
         what = f"{where} has columns of another kind: {named(others)}"
         raise InputError(what, where=f"{where}:1", why=why, cure=cure)
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        what = f"{where} has columns twice: {named(twice)}"
+    duplicates = [name for name, count in Counter(header).items() if count > 1]
+    if duplicates:
+        what = f"{where} has duplicate columns: {named(duplicates)}"
         raise InputError(what, where=f"{where}:1", cure="keep one of each")
     return header
 
@@ -263,7 +263,7 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
     """The names in the order in which they are wanted."""
     if wanted is None or set(found) == set(wanted):
         return found if wanted is None else wanted
-    if kind == "x" and _counts_on(found) and _counts_on(wanted) and len(found) == len(wanted):
+    if kind == "x" and _are_consecutive(found) and _are_consecutive(wanted) and len(found) == len(wanted):
         return found  # x0 to x39 for x_1 to x_40
     missing, extra = ([n for n in a if n not in set(b)] for a, b in ((wanted, found), (found, wanted)))
     parts = [f"{word} {named(names)}" for word, names in (("without", missing), ("with", extra)) if names]
@@ -273,8 +273,8 @@ def _match(found: tuple[str, ...], wanted: tuple[str, ...] | None, kind: str, wh
     raise InputError(what, where=f"{where}:1", why=why, cure=cure)
 
 
-def _counts_on(names: Sequence[str]) -> bool:
-    """Whether columns say nothing but which timepoint they are, all from the first on."""
+def _are_consecutive(names: Sequence[str]) -> bool:
+    """Whether column names are the numbers of the timepoints, all from the first on."""
     numbers = [
         int(match[1]) if (match := re.fullmatch(r"x[_.]?([0-9]{1,9})", name)) else -1 for name in names
     ]
@@ -283,7 +283,7 @@ def _counts_on(names: Sequence[str]) -> bool:
 
 def _numbers(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int] = ()) -> NDArray[np.float32]:
     """All cells, (rows, columns): finite, and 0 or 1 in the y columns."""
-    numbers = None if _is_odd(raw.rstrip()) else _parsed(raw)
+    numbers = None if _needs_row_checks(raw.rstrip()) else _parsed(raw)
     if numbers is not None and not len(numbers):
         raise InputError(f"{where} has a header and no rows", where=where, cure="a row for each series")
     labels = [place for place, name in enumerate(header) if name.startswith("y")]
@@ -297,11 +297,11 @@ def _numbers(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int]
     return numbers
 
 
-def _is_odd(body: bytes) -> bool:
-    """Whether something may be in it that pandas passes over and nobody else would: blank lines, words."""
+def _needs_row_checks(body: bytes) -> bool:
+    """Whether it may hold something that pandas ignores: blank lines, words."""
     line = re.search(rb"[\r\n]", body)
     rows = body[line.end() :] if line else b""
-    return bool(BLANK_LINE.search(body) or rows.translate(None, WRITTEN_WITH))
+    return bool(BLANK_LINE.search(body) or rows.translate(None, NUMBER_CHARACTERS))
 
 
 def _parsed(raw: bytes) -> NDArray[np.float32] | None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from storage.errors import InputError
-from storage.series.recording_cells import MISSING, TRUTHS
+from storage.series.recording_cells import BOOLEANS, MISSING
 from storage.series.table_forms import FORM
 from storage.series.table_rows import NUMBER, named, rows_error
 from storage.text import csv_text
 
-# Where so few rows have another label than 0 and 1, and nobody said that it is a class, they are more likely wrong.
+# Where so few rows have another label than 0 and 1, and --task does not say multiclass, they are more likely wrong.
 FEW = 0.1
 
 
@@ -49,7 +49,7 @@ def expand(
         where: what errors call it.
         lines: the line of each row; empty where rows begin in line 2.
         known: y columns of the training, where there was one.
-        multiclass: somebody said that the column holds classes.
+        multiclass: whether `--task multiclass` was given.
 
     Raises:
         InputError: its values are no classes; or a class that the model was not trained on, with its rows.
@@ -61,10 +61,10 @@ def expand(
     cells = [_plain(row[place]) for row in rows]
     if not cells or any(cell.lower() in MISSING for cell in cells):
         return None
-    if {cell.lower() for cell in cells} <= TRUTHS.keys() and (known is None or len(known) == 1):
-        written = [[TRUTHS[cell.lower()]] for cell in cells]
-        told = f"true is 1 in {header[place]!r}, false is 0"
-        return _written(rows, header, place, [header[place]], written, told)
+    if {cell.lower() for cell in cells} <= BOOLEANS.keys() and (known is None or len(known) == 1):
+        written = [[BOOLEANS[cell.lower()]] for cell in cells]
+        note = f"true is 1 in {header[place]!r}, false is 0"
+        return _written(rows, header, place, [header[place]], written, note)
     if set(cells) <= {"0", "1"} and (known is None or len(known) == 1) and not multiclass:
         return None
     labels = _known(cells, known, where, lines) if known else _found(cells, multiclass)
@@ -74,8 +74,8 @@ def expand(
         return None
     names = {cell: name for name, cell in labels.items()}
     written = [[str(int(names[cell] == name)) for name in labels] for cell in cells]
-    told = f"{len(labels)} classes in {header[place]!r}: {named(list(labels.values()))}"
-    return _written(rows, header, place, list(labels), written, told)
+    note = f"{len(labels)} classes in {header[place]!r}: {named(list(labels.values()))}"
+    return _written(rows, header, place, list(labels), written, note)
 
 
 def _known(

@@ -94,7 +94,7 @@ def _delimited(lines: list[tuple[int, str]], where: str, timepoints: int) -> For
         except csv.Error as error:
             raise form_error(f"the quotes in line {line} of {where} do not pair up", where, line) from error
     first, header = rows[0]
-    others = [cell for cell in header if kind_of(cell) in ("text", "truth")]
+    others = [cell for cell in header if kind_of(cell) in ("text", "boolean")]
     if len(header) < 2:
         raise form_error(f"{where} has one column", where, first)
     if _is_header(header, others):
@@ -107,12 +107,12 @@ def _is_header(cells: Sequence[str], words: Sequence[str]) -> bool:
     if len(words) > 1 or (words and cells.index(words[0]) not in (0, len(cells) - 1)):
         return True
     numbers = [cell for cell in cells if cell not in words]
-    counts = numbers in (_counted(numbers, 0), _counted(numbers, 1))
+    counts = numbers in (_consecutive(numbers, 0), _consecutive(numbers, 1))
     return bool(words) and (words[0].lower() in LABELS or counts)
 
 
 def _separator(texts: Sequence[str]) -> str | None:
-    """What parts the columns: semicolons and tabs before commas, which may start decimals."""
+    """The delimiter: semicolons and tabs before commas, which may be decimal separators."""
     for sep in (";", "\t", ",", None):
         counts = {len(text.split(sep)) for text in texts[:2]}
         if counts != {1} and (sep == "," or len(counts) == 1):
@@ -126,7 +126,7 @@ def _named(names: list[str], rows: Rows, where: str, line: int, sep: str | None)
     width = len(names)
     columns = {place: [cells[place] for _, cells in rows if len(cells) == width] for place in range(width)}
     left_out = set()
-    if names[0].lower() in INDEX and columns[0] in (_counted(columns[0], 0), _counted(columns[0], 1)):
+    if names[0].lower() in INDEX and columns[0] in (_consecutive(columns[0], 0), _consecutive(columns[0], 1)):
         left_out = {0}
         notes.append(f"the first column, {names[0]!r}, counts the rows and is left out")
     # A y* column stays what it is; any other name is one of values by its number, or that of the class.
@@ -175,7 +175,7 @@ def _may_be_classes(name: str, cells: Sequence[str]) -> bool:
     return name.lower() in LABELS or (2 <= different <= max(2, len(cells) // 4) and different < len(cells))
 
 
-def _counted(cells: Sequence[str], start: int) -> list[str]:
+def _consecutive(cells: Sequence[str], start: int) -> list[str]:
     return [str(number) for number in range(start, start + len(cells))]
 
 
@@ -202,7 +202,7 @@ def _unnamed(rows: Rows, where: str, sep: str | None, timepoints: int) -> Form:
 def _is_class_column(cells: Sequence[str]) -> bool:
     """Whether nothing but whole numbers or words is in it, and not a different one in each row of many."""
     whole = all(re.fullmatch(r"[+-]?\d+(\.0*)?(e\+?0+)?", cell, re.IGNORECASE) for cell in cells)
-    words = all(kind_of(cell) in ("text", "truth") for cell in cells)
+    words = all(kind_of(cell) in ("text", "boolean") for cell in cells)
     return bool(cells) and (whole or words) and (len(set(cells)) <= max(3, len(cells) // 2))
 
 
@@ -221,7 +221,7 @@ def _form(
             (line, [c.replace(",", ".") if n in numbers else c for n, c in enumerate(row)])
             for line, row in rows
         ]
-        notes.append("commas are taken for the start of decimals")
+        notes.append("commas are read as decimal separators")
     cells = [[row[place] for place in order] if len(row) == width else row for _, row in rows]
     return Form(csv_text.dump_plain([names, *cells]), tuple(line for line, _ in rows), tuple(notes))
 

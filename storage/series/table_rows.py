@@ -1,4 +1,4 @@
-"""Rows of a table of series that cannot be taken, by what is wrong with them: all counted, the first few named."""
+"""Invalid rows of a table of series by kind of error: all counted, the first few named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storage.errors import InputError
 from storage.series.recording_cells import FLOAT32_MAX, MISSING
 
 SHOWN = 5
-# What is wrong with a row, and what to do about it.
+# Kinds of errors of a row, and what to do about them.
 KINDS = {
     "length": ("not as many cells as line 1", "cut or fill up all series to one length"),
     "missing": ("a missing value", "fill missing values in, or take those rows out"),
@@ -46,7 +46,7 @@ def rows_error(where: str, rows: int, wrong: Mapping[str, Sequence[Row]]) -> Inp
     Args:
         where: the file.
         rows: how many it has.
-        wrong: rows by kind of fault, each as the line and its columns.
+        wrong: rows by kind of error, each as the line and its columns.
     """
     lines = {line for found in wrong.values() for line, _ in found}
     what = [f"{len(lines)} of the {rows} rows of {where} cannot be taken:"]
@@ -76,7 +76,7 @@ def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int
         for cells in reader:  # a blank line is a row of no cells, unless nothing follows
             rows += 1
             line = lines[rows - 1] if lines else line
-            for kind, columns in _faults(header, cells).items():
+            for kind, columns in _row_errors(header, cells).items():
                 wrong.setdefault(kind, []).append((line, columns))
             line = reader.line_num + 1  # a quote that is never closed makes one row of many lines
     except csv.Error as error:
@@ -87,19 +87,19 @@ def bad_cells(raw: bytes, header: Sequence[str], where: str, lines: Sequence[int
     return rows_error(where, rows, {kind: wrong[kind] for kind in KINDS if kind in wrong})
 
 
-def _faults(header: Sequence[str], cells: Sequence[str]) -> dict[str, list[str]]:
-    """Columns of one row by kind of fault."""
+def _row_errors(header: Sequence[str], cells: Sequence[str]) -> dict[str, list[str]]:
+    """Columns of one row by kind of error."""
     if len(cells) != len(header):
         return {"length": [f"{len(cells)} cells, not {len(header)}"]}
     found: dict[str, list[str]] = {}
     for name, cell in zip(header, cells, strict=True):
-        kind = _fault(name, cell.strip(" \t"))
+        kind = _cell_error(name, cell.strip(" \t"))
         if kind:
             found.setdefault(kind, []).append(name)
     return found
 
 
-def _fault(name: str, cell: str) -> str:
+def _cell_error(name: str, cell: str) -> str:
     if cell.lower() in MISSING:
         return "missing"
     if cell.lower().lstrip("+-") in ("inf", "infinity"):

@@ -1,4 +1,4 @@
-"""What is wrong or odd about a recording, in words, with the line of the file to look at.
+"""Problems of a recording, fatal ones and notes, each with the line of the file.
 
 Lines are counted from 1, as an editor shows them: the header is line 1. Each kind of problem is reported once, at the
 first line that has it, with how many more there are.
@@ -7,7 +7,7 @@ first line that has it, with how many more there are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ from storage.label_studio.label_config import LabelConfig
 from storage.series import timestamps as stamps
 from storage.series.recording import Times, sampling_rate
 
-# From here on a number is what a logger writes where it has none (1e20, 3.4e38): the deviation of its channel would
-# be so large that everything else is 0.
-FAR = 1e15
+# From this size on a number is a logger's placeholder for a missing value (1e20, 3.4e38): the standard deviation of
+# its channel would be so large that everything else is 0.
+PLACEHOLDER = 1e15
 MILLISECOND = 10**6  # nanoseconds
 LONGEST_NS = 2**63 - 1  # that a difference of times can have
 HIGHEST_RATE = 1e14  # timepoints per unit of time; what stages read goes up to 1e15
@@ -41,6 +41,22 @@ class Problem:
     what: str
     cure: str
     fatal: bool = True
+
+
+@dataclass
+class Problems:
+    """Problems of the rows by kind: the first of each kind, and how many rows have it."""
+
+    kinds: dict[str, tuple[Problem, int]] = field(default_factory=dict)
+
+    def add(self, kind: str, problem: Problem) -> None:
+        """Keep the first problem of a kind, and count the others."""
+        first, count = self.kinds.get(kind, (problem, 0))
+        self.kinds[kind] = (first, count + 1)
+
+    def counted(self) -> list[Problem]:
+        """The first problem of each kind, with how many rows have it."""
+        return [counted(problem, count) for problem, count in self.kinds.values()]
 
 
 def time_problems(config: LabelConfig, times: Times, line: Line) -> list[Problem]:
@@ -100,7 +116,7 @@ def page_time_notes(config: LabelConfig, times: Times, line: Line) -> list[Probl
 
 
 def value_notes(config: LabelConfig, values: NDArray[np.float32], line: Line) -> list[Problem]:
-    """What is odd about the numbers of a recording that is accepted."""
+    """Notes on the values of a recording that is accepted."""
     notes = []
     missing = np.isnan(values)
     if missing.any():
@@ -109,8 +125,8 @@ def value_notes(config: LabelConfig, values: NDArray[np.float32], line: Line) ->
         what = f"{int(missing.sum())} cell(s) without a number: {', '.join(parts)}"
         cure = "nothing: Label Studio draws 0 there; the model fills them in, and is not trained on long gaps"
         notes.append(Problem(line(int(row)), what, cure, fatal=False))
-    if max(np.fmax.reduce(values, None), -np.fmin.reduce(values, None)) >= FAR:
-        row, channel = np.argwhere(np.abs(values) >= FAR)[0]
+    if max(np.fmax.reduce(values, None), -np.fmin.reduce(values, None)) >= PLACEHOLDER:
+        row, channel = np.argwhere(np.abs(values) >= PLACEHOLDER)[0]
         what = f"{values[row, channel]:g} in {config.channels[channel]!r} is no measurement, and hides all others"
         cure = "leave cells empty where there is no number"
         notes.append(Problem(line(int(row)), what, cure, fatal=False))

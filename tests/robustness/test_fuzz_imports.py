@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.errors import LabeltrailError
 from storage.label_studio import label_config
 from storage.s3 import keys
-from storage.series import discovery, recording_reader
+from storage.series import discovery, recording, recording_reader
 from tests.support.fuzzing import REFUSED, TAKEN, Fuzz, refused
 from tests.support.hostile import damaged, patched_text, texts
 
@@ -62,7 +62,7 @@ def tables(draw: st.DrawFn) -> bytes:
     return text.encode(code, "replace" if code == "cp1252" else "surrogatepass")
 
 
-def numbers(found: recording_reader.Series) -> tuple[list[float], list[list[float]]]:
+def numbers(found: recording.Series) -> tuple[list[float], list[list[float]]]:
     return np.asarray(found.times, float).tolist(), found.values.tolist()
 
 

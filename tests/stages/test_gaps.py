@@ -125,6 +125,6 @@ def test_a_number_that_no_sensor_measures_is_named(tmp_path: Path, far: str) -> 
     path = tmp_path / "a.csv"
     path.write_text(f"time,x,y\n0,1,\n1,2,{far}\n2,3,5\n")
     config = label_config.parse(label_config.render(("x", "y"), ("A",), "time"))
-    missing, strange = recording_reader.check(path, config)
+    missing, strange = recording_reader.examine(path, config).problems
     assert (missing.row, strange.row, strange.fatal) == (2, 3, False)
     assert strange.what == f"{np.float32(far):g} in 'y' is no measurement, and hides all others"

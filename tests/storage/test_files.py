@@ -14,7 +14,7 @@ from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import fresh_folder, md5, read_json, write_bytes, write_json
 from storage.repo.pointer import pointer_md5
-from storage.series.recording_reader import Series
+from storage.series.recording import Series
 
 
 def test_json_is_sorted_and_stable(tmp_path: Path):

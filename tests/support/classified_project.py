@@ -20,7 +20,7 @@ from storage.label_studio import label_config
 from storage.label_studio.label_config import Task
 from storage.labels import snapshot
 from storage.paths import BEST, CANDIDATE
-from storage.series.recording_reader import Series
+from storage.series.recording import Series
 
 ROOT = Path(__file__).parents[2]
 SPLITS = {"train": 12, "validation": 6, "test": 12}

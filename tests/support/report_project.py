@@ -21,7 +21,7 @@ from storage.files import write_bytes, write_json
 from storage.label_studio import label_config
 from storage.labels import snapshot
 from storage.paths import BEST, CANDIDATE
-from storage.series.recording_reader import Series
+from storage.series.recording import Series
 
 ROOT = Path(__file__).parents[2]
 

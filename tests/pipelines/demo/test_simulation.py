@@ -41,7 +41,8 @@ def test_a_recording_does_not_depend_on_how_many_there_are():
 
 def test_the_csv_is_the_recording():
     made = simulate(1)[0]
-    read, problems = recording_reader.inspect(made.to_csv(), CONFIG)
+    found = recording_reader.examine(made.to_csv(), CONFIG)
+    read, problems = found.series, found.problems
     assert problems == []
     assert read is not None
     assert np.array_equal(read.values, made.values)

@@ -49,7 +49,7 @@ def test_what_the_page_would_misread_is_stored_in_its_form_and_twice_is_once(
         ("quoted.csv", "stored as Label Studio's page reads it: without quotes", False),
         (
             "semicolons.csv",
-            "stored as Label Studio's page reads it: parted by commas, not by semicolons; "
+            "stored as Label Studio's page reads it: separated by commas, not by semicolons; "
             "with a point for each decimal comma",
             False,
         ),

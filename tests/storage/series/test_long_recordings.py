@@ -24,17 +24,19 @@ STAMPED = replace(CONFIG, time_format="%Y-%m-%d %H:%M:%S.%f")
 def test_what_is_read_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch):
     rows = [f"2026-01-01 00:00:{i:02d}.5,{i},{'' if i == 7 else -i}" for i in range(20)]
     raw = ("time,x,y\n" + "\n".join(rows) + "\n").encode()
-    whole, notes = recording_reader.inspect(raw, STAMPED)
+    found = recording_reader.examine(raw, STAMPED)
+    whole, notes = found.series, found.problems
     monkeypatch.setattr(recording_plain, "CHUNK", 3)
     monkeypatch.setattr(recording_times, "CHUNK", 3)
-    parts, again = recording_reader.inspect(raw, STAMPED)
+    found = recording_reader.examine(raw, STAMPED)
+    parts, again = found.series, found.problems
     assert whole is not None
     assert parts is not None
     assert np.array_equal(whole.values, parts.values, equal_nan=True)
     assert (whole.times.tolist(), notes) == (parts.times.tolist(), again)
     zoned = replace(CONFIG, time_format="%Y-%m-%d %H:%M:%S%Z")
     stamps = [f"2026-01-01 0{i}:00:00{'+0100' if i > 6 else '+0000'},1,1" for i in range(9)]
-    (mixed,) = recording_reader.check(("time,x,y\n" + "\n".join(stamps)).encode(), zoned)
+    (mixed,) = recording_reader.examine(("time,x,y\n" + "\n".join(stamps)).encode(), zoned).problems
     assert (mixed.row, mixed.what) == (9, "the times are in different time zones: +0000, +0100")
 
 
@@ -42,12 +44,14 @@ def test_what_is_read_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch):
 def test_bytes_that_are_no_text_are_found_wherever_pieces_end(place: int, monkeypatch: pytest.MonkeyPatch):
     good = "time,x,y\n" + "0,1,2 é\n" * 5
     monkeypatch.setattr("storage.series.recording_text.PIECE", 7)
-    assert recording_reader.check(good.encode(), CONFIG)[0].what.startswith(
-        "'2 é' in channel 'y' is not a number"
+    assert (
+        recording_reader.examine(good.encode(), CONFIG)
+        .problems[0]
+        .what.startswith("'2 é' in channel 'y' is not a number")
     )
     raw = good.encode()
     raw = raw[:place] + b"\xff" + raw[place:]
-    (problem,) = recording_reader.check(raw, CONFIG)
+    (problem,) = recording_reader.examine(raw, CONFIG).problems
     assert (problem.row, problem.what) == (raw.count(b"\n", 0, place) + 1, "the file is not UTF-8 text")
 
 
@@ -57,7 +61,8 @@ def test_a_recording_of_22_mb_takes_about_a_second():
     line = b"%.2f,0.9181,-0.1125\n"
     raw = b"time,x,y\n" + b"".join(line % (i / 50) for i in range(800_000))
     started = time.process_time()
-    read, problems = recording_reader.inspect(raw, CONFIG)
+    found = recording_reader.examine(raw, CONFIG)
+    read, problems = found.series, found.problems
     assert read is not None
     assert problems == []
     assert time.process_time() - started < 2.0

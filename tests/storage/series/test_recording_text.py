@@ -1,10 +1,10 @@
-"""What parts the columns of a recording, and how they are called."""
+"""The delimiter of a recording, and the names of its columns."""
 
 from __future__ import annotations
 
 import pytest
 
-from storage.series.recording_text import header_of
+from storage.series.recording_text import read_header
 
 HEADERS = {
     "commas": (b"time,x,y\n0,1,2\n", ",", ["time", "x", "y"]),
@@ -27,4 +27,4 @@ HEADERS = {
 @pytest.mark.parametrize("name", HEADERS)
 def test_separator_and_names_of_a_first_line(name: str):
     raw, separator, names = HEADERS[name]
-    assert header_of(raw) == (separator, names)
+    assert read_header(raw) == (separator, names)

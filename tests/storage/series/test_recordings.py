@@ -20,7 +20,7 @@ from storage.label_studio.label_config import LabelConfig
 from storage.label_studio.page_csv import PageError
 from storage.series import recording_plain, recording_reader
 from storage.series.recording import Series
-from storage.series.recording_rewrite import separator_problem
+from storage.series.recording_rewrite import delimiter_problem
 from tests.support.recordings.recording_cases import AS_IT_IS, NAN, PLAIN, xml
 from tests.support.recordings.refused_cells import REFUSED_CELLS
 from tests.support.recordings.refused_tables import REFUSED_TABLES
@@ -221,7 +221,7 @@ def test_no_bytes_end_in_a_traceback(raw: bytes, config: LabelConfig, headed: bo
 def test_what_is_rewritten_as_a_whole_is_what_going_through_its_rows_writes(
     raw: bytes, config: LabelConfig
 ) -> None:
-    if recording_plain.read(raw, config) is not None or separator_problem(config):
+    if recording_plain.read(raw, config) is not None or delimiter_problem(config):
         return
     whole = recording_reader._examine_simple(raw, config)
     if whole is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
-from storage.series import recording_reader
+from storage.series import recording, recording_reader
 from storage.series.validation import Problem
 
 CONFIG = LabelConfig("segmentation", "ts", "label", "csv", False, "time", None, ",", ("x", "y"), ("A",))
@@ -43,7 +43,7 @@ REFUSED = {
         [
             Problem(
                 None,
-                "columns cannot be parted by '::'",
+                "'::' cannot be a delimiter",
                 "set sep on <TimeSeries> in the label config to one character",
             )
         ],
@@ -162,7 +162,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_with_row_and_cure(name: str, tmp_path: Path):
     raw, config, expected = REFUSED[name]
-    assert recording_reader.check(raw, config) == expected
+    assert recording_reader.examine(raw, config).problems == expected
     path = tmp_path / "bad.csv"
     path.write_bytes(raw)
     with pytest.raises(InputError) as caught:
@@ -241,21 +241,22 @@ NOTED = {
 @pytest.mark.parametrize("name", NOTED)
 def test_accepted_with_a_note(name: str):
     raw, expected = NOTED[name]
-    read, problems = recording_reader.inspect(raw, STAMPED if b"2026" in raw else CONFIG)
+    found = recording_reader.examine(raw, STAMPED if b"2026" in raw else CONFIG)
+    read, problems = found.series, found.problems
     assert problems == expected
     assert read is not None
     assert read.values.dtype == np.float32
 
 
 def test_channels_come_in_the_order_of_the_label_config():
-    read, _ = recording_reader.inspect(b"y,time,x\n2,0,1\n4,1,3\n", CONFIG)
+    read = recording_reader.examine(b"y,time,x\n2,0,1\n4,1,3\n", CONFIG).series
     assert read is not None
     assert read.values.tolist() == [[1, 2], [3, 4]]
     assert read.times.tolist() == [0, 1]
 
 
 def test_without_time_column_rows_count_from_zero():
-    read, _ = recording_reader.inspect(b"x,y\n5,6\n7,8\n", replace(CONFIG, time_column=None))
+    read = recording_reader.examine(b"x,y\n5,6\n7,8\n", replace(CONFIG, time_column=None)).series
     assert read is not None
     assert read.times.tolist() == [0, 1]
     assert read.sampling_rate == 1
@@ -263,32 +264,29 @@ def test_without_time_column_rows_count_from_zero():
 
 def test_microseconds_are_exact():
     raw = b"time,x,y\n2026-01-01 00:00:00.000001,1,2\n2026-01-01 00:00:00.000003,1,2\n"
-    read, _ = recording_reader.inspect(raw, STAMPED)
+    read = recording_reader.examine(raw, STAMPED).series
     assert read is not None
     assert read.times.tolist() == [1767225600000001000, 1767225600000003000]
 
 
 def test_a_pause_is_no_part_of_the_sampling_rate():
-    read, _ = recording_reader.inspect(b"time,x,y\n0,1,2\n0.02,1,2\n0.04,1,2\n9,1,2\n", CONFIG)
+    read = recording_reader.examine(b"time,x,y\n0,1,2\n0.02,1,2\n0.04,1,2\n9,1,2\n", CONFIG).series
     assert read is not None
     assert read.sampling_rate == 50
-    assert recording_reader.sampling_rate(np.array([3.0])) is None
+    assert recording.sampling_rate(np.array([3.0])) is None
 
 
 @pytest.mark.parametrize("rate", [60, 64.5, 300])
 def test_rounded_stamps_are_no_other_sampling_rate(rate: float):
     exact = np.arange(2000) / rate
-    rounded = recording_reader.sampling_rate(np.round(exact, 3))
-    stamps = recording_reader.sampling_rate((np.round(exact, 3) * 1e9).astype(np.int64))
+    rounded = recording.sampling_rate(np.round(exact, 3))
+    stamps = recording.sampling_rate((np.round(exact, 3) * 1e9).astype(np.int64))
     assert (
-        recording_reader.different_rates(
-            {"a": recording_reader.sampling_rate(exact), "b": rounded, "c": stamps}
-        )[1]
-        == {}
+        recording.different_rates({"a": recording.sampling_rate(exact), "b": rounded, "c": stamps})[1] == {}
     )
 
 
 def test_different_sampling_rates():
     rates = {"a": 50.0, "b": 50.2, "c": 50.0, "d": 100.0, "e": None}
-    assert recording_reader.different_rates(rates) == (50.0, {"d": 100.0})
-    assert recording_reader.different_rates({"e": None}) == (None, {})
+    assert recording.different_rates(rates) == (50.0, {"d": 100.0})
+    assert recording.different_rates({"e": None}) == (None, {})

@@ -227,7 +227,8 @@ def _missing_column_cure(name: str, names: Sequence[str], config: LabelConfig) -
         return f"the file has {others[near[0]]!r}: rename the column, or name it so in the label config"
     if is_column_number(name) and name != config.time_column and int(name) < len(names):
         its = names[int(name)]
-        return f"write {its!r} for {name!r} in the label config: a column number finds a column only where there is no header"
+        why = "a column number finds a column only where there is no header"
+        return f"write {its!r} for {name!r} in the label config: {why}"
     shown = shortened(", ".join(names))
     return f"add the column, or take {name!r} out of the label config; the file has: {shown}"
 

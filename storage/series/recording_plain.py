@@ -233,7 +233,7 @@ def _has_equal_rows(table: _Table, config: LabelConfig, series: Series) -> bool:
 
 
 def _has_whitespace_at_ends(raw: bytes) -> bool:
-    """Whether a line begins or ends with blanks, which the page strips: where they are the delimiter a cell is lost."""
+    """Whether a line begins or ends with blanks, which the page strips: as delimiters they would matter."""
     blanks = b" \t\v\f"
     ends = [part for n in blanks for part in (b"\n%c" % n, b"%c\n" % n, b"%c\r\n" % n)]
     if raw[-1:] in blanks or any(end in raw for end in ends):

@@ -102,7 +102,7 @@ REFUSED = {
             Problem(
                 3,
                 "the time '01/02/2026' is not in the timeFormat '%Y-%m-%d %H:%M:%S.%f'",
-                "write it so, or mend timeFormat in the label config",
+                "write it so, or correct timeFormat in the label config",
             )
         ],
     ),

@@ -183,7 +183,7 @@ HEADERS = {
         "id,y_1,x_1,,Z\n7,0,2,3,4\n",
         "t.csv has columns of another kind: id, (column 4 has no name), Z",
     ),
-    "twice": ("y_1,x_1,x_1\n1,0,2\n", "t.csv has columns twice: x_1"),
+    "twice": ("y_1,x_1,x_1\n1,0,2\n", "t.csv has duplicate columns: x_1"),
     "same number": ("y_1,x_1,x1,x_2\n1,0,2,3\n", "the x columns of t.csv have no order"),
     "no number": ("y_1,x_a,x_b\n1,0,2\n", "the x columns of t.csv have no order"),
     "one column": ("time\n1\n", "t.csv has one column"),

@@ -81,7 +81,7 @@ FORMS = {
     "semicolons": (
         (HEAD + rows("0", "1")).replace(",", ";").replace(".", ","),
         ("y",),
-        "commas are taken for the start of decimals",
+        "commas are read as decimal separators",
     ),
     "columns called by numbers": (
         "0,1,2,class\n" + rows("a", "b", last=True),

@@ -24,7 +24,7 @@ REFUSED_CELLS = {
     "overload": Case(
         b"time,x,y\n0,1,2\n1,OVL,4\n2,---,---\n",
         row=3,
-        what="'OVL' in channel 'x' is not a number, but a mark for no value (and 2 more row(s)",
+        what="'OVL' in channel 'x' is not a number, but a placeholder for a missing value (and 2 more row(s)",
         cure="leave the cell empty where it is unknown",
         followed=(b"time,x,y\n0,1,2\n1,,4\n2,,\n", xml()),
         misread=False,
@@ -146,7 +146,7 @@ REFUSED_CELLS = {
         SECONDS,
         row=3,
         what="the time '01/01/2026 0:01' is not in the timeFormat",
-        cure="write it so, or mend timeFormat",
+        cure="write it so, or correct timeFormat",
         followed=(_stamped("2026-01-01 00:00:00", "2026-01-01 00:01:00"), SECONDS),
         misread=True,
     ),

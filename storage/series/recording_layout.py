@@ -23,6 +23,9 @@ SEARCHED_LINES = 100
 COMMENT = re.compile(r"\"?(#|//|%|;|--(?!\d))")
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|", " ": "blanks", None: "blanks"}
 
+QUOTES = "its quotes do not pair up: it is unknown where its cells end"
+QUOTES_CURE = 'take the quote out, or double it (""), and the line end out of a quoted cell'
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -199,7 +202,7 @@ def _missing_columns(
 ) -> list[Problem]:
     line, text = top[0]
     if not _split(text, seps[0]):
-        return [quote_problem(line)]
+        return [Problem(line, QUOTES, QUOTES_CURE)]
     below = top[1][1] if len(top) > 1 else ""
 
     def match_count(sep: str | None) -> tuple[int, int]:
@@ -236,12 +239,6 @@ def _missing_column_cure(name: str, names: Sequence[str], config: LabelConfig) -
 def is_padded(line: str, sep: str | None) -> bool:
     """Whether blanks stand around the cells of a line, where blanks are not the delimiter."""
     return sep is not None and not sep.isspace() and (f"{sep} " in line or f" {sep}" in line)
-
-
-def quote_problem(line: int) -> Problem:
-    """Quotes that do not pair up, so that it is unknown where cells end."""
-    what = "its quotes do not pair up: it is unknown where its cells end"
-    return Problem(line, what, 'take the quote out, or double it (""), and the line end out of a quoted cell')
 
 
 def _split(text: str, sep: str | None) -> list[str]:

@@ -22,9 +22,10 @@ from storage.series.recording_cells import (
 from storage.series.recording_layout import (
     COMMENT,
     DELIMITER_NAMES,
+    QUOTES,
+    QUOTES_CURE,
     Layout,
     is_padded,
-    quote_problem,
     separator,
 )
 from storage.series.recording_rows import is_empty_row
@@ -95,15 +96,15 @@ def scan(raw: bytes, layout: Layout, config: LabelConfig) -> Scan:
     _report_long_rows(found)
     _report_rows_without_numbers(found)
     if not found.rows and not found.problems.kinds:
-        problem = Problem(layout.header or 1, "there is a header and no rows", "export the recording again")
-        found.problems.add("rows", problem)
+        what = "there is a header and no rows"
+        found.problems.add("rows", layout.header or 1, what, "export the recording again")
     if found.times:
         found.problems.kinds |= found.times.problems().kinds
     _check_decimal_commas(found)
     for name, (line, cell) in found.booleans.items():
         if name in found.numbers:
             what = f"{quoted(cell)} in channel {name!r} is not a number"
-            found.problems.add("number", Problem(line, what, NUMBER_CURE))
+            found.problems.add("number", line, what, NUMBER_CURE)
     return found
 
 
@@ -121,7 +122,7 @@ def _rows(raw: bytes, found: Scan) -> Iterator[tuple[int, str, list[str]]]:
         try:
             cells = recording_text.split(text, sep)
         except csv.Error:
-            found.problems.add("quote", quote_problem(line))
+            found.problems.add("quote", line, QUOTES, QUOTES_CURE)
             continue
         found.quoted += '"' in text
         found.padded += is_padded(text, sep)
@@ -167,11 +168,11 @@ def _check_last_row(raw: bytes, found: Scan, pending: tuple[int, int] | None) ->
         found.short -= 1
         what = f"the last line is cut off: it has {count} of {width} cells"
         cure = "delete it, or copy the recording again: its end may be missing"
-        found.problems.add("cut", Problem(line, what, cure))
+        found.problems.add("cut", line, what, cure)
     elif found.short and found.layout.sep is None:
         what = f"the row has fewer cells than the header, which has {width}"
         cure = "separate the columns by commas: between blanks it is unknown which of the cells is missing"
-        found.problems.add("cells", Problem(found.first_short, what, cure))
+        found.problems.add("cells", found.first_short, what, cure)
 
 
 def _is_row_of_numbers(cells: list[str], found: Scan) -> bool:
@@ -221,35 +222,33 @@ def _check_number(found: Scan, line: int, where: str, name: str, cell: str, kind
     elif kind == "grouped":
         what = f"{quoted(cell)} in {where} has thousands separators"
         cure = f"write {without_thousands_separators(cell)}: without them, and with a point for decimals"
-        found.problems.add("grouped", Problem(line, what, cure))
+        found.problems.add("grouped", line, what, cure)
     elif kind == "infinite":
-        found.problems.add(
-            "infinite", Problem(line, f"{where} is infinite ({quoted(cell)[1:-1]})", NUMBER_CURE)
-        )
+        found.problems.add("infinite", line, f"{where} is infinite ({quoted(cell)[1:-1]})", NUMBER_CURE)
     elif kind == "boolean":
         found.booleans.setdefault(name, (line, cell))
     elif kind == "text":
         note = ", but a placeholder for a missing value" if cell.lower() in PLACEHOLDERS else ""
         what = f"{quoted(cell)} in {where} is not a number{note}"
-        found.problems.add("placeholder" if note else "number", Problem(line, what, NUMBER_CURE))
+        found.problems.add("placeholder" if note else "number", line, what, NUMBER_CURE)
 
 
 def _check_time(found: Scan, line: int, name: str, cell: str) -> None:
     """A cell that must be a time, as a number."""
-    kind = kind_of(cell)
+    kind, cure = kind_of(cell), "write the time, or delete the row"
     if kind == "missing":
-        problem = Problem(line, f"there is no time in {name!r}", "write the time, or delete the row")
+        what = f"there is no time in {name!r}"
     elif kind == "infinite":
-        problem = Problem(line, f"the time {quoted(cell)} is infinite", "write the time, or delete the row")
+        what = f"the time {quoted(cell)} is infinite"
     elif kind in ("text", "boolean"):
+        what = f"the time {quoted(cell)} is not a number"
         cure = 'set timeFormat on <TimeSeries> in the label config, as "%Y-%m-%d %H:%M:%S"'
         if name in found.numbers:  # other times are numbers
             cure = "write a number, or delete the row if it is none of the table"
-        problem = Problem(line, f"the time {quoted(cell)} is not a number", cure)
     else:
         _check_number(found, line, f"time column {name!r}", name, cell, kind)
         return
-    found.problems.add("time", problem)
+    found.problems.add("time", line, what, cure)
 
 
 def _check_decimal_commas(found: Scan) -> None:
@@ -262,7 +261,7 @@ def _check_decimal_commas(found: Scan) -> None:
             both = f"{quoted(cell)} here and {quoted(other)} in line {other_line}"
             what = f"{where} {name!r} has {both}: commas and points"
             cure = "write all decimals with a point, and nothing between thousands"
-            found.problems.add("comma", Problem(line, what, cure))
+            found.problems.add("comma", line, what, cure)
         elif name in commas.unclear and commas.decimal is None:
             line, cell = commas.unclear[name]
             what = f"{quoted(cell)} in {where} {name!r} may be a thousand or have three decimals"
@@ -270,7 +269,7 @@ def _check_decimal_commas(found: Scan) -> None:
                 quoted(text)[1:-1] for text in (without_thousands_separators(cell), cell.replace(",", "."))
             )
             cure = f"write {whole} if the comma separates thousands, {point} if it is a decimal comma"
-            found.problems.add("comma", Problem(line, what, cure))
+            found.problems.add("comma", line, what, cure)
 
 
 def _report_rows_without_numbers(found: Scan) -> None:
@@ -284,23 +283,19 @@ def _report_rows_without_numbers(found: Scan) -> None:
             cells = ()
         if cells == names:
             what = f"the header is there again in line {line}: two recordings in one file"
-            found.problems.add("header", Problem(line, what, f"split the file above line {line}"))
+            found.problems.add("header", line, what, f"split the file above line {line}")
         elif COMMENT.match(text):
-            found.problems.add("comment", Problem(line, f"line {line} is a comment: {shown}", "delete it"))
+            found.problems.add("comment", line, f"line {line} is a comment: {shown}", "delete it")
         elif not before and found.rows:
             what = f"line {line} holds no numbers, as units below a header: {shown}"
             cure = 'delete it; a unit may be written in the label config: <Channel units="..."/>'
-            found.problems.add("units", Problem(line, what, cure))
+            found.problems.add("units", line, what, cure)
         elif before == found.rows and found.rows:
             what = f"line {line} is no row of numbers, as text below a table: {shown}"
-            found.problems.add("footer", Problem(line, what, "delete it, and all below it"))
+            found.problems.add("footer", line, what, "delete it, and all below it")
         else:
-            what = f"line {line} is no row of numbers: {shown}"
-            found.problems.add("row", Problem(line, what, _row_without_numbers_cure(found)))
-
-
-def _row_without_numbers_cure(found: Scan) -> str:
-    sep = separator(found.config)
-    if not found.rows:
-        return f"write numbers below the header, separated by {DELIMITER_NAMES.get(sep, sep)}"
-    return "delete it, or write its numbers"
+            sep, what = separator(found.config), f"line {line} is no row of numbers: {shown}"
+            cure = "delete it, or write its numbers"
+            if not found.rows:
+                cure = f"write numbers below the header, separated by {DELIMITER_NAMES.get(sep, sep)}"
+            found.problems.add("row", line, what, cure)

@@ -18,7 +18,7 @@ from storage.label_studio.page_times import cell_time
 from storage.series import timestamps as stamps
 from storage.series.recording_cells import MISSING
 from storage.series.recording_text import quoted
-from storage.series.validation import Problem, Problems
+from storage.series.validation import Problems
 
 CHUNK = 1 << 16
 TO_ZEROS = str.maketrans("123456789", "000000000")
@@ -131,7 +131,7 @@ class TimeColumn:
         """Take a cell into account."""
         if text.lower() in MISSING:
             what = f"there is no time in {self.name!r}"
-            self._found.add("time missing", Problem(line, what, "write the time, or delete the row"))
+            self._found.add("time missing", line, what, "write the time, or delete the row")
             return
         self._lines.append(line)
         self._texts.append(text)
@@ -146,7 +146,7 @@ class TimeColumn:
             names = ", ".join(name or "none" for name in sorted(self._zones))
             what = f"the times are in different time zones: {names}"
             self._found = Problems()
-            self._found.add("time zone", Problem(line, what, "write all times in one time zone"))
+            self._found.add("time zone", line, what, "write all times in one time zone")
         return self._found
 
     def _check_pending(self) -> None:
@@ -162,10 +162,13 @@ class TimeColumn:
             if self._is_out_of_range(texts[place]):
                 what = f"the time {quoted(texts[place])} is in none of the years {YEARS[0]} to {YEARS[1]}"
                 cure = "write the time that it was, or delete the row"
-            self._found.add("time format", Problem(lines[place], what, cure))
+            self._found.add("time format", lines[place], what, cure)
         wrong = first_misread_among_times(written, times, self.time_format)
         if wrong is not None and "time page" not in self._found.kinds:
-            self._found.add("time page", self._unreadable(lines[wrong], texts[wrong]))
+            text, form = quoted(texts[wrong]), self.time_format
+            what = f"Label Studio's page cannot read the time {text} by the timeFormat {form!r}"
+            cure = unreadable_time_cure(texts[wrong], self.time_format)
+            self._found.add("time page", lines[wrong], what, cure)
         for line, text in zip(lines, texts, strict=True):
             match = ZONE.search(text) if stamps.ZONE.search(text) else None
             self._zones.setdefault(match[1] if match else "", line)
@@ -174,12 +177,6 @@ class TimeColumn:
         """Whether it is written as a time should be, of a year that no time here can have."""
         year = YEAR.search(text) if "Y" in self.time_format and self.matches(text) else None
         return year is not None and not YEARS[0] <= int(year[0]) <= YEARS[1]
-
-    def _unreadable(self, line: int, text: str) -> Problem:
-        what = (
-            f"Label Studio's page cannot read the time {quoted(text)} by the timeFormat {self.time_format!r}"
-        )
-        return Problem(line, what, unreadable_time_cure(text, self.time_format))
 
 
 def unreadable_time_cure(text: str, time_format: str) -> str:

@@ -49,9 +49,9 @@ class Problems:
 
     kinds: dict[str, tuple[Problem, int]] = field(default_factory=dict)
 
-    def add(self, kind: str, problem: Problem) -> None:
+    def add(self, kind: str, row: int, what: str, cure: str) -> None:
         """Keep the first problem of a kind, and count the others."""
-        first, count = self.kinds.get(kind, (problem, 0))
+        first, count = self.kinds.get(kind, (Problem(row, what, cure), 0))
         self.kinds[kind] = (first, count + 1)
 
     def counted(self) -> list[Problem]:

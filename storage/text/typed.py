@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -43,7 +42,7 @@ def read(path: Path, version: int, kind: type[Kind], cure: str, remake: str = ""
     return check(kind, read_json(path, version, cure), str(path), remake or cure)
 
 
-def check(kind: type[Kind], value: Mapping[str, Any], where: str, cure: str) -> Kind:
+def check(kind: type[Kind], value: Any, where: str, cure: str) -> Kind:
     """A JSON object as `kind`; unknown keys are ignored.
 
     Raises:
@@ -51,7 +50,7 @@ def check(kind: type[Kind], value: Mapping[str, Any], where: str, cure: str) -> 
     """
     try:
         # As text: in strict mode only JSON converts a list to a tuple.
-        adapter = _adapter(kind)  # type: ignore[arg-type] -- a type is hashable
+        adapter = _adapter(kind)  # type: ignore[arg-type]
         checked: Kind = adapter.validate_json(json.dumps({"value": value})).value
     except (ValidationError, ValueError, RecursionError) as error:
         what = f"{where} is not as it must be"
@@ -60,7 +59,7 @@ def check(kind: type[Kind], value: Mapping[str, Any], where: str, cure: str) -> 
 
 
 @functools.cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(create_model("File", __config__=STRICT, value=(kind, ...)))
 
 

@@ -27,15 +27,15 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None, *, durable: bo
         durable: wait for fsync, so that it survives a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + ".part")
     if mode is not None:
-        beside.unlink(missing_ok=True)
-        beside.touch(mode)
+        part.unlink(missing_ok=True)
+        part.touch(mode)
     if durable:
-        write_through(beside, data)
+        write_through(part, data)
     else:
-        beside.write_bytes(data)
-    beside.replace(path)
+        part.write_bytes(data)
+    part.replace(path)
     if durable:
         sync_folder(path.parent)
 
@@ -108,9 +108,9 @@ def read_json(path: Path, version: int, cure: str) -> dict[str, Any]:
         raise InputError(f"{path} is not JSON", where=str(path), why=str(error), cure=cure) from error
     if not isinstance(value, dict):
         raise InputError(f"{path} is not a JSON object", where=str(path), cure=cure)
-    found = value.get("version")
-    if not isinstance(found, int) or isinstance(found, bool) or found > version:
-        why = f"its version is {found}; this checkout reads up to {version}"
+    found_version = value.get("version")
+    if not isinstance(found_version, int) or isinstance(found_version, bool) or found_version > version:
+        why = f"its version is {found_version}; this checkout reads up to {version}"
         raise InputError(f"{path} cannot be read", where=str(path), why=why, cure="git pull, or: " + cure)
     return value
 
@@ -121,20 +121,20 @@ def fresh_folder(path: Path) -> Iterator[Path]:
 
     Its name and that of the old folder are hidden: `model.old` may be a backup of the user.
     """
-    beside, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
+    part, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
         old.rename(path)  # the last run was killed between its two renames
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     try:
-        yield beside
+        yield part
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         raise
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
-    beside.rename(path)
+    part.rename(path)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -28,7 +28,7 @@ UNSAFE = re.compile(
 
 def printable(text: str) -> str:
     """The text on one line, with control characters and invisible ones escaped."""
-    return UNSAFE.sub(_spelled, text)
+    return UNSAFE.sub(_escape, text)
 
 
 def shortened(text: str, most: int = LONGEST) -> str:
@@ -55,7 +55,7 @@ def argument(value: object) -> str:
         text = f"./{text}"  # not to be taken for an option
     if not UNSAFE.search(text):
         return shlex.quote(text)
-    spelled = UNSAFE.sub(_in_shell, text.replace("\\", "\\\\").replace("'", "\\'"))
+    spelled = UNSAFE.sub(_shell_escape, text.replace("\\", "\\\\").replace("'", "\\'"))
     return f"$'{spelled}'"
 
 
@@ -75,15 +75,15 @@ def dump_json(value: Any) -> str:
     return "\n".join(UNSAFE.sub(_json_escape, line) for line in text.split("\n"))
 
 
-def _spelled(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
 
 
-def _in_shell(match: re.Match[str]) -> str:
+def _shell_escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # Python's surrogate for an undecodable byte
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\u{code:04x}" if 0x80 <= code <= 0xFF else _spelled(match)
+    return f"\\u{code:04x}" if 0x80 <= code <= 0xFF else _escape(match)
 
 
 def _json_escape(match: re.Match[str]) -> str:

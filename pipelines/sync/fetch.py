@@ -66,7 +66,7 @@ def fetch(
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
         _read_source(remote, state)
     remote.annotations.refresh()
-    if write and lone_surrogates.mend(remote, state.project):
+    if write and lone_surrogates.repair_annotations(remote, state.project):
         remote.annotations.refresh()
     found = _found(repository, remote, state)
     compared = reconcile.reconcile(remote.annotations, project, committed_in(found.agreed, state))
@@ -106,7 +106,7 @@ def _mend_hidden(
 ) -> None:
     """Repair what Label Studio cannot show, and have it write those annotations into the bucket."""
     if compared.unreadable:
-        lone_surrogates.mend_tasks(remote, compared.unreadable, known())
+        lone_surrogates.repair_tasks(remote, compared.unreadable, known())
     if not compared.hidden:
         return
     for storage in remote.studio.projects.storages(state.project)[1]:
@@ -114,7 +114,7 @@ def _mend_hidden(
     keys = {remote.annotations.key(number): number for number in compared.hidden}
     # These alone: for others the comparison put into the mirror what the bucket lacks still.
     remote.annotations.read(keys)
-    lone_surrogates.mend(remote, state.project)
+    lone_surrogates.repair_annotations(remote, state.project)
     remote.annotations.read(keys)
     for key, number in keys.items():
         if not remote.mirror.at([key]):

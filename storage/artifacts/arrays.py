@@ -128,7 +128,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Facts:
+class SeriesQuality:
     """One series in `quality.json`; `nan` has the number of missing values by channel."""
 
     gaps: Gaps
@@ -141,7 +141,7 @@ class Facts:
 class Quality:
     """`quality.json`."""
 
-    series: dict[str, Facts]
+    series: dict[str, SeriesQuality]
     refused: dict[str, tuple[Note, ...]]
     not_recordings: tuple[str, ...]
     other_sampling_rates: dict[str, Positive]
@@ -153,8 +153,8 @@ def read_quality(path: Path = PATH) -> dict[str, Any] | None:
     Raises:
         InputError: it is newer than known, or invalid.
     """
-    place = path / "quality.json"
-    return asdict(typed.read(place, VERSION, Quality, CURE, REMAKE)) if place.exists() else None
+    file = path / "quality.json"
+    return asdict(typed.read(file, VERSION, Quality, CURE, REMAKE)) if file.exists() else None
 
 
 def check_names(series: Iterable[str], where: Path) -> None:

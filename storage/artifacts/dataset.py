@@ -108,9 +108,9 @@ def sources() -> dict[str, str]:
 
 def save_target(folder: Path, key: str, target: NDArray[np.int16]) -> None:
     """Write the targets of one series."""
-    place = folder / f"{key}.target.npy"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    np.save(place, target, allow_pickle=False)
+    file = folder / f"{key}.target.npy"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, target, allow_pickle=False)
 
 
 def save_index(folder: Path, index: Index) -> None:
@@ -126,12 +126,12 @@ def read_index(path: Path = PATH) -> Index:
     Raises:
         InputError: window has not run, its format is newer than known, or it is invalid.
     """
-    place = path / "index.json"
-    index = typed.read(place, VERSION, Index, CURE, REMAKE)
-    arrays.check_names(index.series, place)
+    file = path / "index.json"
+    index = typed.read(file, VERSION, Index, CURE, REMAKE)
+    arrays.check_names(index.series, file)
     why = _problem(index)
     if why:
-        raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
+        raise InputError(f"{file} is not as it must be", where=str(file), why=why, cure=REMAKE)
     return index
 
 

@@ -215,7 +215,7 @@ def best_of(repository: Repository, labels: str, revisions: Iterable[str]) -> La
         first = dict(known).get(model.code)
         if first and model.labels == labels:
             return LabelBest(first, model.code, "it was trained on these labels")
-    commit = _last_with(repository.git, labels, revisions)
+    commit = _last_commit_with(repository.git, labels, revisions)
     text = repository.git.show(commit, LOCK) if commit else None
     last = Lock.of_history(text, commit) if text else None
     if last and last.best:
@@ -235,7 +235,7 @@ def locks(git: Git, *revisions: str) -> Iterator[tuple[str, Lock]]:
             yield commit, lock
 
 
-def _last_with(git: Git, labels: str, revisions: Iterable[str]) -> str:
+def _last_commit_with(git: Git, labels: str, revisions: Iterable[str]) -> str:
     """The last commit with these labels; "" where there is none."""
     for revision in revisions:
         last = git.resolve(revision)
@@ -286,8 +286,8 @@ def _model(files: dict[str, bytes], folder: str, code: str) -> Model:
     where = f"{BEST} of {code[:12]}" if code else BEST
     origin = _read(f"{where}/{FILES[0]}", files[FILES[0]], _Origin)
     kind = _read(f"{where}/{FILES[1]}", files[FILES[1]], _Kind).kind
-    facts = {name: value for name, value in vars(origin).items() if name != "model"}
-    return Model(hash=origin.model, kind=kind, folder=folder, code=code, **facts)
+    fields = {name: value for name, value in vars(origin).items() if name != "model"}
+    return Model(hash=origin.model, kind=kind, folder=folder, code=code, **fields)
 
 
 @dataclass(frozen=True)

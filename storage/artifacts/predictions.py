@@ -89,11 +89,11 @@ def read(key: str, path: Path = PATH) -> Prediction:
     Raises:
         InputError: there is none, its format is newer than known, or it is invalid.
     """
-    place = path / f"{key}.json"
-    prediction = typed.read(place, VERSION, Prediction, CURE, REMAKE)
+    file = path / f"{key}.json"
+    prediction = typed.read(file, VERSION, Prediction, CURE, REMAKE)
     rows = [(region.start_row, region.end_row) for region in prediction.regions]
     if prediction.series != key or any(start > end for start, end in rows):
         other_series = f"it is of {prediction.series!r}" if prediction.series != key else ""
         why = other_series or "a region ends before it starts"
-        raise InputError(f"{place} is not as it must be", where=str(place), why=why, cure=REMAKE)
+        raise InputError(f"{file} is not as it must be", where=str(file), why=why, cure=REMAKE)
     return prediction

@@ -154,7 +154,7 @@ def parse_scores(data: bytes, where: str) -> Scores:
     try:
         for row in parse_csv(data):
             split, level, name, text = (row[column] for column in SCORES_HEADER)
-            number = (int(text) if text.isdecimal() else _bounded(text)) if text else None
+            number = (int(text) if text.isdecimal() else _parse_number(text)) if text else None
             scores.setdefault(split, {}).setdefault(level, {})[name] = number
     except (KeyError, ValueError) as error:
         why = shortened(f"{type(error).__name__}: {error}")
@@ -218,13 +218,13 @@ def read_curves() -> dict[str, list[float]]:
     """
     return {
         path.relative_to(CURVES).with_suffix("").as_posix(): [
-            _bounded(row[path.stem]) for row in read_csv(path, "\t")
+            _parse_number(row[path.stem]) for row in read_csv(path, "\t")
         ]
         for path in CURVES.rglob("*.tsv")
     }
 
 
-def _bounded(text: str) -> float:
+def _parse_number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number) or abs(number) > LARGEST:
         raise ValueError(f"{text} is no number of a curve")

@@ -130,23 +130,23 @@ class LabelStudio:
         while seen < total:
             size = max(size for size in sizes if size <= most and seen % size == 0)
             try:
-                total, found = self._page(query, seen // size, size)
+                total, tasks = self._page(query, seen // size, size)
             except BrokenResponseError:
                 if query == less:
                     raise
                 if size > 1:
                     most = size - 1
                     continue
-                total, found = self._page(less, seen, 1)
-            if not found:
+                total, tasks = self._page(less, seen, 1)
+            if not tasks:
                 return
-            if seen and given < size > len(found):
+            if seen and given < size > len(tasks):
                 most = given  # the server returns smaller pages, so this is another page
                 continue
-            yield from found
-            seen, given = seen + len(found), max(given, len(found))
-            if len(found) < size and seen < total:  # the server limits the page size
-                sizes = (len(found), *(size for size in sizes if size < len(found)))
+            yield from tasks
+            seen, given = seen + len(tasks), max(given, len(tasks))
+            if len(tasks) < size and seen < total:  # the server limits the page size
+                sizes = (len(tasks), *(size for size in sizes if size < len(tasks)))
             most = sizes[0]
 
     def _page(self, query: Json, page: int, size: int) -> tuple[int, list[Json]]:
@@ -163,7 +163,7 @@ class LabelStudio:
         """Replace the data of a task."""
         self.session.call("PATCH", f"/api/tasks/{task}/", json={"data": data})
 
-    def mend_task(self, task: int, data: Json) -> None:
+    def repair_task(self, task: int, data: Json) -> None:
         """The same for one that Label Studio cannot show."""
         with suppress(BrokenResponseError):  # it is stored, although the response fails
             self.update_task(task, data)
@@ -174,8 +174,8 @@ class LabelStudio:
 
     def annotations(self, task: int) -> list[Json]:
         """All annotations of a task, skipped ones too, which Label Studio's list of annotations leaves out."""
-        found = self.session.call_object("GET", f"/api/tasks/{task}")["annotations"]
-        return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in found]
+        annotations = self.session.call_object("GET", f"/api/tasks/{task}")["annotations"]
+        return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in annotations]
 
     def annotation(self, annotation: int) -> Json | None:
         """One annotation; None where it does not exist."""
@@ -197,7 +197,7 @@ class LabelStudio:
         """Change an annotation in place."""
         self.session.call("PATCH", f"/api/annotations/{annotation}/", json=fields)
 
-    def mend_annotation(self, annotation: int, **fields: Any) -> None:
+    def repair_annotation(self, annotation: int, **fields: Any) -> None:
         """The same for one that Label Studio cannot show."""
         with suppress(BrokenResponseError):  # it is stored, although the response fails
             self.update_annotation(annotation, **fields)

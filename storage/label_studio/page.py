@@ -71,8 +71,8 @@ def _times(cells: Cells, table: PageTable, config: LabelConfig) -> Cells:
 
 
 def _raw(table: PageTable, column: str) -> Iterator[str]:
-    place = table.names.index(column.lower())
-    return (cells[place] for cells in table.rows())
+    position = table.names.index(column.lower())
+    return (cells[position] for cells in table.rows())
 
 
 def is_number(cell: float | str) -> bool:

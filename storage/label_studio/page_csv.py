@@ -53,14 +53,14 @@ def guess_separator(lines: Sequence[str]) -> str:
     Raises:
         PageError: there is none, or more than one.
     """
-    found = GUESSED.findall(lines[1].strip(SPACE)) if len(lines) > 1 else []
-    if not found:
+    separators = GUESSED.findall(lines[1].strip(SPACE)) if len(lines) > 1 else []
+    if not separators:
         raise PageError("No separators found")
-    if set(found) != {found[0]}:
-        raise PageError(f"More than one possible separator found: {', '.join(sorted(set(found)))}")
-    if lines[0].count(found[0]) != lines[1].count(found[0]):
+    if set(separators) != {separators[0]}:
+        raise PageError(f"More than one possible separator found: {', '.join(sorted(set(separators)))}")
+    if lines[0].count(separators[0]) != lines[1].count(separators[0]):
         raise PageError("Different amount of elements in rows.")
-    return str(found[0])
+    return str(separators[0])
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -136,6 +136,6 @@ class PageTable:
     def name_of(self, column: str) -> str:
         """The column name that the page looks up for a channel: digits are a position in the header."""
         if re.fullmatch(r"\d+", column, re.ASCII) and column == str(int(column[:9])):
-            place = int(column)
-            column = self.names[place] if place < len(self.names) and self.names[place] else column
+            position = int(column)
+            column = self.names[position] if position < len(self.names) and self.names[position] else column
         return column.lower()

@@ -80,16 +80,16 @@ def utc_parse(text: str, time_format: str) -> float | None:
 
 def _parse(fields: Fields, time_format: str, text: str) -> int | None:
     """The end of the format in the text; None where it does not match."""
-    i, place = 0, 0
+    i, position = 0, 0
     while i < len(time_format):
-        if place >= len(text):
+        if position >= len(text):
             return None
         sign = time_format[i]
         i += 1
         if sign != "%":
-            if sign != text[place]:
+            if sign != text[position]:
                 return None
-            place += 1
+            position += 1
             continue
         letter = time_format[i : i + 1]
         if letter and letter in PADS:
@@ -97,22 +97,22 @@ def _parse(fields: Fields, time_format: str, text: str) -> int | None:
             letter = time_format[i : i + 1]
         i += 1
         directive = DIRECTIVES.get(letter)
-        ends = directive(fields, text, place) if directive else None
+        ends = directive(fields, text, position) if directive else None
         if ends is None:
             return None
-        place = ends
-    return place
+        position = ends
+    return position
 
 
 def _digits(field: str, most: int | None, change: Callable[[float], float] = float) -> Directive:
     """A directive of up to `most` characters, with blanks before digits."""
 
-    def read(fields: Fields, text: str, place: int) -> int | None:
-        match = DIGITS.match(text[place:] if most is None else text[place : place + most])
+    def read(fields: Fields, text: str, position: int) -> int | None:
+        match = DIGITS.match(text[position:] if most is None else text[position : position + most])
         if match is None:
             return None
         fields[field] = change(float(match[0]))
-        return place + match.end()
+        return position + match.end()
 
     return read
 
@@ -122,8 +122,8 @@ def _names(field: str, names: tuple[str, ...]) -> Directive:
     known = re.compile("|".join(names), re.IGNORECASE)
     places = {name.lower(): float(n) for n, name in enumerate(names)}
 
-    def read(fields: Fields, text: str, place: int) -> int | None:
-        match = known.match(text, place)
+    def read(fields: Fields, text: str, position: int) -> int | None:
+        match = known.match(text, position)
         if match is None:
             return None
         fields[field] = places[match[0].lower()]
@@ -132,21 +132,21 @@ def _names(field: str, names: tuple[str, ...]) -> Directive:
     return read
 
 
-def _zone(fields: Fields, text: str, place: int) -> int | None:
-    match = ZONE.search(text[place : place + 6])
+def _zone(fields: Fields, text: str, position: int) -> int | None:
+    match = ZONE.search(text[position : position + 6])
     if match is None:
         return None
     fields["Z"] = 0 if match[1] else -float(match[2] + (match[3] or "00"))
-    return place + len(match[0])
+    return position + len(match[0])
 
 
-def _percent(_: Fields, text: str, place: int) -> int | None:
-    return place + 1 if text[place] == "%" else None
+def _percent(_: Fields, text: str, position: int) -> int | None:
+    return position + 1 if text[position] == "%" else None
 
 
-def _day_of_year(fields: Fields, text: str, place: int) -> int | None:
+def _day_of_year(fields: Fields, text: str, position: int) -> int | None:
     fields["m"] = 0
-    return _digits("d", 3)(fields, text, place)
+    return _digits("d", 3)(fields, text, position)
 
 
 DIRECTIVES: dict[str, Directive] = {

@@ -53,15 +53,15 @@ class Projects:
 
     def find_by_description(self, address: str) -> list[int]:
         """Ids of the projects whose description has this address of a branch, oldest first."""
-        found: list[int] = []
+        ids: list[int] = []
         page: str | None = "/api/projects?page_size=100&include=id,description"
         while page:
             response = self._session.call_object("GET", page)
             projects = response["results"]
-            found += [item["id"] for item in projects if address in (item["description"] or "").split()]
+            ids += [item["id"] for item in projects if address in (item["description"] or "").split()]
             following = urlsplit(response.get("next") or "")
             page = f"{following.path}?{following.query}" if following.query else None
-        return sorted(found)
+        return sorted(ids)
 
     def create(self, title: str, description: str, label_config: str) -> int:
         """Create a project that shows predictions to annotators."""

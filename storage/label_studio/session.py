@@ -148,7 +148,7 @@ class Session:
                 if not fails or attempts.is_last():
                     return attempts.number, response
             except requests.RequestException as error:
-                if attempts.is_last() or not (method in IDEMPOTENT or _unsent(error)):
+                if attempts.is_last() or not (method in IDEMPOTENT or _is_unsent(error)):
                     raise
             attempts.wait()
 
@@ -221,7 +221,7 @@ class _Http(requests.Session):
         return super().merge_environment_settings(url, {**direct, **(proxies or {})}, *others)
 
 
-def _unsent(error: requests.RequestException) -> bool:
+def _is_unsent(error: requests.RequestException) -> bool:
     """Whether the request cannot have reached the server."""
     if isinstance(error, requests.ConnectTimeout):
         return True

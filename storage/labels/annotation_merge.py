@@ -91,12 +91,12 @@ class _RecordMerge:
 
     def field(self, name: str) -> Any:
         values = (self.was.get(name), self.our.get(name), self.their.get(name))
-        return self._one(f"{self.our['id']}.{name}", name, *values)
+        return self._merge_value(f"{self.our['id']}.{name}", name, *values)
 
     def result(self) -> list[Item]:
         results = [side.get("result", []) for side in (self.was, self.our, self.their)]
         was, our, their = (items(result, region_ids(*results)) for result in results)
-        settled = self._contested(was, our, their)
+        settled = self._deleted_or_edited(was, our, their)
         deleted = {name for name, side in settled.items() if not side}
         merged = {}
         for key in was.keys() | our.keys() | their.keys():
@@ -104,13 +104,13 @@ class _RecordMerge:
             if kind != "relation" and first in settled:
                 item = settled[first].get(key)
             else:
-                item = self._item(key, was.get(key), our.get(key), their.get(key))
+                item = self._merge_item(key, was.get(key), our.get(key), their.get(key))
             if item is not None and not (kind == "relation" and deleted & {first, second}):
                 merged[key] = item
         self.conflicts.sort(key=lambda conflict: conflict.name)
         return [merged[key] for key in _order(merged, was, our, their)]
 
-    def _contested(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
+    def _deleted_or_edited(self, was: Items, our: Items, their: Items) -> dict[str, Items]:
         """Regions that one side deleted and the other edited: moved, or gave a choice or a relation.
 
         A region and its choices are one conflict. Returns the items to keep, by region id.
@@ -129,7 +129,7 @@ class _RecordMerge:
             taken[name] = (theirs if side == THEIRS else ours).get(name, {})
         return taken
 
-    def _item(
+    def _merge_item(
         self, key: tuple[str, ...], was: Item | None, our: Item | None, their: Item | None
     ) -> Item | None:
         """Merge one item. A choice that was removed and made again has another id, perhaps with the same value."""
@@ -142,10 +142,10 @@ class _RecordMerge:
             if key[0] == "choices" and key[2] in self.several and can_unite_choices(was, our, their):
                 return unite_choices(was, our, their, self.labels)
         name = item_name(key)
-        merged: Item | None = self._one(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
+        merged: Item | None = self._merge_value(f"{self.our['id']}/{name}", f"region {name}", was, our, their)
         return merged
 
-    def _one(self, name: str, what: str, was: Any, our: Any, their: Any) -> Any:
+    def _merge_value(self, name: str, what: str, was: Any, our: Any, their: Any) -> Any:
         if our == their or was == their:
             return our
         if was == our:

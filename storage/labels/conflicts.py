@@ -29,11 +29,11 @@ def check_settled(
     Raises:
         ConflictError: there is one; names each with both values and the annotators.
     """
-    found = list(conflicts)
-    if found:
-        what = f"{label_changes.plural(len(found), 'conflict')}: changed on both sides"
-        where, why = [line(conflict, theirs) for conflict in found], "nothing was written"
-        raise ConflictError(what, where=where, why=why, cure=settle_command(command, found[0].name))
+    open_conflicts = list(conflicts)
+    if open_conflicts:
+        what = f"{label_changes.plural(len(open_conflicts), 'conflict')}: changed on both sides"
+        where, why = [line(conflict, theirs) for conflict in open_conflicts], "nothing was written"
+        raise ConflictError(what, where=where, why=why, cure=settle_command(command, open_conflicts[0].name))
 
 
 def settle_command(command: str, name: str) -> str:

@@ -59,7 +59,11 @@ class ItemChange:
         old, new = self.before, self.after
         kinds = ["moved"] if times(old) != times(new) else []
         kinds += ["relabeled"] if item_labels(old, self.whole) != item_labels(new, self.whole) else []
-        return kinds if _rest(old, self.whole) == _rest(new, self.whole) and kinds else [*kinds, "changed"]
+        return (
+            kinds
+            if _other_fields(old, self.whole) == _other_fields(new, self.whole) and kinds
+            else [*kinds, "changed"]
+        )
 
     @property
     def labels(self) -> set[str]:
@@ -195,7 +199,7 @@ def difference(before: Record | None, after: Record | None, config: LabelConfig 
     return Difference(known["id"], known["series"], known["annotator"], changed, fields, empty, before, after)
 
 
-def _rest(item: Item, whole: bool) -> dict[str, Any]:
+def _other_fields(item: Item, whole: bool) -> dict[str, Any]:
     """An item without times and labels; a choice for the whole recording also without its id."""
     value = region_value(item)
     labels = "choices" if whole else "timeserieslabels"

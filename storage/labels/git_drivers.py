@@ -179,8 +179,8 @@ def settlement(git: Git) -> Settlement:
     except ProgramError:
         return Settlement()
     everything = [value for value in values if value in ("ours", "theirs")]
-    named = [value for value in values if value not in everything]
-    return Settlement.parse(everything[-1] if everything else "", named)
+    by_name = [value for value in values if value not in everything]
+    return Settlement.parse(everything[-1] if everything else "", by_name)
 
 
 def merge(repository: Repository, path: str, texts: Texts, settled: Settlement) -> Merged:

@@ -54,7 +54,7 @@ def proxy_for(url: str) -> str | None:
     if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if why := _unusable(proxy):
+    if why := _proxy_problem(proxy):
         name = f"{parts.scheme.upper()}_PROXY"
         what = f"{parts.scheme}://{parts.hostname} cannot be reached through the proxy of this shell"
         cure = f"set {name} to an http:// address, or add {parts.hostname} to NO_PROXY"
@@ -62,7 +62,7 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def _unusable(proxy: str) -> str:
+def _proxy_problem(proxy: str) -> str:
     """Why a proxy's address is invalid; "" where it is valid. Not quoted: it may hold a password."""
     try:
         parts = urllib3.util.parse_url(proxy)
@@ -76,7 +76,7 @@ def _unusable(proxy: str) -> str:
 # -- time -----------------------------------------------------------------------------------------
 
 
-class _Timed(RawIOBase):
+class _TimedReader(RawIOBase):
     """The bytes of a socket, with a minimum rate."""
 
     def __init__(self, raw: Any, sock: Any, allowance: float) -> None:
@@ -119,7 +119,7 @@ class TimedResponse(HTTPResponse):
             # Label Studio sends headers and body apart, and the body (Nagle) only when the headers are acknowledged,
             # which Linux otherwise delays by 40 ms.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        self.fp = BufferedReader(_Timed(self.fp.detach(), sock, self.allowance))
+        self.fp = BufferedReader(_TimedReader(self.fp.detach(), sock, self.allowance))
 
 
 class _PromptResponse(TimedResponse):
@@ -164,7 +164,7 @@ class _SecureHandler(HTTPSHandler):
         return self.do_open(_SecureConnection, request)
 
 
-class Paced(BytesIO):
+class TimedBody(BytesIO):
     """A request body with a minimum rate."""
 
     def __init__(self, data: bytes, allowance: float) -> None:

@@ -158,12 +158,12 @@ def dump(rows: Mapping[str, Row], where: str = str(PATH)) -> bytes:
     return csv_text.dump([HEADER, *([series, row.group, row.split] for series, row in sorted(rows.items()))])
 
 
-def with_splits_of(now: Mapping[str, Row], then: Mapping[str, Row]) -> dict[str, Row]:
+def with_splits_of(current: Mapping[str, Row], earlier: Mapping[str, Row]) -> dict[str, Row]:
     """The current rows with the splits of an older file; series that it lacks get the split of their group."""
-    splits = {row.group: row.split for row in then.values() if row.split != UNASSIGNED}
+    splits = {row.group: row.split for row in earlier.values() if row.split != UNASSIGNED}
     rows = {}
-    for series, row in now.items():
-        split = then[series].split if series in then else row.split
+    for series, row in current.items():
+        split = earlier[series].split if series in earlier else row.split
         rows[series] = replace(row, split=splits.get(row.group, split) if split != UNASSIGNED else split)
     return rows
 

@@ -35,10 +35,12 @@ def parse(text: str, where: str) -> dict[str, dict[str, Any]]:
     """
     tasks: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
-        place = f"{where}:{number}"
-        series, data = parse_line(line, place)
+        line_place = f"{where}:{number}"
+        series, data = parse_line(line, line_place)
         if series in tasks:
-            raise InputError("not a task", where=place, why=f"series {series!r} has one already", cure=CURE)
+            raise InputError(
+                "not a task", where=line_place, why=f"series {series!r} has one already", cure=CURE
+            )
         tasks[series] = data
     return tasks
 

@@ -77,10 +77,10 @@ class Annotations:
 
     def delete_keys(self, keys: Iterable[str]) -> None:
         """Delete objects whose annotation was deleted, or has another object now."""
-        gone = list(keys)
-        if gone:
-            self.bucket.delete(gone)
-            self.mirror.forget(gone)
+        names = list(keys)
+        if names:
+            self.bucket.delete(names)
+            self.mirror.forget(names)
 
     def object_bytes(self, task: Task, annotation: dict[str, Any], users: Mapping[int, str]) -> bytes:
         """The object that Label Studio's target storage would write for an annotation of its API."""

@@ -15,7 +15,7 @@ from storage.progress import note
 from storage.remote.remote import Remote
 
 
-def mend(remote: Remote, project: int) -> int:
+def repair_annotations(remote: Remote, project: int) -> int:
     """Repair annotations with a lone surrogate that Label Studio cannot show.
 
     One that somebody is editing is left as it is: a change would drop the draft.
@@ -37,20 +37,22 @@ def mend(remote: Remote, project: int) -> int:
         return 0
     drafts = studio.drafts(project)
     edited = {draft["annotation"] for draft in drafts.begun} | drafts.hidden.keys()
-    mended = 0
+    repaired = 0
     for row in rows:
         number = row.value["annotation"]
         if number in edited:
             why = "an edit that was begun on it would be dropped; have it submitted or discarded, then sync again"
-            note(f"{row.key}: half a character, so that Label Studio cannot show its task; not mended: {why}")
+            note(
+                f"{row.key}: half a character, so that Label Studio cannot show its task; not repaired: {why}"
+            )
             continue
         remote.annotations.read([row.key])
         if [current.etag for current in remote.mirror.at([row.key])] != [row.etag]:
             continue  # somebody has saved it since: the next sync checks it
-        studio.mend_annotation(number, result=row.value["record"]["result"])
+        studio.repair_annotation(number, result=row.value["record"]["result"])
         note(f"{row.key}: half a character is U+FFFD now, for Label Studio could not show its task")
-        mended += 1
-    return mended
+        repaired += 1
+    return repaired
 
 
 def _is_shown(studio: LabelStudio, annotation: int) -> bool:
@@ -62,7 +64,7 @@ def _is_shown(studio: LabelStudio, annotation: int) -> bool:
     return True
 
 
-def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mapping[str, Any]]) -> None:
+def repair_tasks(remote: Remote, tasks: Iterable[Task], task_data: Mapping[str, Mapping[str, Any]]) -> None:
     """Repair tasks that Label Studio cannot show, with the data in the bucket, or else in the label commit.
 
     Args:
@@ -77,5 +79,5 @@ def mend_tasks(remote: Remote, tasks: Iterable[Task], known: Mapping[str, Mappin
             continue  # created by hand, or from another storage
         series = remote.series_of_task(task.source)
         data = next((row.value for row in remote.mirror.at([task.source])), None)
-        remote.studio.mend_task(task.id, remote.task_data(series, data or known.get(series, {})))
+        remote.studio.repair_task(task.id, remote.task_data(series, data or task_data.get(series, {})))
         note(f"task {task.id}: Label Studio could not show it; its data is that of {task.source} again")

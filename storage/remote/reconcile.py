@@ -153,13 +153,13 @@ class _Comparison:
             if not self.annotations.series_of(task):
                 continue  # its annotations are of no series: their objects are reported as invalid
             if rows.keys() == set(task.annotations) and (
-                settled.get(task.id) == task.updated_at or _is_as_written(task, rows.values(), everything)
+                settled.get(task.id) == task.updated_at or _is_up_to_date(task, rows.values(), everything)
             ):
                 continue
             users = users or self.studio.users()
             for annotation in self._annotations_of(task):
                 known = rows.get(annotation["id"])
-                if known is None or _is_behind(known.value["record"], annotation):
+                if known is None or _is_outdated(known.value["record"], annotation):
                     self._add_missed(task, annotation, users)
         if everything:
             listed = {task.id for task in tasks}
@@ -222,7 +222,7 @@ def _is_lost(row: Row, task: Task | None, tasks: Iterable[Task]) -> bool:
     return any(other.id <= number and other.created_at > created for other in tasks)
 
 
-def _is_as_written(task: Task, rows: Collection[Row], everything: bool) -> bool:
+def _is_up_to_date(task: Task, rows: Collection[Row], everything: bool) -> bool:
     """Whether the annotations of a task in the bucket are up to date.
 
     Setting ground truth clears it on the task's other annotations, and Label Studio writes only one of them to the
@@ -231,17 +231,17 @@ def _is_as_written(task: Task, rows: Collection[Row], everything: bool) -> bool:
     """
     starred = [row for row in rows if row.value["record"]["ground_truth"]]
     if starred:
-        return everything and len(starred) == 1 and _untouched_since(task, starred)
-    return _untouched_since(task, rows)
+        return everything and len(starred) == 1 and _unchanged_since(task, starred)
+    return _unchanged_since(task, rows)
 
 
-def _untouched_since(task: Task, rows: Iterable[Row]) -> bool:
+def _unchanged_since(task: Task, rows: Iterable[Row]) -> bool:
     """Whether a task did not change after its annotations were written to the bucket."""
     times = [time for row in rows if (time := parse_time(row.value["record"]["updated_at"]))]
     return not times or task.updated_at - max(times) < GAP
 
 
-def _is_behind(record: Record, annotation: Mapping[str, Any]) -> bool:
+def _is_outdated(record: Record, annotation: Mapping[str, Any]) -> bool:
     """Whether the bucket's record of an annotation is outdated."""
     return bool(
         record["updated_at"] < annotation["updated_at"]

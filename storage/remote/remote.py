@@ -222,10 +222,10 @@ class Remote:
     def aside_key(self, row: Row) -> str:
         """Key under which an invalid object is set aside; the ETag in it keeps versions apart."""
         name = row.key.removeprefix(self.annotations_prefix).removeprefix(f"{self.prefix}/")
-        place = f"{self.aside_prefix}{name}.{row.etag[:12]}"
-        if not is_storable(place):
-            place = f"{self.aside_prefix}{md5_bytes(name.encode())}.{row.etag[:12]}"
-        return place
+        key = f"{self.aside_prefix}{name}.{row.etag[:12]}"
+        if not is_storable(key):
+            key = f"{self.aside_prefix}{md5_bytes(name.encode())}.{row.etag[:12]}"
+        return key
 
     def series_of_task(self, key: str) -> str:
         """The series of the task with this key."""

@@ -58,7 +58,7 @@ def set_aside(
     for key in broken:
         if key in numbers:
             series = remote.series_of_task(key)
-            remote.studio.mend_task(numbers[key], remote.task_data(series, replacements[key]))
+            remote.studio.repair_task(numbers[key], remote.task_data(series, replacements[key]))
 
     def replace_or_delete(copy: _Copy) -> Row | None:
         key = copy.row.key
@@ -95,9 +95,9 @@ def _copy(remote: Remote, row: Row) -> _Copy | None:
         return None
     if etag != row.etag:
         return None  # repaired or moved by another clone: the next refresh reads it
-    place = remote.aside_key(row)
-    remote.bucket.put(place, data)
-    return _Copy(row, place, _fields(remote, row.key, data))
+    key = remote.aside_key(row)
+    remote.bucket.put(key, data)
+    return _Copy(row, key, _fields(remote, row.key, data))
 
 
 def task_data(remote: Remote, key: str) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ class Cache:
         """
         if not files and not kept:
             return ""
-        self._sweep()
+        self._remove_partial_files()
         hashes = {name: md5_bytes(data) for name, data in files.items()}
         for name, md5 in hashes.items():
             self._put(md5, files[name])
@@ -77,12 +77,12 @@ class Cache:
     def _put(self, md5: str, data: bytes) -> None:
         if self.is_dry:
             self.memory[md5] = data
-        elif not self._is_whole(md5, len(data)):
+        elif not self._is_intact(md5, len(data)):
             part = self.part()
             write_through(part, data)
             self.admit(part, md5)
 
-    def _is_whole(self, md5: str, size: int) -> bool:
+    def _is_intact(self, md5: str, size: int) -> bool:
         """Whether the cache has an object undamaged; a damaged one is replaced by its caller."""
         path = self.path(md5)
         return self.size(md5) == size and file_md5(path) == md5.removesuffix(".dir")
@@ -115,7 +115,7 @@ class Cache:
     def _tmp(self) -> Path:
         return self.root / ".dvc" / "tmp"
 
-    def _sweep(self) -> None:
+    def _remove_partial_files(self) -> None:
         """Delete temporary files of runs that were killed."""
         if self.is_dry:
             return

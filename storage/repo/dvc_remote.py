@@ -224,7 +224,7 @@ def transfer_limits(protocol: str) -> dict[str, Any]:
 
     from storage.network.connections import MIN_BYTES_PER_S
 
-    class Pace(Callback):  # type: ignore[misc]
+    class MinimumRate(Callback):  # type: ignore[misc]
         """Aborts a transfer that is slower than MIN_BYTES_PER_S."""
 
         ends = time.monotonic() + TRANSFER_ALLOWANCE_S
@@ -234,7 +234,7 @@ def transfer_limits(protocol: str) -> dict[str, Any]:
             if time.monotonic() > self.ends:
                 raise SlowError(f"less than {MIN_BYTES_PER_S} bytes a second")
 
-    return {"callback": Pace(), "timeout": TRANSFER_TIMEOUT_S}
+    return {"callback": MinimumRate(), "timeout": TRANSFER_TIMEOUT_S}
 
 
 class ReachabilityCheck:

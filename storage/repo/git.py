@@ -128,10 +128,10 @@ class Git:
 
     def missing(self, paths: Iterable[str]) -> list[str]:
         """Those of these files that HEAD has and the work tree lacks."""
-        gone = [path for path in paths if not (self.root / path).exists()]
-        if not gone:
+        absent = [path for path in paths if not (self.root / path).exists()]
+        if not absent:
             return []
-        return self.names("ls-tree", "--name-only", "-z", "HEAD", "--", *gone)
+        return self.names("ls-tree", "--name-only", "-z", "HEAD", "--", *absent)
 
     def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these files and no others; returns the commit, or "" where they are as in the last commit.

@@ -68,5 +68,5 @@ def names_outside(listing: bytes) -> list[str]:
 def _listing(root: Path, folder: str) -> tuple[str, bytes | None]:
     """The hash in a pointer and the listing in the DVC cache; None where there is none."""
     md5 = pointer_md5(root / f"{folder}.dvc")
-    place = Cache(root).path(md5)
-    return (md5, place.read_bytes()) if md5.endswith(".dir") and place.is_file() else (md5, None)
+    path = Cache(root).path(md5)
+    return (md5, path.read_bytes()) if md5.endswith(".dir") and path.is_file() else (md5, None)

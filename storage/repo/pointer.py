@@ -21,10 +21,10 @@ def parse_pointer(text: str | None) -> str:
     Not parsed as YAML, which takes seconds for a long history. A hash becomes a path in the cache, so it is
     validated.
     """
-    found = HASH.findall(text or "")
-    if len(found) != 1 or not OBJECT.fullmatch(found[0][1]) or CONFLICT.search(text or ""):
+    hashes = HASH.findall(text or "")
+    if len(hashes) != 1 or not OBJECT.fullmatch(hashes[0][1]) or CONFLICT.search(text or ""):
         return ""
-    return str(found[0][1])
+    return str(hashes[0][1])
 
 
 def pointer_md5(path: Path) -> str:

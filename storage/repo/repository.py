@@ -133,8 +133,8 @@ class Repository:
         self._fetch_available([md5 for md5 in outputs.values() if md5.endswith(".dir")])
         parts = {path: self._objects_of(md5, path) for path, md5 in outputs.items()}
         missing = sorted({md5 for hashes in parts.values() for md5 in hashes if not self.cache.has(md5)})
-        gone = set(missing) - self.in_remote(missing)
-        return [path for path, hashes in parts.items() if gone & set(hashes)]
+        lost = set(missing) - self.in_remote(missing)
+        return [path for path, hashes in parts.items() if lost & set(hashes)]
 
     def _objects_of(self, md5: str, path: str) -> list[str]:
         """A hash and, where it is that of a listing in the cache, the hashes of its files."""
@@ -240,16 +240,16 @@ class Repository:
             existing = set(self._remote.list_oids_exists(wanted))
         return existing
 
-    def download(self, md5: str, place: Path) -> str | None:
+    def download(self, md5: str, target: Path) -> str | None:
         """Copy an object of the remote to a file; returns the hash of its bytes, None where there is none."""
         remote = self._remote
         try:
             remote.fs.get_file(
-                remote.oid_to_path(md5), str(place), **dvc_remote.transfer_limits(remote.fs.protocol)
+                remote.oid_to_path(md5), str(target), **dvc_remote.transfer_limits(remote.fs.protocol)
             )
         except FileNotFoundError:
             return None
-        return file_md5(place)
+        return file_md5(target)
 
     def upload(self, md5: str) -> None:
         """Copy an object of the cache to the remote; overwrites it there.

@@ -24,9 +24,9 @@ def find(git: Git, cache: Cache) -> tuple[list[str], list[str]]:
     """Paths of suspicious untracked files and of suspicious changed files."""
     known = set(git.names("ls-files", "-z"))
     unknown = [path for path in _modules(git.root) if path not in known]
-    untracked = [path for path in unknown if _is_in_the_way(path, known) or _is_of_dvc(cache, path)]
+    untracked = [path for path in unknown if _hides_module(path, known) or _is_in_cache(cache, path)]
     changed = git.names("diff", "--name-only", "-z", "--no-ext-diff", "HEAD")
-    return sorted(untracked), [path for path in changed if _is_of_dvc(cache, path)]
+    return sorted(untracked), [path for path in changed if _is_in_cache(cache, path)]
 
 
 def _modules(root: Path) -> Iterator[str]:
@@ -39,7 +39,7 @@ def _modules(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
-def _is_in_the_way(path: str, known: set[str]) -> bool:
+def _hides_module(path: str, known: set[str]) -> bool:
     """Whether Python finds it instead of another module of its name."""
     name = _module(path)
     if "/" in name:
@@ -59,6 +59,6 @@ def _module(path: str) -> str:
     return folder if name == "__init__" else f"{folder}/{name}".lstrip("/")
 
 
-def _is_of_dvc(cache: Cache, path: str) -> bool:
-    place = cache.root / path
-    return place.is_file() and cache.has(md5(place))
+def _is_in_cache(cache: Cache, path: str) -> bool:
+    file = cache.root / path
+    return file.is_file() and cache.has(md5(file))

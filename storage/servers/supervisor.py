@@ -99,7 +99,7 @@ def start(root: Path, launch: Launch) -> ServerStatus:
     started = process.spawn(launch.args, env=env, cwd=launch.data, log=log)
     _record(root, name, Record(started, launch.url, fingerprint(launch.variables)))
     try:
-        _await(launch, started, log)
+        _wait_until_healthy(launch, started, log)
     except BaseException:
         process.stop(started)
         forget(root, name)
@@ -108,7 +108,7 @@ def start(root: Path, launch: Launch) -> ServerStatus:
     return ServerStatus(name, launch.url, "running", started.pid, log=str(log))
 
 
-def _await(launch: Launch, started: Process, log: Path) -> None:
+def _wait_until_healthy(launch: Launch, started: Process, log: Path) -> None:
     """Wait until the started process itself is healthy: another server may have the port."""
     title, began, reported = launch.service.title, time.monotonic(), 0.0
     cure = f"labeltrail up; the whole log: {log}"

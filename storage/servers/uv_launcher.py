@@ -29,11 +29,11 @@ def installed(cache: Path) -> Path:
     folder = cache / "uv"
     uv = folder / "bin/uv"
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for place in (cache, folder, folder / "bin", uv):
-        if place.exists() and (why := machine_cache.fault(place)):
+    for path in (cache, folder, folder / "bin", uv):
+        if path.exists() and (why := machine_cache.fault(path)):
             cure = f"LABELTRAIL_CACHE=ANOTHER_FOLDER, or delete {cache} after a look at what is in it"
             sys.exit(
-                f"what others could have changed is not run\n  where: {place}\n  why: {why}\n  next: {cure}"
+                f"what others could have changed is not run\n  where: {path}\n  why: {why}\n  next: {cure}"
             )
     if not uv.exists() or not any(folder.glob(f"lib/python3*/site-packages/uv-{version()}.dist-info")):
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)

@@ -67,6 +67,6 @@ def _reason(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return shortened(f"{type(error).__name__}: {error}")
     first, *more = error.errors(include_url=False, include_input=False)
-    place = ".".join(str(part) for part in first["loc"][1:])
+    path = ".".join(str(part) for part in first["loc"][1:])
     others = f" (and {len(more):,} more)" if more else ""
-    return f"{shortened(place) or 'it'}: {shortened(first['msg'])}{others}"
+    return f"{shortened(path) or 'it'}: {shortened(first['msg'])}{others}"

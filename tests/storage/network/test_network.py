@@ -341,7 +341,7 @@ def test_whether_a_server_is_there_is_known_in_seconds(
 def test_a_server_that_takes_a_byte_at_a_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent is as bounded as what is read."""
     monkeypatch.setattr(connections, "MIN_BYTES_PER_S", 10_000_000)
-    sent = connections.Paced(b"x" * 40_000, allowance=0.2)
+    sent = connections.TimedBody(b"x" * 40_000, allowance=0.2)
     assert len(sent.read(16_384)) == 16_384
     time.sleep(0.3)
     with pytest.raises(TimeoutError, match="the server takes less than"):

@@ -142,7 +142,7 @@ def test_an_annotation_that_somebody_is_editing_is_not_mended(
     studio.session.call("POST", f"/api/tasks/{lab.tasks()['one']}/annotations/{number}/drafts", json=edit)
     other = lab.annotate("two", (0.1, 0.5, "walk"))
     assert lab.sync().subject == "labels: +1 in 2 series"
-    assert "not mended: an edit that was begun on it would be dropped" in capfd.readouterr().err
+    assert "not repaired: an edit that was begun on it would be dropped" in capfd.readouterr().err
     studio.update_annotation(other, result=result((0.2, 0.5, "walk")))
     assert named(lab, other).subject == "labels: ~1 in 1 series"
     (draft,) = studio.drafts(lab.number).begun

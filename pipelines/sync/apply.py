@@ -116,7 +116,7 @@ def apply(
     if options.push:
         state, ids = _write_remote(project, plan, theirs)
     if options.pull:
-        project.remote.annotations.delete_keys(theirs.compared.deleted)
+        project.remote.annotations.delete(theirs.compared.deleted)
     new = _agreed(repository, state, hashes, plan, options, ids)
     if new != state:
         new = locks.write_state(project, new)
@@ -172,8 +172,9 @@ def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tupl
                 annotations.is_unchanged,
             )
             state = lease.state
-        annotations.delete(labels.numbers[change.name] for change in labels.outgoing if change.after is None)
-    annotations.delete_keys(labels.outlived(annotations, ids))
+        deleted = [labels.numbers[change.name] for change in labels.outgoing if change.after is None]
+        annotations.delete(map(annotations.key, deleted))
+    annotations.delete(labels.outlived(annotations, ids))
     return state, ids
 
 

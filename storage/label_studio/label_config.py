@@ -112,8 +112,6 @@ def parse(xml: str, where: str = str(PATH)) -> LabelConfig:
     _check_names("channel", channels, where)
     _check_labels(control, options, labels, where)
     value = tag.get("value")
-    if not value.startswith("$"):
-        raise InputError('<TimeSeries value="..."> must name a key of the task data', where=where, cure=CURE)
     _check_data_key(value, where)
     _check_times(tag, where)
     sep = tag.get("sep", ",")
@@ -208,7 +206,8 @@ def _check_labels(control: Tag, options: list[Tag], labels: tuple[str, ...], whe
 
 def _check_data_key(value: str, where: str) -> None:
     if not re.fullmatch(r"\$\w+", value):
-        why = f"{shortened(value)} is more than the name of a key: letters, digits and _"
+        more = f"{shortened(value)} is more than the name of a key: letters, digits and _"
+        why = more if value.startswith("$") else ""
         what = '<TimeSeries value="..."> must name a key of the task data'
         raise InputError(what, where=where, why=why, cure=CURE)
 

@@ -21,7 +21,7 @@ from storage.labels.label_changes import (
     times,
 )
 from storage.labels.snapshot import Record
-from storage.labels.three_way import Change
+from storage.labels.three_way import Change, sign
 
 # Texts for a flag of an annotation that was set, and that was cleared.
 FLAGS = {
@@ -49,7 +49,7 @@ class ItemChange:
     @property
     def sign(self) -> str:
         """`+` added, `-` removed, `~` changed."""
-        return "+" if self.before is None else "-" if self.after is None else "~"
+        return sign(self.before, self.after)
 
     @property
     def kinds(self) -> list[str]:
@@ -100,7 +100,7 @@ class Difference:
     @property
     def sign(self) -> str:
         """`+` added, `-` deleted, `~` changed."""
-        return "+" if self.before is None else "-" if self.after is None else "~"
+        return sign(self.before, self.after)
 
     @property
     def words(self) -> list[str]:
@@ -171,7 +171,8 @@ class DiffFilter:
             result = difference(change.before, change.after, config)
             if self.label:
                 result = replace(result, items=tuple(i for i in result.items if self.label in i.labels))
-                if not result.items and not (result.fields and self.label in _all_labels(change, config)):
+                records = [side for side in (change.before, change.after) if side and result.fields]
+                if not result.items and all(self.label not in record_labels(r, config) for r in records):
                     continue
             yield result
 
@@ -209,7 +210,3 @@ def _other_fields(item: Item, whole: bool) -> dict[str, Any]:
 
 def _matches(name: str, pattern: str) -> bool:
     return not pattern or name == pattern or fnmatchcase(name, pattern)
-
-
-def _all_labels(change: Change[Record], config: LabelConfig | None) -> set[str]:
-    return {label for side in (change.before, change.after) if side for label in record_labels(side, config)}

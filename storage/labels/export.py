@@ -121,12 +121,9 @@ def _recording_key(data: Mapping[str, Any], config: LabelConfig | None) -> str:
     if config is not None and isinstance(data.get(config.data_key), str | dict) and data[config.data_key]:
         return config.data_key
     keys = [key for key, value in data.items() if is_address(value)]
-    keys = keys or [key for key, value in data.items() if _is_columns(value)]
+    objects = {key: value.values() for key, value in data.items() if isinstance(value, dict)}
+    keys = keys or [key for key, columns in objects.items() if any(isinstance(c, list) for c in columns)]
     return keys[0] if len(keys) == 1 else ""
-
-
-def _is_columns(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(column, list) for column in value.values())
 
 
 def label_config(tasks: Sequence[ExportedTask], header: Sequence[str]) -> str:

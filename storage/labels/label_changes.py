@@ -17,7 +17,7 @@ from typing import Any
 from storage.label_studio.label_config import LabelConfig
 from storage.labels.annotation_merge import Item, is_for_recording, region_ids
 from storage.labels.snapshot import Record
-from storage.labels.three_way import Change
+from storage.labels.three_way import Change, sign
 from storage.printable import shortened
 
 SIGNS = "+~-"
@@ -45,7 +45,7 @@ class LabelChanges:
 
 def signs(changes: Iterable[Change[Any]]) -> Counter[str]:
     """Number of changes by sign: `+` added, `~` changed, `-` removed."""
-    return Counter("+" if c.before is None else "-" if c.after is None else "~" for c in changes)
+    return Counter(sign(change.before, change.after) for change in changes)
 
 
 def count(
@@ -56,20 +56,20 @@ def count(
     for change in changes:
         record = change.after or change.before or {}
         differences = [
-            (sign, old if sign == "-" else new)
-            for sign, old, new in label_changes(change.before, change.after, config)
+            (kind, old if kind == "-" else new)
+            for kind, old, new in label_changes(change.before, change.after, config)
             if not label or label in {*old, *new}
         ]
         if label and not differences:
             continue
         total.annotations.update(signs([change]))
         series = total.series[record["series"]]
-        for sign, names in differences:
-            total.regions[sign] += 1
-            series[sign] += 1
-            total.annotators[record["annotator"]][sign] += 1
+        for kind, names in differences:
+            total.regions[kind] += 1
+            series[kind] += 1
+            total.annotators[record["annotator"]][kind] += 1
             for name in names:
-                total.labels[name][sign] += 1
+                total.labels[name][kind] += 1
     return total
 
 
@@ -81,8 +81,7 @@ def label_changes(
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
         if was != now:
-            sign = "+" if was is None else "-" if now is None else "~"
-            yield sign, item_labels(was or {}), item_labels(now or {})
+            yield sign(was, now), item_labels(was or {}), item_labels(now or {})
     chosen = _choices(before, config), _choices(after, config)
     for tag in sorted(chosen[0].keys() | chosen[1].keys()):
         yield from _choice_changes(*(side.get(tag, set()) for side in chosen))

@@ -79,9 +79,9 @@ def _source_problem(annotation: Mapping[str, Any]) -> str:
     return f"`{wrong[0]}` is neither true nor false" if wrong else ""
 
 
-def is_number(value: object) -> bool:
-    """Whether it can be the id of an annotation or a task."""
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_NUMBER
+def is_number(value: object, least: int = 1) -> bool:
+    """Whether it can be the id of an annotation or a task, which is stored in 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_NUMBER
 
 
 def problem(record: Mapping[str, Any]) -> str:

@@ -16,6 +16,11 @@ V = TypeVar("V")
 OURS, THEIRS = "ours", "theirs"
 
 
+def sign(before: object, after: object) -> str:
+    """`+` added, `-` removed, `~` changed; None: it does not exist there."""
+    return "+" if before is None else "-" if after is None else "~"
+
+
 @dataclass(frozen=True)
 class Change(Generic[V]):
     """A name whose value differs between two sides; None: the name does not exist there."""

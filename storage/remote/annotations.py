@@ -71,12 +71,8 @@ class Annotations:
         """Key of the object of an annotation."""
         return f"{self.prefix}{number}"
 
-    def delete(self, numbers: Iterable[int]) -> None:
-        """Delete the objects of deleted annotations: Label Studio now and then leaves one behind."""
-        self.delete_keys(self.key(number) for number in numbers)
-
-    def delete_keys(self, keys: Iterable[str]) -> None:
-        """Delete objects whose annotation was deleted, or has another object now."""
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects whose annotation was deleted, for Label Studio may leave one, or has another object now."""
         names = list(keys)
         if names:
             self.bucket.delete(names)

@@ -83,7 +83,7 @@ def reconcile(
 class _Comparison:
     def __init__(self, annotations: Annotations, committed: Callable[[Row], bool]) -> None:
         self.annotations, self.committed = annotations, committed
-        self.mirror, self.studio = annotations.mirror, annotations.studio
+        self.mirror, self.studio, self.prefix = annotations.mirror, annotations.studio, annotations.prefix
         self.found = Discrepancies()
 
     def run(self, project: Mapping[str, Any]) -> Discrepancies:
@@ -93,7 +93,7 @@ class _Comparison:
         tasks = list(self.studio.tasks(number, since))
         self._compare(tasks, last.tasks, everything=since is None)
         total = project["total_annotations_number"] + project["skipped_annotations_number"]
-        if since is not None and total != self.mirror.count(self.annotations.prefix) + self._count_invalid():
+        if since is not None and total != self.mirror.count(self.prefix) + self._count_invalid():
             tasks = list(self.studio.tasks(number))
             self._compare(tasks, {}, everything=True)
         if last.newest:
@@ -108,7 +108,7 @@ class _Comparison:
     # -- the last comparison ----------------------------------------------------------------------
 
     def _note(self, number: int) -> str:
-        return f"reconciled {self.annotations.prefix} {number}"
+        return f"reconciled {self.prefix} {number}"
 
     def _last_comparison(self, number: int) -> LastComparison:
         note = self.mirror.note(self._note(number))
@@ -135,20 +135,14 @@ class _Comparison:
 
     def _count_invalid(self) -> int:
         """Number of annotations in Label Studio with invalid objects, such as those of tasks created by hand."""
-        rows = [
-            row
-            for row in self.mirror.invalid(self.annotations.prefix)
-            if row.problem not in (DELETED, NO_TASK)
-        ]
-        return sum(row.key.removeprefix(self.annotations.prefix).isdecimal() for row in rows)
+        rows = [row for row in self.mirror.invalid(self.prefix) if row.problem not in (DELETED, NO_TASK)]
+        return sum(row.key.removeprefix(self.prefix).isdecimal() for row in rows)
 
     def _compare(self, tasks: list[Task], settled: Mapping[int, datetime], everything: bool) -> None:
         users: dict[int, str] = {}
         missing: list[tuple[Row, Task | None]] = []
         for task in tasks:
-            rows = {
-                row.value["annotation"]: row for row in self.mirror.of_task(self.annotations.prefix, task.id)
-            }
+            rows = {row.value["annotation"]: row for row in self.mirror.of_task(self.prefix, task.id)}
             missing += [(row, task) for number, row in rows.items() if number not in task.annotations]
             if not self.annotations.series_of(task):
                 continue  # its annotations are of no series: their objects are reported as invalid
@@ -163,10 +157,8 @@ class _Comparison:
                     self._add_missed(task, annotation, users)
         if everything:
             listed = {task.id for task in tasks}
-            deleted = self.mirror.tasks(self.annotations.prefix) - listed
-            missing += [
-                (row, None) for task in deleted for row in self.mirror.of_task(self.annotations.prefix, task)
-            ]
+            deleted = self.mirror.tasks(self.prefix) - listed
+            missing += [(row, None) for task in deleted for row in self.mirror.of_task(self.prefix, task)]
         self._classify(missing, tasks)
 
     def _annotations_of(self, task: Task) -> list[dict[str, Any]]:

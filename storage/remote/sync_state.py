@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from storage.errors import InputError
 from storage.files import json_bytes
-from storage.labels.snapshot import LARGEST_NUMBER, LONGEST_NAME
+from storage.labels.snapshot import LONGEST_NAME, is_number
 from storage.remote.identity import number_for
 from storage.s3.keys import CONTROL, MD5
 
@@ -89,7 +89,7 @@ def parse(data: bytes, etag: str, where: str) -> State:
     try:
         value = json.loads(data)
         version = value.pop("version")
-        if not _is_number(version):
+        if not is_number(version, 0):
             raise TypeError("its version is no number")
         if version > VERSION:
             raise InputError("this project was synced by a newer Labeltrail", where=where, cure="git pull")
@@ -106,7 +106,7 @@ def parse(data: bytes, etag: str, where: str) -> State:
 def _rules(state: State) -> dict[str, bool]:
     """Whether each field is valid, as in docs/formats.md."""
     return {
-        "project": _is_number(state.project),
+        "project": is_number(state.project, 0),
         "labels, series, commit": _is_entry(state.entry),
         "label_config": state.label_config == "" or _matches(MD5, state.label_config),
         "history": len(state.history) <= HISTORY and all(map(_is_entry, state.history)),
@@ -115,10 +115,6 @@ def _rules(state: State) -> dict[str, bool]:
         and all(_is_annotator(*pair) for pair in state.annotators.items()),
         "pushing": isinstance(state.pushing, str) and len(state.pushing) <= LONGEST_WORD,
     }
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
 
 
 def _is_entry(entry: Entry) -> bool:

@@ -104,7 +104,7 @@ def load(root: Path) -> Settings:
         named = any(fault["type"] != "missing" or fault["loc"][0] in by_hand for fault in faults)
         what = "the settings of this project are not complete"
         why = "; ".join(f"{fault['loc'][0]}: {_reason(fault['msg'])}" for fault in faults)
-        cure = "set them where the address stands, as in .env.sample" if named else "labeltrail up"
+        cure = "set them where the address is set, as in .env.sample" if named else "labeltrail up"
         raise InputError(what, where=f"environment and {root / ENV_FILE}", why=why, cure=cure) from None
 
 

@@ -62,7 +62,7 @@ def check_not_merging(project: Project) -> None:
     ongoing = [name for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD") if (git / name).exists()]
     if ongoing:
         operation = ongoing[0].removesuffix("_HEAD").lower().replace("_", "-")
-        what = f"a git {operation} is going on in this clone"
+        what = f"a git {operation} is in progress in this clone"
         cure = f"finish it (git commit), or git {operation} --abort; then the same command again"
         raise ConflictError(what, where=str(project.root), why="nothing was written", cure=cure)
 

@@ -54,7 +54,7 @@ def load() -> Inputs:
     """Read what there is.
 
     Raises:
-        InputError: there is no dataset, candidate, label config or params yet, or a file is not as it must be.
+        InputError: there is no dataset, candidate, label config or params yet, or a file is invalid.
     """
     best = BEST.exists()
     with reports.translate_table_errors():

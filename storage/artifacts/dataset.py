@@ -131,7 +131,7 @@ def read_index(path: Path = PATH) -> Index:
     arrays.check_names(index.series, file)
     why = _problem(index)
     if why:
-        raise InputError(f"{file} is not as it must be", where=str(file), why=why, cure=REMAKE)
+        raise InputError(f"{file} is invalid", where=str(file), why=why, cure=REMAKE)
     return index
 
 

@@ -95,5 +95,5 @@ def read(key: str, path: Path = PATH) -> Prediction:
     if prediction.series != key or any(start > end for start, end in rows):
         other_series = f"it is of {prediction.series!r}" if prediction.series != key else ""
         why = other_series or "a region ends before it starts"
-        raise InputError(f"{file} is not as it must be", where=str(file), why=why, cure=REMAKE)
+        raise InputError(f"{file} is invalid", where=str(file), why=why, cure=REMAKE)
     return prediction

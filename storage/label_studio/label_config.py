@@ -144,7 +144,7 @@ def _control(root: Tag, series: str, where: str) -> Tag:
     if len(regions) == 1 or (not regions and len(choices) == 1):
         control = (regions or choices)[0]
         if any(next(choice.inside("choice"), None) for choice in control.inside("choice")):
-            raise InputError("choices below choices are no classes", where=where, cure=CURE)
+            raise InputError("nested choices cannot be classes", where=where, cure=CURE)
         return control
     why = f"it has {len(regions)} of the first and {len(choices)} of the second"
     what = "a label config needs one <TimeSeriesLabels>, or one <Choices> for whole recordings"
@@ -222,7 +222,7 @@ def _check_times(tag: Tag, where: str) -> None:
     _check_time_format(time_format, where)
     if time_format and not tag.get("timecolumn"):
         why = "there is a timeFormat and no timeColumn, and without one rows are counted 0, 1, 2"
-        raise InputError("the label config does not say where times are", where=where, why=why, cure=CURE)
+        raise InputError("the label config names no time column", where=where, why=why, cure=CURE)
 
 
 def _check_time_format(time_format: str, where: str) -> None:
@@ -244,7 +244,7 @@ def _check_time_format(time_format: str, where: str) -> None:
     cure = "write the times of the recordings in another form and set timeFormat on <TimeSeries> to it"
     if unknown[0] == "z":
         cure = "write %Z for %z in timeFormat: Label Studio's page reads +0100, +01:00 and Z so"
-    what = f"the timeFormat {shortened(time_format)!r} does not say when it was"
+    what = f"the timeFormat {shortened(time_format)!r} does not define a time"
     raise InputError(what, where=where, why=why, cure=cure)
 
 

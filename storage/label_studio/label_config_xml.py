@@ -85,7 +85,7 @@ def read(xml: str, where: str) -> Tag:
     """
     root = _tree(xml, where)
     if _depth(root) > DEEPEST:
-        why = f"its tags lie more than {DEEPEST} deep in each other"
+        why = f"its tags are nested more than {DEEPEST} deep"
         raise InputError("the label config cannot be used", where=where, why=why, cure=CURE)
     tag = _tag(root, where)
     for inner in tag.all():
@@ -138,8 +138,8 @@ def _check_names(tag: Tag, where: str) -> None:
 def _check_spelling(what: str, name: str, known: Mapping[str, str], where: str) -> None:
     close = difflib.get_close_matches(re.sub(r"[^a-z]", "", name), known, n=1, cutoff=ALIKE)
     if close:
-        why = f"{shortened(what)} is nothing that Label Studio knows: is {known[close[0]]} meant?"
-        raise InputError("the label config has a slip", where=where, why=why, cure=CURE)
+        why = f"{shortened(what)} is unknown to Label Studio: is {known[close[0]]} meant?"
+        raise InputError("the label config has a typo", where=where, why=why, cure=CURE)
 
 
 # -- rewriting ------------------------------------------------------------------------------------

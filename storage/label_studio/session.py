@@ -26,7 +26,7 @@ RETRY_DEADLINE_S = 10.0  # after which a request is not retried
 FAILURE = ("Label Studio failed", "labeltrail status shows its log; then the same command again")
 WRONG_TOKEN = (
     "Label Studio refused the token",
-    "mend LABEL_STUDIO_API_KEY where the address stands (.env or the environment)",
+    "mend LABEL_STUDIO_API_KEY where the address is set (.env or the environment)",
 )
 RETRY_STATUSES = {500, 502, 503, 504}
 IDEMPOTENT = {"GET", "PATCH", "DELETE"}  # safe to retry

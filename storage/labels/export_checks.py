@@ -90,7 +90,7 @@ ANNOTATION: Mapping[str, Rule] = {
     "was_cancelled": _optional(bool, "neither true nor false"),
     "ground_truth": _optional(bool, "neither true nor false"),
     "lead_time": (lambda value: value is None or is_number(value), "no number of seconds"),
-    "created_at": _optional(str, "no moment"),
+    "created_at": _optional(str, "no text"),
 }
 NAME: Rule = (lambda value: value is None or _is_name(value), f"no text of 1 to {LONGEST_NAME} characters")
 ITEM: Mapping[str, Rule] = {
@@ -125,7 +125,7 @@ def check(task: Any, where: str) -> None:
         raise InputError(
             "the export cannot be used",
             where=where,
-            why=f"`{shortened(field)}` holds half of a character (a lone surrogate), which Label Studio cannot keep",
+            why=f"`{shortened(field)}` holds a lone surrogate (half a character), which Label Studio cannot keep",
             cure=CURE,
         )
 

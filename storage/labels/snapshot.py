@@ -94,7 +94,7 @@ def problem(record: Mapping[str, Any]) -> str:
         return "`result` is not a list of regions"
     for name in ("created_at", "updated_at"):
         if parse_time(record.get(name)) is None:
-            return f"`{name}` is no moment: {shortened(repr(record.get(name)), 40)}"
+            return f"`{name}` is no valid time: {shortened(repr(record.get(name)), 40)}"
     longest = max((len(label) for item in result for label in _labels(item)), default=0)
     return f"a label has {longest:,} characters, {LONGEST_NAME} at most" if longest > LONGEST_NAME else ""
 
@@ -205,7 +205,7 @@ def _line_problem(record: Record) -> str:
         if not isinstance(record.get(name), str):
             return f"`{name}` is no text"
     if LONE_SURROGATE.search(record["series"] + record["id"]):
-        return "there is half a character in `series` or `id`"
+        return "`series` or `id` holds a lone surrogate (half a character)"
     if not isinstance(record.get("result"), list) or not all(isinstance(i, dict) for i in record["result"]):
         return "`result` is not a list of regions"
     missing = [name for name in ("was_cancelled", "ground_truth") if name not in record]

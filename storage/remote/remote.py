@@ -19,7 +19,7 @@ from storage.s3.mirror import Content, Mirror, Row
 from storage.text.json_text import DEEPEST, has_lone_surrogate, is_deep, parse_json, well_formed
 
 MORE_INSIDE = "it holds more than a task's data"
-SURROGATE_INSIDE = "there is half a character (a lone surrogate) in it"
+SURROGATE_INSIDE = "it holds a lone surrogate (half a character)"
 
 
 class Remote:
@@ -209,7 +209,7 @@ class Remote:
         if not isinstance(fields, dict):
             raise InputError("not a task", where=key, why="its data is no JSON object")
         if is_deep({"data": fields}):  # as it will stand in data/tasks.jsonl
-            why = f"lists and objects lie more than {DEEPEST - 1} deep in each other in its data"
+            why = f"lists and objects are nested more than {DEEPEST - 1} deep in its data"
             raise InputError("not a task", where=key, why=why)
         if why := key_problem(self.series_of_task(key)):
             raise InputError("not a task", where=key, why=why)

@@ -99,7 +99,7 @@ def parse(data: bytes, etag: str, where: str) -> State:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedStateError(where, f"{type(error).__name__}: {error}", etag) from error
     if invalid:
-        raise DamagedStateError(where, f"{', '.join(invalid)}: not of the form that it must have", etag)
+        raise DamagedStateError(where, f"{', '.join(invalid)}: invalid", etag)
     return state
 
 

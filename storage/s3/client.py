@@ -42,7 +42,7 @@ ONCE: dict[str, Any] = {"retries": False, "redirect": False, "assert_same_host":
 RETRY_STATUSES = {429, 500, 502, 503, 504}
 RETRY_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "IncompleteBody"}
 PLAIN_MD5 = re.compile("[0-9a-f]{32}")
-KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address stands (.env or the environment)"
+KEYS = "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the address is set (.env or the environment)"
 PERMISSIONS = "have the keys allowed to list, get, put and delete in the bucket (docs/recipes/own-s3.md)"
 
 

@@ -37,7 +37,7 @@ def parse_json(where: str, data: bytes, *, strict: bool = False) -> Any:
     except (ValueError, RecursionError) as error:
         raise InputError("cannot be read", where=where, why=f"not JSON: {error}") from error
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
-        why = f"lists and objects lie more than {DEEPEST} deep in each other"
+        why = f"lists and objects are nested more than {DEEPEST} deep"
         raise InputError("cannot be read", where=where, why=why)
     return value
 

@@ -53,7 +53,7 @@ def check(kind: type[Kind], value: Any, where: str, cure: str) -> Kind:
         adapter = _adapter(kind)  # type: ignore[arg-type]
         checked: Kind = adapter.validate_json(json.dumps({"value": value})).value
     except (ValidationError, ValueError, RecursionError) as error:
-        what = f"{where} is not as it must be"
+        what = f"{where} is invalid"
         raise InputError(what, where=where, why=_reason(error), cure=cure) from error
     return checked
 

@@ -35,7 +35,7 @@ def parse_yaml(text: str, where: str, cure: str) -> Any:
     Raises:
         InputError: it is no YAML, nested too deeply, or a value contains itself.
     """
-    why = f"lists and mappings lie more than {DEEPEST} deep in each other"
+    why = f"lists and mappings are nested more than {DEEPEST} deep"
     try:
         deep = sum(1 for _ in OPENING.finditer(text)) > MOST_OPENED
         value = None if deep else yaml.load(text, Loader=LOADER)  # noqa: S506 -- a safe one

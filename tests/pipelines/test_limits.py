@@ -63,7 +63,7 @@ def test_each_limit_is_said_with_its_number() -> None:
     deep = b"[" * 101 + b"]" * 101
     with pytest.raises(InputError) as caught:
         json_text.parse_json("a.json", deep)
-    assert caught.value.why == "lists and objects lie more than 100 deep in each other"
+    assert caught.value.why == "lists and objects are nested more than 100 deep"
     assert json_text.parse_json("a.json", deep[1:-1])
     right = record("one", 1, (0, 1, "x" * 1000))
     assert snapshot.problem(right) == ""

@@ -80,7 +80,7 @@ TWICE = CONTROL.replace("<Label ", '<Label value="A"/><Label ')
         (SERIES + PER_REGION, NO_TASK, "it has 0 of the first and 0 of the second"),
         (
             SERIES + CHOICES.replace("/>", '><Choice value="B"/></Choice>'),
-            "choices below choices are no classes",
+            "nested choices cannot be classes",
             "",
         ),
         (SERIES + SERIES + CONTROL, "a label config needs one <TimeSeries>", "it has 2 <TimeSeries> tags"),
@@ -116,7 +116,7 @@ def test_a_time_format_that_no_time_follows_from(time_format: str, why: str):
         " label>", f' timeFormat="{time_format}">'
     )
     error = refusal(lambda: label_config.parse(xml) and None)
-    assert (error.what, error.why) == (f"the timeFormat {time_format!r} does not say when it was", why)
+    assert (error.what, error.why) == (f"the timeFormat {time_format!r} does not define a time", why)
 
 
 def test_labels_that_nobody_used_are_named_and_never_found(folder: Path):

@@ -52,7 +52,7 @@ def test_an_address_given_by_hand_needs_its_credentials_by_hand(tmp_path: Path) 
         f"  where: environment and {tmp_path}/.env\n"
         "  why: AWS_ENDPOINT_URL: it must begin with http:// or https://; "
         "AWS_ACCESS_KEY_ID: field required\n"
-        "  next: set them where the address stands, as in .env.sample"
+        "  next: set them where the address is set, as in .env.sample"
     )
 
 
@@ -77,7 +77,7 @@ def test_what_is_no_address_of_an_s3_server(tmp_path: Path, url: str, why: str) 
     with pytest.raises(InputError) as caught:
         settings.load(tmp_path)
     assert caught.value.why == f"AWS_ENDPOINT_URL: {why}"
-    assert caught.value.cure == "set them where the address stands, as in .env.sample"
+    assert caught.value.cure == "set them where the address is set, as in .env.sample"
     with pytest.raises(InputError, match="AWS_ENDPOINT_URL is not an address") as refused:
         settings.check_address(MINIO, url)
     assert (refused.value.why, "secret" in str(refused.value)) == (why, False)

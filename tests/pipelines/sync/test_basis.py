@@ -151,5 +151,5 @@ def test_in_the_middle_of_a_git_merge_nothing_is_written(lab: Lab) -> None:
     lab.annotate("one", WALK)
     head = lab.sync().commit
     (lab.project.root / ".git/MERGE_HEAD").write_text(f"{head}\n", encoding="utf-8")
-    with pytest.raises(ConflictError, match="a git merge is going on"):
+    with pytest.raises(ConflictError, match="a git merge is in progress"):
         lab.sync()

@@ -137,10 +137,10 @@ def test_a_repository_that_has_such_a_commit_already_is_read(tmp_path: Any) -> N
 
 ODD_OBJECTS: dict[str, tuple[dict[str, Any], str]] = {
     "a number that is true": ({"id": True}, "its `id` is no number"),
-    "a moment that is none": ({"updated_at": "yesterday"}, "`updated_at` is no moment: 'yesterday'"),
+    "a moment that is none": ({"updated_at": "yesterday"}, "`updated_at` is no valid time: 'yesterday'"),
     "half a character in a moment": (
         {"created_at": "2026-01-02\ud83d03:04:05"},
-        "`created_at` is no moment: '2026-01-02\\ud83d03:04:05'",
+        "`created_at` is no valid time: '2026-01-02\\ud83d03:04:05'",
     ),
     "a flag that is text": ({"was_cancelled": "no"}, "`was_cancelled` is neither true nor false"),
     "nobody": ({"completed_by": ["ann"]}, "it does not say who made it: `completed_by` is no account"),
@@ -176,7 +176,7 @@ def test_json_that_is_nested_very_deep_is_set_aside(lab: Lab) -> None:
         lab.project.bucket.put(f"{lab.project.remote.annotations_prefix}{stray}", deep)
     done = lab.sync()
     assert len(done.aside) == 2
-    assert done.aside[0][1] == "lists and objects lie more than 100 deep in each other"
+    assert done.aside[0][1] == "lists and objects are nested more than 100 deep"
     assert done.aside[1][1].startswith("not JSON: ")
 
 

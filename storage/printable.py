@@ -45,10 +45,10 @@ def block(text: str | Iterable[str], indent: str) -> str:
 
 
 def argument(value: object) -> str:
-    """A name or a path as one word of a shell, for a command that a person copies from an error or a `next` line.
+    """A name or a path as one quoted word of a shell, for the commands in errors and `next` lines.
 
-    What a shell would act on is quoted; what a terminal would act on is spelled out within `$'...'`, which bash and
-    zsh read back: a byte that is none of UTF-8 as `\\x80`, so the character U+0080 as `\\u0080`.
+    Control characters are escaped within `$'...'`, as bash and zsh read them: a byte that is invalid in UTF-8 as
+    `\\x80`, and therefore the character U+0080 as `\\u0080`.
     """
     text = str(value)
     if isinstance(value, PurePath) and text.startswith("-"):

@@ -218,7 +218,7 @@ def _tables(found: Mapping[str, Any]) -> Iterator[list[str]]:
     """Those of docs/benchmarks-classifier.md."""
     if sets := found["sets"]:
         yield [
-            "| set | accuracy, mean | spread | each seed | CPU s a run | steps |",
+            "| dataset | accuracy, mean | spread | each seed | CPU s a run | steps |",
             "|---|---|---|---|---|---|",
             *(_accuracy_line(name, runs) for name, runs in sets.items()),
         ]
@@ -235,7 +235,7 @@ def _tables(found: Mapping[str, Any]) -> Iterator[list[str]]:
             *(_epoch_line(name, ways) for name, ways in speeds.items()),
         ]
         yield [
-            "| answers a CPU second | ours | tsai | ours / tsai | its network alone | ours / its network |",
+            "| predictions a CPU second | ours | tsai | ours / tsai | its network alone | ours / its network |",
             "|---|---|---|---|---|---|",
             *(_answers_line(name, ways) for name, ways in speeds.items()),
         ]

@@ -122,7 +122,7 @@ def test_every_set_by_every_seed(folder: Path, capsys: pytest.CaptureFixture[str
 def test_tables_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     classifier.main([str(folder), "--sets", "Slopes", "--seeds", "1", *PARAMS])
     head, rule, line = capsys.readouterr().out.splitlines()
-    assert head == "| set | accuracy, mean | spread | each seed | CPU s a run | steps |"
+    assert head == "| dataset | accuracy, mean | spread | each seed | CPU s a run | steps |"
     assert rule.count("---") == 6
     assert line.startswith("| Slopes | ") and line.endswith(" | 4 |")
 

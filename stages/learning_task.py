@@ -13,14 +13,11 @@ from typing import Protocol
 from stages import params
 from stages.classification.task import ClassificationTask
 from stages.segmentation.task import SegmentationTask
-from storage.artifacts import arrays
-from storage.artifacts.checkpoint import Checkpoint
-from storage.artifacts.dataset import Index
+from storage.artifacts.checkpoint import Checkpoint, Scorer
+from storage.artifacts.dataset import Index, Inputs
 from storage.artifacts.predictions import Prediction
 from storage.artifacts.reports import Evaluation
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.snapshot import Record
-from storage.project_files import splits_file
 
 
 class LearningTask(Protocol):
@@ -36,20 +33,11 @@ class LearningTask(Protocol):
     metric: str
     tunable: bool
 
-    def build_dataset(
-        self,
-        ingested: arrays.Index,
-        rows: Mapping[str, splits_file.Row],
-        records: Mapping[str, list[Record]],
-        settings: params.Params,
-        folder: Path,
-    ) -> tuple[Index, str]:
+    def build_dataset(self, inputs: Inputs, settings: params.Params, folder: Path) -> tuple[Index, str]:
         """Build a dataset from labels.
 
         Args:
-            ingested: the recordings.
-            rows: split and group of each series.
-            records: annotations of each series.
+            inputs: recordings, splits and annotations.
             settings: all params.
             folder: for what does not fit the index.
 
@@ -82,9 +70,7 @@ class LearningTask(Protocol):
             UnusableError: the model cannot be loaded.
         """
 
-    def scorer(
-        self, index: Index, settings: params.Params
-    ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+    def scorer(self, index: Index, settings: params.Params) -> Scorer:
         """A function that scores a model on the test split, by the names that `promote.metric` may have.
 
         A score is None where the split has nothing to score by.

@@ -21,9 +21,9 @@ from storage.project_files import splits_file
 def main() -> None:
     """Labels to dataset."""
     settings, task = params.load(), learning_task.of(label_config.load())
-    ingested, rows, records = arrays.read_index(), splits_file.read(), snapshot.read()
+    inputs = dataset.Inputs(arrays.read_index(), splits_file.read(), snapshot.read())
     with fresh_folder(dataset.PATH) as folder:
-        index, line = task.build_dataset(ingested, rows, records, settings, folder)
+        index, line = task.build_dataset(inputs, settings, folder)
         dataset.save_index(folder, index)
     say(line)
     for text in (*shown(index.left_out), *shown(index.warnings)):

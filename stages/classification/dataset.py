@@ -6,7 +6,7 @@ The network takes series of one length without missing values: others are left o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,36 +19,28 @@ from storage.artifacts import arrays, dataset
 from storage.artifacts.dataset import LABELED_SPLITS
 from storage.errors import InputError
 from storage.label_studio.label_config import LabelConfig
-from storage.labels import snapshot
-from storage.project_files import splits_file
 
 
-def build(
-    ingested: arrays.Index,
-    rows: Mapping[str, splits_file.Row],
-    records: Mapping[str, list[snapshot.Record]],
-    config: LabelConfig,
-    settings: params.Params,
-) -> tuple[dataset.Index, str]:
+def build(inputs: dataset.Inputs, config: LabelConfig, settings: params.Params) -> tuple[dataset.Index, str]:
     """The index, and a one-line summary.
 
     Raises:
         InputError: there is nothing to train on.
     """
-    keys = sorted(records.keys() & ingested.series.keys())
-    length = usual_length({key: ingested.series[key].rows for key in keys or ingested.series})
+    keys, recordings = inputs.labeled, inputs.recordings.series
+    length = most_frequent_length([recordings[key].rows for key in keys or recordings])
     targets: dict[str, Target] = {}
     unfit: dict[str, str] = {}
     for key in keys:
-        found = make_target(records[key], config, settings.window.disagreement)
+        found = make_target(inputs.records[key], config, settings.window.disagreement)
         why = why_unfit(arrays.values(key), length) if found.annotations else ""
         if why:
             unfit[key] = why
             found = replace(found, choices=(), annotations=())
         targets[key] = found
-    index = make_index(targets, ingested, rows, config, length)
+    index = make_index(targets, inputs, config, length)
     unused = {key: found.left_out for key, found in targets.items()}
-    left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys(), unfit)
+    left_out = dataset_warnings.left_out(unused, inputs.without_recording, unfit)
     if not index.of("train"):
         raise dataset_warnings.nothing_to_train_on(index, "a choice that can be used", left_out)
     warnings = tuple(f"warning: {line}" for line in dataset_warnings.warnings(index))
@@ -57,33 +49,27 @@ def build(
     return replace(index, left_out=left_out, warnings=warnings), line
 
 
-def usual_length(rows: Mapping[str, int]) -> int:
+def most_frequent_length(lengths: Sequence[int]) -> int:
     """Timepoints of most series; of lengths that are as frequent the larger."""
-    counts = Counter(rows.values())
+    counts = Counter(lengths)
     return max(counts, key=lambda length: (counts[length], length), default=0)
 
 
 def make_index(
-    targets: Mapping[str, Target],
-    ingested: arrays.Index,
-    rows: Mapping[str, splits_file.Row],
-    config: LabelConfig,
-    length: int,
+    targets: Mapping[str, Target], inputs: dataset.Inputs, config: LabelConfig, length: int
 ) -> dataset.Index:
     """Series and splits."""
-    series = {}
-    for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
-        labels = (found.annotations, (), found.choices) if found else ((), (), ())
-        series[key] = dataset.Entry(entry.rows, row.split, row.group, *labels)
+    series = inputs.entries()
+    for key, found in targets.items():
+        series[key] = replace(series[key], annotations=found.annotations, choices=found.choices)
     labeled = {
         name: [k for k, e in series.items() if e.split == name and e.annotations] for name in LABELED_SPLITS
     }
     return dataset.Index(
-        channels=ingested.channels,
+        channels=inputs.recordings.channels,
         labels=config.labels,
         instants=(),
-        sampling_rate=ingested.sampling_rate,
+        sampling_rate=inputs.recordings.sampling_rate,
         instant_tolerance=0,
         window=dataset.Window(length, length),
         series=series,

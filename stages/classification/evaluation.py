@@ -4,7 +4,7 @@ calibration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from stages.metrics import calibration, classification
 from stages.metrics.classification import LabeledPredictions, Scores
 from stages.metrics.roc_curves import roc_points
 from storage.artifacts import arrays, dataset, reports
-from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.checkpoint import Checkpoint, Scorer
 from storage.artifacts.reports import Evaluation
 from storage.progress import track
 
@@ -58,7 +58,7 @@ def predict_split(model: Classifier, index: dataset.Index, name: str) -> Predict
     return predict_recordings(model, ((key, arrays.values(key)) for key in keys))
 
 
-def scorer(index: dataset.Index) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+def scorer(index: dataset.Index) -> Scorer:
     test = load(index, "test")
 
     def scores(model: Checkpoint) -> Mapping[str, float | None]:

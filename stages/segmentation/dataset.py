@@ -21,9 +21,7 @@ from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.label_studio import label_config
 from storage.label_studio.label_config import LabelConfig
-from storage.labels import snapshot
 from storage.progress import track
-from storage.project_files import splits_file
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,7 @@ class SeriesTargets:
 
 
 def build(
-    ingested: arrays.Index,
-    rows: Mapping[str, splits_file.Row],
-    records: Mapping[str, list[snapshot.Record]],
-    config: LabelConfig,
-    settings: params.Params,
-    folder: Path,
+    inputs: dataset.Inputs, config: LabelConfig, settings: params.Params, folder: Path
 ) -> tuple[dataset.Index, str]:
     """Write the targets of each labeled series; returns the index and a one-line summary.
 
@@ -58,12 +51,12 @@ def build(
         InputError: there is nothing to train on, or nothing to find.
     """
     targets = {
-        key: write_targets(key, ingested, records[key], config, settings, folder)
-        for key in track(sorted(records.keys() & ingested.series.keys()), "making targets")
+        key: write_targets(key, inputs, config, settings, folder)
+        for key in track(inputs.labeled, "making targets")
     }
-    index = make_index(targets, ingested, rows, config, settings.window)
+    index = make_index(targets, inputs, config, settings.window)
     unused = {key: found.left_out for key, found in targets.items()}
-    left_out = dataset_warnings.left_out(unused, records.keys() - ingested.series.keys())
+    left_out = dataset_warnings.left_out(unused, inputs.without_recording)
     if not any(targets[key].known for key in index.of("train")):
         raise nothing_to_train_on(index, left_out)
     if not any(targets[key].labeled for key in index.of("train")):
@@ -74,16 +67,11 @@ def build(
 
 
 def write_targets(
-    key: str,
-    ingested: arrays.Index,
-    records: list[snapshot.Record],
-    config: LabelConfig,
-    settings: params.Params,
-    folder: Path,
+    key: str, inputs: dataset.Inputs, config: LabelConfig, settings: params.Params, folder: Path
 ) -> SeriesTargets:
     """Write the targets of one series: unknown where a channel has missing values. Regions end at gaps."""
-    (values, times), rule = arrays.of(key, ingested), settings.window
-    targets = make_targets(records, times, config, rule.instant_tolerance, rule.disagreement)
+    (values, times), rule = arrays.of(key, inputs.recordings), settings.window
+    targets = make_targets(inputs.records[key], times, config, rule.instant_tolerance, rule.disagreement)
     missing = missing_mask(values, settings.ingest.gap).any(1)
     if targets.annotations and missing.any():
         targets.values[missing] = -1
@@ -96,27 +84,21 @@ def write_targets(
 
 
 def make_index(
-    targets: Mapping[str, SeriesTargets],
-    ingested: arrays.Index,
-    rows: Mapping[str, splits_file.Row],
-    config: LabelConfig,
-    settings: params.Window,
+    targets: Mapping[str, SeriesTargets], inputs: dataset.Inputs, config: LabelConfig, settings: params.Window
 ) -> dataset.Index:
     """Series, splits and windows. Statistics are of the train split alone."""
-    series = {}
-    for key, entry in sorted(ingested.series.items()):
-        row, found = rows.get(key, splits_file.Row(key, "unassigned")), targets.get(key)
-        labels = (found.annotations, found.regions) if found else ((), ())
-        series[key] = dataset.Entry(entry.rows, row.split, row.group, *labels)
+    series = inputs.entries()
+    for key, found in targets.items():
+        series[key] = replace(series[key], annotations=found.annotations, regions=found.regions)
     train = [e for e in series.values() if e.split == "train" and e.annotations]
     regions = [region for entry in train for region in entry.regions]
     lengths = windows.lengths(regions, settings.instant_tolerance)
     size = settings.size or windows.choose_size(lengths, max((e.rows for e in train), default=1))
     return dataset.Index(
-        channels=ingested.channels,
+        channels=inputs.recordings.channels,
         labels=config.labels,
         instants=tuple(label for label in config.labels if mostly_instant(label, regions)),
-        sampling_rate=ingested.sampling_rate,
+        sampling_rate=inputs.recordings.sampling_rate,
         instant_tolerance=settings.instant_tolerance,
         window=dataset.Window(size, size),
         series=series,

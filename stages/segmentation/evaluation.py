@@ -4,7 +4,7 @@ with confidence intervals and calibration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from stages.segmentation.dataset import load
 from stages.segmentation.model import Segmenter
 from stages.timeseries.gaps import stretches
 from storage.artifacts import dataset, reports
-from storage.artifacts.checkpoint import Checkpoint
+from storage.artifacts.checkpoint import Checkpoint, Scorer
 from storage.artifacts.reports import Evaluation
 from storage.progress import track
 
@@ -46,9 +46,7 @@ def evaluate(
     return to_evaluation(results, index.labels)
 
 
-def scorer(
-    index: dataset.Index, settings: params.Params
-) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+def scorer(index: dataset.Index, settings: params.Params) -> Scorer:
     test, rules = load(index, "test", settings.ingest.gap), settings.evaluate
 
     def scores(model: Checkpoint) -> Mapping[str, float | None]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages import params
 from stages.segmentation import dataset
-from storage.artifacts import arrays
-from storage.artifacts.checkpoint import Checkpoint
-from storage.artifacts.dataset import Index
+from storage.artifacts.checkpoint import Checkpoint, Scorer
+from storage.artifacts.dataset import Index, Inputs
 from storage.artifacts.predictions import Prediction
 from storage.artifacts.reports import Evaluation
 from storage.label_studio.label_config import LabelConfig
-from storage.labels.snapshot import Record
-from storage.project_files import splits_file
 
 
 @dataclass(frozen=True)
@@ -27,15 +24,8 @@ class SegmentationTask:
     metric = "event_f1"
     tunable = False
 
-    def build_dataset(
-        self,
-        ingested: arrays.Index,
-        rows: Mapping[str, splits_file.Row],
-        records: Mapping[str, list[Record]],
-        settings: params.Params,
-        folder: Path,
-    ) -> tuple[Index, str]:
-        return dataset.build(ingested, rows, records, self.config, settings, folder)
+    def build_dataset(self, inputs: Inputs, settings: params.Params, folder: Path) -> tuple[Index, str]:
+        return dataset.build(inputs, self.config, settings, folder)
 
     def fit(self, index: Index, settings: params.Params) -> tuple[Checkpoint, list[str]]:
         from stages.segmentation import candidate
@@ -56,9 +46,7 @@ class SegmentationTask:
 
         return evaluation.evaluate(model, index, splits, settings)
 
-    def scorer(
-        self, index: Index, settings: params.Params
-    ) -> Callable[[Checkpoint], Mapping[str, float | None]]:
+    def scorer(self, index: Index, settings: params.Params) -> Scorer:
         from stages.segmentation import evaluation
 
         return evaluation.scorer(index, settings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,10 @@ class Checkpoint(Header):
         value = {"version": VERSION, **fields}
         text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()
+
+
+# Scores of a model, by the names that `promote.metric` may have.
+Scorer = Callable[[Checkpoint], Mapping[str, float | None]]
 
 
 def _hash(weights: bytes, model: bytes) -> str:

@@ -6,6 +6,7 @@ Layout and example: docs/formats.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from storage.artifacts import arrays
 from storage.artifacts.region import Region
 from storage.errors import InputError
 from storage.files import write_json
+from storage.labels.snapshot import Record
 from storage.paths import LABELS, SERIES
+from storage.project_files import splits_file
 from storage.project_files.splits_file import SPLITS
 from storage.repo.pointer import pointer_md5
 from storage.text import typed
@@ -99,6 +102,37 @@ class Index:
     def of(self, name: str) -> list[str]:
         """Keys of the labeled series in a split, sorted."""
         return [k for k, entry in self.series.items() if entry.split == name and entry.annotations]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a dataset is built from.
+
+    Attributes:
+        recordings: index of the arrays.
+        rows: split and group of each series.
+        records: label records of each series.
+    """
+
+    recordings: arrays.Index
+    rows: Mapping[str, splits_file.Row]
+    records: Mapping[str, list[Record]]
+
+    @property
+    def labeled(self) -> list[str]:
+        """Keys of the recordings that have label records, sorted."""
+        return sorted(self.records.keys() & self.recordings.series.keys())
+
+    @property
+    def without_recording(self) -> set[str]:
+        """Labeled series that have no recording."""
+        return self.records.keys() - self.recordings.series.keys()
+
+    def entries(self) -> dict[str, Entry]:
+        """The recordings with split and group, still without labels, by key."""
+        series = sorted(self.recordings.series.items())
+        rows = {key: self.rows.get(key, splits_file.Row(key, "unassigned")) for key, _ in series}
+        return {key: Entry(found.rows, rows[key].split, rows[key].group, ()) for key, found in series}
 
 
 def sources() -> dict[str, str]:

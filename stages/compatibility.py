@@ -11,8 +11,8 @@ from storage.errors import InputError
 from storage.label_studio.label_config import Task
 from storage.paths import BEST
 
-# Relative difference up to which two sampling rates are one, with the jitter of clocks.
-SAME_RATE = 0.02
+# Relative tolerance for equal sampling rates: the jitter of clocks.
+RATE_TOLERANCE = 0.02
 
 
 def incompatibility(
@@ -40,7 +40,7 @@ def other_task(model: Checkpoint, task: Task | str) -> str:
 
 def same_rate(its: float | None, ours: float | None) -> bool:
     """Whether two sampling rates may be one, as far as they are known."""
-    return not its or not ours or math.isclose(its, ours, rel_tol=SAME_RATE)
+    return not its or not ours or math.isclose(its, ours, rel_tol=RATE_TOLERANCE)
 
 
 def check(why: str, where: Path, against: str) -> None:

@@ -1,10 +1,9 @@
 """Reads data/candidate, data/dataset and data/arrays; writes reports/evaluate and, the headline of it,
 reports/evaluate.json.
 
-Scores the candidate on the validation and the test split, with how far each score may lie off and whether
-probabilities mean what they say. Nothing is chosen here, and nothing anywhere is chosen by what is written here about
-the test split but promotion itself. The work is done by stages/segmentation/evaluation.py or
-stages/classification/evaluation.py, whichever the label config asks for.
+Scores the candidate on the validation and the test split, with confidence intervals and calibration. Nothing is chosen
+here; by scores of the test split nothing is chosen but promotion. The work is done by
+stages/segmentation/evaluation.py or stages/classification/evaluation.py, whichever the label config asks for.
 """
 
 from __future__ import annotations

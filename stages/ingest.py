@@ -2,7 +2,7 @@
 
 Each recording becomes a float32 array and its times, beside an index and a data-quality report. Labels are not
 read here, so a changed label never runs this again. A recording that must be refused is named in quality.json
-with its row and cure; the others go on. One of another sampling rate than most is refused or resampled, by param.
+with its row and cure; the others are kept. One of another sampling rate than most is refused or resampled, by param.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from storage.series import recording_reader as recordings
 from storage.series.validation import Problem
 
 # A recording in another unit of time may seem to have one timepoint in a year.
-MOST_RESAMPLED = 100_000_000  # timepoints after resampling
-MOST_TIMES = 10  # times as many as before, where that is more
+MAX_RESAMPLED = 100_000_000  # timepoints after resampling
+MAX_FACTOR = 10  # times as many as before, where that is more
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
             recordings.key_of(path): convert(path, config, settings.gap, folder)
             for path in track([p for p in files if p.suffix == ".csv"], "reading recordings")
         }
-        rate, others = settle_rates(read, settings, folder)
+        rate, others = unify_sampling_rates(read, settings, folder)
         accepted = {key: found for key, found in read.items() if found.entry}
         refused = {key: found.problems for key, found in read.items() if not found.entry}
         if not accepted:
@@ -49,7 +49,7 @@ def main() -> None:
         entries = {key: found.entry for key, found in accepted.items() if found.entry}
         quality = {
             "series": {key: found.quality for key, found in accepted.items()},
-            "refused": {key: [written(p) for p in problems] for key, problems in refused.items()},
+            "refused": {key: [to_json(p) for p in problems] for key, problems in refused.items()},
             "not_recordings": [str(p.relative_to(recordings.PATH)) for p in files if p.suffix != ".csv"],
             "other_sampling_rates": others,
         }
@@ -85,11 +85,11 @@ def convert(path: Path, config: LabelConfig, gap: float, folder: Path) -> Conver
         return Converted(None, {}, problems if series is None else [recordings.misread_problem(found)])
     arrays.save(folder, recordings.key_of(path), series)
     quality = describe(series.values, series.times, config.channels, gap)
-    quality["notes"] = [written(p) for p in problems]
+    quality["notes"] = [to_json(p) for p in problems]
     return Converted(arrays.Entry(len(series.values), series.sampling_rate), quality, problems)
 
 
-def settle_rates(
+def unify_sampling_rates(
     read: dict[str, Converted], settings: params.Ingest, folder: Path
 ) -> tuple[float | None, dict[str, float]]:
     """Refuse or resample recordings of another rate: a network takes every timepoint for the same time.
@@ -103,13 +103,13 @@ def settle_rates(
         return None, {}
     for key, its in others.items():
         resample, rows = settings.rates == "resample", entries[key].rows
-        far = resample and rows * max(rate / its, 1.0) > max(MOST_RESAMPLED, MOST_TIMES * rows)
+        far = resample and rows * max(rate / its, 1.0) > max(MAX_RESAMPLED, MAX_FACTOR * rows)
         if resample and not far:
             entry = resample_arrays(key, entries[key], rate, settings.gap, folder)
             read[key] = replace(read[key], entry=entry)
         else:
             arrays.remove(folder, key)
-            read[key] = Converted(None, {}, [other_rate(its, rate, far)])
+            read[key] = Converted(None, {}, [other_rate_problem(its, rate, far)])
     return rate, others
 
 
@@ -122,7 +122,7 @@ def resample_arrays(key: str, entry: arrays.Entry, rate: float, gap: float, fold
     return replace(entry, rows=len(onto), sampling_rate=rate)
 
 
-def other_rate(its: float, rate: float, far: bool) -> Problem:
+def other_rate_problem(its: float, rate: float, far: bool) -> Problem:
     """Why a recording of another rate is refused; `far`: at the project's rate it would fill memory and disk."""
     what = f"it has {its:g} timepoints per unit of time, most recordings have {rate:g}"
     if far:
@@ -146,8 +146,8 @@ def nothing_accepted(refused: dict[str, list[Problem]]) -> InputError:
     )
 
 
-def written(problem: Problem) -> dict[str, Any]:
-    """A problem as it is written down."""
+def to_json(problem: Problem) -> dict[str, Any]:
+    """A problem as quality.json has it."""
     return {"row": problem.row, "what": problem.what, "cure": problem.cure}
 
 

@@ -99,17 +99,17 @@ def decide(rules: Rules) -> Decision:
         if not rules.series:
             reason = "there is no test split to compare on: the newer model is taken"
             return Decision("promoted", reason, metric, None, None)
-        its = rules.measure(best)
+        best_value = rules.measure(best)
     except checkpoint.UnusableError as error:
         reason = f"the best model cannot be loaded any more: {error.what}{unscored(rules, value)}"
         return Decision("promoted", reason, metric, value, None)
     if value is None:
         reason = f"the candidate has no {metric}, for {NOTHING}: the best model stays"
-        return Decision("kept", reason, metric, None, its)
-    if its is None:
+        return Decision("kept", reason, metric, None, best_value)
+    if best_value is None:
         reason = f"the best model has no {metric} on the test split, the candidate has {value:.4f}"
         return Decision("promoted", reason, metric, value, None)
-    return compare(metric, value, its, rules.min_gain)
+    return compare(metric, value, best_value, rules.min_gain)
 
 
 def unscored(rules: Rules, value: float | None) -> str:

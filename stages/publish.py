@@ -137,11 +137,11 @@ def check_choices(prediction: Prediction, config: LabelConfig) -> list[dict[str,
     if not prediction.choices:
         return []
     names = [choice.label for choice in prediction.choices]
-    strange = [name for name in names if name not in config.labels]
-    if strange:
+    unknown = [name for name in names if name not in config.labels]
+    if unknown:
         where, why = (
             f"{predictions.PATH}/{prediction.series}.json",
-            f"{strange} not in {', '.join(config.labels)}",
+            f"{unknown} not in {', '.join(config.labels)}",
         )
         raise InputError(
             "a predicted choice is not in the label config", where=where, why=why, cure="dvc repro"
@@ -191,7 +191,9 @@ def _send(
         for p in found
     }
     versions = studio.model_versions(project)
-    if version in versions and _held(studio, project, version) != {t: w["result"] for t, w in wanted.items()}:
+    if version in versions and _published_results(studio, project, version) != {
+        t: w["result"] for t, w in wanted.items()
+    }:
         studio.delete_predictions(project, version)  # cut off half-way, of other series, or not to be read
         del versions[version]
     sent = 0
@@ -200,7 +202,7 @@ def _send(
             for made in studio.import_predictions(project, list(wanted.values())):
                 sent += made
                 advance(made)
-        _count(studio, project, version, len(wanted))
+        _check_count(studio, project, version, len(wanted))
     if wanted:  # Label Studio refuses the name of a model without predictions
         studio.projects.update(project, model_version=version)
     for name in versions:
@@ -209,8 +211,10 @@ def _send(
     return sent
 
 
-def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dict[str, Any]]] | None:
-    """Results of a version by task; None where somebody's prediction holds what Label Studio cannot show."""
+def _published_results(
+    studio: LabelStudio, project: int, version: str
+) -> dict[int, list[dict[str, Any]]] | None:
+    """Results of a version by task; None where somebody's prediction cannot be read."""
     try:
         found = studio.predictions(project)
     except BrokenResponseError:
@@ -218,7 +222,7 @@ def _held(studio: LabelStudio, project: int, version: str) -> dict[int, list[dic
     return {p["task"]: p["result"] for p in found if p["model_version"] == version}
 
 
-def _count(studio: LabelStudio, project: int, version: str, wanted: int) -> None:
+def _check_count(studio: LabelStudio, project: int, version: str, wanted: int) -> None:
     made = studio.model_versions(project).get(version, 0)
     if made != wanted:
         why = f"it holds {made} of {wanted}"

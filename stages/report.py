@@ -2,7 +2,7 @@
 reports/; writes reports/index.html.
 
 One page that a person can look at, without a network: where the model comes from, the verdict, scores, training
-curves, what is odd about the data, and some recordings with what is true and what was predicted.
+curves, data quality, and some recordings with true and predicted labels.
 """
 
 from __future__ import annotations

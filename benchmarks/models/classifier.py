@@ -55,7 +55,7 @@ class Series:
     train: Labeled
     validation: Labeled | None
     test: Labeled
-    question: TaskSpec
+    spec: TaskSpec
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ def load(folder: Path, name: str) -> Series:
         test = series_table.parse(raw, name, task=task, labels=labels, columns=columns)
     else:
         test = series_table.read(place / "test.csv", task=task, labels=labels, columns=columns)
-    question = TaskSpec(task or "multiclass", labels, (CHANNEL,), columns)
-    return Series(name, labeled(train), validation, labeled(test), question)
+    spec = TaskSpec(task or "multiclass", labels, (CHANNEL,), columns)
+    return Series(name, labeled(train), validation, labeled(test), spec)
 
 
 def _beside(*paths: Path) -> bytes:
@@ -168,7 +168,7 @@ def _warm_up(series: Series, plan: Plan) -> None:
 def _train(series: Series, plan: Plan) -> tuple[Classifier, float]:
     """A model, and the CPU seconds that it took."""
     began = time.process_time()
-    taught = fit_classifier(series.train, series.validation, series.question, plan)
+    taught = fit_classifier(series.train, series.validation, series.spec, plan)
     return taught.model, time.process_time() - began
 
 

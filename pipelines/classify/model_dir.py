@@ -59,6 +59,6 @@ def unwritable(folder: Path) -> str:
     return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
 
 
-def task_of(question: TaskSpec) -> Task | None:
+def task_of(spec: TaskSpec) -> Task | None:
     """The task of a classifier as that of a table."""
-    return None if question.task == "segmentation" else question.task
+    return None if spec.task == "segmentation" else spec.task

@@ -63,18 +63,18 @@ def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
     """
     check_output(output, path, folder)
     model = load_model(folder)
-    question = model.question
-    if not question.columns:
+    spec = model.spec
+    if not spec.columns:
         why, cure = "it was trained on recordings, not on a table", TRAIN
         raise InputError(f"{folder} does not predict CSV tables", where=str(folder), why=why, cure=cure)
     table = series_table.read(
-        path, task=task_of(question), labels=question.labels, columns=question.columns, labeled=False
+        path, task=task_of(spec), labels=spec.labels, columns=spec.columns, labeled=False
     )
     probabilities = model.probabilities(table.values[:, None])
     check_probabilities(probabilities, path, table.line)
     predicted = model.decide(probabilities)
-    series_table.write_predictions(output, question.labels, predicted, probabilities)
-    counts = dict(zip(question.labels, predicted.sum(0).tolist(), strict=True))
+    series_table.write_predictions(output, spec.labels, predicted, probabilities)
+    counts = dict(zip(spec.labels, predicted.sum(0).tolist(), strict=True))
     return PredictionResult(output, counts, len(predicted), _accuracy(predicted, table.targets), table.notes)
 
 

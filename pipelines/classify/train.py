@@ -130,7 +130,7 @@ def train(
     """
     place = check_model_folder(folder)
     earlier = load_model(start) if start else None
-    known = earlier.question if earlier else None
+    known = earlier.spec if earlier else None
     settings = choose(overrides, earlier)
     table = series_table.read(
         path,
@@ -173,14 +173,14 @@ def teach(
     if table.task is None:
         raise ValueError("a table without y columns cannot be trained on")
     plan = Plan(**settings.classifier_plan())
-    question = TaskSpec(table.task, table.labels, (CHANNEL,), table.columns)
+    spec = TaskSpec(table.task, table.labels, (CHANNEL,), table.columns)
     known = labeled(table)
     with bar("training", epochs_of(plan, known)) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
             advance(description=f"training, loss {epoch.loss:.3f}")
 
-        return fit_classifier(known, labeled(valid) if valid else None, question, plan, earlier, on_epoch)
+        return fit_classifier(known, labeled(valid) if valid else None, spec, plan, earlier, on_epoch)
 
 
 def labeled(table: SeriesTable) -> Labeled:

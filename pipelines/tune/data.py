@@ -24,7 +24,7 @@ class TuningData:
     """Training and validation data of a tuning.
 
     Attributes:
-        question: task, labels and channels.
+        spec: task, labels and channels.
         known: the train split.
         held: the validation split; None: cross-validation on the train split.
         parts: series to train on and series to validate on, once or for each fold.
@@ -37,7 +37,7 @@ class TuningData:
         task: as given by the user; None: inferred from the y columns.
     """
 
-    question: TaskSpec
+    spec: TaskSpec
     known: Labeled
     held: Labeled | None
     parts: tuple[Fold, ...]
@@ -64,7 +64,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     series_table.check_several_classes(table, str(path))
     if table.task is None:
         raise ValueError("a table without y columns cannot be trained on")
-    question = TaskSpec(table.task, table.labels, (train.CHANNEL,), table.columns)
+    spec = TaskSpec(table.task, table.labels, (train.CHANNEL,), table.columns)
     known, held = train.labeled(table), None
     notes = tuple(f"note: {note}" for note in table.notes)
     if valid:
@@ -74,7 +74,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
         parts: tuple[Fold, ...] = ((known, held),)
         judged = f"the {len(held.values)} series of {valid}"
     else:
-        parts, judged = _parts(known, question, path, settings)
+        parts, judged = _parts(known, spec, path, settings)
     data = {
         "train": md5(path),
         "valid": md5(valid) if valid else "",
@@ -85,18 +85,16 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     def tell(taught: FitResult) -> dict[str, Any]:
         return train.tell(taught, valid, None)
 
-    return TuningData(
-        question, known, held, parts, judged, data, tell, notes, path=path, valid=valid, task=task
-    )
+    return TuningData(spec, known, held, parts, judged, data, tell, notes, path=path, valid=valid, task=task)
 
 
 def _parts(
-    known: Labeled, question: TaskSpec, path: Path, settings: params.Params
+    known: Labeled, spec: TaskSpec, path: Path, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
     rows = [str(row) for row in range(len(known.values))]
     try:
-        several = question.task == "multilabel"
-        return make_folds(known, rows, question.labels, settings.tuning.folds, settings.train.seed, several)
+        several = spec.task == "multilabel"
+        return make_folds(known, rows, spec.labels, settings.tuning.folds, settings.train.seed, several)
     except TooFewGroupsError as few:
         raise InputError(
             f"{path} has too few series for cross-validation",

@@ -181,7 +181,7 @@ def fit_fold(
     """Train on one part of a fold, score on the other."""
     epochs = epochs_of(plan, known)
     taught = fit_classifier(
-        known, held, data.question, plan, on_epoch=lambda epoch: progress.report(epoch, epochs)
+        known, held, data.spec, plan, on_epoch=lambda epoch: progress.report(epoch, epochs)
     )
     loss, accuracy = score(taught.model, held)
     progress.losses.append(loss)
@@ -195,7 +195,7 @@ def score(model: Classifier, held: Labeled) -> tuple[float, float]:
     if not np.isfinite(probabilities).all():
         raise InputError("the model's probabilities are not finite", cure="a lower lr")
     right = float((model.decide(probabilities) == held.targets).all(1).mean())
-    return _cross_entropy(probabilities, held.targets, model.question.independent), right
+    return _cross_entropy(probabilities, held.targets, model.spec.independent), right
 
 
 def _cross_entropy(probabilities: NDArray[np.float32], truth: NDArray[np.bool_], independent: bool) -> float:

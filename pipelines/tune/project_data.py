@@ -62,7 +62,7 @@ def of_project(settings: params.Params) -> TuningData:
         judged = f"the {len(held.values)} series of the validation split"
     else:
         parts, judged = folds(known, index, config, settings)
-    question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    spec = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
     hashes = data_of(index) | {"folds": 0 if held else len(parts)}
 
     def told(taught: FitResult) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def of_project(settings: params.Params) -> TuningData:
 
     trained = f"trained on {labels_of(Path.cwd(), index.provenance['labels'])}"
     notes = (trained, *missing_classes(index, known, held))
-    return TuningData(question, known, held, parts, judged, hashes, told, notes)
+    return TuningData(spec, known, held, parts, judged, hashes, told, notes)
 
 
 def read_project() -> tuple[LabelConfig, Index]:
@@ -153,7 +153,7 @@ def train_trial(data: TuningData, tried: Trial, settings: params.Params, folder:
     place, train = check_model_folder(folder), params_of(tried, settings)
     plan = Plan(**train.classifier_plan())
     with bar("training", epochs_of(plan, data.known)) as advance:
-        taught = fit_classifier(data.known, data.held, data.question, plan, on_epoch=lambda _: advance())
+        taught = fit_classifier(data.known, data.held, data.spec, plan, on_epoch=lambda _: advance())
     model = taught.model.to_checkpoint(data.tell(taught))
     by = settings.model_copy(update={"train": train})
     checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)

@@ -80,7 +80,7 @@ class TuningResult:
 
     def lines(self) -> list[str]:
         """For people: the trials, best first."""
-        known, question = self.data.known, self.data.question
+        known, spec = self.data.known, self.data.spec
         rows, _, columns = known.values.shape
         counts = Counter[str](trial.state for trial in self.study.trials)
         states = ", ".join(f"{counts[state]} {state}" for state in COLOURS)
@@ -88,7 +88,7 @@ class TuningResult:
         failed = Counter(trial.why for trial in self.study.trials if trial.why)
         done = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
         return [
-            f"{question.task}: {rows} series of {columns} timepoints; validated on {self.data.judged}",
+            f"{spec.task}: {rows} series of {columns} timepoints; validated on {self.data.judged}",
             *self.data.notes,
             f"{len(self.study.trials)} trials: {states}{before}",
             *table_of(self.study.ranking, list(self.chosen)),

@@ -33,11 +33,11 @@ def fit(index: dataset.Index, settings: params.Params, config: LabelConfig) -> t
             "a classifier needs two labeled series to train on", where=str(dataset.PATH), cure=cure
         )
     check_classes(index, train)
-    question = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
+    spec = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
     plan = Plan(**settings.train.classifier_plan())
-    initial = start.load(settings.train.start, index, question, plan)
+    initial = start.load(settings.train.start, index, spec, plan)
     with learning_curves(epochs_of(plan, train)) as log:
-        result = fit_classifier(train, validation, question, plan, initial, lambda epoch: log(figures(epoch)))
+        result = fit_classifier(train, validation, spec, plan, initial, lambda epoch: log(figures(epoch)))
     lines = [in_words(result)]
     if not validation:
         lines.append("warning: no validation split: nothing tells how well it generalizes")
@@ -73,17 +73,17 @@ def figures(epoch: Epoch) -> dict[str, float]:
 
 def training_record(fitted: FitResult, start_model: str | None) -> dict[str, Any]:
     """`training` of model.json."""
-    held = {"loss": fitted.result.validation_loss, "accuracy": fitted.result.validation_accuracy}
-    return {**fitted.record(), "from": start_model or "", "validation": held}
+    validation = {"loss": fitted.result.validation_loss, "accuracy": fitted.result.validation_accuracy}
+    return {**fitted.record(), "from": start_model or "", "validation": validation}
 
 
 def in_words(fitted: FitResult) -> str:
     """Losses and accuracies in one line."""
     result = fitted.result
-    whose = f"the average of the last of {len(fitted.history)} epochs"
+    weights = f"the average of the last of {len(fitted.history)} epochs"
     if fitted.kept == "epoch":
-        whose = f"epoch {result.number} of {len(fitted.history)}"
-    line = f"{whose}: train loss {result.loss:.3f}, accuracy {result.accuracy:.3f}"
+        weights = f"epoch {result.number} of {len(fitted.history)}"
+    line = f"{weights}: train loss {result.loss:.3f}, accuracy {result.accuracy:.3f}"
     if result.validation_loss is not None:
         line += f"; validation loss {result.validation_loss:.3f}, accuracy {result.validation_accuracy:.3f}"
     return line

@@ -66,7 +66,7 @@ def scorer(index: dataset.Index) -> Scorer:
             return {}
         classifier = Classifier.from_checkpoint(model)
         found = classifier.probabilities(test.values)
-        task, decided = classifier.question.task, classifier.decide(found)
+        task, decided = classifier.spec.task, classifier.decide(found)
         return classification.score(
             LabeledPredictions(task, index.labels, test.targets, decided, found)
         ).series

@@ -44,9 +44,9 @@ def predict_recordings(model: Classifier, recordings: Iterable[tuple[str, Record
     """Predict each recording by itself, given as key and values (timepoints, channels); they are read lazily."""
     keys: list[str] = []
     unfit: dict[str, str] = {}
-    found: list[NDArray[np.float32]] = [np.empty((0, len(model.question.labels)), np.float32)]
-    fit = _fitting(model, recordings, unfit)
-    while part := list(islice(fit, PART)):
+    found: list[NDArray[np.float32]] = [np.empty((0, len(model.spec.labels)), np.float32)]
+    compatible = _compatible(model, recordings, unfit)
+    while part := list(islice(compatible, PART)):
         probabilities = model.probabilities(np.stack([values.T for _, values in part]))
         finite = np.asarray(np.isfinite(probabilities).all(axis=1))
         for (key, _), is_finite in zip(part, finite, strict=True):
@@ -61,7 +61,7 @@ def predict_recordings(model: Classifier, recordings: Iterable[tuple[str, Record
     return Predicted(tuple(keys), probabilities, model.decide(probabilities), unfit)
 
 
-def _fitting(
+def _compatible(
     model: Classifier, recordings: Iterable[tuple[str, Recording]], unfit: dict[str, str]
 ) -> Iterator[tuple[str, Recording]]:
     """Those that the model can predict; the reasons for the others go to `unfit`."""
@@ -77,7 +77,7 @@ def with_truth(model: Classifier, found: Predicted, index: Index) -> LabeledPred
     """Predictions of labeled series with their true classes."""
     rows = [[label in index.series[key].choices for label in index.labels] for key in found.keys]
     truth = np.array(rows, np.bool_).reshape(-1, len(index.labels))
-    return LabeledPredictions(model.question.task, index.labels, truth, found.decided, found.probabilities)
+    return LabeledPredictions(model.spec.task, index.labels, truth, found.decided, found.probabilities)
 
 
 def predict(model: Checkpoint, name: str, keys: Sequence[str]) -> tuple[Iterator[Prediction], dict[str, str]]:
@@ -89,16 +89,16 @@ def predict(model: Checkpoint, name: str, keys: Sequence[str]) -> tuple[Iterator
 
 def predictions_of(model: Classifier, name: str, found: Predicted) -> Iterator[Prediction]:
     """One prediction for each series, with scores to four digits, of each choice and of all choices together."""
-    labels = model.question.labels
-    sure = confidence(found.decided, found.probabilities, model.question.independent)
+    labels = model.spec.labels
+    confidences = confidence(found.decided, found.probabilities, model.spec.independent)
     for row, key in enumerate(found.keys):
         probabilities, decided = found.probabilities[row], found.decided[row]
         choices = tuple(
             PredictedChoice(labels[k], round(float(probabilities[k]), 4))
             for k in np.flatnonzero(decided).tolist()
         )
-        unsure = uncertainty(probabilities, model.question.independent)
-        yield Prediction(key, name, round(float(sure[row]), 4), round(unsure, 4), (), choices)
+        entropy = uncertainty(probabilities, model.spec.independent)
+        yield Prediction(key, name, round(float(confidences[row]), 4), round(entropy, 4), (), choices)
 
 
 def uncertainty(probabilities: NDArray[np.float32], independent: bool) -> float:

@@ -11,7 +11,7 @@ from stages.classification.network import LstmFcn
 from stages.classification.targets import Labeled
 from stages.training.distributed import Team
 
-# Series that are evaluated at once.
+# Series in a batch of evaluation.
 PART = 512
 
 
@@ -22,17 +22,17 @@ class LabeledSplit:
         self,
         series: Labeled,
         scaling: Scaling,
-        question: TaskSpec,
+        spec: TaskSpec,
         label_smoothing: float,
         weighted: bool,
         device: torch.device,
     ) -> None:
         self.inputs = torch.from_numpy(scaling(series.values)).to(device)
         self.truth = torch.from_numpy(series.targets).to(device)
-        self.independent = question.independent
+        self.independent = spec.independent
         smooth = label_smoothing / max(self.truth.shape[1], 2)
         self.targets = self.truth.float() * (1 - label_smoothing) + smooth
-        self.weights = class_weights(self.truth, question.independent) if weighted else None
+        self.weights = class_weights(self.truth, spec.independent) if weighted else None
 
     def loss(self, scores: Tensor, rows: Tensor | slice) -> Tensor:
         """Mean cross-entropy, of each class by itself where they are independent."""

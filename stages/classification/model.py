@@ -20,9 +20,9 @@ from storage.text import typed
 KIND = "lstm-fcn"
 CHOICES = ("binary", "multiclass", "multilabel")
 # Multiplications of a batch in prediction, and the bounds of its size.
-BLOCK, FEWEST, MOST = 1e9, 8, 128
-# A series that is constant keeps its size: below this share of the usual deviation nothing is amplified.
-FLOOR = 1e-3
+BATCH_WORK, MIN_BATCH, MAX_BATCH = 1e9, 8, 128
+# A constant series is not amplified: its standard deviation is at least this share of the train split's.
+MIN_DEVIATION = 1e-3
 
 Values = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ class Scaling:
             scaled = (wide - np.array(self.mean)[:, None]) / usual
         else:
             centred = wide - wide.mean(2, keepdims=True)
-            scaled = centred / np.maximum(wide.std(2, keepdims=True), FLOOR * usual)
+            scaled = centred / np.maximum(wide.std(2, keepdims=True), MIN_DEVIATION * usual)
         with np.errstate(over="ignore"):  # callers check for infinite probabilities
             return np.asarray(scaled, np.float32)
 
@@ -92,7 +92,7 @@ class Classifier:
 
     network: LstmFcn
     scaling: Scaling
-    question: TaskSpec
+    spec: TaskSpec
 
     @property
     def length(self) -> int:
@@ -104,7 +104,7 @@ class Classifier:
         """Series in a batch of prediction, always the same number: a prediction then does not depend on
         the other series in the batch, to the last bit."""
         shape = self.network.shape
-        return min(max(round(BLOCK / (shape.work * shape.length)), FEWEST), MOST)
+        return min(max(round(BATCH_WORK / (shape.work * shape.length)), MIN_BATCH), MAX_BATCH)
 
     @cached_property
     def _inference_network(self) -> LstmFcn:
@@ -112,7 +112,7 @@ class Classifier:
 
     def probabilities(self, values: Values) -> NDArray[np.float32]:
         """Class probabilities, (series, classes), of values (series, channels, length); each series by itself."""
-        found = np.empty((len(values), len(self.question.labels)), np.float32)
+        found = np.empty((len(values), len(self.spec.labels)), np.float32)
         for start in range(0, len(values), self.batch_size):
             part = values[start : start + self.batch_size]
             batch = np.zeros((self.batch_size, *values.shape[1:]), np.float32)
@@ -123,13 +123,13 @@ class Classifier:
     @torch.inference_mode()
     def _predict(self, batch: torch.Tensor) -> NDArray[np.float32]:
         scores = self._inference_network(batch)
-        found = scores.sigmoid() if self.question.independent else scores.softmax(1)
+        found = scores.sigmoid() if self.spec.independent else scores.softmax(1)
         probabilities: NDArray[np.float32] = found.numpy()
         return probabilities
 
     def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Predicted classes, bool (series, classes): the likeliest, or of independent ones all from 0.5."""
-        if self.question.independent:
+        if self.spec.independent:
             return np.asarray(probabilities >= 0.5)
         return np.asarray(np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None])
 
@@ -150,26 +150,26 @@ class Classifier:
         )
         fields = {"labels": labels, "channels": channels, "sampling_rate": checkpoint.sampling_rate}
         with readable():
-            question = typed.check(TaskSpec, checkpoint.postprocess | fields, "postprocess", CURE)
+            spec = typed.check(TaskSpec, checkpoint.postprocess | fields, "postprocess", CURE)
             scaling = typed.check(Scaling, checkpoint.scaler, "scaler", CURE)
         require(
             len(scaling.mean) == len(scaling.deviation) == len(channels) and min(scaling.deviation) > 0,
             "its scaler is of other channels, or divides by 0",
         )
-        require(question.task in CHOICES, f"its task is {question.task}")
-        return cls(restore(lambda: LstmFcn(shape), checkpoint.weights), scaling, question)
+        require(spec.task in CHOICES, f"its task is {spec.task}")
+        return cls(restore(lambda: LstmFcn(shape), checkpoint.weights), scaling, spec)
 
     def to_checkpoint(self, training: dict[str, Any]) -> Checkpoint:
         """The checkpoint of this classifier; `training` is the record of its training."""
-        question = self.question
+        spec = self.spec
         return Checkpoint(
             kind=KIND,
-            channels=question.channels,
-            labels=question.labels,
-            sampling_rate=question.sampling_rate,
+            channels=spec.channels,
+            labels=spec.labels,
+            sampling_rate=spec.sampling_rate,
             scaler=asdict(self.scaling),
             network=asdict(self.network.shape),
-            postprocess={"task": question.task, "columns": list(question.columns)},
+            postprocess={"task": spec.task, "columns": list(spec.columns)},
             confidence={},
             training=training,
             weights=arrays_of(self.network),

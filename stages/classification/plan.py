@@ -10,12 +10,11 @@ from stages.classifier_params import Classifier
 from stages.training import devices
 from stages.training.devices import Precision
 
-# Where `steps` is left open: multiplications that a training may take, about a minute of bfloat16 on one
-# core; and its bounds.
-MINUTE, FEWEST, MOST = 2.4e12, 200, 3000
+# Where `steps` is null: multiplications of a training, about a minute of bfloat16 on one core; bounds of the steps.
+MINUTE, MIN_STEPS, MAX_STEPS = 2.4e12, 200, 3000
 # Below so many steps the highest rate grows with the root of their number, and that of a layer by how much
 # narrower it is than the published one: each by this factor at most.
-USUAL_STEPS, FASTER, WIDER = 1000, 4.0, 8.0
+PUBLISHED_STEPS, MAX_STEPS_FACTOR, MAX_WIDTH_FACTOR = 1000, 4.0, 8.0
 
 
 class Plan(Classifier):
@@ -52,28 +51,28 @@ def epochs_of(plan: Plan, train: Labeled) -> int:
     count, channels, length = train.values.shape
     batches = batches_of(plan, train)
     step = count / batches * length * plan.shape(channels, length, train.targets.shape[1]).work
-    steps = plan.steps or min(max(round(MINUTE / step), FEWEST), MOST)
+    steps = plan.steps or min(max(round(MINUTE / step), MIN_STEPS), MAX_STEPS)
     return max(round(steps / batches), 1)
 
 
 def rate_factor(steps: int) -> float:
     """Factor on the highest learning rate where there are few steps."""
-    return float(min(max(USUAL_STEPS / steps, 1) ** 0.5, FASTER))
+    return float(min(max(PUBLISHED_STEPS / steps, 1) ** 0.5, MAX_STEPS_FACTOR))
 
 
 def parameter_groups(network: LstmFcn, plan: Plan) -> list[dict[str, object]]:
     """Parameters with their learning rate; weight decay is for weights only, not for biases and batch norms."""
-    usual = Shape(1, 1, 1, 1, 64, 0, (128, 256, 128), (8, 5, 3))
+    original = Shape(1, 1, 1, 1, 64, 0, (128, 256, 128), (8, 5, 3))
     widths = {
-        "lstm": (usual.hidden, network.shape.hidden),
-        "out": (usual.hidden + usual.filters[-1], network.shape.hidden + network.shape.filters[-1]),
+        "lstm": (original.hidden, network.shape.hidden),
+        "out": (original.hidden + original.filters[-1], network.shape.hidden + network.shape.filters[-1]),
     }
-    for i, (published, its) in enumerate(zip(usual.filters, network.shape.filters, strict=True)):
+    for i, (published, its) in enumerate(zip(original.filters, network.shape.filters, strict=True)):
         widths |= dict.fromkeys((f"convolutions.{i}", f"norms.{i}"), (published, its))
     # As few groups as possible: each is a call of its own, in every step.
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, (published, its) in widths.items():
-        rate = plan.lr * min(max(published / its, 1), WIDER)
+        rate = plan.lr * min(max(published / its, 1), MAX_WIDTH_FACTOR)
         for parameter in network.get_submodule(name).parameters():
             decay = plan.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)

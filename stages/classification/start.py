@@ -17,7 +17,7 @@ from storage.paths import START
 SHOWN = 5
 
 
-def load(wanted: str | None, index: dataset.Index, question: TaskSpec, plan: Plan) -> Classifier | None:
+def load(wanted: str | None, index: dataset.Index, spec: TaskSpec, plan: Plan) -> Classifier | None:
     """Load the model that `train.start` names; None where it names none.
 
     Raises:
@@ -33,23 +33,23 @@ def load(wanted: str | None, index: dataset.Index, question: TaskSpec, plan: Pla
         why = f"train.start in params.yaml is {wanted}, {START} holds {origin.model}"
         cure = f"dvc checkout {START}.dvc; or labeltrail start-from {wanted[:8]}; or none: {SCRATCH}"
         raise _refusal("is another one than the params name", why, cure)
-    takes = ""
+    use_params = ""
     try:
         found = Classifier.from_checkpoint(saved)
-        if _task_of(found.question, found.length) == _task_of(question, index.window.size):
-            takes = f"labeltrail start-from {wanted[:8]} --params takes its params; or "
-        shape = plan.shape(len(question.channels), index.window.size, len(question.labels))
-        check_start(found, shape, question, plan.scaling)
+        if _fixed_properties(found.spec, found.length) == _fixed_properties(spec, index.window.size):
+            use_params = f"labeltrail start-from {wanted[:8]} --params takes its params; or "
+        shape = plan.shape(len(spec.channels), index.window.size, len(spec.labels))
+        check_start(found, shape, spec, plan.scaling)
     except InputError as error:
-        cure = f"{takes}labeltrail start-from another; or none: {SCRATCH}"
+        cure = f"{use_params}labeltrail start-from another; or none: {SCRATCH}"
         raise _refusal("is not compatible", error.why, cure) from error
     _check_held_out(origin, index)
     return found
 
 
-def _task_of(question: TaskSpec, length: int) -> tuple[object, ...]:
+def _fixed_properties(spec: TaskSpec, length: int) -> tuple[object, ...]:
     """What a change of params cannot make compatible."""
-    return question.task, question.labels, question.channels, question.columns, length
+    return spec.task, spec.labels, spec.channels, spec.columns, length
 
 
 def _check_held_out(origin: Provenance, index: dataset.Index) -> None:

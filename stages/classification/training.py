@@ -32,7 +32,7 @@ from storage.errors import InputError
 WARM_UP = 0.25
 # Share of the steps, at the end, over which weights are averaged.
 AVERAGED = 0.25
-# By so much over the root of the number of series an epoch has to be more accurate than the average to be kept.
+# An epoch is kept where its accuracy exceeds the average's by more than this over the root of the number of series.
 MIN_GAIN = 0.5
 # Params by the name of the field of `Shape`.
 PARAMS = {"layers": "num_layers", "hidden": "hidden_size", "kernels": "kernel_size"}
@@ -79,7 +79,7 @@ class FitResult:
 def fit_classifier(
     train: Labeled,
     validation: Labeled | None,
-    question: TaskSpec,
+    spec: TaskSpec,
     plan: Plan,
     start: Classifier | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
@@ -90,7 +90,7 @@ def fit_classifier(
 
     Args:
         train, validation: labeled series; the second are only scored.
-        question: labels and channels.
+        spec: labels and channels.
         plan: hyperparameters.
         start: a model whose weights and scaling are the initial ones.
         on_epoch: called after each epoch.
@@ -98,7 +98,7 @@ def fit_classifier(
     Raises:
         InputError: `start` is not compatible, the loss is not finite, or there is no such device.
     """
-    job = partial(fit_worker, train, validation, question, plan, start)
+    job = partial(fit_worker, train, validation, spec, plan, start)
     # Each process has at least one series of each batch.
     return run_distributed(job, on_epoch, plan.device, most=len(train.values) // batches_of(plan, train))
 
@@ -106,7 +106,7 @@ def fit_classifier(
 def fit_worker(
     train: Labeled,
     validation: Labeled | None,
-    question: TaskSpec,
+    spec: TaskSpec,
     plan: Plan,
     start: Classifier | None,
     team: Team,
@@ -118,16 +118,16 @@ def fit_worker(
     rng = np.random.default_rng(plan.seed)
 
     _, channels, length = train.values.shape
-    network = LstmFcn(plan.shape(channels, length, len(question.labels)))
+    network = LstmFcn(plan.shape(channels, length, len(spec.labels)))
     scaling = Scaling.fit(train.values, plan.scaling)
     if start:
-        check_start(start, network.shape, question, plan.scaling)
+        check_start(start, network.shape, spec, plan.scaling)
         network.load_state_dict(start.network.state_dict())
         scaling = start.scaling
     network.to(device)
-    train_split = LabeledSplit(train, scaling, question, plan.label_smoothing, plan.class_weights, device)
+    train_split = LabeledSplit(train, scaling, spec, plan.label_smoothing, plan.class_weights, device)
     # Without class weights and smoothing, so that the losses of different trainings can be compared.
-    validation_split = LabeledSplit(validation, scaling, question, 0.0, False, device) if validation else None
+    validation_split = LabeledSplit(validation, scaling, spec, 0.0, False, device) if validation else None
 
     batches, epochs = batches_of(plan, train), epochs_of(plan, train)
     steps = max(epochs * batches + 1, round(2 / WARM_UP))
@@ -176,29 +176,29 @@ def fit_worker(
 
     result = evaluated(epochs)
     kept: Literal["average", "epoch"] = "average"
-    if best and validation_split and _better(best[0], result, len(validation_split.inputs)):
+    if best and validation_split and _is_clearly_better(best[0], result, len(validation_split.inputs)):
         kept = "epoch"
         network.load_state_dict(best[1])
         result = evaluated(best[0].number)
-    return FitResult(Classifier(network.eval().cpu(), scaling, question), tuple(history), kept, result)
+    return FitResult(Classifier(network.eval().cpu(), scaling, spec), tuple(history), kept, result)
 
 
-def _better(epoch: Epoch, average: Epoch, series: int) -> bool:
+def _is_clearly_better(epoch: Epoch, average: Epoch, series: int) -> bool:
     gain = (epoch.validation_accuracy or 0) - (average.validation_accuracy or 0)
     return gain > MIN_GAIN / math.sqrt(series)
 
 
-def check_start(start: Classifier, shape: Shape, question: TaskSpec, scaling: str) -> None:
+def check_start(start: Classifier, shape: Shape, spec: TaskSpec, scaling: str) -> None:
     """Check that training can start from a model.
 
     Raises:
         InputError: it has another architecture, scaling, labels, channels, columns or task; names all that differs.
     """
     pairs = [(name, vars(start.network.shape)[name], value) for name, value in vars(shape).items()]
-    pairs += [(name, vars(start.question)[name], value) for name, value in vars(question).items()]
+    pairs += [(name, vars(start.spec)[name], value) for name, value in vars(spec).items()]
     pairs.append(("scaling", start.scaling.by, scaling))
     free = {"dropout", "classes", "precision"}
-    if same_rate(start.question.sampling_rate, question.sampling_rate):
+    if same_rate(start.spec.sampling_rate, spec.sampling_rate):
         free.add("sampling_rate")
     differs = [(name, its, ours) for name, its, ours in pairs if its != ours and name not in free]
     if differs:

@@ -1,6 +1,6 @@
 """ROC and precision-recall curves of class probabilities.
 
-Series are taken by their probability, the highest first, those of equal probability together. After each step the
+Series are predicted positive by falling probability, those of equal probability together. After each step the
 curves have a point: false against true positive rate (ROC; Fawcett, An introduction to ROC analysis, 2006), and
 recall against precision. The area under ROC is 0.5 for random probabilities; average precision is the
 mean precision over the steps of recall, without interpolation, and for random probabilities the share of the class.
@@ -20,7 +20,7 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Steps:
-    """What has been taken after each step, (draws, steps), in how often series count: right ones and wrong ones."""
+    """True and false positives after each step, (draws, steps), weighted by how often each series is drawn."""
 
     right: Numbers
     wrong: Numbers
@@ -37,8 +37,8 @@ def steps(truth: NDArray[np.bool_], probabilities: NDArray[np.floating], weights
     taken, is_it = probabilities[order], truth[order]
     last = np.flatnonzero(np.append(taken[1:] != taken[:-1], True))
     counted = weights[:, order]
-    every, right = (np.cumsum(part, axis=1)[:, last] for part in (counted, counted * is_it))
-    return Steps(right, every - right)
+    positives, right = (np.cumsum(part, axis=1)[:, last] for part in (counted, counted * is_it))
+    return Steps(right, positives - right)
 
 
 def roc_areas(taken: Steps) -> Numbers:

@@ -39,7 +39,7 @@ class LabeledPrediction:
         classes: int16 (timepoints,), predicted.
         true, predicted: regions.
         scores: of the predicted regions, 0 to 1; empty: not evaluated.
-        confidence: (timepoints,), probability of the predicted class; None: not to be prediction.
+        confidence: (timepoints,), probability of the predicted class; None: not to be calibrated.
         sampling_rate: timepoints per unit of time; None: not known.
     """
 
@@ -141,13 +141,13 @@ def tally(prediction: LabeledPrediction, labels: Sequence[str], iou: float, tole
     true, predicted = prediction.true, prediction.predicted
     pairs = match(true, predicted, iou, tolerance)
     matched = [true[i] for i, _ in pairs]
-    cut, run_together = (
+    cut, merged = (
         [true[i] for i in fragmented(true, predicted)],
         [predicted[j] for j in fragmented(predicted, true)],
     )
     events = [
         np.bincount(np.array([number[r.label] for r in regions], np.intp), minlength=len(labels) + 1)
-        for regions in (true, predicted, matched, cut, run_together)
+        for regions in (true, predicted, matched, cut, merged)
     ]
     errors = [
         (number[a.label], abs(a.start - b.start), abs(a.end - b.end))

@@ -69,9 +69,9 @@ def write(found: Inputs) -> None:
         found,
         draw_training(found),
         counted="choices",
-        # Of two classes the curves are of the second; `guess` is the log loss of uniform probabilities.
+        # Of two classes the curves are of the second; the log loss is that of uniform probabilities.
         curve_class=labels[1] if task == "binary" and not independent else "",
-        guess=math.log(2 if independent else len(labels)),
+        uniform_log_loss=math.log(2 if independent else len(labels)),
         examples=draw_examples(found),
         **made,
     )
@@ -88,7 +88,7 @@ def draw_examples(found: Inputs) -> Examples | None:
     why = incompatibility(found.model, index.channels, index.labels, index.sampling_rate)
     check(why, CANDIDATE, "dataset")
     model = Classifier.from_checkpoint(found.model)
-    for name in page.HELD_OUT:
+    for name in tables.HELD_OUT:
         if name in known or not found.index.of(name):
             continue
         predicted = evaluation.predict_split(model, index, name)

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 from stages import params
 from stages.reporting import dataset_summary, tables
 from stages.reporting.figures import Chart
+from stages.reporting.tables import HELD_OUT
 from storage.artifacts import arrays, checkpoint, dataset, provenance, reports
 from storage.artifacts.checkpoint import Checkpoint
 from storage.artifacts.provenance import Provenance
@@ -25,8 +26,6 @@ from storage.label_studio.label_config import LabelConfig
 from storage.labels import snapshot
 from storage.paths import BEST, CANDIDATE
 from storage.printable import say, shortened
-
-HELD_OUT = ("test", "validation")
 
 
 @dataclass(frozen=True)
@@ -129,10 +128,10 @@ def _page(template: str, found: Inputs, charts: list[Chart], values: dict[str, A
     return render(
         template,
         found=found,
-        # Where times are plain numbers, only the project knows their unit.
+        # Where times are plain numbers, their unit is not known.
         hertz=found.index.sampling_rate if found.config.time_format else None,
         origin=dataset_summary.origin(found.index, found.annotators, found.provenance.annotations),
-        drawn={name: tables.drawn(groups) for name, groups in held_out(found.index).items()},
+        bootstrap={name: tables.bootstrap_unit(groups) for name, groups in held_out(found.index).items()},
         quality=dataset_summary.quality(found.quality) if found.quality else None,
         charts=charts,
         **values,

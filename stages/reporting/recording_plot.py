@@ -145,14 +145,14 @@ def _bars(regions: Sequence[Region], found: set[int], scale: Scale, recording: R
         if region.instant:
             place = Stretch(scale.middle(region.start), 0.0)
         number = recording.labels.index(region.label) + 1
-        text = _fitting(place.width, region.label, str(number))
+        text = _text_that_fits(place.width, region.label, str(number))
         start, end = _written(recording.times, region.start), _written(recording.times, region.end)
         missed = i not in found
         bars.append(Bar(place.x, place.width, region.label, number, text, region.instant, missed, start, end))
     return tuple(bars)
 
 
-def _fitting(width: float, *texts: str) -> str:
+def _text_that_fits(width: float, *texts: str) -> str:
     """The first text that is not wider than `width`, at 11 pixels."""
     return next((text for text in texts if text_width(text) + 8 <= width), "")
 
@@ -254,7 +254,7 @@ def trace(channel: Values, scale: Scale, name: str, y: float, height: float, cha
     room, margin = height - 10, 5.0
     share = (high - numbers) / (high - low) if high > low else numbers * 0 + 0.5
     path = envelope(scale, y + margin + share * room, min(WIDTH - LEFT - RIGHT, POINTS // channels))
-    return Trace(name, path, y, height, *_ends(low, high))
+    return Trace(name, path, y, height, *_scale_texts(low, high))
 
 
 def envelope(scale: Scale, y: NDArray[np.float64], columns: int) -> str:
@@ -283,7 +283,7 @@ def envelope(scale: Scale, y: NDArray[np.float64], columns: int) -> str:
     return "".join(parts)
 
 
-def _ends(low: float, high: float) -> tuple[str, str]:
+def _scale_texts(low: float, high: float) -> tuple[str, str]:
     """The ends of a scale with as many digits as tell them apart; of a constant only one."""
     if low == high:
         return f"{low:.3g}".replace("-", "−"), ""

@@ -62,7 +62,7 @@ def write(found: Inputs) -> None:
 def draw_examples(found: Inputs) -> Examples | None:
     """Score each recording of the test split (without one: validation) and draw the best, median and worst."""
     predicted = set(predictions.keys())
-    for name in page.HELD_OUT:
+    for name in tables.HELD_OUT:
         keys = [key for key in found.index.of(name) if key in predicted]
         if not keys:
             continue

@@ -202,7 +202,7 @@ def _subject_row(row: Mapping[str, str]) -> SubjectRow:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class BootstrapUnit:
     """The unit of the bootstrap of a split, and the number of its groups."""
 
     unit: str
@@ -210,10 +210,10 @@ class Drawn:
     groups: int
 
 
-def drawn(groups: Sequence[str]) -> Drawn:
-    """From the groups of the series of a split."""
+def bootstrap_unit(groups: Sequence[str]) -> BootstrapUnit:
+    """The unit of the bootstrap, from the groups of the series of a split."""
     unit, people = bootstrap.unit(groups), len(set(groups))
-    return Drawn(unit, people if unit == "group" else len(groups), people)
+    return BootstrapUnit(unit, people if unit == "group" else len(groups), people)
 
 
 @dataclass(frozen=True)

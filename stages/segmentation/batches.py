@@ -74,7 +74,7 @@ class Batches:
         while len(order) < len(self) * size:
             order += self.rng.permutation(len(self.windows)).tolist()
         for i in range(0, len(self) * size, size):
-            yield self._augment(*self._cut([self._shift(*self.windows[j]) for j in order[i : i + size]]))
+            yield self._augment(*self._take([self._shift(*self.windows[j]) for j in order[i : i + size]]))
 
     def _reorder(self) -> None:
         """Cut some series between their regions and join the pieces in random order."""
@@ -98,7 +98,7 @@ class Batches:
         moved = start + int(self.rng.integers(-half, half + 1))
         return series, min(max(moved, low), high)
 
-    def _cut(self, places: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    def _take(self, places: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
         room = self.size + self.margin
         values = torch.stack([self.values[i][:, room + s : room + s + self.size] for i, s in places])
         target = torch.stack([self.targets[i][:, room + s : room + s + self.size] for i, s in places])

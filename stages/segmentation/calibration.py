@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 
 TEMPERATURES = np.geomspace(0.5, 8, 57)
-# How strongly the curve of the scores is held to the identity: as by that many regions.
+# Strength of the prior that pulls the logistic curve to the identity, as by that many regions.
 PRIOR = 4.0
-NEWTON = 25
+NEWTON_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Confidence:
 
     def steps(self, probabilities: Floats, classes: NDArray[np.integer]) -> NDArray[np.float32]:
         """Calibrated probability of the class of each step, (steps,), from probabilities (steps, classes)."""
-        found: NDArray[np.float32] = _tempered(probabilities, self.temperature)[
+        found: NDArray[np.float32] = _with_temperature(probabilities, self.temperature)[
             np.arange(len(classes)), classes
         ]
         return found
@@ -52,29 +52,29 @@ class Confidence:
             return self
 
         def loss(temperature: float) -> float:
-            true = (_tempered(p, temperature)[np.arange(len(y)), y] for p, y in known)
+            true = (_with_temperature(p, temperature)[np.arange(len(y)), y] for p, y in known)
             return -sum(float(np.log(np.maximum(c, 1e-9)).sum()) for c in true)
 
         return replace(self, temperature=round(float(min(TEMPERATURES, key=loss)), 6))
 
-    def fit_regions(self, scores: Sequence[float], there: Sequence[bool]) -> Confidence:
+    def fit_regions(self, scores: Sequence[float], is_true: Sequence[bool]) -> Confidence:
         """The logistic curve with the highest likelihood of which regions are true; constant where it would fall."""
         x = np.stack([[_log_odds(score) for score in scores], np.ones(len(scores))], 1).reshape(-1, 2)
-        y = np.array(there, float)
-        slope, offset = _likeliest(x, y, np.array([1.0, 0.0]))
+        y = np.array(is_true, float)
+        slope, offset = _fit_logistic(x, y, np.array([1.0, 0.0]))
         if slope < 0:
-            slope, offset = 0.0, *_likeliest(x[:, 1:], y, np.zeros(1))
+            slope, offset = 0.0, *_fit_logistic(x[:, 1:], y, np.zeros(1))
         return replace(self, slope=round(float(slope), 6), offset=round(float(offset), 6))
 
 
-def _tempered(probabilities: Floats, temperature: float) -> NDArray[np.float32]:
+def _with_temperature(probabilities: Floats, temperature: float) -> NDArray[np.float32]:
     powers = np.maximum(probabilities, 1e-9) ** (1 / temperature)
     tempered: NDArray[np.float32] = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
     return tempered
 
 
-def _likeliest(x: Floats, y: Floats, start: Floats) -> Floats:
-    """Weights of a logistic curve, held to `start`, by Newton's method.
+def _fit_logistic(x: Floats, y: Floats, start: Floats) -> Floats:
+    """Weights of a logistic curve, with a Gaussian prior around `start`, by Newton's method.
 
     A step that overshoots is halved: with confident wrong regions the curve is flat, and whole steps would oscillate.
     """
@@ -84,7 +84,7 @@ def _likeliest(x: Floats, y: Floats, start: Floats) -> Floats:
         return float((np.logaddexp(0, odds) - y * odds).sum() + PRIOR / 2 * (off @ off))
 
     weights = start
-    for _ in range(NEWTON):
+    for _ in range(NEWTON_STEPS):
         p = np.exp(-np.logaddexp(0, -(x @ weights)))
         slope = x.T @ (p - y) + PRIOR * (weights - start)
         curve = x.T @ (x * (p * (1 - p))[:, None]) + PRIOR * np.eye(len(start))
@@ -96,5 +96,5 @@ def _likeliest(x: Floats, y: Floats, start: Floats) -> Floats:
 
 
 def _log_odds(score: float) -> float:
-    held = min(max(score, 1e-4), 1 - 1e-4)
-    return float(np.log(held / (1 - held)))
+    clipped = min(max(score, 1e-4), 1 - 1e-4)
+    return float(np.log(clipped / (1 - clipped)))

@@ -1,9 +1,9 @@
 """Class probabilities to regions.
 
-A network predicts steps of several timepoints. There are two ways from its probabilities to a class for each step:
-the likeliest sequence of whole segments (`segments`), or smoothing over time, after which stretches shorter
+A network predicts steps of several timepoints. There are two methods for the class of each step:
+the likeliest sequence of whole segments (`hsmm.segment`), or smoothing over time, after which stretches shorter
 than a region of that class can be are given to the likelier neighbour. Then each boundary is moved, within its
-steps, to where the two classes are equally likely. The way and its params are chosen on the validation split
+steps, to where the two classes are equally likely. Method and params are chosen on the validation split
 (`tune_decoder`) and are part of the model.
 """
 
@@ -32,7 +32,7 @@ FRACTIONS = (0.5, 0.3, 0.7, 0.0)
 # By so much over the root of the number of true events, about two standard errors, params have to be better than the
 # default. On a hundred events that is .1, of event F1 and macro F1 together.
 MIN_GAIN = 1.0
-SMOOTHEST = 10_000
+MAX_SMOOTHING = 10_000
 # Too small to move the middle of any probabilities that are not all 0.
 TINY = 1e-300
 
@@ -67,9 +67,9 @@ class Decoder:
 
     def fits(self, step: int, classes: int) -> bool:
         """Whether it decodes probabilities of so many classes, a row for each `step` timepoints."""
-        known = {*self.labels} >= {*self.instants} and len(self.labels) + 1 == len(self.typical) == classes
-        sane = self.tolerance >= 0 and 0 < self.smoothing < SMOOTHEST and self.smoothing % 2 == 1
-        return known and sane and self.step == step and self.grammar.fits(classes)
+        labeled = {*self.labels} >= {*self.instants} and len(self.labels) + 1 == len(self.typical) == classes
+        in_range = self.tolerance >= 0 and 0 < self.smoothing < MAX_SMOOTHING and self.smoothing % 2 == 1
+        return labeled and in_range and self.step == step and self.grammar.fits(classes)
 
     def to_json(self) -> dict[str, Any]:
         """As `postprocess` of model.json, which has the labels beside it."""
@@ -227,12 +227,12 @@ def tune_decoder(
         decoder: to start from; its labels, lengths and grammar stay.
         found: of each validation series probabilities, targets, true regions, and stretches without gaps.
     """
-    ways: list[dict[str, float]] = [{"evidence": e, "order": o} for o, e in product(ORDER, EVIDENCE)]
-    ways += [{"evidence": 0.0, "smoothing": s, "fraction": f} for s, f in product(SMOOTHING, FRACTIONS)]
+    candidates: list[dict[str, float]] = [{"evidence": e, "order": o} for o, e in product(ORDER, EVIDENCE)]
+    candidates += [{"evidence": 0.0, "smoothing": s, "fraction": f} for s, f in product(SMOOTHING, FRACTIONS)]
     min_gain = MIN_GAIN / max(sum(len(true) for _, _, true, _ in found), 1) ** 0.5
     best, best_f1, to_beat = decoder, None, -1.0
-    for way in ways:
-        trial = replace(decoder, **way)  # type: ignore[arg-type]
+    for chosen in candidates:
+        trial = replace(decoder, **chosen)  # type: ignore[arg-type]
         predicted = []
         for probabilities, target, true, known in found:
             scored = split_at_gaps(trial.decode(probabilities, len(target)), known)

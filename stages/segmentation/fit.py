@@ -25,7 +25,7 @@ from stages.timeseries import windows
 from stages.timeseries.gaps import split_at_gaps
 from stages.timeseries.runs import runs
 
-# The trial has this fraction of the epochs.
+# The epochs over those of the trial.
 TRIAL = 4
 
 
@@ -166,14 +166,14 @@ def calibrate(
     if not any(example.regions for example in validation):
         return Confidence()
     scores: list[float] = []
-    there: list[bool] = []
+    is_true: list[bool] = []
     for probabilities, example in zip(found, validation, strict=True):
         regions = split_at_gaps(decoder.decode(probabilities, len(example.target)), example.known)
         matched = {place for _, place in match(example.regions, [r for r, _ in regions], iou, tolerance)}
         scores += [score for _, score in regions]
-        there += [place in matched for place in range(len(regions))]
+        is_true += [place in matched for place in range(len(regions))]
     steps = [(p, middles(e.target, decoder.step, len(p))) for p, e in zip(found, validation, strict=True)]
-    return Confidence().fit_steps(steps).fit_regions(scores, there)
+    return Confidence().fit_steps(steps).fit_regions(scores, is_true)
 
 
 def middles(target: NDArray[np.int16], step: int, steps: int) -> NDArray[np.int16]:

@@ -19,12 +19,12 @@ from stages.timeseries.runs import runs
 Probabilities = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-# Background this short between two regions is an artefact of drawing them, and no segment.
-SLIVER = 3
+# Background shorter than this, in timepoints, between two regions is an artefact of drawing them, and no segment.
+MIN_BACKGROUND = 3
 # Pseudo-count of each transition: an unseen one is unlikely, never impossible.
-UNSEEN = 0.05
-# The narrowest that lengths of a class are taken to be, in log steps.
-NARROWEST = 0.1
+PSEUDO_COUNT = 0.05
+# Least spread of the lengths of a class, in log steps.
+MIN_SPREAD = 0.1
 # Steps of smoothing at which a change of the likeliest class is a place where a segment may begin or end.
 CANDIDATE_WIDTHS = (1, 5, 15, 41)
 # Steps that are averaged at once: a recording may be long.
@@ -32,7 +32,7 @@ BLOCK = 1 << 16
 # Candidates that a segment may reach over; a longer one is found in pieces of one class, and put together.
 REACH = 400
 # Log-probability of a class following itself.
-AGAIN = -8.0
+SELF_TRANSITION = -8.0
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Grammar:
     @classmethod
     def fit(cls, targets: Iterable[NDArray[np.int16]], classes: int, step: int) -> Grammar:
         """Count segments of targets, (timepoints,) each; unknown timepoints (-1) are in none."""
-        first, last = np.full(classes, UNSEEN), np.full(classes, UNSEEN)
-        follows = np.full((classes, classes), UNSEEN)
+        first, last = np.full(classes, PSEUDO_COUNT), np.full(classes, PSEUDO_COUNT)
+        follows = np.full((classes, classes), PSEUDO_COUNT)
         lengths: list[list[float]] = [[] for _ in range(classes)]
         for target in targets:
             starts, ends, codes = runs(target)
             rows = ends - starts + 1
-            kept = [(int(c), int(n)) for c, n in zip(codes, rows, strict=True) if c or n >= SLIVER]
+            kept = [(int(c), int(n)) for c, n in zip(codes, rows, strict=True) if c or n >= MIN_BACKGROUND]
             known = [code for code, _ in kept if code >= 0]
             if not known:
                 continue
@@ -99,11 +99,11 @@ class Grammar:
 
 
 def _usual(lengths: Floats) -> tuple[float, float]:
-    """Median and spread; of a class that was hardly seen, anything from one step to a hundred."""
+    """Median and spread; of a class with fewer than three segments, anything from one step to a hundred."""
     known = lengths if len(lengths) > 2 else np.log([1.0, 10.0, 100.0])
     middle = float(np.median(known))
     around = 1.4826 * float(np.median(np.abs(known - middle)))
-    return middle, max(around, 0.7 * float(known.std()), NARROWEST)
+    return middle, max(around, 0.7 * float(known.std()), MIN_SPREAD)
 
 
 def _rounded(values: Floats) -> tuple[float, ...]:
@@ -180,7 +180,7 @@ def _search(
     """
     n, classes = total.shape
     follows = order * np.array(grammar.follows)
-    np.fill_diagonal(follows, AGAIN)
+    np.fill_diagonal(follows, SELF_TRANSITION)
     begin = np.zeros((n, classes))
     begin[0] = order * np.array(grammar.first)
     began, before = np.zeros((n, classes), np.intp), np.zeros((n, classes), np.intp)

@@ -9,25 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
-# Windows of a recording that are looked at together for its level.
+# Windows whose means are computed at once: bounds memory.
 PART = 4096
 # A channel shows the orientation of a sensor where the skewness of its window means has the same sign in this share
 # of the recordings of the train split, its median is this far from 0, and there are so many recordings.
-AGREED, SKEWED, ENOUGH = 0.75, 0.5, 5
+MIN_AGREEMENT, MIN_SKEWNESS, MIN_RECORDINGS = 0.75, 0.5, 5
 # From this skewness against the common sign on, a channel is taken for flipped.
 FLIPPED = 0.4
 # Deviations from the mean beyond which a value is a placeholder of a logger for a missing one, 3.4e38 say: its square
 # is infinite, and would make all predictions for the recording NaN.
-FARTHEST = 1e6
+MAX_DEVIATIONS = 1e6
 
 
 @dataclass(frozen=True)
 class Scaler:
     """One mean and one standard deviation per channel, from the train split; never per recording.
 
-    Scaled by itself, a recording would lose what tells a lying person from a standing one. But a sensor is sometimes
-    worn upside down: channels that are skewed to one side in nearly all recordings are flipped in one where they are
-    skewed to the other.
+    Scaled by itself, a recording would lose the difference between a lying and a standing person. But a sensor is
+    sometimes worn upside down: channels that are skewed to one side in nearly all recordings are flipped in one where
+    they are skewed to the other.
 
     Attributes:
         mean, deviation: (channels,).
@@ -89,7 +89,7 @@ class Scaler:
     def scale(self, oriented: Values) -> Values:
         """Scale a part of an oriented recording; missing values are 0, the mean."""
         scaled = (oriented - np.array(self.mean)) / np.array(self.deviation)
-        return np.where(np.abs(scaled) <= FARTHEST, scaled, 0).astype(np.float32)
+        return np.where(np.abs(scaled) <= MAX_DEVIATIONS, scaled, 0).astype(np.float32)
 
 
 def fill(values: Values) -> Values:
@@ -139,10 +139,10 @@ def _common_skew(
     """
     found, levels = np.array(skewness), np.array(means)
     middle = np.median(found, 0)
-    agreed = (np.sign(found) == np.sign(middle)).mean(0) >= AGREED
+    agreed = (np.sign(found) == np.sign(middle)).mean(0) >= MIN_AGREEMENT
     both = (levels.min(0) < 0) & (levels.max(0) > 0)
-    tells = agreed & both & (np.abs(middle) > SKEWED) & (len(found) >= ENOUGH)
-    return tuple(int(sign) for sign in np.where(tells, np.sign(middle), 0))
+    oriented = agreed & both & (np.abs(middle) > MIN_SKEWNESS) & (len(found) >= MIN_RECORDINGS)
+    return tuple(int(sign) for sign in np.where(oriented, np.sign(middle), 0))
 
 
 def _signs(skewness: NDArray[np.float64], skew: Sequence[int]) -> Values:

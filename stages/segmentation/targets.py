@@ -137,10 +137,10 @@ def _read_region(
     for name in names[1:]:
         left_out[f"second label {quoted(name)} of a region: a timepoint has one"] += 1
     instant = bool(value.get("instant")) or value.get("start") == value.get("end")
-    span = _read_span(value, instant, times, config.time_format, left_out, notes)
-    if span is None:
+    limits = _read_limits(value, instant, times, config.time_format, left_out, notes)
+    if limits is None:
         return None
-    start, end = span
+    start, end = limits
     if end < start:
         notes["region that ends before it starts: turned round"] += 1
         start, end = end, start
@@ -152,7 +152,7 @@ def _read_region(
     return Region(first, first if instant else last, names[0] if label is None else label, instant)
 
 
-def _read_span(
+def _read_limits(
     value: Mapping[str, Any],
     instant: bool,
     times: Times,

@@ -1,8 +1,8 @@
-"""Training, from top to bottom: batches, loss, one-cycle schedule, averaged weights, early stop.
+"""Training, from top to bottom: batches, loss, one-cycle learning rate schedule, weight averaging, early stopping.
 
-The model is the running average of the weights (and of the batch norm's buffers), which is good without annealing; it
-is scored on the validation split after every epoch. Two criteria count: balanced
-accuracy, and F1 of the worst class, where a class that is never predicted counts as 0.
+The model is the running average of the weights and of batch norm's buffers. After every epoch it is scored on the
+validation split, by two criteria: balanced accuracy, and F1 of the worst class, where a class that is never
+predicted counts as 0.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from storage.errors import InputError
 
 WARM_UP = 0.2
 # The logit of a class that the train split lacks.
-NEVER = -30.0
-AVERAGE = 0.99
-# Validation scores that differ by less count as equal, on so few recordings: the later epoch is then taken.
-SAME = 0.05
+UNTRAINED_LOGIT = -30.0
+AVERAGE_DECAY = 0.99
+# Validation scores that differ by less count as equal: the later epoch is then taken.
+TIE = 0.05
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ class EarlyStopping:
         """Record an epoch; True: stop."""
         self.history.append(epoch)
         value = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
-        if value > self._highest + SAME:
+        if value > self._highest + TIE:
             self._gained = epoch.number
-        if value >= self._highest - SAME:
+        if value >= self._highest - TIE:
             self.best, self.weights = epoch, copy.deepcopy(network.state_dict())
         self._highest = max(self._highest, value)
         if epoch.worst_f1 is None:
@@ -164,7 +164,7 @@ def disable_untrained(network: Network, classes: set[int]) -> None:
     """Classes that the train split lacks are never predicted: their logits would be arbitrary."""
     for k in sorted(classes):
         network.out.weight[k] = 0
-        network.out.bias[k] = NEVER  # type: ignore[index]
+        network.out.bias[k] = UNTRAINED_LOGIT  # type: ignore[index]
 
 
 def classes_in(examples: Sequence[Example]) -> set[int]:
@@ -190,10 +190,10 @@ def soft_cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tenso
 @torch.no_grad()
 def update_average(average: Network, network: Network, step: int) -> None:
     """Move the average towards the network, faster in the first steps."""
-    keep = min(AVERAGE, step / (step + 9)) if step > 1 else 0.0
-    mine = [v for v in average.state_dict().values() if v.dtype.is_floating_point]
-    theirs = [v for v in network.state_dict().values() if v.dtype.is_floating_point]
-    torch._foreach_lerp_(mine, theirs, 1 - keep)
+    keep = min(AVERAGE_DECAY, step / (step + 9)) if step > 1 else 0.0
+    averaged = [v for v in average.state_dict().values() if v.dtype.is_floating_point]
+    current = [v for v in network.state_dict().values() if v.dtype.is_floating_point]
+    torch._foreach_lerp_(averaged, current, 1 - keep)
 
 
 def validate(

@@ -30,11 +30,11 @@ def missing_mask(values: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
     for channel in range(values.shape[1]):
         missing = np.isnan(values[:, channel])
         if missing.any():
-            found[:, channel] = _wide(missing, gap)
+            found[:, channel] = _longer_than(missing, gap)
     return found
 
 
-def _wide(missing: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
+def _longer_than(missing: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
     there = np.flatnonzero(~missing)
     if not len(there):
         return missing

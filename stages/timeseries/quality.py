@@ -40,10 +40,10 @@ def describe(
             "longest_steps": round(float(lengths[longest]), 1) if longest is not None else 0.0,
         },
         "nan": {name: n for name, n in zip(channels, missing, strict=True) if n},
-        "constant": [name for name, column in zip(channels, columns, strict=True) if not _moves(column)],
+        "constant": [name for name, column in zip(channels, columns, strict=True) if not _changes(column)],
     }
 
 
-def _moves(numbers: NDArray[np.float32]) -> bool:
-    """Whether they change; a channel of missing values does not."""
+def _changes(numbers: NDArray[np.float32]) -> bool:
+    """Whether values change; a channel of missing values does not."""
     return bool(np.fmin.reduce(numbers) < np.fmax.reduce(numbers))

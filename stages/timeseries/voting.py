@@ -13,7 +13,7 @@ Disagreement = Literal["vote", "newest", "agree"]
 
 def voters(records: Sequence[Record], disagreement: Disagreement) -> list[Record]:
     """The annotations that count, the newest first."""
-    given = sorted((r for r in records if not r.get("was_cancelled")), key=_age, reverse=True)
+    given = sorted((r for r in records if not r.get("was_cancelled")), key=_last_change, reverse=True)
     truths = [r for r in given if r.get("ground_truth")]
     if truths or disagreement == "newest":
         return (truths or given)[:1]
@@ -23,7 +23,7 @@ def voters(records: Sequence[Record], disagreement: Disagreement) -> list[Record
     return list(newest.values())
 
 
-def _age(record: Record) -> tuple[str, str]:
+def _last_change(record: Record) -> tuple[str, str]:
     return str(record.get("updated_at") or record.get("created_at") or ""), str(record["id"])
 
 

@@ -1,4 +1,4 @@
-"""Windows: where in a series a network looks at once. A window is a start; nothing is copied.
+"""Windows: the parts of a series that a network takes at once. A window is a start; nothing is copied.
 
     size 4, stride 4, 10 timepoints, starts 0, 4, 6: the last one is moved back so that the tail is covered
 
@@ -51,7 +51,7 @@ def choose_step(lengths: Lengths) -> int:
     4
     """
     step = 1
-    while step < LARGEST_STEP and _short(lengths) >= 2 * step * STEPS_PER_REGION:
+    while step < LARGEST_STEP and _shortest(lengths) >= 2 * step * STEPS_PER_REGION:
         step *= 2
     return step
 
@@ -74,10 +74,12 @@ def choose_widths(lengths: Lengths) -> tuple[int, ...]:
     """Steps over which the network is shown mean and variance: one, most of a short region, most of a common one."""
     step = choose_step(lengths)
     every = [length for known in lengths.values() for length in known]
-    wanted = [0.6 * length / step for length in (_short(lengths), float(np.median(every)))] if every else []
+    wanted = (
+        [0.6 * length / step for length in (_shortest(lengths), float(np.median(every)))] if every else []
+    )
     return tuple(sorted({1, *(min(round(width) | 1, WIDEST) for width in wanted)}))
 
 
-def _short(lengths: Lengths) -> float:
+def _shortest(lengths: Lengths) -> float:
     """The shortest of the labels' usual lengths; without any region, nothing is short."""
     return min((float(np.median(known)) for known in lengths.values()), default=np.inf)

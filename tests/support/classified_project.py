@@ -101,23 +101,23 @@ def waves(truth: NDArray[np.bool_], channels: int, rows: int, noise: float) -> N
     return np.asarray(shapes[:, None] + noise * rng.normal(size=(len(truth), channels, rows)), np.float32)
 
 
-def fit(question: TaskSpec, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
+def fit(spec: TaskSpec, values: Any, truth: NDArray[np.bool_], steps: int) -> Classifier:
     """A small network after some steps on the whole train split."""
     torch.manual_seed(0)
-    shape = Shape(values.shape[1], values.shape[2], len(question.labels), 1, 4, 0.0, (8, 8, 8), (5, 5, 3))
+    shape = Shape(values.shape[1], values.shape[2], len(spec.labels), 1, 4, 0.0, (8, 8, 8), (5, 5, 3))
     network, scaling = LstmFcn(shape), Scaling.fit(values, "series")
     inputs, target = torch.from_numpy(scaling(values)), torch.from_numpy(truth).float()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     for _ in range(steps):
         scores = network(inputs)
-        if question.independent:
+        if spec.independent:
             loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, target)
         else:
             loss = torch.nn.functional.cross_entropy(scores, target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return Classifier(network.eval(), scaling, question)
+    return Classifier(network.eval(), scaling, spec)
 
 
 def trained(learnt_from: tuple[str, ...]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_the_loss_is_plain_cross_entropy() -> None:
         model = SimpleNamespace(
             probabilities=lambda _: probabilities,
             decide=lambda _: truth,
-            question=SimpleNamespace(independent=independent),
+            spec=SimpleNamespace(independent=independent),
         )
         found = objective.score(model, SimpleNamespace(values=None, targets=truth))  # type: ignore[arg-type]
         assert found == (pytest.approx(loss, abs=1e-6), 1.0)

@@ -125,9 +125,9 @@ def test_a_trial_that_fails_is_told_and_the_tuning_goes_on(
 ) -> None:
     fit_classifier = training.fit_classifier
 
-    def fail(known: Any, held: Any, question: Any, plan: Plan, **options: Any) -> Any:
+    def fail(known: Any, held: Any, spec: Any, plan: Plan, **options: Any) -> Any:
         training.check_finite(math.nan if plan.scaling == "train" else 1.0, 1, plan)
-        return fit_classifier(known, held, question, plan, **options)
+        return fit_classifier(known, held, spec, plan, **options)
 
     monkeypatch.setattr(objective, "fit_classifier", fail)
     project(place, trials=8)

@@ -10,7 +10,7 @@ import pytest
 from stages import report
 from stages.reporting.figures import diagrams
 from stages.reporting.page import held_out
-from stages.reporting.tables import Drawn, drawn, subject_rows
+from stages.reporting.tables import BootstrapUnit, bootstrap_unit, subject_rows
 from stages.segmentation import evaluation
 from storage.artifacts import dataset, reports
 from storage.artifacts.region import Region
@@ -48,8 +48,8 @@ def test_one_series_has_no_interval() -> None:
 
 
 def test_what_is_drawn_is_said() -> None:
-    assert drawn(list("aabbc")) == Drawn("series", 5, 3)
-    assert drawn(list("aabcdef")) == Drawn("group", 6, 6)
+    assert bootstrap_unit(list("aabbc")) == BootstrapUnit("series", 5, 3)
+    assert bootstrap_unit(list("aabcdef")) == BootstrapUnit("group", 6, 6)
 
 
 def test_what_is_cut_to_pieces_or_run_together_is_said_in_words() -> None:
@@ -94,9 +94,9 @@ def test_a_dot_lies_where_sure_and_right_meet() -> None:
 
 def test_boundaries_are_in_seconds_where_the_times_are_stamps() -> None:
     lay(time_format="%Y-%m-%d %H:%M:%S.%f")
-    assert "Start off by 2.0 , median 2 0.04 s, median 0.04 s" in words(page())
+    assert "Start error 2.0 , median 2 0.04 s, median 0.04 s" in words(page())
     lay()
-    assert "Start off by 2.0 , median 2 in time: 0.04, median 0.04" in words(page())
+    assert "Start error 2.0 , median 2 in time: 0.04, median 0.04" in words(page())
 
 
 def test_groups_are_of_the_set() -> None:

@@ -45,11 +45,9 @@ def taught(monkeypatch: pytest.MonkeyPatch, workers: int, some: bool = False, ra
     """The model of so many processes. 43 series in batches of 6 and 7, which 2 cannot share evenly."""
     monkeypatch.setenv(WORKERS, str(workers))
     monkeypatch.setenv(RAY, ray)
-    question = TaskSpec("multilabel" if some else "multiclass", ("a", "b", "c"), ("x", "y"))
+    spec = TaskSpec("multilabel" if some else "multiclass", ("a", "b", "c"), ("x", "y"))
     heard: list[Epoch] = []
-    found = fit_classifier(
-        waves(43, 1, some), waves(20, 2, some), question, Plan(**PLAN), on_epoch=heard.append
-    )
+    found = fit_classifier(waves(43, 1, some), waves(20, 2, some), spec, Plan(**PLAN), on_epoch=heard.append)
     assert tuple(heard) == found.history
     return found
 

@@ -1,8 +1,8 @@
 """Reads data/candidate, data/dataset and data/arrays; writes reports/evaluate and, the headline of it,
 reports/evaluate.json.
 
-Scores the candidate on the validation and the test split, with confidence intervals and calibration. Nothing is chosen
-here; by scores of the test split nothing is chosen but promotion. The work is done by
+Scores the candidate on the validation and the test split, with confidence intervals and calibration. Nothing is
+chosen here; by scores of the test split nothing is chosen but promotion. The work is done by
 stages/segmentation/evaluation.py or stages/classification/evaluation.py, whichever the label config asks for.
 """
 

@@ -1,4 +1,4 @@
-"""One thing that was timed, with what it is set against."""
+"""One timed operation, and what it is compared with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.timing import clock
 from storage.progress import bar, console
 
-HEADER = "| what | seconds | set against |\n|---|---|---|"
+HEADER = "| what | seconds | compared with |\n|---|---|---|"
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Measure:
     facts: dict[str, float] = field(default_factory=dict)
 
     def time(self, work: Callable[[], object]) -> None:
-        """Do it once more, and say how long it took to whoever waits."""
+        """Run it once more, and print how long it took."""
         self.runs.append(clock(work))
         console.print(f"{self.name}: {self.runs[-1]:.2f} s", markup=False)
 

@@ -1,4 +1,4 @@
-"""How well the classifier tells whole series apart that it never saw, and what training and answers cost.
+"""How well the classifier classifies series that it was not trained on, and what training and prediction cost.
 
     python -m benchmarks.models.classifier FOLDER                              # four sets, five seeds each
     python -m benchmarks.models.classifier FOLDER --sets GunPoint --seeds 10
@@ -49,7 +49,7 @@ STEPS, ANSWERS = 100, 500
 
 @dataclass(frozen=True)
 class Series:
-    """A data set: what is trained on, what is only looked at in training (where there is such), and what is asked."""
+    """A data set: train split, validation split where there is one, and test split."""
 
     name: str
     train: Labeled
@@ -127,9 +127,9 @@ def load(folder: Path, name: str) -> Series:
     task, labels, columns = train.task, train.labels, train.columns
     validation = None
     if name == SAGEMAKER:
-        held = series_table.read(place / "valid.csv", task=task, labels=labels, columns=columns)
-        validation = labeled(held)
-        raw = _beside(place / "test_labels.csv", place / "test_data.csv")
+        valid = series_table.read(place / "valid.csv", task=task, labels=labels, columns=columns)
+        validation = labeled(valid)
+        raw = _side_by_side(place / "test_labels.csv", place / "test_data.csv")
         test = series_table.parse(raw, name, task=task, labels=labels, columns=columns)
     else:
         test = series_table.read(place / "test.csv", task=task, labels=labels, columns=columns)
@@ -137,7 +137,7 @@ def load(folder: Path, name: str) -> Series:
     return Series(name, labeled(train), validation, labeled(test), spec)
 
 
-def _beside(*paths: Path) -> bytes:
+def _side_by_side(*paths: Path) -> bytes:
     """Tables with the same rows, side by side."""
     rows = zip(*(path.read_text(encoding="utf-8").splitlines() for path in paths), strict=True)
     return "\n".join(map(",".join, rows)).encode()
@@ -168,13 +168,13 @@ def _warm_up(series: Series, plan: Plan) -> None:
 def _train(series: Series, plan: Plan) -> tuple[Classifier, float]:
     """A model, and the CPU seconds that it took."""
     began = time.process_time()
-    taught = fit_classifier(series.train, series.validation, series.spec, plan)
-    return taught.model, time.process_time() - began
+    result = fit_classifier(series.train, series.validation, series.spec, plan)
+    return result.model, time.process_time() - began
 
 
 def _accuracy(model: Classifier, test: Labeled) -> float:
-    said = model.decide(model.probabilities(test.values))
-    return float((said == test.targets).all(1).mean())
+    predicted = model.decide(model.probabilities(test.values))
+    return float((predicted == test.targets).all(1).mean())
 
 
 def _curve(series: Series, params: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
@@ -189,28 +189,28 @@ def _curve(series: Series, params: Sequence[str], options: argparse.Namespace) -
 def _speeds(series: Series, params: Sequence[str], python: Path, rounds: int) -> dict[str, list[Any]]:
     """Ours and the peer's in turn, and each first in every other round."""
     batches = batches_of(_plan(params, 0), series.train)
-    epochs, asked = max(round(STEPS / batches), 1), max(round(ANSWERS / len(series.test.values)), 1)
+    epochs, repeats = max(round(STEPS / batches), 1), max(round(ANSWERS / len(series.test.values)), 1)
     plan = _plan([*params, f"epochs={epochs}"], 0)
     found: dict[str, list[Any]] = {"ours": [], "tsai": [], "network": []}
     for number in range(rounds):
-        ours = None if number % 2 else _our_speed(series, plan, epochs, asked)
-        theirs = peer(python, series.train, series.test, plan, epochs, asked)
-        for way, speed in {"ours": ours or _our_speed(series, plan, epochs, asked), **theirs}.items():
+        ours = None if number % 2 else _our_speed(series, plan, epochs, repeats)
+        peer_speeds = peer(python, series.train, series.test, plan, epochs, repeats)
+        for way, speed in {"ours": ours or _our_speed(series, plan, epochs, repeats), **peer_speeds}.items():
             found[way].append(asdict(speed))
         text = ", ".join(f"{way} {speeds[-1]}" for way, speeds in found.items())
         console.print(f"{series.name}, round {number}: {text}", markup=False, soft_wrap=True)
     return found
 
 
-def _our_speed(series: Series, plan: Plan, epochs: int, asked: int) -> Speed:
-    """A whole training by the number of its epochs, and answers to the test set."""
+def _our_speed(series: Series, plan: Plan, epochs: int, repeats: int) -> Speed:
+    """A whole training by the number of its epochs, and predictions for the test split."""
     _warm_up(series, plan)
     model, seconds = _train(series, plan)
     model.probabilities(series.test.values)
     began = time.process_time()
-    for _ in range(asked):
+    for _ in range(repeats):
         model.probabilities(series.test.values)
-    rate = asked * len(series.test.values) / (time.process_time() - began)
+    rate = repeats * len(series.test.values) / (time.process_time() - began)
     return Speed(seconds / epochs, rate)
 
 
@@ -226,7 +226,7 @@ def _tables(found: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [
             f"| {name} | accuracy, mean | spread | each seed | CPU s a run | steps |",
             "|---|---|---|---|---|---|",
-            *(_accuracy_line(f"{steps} asked for", runs) for steps, runs in curve.items()),
+            *(_accuracy_line(f"{steps} steps requested", runs) for steps, runs in curve.items()),
         ]
     if speeds := found["speeds"]:
         yield [

@@ -1,9 +1,9 @@
-"""How well the segmenter finds regions of people it never saw, and what training and prediction cost.
+"""How well the segmenter finds regions of people that it was not trained on, and what training and prediction cost.
 
     python -m benchmarks.models.segmenter FOLDER                     # five folds by person
     python -m benchmarks.models.segmenter FOLDER --shuffled          # the same, cut at region borders and shuffled
-    python -m benchmarks.models.segmenter FOLDER --all               # learns from everybody: what that costs
-    python -m benchmarks.models.segmenter FOLDER --labeled 10        # learns from ten recordings, five draws a fold
+    python -m benchmarks.models.segmenter FOLDER --all               # trained on everybody: what that costs
+    python -m benchmarks.models.segmenter FOLDER --labeled 10        # trained on ten recordings, five draws a fold
     python -m benchmarks.models.segmenter FOLDER --param draft=true  # with another value of a param of `train`
     python -m benchmarks.models.segmenter --simulated                # made-up recordings, in any order
     python -m benchmarks.models.segmenter FOLDER --peer CHECKOUT --peer-python PEER/.venv/bin/python
@@ -96,12 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folds = by_group(recordings, options.folds)
     ways: dict[str, list[Fold]] = {"ours": [], "the peer": []}
     for number in chosen:
-        learned, test = folds[number]
-        for draw, some in enumerate(_draws(learned, options.labeled, options.draws)):
+        train_recordings, test = folds[number]
+        for draw, some in enumerate(_draws(train_recordings, options.labeled, options.draws)):
             ways["ours"].append(_ours(f"fold {number}.{draw}", some, test, labels, settings))
             _say(ways["ours"][-1], labels)
         if options.peer:
-            ways["the peer"].append(_peer(f"fold {number}", options, learned, test, labels, settings))
+            ways["the peer"].append(
+                _peer(f"fold {number}", options, train_recordings, test, labels, settings)
+            )
             _say(ways["the peer"][-1], labels)
     found = {name: _summary(way, labels) for name, way in ways.items() if way}
     if options.json:
@@ -124,8 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shuffled", action="store_true", help="cut recordings at region borders and shuffle them"
     )
-    parser.add_argument("--all", action="store_true", help="learn from everybody; nobody is left to score on")
-    parser.add_argument("--labeled", type=int, default=0, help="recordings to learn from; 0: all")
+    parser.add_argument("--all", action="store_true", help="train on everybody; nobody is left to score on")
+    parser.add_argument("--labeled", type=int, default=0, help="recordings to train on; 0: all")
     parser.add_argument("--draws", type=int, default=5, help="draws of so many recordings (default 5)")
     parser.add_argument("--param", action="append", default=[], help="of the train section, as in epochs=20")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default 1, as everywhere else)")
@@ -154,7 +156,7 @@ def _ours(
     labels: Sequence[str],
     settings: params.Params,
 ) -> Fold:
-    """Learn from recordings and judge on others."""
+    """Train on recordings and score on others."""
     groups = {recording.key: recording.group for recording in recordings}
     rules = settings.splits.shares.model_dump() | {"test": 0.0}
     assigned = splits.assign({}, groups, set(groups), rules, settings.splits.seed)
@@ -164,12 +166,12 @@ def _ours(
     tolerance, rules_ = settings.window.instant_tolerance, settings.evaluate
     targets = [_target(recording, labels, tolerance) for recording in test]
     began = time.process_time()
-    judged = [
+    predictions = [
         fitted.model.predict_labeled(recording.values, target, recording.regions)
         for recording, target in zip(test, targets, strict=True)
     ]
     predicted = time.process_time() - began
-    tallies = tuple(tally(item, labels, rules_.iou, rules_.instant_tolerance) for item in judged)
+    tallies = tuple(tally(item, labels, rules_.iou, rules_.instant_tolerance) for item in predictions)
     decoder, trial = fitted.model.decoder, fitted.trial
     facts = {
         "train": sum(name == "train" for name in assigned.values()),

@@ -39,7 +39,7 @@ from storage.servers import machine_cache, uv_environment
 VERSION = "1.0.1"
 # Its imports fail with the fastai, fastcore and pyts of later days, and without jupyter_core, which it does not name.
 LOCK = Path(__file__).with_name("tsai.lock.txt")
-# tsai's own batch size where it is asked.
+# tsai's own batch size in prediction.
 USUAL = 64
 
 
@@ -76,7 +76,7 @@ def prepare(cache: Path) -> Path:
 
 
 def peer(
-    python: Path, train: Labeled, test: Labeled, plan: Plan, epochs: int, asked: int
+    python: Path, train: Labeled, test: Labeled, plan: Plan, epochs: int, repeats: int
 ) -> dict[str, Speed]:
     """How fast the peer is, by way: `tsai` and `network`.
 
@@ -85,7 +85,7 @@ def peer(
         train, test: series, one class each.
         plan: the shape of the network, the batch size and the rate.
         epochs: that are measured.
-        asked: how many times it answers for the test split.
+        repeats: how many times it predicts the test split.
 
     Raises:
         ProgramError: the peer failed; its last lines are in the error.
@@ -98,7 +98,7 @@ def peer(
         np.save(folder / "train.npy", train.values)
         np.save(folder / "test.npy", test.values)
         np.save(folder / "classes.npy", class_numbers(train))
-        job = _job(plan, train) | {"epochs": epochs, "asked": asked}
+        job = _job(plan, train) | {"epochs": epochs, "repeats": repeats}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         program = Path(tsai_peer_process.__file__).absolute()
         process.run([python.absolute(), program, folder], cwd=folder, env=environment)

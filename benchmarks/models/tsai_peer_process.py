@@ -1,10 +1,10 @@
-"""What runs in the peer's own Python: tsai's LSTM_FCN trained and asked, on series that lie in a folder.
+"""What runs in the peer's own Python: tsai's LSTM_FCN, trained and used for prediction, on series in a folder.
 
     python benchmarks/models/tsai_peer_process.py FOLDER
 
 FOLDER holds `train.npy` and `test.npy`, float32 (series, channels, timepoints), `classes.npy`, the class of each
 series of the train split by its number, and `job.json`: hidden_size, layers, dropout, filters, kernels, batch,
-epochs, lr and ask, the batch size in which it is asked. What each cost goes to `speeds.json`. Imports neither
+epochs, lr and ask, the batch size of prediction. What each cost goes to `speeds.json`. Imports neither
 Labeltrail nor anything that the peer does not need. benchmarks/models/tsai_peer.py says what is measured, and why.
 """
 
@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
 
 
 def used(job: dict[str, Any], train: Any, classes: Any, test: Any, folder: Path) -> dict[str, Any]:
-    """tsai as its users have it: a TSClassifier, trained by `fit_one_cycle` and asked by `get_X_preds`."""
+    """tsai as its users have it: a TSClassifier, trained by `fit_one_cycle`; it predicts by `get_X_preds`."""
     from tsai.all import (  # type: ignore[import-not-found]
         TSClassification,
         TSClassifier,
@@ -117,7 +117,7 @@ def measured(
     fit(1)
     epoch = seconds(lambda: fit(job["epochs"])) / job["epochs"]
     ask(job["ask"])
-    answers = series * job["asked"] / seconds(partial(again, ask, job["ask"], job["asked"]))
+    answers = series * job["repeats"] / seconds(partial(again, ask, job["ask"], job["repeats"]))
     return {"epoch": epoch, "answers": answers}
 
 

@@ -1,7 +1,7 @@
-"""The bare cost of a label commit: what is left when all that Labeltrail knows and checks is taken away.
+"""The bare cost of a label commit: the least that must be done, without Labeltrail's merge and checks.
 
 LIST, a GET for each object whose ETag is new, the touched shards written anew, DVC's `add` in a warm Python and
-git's `add` and `commit`. No merge, no check, no message, no memory of what was agreed; it cannot go on after a crash.
+git's `add` and `commit`. No merge, no check, no message, no merge base; it cannot resume after a crash.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def measure(folder: Path, given: Settings, options: argparse.Namespace) -> Itera
             if "studio" in parts:
                 lab = make(folder / "lab", given, options.tasks)
                 yield from undone.with_label_studio(lab, options.tasks)
-                yield from undone.questions(lab, bucketful, options.runs)
+                yield from undone.change_requests(lab, bucketful, options.runs)
     if "direct" in parts:
         small = many(folder / "small", given, options.direct // 100)
         with small as few, many(folder / "large", given, options.direct) as lots:

@@ -1,7 +1,7 @@
-"""What Label Studio answers a sync, from memory: it would take hours to make the annotations of a large project.
+"""A stand-in for Label Studio that answers from memory: making a large project's annotations would take hours.
 
-It speaks the few routes that sync and rollback ask for, over HTTP as Label Studio does, and writes what is changed in
-it into the bucket, as Label Studio's target storage does. It answers at once; what the real one takes is measured
+It serves the few routes that sync and rollback request, over HTTP as Label Studio does, and writes changes into the
+bucket, as Label Studio's target storage does. It answers at once; what the real one takes is measured
 in `benchmarks/sync/sync.py`.
 """
 
@@ -34,7 +34,7 @@ class Desk:
         save: writes an annotation's object.
         annotations: Label Studio's form of each, by number.
         tasks: moment of the last change of each, by number.
-        held: numbers of a task's annotations.
+        annotations_of: numbers of a task's annotations.
     """
 
     config: str
@@ -42,18 +42,18 @@ class Desk:
     save: Callable[[Json], object]
     annotations: dict[int, Json] = field(default_factory=dict)
     tasks: dict[int, str] = field(default_factory=dict)
-    held: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    annotations_of: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def keep(self, annotation: Json) -> None:
-        """Know an annotation as Label Studio's database would, task included."""
+        """Store an annotation and its task, as Label Studio's database does."""
         number, task = annotation["id"], annotation["task"]["id"]
         if number not in self.annotations:
-            self.held[task].append(number)
+            self.annotations_of[task].append(number)
         self.annotations[number] = annotation
         self.tasks[task] = max(self.tasks.get(task, ""), annotation["updated_at"])
 
     def answer(self, method: str, path: str, query: Json, body: Json) -> Any:
-        """What the server says; None: it has no such thing."""
+        """The response's JSON; None: not found."""
         if path == f"/api/projects/{PROJECT}":
             return self._project()
         if path == "/api/tasks":
@@ -83,21 +83,21 @@ class Desk:
         }
 
     def _page(self, view: Json, page: int, size: int) -> Json:
-        asked = view["filters"]["items"][0] if "filters" in view else {"filter": "", "value": ""}
-        drafts = asked["filter"] == "filter:tasks:draft_exists"  # nobody has begun one
-        found = sorted(task for task, moment in self.tasks.items() if not drafts and moment > asked["value"])
+        wanted = view["filters"]["items"][0] if "filters" in view else {"filter": "", "value": ""}
+        drafts = wanted["filter"] == "filter:tasks:draft_exists"  # nobody has begun one
+        found = sorted(task for task, moment in self.tasks.items() if not drafts and moment > wanted["value"])
         return {
             "total": len(found),
             "tasks": [self._task(task) for task in found[(page - 1) * size : page * size]],
         }
 
     def _task(self, task: int) -> Json:
-        held = self.held[task]
-        series = self.annotations[held[0]]["task"]["data"]["series"] if held else f"task-{task}"
+        numbers = self.annotations_of[task]
+        series = self.annotations[numbers[0]]["task"]["data"]["series"] if numbers else f"task-{task}"
         return {
             "id": task,
             "data": {"series": series},
-            "annotations_ids": ",".join(map(str, held)),
+            "annotations_ids": ",".join(map(str, numbers)),
             "created_at": IMPORTED,
             "updated_at": self.tasks[task],
         }

@@ -38,11 +38,11 @@ def with_label_studio(lab: Lab, count: int) -> Iterator[Measure]:
     yield own
 
 
-def questions(lab: Lab, many: Many, runs: int) -> Iterator[Measure]:
-    """What a sync asks Label Studio: the project, and the tasks that changed lately."""
+def change_requests(lab: Lab, many: Many, runs: int) -> Iterator[Measure]:
+    """The requests of a sync to Label Studio: the project, and the tasks that changed lately."""
     real, standin = Measure("Label Studio's two answers"), Measure("the stand-in's")
 
-    def ask(project: Project, number: int) -> None:
+    def request(project: Project, number: int) -> None:
         project.studio.projects.get(number)
         newest = max(task.updated_at for task in project.studio.tasks(number))
         list(project.studio.tasks(number, newest))
@@ -51,7 +51,7 @@ def questions(lab: Lab, many: Many, runs: int) -> Iterator[Measure]:
     in_turn(
         runs,
         lambda: None,
-        [(real, lambda: ask(lab.project, lab.number)), (standin, lambda: ask(there, PROJECT))],
+        [(real, lambda: request(lab.project, lab.number)), (standin, lambda: request(there, PROJECT))],
     )
     yield real
     yield standin

@@ -159,7 +159,7 @@ def test_the_peer_gets_the_shape_and_the_batches_that_ours_has(
     monkeypatch.setattr(tsai_peer.tempfile, "tempdir", str(folder))
     series = classifier.load(folder, "Slopes")
     plan = classifier._plan(SMALL, 0)
-    tsai_peer.peer(stand_in(folder), series.train, series.test, plan, epochs=3, asked=2)
+    tsai_peer.peer(stand_in(folder), series.train, series.test, plan, epochs=3, repeats=2)
     said = json.loads((folder / "said.json").read_text())
     assert (said["bs"], said["train"], said["classes"]) == (plan.batch_size, [6, 1, 12], [0, 1])
     assert said["shape"] == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stages import params as parameters
 from storage import process, settings
@@ -12,35 +13,34 @@ from storage.artifacts.lineage import LabelBest, model_in
 from storage.files import md5, md5_bytes
 from storage.paths import BEST, LABELS, LOCK, PARAMS, START
 from storage.printable import shortened
-from storage.project import Project
 from storage.project_files import splits_file
 from storage.repo import dvc_stages
 from storage.repo.dvc_lock import Lock, outdated
+from storage.repo.repository import Repository
 from storage.text.yaml_text import read_yaml
 
 VERDICT = reports.VERDICT.as_posix()
 PREDICTIONS = predictions.PATH.as_posix()
 
 
-def commit_model(project: Project) -> str:
+def commit_model(repository: Repository) -> str:
     """Commit `dvc.lock` where a run of the stages changed it, and push its outputs; returns the commit, or "".
 
     Called before labels change: the next run overwrites a `dvc.lock` that is in no commit, and its model is lost.
     """
-    repository = project.repository
     changed = repository.git.changed([LOCK])
     if not changed:
         return ""
-    commit = repository.git.commit(changed, f"model: {_verdict(project)}\n")
+    commit = repository.git.commit(changed, f"model: {_verdict(repository)}\n")
     repository.push()
     return commit
 
 
-def _verdict(project: Project) -> str:
+def _verdict(repository: Repository) -> str:
     """The verdict of promote, where it ran since the last commit and its report is still that of this `dvc.lock`."""
-    path = project.root / VERDICT
-    lock = Lock.read(project.root)
-    before = Lock.parse(project.repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
+    path = repository.root / VERDICT
+    lock = Lock.read(repository.root)
+    before = Lock.parse(repository.git.show("HEAD", LOCK) or "", f"{LOCK} of HEAD")
     if lock.outputs().get(VERDICT) != md5(path) or lock.inputs("promote") == before.inputs("promote"):
         return "stages ran, the best model is as it was"
     verdict = reports.parse_verdict(path.read_bytes(), VERDICT)
@@ -66,16 +66,15 @@ class BestPlan:
     runs: dict[str, str] = field(default_factory=dict)
 
 
-def plan_best(project: Project, found: LabelBest | None, labels: str, split_rows: bytes) -> BestPlan:
+def plan_best(repository: Repository, found: LabelBest | None, labels: str, split_rows: bytes) -> BestPlan:
     """Plan the restoring of a model: which of its outputs are lost, which stages are out of date; writes nothing.
 
     Args:
-        project: with today's code, params and label config.
+        repository: the clone, with today's code, params and label config.
         found: the best known model of the labels.
         labels: hash of the label snapshot after the rollback.
         split_rows: bytes of `data/splits.csv` after the rollback.
     """
-    repository = project.repository
     if found is None:
         return BestPlan(
             None,
@@ -89,8 +88,8 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, split_rows
             "and promote decides whether it is best",
             lost=lost,
         )
-    stages = dvc_stages.read(project.root)
-    params = read_yaml(project.root / PARAMS, f"mend it, or: git checkout {PARAMS}")
+    stages = dvc_stages.read(repository.root)
+    params = read_yaml(repository.root / PARAMS, f"mend it, or: git checkout {PARAMS}")
     planned = {LABELS: labels, str(splits_file.PATH): md5_bytes(split_rows)}
     runs = outdated(found.lock, stages, params, lambda path: planned.get(path) or repository.digest(path))
     for name in stages:
@@ -101,7 +100,7 @@ def plan_best(project: Project, found: LabelBest | None, labels: str, split_rows
     return BestPlan(found, reason, model_in(repository, found.lock.best), lost, runs)
 
 
-def restore_best(project: Project, plan: BestPlan) -> str:
+def restore_best(repository: Repository, plan: BestPlan) -> str:
     """Check out the outputs of the plan's `dvc.lock` and publish its predictions; returns what was published.
 
     Idempotent. Publish is run by itself: its old receipt is restored too, so `dvc repro` would not run it.
@@ -109,20 +108,18 @@ def restore_best(project: Project, plan: BestPlan) -> str:
     if plan.best is None:
         return ""
     outputs = plan.best.lock.outputs()
-    lost = project.repository.checkout_outputs(outputs)
-    if PREDICTIONS not in outputs or PREDICTIONS in lost:
-        return ""
-    return publish(project)
+    lost = repository.checkout_outputs(outputs)
+    return publish(repository.root) if PREDICTIONS in outputs and PREDICTIONS not in lost else ""
 
 
-def start_warnings(project: Project, commit: str) -> list[str]:
+def start_warnings(repository: Repository, commit: str) -> list[str]:
     """Warnings where training starts from a model of labels that a commit does not have."""
-    folder = project.root / START
-    start = parameters.load(project.root / PARAMS).train.start
+    folder = repository.root / START
+    start = parameters.load(repository.root / PARAMS).train.start
     if not start or not folder.is_dir():
         return []
     labels = provenance.read(folder).labels
-    if not labels or labels in {found.labels for found in project.repository.git.label_commits(commit)}:
+    if not labels or labels in {found.labels for found in repository.git.label_commits(commit)}:
         return []
     return [
         f"training still starts from model {start[:8]}, which was trained on labels that {commit[:12]} lacks; "
@@ -130,7 +127,7 @@ def start_warnings(project: Project, commit: str) -> list[str]:
     ]
 
 
-def publish(project: Project) -> str:
+def publish(root: Path) -> str:
     """Publish the predictions of the work tree, unless Label Studio has them; returns what was done, in words."""
     command = [sys.executable, "-m", "stages.publish"]
-    return process.run(command, cwd=project.root, env=settings.stage_environment()).strip()
+    return process.run(command, cwd=root, env=settings.stage_environment()).strip()

@@ -1,8 +1,8 @@
-"""`labeltrail doctor`: check everything for real, with the cure of what fails.
+"""`labeltrail doctor`: check servers, storages, label config, git and DVC, with the cure of what fails.
 
-Each check does what the other commands do: puts, gets, lists, deletes and signs in the bucket, calls Label Studio
-with the token and has it validate its storages, reads the recordings with the label config, and looks for every
-object that the pointers in git refer to.
+The checks do what the other commands do: they put, get, list, delete and sign in the bucket, call Label Studio with
+the token and have it validate its storages, read the recordings with the label config, and look for every object that
+the pointers in git refer to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from pipelines.fsck import fsck
 from pipelines.result import Result
-from pipelines.sync import unknown_labels
+from pipelines.sync import merge_base, unknown_labels
+from pipelines.sync.shared_label_config import are_same
 from storage.errors import DamagedError, InputError, LabeltrailError, NotFoundError, ServiceError
 from storage.label_studio import label_config
 from storage.label_studio.client import VERSION
@@ -29,8 +30,8 @@ from storage.repo.object_errors import describe
 from storage.series import recording_reader
 
 REMOTE = "dvc/files/md5/"
-SHOWN = 5  # lost objects that are listed
-# For responses of servers without a cause.
+SHOWN = 5  # missing objects, or files of code, that are listed
+# Where an error of a server names no command but `labeltrail doctor`.
 CURES = {
     "bucket": "fix AWS_ENDPOINT_URL, AWS_REGION or LABELTRAIL_BUCKET where they are set (.env or the environment)",
     "Label Studio": "fix LABEL_STUDIO_URL where it is set (.env or the environment): another program responds there, "
@@ -107,17 +108,15 @@ def _settings(project: Project) -> str:
 
 
 def _bucket(project: Project) -> str:
-    done = project.bucket.probe()
-    return f"{project.bucket.url('')} at {project.bucket.endpoint}: {', '.join(done)}"
+    operations = project.bucket.probe()
+    return f"{project.bucket.url('')} at {project.bucket.endpoint}: {', '.join(operations)}"
 
 
 def _studio(project: Project) -> str:
     version, person = project.studio.version(), project.studio.whoami()
     if version != VERSION:
-        cure = f"use Label Studio {VERSION}: the API was tested with that one"
-        raise ServiceError(
-            "another Label Studio", where=project.studio.session.url, why=f"it is {version}", cure=cure
-        )
+        what, cure = "another Label Studio", f"use Label Studio {VERSION}: the API was tested with that one"
+        raise ServiceError(what, where=project.studio.session.url, why=f"it is {version}", cure=cure)
     return f"{version} at {project.studio.session.url} as {person}"
 
 
@@ -137,21 +136,20 @@ def _storages(project: Project) -> str:
     state = _state(project)
     project.remote.project(state)
     sources, targets = project.studio.projects.storages(state.project)
-    wanted = (project.remote.tasks_prefix, project.remote.annotations_prefix)
-    for kind, found, prefix in (("source", sources, wanted[0]), ("target", targets, wanted[1])):
-        ours = [
-            s for s in found if s["bucket"] == project.bucket.name and f"{s['prefix']}/".startswith(prefix)
-        ]
-        if not ours:
+    for kind, found, prefix in (
+        ("source", sources, project.remote.tasks_prefix),
+        ("target", targets, project.remote.annotations_prefix),
+    ):
+        in_bucket = [storage for storage in found if storage["bucket"] == project.bucket.name]
+        own = [storage for storage in in_bucket if f"{storage['prefix']}/".startswith(prefix)]
+        if not own:
+            what = f"the project has no {kind} storage on {project.bucket.url(prefix)}"
             where = f"{project.studio.session.url}/projects/{state.project}/settings/storage"
-            cure = "labeltrail import data/series"
-            raise NotFoundError(
-                f"the project has no {kind} storage on {project.bucket.url(prefix)}", where=where, cure=cure
-            )
+            raise NotFoundError(what, where=where, cure="labeltrail import data/series")
         try:
-            project.studio.projects.try_storage(kind, state.project, ours[0])
+            project.studio.projects.try_storage(kind, state.project, own[0])
         except LabeltrailError as error:
-            cure = "labeltrail import data/series (it gives Label Studio the credentials of today)"
+            cure = "labeltrail import data/series (it gives Label Studio the current credentials)"
             what = f"Label Studio cannot reach its {kind} storage"
             raise ServiceError(what, where=error.where, why=error.why, cure=cure) from error
     return f"project {state.project} reads and writes {project.bucket.url(project.remote.prefix)}"
@@ -160,7 +158,7 @@ def _storages(project: Project) -> str:
 def _same_config(project: Project) -> str:
     state = _state(project)
     theirs = str(project.remote.project(state)["label_config"])
-    if theirs.strip() != (project.root / label_config.PATH).read_text(encoding="utf-8").strip():
+    if not are_same((project.root / label_config.PATH).read_text(encoding="utf-8"), theirs):
         raise InputError("the label config here is not the one in Label Studio", cure="labeltrail sync")
     return "the label config is the same here and in Label Studio"
 
@@ -187,11 +185,8 @@ def _git(project: Project) -> str:
             cure="labeltrail git-setup",
         )
     if (project.root / splits_file.EARLIER).exists():
-        raise InputError(
-            f"{splits_file.EARLIER} is called {splits_file.PATH} now",
-            where=str(project.root),
-            cure="labeltrail sync",
-        )
+        what = f"{splits_file.EARLIER} is called {splits_file.PATH} now"
+        raise InputError(what, where=str(project.root), cure="labeltrail sync")
     changed = repository.git.changed([f"{LABELS}.dvc", f"{SERIES}.dvc"])
     if changed:
         raise InputError("label changes are not committed", where=", ".join(changed), cure="labeltrail sync")
@@ -199,19 +194,18 @@ def _git(project: Project) -> str:
 
 
 def _work_tree(project: Project) -> str:
-    """Finds what plain `dvc pull` and `dvc checkout` may have written: they write wherever a listing says."""
+    """Check for code that plain `dvc pull` or `dvc checkout` may have written: they write wherever a listing says."""
     untracked, changed = stray_code.find(project.repository.git, project.repository.cache)
-    named = [*untracked, *changed]
-    if named:
-        back = f"git checkout HEAD -- {' '.join(map(argument, changed))}" if changed else ""
-        gone = f"rm -r {' '.join(map(argument, untracked))}" if untracked else ""
+    files = [*untracked, *changed]
+    if files:
+        cure = ["look at them"]
+        cure += [f"rm -r {' '.join(map(argument, untracked))}"] if untracked else []
+        cure += [f"git checkout HEAD -- {' '.join(map(argument, changed))}"] if changed else []
         raise DamagedError(
-            f"{plural(len(named), 'file')} here that differ from git's, and that Python would run",
-            where=", ".join(named[:SHOWN]),
+            f"{plural(len(files), 'file')} here that differ from git's, and that Python would run",
+            where=", ".join(files[:SHOWN]),
             why="a plain `dvc pull` writes wherever somebody who may write to the bucket wants files",
-            cure="; ".join(
-                part for part in ("look at them", gone, back, "and change the keys of the bucket") if part
-            ),
+            cure="; ".join([*cure, "and change the keys of the bucket"]),
         )
     integrity.require_listings(project.root)
     integrity.require_labels(project.root)
@@ -244,20 +238,20 @@ def _labels(project: Project) -> str:
 
 
 def _history(project: Project) -> str:
-    """One LIST of the remote, compared with all objects that the pointers of all commits refer to."""
+    """List the DVC remote once, and look for all objects that the pointers of all commits refer to."""
     repository = project.repository
-    there = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
-    named = dict(references.with_files(repository, references.pointer_hashes(repository.git)))
-    lost = sorted(set().union(*named.values()) - there)
-    if lost:
-        places = [describe(repository.git, repository.cache, md5) or md5 for md5 in lost[:SHOWN]]
+    existing = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
+    folders = dict(references.with_files(repository, references.pointer_hashes(repository.git)))
+    missing = sorted(set().union(*folders.values()) - existing)
+    if missing:
+        described = [describe(repository.git, repository.cache, md5) or md5 for md5 in missing[:SHOWN]]
         raise NotFoundError(
-            f"{len(lost)} object(s) that label commits name are not in the DVC remote",
-            where="; ".join(places),
-            why="another clone cannot have them; all others are there",
+            f"{len(missing)} object(s) that label commits name are not in the DVC remote",
+            where="; ".join(described),
+            why="another clone cannot fetch them; all others are there",
             cure="dvc push --all-commits, from a clone that has them in its cache",
         )
-    return f"every label commit is in the DVC remote: {len(named)} folders"
+    return f"every label commit is in the DVC remote: {len(folders)} folders"
 
 
 def _bytes(project: Project) -> str:
@@ -268,9 +262,8 @@ def _bytes(project: Project) -> str:
 
 
 def _sync(project: Project) -> str:
-    state, repository = _state(project), project.repository
-    if (state.labels, state.series) != (repository.pointer(LABELS), repository.pointer(SERIES)):
-        raise InputError(
-            "bucket and label commit do not agree", where=project.remote.state_key, cure="labeltrail sync"
-        )
+    state = _state(project)
+    if (state.labels, state.series) != merge_base.pointers(project.repository):
+        what = "bucket and label commit do not agree"
+        raise InputError(what, where=project.remote.state_key, cure="labeltrail sync")
     return "bucket and label commit agreed at the last sync"

@@ -79,7 +79,7 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
         params_file.put(project.root / params.PATH, ["train", "classifier"], known)
     params_file.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
     project.repository.write_pointer(str(START), folder)
-    worktree.restore_start(project)
+    worktree.restore_start(project.repository, project.mirror)
     changed = tuple(project.repository.git.changed(PATHS))
     return StartResult(origin["model"], origin["labels"], settings.start or "", changed)
 

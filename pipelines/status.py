@@ -8,26 +8,27 @@ from storage.label_studio import label_config
 from storage.paths import LABELS
 from storage.project import Project
 from storage.project_files import splits_file
+from storage.repo.repository import Repository
 
 NO_LABELS = "no label commit yet (labeltrail sync)"
+NO_PROJECT = "none yet (labeltrail import)"
 
 
 def describe(project: Project) -> dict[str, str]:
-    """Short facts about this clone, by name; an unavailable one says why."""
+    """Short facts about this clone, by name; in place of an unknown one, why it is unknown."""
     repository = project.repository
     facts = {"branch": repository.git.branch()}
     labels = repository.pointer(LABELS)
-    facts["labels"] = _labels(project, labels) if labels else NO_LABELS
+    facts["labels"] = _labels(repository, labels) if labels else NO_LABELS
     rows = splits_file.read(project.root / splits_file.PATH).values()
     counts = {name: sum(row.split == name for row in rows) for name in splits_file.SPLITS}
     facts["series"] = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet"
-    facts["best model"] = _best_model(project)
+    facts["best model"] = _best_model(repository)
     facts["project"] = _project_url(project)
     return facts
 
 
-def _labels(project: Project, labels: str) -> str:
-    repository = project.repository
+def _labels(repository: Repository, labels: str) -> str:
     try:
         commit = repository.git.label_commit(labels)
     except LabeltrailError as error:
@@ -37,9 +38,8 @@ def _labels(project: Project, labels: str) -> str:
     return f"{commit[:12]}  " + repository.git.run("show", "--no-patch", "--format=%s", commit).strip()
 
 
-def _best_model(project: Project) -> str:
-    """The work tree's, by its version, or by its hash where its labels are in no commit."""
-    repository = project.repository
+def _best_model(repository: Repository) -> str:
+    """The work tree's best model, by its version, or by its hash where its labels are in no commit."""
     try:
         best = lineage.current_best(repository)
         if best is None:
@@ -54,13 +54,9 @@ def _best_model(project: Project) -> str:
 
 def _project_url(project: Project) -> str:
     if not (project.root / label_config.PATH).exists():
-        return "none yet (labeltrail import)"
+        return NO_PROJECT
     try:
         state = project.remote.state()
     except LabeltrailError as error:
         return f"not known: {error.what}"
-    return (
-        f"{project.studio.session.url}/projects/{state.project}/data"
-        if state
-        else "none yet (labeltrail import)"
-    )
+    return project.studio.projects.url(state.project) if state else NO_PROJECT

@@ -73,8 +73,11 @@ class Project:
     @cached_property
     def remote(self) -> Remote:
         """The current branch in bucket and Label Studio."""
-        prefix = prefix_of(self.repository.git.branch())
-        return Remote(self.bucket, self.studio, self.mirror, prefix, self.label_config.data_key)
+        return self.remote_at(prefix_of(self.repository.git.branch()), self.label_config.data_key)
+
+    def remote_at(self, prefix: str, data_key: str = "") -> Remote:
+        """Any branch in bucket and Label Studio, by its prefix; `data_key` is needed only for its tasks."""
+        return Remote(self.bucket, self.studio, self.mirror, prefix, data_key)
 
     def forget_branch(self) -> None:
         """Reload what depends on the current branch: another command may have switched it."""

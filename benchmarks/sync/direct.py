@@ -65,7 +65,7 @@ def _agree(project: Project) -> None:
     entry = repository.pointer(LABELS), state.series, repository.git.resolve("HEAD")
     state = project.remote.write_state(replace(state.after(*entry), label_config=state.label_config))
     remember(project.remote, state, None, {})
-    worktree.mark_current(project)
+    worktree.mark_current(project.repository, project.mirror)
 
 
 class Counting(Repository):

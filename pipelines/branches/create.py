@@ -12,7 +12,6 @@ from pipelines.branches import populate, registry
 from pipelines.result import Result
 from pipelines.sync.locks import exclusive
 from storage.errors import ConflictError, InputError
-from storage.label_studio import label_config
 from storage.labels.label_changes import plural
 from storage.printable import argument
 from storage.project import Project
@@ -50,10 +49,7 @@ class BranchResult(Result):
                 "so not on the new one"
             )
         if self.strangers:
-            text.append(
-                f"warning: Label Studio does not know {', '.join(self.strangers)}; "
-                "there their annotations are the token owner's, in the label commits they stay theirs"
-            )
+            text.append(f"warning: {populate.describe_strangers(self.strangers)}")
         if self.missing:
             text.append(
                 f"warning: Label Studio lacks {plural(self.missing, 'annotation')}; the first sync sends them"
@@ -75,37 +71,35 @@ def branch(project: Project, name: str, start: str = "") -> BranchResult:
         ConflictError: there is such a branch already.
     """
     repository = project.repository
-    here = repository.git.branch()
+    repository.git.branch()  # InputError where none is checked out
     registry.check_name(repository.git, name)
     commit = _commit(repository.git, name, start)
     content = populate.read_content(repository, commit)
     remote = registry.remote_of(project, name, content.config)
     state = remote.state()
     if state is not None and state.project:
-        where = f"{project.studio.session.url}/projects/{state.project}"
-        known = name in registry.names(repository.git)
-        cure = (
-            f"labeltrail switch {argument(name)}"
-            if known
-            else f"git fetch; labeltrail switch {argument(name)}"
+        fetch = "" if name in registry.names(repository.git) else "git fetch; "
+        raise ConflictError(
+            f"branch {name!r} exists already",
+            where=project.studio.projects.url(state.project),
+            cure=f"{fetch}labeltrail switch {argument(name)}",
         )
-        raise ConflictError(f"branch {name!r} exists already", where=where, cure=cure)
     if state is None and any(project.bucket.objects(remote.annotations_prefix)):
         raise ConflictError(
             f"the bucket holds annotations of a branch {name!r} that has no sync.json",
             where=project.bucket.url(remote.annotations_prefix),
             cure=f"labeltrail drop {argument(name)}, or choose another name",
         )
-    like, left = _parent(project, here)
+    settings, left = _current_branch(project)
     if name not in registry.names(repository.git):
         repository.git.run("branch", "--no-track", name, commit)
-    state, filled = registry.provision(project, remote, content, f"{project.root.name} {remote.prefix}", like)
+    state, filled = registry.provision(project, remote, content, settings)
     return BranchResult(
         branch=name,
         commit=commit,
         tasks=len(content.tasks),
         annotations=filled.annotations,
-        url=f"{project.studio.session.url}/projects/{state.project}/data",
+        url=project.studio.projects.url(state.project),
         left=left,
         strangers=filled.strangers,
         missing=len(filled.missing),
@@ -123,11 +117,10 @@ def _commit(git: Git, name: str, start: str) -> str:
     return commit
 
 
-def _parent(project: Project, here: str) -> tuple[dict[str, object], int]:
-    """Project settings of the current branch, and how many of its annotations are not synced."""
-    config = (project.root / label_config.PATH).read_text(encoding="utf-8")
-    remote = registry.remote_of(project, here, config)
+def _current_branch(project: Project) -> tuple[dict[str, object], int]:
+    """Labeling settings of the current branch's project, and how many of its annotations are not synced."""
+    remote = project.remote
     state = remote.state()
     if state is None or not state.project:
         return {}, 0
-    return registry.settings_of(remote), registry.unsynced(project, remote, state)
+    return registry.settings_of(remote, state), registry.count_unsynced(project.repository, remote, state)

@@ -16,7 +16,6 @@ from storage.labels.label_changes import plural
 from storage.paths import LABELS
 from storage.printable import argument
 from storage.project import Project
-from storage.remote.remote import Remote
 from storage.remote.sync_state import DamagedStateError, State
 from storage.repo.git import Git, prefix_of
 
@@ -66,28 +65,31 @@ def loss(project: Project, name: str) -> Loss:
     repository = project.repository
     _check_droppable(repository.git, name)
     commit = registry.names(repository.git).get(name)
-    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(name), "")
-    state = _state(remote)
-    marked = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
+    remote = project.remote_at(prefix_of(name))
+    try:
+        state, is_damaged = remote.state(), False
+    except DamagedStateError:  # it is deleted with the branch
+        state, is_damaged = None, True
+    projects = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
     objects = [item.key for item in project.bucket.objects(f"{remote.prefix}/")]
-    if remote.prefix in registry.SHARED or not (commit or state or marked or objects):
+    if remote.prefix in registry.SHARED or not (commit or state or projects or objects):
         raise NotFoundError(f"there is no branch {name!r}", cure="labeltrail branches")
-    is_damaged = state is None and remote.state_key in objects
     unsynced = None if is_damaged else _unsynced(project, name, state)
     aside = sum(key.startswith(remote.aside_prefix) for key in objects)
     aside += len(remote.mirror.invalid(remote.annotations_prefix))
-    return Loss(name, tuple(marked), len(objects), _commits(project, name, commit), unsynced, aside)
+    commits = _commits(repository.git, name) if commit else ()
+    return Loss(name, tuple(projects), len(objects), commits, unsynced, aside)
 
 
 @exclusive
 def drop(project: Project, found: Loss) -> None:
-    """Delete it: first the Label Studio project, which writes into the bucket; `sync.json` and the git branch last.
+    """Delete a branch: first its project, for Label Studio writes to the bucket; `sync.json` and git branch last.
 
     Raises:
         InputError: as `loss`: somebody may have checked it out since.
     """
     _check_droppable(project.repository.git, found.branch)
-    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(found.branch), "")
+    remote = project.remote_at(prefix_of(found.branch))
     for number in found.projects:
         remote.studio.projects.delete(number)
     for part in (remote.annotations_prefix, remote.tasks_prefix, f"{remote.prefix}/"):
@@ -102,41 +104,31 @@ def _check_droppable(git: Git, name: str) -> None:
         raise InputError(f"branch {name!r} is checked out", cure="labeltrail switch main (or another branch)")
     others = registry.sharing_prefix(git, name)
     if others:
-        here = name in registry.names(git)
+        delete = f"git branch -D {argument(name)} deletes this git branch alone"
         raise InputError(
             f"branch {name!r} has no prefix of its own in the bucket",
             where=f"{prefix_of(name)}/",
             why=f"branch {others[0]!r} has the same: its project and labels would be lost",
-            cure=f"git branch -D {argument(name)} deletes this git branch alone"
-            if here
-            else "labeltrail branches",
+            cure=delete if name in registry.names(git) else "labeltrail branches",
         )
 
 
-def _commits(project: Project, name: str, commit: str | None) -> tuple[str, ...]:
-    if commit is None:
-        return ()
+def _commits(git: Git, name: str) -> tuple[str, ...]:
+    """The label commits that only this branch has."""
     others = (f"--exclude={name}", "--branches", "--tags", "--remotes")
     words = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
-    return tuple(project.repository.git.lines(*words))
-
-
-def _state(remote: Remote) -> State | None:
-    """`sync.json`; None where there is none, or a damaged one, which goes with the branch."""
-    try:
-        return remote.state()
-    except DamagedStateError:
-        return None
+    return tuple(git.lines(*words))
 
 
 def _unsynced(project: Project, name: str, state: State | None) -> int | None:
-    """None where the branch, or the labels of its last sync, are not known here."""
+    """How many annotations are in no label commit; None where that cannot be known here."""
     if state is None:
         return 0
-    config = project.repository.git.show(name, str(CONFIG))
+    repository = project.repository
+    config = repository.git.show(name, str(CONFIG))
     if config is None:
         return None
     try:
-        return registry.unsynced(project, registry.remote_of(project, name, config), state)
+        return registry.count_unsynced(repository, registry.remote_of(project, name, config), state)
     except LabeltrailError:
         return None

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipelines.branches import registry
+from pipelines.result import Result
 from storage.artifacts import reports
 from storage.errors import InputError, NotFoundError
 from storage.paths import LABELS, LOCK
 from storage.printable import shortened
 from storage.project import Project
-from storage.remote.remote import Remote
 from storage.repo.dvc_lock import Lock
 from storage.repo.git import prefix_of
+from storage.repo.repository import Repository
 
 VERDICT = reports.VERDICT.as_posix()
 
 
 @dataclass(frozen=True)
-class Facts:
+class BranchSummary(Result):
     """One branch.
 
     Attributes:
         name: of the branch; of one that only the bucket has, its prefix.
-        here: whether git has it in this clone.
+        here: whether it is a branch of this clone.
         checked_out: whether the work tree is on it.
-        commit, subject: its newest label commit; "" where it has none, and in a shallow clone no commit but why.
+        commit, subject: its newest label commit; "" where it has none. In a shallow clone the subject says why.
         annotations: how many that one has; None where its bytes are missing.
         metric: by which its best model was chosen.
         score: of its best model on the test split; None where there is none.
@@ -47,10 +47,8 @@ class Facts:
         mark = "*" if self.checked_out else " "
         if not self.here:
             return f"{mark} {self.name}  in the bucket only (git fetch brings it)  {self.url}".rstrip()
-        words = [
-            f"{mark} {self.name}",
-            f"{self.commit[:12]} {self.subject}".strip() or "no label commit",
-        ]
+        commit = f"{self.commit[:12]} {self.subject}".strip() or "no label commit"
+        words = [f"{mark} {self.name}", commit]
         if self.annotations is not None:
             words.append(f"{self.annotations} annotations")
         if self.score is not None:
@@ -58,55 +56,53 @@ class Facts:
         return "  ".join([*words, self.url or "no project"])
 
 
-def listing(project: Project) -> list[Facts]:
+def listing(project: Project) -> list[BranchSummary]:
     """All branches, by name; those that only the bucket has last."""
     names = registry.names(project.repository.git)
     current = project.repository.git.run("branch", "--show-current").strip()
     known = {prefix_of(name) for name in names}
     others = [folder for folder in registry.in_bucket(project.bucket) if folder not in known]
-    found = [_facts(project, name, name == current) for name in sorted(names)]
-    return found + [Facts(folder, here=False, url=_url(project, folder)) for folder in others]
+    found = [_summary(project, name, name == current) for name in sorted(names)]
+    return found + [BranchSummary(folder, here=False, url=_url(project, folder)) for folder in others]
 
 
-def _facts(project: Project, name: str, checked_out: bool) -> Facts:
+def _summary(project: Project, name: str, checked_out: bool) -> BranchSummary:
     repository = project.repository
     try:
-        newest, subject = repository.git.label_commit_at(f"refs/heads/{name}"), ""
+        newest, problem = repository.git.label_commit_at(f"refs/heads/{name}"), ""
     except InputError as error:
-        newest, subject = None, f"not known: {error.what} ({error.cure.partition(';')[0]})"
-    metric, score = _score(project, name)
-    return Facts(
+        newest, problem = None, f"not known: {error.what} ({error.cure.partition(';')[0]})"
+    metric, score = _score(repository, name)
+    return BranchSummary(
         name=name,
         checked_out=checked_out,
         commit=newest.commit if newest else "",
-        subject=newest.subject if newest else subject,
-        annotations=_count(project, newest.labels) if newest else 0,
+        subject=newest.subject if newest else problem,
+        annotations=_count(repository, newest.labels) if newest else 0,
         metric=metric,
         score=score,
         url=_url(project, prefix_of(name)),
     )
 
 
-def _count(project: Project, labels: str) -> int | None:
-    """Records of a snapshot: a line each."""
-    repository = project.repository
+def _count(repository: Repository, labels: str) -> int | None:
+    """How many records a snapshot has: a line each; None where its bytes are missing."""
     try:
-        return sum(
-            repository.read([md5])[md5].count(b"\n") for md5 in repository.folder(labels, LABELS).values()
-        )
+        shards = repository.folder(labels, LABELS).values()
+        return sum(repository.read([md5])[md5].count(b"\n") for md5 in shards)
     except NotFoundError:
         return None
 
 
-def _score(project: Project, name: str) -> tuple[str, float | None]:
+def _score(repository: Repository, name: str) -> tuple[str, float | None]:
     """Metric and test score of the branch's best model, from its last verdict."""
-    text = project.repository.git.show(f"refs/heads/{name}", LOCK)
+    text = repository.git.show(f"refs/heads/{name}", LOCK)
     lock = Lock.of_history(text, name) if text else None
     md5 = lock.outputs().get(VERDICT, "") if lock else ""
     if not md5:
         return "", None
     try:
-        verdict = reports.parse_verdict(project.repository.read([md5])[md5], VERDICT)
+        verdict = reports.parse_verdict(repository.read([md5])[md5], VERDICT)
     except (NotFoundError, InputError):
         return "", None
     won = verdict.best_model == verdict.candidate_model
@@ -114,9 +110,5 @@ def _score(project: Project, name: str) -> tuple[str, float | None]:
 
 
 def _url(project: Project, prefix: str) -> str:
-    state = Remote(project.bucket, project.studio, project.mirror, prefix, "").state()
-    return f"{project.studio.session.url}/projects/{state.project}/data" if state and state.project else ""
-
-
-def to_json(found: list[Facts]) -> dict[str, Any]:
-    return {"branches": [asdict(facts) for facts in found]}
+    state = project.remote_at(prefix).state()
+    return project.studio.projects.url(state.project) if state and state.project else ""

@@ -8,7 +8,6 @@ follows writes the result to bucket and Label Studio.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +24,7 @@ from storage.label_studio import label_config
 from storage.labels import conflicts, git_drivers, label_changes, label_store
 from storage.labels.label_changes import plural
 from storage.labels.three_way import OPEN, OURS, Settlement
-from storage.paths import LABELS, LOCK, SERIES
+from storage.paths import LABELS, LOCK
 from storage.printable import argument, shortened
 from storage.project import Project
 from storage.project_files import splits_file
@@ -34,8 +33,8 @@ from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 
 CONFIG, SPLITS = str(label_config.PATH), str(splits_file.PATH)
+# Files that are merged here; git merges all others.
 OWN = (*(path for path in PATHS if path != "data/.gitignore"), LOCK)
-NOTHING = "nothing to merge: it is all here"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,9 @@ class MergeResult(Result):
         if self.left:
             what = f"{plural(self.left, 'annotation')} of {self.branch} not synced yet, so not merged"
             text.append(f"warning: {what} (labeltrail switch {argument(self.branch)}; labeltrail sync)")
-        text.append(f"{self.commit[:12]}  {self.subject}" if self.commit else NOTHING)
+        text.append(
+            f"{self.commit[:12]}  {self.subject}" if self.commit else "nothing to merge: it is all here"
+        )
         if self.pushed:
             text.append(f"{plural(self.pushed, 'annotation')} changed in Label Studio")
         return text
@@ -84,17 +85,17 @@ def merge(project: Project, name: str, settlement: Settlement = OPEN) -> MergeRe
     repository = project.repository
     repository.git.branch()
     theirs = registry.require(repository.git, name)
-    commit_model(project)
+    commit_model(repository)
     kept = sync(project)  # a conflict with Label Studio ends it before anything is merged
-    project = Project(project.root)  # the label config may have come in
+    project = Project(project.root)  # the sync may have changed the label config
     repository = project.repository
-    worktree.restore(project)
-    worktree.mark_current(project)
+    worktree.restore(repository, project.mirror)
+    worktree.mark_current(repository, project.mirror)
     commit, subject = _commit(repository, name, theirs, settlement)
     if commit:
         repository.git.move("merge", "--quiet", "--ff-only", commit)
-    _follow(Project(project.root))
-    left = _left(project, name)
+    _checkout(Project(project.root))
+    left = _count_unsynced(project, name)
     synced = sync(Project(project.root), Options(yes=True))
     pushed, warnings = kept.pushed + synced.pushed, (*kept.warnings, *synced.warnings)
     return MergeResult(name, commit, subject, kept.subject, pushed, left, warnings)
@@ -114,34 +115,31 @@ def _commit(repository: Repository, name: str, theirs: str, settlement: Settleme
             why="nothing was merged",
             cure=f"labeltrail git-setup; git merge {argument(name)}; resolve them; git commit; labeltrail sync",
         )
-    files, open_ = _files(repository, (base, ours, theirs), settlement)
-    if open_:
+    files, unsettled = _files(repository, (base, ours, theirs), settlement)
+    if unsettled:
         raise ConflictError(
-            f"{plural(len(open_), 'conflict')} between this branch and {name}",
-            where=open_.values(),
+            f"{plural(len(unsettled), 'conflict')} between this branch and {name}",
+            where=unsettled.values(),
             why="nothing was merged",
-            cure=conflicts.settle_command(f"labeltrail merge {argument(name)}", next(iter(open_))),
+            cure=conflicts.settle_command(f"labeltrail merge {argument(name)}", next(iter(unsettled))),
         )
-    before, after = (
-        parse_pointer(text) for text in (repository.git.show(ours, f"{LABELS}.dvc"), files[f"{LABELS}.dvc"])
-    )
-    found = label_store.changes(repository, before, after)
+    before = parse_pointer(repository.git.show(ours, f"{LABELS}.dvc"))
+    found = label_store.changes(repository, before, parse_pointer(files[f"{LABELS}.dvc"]))
     counts = label_changes.count(found, config=label_store.config_at(repository.git, ours))
     subject, _, trailers = label_changes.message(counts, Counter(), ["merge"]).strip().partition("\n\n")
     what = f"Merge {shortened(name)}"
     subject = f"{what}: {subject}" if counts.annotations else what
-    made = merge_commit.with_files(repository.git, tree, files)
-    return merge_commit.commit(
-        repository.git, made, (ours, theirs), f"{subject}\n\n{trailers}".strip()
-    ), subject
+    message = f"{subject}\n\n{trailers}".strip()
+    merged_tree = merge_commit.with_files(repository.git, tree, files)
+    return merge_commit.commit(repository.git, merged_tree, (ours, theirs), message), subject
 
 
 def _files(
     repository: Repository, sides: tuple[str, str, str], settlement: Settlement
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The project's files after the merge, and the open conflicts, a line by name."""
+    """The project's files after the merge, and the conflicts that are not settled, each a line by its name."""
     files: dict[str, str] = {}
-    open_: dict[str, str] = {}
+    unsettled: dict[str, str] = {}
     for path in OWN:
         shows = [partial(repository.git.show, commit) for commit in sides]
         texts = [splits_file.at(show) if path == SPLITS else show(path) or "" for show in shows]
@@ -151,59 +149,48 @@ def _files(
         elif base == ours:
             files[path] = theirs
         elif path == SPLITS:
-            files[path] = _splits(base, ours, theirs)
+            files[path] = _merge_splits(base, ours, theirs)
         elif path == CONFIG:
             side = settlement.side("label_config")
             files[path] = ours if side == OURS else theirs
-            open_ |= (
-                {} if side else {"label_config": "label_config in data/label_config.xml: changed on both"}
-            )
+            if not side:
+                unsettled["label_config"] = "label_config in data/label_config.xml: changed on both"
         else:
             found = git_drivers.merge(repository, path, (base, ours, theirs), settlement)
             files[path] = found.text
-            open_ |= found.open
-    return {path: text for path, text in files.items() if text}, open_
+            unsettled |= found.open
+    return {path: text for path, text in files.items() if text}, unsettled
 
 
-def _splits(base: str, ours: str, theirs: str) -> str:
-    """Splits that the branch gave are taken where they divide no group; what has a split here keeps it."""
+def _merge_splits(base: str, ours: str, theirs: str) -> str:
+    """Three-way merge of `data/splits.csv`: the split that a group has in ours wins."""
     was, our, their = (splits_file.parse(text) if text else {} for text in (base, ours, theirs))
     rows = dict(our)
-    homes = {row.group: row.split for row in our.values() if row.split != splits_file.UNASSIGNED}
+    split_of = {row.group: row.split for row in our.values() if row.split != splits_file.UNASSIGNED}
     for series, row in sorted(their.items()):
         if series not in our or (our[series] == was.get(series) and row != our[series]):
-            home = (
-                homes.setdefault(row.group, row.split) if row.split != splits_file.UNASSIGNED else row.split
-            )
-            rows[series] = splits_file.Row(row.group, home)
-    return splits_file.dump(_known(rows, was, their)).decode()
+            if row.split != splits_file.UNASSIGNED:
+                row = splits_file.Row(row.group, split_of.setdefault(row.group, row.split))
+            rows[series] = row
+    # Without the series that theirs deleted.
+    rows = {series: row for series, row in rows.items() if series in their or series not in was}
+    return splits_file.dump(rows).decode()
 
 
-def _known(
-    rows: Mapping[str, splits_file.Row],
-    was: Mapping[str, splits_file.Row],
-    their: Mapping[str, splits_file.Row],
-) -> dict[str, splits_file.Row]:
-    """Without the series that the branch deleted."""
-    return {series: row for series, row in rows.items() if series in their or series not in was}
-
-
-def _follow(project: Project) -> None:
-    """Check out the DVC folders, and push labels and recordings to the DVC remote."""
+def _checkout(project: Project) -> None:
+    """Check out folders and outputs of the merge commit, and push labels and recordings to the DVC remote."""
     repository = project.repository
-    kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
-    repository.checkout(*kept)
-    worktree.mark_current(project)
-    worktree.restore_start(project)
+    worktree.checkout(repository, project.mirror)
     if outputs := dvc_lock.Lock.read(project.root).outputs():
         repository.checkout_outputs(outputs)
     repository.push()
 
 
-def _left(project: Project, name: str) -> int:
+def _count_unsynced(project: Project, name: str) -> int:
+    """How many annotations of the other branch are not synced."""
     config = project.repository.git.show(name, CONFIG)
     if config is None:
         return 0
     remote = registry.remote_of(project, name, config)
     state = remote.state()
-    return registry.unsynced(project, remote, state) if state and state.project else 0
+    return registry.count_unsynced(project.repository, remote, state) if state and state.project else 0

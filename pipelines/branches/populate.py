@@ -1,20 +1,22 @@
 """Populate a Label Studio project with tasks and annotations of a commit: a new branch's, or a restored one.
 
-The fastest way in which Label Studio links every task to its object (docs/decisions/0013): task objects contain the
-annotations while the source storage is read, the target storage is attached when all are there, and then the objects
-are written without annotations. A task is made with all its annotations or not at all, so an interrupted run resumes.
+This is the fastest way in which Label Studio links every task to its object (docs/decisions/0013): task objects
+contain the annotations while the source storage is synced; when all tasks exist, the target storage is attached, and
+the objects are written again without annotations. A task is created with all its annotations or not at all, so an
+interrupted run resumes.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.sync.push_labels import CREATABLE
+from pipelines.sync.recordings import by_series
 from storage.errors import NotFoundError
+from storage.files import md5_bytes
 from storage.label_studio.label_config import PATH as CONFIG
 from storage.labels.label_store import records
 from storage.labels.snapshot import Record
@@ -71,6 +73,14 @@ class FillResult:
     aside: tuple[str, ...]
 
 
+def describe_strangers(strangers: Iterable[str]) -> str:
+    """What becomes of the annotations of annotators without an account."""
+    return (
+        f"Label Studio does not know {', '.join(strangers)}: there their annotations are the token owner's, in the "
+        "label commits they stay theirs"
+    )
+
+
 def read_content(repository: Repository, commit: str) -> Content:
     """Read labels, tasks and label config of a commit.
 
@@ -85,72 +95,65 @@ def read_content(repository: Repository, commit: str) -> Content:
         )
     labels, series = (parse_pointer(repository.git.show(commit, f"{path}.dvc")) for path in (LABELS, SERIES))
     found: dict[str, list[Record]] = defaultdict(list)
-    for record in records(repository, labels):
+    for record in sorted(
+        records(repository, labels), key=lambda record: (record["created_at"], record["id"])
+    ):
         found[record["series"]].append(record)
-    for some in found.values():
-        some.sort(key=lambda record: (record["created_at"], record["id"]))
-    known = tasks_file.parse(
-        repository.git.show(commit, str(tasks_file.PATH)) or "", f"{commit[:12]}:{tasks_file.PATH}"
-    )
-    keys = {name.removesuffix(".csv") for name in repository.folder(series, SERIES)} | found.keys()
+    text = repository.git.show(commit, str(tasks_file.PATH)) or ""
+    known = tasks_file.parse(text, f"{commit[:12]}:{tasks_file.PATH}")
+    keys = by_series(repository, series).keys() | found.keys()
     # Somebody else's label commit may name any series; annotations of an invalid key are reported missing.
-    tasks_ = {key: known.get(key, {}) for key in sorted(keys) if not key_problem(key)}
-    return Content(commit, labels, series, config, tasks_, found)
+    tasks = {key: known.get(key, {}) for key in sorted(keys) if not key_problem(key)}
+    return Content(commit, labels, series, config, tasks, found)
 
 
 def fill(remote: Remote, settings: Settings, project: int, content: Content) -> FillResult:
     """Create the tasks and annotations of a commit that the project, in which nobody labels yet, lacks."""
-    people = _People(remote)
-    for storage in remote.studio.projects.storages(project)[0]:
-        remote.studio.projects.wait_for_source(storage["id"])  # an interrupted run may have started it
+    accounts, projects = _Accounts(remote), remote.studio.projects
+    for storage in projects.storages(project)[0]:
+        projects.wait_for_source(storage["id"])  # an interrupted run may have started it
     moved = task_objects.set_aside(remote, lambda: content.tasks, project, keep=content.tasks)
-    missing = _without_task(remote, project, content)
-    # A sync of the source storage takes all objects: those without annotations must not be there yet.
+    existing = {task.source for task in remote.studio.tasks(project)}
+    missing = [series for series in content.tasks if remote.task_key(series) not in existing]
+    # A sync of the source storage reads all objects: those without annotations must not be there yet.
     remote.bucket.delete(remote.task_key(series) for series in missing)
     source = 0
     with bar("populating Label Studio", len(missing)) as advance:
         for batch in _batches(missing, content):
-            _put(remote, content, batch, people)
-            source = source or remote.studio.projects.ensure_source(project, settings, remote.tasks_prefix)
-            remote.studio.projects.sync_source(source)
+            _put_with_annotations(remote, content, batch, accounts)
+            source = source or projects.ensure_source(project, settings, remote.tasks_prefix)
+            projects.sync_source(source)
             advance(len(batch))
-    _make_plain(remote, content)
+    _put_without_annotations(remote, content)
     if content.tasks and not source:
-        remote.studio.projects.ensure_source(project, settings, remote.tasks_prefix)
+        projects.ensure_source(project, settings, remote.tasks_prefix)
     aside = [*map(remote.aside_key, moved), *_export(remote, settings, project)]
     remote.annotations.refresh()
-    ids, lost = _recognise(remote, content, people)
-    count = sum(map(len, content.records.values()))
-    return FillResult(count - len(lost), ids, tuple(lost), people.strangers(content), tuple(aside))
+    records = [record for found in content.records.values() for record in found]
+    ids, missing_records = _match(remote, records, accounts)
+    strangers = sorted({record["annotator"] for record in records} - accounts.users.keys())
+    count = len(records) - len(missing_records)
+    return FillResult(count, ids, tuple(missing_records), tuple(strangers), tuple(aside))
 
 
-class _People:
+class _Accounts:
     """Accounts in this Label Studio."""
 
     def __init__(self, remote: Remote) -> None:
         self.users = {email: user for user, email in remote.studio.users().items()}
-        self.owner = remote.studio.whoami()
+        self.token_owner = remote.studio.whoami()
 
-    def of(self, record: Record) -> str:
+    def owner(self, record: Record) -> str:
         """E-mail address of the account that will own the annotation."""
-        return record["annotator"] if record["annotator"] in self.users else self.owner
-
-    def strangers(self, content: Content) -> tuple[str, ...]:
-        everybody = {record["annotator"] for found in content.records.values() for record in found}
-        return tuple(sorted(everybody - self.users.keys()))
+        return record["annotator"] if record["annotator"] in self.users else self.token_owner
 
     def annotation(self, record: Record) -> dict[str, Any]:
         """An annotation as a task's object contains it."""
         fields = {key: record[key] for key in CREATABLE if key in record}
-        return fields | {"result": record["result"], "completed_by": self.users[self.of(record)]}
+        return fields | {"result": record["result"], "completed_by": self.users[self.owner(record)]}
 
 
 # -- tasks ----------------------------------------------------------------------------------------
-
-
-def _without_task(remote: Remote, project: int, content: Content) -> list[str]:
-    made = {task.source for task in remote.studio.tasks(project)}
-    return [series for series in content.tasks if remote.task_key(series) not in made]
 
 
 def _batches(series: Sequence[str], content: Content) -> Iterator[list[str]]:
@@ -168,24 +171,26 @@ def _batches(series: Sequence[str], content: Content) -> Iterator[list[str]]:
         yield batch
 
 
-def _put(remote: Remote, content: Content, batch: Iterable[str], people: _People) -> None:
+def _put_with_annotations(
+    remote: Remote, content: Content, batch: Iterable[str], accounts: _Accounts
+) -> None:
     def put(series: str) -> None:
-        annotations = [people.annotation(record) for record in content.records.get(series, ())]
+        annotations = [accounts.annotation(record) for record in content.records.get(series, ())]
         remote.put_task(series, content.tasks[series], annotations)
 
     for _ in parallel(put, batch):
         pass
 
 
-def _make_plain(remote: Remote, content: Content) -> None:
+def _put_without_annotations(remote: Remote, content: Content) -> None:
     """Write task objects without annotations: one that Label Studio reads again must not restore old ones."""
-    there = {item.key: item.etag for item in remote.bucket.objects(remote.tasks_prefix)}
-    wanted = {}
-    for series, data in content.tasks.items():
-        plain = remote.task_object(series, data)
-        if there.get(remote.task_key(series)) != hashlib.md5(plain, usedforsecurity=False).hexdigest():
-            wanted[series] = data
-    for _ in parallel(lambda series: remote.put_task(series, wanted[series]), wanted):
+    etags = {item.key: item.etag for item in remote.bucket.objects(remote.tasks_prefix)}
+    outdated = {
+        series: data
+        for series, data in content.tasks.items()
+        if etags.get(remote.task_key(series)) != md5_bytes(remote.task_object(series, data))
+    }
+    for _ in parallel(lambda series: remote.put_task(series, outdated[series]), outdated):
         pass
 
 
@@ -210,31 +215,35 @@ def _export(remote: Remote, settings: Settings, project: int) -> list[str]:
 def _set_aside(remote: Remote) -> list[str]:
     """Copy objects that are in no label commit: the new project reuses their numbers and would overwrite them."""
     remote.annotations.refresh()
-    copied = []
-    for row in remote.mirror.invalid(remote.annotations_prefix):
-        copied.append(remote.aside_key(row))
-        remote.bucket.copy(row.key, copied[-1])
-    return copied
+    copies = {row.key: remote.aside_key(row) for row in remote.mirror.invalid(remote.annotations_prefix)}
+    for key, copy in copies.items():
+        remote.bucket.copy(key, copy)
+    return list(copies.values())
 
 
-def _recognise(remote: Remote, content: Content, people: _People) -> tuple[dict[str, str], list[str]]:
-    """Record ids of the annotations in the bucket, matched by content; and the records without one."""
-    names = {record["id"] for found in content.records.values() for record in found}
-    made: dict[str, list[str]] = defaultdict(list)
-    for row in sorted(
-        (row for row in remote.mirror.rows(remote.annotations_prefix) if row.value is not None),
-        key=lambda row: int(row.value["annotation"]),
-    ):
+def _match(
+    remote: Remote, records: Sequence[Record], accounts: _Accounts
+) -> tuple[dict[str, str], list[str]]:
+    """Match the annotations in the bucket with records, by id or content.
+
+    Returns:
+        `ids` of `sync.json`, and the ids of the records without an annotation.
+    """
+    unmatched = {record["id"] for record in records}
+    new: dict[str, list[str]] = defaultdict(list)
+    rows = [row for row in remote.annotations.rows() if row.value is not None]
+    for row in sorted(rows, key=lambda row: int(row.value["annotation"])):
         record = row.value["record"]
-        if record["id"] in names:
-            names.remove(record["id"])
+        if record["id"] in unmatched:
+            unmatched.remove(record["id"])
         else:
-            made[content_of(record)].append(record["id"])
-    ids, lost = {}, []
-    for record in (record for found in content.records.values() for record in found if record["id"] in names):
-        same = made[content_of(record, people.of(record))]
-        if same:
-            ids[same.pop(0)] = record["id"]
-        else:
-            lost.append(record["id"])
-    return ids, lost
+            new[content_of(record)].append(record["id"])
+    ids, missing = {}, []
+    for record in records:
+        if record["id"] in unmatched:
+            same = new[content_of(record, accounts.owner(record))]
+            if same:
+                ids[same.pop(0)] = record["id"]
+            else:
+                missing.append(record["id"])
+    return ids, missing

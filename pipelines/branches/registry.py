@@ -1,4 +1,4 @@
-"""Branches in git, and their places in bucket and Label Studio."""
+"""Branches in git, in the bucket and in Label Studio."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipelines.branches.populate import Content, FillResult, fill
+from pipelines.sync.plan import records_of
+from pipelines.sync.recordings import by_series
 from pipelines.sync.shared_label_config import digest
 from storage import process
 from storage.errors import InputError, NotFoundError
@@ -15,14 +17,14 @@ from storage.label_studio.projects import SETTINGS
 from storage.labels.label_store import records
 from storage.labels.snapshot import Record, same
 from storage.labels.three_way import changes_between
-from storage.paths import SERIES
 from storage.printable import printable
 from storage.progress import track
 from storage.project import Project
-from storage.remote.identity import annotator, number_for, record_of
+from storage.remote.identity import number_for, record_of
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 from storage.repo.git import Git, prefix_of
+from storage.repo.repository import Repository
 from storage.s3.bucket import Bucket
 
 # Prefixes of the bucket that belong to no branch.
@@ -68,15 +70,15 @@ def check_name(git: Git, branch: str) -> None:
     Raises:
         InputError: git does not accept it, or it would share another branch's prefix in the bucket.
     """
-    why, cure = _no_name(git, branch), "use letters, digits, - and /"
+    why, cure = _syntax_problem(git, branch), "use letters, digits, - and /"
     if not why:
-        why, cure = _no_place(git, branch), "choose another name"
+        why, cure = _collision(git, branch), "choose another name"
     if why:
         raise InputError(f"{branch!r} cannot be the name of a branch", why=why, cure=cure)
 
 
-def _no_place(git: Git, branch: str) -> str:
-    """Why a branch of this name clashes with others; "" where it does not."""
+def _collision(git: Git, branch: str) -> str:
+    """Why a branch of this name collides with another one or with a shared prefix; "" where it does not."""
     prefix = prefix_of(branch)
     if prefix in SHARED:
         return f"{prefix}/ in the bucket is shared by all branches"
@@ -88,7 +90,7 @@ def _no_place(git: Git, branch: str) -> str:
     return ""
 
 
-def _no_name(git: Git, branch: str) -> str:
+def _syntax_problem(git: Git, branch: str) -> str:
     """Why a name is invalid or ambiguous; "" where it is not."""
     if COMMIT.fullmatch(branch):
         return "it looks like a commit"
@@ -105,22 +107,18 @@ def _no_name(git: Git, branch: str) -> str:
 
 
 def in_bucket(bucket: Bucket) -> list[str]:
-    """The branches, as prefixes, that have a `sync.json`."""
+    """Prefixes of the branches that have a `sync.json` in the bucket."""
     folders = [folder for folder in bucket.folders() if folder not in SHARED]
     return [folder for folder in folders if any(bucket.objects(f"{folder}/sync.json"))]
 
 
 def remote_of(project: Project, branch: str, config: str) -> Remote:
-    """A branch's place in bucket and Label Studio, whichever branch is checked out; `config`: its label config."""
-    data_key = label_config.parse(config).data_key
-    return Remote(project.bucket, project.studio, project.mirror, prefix_of(branch), data_key)
+    """The remote of a branch, also of one that is not checked out; `config` is the text of its label config."""
+    return project.remote_at(prefix_of(branch), label_config.parse(config).data_key)
 
 
-def settings_of(remote: Remote) -> dict[str, object]:
-    """Labeling settings of a branch's project; empty where it has no project."""
-    state = remote.state()
-    if state is None or not state.project:
-        return {}
+def settings_of(remote: Remote, state: State) -> dict[str, object]:
+    """Labeling settings of a branch's project."""
     facts = remote.project(state)
     return {name: facts[name] for name in SETTINGS if facts.get(name) is not None}
 
@@ -129,70 +127,59 @@ def remote_records(remote: Remote, base: Mapping[str, Record], state: State | No
     """The annotations in the bucket by record id, re-created ones under the id of their record.
 
     Args:
-        remote: the branch's place in the bucket.
+        remote: of the branch.
         base: records of its last sync.
         state: `sync.json`: which annotations were created again, and who has no account.
     """
     remote.annotations.refresh()
-    found = {}
     ids = state.ids if state else {}
     # Where sync.json is lost, the labels still have the annotators without an account.
     names = {str(number_for(who)): who for who in {record["annotator"] for record in base.values()}}
     names |= state.annotators if state else {}
-    rows = [row for row in remote.mirror.rows(remote.annotations_prefix) if row.value is not None]
-    there = {row.value["record"]["id"] for row in rows}
-    for row in rows:
-        record = row.value["record"]
-        who = annotator(names, row.value.get("import_id"), record["annotator"])
-        record = record | {"annotator": who}
-        name = record_of(ids, record["id"], row.value["annotation"], there.__contains__)
-        if name in found:
-            name = record["id"]
-        if name != record["id"]:
-            record = record | {"id": name, "annotator": base[name]["annotator"] if name in base else who}
-        found[name] = record
+    rows = [row for row in remote.annotations.rows() if row.value is not None]
+    own_ids = {row.value["record"]["id"] for row in rows}
+    found, _ = records_of(rows, names, lambda own, number: record_of(ids, own, number, own_ids.__contains__))
+    for name in base.keys() & found.keys() - own_ids:
+        found[name] = found[name] | {"annotator": base[name]["annotator"]}
     return found
 
 
-def unsynced(project: Project, remote: Remote, state: State) -> int:
+def count_unsynced(repository: Repository, remote: Remote, state: State) -> int:
     """How many annotations in the bucket differ from the branch's last sync."""
-    base = {record["id"]: record for record in records(project.repository, state.labels)}
+    base = {record["id"]: record for record in records(repository, state.labels)}
     return len(changes_between(base, remote_records(remote, base, state), same))
 
 
 def provision(
-    project: Project, remote: Remote, content: Content, title: str, like: dict[str, object]
+    project: Project, remote: Remote, content: Content, settings: dict[str, object]
 ) -> tuple[State, FillResult]:
     """Create the branch's project in Label Studio, or resume creating it, and populate it from a commit.
 
-    `sync.json` has project 0 until it is done, so that nobody syncs with a half-populated project.
+    `sync.json` has project 0 until the project is complete, so that nobody syncs with a half-populated one.
 
     Args:
         project: the clone.
-        remote: the branch's place in bucket and Label Studio.
+        remote: of the branch.
         content: of the commit.
-        title: the project's name in Label Studio.
-        like: its first settings.
+        settings: labeling settings of the new project.
     """
     state = remote.state() or State(0)
     state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
-    _upload(project, remote, content)
-    found = remote.studio.projects.find_by_description(project.bucket.url(remote.prefix))
-    number = found[0] if found else remote.studio.projects.create(title, remote.description, content.config)
-    if like:
-        remote.studio.projects.update(number, **like)
+    _upload(project.repository, remote, content)
+    number = remote.find_or_create_project(project.root.name, content.config)
+    if settings:
+        remote.studio.projects.update(number, **settings)
     filled = fill(remote, project.settings, number, content)
-    done = replace(state, project=number, label_config=digest(content.config), ids=filled.ids)
+    new = replace(state, project=number, label_config=digest(content.config), ids=filled.ids)
     if not filled.missing:  # else the base stays empty, and the first sync pushes the missing ones
-        done = replace(done, labels=content.labels, series=content.series)
-    return remote.write_state(done), filled
+        new = replace(new, labels=content.labels, series=content.series)
+    return remote.write_state(new), filled
 
 
-def _upload(project: Project, remote: Remote, content: Content) -> None:
+def _upload(repository: Repository, remote: Remote, content: Content) -> None:
     """Upload recordings of the commit that the bucket lacks."""
-    there = remote.series()
-    folder = project.repository.folder(content.series, SERIES)
-    missing = [name for name in folder if name.removesuffix(".csv") not in there]
-    for name in track(missing, "restoring recordings"):
-        data = project.repository.read([folder[name]])[folder[name]]
-        project.mirror.note_contents([remote.put_recording(name.removesuffix(".csv"), data)])
+    existing = remote.series()
+    recordings = by_series(repository, content.series)
+    for series in track([key for key in recordings if key not in existing], "restoring recordings"):
+        data = repository.read([recordings[series]])[recordings[series]]
+        remote.mirror.note_contents([remote.put_recording(series, data)])

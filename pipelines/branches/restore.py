@@ -10,16 +10,15 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
-from pipelines.best_model import publish
+from pipelines.best_model import PREDICTIONS, publish
 from pipelines.branches import populate, registry
 from pipelines.result import Result
-from pipelines.sync import apply
+from pipelines.sync import apply, merge_base
 from pipelines.sync.apply import PATHS, Move
 from pipelines.sync.locks import exclusive
 from pipelines.sync.result import Options
 from pipelines.sync.sync import sync
 from storage import worktree
-from storage.artifacts import predictions
 from storage.errors import InputError, NotFoundError
 from storage.files import write_bytes
 from storage.label_studio import label_config
@@ -32,10 +31,10 @@ from storage.project import Project
 from storage.project_files import splits_file
 from storage.remote.remote import Remote
 from storage.remote.sync_state import DamagedStateError, State
-from storage.repo import dvc_lock
-from storage.repo.git import prefix_of
-
-PREDICTIONS = predictions.PATH.as_posix()
+from storage.repo import dvc_lock, git_hooks
+from storage.repo.git import Git, prefix_of
+from storage.repo.repository import Repository
+from storage.s3.mirror import Mirror
 
 
 @dataclass(frozen=True)
@@ -77,18 +76,14 @@ class RestoreResult(Result):
         counts = f"{plural(self.tasks, 'task')}, {plural(self.annotations, 'annotation')}"
         text.append(f"restored: {counts}" if self.anew else "the project exists: nothing had to be created")
         if self.strangers:
-            text.append(
-                f"Label Studio does not know {', '.join(self.strangers)}: there their annotations are the token "
-                "owner's, in the label commits they stay theirs"
-            )
+            text.append(populate.describe_strangers(self.strangers))
         if self.aside:
             text.append(f"set aside, because it is in no label commit or no task: {', '.join(self.aside)}")
         if self.published:
             text.append("the best model's predictions are in Label Studio")
         if self.lacks:
-            text.append(
-                f"neither DVC's cache nor its remote has {', '.join(self.lacks)}: dvc repro makes them again"
-            )
+            missing = ", ".join(self.lacks)
+            text.append(f"neither DVC's cache nor its remote has {missing}: dvc repro makes them again")
         return [*text, f"label in {self.url}"]
 
 
@@ -109,31 +104,29 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     repository = project.repository
     branch = repository.git.branch()
     project.configure_remote()
-    kept = _keep(project)
+    kept = _commit_uncommitted(repository)
     if not revision and not (project.root / label_config.PATH).exists():
-        _begin(project, branch)
+        _sync_into_empty_history(project, branch)
     commit = repository.git.resolve(revision or "HEAD")
     content = populate.read_content(repository, commit)
     remote = registry.remote_of(project, branch, content.config)
     state = _state(remote)
     filled, salvaged = None, ""
     if not _exists(remote, state):
-        worktree.install_hooks(project)
-        worktree.restore(project)
-        worktree.mark_current(project)
-        salvaged = _salvage(project, remote, state, settlement)
+        git_hooks.install(repository.git)
+        worktree.restore(repository, project.mirror)
+        worktree.mark_current(repository, project.mirror)
+        salvaged = _salvage(repository, remote, state, settlement)
         if revision:
-            _go_back(project, commit)
+            _go_back(repository, project.mirror, commit)
         content = populate.read_content(repository, repository.git.head())
-        state, filled = registry.provision(
-            project, remote, content, f"{project.root.name} {remote.prefix}", {}
-        )
-    elif not _holds(project, commit):
+        state, filled = registry.provision(project, remote, content, {})
+    elif not _is_same(repository.git, commit):
         raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {argument(revision)}")
     synced = sync(Project(project.root), Options(yes=True))
-    published, lacks = _predictions(project)
+    published, lacks = _publish(repository)
     return RestoreResult(
-        url=f"{project.studio.session.url}/projects/{state.project if state else 0}/data",
+        url=project.studio.projects.url(state.project if state else 0),
         commit=repository.git.head(),
         kept=kept,
         salvaged=salvaged,
@@ -148,21 +141,19 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
     )
 
 
-def _keep(project: Project) -> str:
+def _commit_uncommitted(repository: Repository) -> str:
     """Commit what is in no commit yet, such as an interrupted restore leaves; returns the subject."""
-    repository = project.repository
     dirty = repository.git.changed(PATHS)
-    worktree.check_not_missing(project, dirty)
-    hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
-    subject = apply.commit(project, dirty, hashes)[1]
+    worktree.check_not_missing(repository.git, dirty)
+    subject = apply.commit(repository, dirty, merge_base.pointers(repository))[1]
     if subject:
         repository.push()
     return subject
 
 
-def _begin(project: Project, branch: str) -> None:
-    """The reverse case: bucket and Label Studio are there, and git's history is empty."""
-    remote = Remote(project.bucket, project.studio, project.mirror, prefix_of(branch), "")
+def _sync_into_empty_history(project: Project, branch: str) -> None:
+    """The reverse case: bucket and Label Studio have the labels, and git's history is empty."""
+    remote = project.remote_at(prefix_of(branch))
     state = remote.state()
     if state is not None and state.project:
         config = str(remote.project(state)["label_config"])
@@ -193,14 +184,13 @@ def _exists(remote: Remote, state: State | None) -> bool:
 # -- labels ---------------------------------------------------------------------------------------
 
 
-def _salvage(project: Project, remote: Remote, state: State | None, settlement: Settlement) -> str:
+def _salvage(repository: Repository, remote: Remote, state: State | None, settlement: Settlement) -> str:
     """Make a label commit of labels that only the bucket has; returns it, "" where there are none.
 
     What the bucket lacks does not count as deleted: it may have been lost with Label Studio.
     """
     if state is not None and not state.project:
-        return ""  # done by the interrupted run, which wrote what is there now
-    repository = project.repository
+        return ""  # the interrupted run has done this, and has written what the bucket has now
     ours = repository.pointer(LABELS)
     base = state.labels if state is not None and state.labels else ours
     was = {record["id"]: record for record in label_store.records(repository, base)}
@@ -213,45 +203,44 @@ def _salvage(project: Project, remote: Remote, state: State | None, settlement: 
         return ""
     after = label_store.store(repository, ours, {name: text for name, (_, text) in merged.shards.items()})
     counts = label_changes.count(merged.incoming(), config=config)
-    commit, _ = apply.move(project, Move(after, label_changes.message(counts, Counter(), ())))
+    commit, _ = apply.move(repository, Move(after, label_changes.message(counts, Counter(), ())))
     repository.checkout(LABELS, force=True)
-    worktree.mark_current(project)
+    worktree.mark_current(repository, remote.mirror)
     repository.push()
     return commit
 
 
-def _holds(project: Project, commit: str) -> bool:
+def _is_same(git: Git, commit: str) -> bool:
     """Whether the commit that is checked out has the labels and recordings of another one."""
-    show, head = project.repository.git.show, project.repository.git.head()
-    return all(show(commit, f"{path}.dvc") == show(head, f"{path}.dvc") for path in (LABELS, SERIES))
+    head = git.head()
+    return all(git.show(commit, f"{path}.dvc") == git.show(head, f"{path}.dvc") for path in (LABELS, SERIES))
 
 
-def _go_back(project: Project, commit: str) -> None:
+def _go_back(repository: Repository, mirror: Mirror, commit: str) -> None:
     """Make a label commit of another commit's labels, recordings, tasks, splits and model."""
-    repository = project.repository
-    if _holds(project, commit):
+    if _is_same(repository.git, commit):
         return
     texts = {path: repository.git.show(commit, path) for path in (*PATHS, LOCK)}
     texts[str(splits_file.PATH)] = splits_file.at(partial(repository.git.show, commit))
     files = {path: text.encode() for path, text in texts.items() if text}
     subject = repository.git.run("show", "--no-patch", "--format=%s", commit).strip()
     message = f"labels: back to {commit[:12]} ({shortened(subject)})"
-    apply.move(project, Move("", message, files))
+    apply.move(repository, Move("", message, files))
     repository.checkout(LABELS, SERIES, force=True)
-    worktree.mark_current(project)
+    worktree.mark_current(repository, mirror)
 
 
 # -- predictions ----------------------------------------------------------------------------------
 
 
-def _predictions(project: Project) -> tuple[bool, list[str]]:
+def _publish(repository: Repository) -> tuple[bool, list[str]]:
     """Publish the predictions of `dvc.lock` again; returns whether it could, and which outputs are lost."""
-    outputs = dvc_lock.Lock.read(project.root).outputs()
+    outputs = dvc_lock.Lock.read(repository.root).outputs()
     if not outputs:
         return False, []
-    lacks = project.repository.checkout_outputs(outputs)
+    lacks = repository.checkout_outputs(outputs)
     if PREDICTIONS not in outputs or {BEST.as_posix(), PREDICTIONS} & set(lacks):
         return False, lacks
-    # Run by itself, for its receipt has the publishing to the lost project.
-    publish(project)
+    # The stage is run by itself: `dvc repro` would skip it, for its receipt is that of the lost project.
+    publish(repository.root)
     return True, lacks

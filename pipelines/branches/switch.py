@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.best_model import PREDICTIONS, commit_model, publish
 from pipelines.branches import registry
@@ -12,10 +13,11 @@ from pipelines.sync.locks import exclusive
 from storage import worktree
 from storage.errors import InputError
 from storage.label_studio import label_config
-from storage.paths import LABELS, LOCK, SERIES
+from storage.paths import LOCK
 from storage.process import ProgramError
 from storage.project import Project
 from storage.repo import dvc_lock
+from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def switch(project: Project, name: str) -> SwitchResult:
         ServiceError: the DVC remote does not accept the model of the current branch.
     """
     repository = project.repository
-    worktree.check_not_merging(project)
+    worktree.check_not_merging(repository.git)
     registry.check_reachable(repository.git, name)
     dirty = repository.git.changed(PATHS)
     if dirty:
@@ -67,27 +69,24 @@ def switch(project: Project, name: str) -> SwitchResult:
             why="they would be carried to the other branch",
             cure="labeltrail sync commits them; or discard them: git checkout HEAD -- " + " ".join(dirty),
         )
-    worktree.restore(project)
-    _keep_model(project)
+    worktree.restore(repository, project.mirror)
+    _commit_model(repository)
     repository.git.move("switch", "--quiet", name)
-    moved = Project(project.root)
-    kept = [path for path in (LABELS, SERIES) if repository.pointer(path)]
-    moved.repository.checkout(*kept)
-    worktree.mark_current(moved)
-    worktree.restore_start(moved)
-    named = dvc_lock.Lock.read(project.root).outputs()
-    lacks = moved.repository.checkout_outputs(named)
-    state = _state(moved, name)
-    unpublished = ""
-    if state and PREDICTIONS in named and PREDICTIONS not in lacks:
-        unpublished = _publish(project)
-    url = f"{moved.studio.session.url}/projects/{state}/data" if state else ""
-    return SwitchResult(name, moved.repository.git.head(), url, tuple(lacks), unpublished)
-
-
-def _keep_model(project: Project) -> None:
-    """Commit a changed `dvc.lock` on the current branch: git would carry it to the other one."""
+    project = Project(project.root)
     repository = project.repository
+    worktree.checkout(repository, project.mirror)
+    outputs = dvc_lock.Lock.read(project.root).outputs()
+    lacks = repository.checkout_outputs(outputs)
+    number = _project_number(project)
+    unpublished = ""
+    if number and PREDICTIONS in outputs and PREDICTIONS not in lacks:
+        unpublished = _publish(project.root)
+    url = project.studio.projects.url(number) if number else ""
+    return SwitchResult(name, repository.git.head(), url, tuple(lacks), unpublished)
+
+
+def _commit_model(repository: Repository) -> None:
+    """Commit a changed `dvc.lock` on the current branch: git would carry it to the other one."""
     if repository.git.changed([LOCK]) and not repository.git.run("branch", "--show-current").strip():
         raise InputError(
             "the model of the work tree would be lost",
@@ -95,21 +94,19 @@ def _keep_model(project: Project) -> None:
             why="no branch is checked out",
             cure=f"git switch -c NAME keeps it; or discard it: git checkout HEAD -- {LOCK}",
         )
-    commit_model(project)
+    commit_model(repository)
 
 
-def _publish(project: Project) -> str:
+def _publish(root: Path) -> str:
     """Publish the model's predictions in the branch's project too; returns why it failed."""
     try:
-        publish(project)
+        publish(root)
     except ProgramError as error:
         return error.why
     return ""
 
 
-def _state(project: Project, name: str) -> int:
-    config = project.root / label_config.PATH
-    if not config.exists():
-        return 0
-    state = registry.remote_of(project, name, config.read_text(encoding="utf-8")).state()
+def _project_number(project: Project) -> int:
+    """Number of the branch's project in Label Studio; 0 where it has none."""
+    state = project.remote.state() if (project.root / label_config.PATH).exists() else None
     return state.project if state else 0

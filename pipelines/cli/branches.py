@@ -80,10 +80,10 @@ def list_branches(as_json: Json = False) -> None:
 
     Example: labeltrail branches
     """
-    from pipelines.branches.listing import listing, to_json
+    from pipelines.branches.listing import listing
 
     found = listing(project_here())
-    say(as_json, to_json(found), [facts.line() for facts in found])
+    say(as_json, {"branches": [each.to_json() for each in found]}, [each.line() for each in found])
     next_step(as_json, "labeltrail diff A B")
 
 

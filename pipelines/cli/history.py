@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.app import Json, app, next_step, project_here, repository_here, say
+from pipelines.cli.app import Json, app, next_step, repository_here, say
 
 if TYPE_CHECKING:
     from storage.labels.diff import DiffFilter
@@ -143,11 +143,11 @@ def git_setup() -> None:
 
     Example: labeltrail git-setup
     """
-    from storage import worktree
     from storage.labels import git_drivers
+    from storage.repo import git_hooks
 
-    project = project_here()
-    worktree.install_hooks(project)
-    git_drivers.configure(project.repository.git)
+    git = repository_here().git
+    git_hooks.install(git)
+    git_drivers.configure(git)
     print("git diff, git log -p and git merge show labels in this clone")
     next_step(False, "git log -p data/labels.dvc")

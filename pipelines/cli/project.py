@@ -21,13 +21,13 @@ def up(as_json: Json = False) -> None:
     Example: labeltrail up
     """
     from pipelines import services
-    from storage import worktree
     from storage.labels import git_drivers
+    from storage.repo import git_hooks
 
     project = project_here()
     servers = services.up(project.root)
     project.configure_remote()
-    worktree.install_hooks(project)
+    git_hooks.install(project.repository.git)
     git_drivers.configure(project.repository.git)
     say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")

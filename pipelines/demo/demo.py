@@ -22,7 +22,7 @@ from pipelines.demo.demo_data import Simulation
 from pipelines.import_.import_ import import_recordings
 from pipelines.sync.sync import sync
 from stages.reporting.tables import score
-from storage import settings, worktree
+from storage import settings
 from storage.artifacts import lineage, reports
 from storage.errors import InputError
 from storage.files import read_json, write_bytes, write_json
@@ -33,6 +33,7 @@ from storage.labels import git_drivers
 from storage.printable import argument
 from storage.progress import console, note, track
 from storage.project import Project
+from storage.repo import git_hooks
 from storage.settings import LABEL_STUDIO
 
 FOLDER = Path(".labeltrail/demo")
@@ -107,7 +108,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> DemoRes
     with _step(done, "servers"):
         services.up(project.root)
         project.configure_remote()
-        worktree.install_hooks(project)
+        git_hooks.install(project.repository.git)
         git_drivers.configure(project.repository.git)
     if data is None:
         simulated = demo_data.simulate(classify)
@@ -126,7 +127,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> DemoRes
         sync(project)
     with _step(done, "dvc repro"):
         project.repository.reproduce()
-    commit_model(project)
+    commit_model(project.repository)
     done.url = imported.url
     _conclude(project, done)
     write_json(project.root / FOLDER / "demo.json", source | {"demo": done.to_json()})

@@ -21,10 +21,10 @@ from pipelines.sync.fetch import fetch
 from pipelines.sync.push_labels import tasks_of
 from storage.labels.snapshot import Record
 from storage.progress import track
-from storage.project import Project
 from storage.remote import identity
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
+from storage.repo.repository import Repository
 
 FLAT_TYPES = ("timeserieslabels", "choices")
 WRITERS = 4  # parallel requests; more gain nothing on Label Studio's SQLite
@@ -39,12 +39,15 @@ class ExistingAnnotation:
     result: list[dict[str, Any]]
     cancelled: bool
 
+    def is_of(self, wanted: ImportedAnnotation) -> bool:
+        """Whether it is of the same person, or the same annotation of this Label Studio."""
+        return self.annotator == wanted.person.name or self.number == wanted.number
+
     def matches(self, wanted: ImportedAnnotation) -> bool:
         """Whether it has the same content; of a flat export, only the types that this contains."""
-        others = [item for item in self.result if not wanted.partial or item.get("type") in FLAT_TYPES]
-        return self.cancelled == bool(wanted.fields.get("was_cancelled")) and _said(others) == _said(
-            wanted.result
-        )
+        items = [item for item in self.result if not wanted.partial or item.get("type") in FLAT_TYPES]
+        same_items = _contents(items) == _contents(wanted.result)
+        return same_items and self.cancelled == bool(wanted.fields.get("was_cancelled"))
 
 
 @dataclass
@@ -53,105 +56,103 @@ class AnnotationPlan:
 
     Attributes:
         new: annotations to create, by series.
-        given: numbers of existing ones to reassign, with their annotator.
+        reassigned: numbers of existing ones to reassign, with their annotator.
         known: how many exist already.
     """
 
     new: dict[str, list[ImportedAnnotation]]
-    given: list[tuple[int, Person]]
+    reassigned: list[tuple[int, Person]]
     known: int = 0
 
 
 def compare(plan: Plan, remote: Remote, state: State | None) -> AnnotationPlan:
     """Compare the export's annotations with those in the bucket at the last refresh."""
-    there = _there(remote, state)
+    existing = _existing(remote, state)
     steps = AnnotationPlan(defaultdict(list), [])
     for series, wanted in plan.annotations.items():
-        held, left = there.get(series, []), []
-        for one in wanted:  # those of the same person first
-            same = next(
-                (
-                    h
-                    for h in held
-                    if h.matches(one) and (h.annotator == one.person.name or h.number == one.number)
-                ),
-                None,
-            )
+        candidates, unmatched = existing.get(series, []), []
+        for annotation in wanted:  # first those of the same person
+            same = next((f for f in candidates if f.is_of(annotation) and f.matches(annotation)), None)
             if same is None:
-                left.append(one)
+                unmatched.append(annotation)
             else:
-                held.remove(same)
+                candidates.remove(same)
                 steps.known += 1
-        for one in left:
-            other = next((h for h in held if h.matches(one) and _may_be(h, one, plan.people)), None)
+        for annotation in unmatched:
+            other = next((f for f in candidates if _is_misassigned(f, annotation, plan.people)), None)
             if other is None:
-                steps.new[series].append(one)
+                steps.new[series].append(annotation)
             else:
-                held.remove(other)
-                steps.given.append((other.number, one.person))
+                candidates.remove(other)
+                steps.reassigned.append((other.number, annotation.person))
     return steps
 
 
-def _there(remote: Remote, state: State | None) -> dict[str, list[ExistingAnnotation]]:
+def _existing(remote: Remote, state: State | None) -> dict[str, list[ExistingAnnotation]]:
     """The existing annotations, by series."""
     found: dict[str, list[ExistingAnnotation]] = defaultdict(list)
-    names = state.annotators if state else {}
-    for row in remote.annotations.rows() if state else ():
+    if state is None:
+        return found
+    for row in remote.annotations.rows():
         if row.value is not None:
             record: Record = row.value["record"]
-            who = identity.annotator(names, row.value.get("import_id"), record["annotator"])
-            held = ExistingAnnotation(row.value["annotation"], who, record["result"], record["was_cancelled"])
-            found[record["series"]].append(held)
+            who = identity.annotator(state.annotators, row.value.get("import_id"), record["annotator"])
+            annotation = ExistingAnnotation(
+                row.value["annotation"], who, record["result"], record["was_cancelled"]
+            )
+            found[record["series"]].append(annotation)
     return found
 
 
-def _may_be(held: ExistingAnnotation, wanted: ImportedAnnotation, people: People | None) -> bool:
-    """Whether an annotation with the same content is this person's, but an earlier import gave it to another.
+def _is_misassigned(existing: ExistingAnnotation, wanted: ImportedAnnotation, people: People | None) -> bool:
+    """Whether an annotation has the same content and is this person's, but an earlier import assigned it to another.
 
     Region ids are random, so equal ones come from the same export; empty annotations of two people look the same.
     """
-    if held.annotator in wanted.person.earlier:
+    if not existing.matches(wanted):
+        return False
+    if existing.annotator in wanted.person.earlier:
         return True
-    same = held.result == wanted.result and bool(wanted.result)
-    return same and people is not None and held.annotator == people.owner
+    same = existing.result == wanted.result and bool(wanted.result)
+    return same and people is not None and existing.annotator == people.owner
 
 
-def _said(result: list[dict[str, Any]]) -> list[str]:
+def _contents(result: list[dict[str, Any]]) -> list[str]:
     """Content of regions and choices, without ids."""
-    return sorted(
-        json.dumps([i.get("from_name"), i.get("type"), i.get("value")], sort_keys=True) for i in result
-    )
+    values = ([item.get(name) for name in ("from_name", "type", "value")] for item in result)
+    return sorted(json.dumps(value, sort_keys=True) for value in values)
 
 
-def submit(project: Project, plan: Plan, state: State, done: ImportResult) -> None:
+def submit(repository: Repository, remote: Remote, plan: Plan, state: State, result: ImportResult) -> None:
     """Create missing annotations, and reassign existing ones to their annotators.
 
     Raises:
         NotFoundError: Label Studio has no task for one of these series; none was created.
     """
-    remote, studio = project.remote, project.studio
-    fetch(project.repository, remote, state)
+    studio = remote.studio
+    fetch(repository, remote, state)
     steps = compare(plan, remote, state)
-    ids = tasks_of(studio, state.project, steps.new.keys())
-    done.known = steps.known + len(steps.given)
-    people = {one.person for some in steps.new.values() for one in some} | {who for _, who in steps.given}
+    tasks = tasks_of(studio, state.project, steps.new.keys())
+    result.known = steps.known + len(steps.reassigned)
+    people = {annotation.person for annotations in steps.new.values() for annotation in annotations}
+    people |= {person for _, person in steps.reassigned}
     strangers = {str(identity.number_for(who.name)): who.name for who in people if who.account is None}
     if strangers.items() - state.annotators.items():
         remote.write_state(replace(state, annotators=state.annotators | strangers))
-    for number, person in track(steps.given, "reassigning annotations", len(steps.given)):
-        owner = _owner(person)
-        known = plan.people.users.get(plan.people.owner) if plan.people else None
-        studio.update_annotation(number, **{"completed_by": known, "import_id": None} | owner)
-    done.reassigned = len(steps.given)
+    for number, person in track(steps.reassigned, "reassigning annotations", len(steps.reassigned)):
+        token_owner = plan.people.users.get(plan.people.owner) if plan.people else None
+        studio.update_annotation(number, **{"completed_by": token_owner, "import_id": None} | _owner(person))
+    result.reassigned = len(steps.reassigned)
 
-    def make(series: str) -> int:
-        for one in steps.new[series]:  # in order: of one annotator's the newest counts
-            studio.annotate(ids[series], one.result, **one.fields, **_owner(one.person))
+    def create(series: str) -> int:
+        for annotation in steps.new[series]:  # in order: of one annotator's annotations the newest counts
+            owner = _owner(annotation.person)
+            studio.annotate(tasks[series], annotation.result, **annotation.fields, **owner)
         return len(steps.new[series])
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        made = track(pool.map(make, list(steps.new)), "submitting annotations", len(steps.new))
-        done.annotations = sum(made)
+        counts = track(pool.map(create, list(steps.new)), "submitting annotations", len(steps.new))
+        result.annotations = sum(counts)
 
 
 def _owner(person: Person) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The label config of an import: given, the project's own, or made from the export; writes nothing."""
+"""The label config of an import: given, the project's own, or generated from the export; writes nothing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.import_.result import Finding, ImportResult
+from pipelines.import_.result import ImportResult
 from storage.errors import InputError
 from storage.label_studio import label_config, label_config_xml
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import export
 from storage.labels.export import ExportedTask
 from storage.printable import shortened
-from storage.project import Project
 from storage.series import recording_text
 
-PIECE = 1 << 20  # bytes of a recording that are looked at for its header
-# What a label of the task data may bring along.
+HEADER_BYTES = 1 << 20  # of a recording, in which its header is looked for
+# Attributes of a label that task data may contain.
 LABEL_FIELDS = ("value", "alias", "background", "hotkey")
+GENERATED = "the label config made from the export"  # in place of a path
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Config:
 
     Attributes:
         text: its XML.
-        parsed: what it says; labels are stand-ins where the task data names them.
+        parsed: its content; labels are placeholders where the task data names them.
         dynamic: key of the task data that names the labels; "" where the config does.
         path: the file it is from, for errors.
     """
@@ -39,13 +39,13 @@ class Config:
     path: str
 
 
-def known(project: Project, config_file: Path | None) -> Config | None:
-    """The label config that was given, or the project's; None where one has to be made.
+def read(root: Path, config_file: Path | None) -> Config | None:
+    """Read the label config that was given, or the project's; None where one has to be generated.
 
     Raises:
         InputError: it cannot be read or used.
     """
-    own = project.root / label_config.PATH
+    own = root / label_config.PATH
     if config_file is None and not own.exists():
         return None
     path = config_file or own
@@ -55,63 +55,55 @@ def known(project: Project, config_file: Path | None) -> Config | None:
         what = "the label config cannot be read"
         raise InputError(what, where=str(path), why=str(error), cure="check the path") from error
     except ValueError as error:
-        cure = "save it in UTF-8, then import again"
-        raise InputError(
-            "the label config is not text in UTF-8", where=str(path), why=str(error), cure=cure
-        ) from error
+        what, cure = "the label config is not text in UTF-8", "save it in UTF-8, then import again"
+        raise InputError(what, where=str(path), why=str(error), cure=cure) from error
     dynamic = label_config_xml.dynamic_key(text, str(path)) if config_file else ""
     draft = label_config_xml.with_labels(text, [{"value": "?"}]) if dynamic else text
     return Config(text, label_config.parse(draft, str(path)), dynamic, str(path))
 
 
-def settle(
+def complete(
     found: Config | None,
     exported: Sequence[ExportedTask],
     example: Callable[[], Path],
-    project: Project,
-    done: ImportResult,
+    root: Path,
+    result: ImportResult,
 ) -> tuple[str, LabelConfig]:
-    """The label config as the project will have it: text and what it says.
+    """Complete the label config with what the export has; returns its text and the parsed config.
 
     Args:
         found: known before the export was read.
         exported: the export's tasks; empty without one.
         example: a recording, for the names of its columns.
-        project: whose own label config must keep its key.
-        done: where notes go.
+        root: of the project, whose own label config must have the same data key.
+        result: of the import, for notes.
 
     Raises:
-        InputError: there is none, and none can be made; or labels are left to task data that does not name them.
+        InputError: there is none, and none can be generated; or labels are left to task data that does not name them.
     """
     if found is None and not exported:
-        where = str(project.root / label_config.PATH)
-        cure = "labeltrail import PATH --label-config FILE"
+        where, cure = str(root / label_config.PATH), "labeltrail import PATH --label-config FILE"
         raise InputError("this project has no label config yet", where=where, cure=cure)
     if found is None:
         text = export.label_config(exported, _header(example()))
-        found = Config(text, label_config.parse(text, "the label config made from the export"), "", "")
-    text, parsed = found.text, found.parsed
+        found = Config(text, label_config.parse(text, GENERATED), "", "")
+    text = found.text
     if found.dynamic:
         labels = _labels(exported, found)
         text = label_config_xml.with_labels(text, labels)
         what = f"its labels come from the task data (${found.dynamic}): the {len(labels)} in the export"
-        done.findings.append(
-            Finding(found.path, f"{what} are written into it", "nothing: they are kept", False)
-        )
-    if parsed.inline:
+        result.note(found.path, f"{what} are written into it", "nothing: they are kept")
+    if found.parsed.inline:
         text = label_config_xml.by_address(text)
-    parsed = label_config.parse(text, found.path or "the label config made from the export")
-    _check_key(project, parsed, found.path)
-    times = (
-        []
-        if parsed.time_column
-        else [name for name in _header(example()) if name.lower() in export.TIME_NAMES]
-    )
+    parsed = label_config.parse(text, found.path or GENERATED)
+    _check_data_key(root, parsed, found.path)
+    columns = [] if parsed.time_column else _header(example())
+    times = [name for name in columns if name.lower() in export.TIME_NAMES]
     if times and not set(times) & set(parsed.channels):
         column = shortened(repr(times[0]))
         what = f"it has no timeColumn, so times are rows, 0, 1, 2; recordings have a column {column}"
         cure = f'nothing, if rows are meant; else write timeColumn="{shortened(times[0])}" into <TimeSeries>'
-        done.findings.append(Finding(found.path or "the label config", what, cure, False))
+        result.note(found.path or "the label config", what, cure)
     return text, parsed
 
 
@@ -119,16 +111,16 @@ def _header(path: Path) -> list[str]:
     """The columns of a recording that have a name."""
     try:
         with path.open("rb") as file:
-            return [name for name in recording_text.read_header(file.read(PIECE))[1] if name]
+            return [name for name in recording_text.read_header(file.read(HEADER_BYTES))[1] if name]
     except OSError:
-        return []  # it is named where it is checked
+        return []  # the check of recordings reports it
 
 
 def _labels(exported: Sequence[ExportedTask], found: Config) -> list[dict[str, str]]:
-    """All labels that tasks name, each once, in the order in which they come."""
+    """All labels that tasks name, each once, in order of appearance."""
     labels: dict[str, dict[str, str]] = {}
     for task in exported:
-        for value in _listed(task.data.get(found.dynamic)):
+        for value in _parse_labels(task.data.get(found.dynamic)):
             labels.setdefault(value.get("alias") or value["value"], value)
     if not labels:
         raise InputError(
@@ -140,8 +132,8 @@ def _labels(exported: Sequence[ExportedTask], found: Config) -> list[dict[str, s
     return list(labels.values())
 
 
-def _listed(value: Any) -> list[dict[str, str]]:
-    """Labels as task data holds them: objects with a value, or texts."""
+def _parse_labels(value: Any) -> list[dict[str, str]]:
+    """Labels in task data: objects with a value, or texts."""
     found: list[dict[str, str]] = []
     for item in value if isinstance(value, list) else []:
         fields: Mapping[str, Any] = item if isinstance(item, dict) else {"value": item}
@@ -151,15 +143,15 @@ def _listed(value: Any) -> list[dict[str, str]]:
     return found
 
 
-def _check_key(project: Project, parsed: LabelConfig, path: str) -> None:
-    """The tasks that there are hold their recording under one key: another label config must name it too."""
-    own = project.root / label_config.PATH
+def _check_data_key(root: Path, parsed: LabelConfig, path: str) -> None:
+    """The existing tasks have their recordings under one key: another label config must name it too."""
+    own = root / label_config.PATH
     if not own.exists():
         return
     try:
         before = label_config.load(own).data_key
     except InputError:
-        return  # it is being replaced because nothing can read it
+        return  # the old one is invalid, so its key is unknown
     if before != parsed.data_key:
         raise InputError(
             f"the label config looks for recordings under ${parsed.data_key}",

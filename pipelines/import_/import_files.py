@@ -1,33 +1,31 @@
-"""The recordings of an import: found, checked as Label Studio's page reads them, and uploaded.
+"""The recordings of an import: found, checked, and uploaded.
 
-A file that the page would misread is converted where that is lossless; else it is left out, with the line and the
-cure.
+A file that Label Studio's page would misread is converted where that is lossless; else it is left out, and the
+finding names the line and the cure.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from pipelines.import_.result import Finding, ImportResult
 from storage.files import md5, write_bytes
 from storage.label_studio.label_config import LabelConfig
 from storage.progress import track
-from storage.project import Project
 from storage.project_files import tasks_file
 from storage.remote.remote import Remote
+from storage.remote.task_objects import TaskData
 from storage.s3.bucket import parallel
 from storage.s3.mirror import Content
 from storage.series import discovery, recording, recording_reader
 from storage.series.validation import Problem
 
-# Converted recordings, from the check to the upload.
-REWRITTEN = Path(".labeltrail/import/rewritten")
+# Temporary folder of converted recordings, from the check to the upload.
+CONVERTED = Path(".labeltrail/import/rewritten")
 
 
-def find(path: str, done: ImportResult) -> dict[str, Path]:
+def find(path: str, result: ImportResult) -> dict[str, Path]:
     """Recordings by series key: in a folder by their path in it, otherwise by their name.
 
     Findings list what was left out, by kind.
@@ -35,15 +33,15 @@ def find(path: str, done: ImportResult) -> dict[str, Path]:
     Raises:
         InputError: there is none, or a pattern finds two of one name.
     """
-    found, left = discovery.find(path)
-    done.findings += [Finding(out.where, out.what, out.cure, out.fatal) for out in left]
+    found, left_out = discovery.find(path)
+    result.findings += [Finding(file.where, file.what, file.cure, file.fatal) for file in left_out]
     return found
 
 
-def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root: Path) -> dict[str, Path]:
-    """The recordings that can be used, by series key: the file, or one below `root` that is to be stored for it."""
-    shutil.rmtree(root / REWRITTEN, ignore_errors=True)
-    good, rates = {}, {}
+def check(files: dict[str, Path], config: LabelConfig, result: ImportResult, root: Path) -> dict[str, Path]:
+    """The recordings that can be used, by series key: the file, or a converted one below `root`."""
+    shutil.rmtree(root / CONVERTED, ignore_errors=True)
+    valid, rates = {}, {}
     for key, file in track(files.items(), "checking recordings", len(files)):
         try:
             found = recording_reader.examine(file, config)
@@ -52,55 +50,45 @@ def check(files: dict[str, Path], config: LabelConfig, done: ImportResult, root:
             found = recording_reader.Examined(None, [Problem(None, what, "check the file", fatal=True)])
         for problem in found.problems:
             where = f"{file}:{problem.row}" if problem.row else str(file)
-            done.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))
+            result.findings.append(Finding(where, problem.what, problem.cure, problem.fatal))
         if found.series is None:
-            done.refused += 1
+            result.refused += 1
             continue
-        good[key], rates[key] = file, recording.sampling_rate(found.series.times)
+        valid[key], rates[key] = file, recording.sampling_rate(found.series.times)
         if found.stored is not None:
-            good[key] = root / REWRITTEN / f"{key}.csv"
-            write_bytes(good[key], found.stored)
+            valid[key] = root / CONVERTED / f"{key}.csv"
+            write_bytes(valid[key], found.stored)
     usual, others = recording.different_rates(rates)
     for key, rate in others.items():
         what = f"sampled at {rate:g} Hz, most others at {usual:g} Hz"
         cure = "resample it, or keep it in a project of its own"
-        done.findings.append(Finding(str(files[key]), what, cure, False))
-    return good
+        result.note(str(files[key]), what, cure)
+    return valid
 
 
-def outcomes(remote: Remote, good: dict[str, Path]) -> dict[str, str]:
-    """`added`, `changed` or `unchanged` by recording; writes nothing."""
-    versions = {key: etag for key, etag in remote.series().items() if key in good}
-    hashes = {key: md5(path) for key, path in good.items()}
-    there = remote.contents(versions, {key: {known} for key, known in hashes.items()})
-    return {
-        key: "added" if key not in there else "unchanged" if there[key] == known else "changed"
-        for key, known in hashes.items()
-    }
+def compare(remote: Remote, files: dict[str, Path], result: ImportResult) -> list[str]:
+    """Compare recordings with those in the bucket; counts them, and returns the keys of new and changed ones."""
+    versions = {key: etag for key, etag in remote.series().items() if key in files}
+    hashes = {key: md5(path) for key, path in files.items()}
+    existing = remote.contents(versions, {key: {known} for key, known in hashes.items()})
+    added = [key for key in hashes if key not in existing]
+    changed = [key for key, known in hashes.items() if existing.get(key, known) != known]
+    result.added, result.changed = len(added), len(changed)
+    result.unchanged = len(files) - len(added) - len(changed)
+    return [*added, *changed]
 
 
-def count(found: dict[str, str], done: ImportResult) -> None:
-    """Tell the outcomes."""
-    numbers = Counter(found.values())
-    done.added, done.changed, done.unchanged = (numbers[k] for k in ("added", "changed", "unchanged"))
-
-
-def upload(
-    project: Project, good: dict[str, Path], data: dict[str, dict[str, Any]], done: ImportResult
-) -> None:
-    """Put recordings that are new or changed, then the task of each that has none."""
-    remote = project.remote
-    found = outcomes(remote, good)
+def upload(root: Path, remote: Remote, files: dict[str, Path], data: TaskData, result: ImportResult) -> None:
+    """Upload recordings that are new or changed, then the task of each that has none."""
 
     def put(key: str) -> Content:
-        return remote.put_recording(key, good[key].read_bytes())
+        return remote.put_recording(key, files[key].read_bytes())
 
-    wanted = [key for key, outcome in found.items() if outcome != "unchanged"]
-    project.mirror.note_contents(list(track(parallel(put, wanted), "uploading", len(wanted))))
-    count(found, done)
-    have = {item.key for item in project.bucket.objects(remote.tasks_prefix)}
-    missing = [key for key in good if f"{remote.tasks_prefix}{key}.json" not in have]
-    # The work tree's task data wins over the export's.
-    known = tasks_file.read(project.root / tasks_file.PATH)
+    wanted = compare(remote, files, result)
+    remote.mirror.note_contents(list(track(parallel(put, wanted), "uploading", len(wanted))))
+    existing = {item.key for item in remote.bucket.objects(remote.tasks_prefix)}
+    missing = [key for key in files if remote.task_key(key) not in existing]
+    # `data` has the export's merged with the work tree's.
+    known = tasks_file.read(root / tasks_file.PATH)
     for _ in parallel(lambda key: remote.put_task(key, data.get(key, known.get(key, {}))), missing):
         pass

@@ -28,7 +28,7 @@ class Person:
     """An annotator.
 
     Attributes:
-        name: as in label records: an e-mail address, or a stand-in for one.
+        name: as in label records: an e-mail address, or a placeholder for one.
         account: number of the account here; None where there is none.
         earlier: names that an earlier import may have given the person.
     """
@@ -46,9 +46,8 @@ class People:
         users: accounts here: number by e-mail address.
         owner: address of the account whose token is used; annotations that name nobody are its own.
         given: `--annotators`: address here by number or address of the export.
-        addresses: address by number, as far as the export tells both of somebody; of an export of this Label Studio
-            those of its accounts too.
-        are_from_here: the export is of this Label Studio.
+        addresses: address by number, where the export has both; if it is of this Label Studio, also of its accounts.
+        are_own: the export is of this Label Studio.
         count: annotations by person.
     """
 
@@ -56,36 +55,35 @@ class People:
     owner: str
     given: Mapping[str, str]
     addresses: Mapping[str, str]
-    are_from_here: bool = False
+    are_own: bool = False
     count: Counter[Person] = field(default_factory=Counter)
 
     def of(self, annotation: Mapping[str, Any]) -> Person:
-        """Who made an annotation."""
+        """The annotator of an annotation."""
         number, email = identity(annotation.get("completed_by"))
         email = email or self.addresses.get(number, "")
         if not number and not email:
             return Person(self.owner, self.users.get(self.owner))
-        stand_in = f"annotator-{number}@export" if number else ""
-        name = self.given.get(email.lower()) or self.given.get(number) or email or stand_in
+        placeholder = f"annotator-{number}@export" if number else ""
+        name = self.given.get(email.lower()) or self.given.get(number) or email or placeholder
         known = {address.lower(): address for address in self.users}
         name = known.get(name.lower(), name)
-        earlier = frozenset({email, known.get(email.lower(), email), stand_in} - {"", name})
+        earlier = frozenset({email, known.get(email.lower(), email), placeholder} - {"", name})
         return Person(name, self.users.get(name), earlier)
 
     def strangers(self) -> list[Person]:
-        """Those without an account here."""
-        return sorted(
-            (person for person in self.count if person.account is None), key=lambda person: person.name
-        )
+        """Annotators without an account here."""
+        found = [person for person in self.count if person.account is None]
+        return sorted(found, key=lambda person: person.name)
 
     def unused(self) -> list[str]:
         """Entries of the map that name nobody of the export."""
-        met = {name.lower() for person in self.count for name in (person.name, *person.earlier)}
-        return [name for name, email in self.given.items() if email.lower() not in met]
+        names = {name.lower() for person in self.count for name in (person.name, *person.earlier)}
+        return [name for name, email in self.given.items() if email.lower() not in names]
 
 
 def addresses(annotations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """E-mail address by number, of those of whom an export tells both somewhere."""
+    """E-mail address by number, of those of whom an export has both somewhere."""
     found = (identity(annotation.get("completed_by")) for annotation in annotations)
     return {number: email for number, email in found if number and email}
 
@@ -101,7 +99,7 @@ def identity(person: Any) -> tuple[str, str]:
 
 
 def read_map(path: Path) -> dict[str, str]:
-    """`--annotators`: address here by number or address (in small letters) of the export.
+    """Read `--annotators`: address here by number or address (in lower case) of the export.
 
     Args:
         path: a table of two columns in CSV, or a JSON object.
@@ -109,28 +107,22 @@ def read_map(path: Path) -> dict[str, str]:
     Raises:
         InputError: it is neither, or names somebody twice; with the line.
     """
+    what, cure = "the map of annotators cannot be read", f"write {FORM}"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = _pairs(text)
+        rows = _pairs(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise InputError(
-            "the map of annotators is not there", where=str(path), cure="check the path"
-        ) from error
+        missing = "the map of annotators is not there"
+        raise InputError(missing, where=str(path), cure="check the path") from error
     except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise InputError(
-            "the map of annotators cannot be read", where=str(path), why=str(error), cure=f"write {FORM}"
-        ) from error
+        raise InputError(what, where=str(path), why=str(error), cure=cure) from error
     found: dict[str, str] = {}
     for line, pair in rows:
-        where = f"{path}:{line}"
-        why = _flaw(pair) or (
-            f"{shortened(str(pair[0]))} is there twice" if str(pair[0]).lower() in found else ""
-        )
+        why = _problem(pair)
+        if not why and pair[0].lower() in found:
+            why = f"{shortened(pair[0])} is there twice"
         if why:
-            raise InputError(
-                "the map of annotators cannot be read", where=where, why=why, cure=f"write {FORM}"
-            )
-        found[str(pair[0]).lower()] = str(pair[1])
+            raise InputError(what, where=f"{path}:{line}", why=why, cure=cure)
+        found[pair[0].lower()] = pair[1]
     return found
 
 
@@ -138,14 +130,13 @@ def _pairs(text: str) -> list[tuple[int, list[Any]]]:
     if text.lstrip().startswith("{"):
         pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)  # keeps duplicates
         return [(1, list(pair)) for pair in pairs]
-    rows = [
-        (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(io.StringIO(text)), 1) if row
-    ]
+    lines = enumerate(csv.reader(io.StringIO(text)), 1)
+    rows = [(line, [cell.strip() for cell in row]) for line, row in lines if row]
     has_header = rows and len(rows[0][1]) == 2 and "@" not in rows[0][1][1]
     return rows[1:] if has_header else rows
 
 
-def _flaw(pair: list[Any]) -> str:
+def _problem(pair: list[Any]) -> str:
     """Why a line is invalid; "" where it is not."""
     if len(pair) != 2 or not all(isinstance(cell, str) and cell for cell in pair):
         return "it is no pair of texts"

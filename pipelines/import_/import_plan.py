@@ -1,4 +1,4 @@
-"""The plan of an import, with all checks; writes nothing.
+"""The plan of an import, with all checks; writes nothing but temporary files.
 
 It reads the files, the export, bucket and Label Studio, and has Label Studio validate the label config. Downloads are
 kept in a folder of the clone until the import ends.
@@ -13,12 +13,13 @@ from typing import Any
 from pipelines.import_ import import_config, import_files, import_labels, import_people, import_task_data
 from pipelines.import_.import_labels import ImportedAnnotation
 from pipelines.import_.import_people import People
-from pipelines.import_.result import Finding, ImportResult, raise_first
+from pipelines.import_.result import ImportResult, raise_first
 from storage.errors import InputError
 from storage.labels import export, export_recordings
 from storage.labels.export import ExportedTask
 from storage.printable import argument
 from storage.project import Project
+from storage.project_files import tasks_file
 from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 from storage.repo.git import prefix_of
@@ -67,46 +68,48 @@ class Plan:
     people: People | None
 
 
-def make(project: Project, sources: Sources, done: ImportResult) -> Plan:
-    """Make the plan of an import; findings go into `done`.
+def make(project: Project, sources: Sources, result: ImportResult) -> Plan:
+    """Make the plan of an import; findings are added to `result`.
 
     Raises:
         InputError: no recording or label config can be used, the export is invalid, or nothing of it fits.
     """
     given = import_people.read_map(sources.annotators) if sources.annotators else {}
-    known = import_config.known(project, sources.config)
+    root = project.root
+    draft = import_config.read(root, sources.config)
     path = _export_path(sources)
-    exported = export.read(path, known.parsed if known else None) if path else []
+    exported = export.read(path, draft.parsed if draft else None) if path else []
     if path is not None and path != sources.labels:
-        files, exported = _contained(exported, project, done)
+        files, exported = _fetch_contained(exported, root / FETCHED / "fetched", result)
     else:
-        files = import_files.find(sources.path, done)
-    text, config = import_config.settle(known, exported, lambda: next(iter(files.values())), project, done)
+        files = import_files.find(sources.path, result)
+    text, config = import_config.complete(draft, exported, lambda: next(iter(files.values())), root, result)
     remote = remote_of(project, config.data_key)
     state = remote.state()
-    good = import_files.check(files, config, done, project.root)
-    if not good:
-        raise_first(done)
+    valid = import_files.check(files, config, result, root)
+    if not valid:
+        raise_first(result)
+    known = tasks_file.read(root / tasks_file.PATH)
     data, annotations, people = {}, {}, None
     if path is not None:
-        people = import_labels.people_of(project, exported, given)
-        matched = import_labels.matched(exported, good, done)
-        annotations = import_labels.annotations_of(matched, config, people, done)
-        import_labels.check_usable(exported, annotations, path, done)
-        import_labels.note_flat(exported, path, done)
-        import_labels.note_people(people, sources.annotators, done)
-        data = import_task_data.plan(project, remote, matched, done)
-    import_task_data.note_missing(project, remote, text, good, data, done)
+        people = import_labels.people_of(project.studio, exported, given)
+        matched = import_labels.match_recordings(exported, valid, result)
+        annotations = import_labels.annotations_of(matched, config, people, result)
+        import_labels.check_usable(exported, annotations, path, result)
+        import_labels.note_flat(exported, path, result)
+        import_labels.note_people(people, sources.annotators, result)
+        data = import_task_data.merge(known, remote, matched, result)
+        import_task_data.check_splits(root, known | data)
+    import_task_data.note_missing(known | data, remote, text, valid, result)
     project.studio.projects.check_label_config(text)
     if state is not None:
         remote.project(state)
-    return Plan(state, text, config.data_key, good, data, annotations, people)
+    return Plan(state, text, config.data_key, valid, data, annotations, people)
 
 
 def remote_of(project: Project, data_key: str) -> Remote:
-    """The branch's place in bucket and Label Studio, also where the work tree has no label config yet."""
-    prefix = prefix_of(project.repository.git.branch())
-    return Remote(project.bucket, project.studio, project.mirror, prefix, data_key)
+    """The remote of the branch that is checked out, also where the work tree has no label config yet."""
+    return project.remote_at(prefix_of(project.repository.git.branch()), data_key)
 
 
 def _export_path(sources: Sources) -> Path | None:
@@ -123,17 +126,17 @@ def _export_path(sources: Sources) -> Path | None:
     return Path(sources.path)
 
 
-def _contained(
-    exported: list[ExportedTask], project: Project, done: ImportResult
+def _fetch_contained(
+    exported: list[ExportedTask], folder: Path, result: ImportResult
 ) -> tuple[dict[str, Path], list[ExportedTask]]:
     """Fetch the recordings that an export contains or links, with their tasks; an error where all fail."""
-    found = export_recordings.write(exported, project.root / FETCHED / "fetched")
+    found = export_recordings.write(exported, folder)
     for task, error in found.failed:
-        done.findings.append(Finding(task.name, f"{error.what}: {error.why}", error.cure, True))
-        done.leave_out("tasks", 1)
-        done.leave_out("annotations", len(task.annotations))
-    done.refused += len(found.failed)
+        result.add_left_out(task.name, f"{error.what}: {error.why}", error.cure)
+        result.count_left_out("tasks", 1)
+        result.count_left_out("annotations", len(task.annotations))
+    result.refused += len(found.failed)
     if not found.files:
-        raise_first(done)
-    lost = [task for task, _ in found.failed]
-    return found.files, [task for task in exported if task not in lost]
+        raise_first(result)
+    failed = [task for task, _ in found.failed]
+    return found.files, [task for task in exported if task not in failed]

@@ -10,7 +10,7 @@ from storage.errors import InputError
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a file, a task or an annotation: left out where `fatal`, else only worth knowing."""
+    """A problem of a file, a task or an annotation: `fatal` where it was left out, else a note."""
 
     where: str
     what: str
@@ -25,13 +25,13 @@ class ImportResult:
     Attributes:
         added, changed, unchanged: recordings in the bucket.
         refused: recordings left out.
-        annotations: annotations made in Label Studio.
-        known: annotations that were there already.
+        annotations: annotations that were created in Label Studio.
+        known: annotations that Label Studio had already.
         findings: what was left out, and what a person should know, each with where and cure.
         url: the project in Label Studio.
-        reassigned: of those that were there already, how many were given to another annotator.
-        left_out: what of an export was not taken, by kind: tasks, annotations, predictions, drafts, ..
-        annotators: annotations of the export that were taken or there, by who made them.
+        reassigned: how many of the known annotations were reassigned to another annotator.
+        left_out: how much of an export was left out, by kind: tasks, annotations, predictions, drafts, ..
+        annotators: number of new and known annotations of the export by annotator.
         task_data: series with new task data.
         dry: nothing was changed.
     """
@@ -50,8 +50,16 @@ class ImportResult:
     task_data: int = 0
     dry: bool = False
 
-    def leave_out(self, kind: str, number: int) -> None:
-        """Count what of an export was not taken."""
+    def note(self, where: str, what: str, cure: str) -> None:
+        """Add a finding that leaves nothing out."""
+        self.findings.append(Finding(where, what, cure, fatal=False))
+
+    def add_left_out(self, where: str, what: str, cure: str) -> None:
+        """Add a finding about something that was left out."""
+        self.findings.append(Finding(where, what, cure, fatal=True))
+
+    def count_left_out(self, kind: str, number: int) -> None:
+        """Count what of an export was left out."""
         if number:
             self.left_out[kind] = self.left_out.get(kind, 0) + number
 
@@ -66,9 +74,8 @@ class ImportResult:
             f"{self.refused} refused; annotations: {self.annotations} {would}added, {self.known} already there"
         )
         if self.reassigned:
-            text.append(
-                f"annotators: {self.reassigned} annotation(s) {would}reassigned to the export's annotator"
-            )
+            what = f"{self.reassigned} annotation(s) {would}reassigned to the export's annotator"
+            text.append(f"annotators: {what}")
         if self.task_data:
             text.append(f"task data: {self.task_data} series {would}updated")
         if self.left_out:
@@ -80,10 +87,9 @@ class ImportResult:
         return asdict(self)
 
 
-def raise_first(done: ImportResult) -> None:
+def raise_first(result: ImportResult) -> None:
     """Raise the error of an import without any valid recording: its first finding, and how many more."""
-    first = next(finding for finding in done.findings if finding.fatal)
-    why = first.what if done.refused == 1 else f"{first.what} (and {done.refused - 1} more refused)"
-    raise InputError(
-        "no recording can be used; nothing was uploaded", where=first.where, why=why, cure=first.cure
-    )
+    first = next(finding for finding in result.findings if finding.fatal)
+    why = first.what if result.refused == 1 else f"{first.what} (and {result.refused - 1} more refused)"
+    what = "no recording can be used; nothing was uploaded"
+    raise InputError(what, where=first.where, why=why, cure=first.cure)

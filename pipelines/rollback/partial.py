@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from storage.label_studio.label_config import LabelConfig
-from storage.labels import label_store as snapshots
-from storage.labels import snapshot
+from storage.labels import label_store, snapshot
 from storage.labels.annotation_merge import Item, region_ids, scope_of
 from storage.labels.label_changes import is_choice_label, item_labels, record_labels
 from storage.labels.snapshot import Record
@@ -34,35 +33,37 @@ class Selection:
     labels: tuple[str, ...] = ()
 
     @property
-    def whole(self) -> bool:
-        """Everything is reverted."""
+    def is_everything(self) -> bool:
+        """Whether nothing is filtered."""
         return not (self.series or self.annotators or self.labels)
 
     def includes(self, record: Record) -> bool:
         """Whether an annotation is selected by series and annotator."""
         return _among(record["series"], self.series) and _among(record["annotator"], self.annotators)
 
-    def filters(self) -> set[tuple[str, str]]:
-        """The filters as option and value: `("series", "user01*")`."""
-        named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
-        return {(name, value) for name, values in named for value in values}
+    def filters(self) -> dict[str, tuple[str, ...]]:
+        """The patterns by option."""
+        return {"series": self.series, "annotator": self.annotators, "label": self.labels}
 
     def describe(self) -> str:
         """As in a commit's subject; "" for everything."""
-        named = (("series", self.series), ("annotator", self.annotators), ("label", self.labels))
-        return "; ".join(f"{name} {', '.join(map(shortened, values))}" for name, values in named if values)
+        filters = self.filters().items()
+        return "; ".join(f"{name} {', '.join(map(shortened, values))}" for name, values in filters if values)
+
+
+EVERYTHING = Selection()
 
 
 def unmatched(
     repository: Repository, hashes: Iterable[str], part: Selection, config: LabelConfig | None
 ) -> list[tuple[str, str]]:
-    """Filters that match no annotation of these snapshots: typing errors. Stops reading once all match."""
-    left = part.filters()
+    """Filters, as option and pattern, that match no annotation of these snapshots: likely typing errors."""
+    left = {(option, value) for option, values in part.filters().items() for value in values}
     shards = {md5: name for labels in hashes for name, md5 in repository.folder(labels, LABELS).items()}
     for md5, name in shards.items():
         if not left:
-            break
-        for record in snapshots.parse(repository.read([md5])[md5], name).values():
+            break  # no more shards have to be read
+        for record in label_store.parse(repository.read([md5])[md5], name).values():
             left -= {each for each in left if _matches(record, *each, config)}
     return sorted(left)
 
@@ -76,26 +77,21 @@ def _matches(record: Record, option: str, value: str, config: LabelConfig | None
 def revert_partially(
     repository: Repository, now: str, then: str, part: Selection, config: LabelConfig | None
 ) -> str:
-    """Store snapshot `now` with the selected labels as in `then`; returns its hash. Touches only differing shards."""
-    if part.whole:
+    """Store snapshot `now` with the selected labels as in `then`; returns its hash. Reads only differing shards."""
+    if part.is_everything:
         return then
-    folders = [repository.folder(md5, LABELS) for md5 in (now, then)]
+    new, old = (label_store.shards_of(repository, labels) for labels in (now, then))
     shards: dict[str, bytes] = {}
-    for name in snapshots.differing(*folders):
-        new, old = (repository.read([f[name]])[f[name]] if name in f else b"" for f in folders)
-        edits = dict(_edits(new, old, part, config))
+    for name in label_store.differing(new.hashes, old.hashes):
+        data = new.data(name)
+        edits: dict[str, Record | None] = {}
+        for change in label_store.between(data, old.data(name)):
+            record = revert_record(change, part, config)
+            if record is not change.before:
+                edits[change.name] = record
         if edits:
-            shards[name] = snapshot.edit(new, edits)
-    return snapshots.store(repository, now, shards) if shards else now
-
-
-def _edits(
-    new: bytes, old: bytes, part: Selection, config: LabelConfig | None
-) -> Iterator[tuple[str, Record | None]]:
-    for change in snapshots.between(new, old):
-        back = revert_record(change, part, config)
-        if back is not change.before:
-            yield change.name, back
+            shards[name] = snapshot.edit(data, edits)
+    return label_store.store(repository, now, shards) if shards else now
 
 
 def revert_record(
@@ -110,7 +106,7 @@ def revert_record(
         return now
     if not part.labels:
         return then
-    result = _result(_items(now), _items(then), part, config)
+    result = _revert_items(_items(now), _items(then), part, config)
     if result == _items(now):
         return now
     record: dict[str, Any] = {**(now or then or {}), "result": result}
@@ -119,7 +115,9 @@ def revert_record(
     return then if then is not None and snapshot.same(record, then) else record
 
 
-def _result(now: list[Item], then: list[Item], part: Selection, config: LabelConfig | None) -> list[Item]:
+def _revert_items(
+    now: list[Item], then: list[Item], part: Selection, config: LabelConfig | None
+) -> list[Item]:
     """Items of now with the selected ones as they were then, in place; relations to removed items are removed."""
     regions = region_ids(now, then)
     touched = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipelines.sync import recordings
 from storage.errors import InputError
 from storage.label_studio import label_config
+from storage.label_studio.label_config import LabelConfig
 from storage.label_studio.session import BrokenResponseError
 from storage.labels import label_changes
 from storage.labels.label_changes import plural
@@ -16,6 +17,7 @@ from storage.paths import SERIES
 from storage.project import Project
 from storage.remote.identity import record_of
 from storage.remote.sync_state import State
+from storage.repo.repository import Repository
 
 SHOWN = 5
 
@@ -26,15 +28,14 @@ def check(project: Project, to: str, changes: Sequence[Change[Record]]) -> None:
     Raises:
         InputError: a label is not in the label config, a recording is missing, or somebody edits an annotation.
     """
-    coming = [change.after for change in changes if change.after is not None]
-    _unknown_labels(project, to, coming)
-    _lost_recordings(project, coming)
-    _drafts(project, [change for change in changes if change.before is not None])
+    restored = [change.after for change in changes if change.after is not None]
+    _check_labels(project.label_config, to, restored)
+    _check_recordings(project.repository, restored)
+    _check_no_drafts(project, [change for change in changes if change.before is not None])
 
 
-def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None:
-    config = project.label_config
-    used = {label for record in coming for label in label_changes.record_labels(record, config)}
+def _check_labels(config: LabelConfig, to: str, restored: Sequence[Record]) -> None:
+    used = {label for record in restored for label in label_changes.record_labels(record, config)}
     unknown = sorted(name for name in used if config.label_of(name) is None)
     if unknown:
         raise InputError(
@@ -45,9 +46,9 @@ def _unknown_labels(project: Project, to: str, coming: Sequence[Record]) -> None
         )
 
 
-def _lost_recordings(project: Project, coming: Sequence[Record]) -> None:
-    here = recordings.by_series(project.repository.folder(project.repository.pointer(SERIES), SERIES))
-    without_recording = sorted({record["series"] for record in coming} - here.keys())
+def _check_recordings(repository: Repository, restored: Sequence[Record]) -> None:
+    existing = recordings.by_series(repository, repository.pointer(SERIES))
+    without_recording = sorted({record["series"] for record in restored} - existing.keys())
     if without_recording:
         raise InputError(
             f"the recordings of {plural(len(without_recording), 'series')} of these labels are missing",
@@ -57,7 +58,7 @@ def _lost_recordings(project: Project, coming: Sequence[Record]) -> None:
         )
 
 
-def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
+def _check_no_drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
     """Label Studio drops the draft of an annotation as soon as the annotation changes."""
     state = project.remote.state() if changes else None
     if state is None:
@@ -66,7 +67,7 @@ def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
     begun = [
         f"annotation {draft['annotation']} on {series[name]}, by {draft['user']}"
         for draft in project.studio.drafts(state.project).begun
-        if draft["annotation"] and (name := _record(project, state, draft["annotation"])) in series
+        if draft["annotation"] and (name := _record_id(project, state, draft["annotation"])) in series
     ]
     if begun:
         raise InputError(
@@ -77,7 +78,7 @@ def _drafts(project: Project, changes: Sequence[Change[Record]]) -> None:
         )
 
 
-def _record(project: Project, state: State, number: int) -> str:
+def _record_id(project: Project, state: State, number: int) -> str:
     """Id of the record of an annotation; "" where it is gone."""
     try:
         found = project.studio.annotation(number)

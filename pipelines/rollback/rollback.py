@@ -1,9 +1,9 @@
 """`labeltrail rollback REV`: restore earlier labels in a new commit, with bucket, Label Studio and model.
 
 New labels are synced first, into a label commit of their own. Then one commit restores `data/labels.dvc` (byte for
-byte where all labels go back), `data/splits.csv` and the best `dvc.lock` of these labels; a sync writes them to
-bucket and Label Studio; last come the outputs of that `dvc.lock`, and its predictions. Killed at any point, the
-same command ends in the same state. Recordings, task data and label config do not change.
+byte where all labels are restored), `data/splits.csv` and the best `dvc.lock` of these labels; a sync writes them to
+bucket and Label Studio; last, the outputs of that `dvc.lock` are checked out and its predictions published. If it was
+killed, running it again has the same result. Recordings, task data and label config do not change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from pipelines.best_model import BestPlan, commit_model, plan_best, restore_best, start_warnings
 from pipelines.history.formatting import counts_json, stat_lines
 from pipelines.rollback import preflight
-from pipelines.rollback.partial import Selection, revert_partially, unmatched
+from pipelines.rollback.partial import EVERYTHING, Selection, revert_partially, unmatched
 from pipelines.sync import apply
 from pipelines.sync.apply import Move
 from pipelines.sync.locks import exclusive
@@ -29,6 +29,7 @@ from storage.labels.label_changes import LabelChanges, plural
 from storage.paths import LABELS, LOCK
 from storage.project import Project
 from storage.project_files import splits_file
+from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -102,21 +103,16 @@ class RollbackResult:
         what = self.plan.part.describe()
         text.append(f"labels as in {self.plan.to[:12]}" + (f", only {what}" if what else ""))
         text += stat_lines(self.plan.changes)
-        text.append(f"in Label Studio: {_studio_words(self.plan.changes, self.dry)}")
+        text.append(f"in Label Studio: {_studio_line(self.plan.changes, self.dry)}")
         text += _model_lines(self.plan.best)
         text += [self.published] if self.published else []
-        if self.dry:
-            return [*text, "dry run: nothing was changed"]
-        return [
-            *text,
-            f"label commit {self.commit[:12]}  {self.subject}" if self.commit else "nothing to commit",
-        ]
+        commit = f"label commit {self.commit[:12]}  {self.subject}" if self.commit else "nothing to commit"
+        return [*text, "dry run: nothing was changed" if self.dry else commit]
 
 
-def _studio_words(changes: LabelChanges, dry: bool) -> str:
-    words = {"~": "changed in place", "+": "created again", "-": "deleted"}
-    found = changes.annotations
-    parts = [f"{plural(found[s], 'annotation')} {word}" for s, word in words.items() if found[s]]
+def _studio_line(changes: LabelChanges, dry: bool) -> str:
+    verbs, counts = {"~": "changed in place", "+": "created again", "-": "deleted"}, changes.annotations
+    parts = [f"{plural(counts[s], 'annotation')} {verb}" for s, verb in verbs.items() if counts[s]]
     return (", ".join(parts) or "nothing to change") + (" (would be)" if dry and parts else "")
 
 
@@ -129,7 +125,7 @@ def _model_lines(plan: BestPlan) -> list[str]:
 
 @exclusive
 def rollback(
-    project: Project, revision: str, part: Selection | None = None, *, dry: bool = False
+    project: Project, revision: str, part: Selection = EVERYTHING, *, dry: bool = False
 ) -> RollbackResult:
     """Restore the labels of a revision, or a selection of them.
 
@@ -138,29 +134,25 @@ def rollback(
         InputError: the labels do not fit today's label config or recordings, or a filter matches no annotation.
         ConflictError, ServiceError: as `sync`.
     """
-    part = part or Selection()
     project = project.dry() if dry else project
     to = project.repository.git.resolve(revision)
     if not project.repository.git.labels_at(to):
-        why = "it was made before the first sync"
-        raise NotFoundError(
-            f"there is no label snapshot in {revision}", where=to, why=why, cure="labeltrail log"
-        )
-    old = start_warnings(project, to)
+        what, why = f"there is no label snapshot in {revision}", "it was made before the first sync"
+        raise NotFoundError(what, where=to, why=why, cure="labeltrail log")
+    warnings = start_warnings(project.repository, to)
     if dry:
-        return RollbackResult(
-            _plan(project, to, part), sync(project, Options(dry_run=True)), warnings=old, dry=True
-        )
-    commit_model(project)
-    kept = sync(
-        project, Options(yes=True)
-    )  # deletions are rolled back too, or stay in their own label commit
+        plan, preview = _plan(project, to, part), sync(project, Options(dry_run=True))
+        return RollbackResult(plan, preview, warnings=warnings, dry=True)
+    commit_model(project.repository)
+    # Deletions need no confirmation: they are rolled back too, or stay in a label commit of their own.
+    kept = sync(project, Options(yes=True))
     project = Project(project.root)  # the sync may have changed the label config
     plan = _plan(project, to, part)
-    commit, subject = apply.move(project, plan.move)
-    done = sync(project, Options(yes=True))
-    published = restore_best(project, plan.best)
-    return RollbackResult(plan, kept, commit, subject, published, [*kept.warnings, *done.warnings, *old])
+    commit, subject = apply.move(project.repository, plan.move)
+    synced = sync(project, Options(yes=True))
+    published = restore_best(project.repository, plan.best)
+    warnings = [*kept.warnings, *synced.warnings, *warnings]
+    return RollbackResult(plan, kept, commit, subject, published, warnings)
 
 
 def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
@@ -172,25 +164,23 @@ def _plan(project: Project, to: str, part: Selection) -> RollbackPlan:
     changes = list(label_store.changes(repository, now, target))
     preflight.check(project, to, changes)
     best = lineage.best_of(repository, target, ["HEAD", to])
-    if part.whole:
+    if part.is_everything:
         # Splits may have been edited between the label commit and the run of its best model.
-        rows = _splits(project, best.commit if best and best.lock.labels == target else to)
+        rows = _splits(repository, best.commit if best and best.lock.labels == target else to)
     else:
         path = project.root / splits_file.PATH  # a dry run may meet the file of an earlier version
         rows = path.read_bytes() if path.exists() else splits_file.dump(splits_file.read(path))
     counts = label_changes.count(changes, config=config)
-    plan = plan_best(project, best, target, rows)
+    plan = plan_best(repository, best, target, rows)
     files = {}
     if target == then:  # the same pointer, byte for byte
         files[f"{LABELS}.dvc"] = (repository.git.show(to, f"{LABELS}.dvc") or "").encode()
     files[str(splits_file.PATH)] = rows
     if plan.best:
         files[LOCK] = plan.best.lock.text.encode()
-    committed = repository.git.contents(f"HEAD:{path}" for path in files)
-    others = [
-        path for path, text in zip(files, committed, strict=True) if (text or "").encode() != files[path]
-    ]
-    move = Move("" if target == then else target, _message(counts, others, to, part), files)
+    committed = zip(files, repository.git.contents(f"HEAD:{path}" for path in files), strict=True)
+    changed = [path for path, text in committed if (text or "").encode() != files[path]]
+    move = Move("" if target == then else target, _message(counts, changed, to, part), files)
     return RollbackPlan(to, part, target, move, counts, plan)
 
 
@@ -205,10 +195,10 @@ def _check_matched(filters: list[tuple[str, str]], to: str) -> None:
         )
 
 
-def _splits(project: Project, commit: str) -> bytes:
-    """`data/splits.csv` of a commit, for the series there are now."""
-    now = splits_file.read(project.root / splits_file.PATH)
-    text = splits_file.at(partial(project.repository.git.show, commit))
+def _splits(repository: Repository, commit: str) -> bytes:
+    """`data/splits.csv` of a commit, for the series that exist now."""
+    now = splits_file.read(repository.root / splits_file.PATH)
+    text = splits_file.at(partial(repository.git.show, commit))
     return splits_file.dump(splits_file.with_splits_of(now, splits_file.parse(text)) if text else now)
 
 
@@ -228,14 +218,13 @@ def undo(project: Project, *, dry: bool = False) -> RollbackResult:
     """
     last = project.repository.git.label_commit_at("HEAD", "--first-parent")
     if last is None or not last.before:
-        raise NotFoundError(
-            "there is no label commit before the last one", where=str(project.root), cure="labeltrail log"
-        )
-    news = sync(project, Options(dry_run=True))
-    if news.subject.startswith("labels:"):
+        what = "there is no label commit before the last one"
+        raise NotFoundError(what, where=str(project.root), cure="labeltrail log")
+    preview = sync(project, Options(dry_run=True))
+    if preview.subject.startswith("labels:"):
         raise ConflictError(
             "somebody has labeled since the last label commit",
-            where=news.subject,
+            where=preview.subject,
             why="it would be undone as well; nothing was changed",
             cure="labeltrail sync, then labeltrail undo undoes that commit; "
             f"or labeltrail rollback {last.commit[:12]}^",

@@ -7,17 +7,11 @@ The order of writing makes it safe to kill at any point: files, DVC cache, git c
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from pipelines.sync import (
-    fetch,
-    locks,
-    merge_base,
-    push_labels,
-    recordings,
-    unknown_labels,
-)
+from pipelines.sync import fetch, locks, merge_base, push_labels, recordings, unknown_labels
 from pipelines.sync.plan import SyncPlan
 from pipelines.sync.remote_state import RemoteState
 from pipelines.sync.result import Options, SyncResult
@@ -33,6 +27,7 @@ from storage.paths import LABELS, SERIES
 from storage.printable import printable, shortened
 from storage.project import Project
 from storage.project_files import splits_file, tasks_file
+from storage.remote.remote import Remote
 from storage.remote.sync_state import State
 from storage.repo import dvc_stages
 from storage.repo.git import Git
@@ -51,13 +46,13 @@ PATHS = (
 
 SHOWN = 5  # series that a warning names
 ONE_NAME = (
-    "macOS and Windows do not tell these names apart, so a clone there can hold only one of the recordings"
+    "macOS and Windows treat these names as equal, so a clone there can have only one of the recordings"
 )
 
 
 @dataclass(frozen=True)
 class Move:
-    """A label commit that a rollback or restore makes before it syncs.
+    """The label commit of a rollback or restore, made before the sync.
 
     Attributes:
         labels: hash of its label snapshot; "" where `files` has the pointer.
@@ -70,14 +65,13 @@ class Move:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def move(project: Project, to: Move) -> tuple[str, str]:
+def move(repository: Repository, to: Move) -> tuple[str, str]:
     """Make the label commit; returns it and its subject, "" and "" where nothing changed."""
-    repository, pointer = project.repository, f"{LABELS}.dvc"
     for path, data in to.files.items():
-        write_bytes(project.root / path, data, durable=True)
+        write_bytes(repository.root / path, data, durable=True)
     if to.labels:
         repository.write_pointer(LABELS, to.labels)
-    changed = repository.git.changed((pointer, *to.files))
+    changed = repository.git.changed((f"{LABELS}.dvc", *to.files))
     if not changed:
         return "", ""
     return repository.git.commit(changed, to.message), to.message.splitlines()[0]
@@ -98,37 +92,37 @@ def apply(
     Raises:
         OvertakenError: somebody else synced, or labeled, since `theirs` was fetched.
     """
-    repository, state = project.repository, theirs.state
+    repository, remote, state = project.repository, project.remote, theirs.state
     warnings: list[str] = []
     if options.push and plan.config and not plan.config.there:
         # First: Label Studio may refuse it, and then nothing else has changed.
-        project.studio.projects.update(state.project, label_config=plan.config.text)
-    project.remote.annotations.write(theirs.compared.missed)
+        remote.studio.projects.update(state.project, label_config=plan.config.text)
+    remote.annotations.write(theirs.compared.missed)
     if options.pull:
-        warnings, base = _write_work_tree(project, state, base, plan)
-    hashes = (repository.pointer(LABELS), repository.pointer(SERIES))
+        warnings, base = _write_work_tree(repository, remote, state, base, plan)
+    hashes = merge_base.pointers(repository)
     paths = changed(repository.git)
     warnings += _unknown_labels(repository, plan, hashes[0])
-    made, subject = commit(project, paths, hashes)
+    made, subject = commit(repository, paths, hashes)
     if options.remote:
         repository.push()
     ids = plan.labels.ids
     if options.push:
-        state, ids = _write_remote(project, plan, theirs)
+        state, ids = _write_remote(repository.root, remote, plan, theirs)
     if options.pull:
-        project.remote.annotations.delete(theirs.compared.deleted)
-    new = _agreed(repository, state, hashes, plan, options, ids)
+        remote.annotations.delete(theirs.compared.deleted)
+    new = _new_state(repository, replace(state, ids=ids, pushing=""), hashes, plan, options)
     if new != state:
-        new = locks.write_state(project, new)
-    worktree.mark_current(project, folders(theirs))
+        new = locks.write_state(remote, new)
+    worktree.mark_current(repository, remote.mirror, folders(theirs))
     if _is_one_way(plan, options):
-        labels_ = (
-            merge_base.after_push(repository, base[0], plan.labels.outgoing) if options.push else base[0]
-        )
-        merge_base.note(project.remote, new, hashes[0], (labels_, base[1]))
+        labels = base[0]
+        if options.push:
+            labels = merge_base.after_push(repository, labels, plan.labels.outgoing)
+        merge_base.note(remote, new, hashes[0], (labels, base[1]))
     else:
-        merge_base.forget(project.remote)
-        fetch.remember(project.remote, new, theirs.series, plan.labels.rewritten(ids))
+        merge_base.forget(remote)
+        fetch.remember(remote, new, theirs.series, plan.labels.rewritten(ids))
     return SyncResult(
         commit=made,
         subject=subject,
@@ -154,23 +148,17 @@ def folders(theirs: RemoteState) -> tuple[str, ...]:
     return (LABELS,) if theirs.series is None else (LABELS, SERIES)
 
 
-def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tuple[State, dict[str, str]]:
+def _write_remote(
+    root: Path, remote: Remote, plan: SyncPlan, theirs: RemoteState
+) -> tuple[State, dict[str, str]]:
     """Write to bucket and Label Studio; returns the new `sync.json` and the ids of re-created annotations."""
-    state, labels, annotations = theirs.state, plan.labels, project.remote.annotations
+    state, labels, annotations = theirs.state, plan.labels, remote.annotations
     ids = labels.ids
     if plan.series:
-        recordings.upload(project.root, project.remote, plan.series)
+        recordings.upload(root, remote, plan.series)
     if labels.outgoing:
-        with locks.lease(project, state) as lease:
-            ids = push_labels.push(
-                project.studio,
-                state.project,
-                labels.outgoing,
-                labels.numbers,
-                ids,
-                lease.heartbeat,
-                annotations.is_unchanged,
-            )
+        with locks.lease(remote, state) as lease:
+            ids = push_labels.push(remote, state.project, labels, lease.heartbeat)
             state = lease.state
         deleted = [labels.numbers[change.name] for change in labels.outgoing if change.after is None]
         annotations.delete(map(annotations.key, deleted))
@@ -179,28 +167,28 @@ def _write_remote(project: Project, plan: SyncPlan, theirs: RemoteState) -> tupl
 
 
 def _write_work_tree(
-    project: Project, state: State, base: merge_base.Base, plan: SyncPlan
+    repository: Repository, remote: Remote, state: State, base: merge_base.Base, plan: SyncPlan
 ) -> tuple[list[str], merge_base.Base]:
-    """Write what came in: shards, recordings, label config, and the tasks and splits that follow.
+    """Write the incoming changes: label config, recordings, shards of labels, task data and splits.
 
-    Shards go into the DVC cache before the work tree, so that what a killed run leaves there can be told from a
-    person's files.
+    Shards are written to the DVC cache before the work tree: a file that is in the cache is not a person's, so what a
+    killed run leaves can be overwritten.
 
     Returns:
         Warnings, and the base of the next sync should this one be interrupted.
     """
-    repository, merged = project.repository, plan.labels
+    root, merged = repository.root, plan.labels
     if plan.config and not plan.config.here:
-        write_bytes(project.root / label_config.PATH, plan.config.text.encode(), durable=True)
+        write_bytes(root / label_config.PATH, plan.config.text.encode(), durable=True)
     if plan.series:
-        recordings.download(project.root, repository, project.remote, plan.series)
+        recordings.download(repository, remote, plan.series)
     shards = {name: after for name, (_, after) in merged.shards.items()}
     before = repository.pointer(LABELS)
     ours = label_store.store(repository, before, shards)
     base = (merge_base.after_pull(repository, before, merged) if merged.outgoing else ours, base[1])
-    merge_base.note(project.remote, state, ours, base)
-    snapshot.write(project.root / LABELS, shards)
-    warnings = _write_splits(project, plan.series, merged.labeled)
+    merge_base.note(remote, state, ours, base)
+    snapshot.write(root / LABELS, shards)
+    warnings = _write_splits(root, remote, plan.series, merged.labeled)
     if shards or not before:
         repository.write_pointer(LABELS, ours)
     if plan.series and (plan.series.incoming or not repository.pointer(SERIES)):
@@ -208,35 +196,29 @@ def _write_work_tree(
         warnings += [f"{', '.join(names)}: {ONE_NAME}" for names in keys.case_collisions(plan.series.merged)]
     if plan.series and not plan.series.outgoing:
         base = (base[0], repository.pointer(SERIES))
-        merge_base.note(project.remote, state, ours, base)
+        merge_base.note(remote, state, ours, base)
     return warnings, base
 
 
-def _unknown_labels(repository: Repository, plan: SyncPlan, hash_: str) -> list[str]:
+def _unknown_labels(repository: Repository, plan: SyncPlan, labels: str) -> list[str]:
     """Warnings of labels that the label config lacks: of all labels where it changed, else of the incoming ones."""
     config = label_store.config_at(repository.git)
     if config is None:
         return []
     if plan.config and not plan.config.settled:
-        return unknown_labels.warnings(label_store.records(repository, hash_), config)
-    came = (change.after for change in plan.labels.incoming() if change.after is not None)
-    return unknown_labels.warnings(came, config)
+        return unknown_labels.warnings(label_store.records(repository, labels), config)
+    incoming = (change.after for change in plan.labels.incoming() if change.after is not None)
+    return unknown_labels.warnings(incoming, config)
 
 
-def _agreed(
-    repository: Repository,
-    state: State,
-    hashes: tuple[str, str],
-    plan: SyncPlan,
-    options: Options,
-    ids: dict[str, str],
+def _new_state(
+    repository: Repository, state: State, hashes: tuple[str, str], plan: SyncPlan, options: Options
 ) -> State:
-    """The new `sync.json`; the base stays the same where one side still lacks changes."""
-    new = replace(state, ids=ids, pushing="")
+    """The new `sync.json`; the last sync in it stays the same where one side still lacks changes."""
     if _is_one_way(plan, options):
-        return new
+        return state
     commit = next((found.commit for found in repository.git.synced_commits()), "")
-    new = new.after(*hashes, commit)
+    new = state.after(*hashes, commit)
     if plan.config and (plan.config.settled or (options.pull and options.push)):
         new = replace(new, label_config=plan.config.md5)
     return new
@@ -247,40 +229,35 @@ def _is_one_way(plan: SyncPlan, options: Options) -> bool:
     return (plan.incoming and not options.pull) or (plan.outgoing and not options.push)
 
 
-def _write_splits(project: Project, series: Merge[str] | None, labeled: Iterable[str]) -> list[str]:
-    """Bring `data/tasks.jsonl` and `data/splits.csv` up to date; returns warnings."""
-    rows = splits_file.read(project.root / splits_file.PATH)
+def _write_splits(root: Path, remote: Remote, series: Merge[str] | None, labeled: Set[str]) -> list[str]:
+    """Update `data/tasks.jsonl` and `data/splits.csv`; returns warnings."""
+    rows = splits_file.read(root / splits_file.PATH)
     if series is None and all(rows[key].split != splits.UNASSIGNED for key in labeled if key in rows):
         return []
-    known = tasks_file.read(project.root / tasks_file.PATH)
-    merged = known
+    task_data = tasks_file.read(root / tasks_file.PATH)
     if series is not None:
-        held = fetch.task_data(project.remote)
         # The work tree's task data wins: Label Studio never reads a task's object twice.
-        merged = {key: known.get(key, held.get(key, {})) for key in series.merged}
-        tasks_file.write(merged, project.root / tasks_file.PATH)
-    rules = parameters.load(project.root / parameters.PATH).splits
-    groups = {key: group_of(data.get(rules.group)) or key for key, data in merged.items()}
+        known = fetch.task_data(remote) | task_data
+        task_data = {key: known.get(key, {}) for key in series.merged}
+        tasks_file.write(task_data, root / tasks_file.PATH)
+    rules = parameters.load(root / parameters.PATH).splits
+    groups = {key: group_of(data.get(rules.group)) or key for key, data in task_data.items()}
     existing = {key: row.split for key, row in rows.items()}
-    found = set(labeled)
-    assigned = splits.assign(existing, groups, found & merged.keys(), rules.shares.model_dump(), rules.seed)
-    splits_file.write(
-        {key: splits_file.Row(groups[key], name) for key, name in assigned.items()},
-        project.root / splits_file.PATH,
-    )
-    warnings = []
-    lost = sorted(found - merged.keys())
-    if lost:
-        warnings.append(f"annotations on {len(lost)} series that the bucket does not have: {_some(lost)}")
-    long = sorted(key for key, data in merged.items() if len(str(data.get(rules.group, ""))) > LONGEST_NAME)
-    if long:
-        what = f"have a {rules.group} of more than {LONGEST_NAME:,} characters, which is ignored"
-        warnings.append(f"tasks of {len(long)} series {what}: {_some(long)}")
-    return warnings
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(map(shortened, names[:SHOWN]))
+    shares = rules.shares.model_dump()
+    assigned = splits.assign(existing, groups, labeled & task_data.keys(), shares, rules.seed)
+    new_rows = {key: splits_file.Row(groups[key], name) for key, name in assigned.items()}
+    splits_file.write(new_rows, root / splits_file.PATH)
+    missing = labeled - task_data.keys()
+    long = [key for key, data in task_data.items() if len(str(data.get(rules.group, ""))) > LONGEST_NAME]
+    ignored = f"a {rules.group} of more than {LONGEST_NAME:,} characters, which is ignored"
+    return [
+        f"{what}: {', '.join(map(shortened, sorted(keys)[:SHOWN]))}"
+        for what, keys in (
+            (f"annotations on {len(missing)} series that the bucket does not have", missing),
+            (f"tasks of {len(long)} series have {ignored}", long),
+        )
+        if keys
+    ]
 
 
 def group_of(value: object) -> str:
@@ -289,23 +266,19 @@ def group_of(value: object) -> str:
     return printable(text) if len(text) <= LONGEST_NAME else ""
 
 
-def commit(project: Project, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:
+def commit(repository: Repository, changed: list[str], hashes: tuple[str, str]) -> tuple[str, str]:
     """Make the label commit; returns it and its subject, both "" where nothing changed.
 
     The message counts changes against the last commit, also when an interrupted sync wrote the files.
     """
     if not changed:
         return "", ""
-    repository = project.repository
-    head = [
-        parse_pointer(text)
-        for text in repository.git.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
-    ]
+    pointers = repository.git.contents(f"HEAD:{path}.dvc" for path in (LABELS, SERIES))
+    head = [parse_pointer(text) for text in pointers]
     found = label_store.changes(repository, head[0], hashes[0])
-    changes = label_changes.count(found, config=label_store.config_at(repository.git))
-    before, after = (recordings.by_series(repository.folder(md5, SERIES)) for md5 in (head[1], hashes[1]))
-    text = label_changes.message(
-        changes, label_changes.signs(changes_between(before, after, operator.eq)), changed
-    )
-    made = repository.git.commit(changed, text)
-    return made, text.splitlines()[0] if made else ""
+    counts = label_changes.count(found, config=label_store.config_at(repository.git))
+    before, after = (recordings.by_series(repository, md5) for md5 in (head[1], hashes[1]))
+    signs = label_changes.signs(changes_between(before, after, operator.eq))
+    message = label_changes.message(counts, signs, changed)
+    made = repository.git.commit(changed, message)
+    return made, message.splitlines()[0] if made else ""

@@ -1,7 +1,7 @@
-"""Labels that a sync would delete, and whether that needs `--yes`.
+"""Deletions of a sync, and whether they need `--yes`.
 
 Nothing is lost for good: every label commit keeps its labels. But an emptied Label Studio, an emptied bucket and a
-label commit that `git reset` took off its branch all look like a person who deletes labels.
+label commit that `git reset` removed from its branch all look like a person who deletes labels.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Deletions:
         annotations, series: how many there are in all, deleted ones included.
         records: those of `studio`, as Label Studio has them.
         names: some of the annotations, with their series.
-        put_back: Label Studio has lost annotations: it was restored from a backup, or replaced.
+        studio_was_restored: Label Studio has lost annotations: it was restored from a backup, or replaced.
     """
 
     labels: int = 0
@@ -45,35 +45,32 @@ class Deletions:
     series: int = 0
     records: tuple[Record, ...] = ()
     names: tuple[str, ...] = ()
-    put_back: bool = False
+    studio_was_restored: bool = False
 
     def to_json(self) -> dict[str, int]:
         return {"labels": self.labels, "studio": self.studio, "recordings": self.recordings}
 
 
-NONE = Deletions()
-
-
 def planned(plan: SyncPlan, theirs: RemoteState) -> Deletions:
     """What a plan would delete."""
     merged = plan.labels
-    here = [change.before for change in merged.incoming() if change.before and change.after is None]
-    there = [change.before for change in merged.outgoing if change.before and change.after is None]
-    gone = [c for c in plan.series.incoming if c.after is None] if plan.series else []
+    labels = [change.before for change in merged.incoming() if change.before and change.after is None]
+    studio = [change.before for change in merged.outgoing if change.before and change.after is None]
+    recordings = sum(change.after is None for change in plan.series.incoming) if plan.series else 0
     return Deletions(
-        labels=len(here),
-        studio=len(there),
-        recordings=len(gone),
-        annotations=theirs.count + len(here),
-        series=len(theirs.series or ()) + len(gone),
-        records=tuple(there),
-        names=tuple(f"{record['id']} on {record['series']}" for record in (*here, *there)[:SHOWN]),
-        put_back=bool(theirs.compared.lost or merged.again),
+        labels=len(labels),
+        studio=len(studio),
+        recordings=recordings,
+        annotations=theirs.count + len(labels),
+        series=len(theirs.series or ()) + recordings,
+        records=tuple(studio),
+        names=tuple(f"{record['id']} on {record['series']}" for record in (*labels, *studio)[:SHOWN]),
+        studio_was_restored=bool(theirs.compared.lost or merged.again),
     )
 
 
 def check(repository: Repository, state: State, planned: Deletions) -> None:
-    """Stop before deletions that may be a mistake.
+    """Check that the deletions are not likely a mistake.
 
     Raises:
         ConflictError: they need `--yes`; nothing was written.
@@ -81,7 +78,7 @@ def check(repository: Repository, state: State, planned: Deletions) -> None:
     why, cure = reason_to_ask(repository, state, planned)
     if why:
         raise ConflictError(
-            f"this sync would delete {_words(planned)}",
+            f"this sync would delete {_describe(planned)}",
             where=list(planned.names),
             why=f"{why}; nothing was written",
             cure=cure,
@@ -95,29 +92,28 @@ def reason_to_ask(repository: Repository, state: State, planned: Deletions) -> t
         commit = state.commit[:12]
         why = f"label commit {commit}, which made them, is on no branch any more (git reset, rebase?)"
         return why, f"labeltrail sync --yes deletes them; git merge {commit} restores them"
-    back = "labeltrail sync --yes; labeltrail undo after it creates them again"
-    if planned.labels and planned.put_back:
-        return "Label Studio was restored from a backup, so they may be lost rather than deleted", back
-    if _is_large(planned.labels, planned.annotations, share):
-        return f"they are gone from Label Studio, and are {_share(planned.labels, planned.annotations)}", back
-    if _is_large(planned.studio, planned.annotations, share):
-        why = f"the labels of the work tree lack them, and they are {_share(planned.studio, planned.annotations)}"
-        return why, "labeltrail sync --yes; or git checkout HEAD -- data/labels.dvc"
-    if _is_large(planned.recordings, planned.series, share):
-        why = f"they are gone from the bucket, and are {_share(planned.recordings, planned.series)}"
-        return why, "labeltrail sync --yes; or labeltrail import data/series puts them back"
+    undo, checkout = "labeltrail undo after it creates them again", "or git checkout HEAD -- data/labels.dvc"
+    reimport = "or labeltrail import data/series puts them back"
+    if planned.labels and planned.studio_was_restored:
+        why = "Label Studio was restored from a backup, so they may be lost rather than deleted"
+        return why, f"labeltrail sync --yes; {undo}"
+    for count, total, why, cure in (
+        (planned.labels, planned.annotations, "they are gone from Label Studio, and are", undo),
+        (
+            planned.studio,
+            planned.annotations,
+            "the labels of the work tree lack them, and they are",
+            checkout,
+        ),
+        (planned.recordings, planned.series, "they are gone from the bucket, and are", reimport),
+    ):
+        if count >= FEW and count > share * total:
+            fraction = f"{count} of {total} (params.yaml: sync.ask_deleted)"
+            return f"{why} {fraction}", f"labeltrail sync --yes; {cure}"
     return "", ""
 
 
-def _is_large(count: int, of_all: int, share: float) -> bool:
-    return count >= FEW and count > share * of_all
-
-
-def _share(count: int, of_all: int) -> str:
-    return f"{count} of {of_all} (params.yaml: sync.ask_deleted)"
-
-
-def _words(planned: Deletions) -> str:
+def _describe(planned: Deletions) -> str:
     parts = (
         (planned.labels, "annotation", "from the labels"),
         (planned.studio, "annotation", "in Label Studio"),

@@ -1,4 +1,4 @@
-"""Fetch what bucket and Label Studio hold now, as far as it differs from the last sync.
+"""Fetch what changed in bucket and Label Studio since the last sync.
 
 The mirror knows which annotations changed since bucket and label commit were last equal in this clone. If that was
 the sync that `sync.json` records, nothing else has to be compared.
@@ -15,8 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.sync.plan import committed_in
-from pipelines.sync.remote_state import RemoteState, Side
-from storage.label_studio.client import LabelStudio
+from pipelines.sync.remote_state import Accounts, RemoteState, Side
 from storage.label_studio.projects import SourceError
 from storage.label_studio.session import BrokenResponseError
 from storage.labels.label_store import shards_of
@@ -44,7 +43,7 @@ def fetch(
 
     Args:
         repository: the clone, for its label commits.
-        remote: the branch's place in bucket and Label Studio.
+        remote: the branch in bucket and Label Studio.
         state: the last sync.
         numbers: annotations that changed: where possible only these are fetched, neither recordings nor label config.
         write: make missing tasks, move invalid task objects aside, and repair what Label Studio cannot show. Nothing
@@ -59,23 +58,23 @@ def fetch(
         if named:
             return named
     project = remote.project(state)
-    series, refused = remote.recordings()
+    series, invalid = remote.recordings()
     known = functools.cache(lambda: tasks_file.read(repository.root / tasks_file.PATH))
-    moved = _tidy_tasks(remote, state, known, write)
-    missing = _without_task(remote, series, write)
+    set_aside = _fetch_tasks(remote, state, known, write)
+    missing = _create_missing_tasks(remote, series, write)
     if write and (missing or project["task_number"] < remote.mirror.count(remote.tasks_prefix)):
         _read_source(remote, state)
     remote.annotations.refresh()
     if write and lone_surrogates.repair_annotations(remote, state.project):
         remote.annotations.refresh()
-    found = _found(repository, remote, state)
+    found = _last_state(repository, remote, state)
     compared = reconcile.reconcile(remote.annotations, project, committed_in(found.agreed, state))
     if write:
         _mend_hidden(remote, state, compared, known)
     found = _compared(remote, found, compared, series, new_tasks=bool(missing))
     return replace(
         found,
-        rows_aside=[*found.rows_aside, *moved, *refused],
+        invalid=[*found.invalid, *set_aside, *invalid],
         config=str(project["label_config"]),
         settings_page=f"{remote.studio.session.url}/projects/{state.project}/settings/labeling",
     )
@@ -88,14 +87,6 @@ def read_recordings(remote: Remote, theirs: RemoteState, base: Side, ours: Side)
     sides = (base.series, ours.series)
     known = {key: {side[key] for side in sides if key in side} for key in {*base.series, *ours.series}}
     return replace(theirs, recordings=remote.contents(theirs.series, known))
-
-
-class _Accounts:
-    """Label Studio's accounts, requested once."""
-
-    def __init__(self, studio: LabelStudio) -> None:
-        self.emails = functools.cache(lambda: studio.users().values())
-        self.owner = functools.cache(studio.whoami)
 
 
 def _mend_hidden(
@@ -112,14 +103,14 @@ def _mend_hidden(
     for storage in remote.studio.projects.storages(state.project)[1]:
         remote.studio.projects.sync_target(storage["id"])
     keys = {remote.annotations.key(number): number for number in compared.hidden}
-    # These alone: for others the comparison put into the mirror what the bucket lacks still.
+    # Only these: for others the comparison has put into the mirror what the bucket still lacks.
     remote.annotations.read(keys)
     lone_surrogates.repair_annotations(remote, state.project)
     remote.annotations.read(keys)
     for key, number in keys.items():
         if not remote.mirror.at([key]):
             note(
-                f"annotation {number}: Label Studio can neither show it nor write it into the bucket: left out"
+                f"annotation {number}: Label Studio can neither show it nor write it to the bucket: left out"
             )
 
 
@@ -137,66 +128,65 @@ def _fetch_named(
     Raises:
         NotFoundError: annotations are gone, and so is the project, or it is another one.
     """
-    mirror, annotations = remote.mirror, remote.annotations
+    mirror, annotations, studio = remote.mirror, remote.annotations, remote.studio
     if mirror.note(_labels_note(remote)) != state.etag:
         return None
     named = {annotations.key(number): number for number in numbers}
     before = {row.key: row.etag for row in mirror.at(named)}
-    # An earlier sync may have had Label Studio write others that were not fetched since.
+    # Label Studio may have written others for an earlier sync, which were not fetched since.
     keys = {*named, *itertools.chain(*mirror.changed(remote.annotations_prefix).values())}
     annotations.read(keys)
     rows = mirror.at(keys)
     if any(row.problem for row in rows):
         return None
-    lost = _without_object(remote)
-    same = [named[row.key] for row in rows if row.key in named and before.get(row.key) == row.etag]
+    without_object = _without_object(remote)
+    unchanged = [named[row.key] for row in rows if row.key in named and before.get(row.key) == row.etag]
     try:
-        gone = {number for number in (*lost, *same) if remote.studio.annotation(number) is None}
+        gone = {number for number in (*without_object, *unchanged) if studio.annotation(number) is None}
     except BrokenResponseError:
         return None  # fetching everything repairs what Label Studio cannot show
     if gone:
         remote.project(state)  # in another Label Studio every annotation is missing
-    if not gone.issuperset(lost):
+    if not gone.issuperset(without_object):
         return None
-    compared = reconcile.Discrepancies(
-        deleted=[annotations.key(number) for number in gone.intersection(same)]
-    )
-    mirror.forget(compared.deleted)
-    return _compared(remote, _found(repository, remote, state), compared, None, new_tasks=False)
+    deleted = [annotations.key(number) for number in gone.intersection(unchanged)]
+    mirror.forget(deleted)
+    compared = reconcile.Discrepancies(deleted=deleted)
+    return _compared(remote, _last_state(repository, remote, state), compared, None, new_tasks=False)
 
 
 def _without_object(remote: Remote) -> list[int]:
     """Numbers of the annotations that moved and are not in the bucket."""
     moved = remote.mirror.changed(remote.annotations_prefix)
     numbers = {key: number for found in moved.values() for key, (number, _) in found.items() if number}
-    there = {row.key for row in remote.mirror.at(numbers)}
-    return [number for key, number in sorted(numbers.items()) if key not in there]
+    existing = {row.key for row in remote.mirror.at(numbers)}
+    return [number for key, number in sorted(numbers.items()) if key not in existing]
 
 
 def remember(
-    remote: Remote, state: State, series: Mapping[str, str] | None, still: Mapping[int, Record]
+    remote: Remote, state: State, series: Mapping[str, str] | None, pending: Mapping[int, Record]
 ) -> None:
     """Note in the mirror that bucket and label commit are equal as of `state`.
 
     Args:
-        remote: the branch's place in bucket and Label Studio.
+        remote: whose mirror has the notes.
         state: the sync.
         series: ETag of each recording; None where they were not fetched.
-        still: annotations that Label Studio is still writing to the bucket, by number: the next sync fetches them.
+        pending: annotations that Label Studio is still writing to the bucket, by number: the next sync fetches them.
     """
     notes = [(_labels_note(remote), state.etag)]
     if series is not None:
         notes.append((_series_note(remote), _digest(series)))
     moved = [
         (remote.annotations.key(number), shard_name(record["series"]), number, record["id"])
-        for number, record in still.items()
+        for number, record in pending.items()
     ]
     remote.mirror.settle(remote.annotations_prefix, notes, moved)
     remote.mirror.settle(remote.tasks_prefix, (), ())
 
 
 def _labels_note(remote: Remote) -> str:
-    # An older `agreed ..` note is ignored, for it may lack re-created annotations: everything is compared, once.
+    # `agreed ..`, the note of older versions, is ignored: it may lack re-created annotations.
     return f"known {remote.prefix}"
 
 
@@ -208,13 +198,15 @@ def _digest(series: Mapping[str, str]) -> str:
     return hashlib.md5(json.dumps(series, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
-def _found(repository: Repository, remote: Remote, state: State) -> RemoteState:
-    """The state before bucket and Label Studio are compared."""
+def _last_state(repository: Repository, remote: Remote, state: State) -> RemoteState:
+    """The state of the last sync, before bucket and Label Studio are compared."""
     return RemoteState(
         state=state,
         agreed=shards_of(repository, state.labels),
         annotations=remote.annotations,
-        accounts=_Accounts(remote.studio),
+        accounts=Accounts(
+            functools.cache(lambda: remote.studio.users().values()), functools.cache(remote.studio.whoami)
+        ),
         known=remote.mirror.note(_labels_note(remote)) == state.etag,
     )
 
@@ -229,7 +221,7 @@ def _compared(
 ) -> RemoteState:
     mirror = remote.mirror
     moved = mirror.changed(remote.annotations_prefix)
-    stirred = moved or mirror.changed(remote.tasks_prefix) or new_tasks or compared.missed or compared.lost
+    changed = moved or mirror.changed(remote.tasks_prefix) or new_tasks or compared.missed or compared.lost
     other_series = series is not None and mirror.note(_series_note(remote)) != _digest(series)
     return replace(
         found,
@@ -237,15 +229,15 @@ def _compared(
         count=mirror.count(remote.annotations_prefix),
         moved=moved,
         series=series,
-        rows_aside=[*mirror.invalid(remote.annotations_prefix), *mirror.invalid(remote.tasks_prefix)],
-        unchanged=found.known and not stirred and not other_series,
+        invalid=[*mirror.invalid(remote.annotations_prefix), *mirror.invalid(remote.tasks_prefix)],
+        unchanged=found.known and not changed and not other_series,
     )
 
 
-def _tidy_tasks(
+def _fetch_tasks(
     remote: Remote, state: State, known: Callable[[], task_objects.TaskData], write: bool
 ) -> list[Row]:
-    """Fetch the tasks in the bucket; returns the invalid objects that were moved aside."""
+    """Fetch the tasks in the bucket; returns the invalid objects that were set aside."""
     if write:
         return task_objects.set_aside(remote, known, state.project)
     remote.refresh_tasks()
@@ -253,7 +245,7 @@ def _tidy_tasks(
 
 
 def _read_source(remote: Remote, state: State) -> None:
-    """Have Label Studio make tasks; a failure does not stop the sync of labels."""
+    """Sync the source storages: Label Studio creates tasks; a failure does not stop the sync of labels."""
     for source in remote.studio.projects.storages(state.project)[0]:
         try:
             remote.studio.projects.sync_source(source["id"])
@@ -261,8 +253,8 @@ def _read_source(remote: Remote, state: State) -> None:
             note(f"{error.what}: {error.where}: {error.why}")
 
 
-def _without_task(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:
-    """Give a task to the recordings that have none; returns their keys."""
+def _create_missing_tasks(remote: Remote, series: Mapping[str, str], write: bool) -> list[str]:
+    """Write the task objects of recordings that have none; returns the keys of these series."""
     known = remote.mirror.etags(remote.tasks_prefix)
     missing = sorted(key for key in series if remote.task_key(key) not in known)
     if write and missing:

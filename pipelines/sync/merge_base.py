@@ -1,8 +1,8 @@
-"""The base of a sync: what bucket and Label Studio held when this clone last pulled them.
+"""The merge base of a sync: what bucket and Label Studio held when this clone last pulled them.
 
 `sync.json` records each sync; the newest one whose label commit this clone has is the base. What an interrupted or
-one-way sync pulled since is noted in the clone: otherwise a label that is then deleted in Label Studio would look
-like a new one of the work tree.
+one-way sync pulled since is noted in the clone's mirror: otherwise a label that is then deleted in Label Studio would
+look like a new one of the work tree.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from storage.s3.keys import shard_name
 Base = tuple[str, str]  # hashes of labels and recordings
 
 
+def pointers(repository: Repository) -> Base:
+    """The hashes in the work tree's `data/labels.dvc` and `data/series.dvc`."""
+    return repository.pointer(LABELS), repository.pointer(SERIES)
+
+
 def find(repository: Repository, remote: Remote, state: State, *, known: bool) -> Base:
-    """Labels and series that the two sides have in common.
+    """Find the merge base: hashes of the labels and recordings that both sides had last.
 
     A clone without the newest label commit is behind: for it everything since its own last one is incoming. A clone
     that has it, and an older `data/labels.dvc` in its work tree, has rolled back.
@@ -37,36 +42,37 @@ def find(repository: Repository, remote: Remote, state: State, *, known: bool) -
     """
     entries = (state.entry, *state.history)
     noted = json.loads(remote.mirror.note(_name(remote)) or "null")
-    pointers = (repository.pointer(LABELS), repository.pointer(SERIES))
-    if noted is None and entries[0][:2] == pointers:
-        return pointers
-    mine = list(repository.git.synced_commits())
-    if noted and noted["ours"] not in {pointers[0], *(commit.labels for commit in mine)}:
-        noted = None  # that label commit was given up
+    current = pointers(repository)
+    if noted is None and entries[0][:2] == current:
+        return current
+    commits = list(repository.git.synced_commits())
+    if noted and noted["ours"] not in {current[0], *(commit.labels for commit in commits)}:
+        noted = None  # that label commit is not on this branch any more
     for place, entry in enumerate(entries):
         if noted and list(entry) == noted["after"]:
             return noted["labels"], noted["series"]
-        if (place == 0 and known) or _has(mine, entry):
+        if (place == 0 and known) or _has(commits, entry):
             return entry[:2]
     return "", ""
 
 
-def _has(mine: list[LabelCommit], entry: Entry) -> bool:
-    """Whether a sync is in this clone's history: by its commit, for the same labels can come twice."""
-    labels_, series, commit = entry
-    newest = [(found.labels, found.series) for found in mine[:1]]
-    if commit:
-        return commit in {found.commit for found in mine} or (labels_, series) in newest
-    return (labels_, series) in {(found.labels, found.series) for found in mine}
+def _has(commits: list[LabelCommit], entry: Entry) -> bool:
+    """Whether a sync is in this clone's history: by its commit, because two commits can have the same labels."""
+    labels, series, commit = entry
+    if commit and commit in {found.commit for found in commits}:
+        return True
+    # The newest commit may have been rewritten (amended, rebased); entries of older versions name no commit.
+    candidates = commits[:1] if commit else commits
+    return (labels, series) in {(found.labels, found.series) for found in candidates}
 
 
 def note(remote: Remote, state: State, ours: str, base: Base) -> None:
-    """Note what was pulled since the sync `state`.
+    """Note the merge base after a pull that `sync.json` does not record.
 
     Args:
         remote: whose mirror has the note.
         state: the newest sync.
-        ours: the label snapshot with it: the note holds as long as this clone has that.
+        ours: hash of the label snapshot after the pull: the note is valid as long as this clone has it.
         base: what bucket and Label Studio hold.
     """
     value = {"after": list(state.entry), "ours": ours, "labels": base[0], "series": base[1]}
@@ -80,13 +86,13 @@ def forget(remote: Remote) -> None:
 
 
 def after_pull(repository: Repository, ours: str, merged: LabelPlan) -> str:
-    """Hash of the snapshot that bucket and Label Studio hold; `ours` is the work tree's before the merge."""
+    """Hash of the snapshot in bucket and Label Studio after a pull; `ours` is the work tree's before the merge."""
     shards = {name: after for name, (_, after) in merged.shards.items()}
     return label_store.store(repository, ours, shards | merged.theirs)
 
 
 def after_push(repository: Repository, base: str, outgoing: list[Change[Record]]) -> str:
-    """Hash of the snapshot that bucket and Label Studio hold once these changes are pushed."""
+    """Hash of the snapshot in bucket and Label Studio after these changes are pushed."""
     known = label_store.shards_of(repository, base)
     shards: dict[str, bytes] = {}
     for change in outgoing:

@@ -1,7 +1,8 @@
 """The plan of a sync, a pure function of the sides: no server is contacted and nothing is written.
 
-*Base* is the common state at an earlier sync, *ours* the work tree, *theirs* bucket and Label Studio. What one side
-changed goes to the other; what both changed differently is merged where possible, else it is a conflict.
+A three-way merge: *base* is the common state at an earlier sync, *ours* the work tree, *theirs* bucket and Label
+Studio. What one side changed goes to the other; what both changed differently is merged where possible, else it is a
+conflict.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipelines.sync import shared_label_config
 from pipelines.sync.remote_state import Accounts, RemoteAnnotations, RemoteState, Side
@@ -127,10 +129,10 @@ def plan_recordings(
     A recording is never deleted from the bucket, which all branches share: one that is missing here comes back.
     """
     found = three_way(base, ours, theirs, operator.eq, take_one_side(settlement, "series"))
-    back = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
-    merged = found.merged | {c.name: c.after for c in back if c.after is not None}
+    kept = [Change(c.name, None, c.before) for c in found.outgoing if c.after is None]
+    merged = found.merged | {c.name: c.after for c in kept if c.after is not None}
     outgoing = [c for c in found.outgoing if c.after is not None]
-    return Merge(merged, [*found.incoming, *back], outgoing, found.conflicts)
+    return Merge(merged, [*found.incoming, *kept], outgoing, found.conflicts)
 
 
 # -- labels ---------------------------------------------------------------------------------------
@@ -142,117 +144,124 @@ def plan_labels(
     """Three-way merge of annotations, shard by shard; only shards in which something differs are read.
 
     What Label Studio has lost and a label commit has is left out of base and theirs, so it is created in Label Studio
-    again. What it has lost and no label commit has stays in theirs, so it comes into the next one.
+    again. What it has lost and no label commit has stays in theirs, so it becomes part of the next one.
     """
     result = LabelPlan(ids=dict(theirs.state.ids))
-    moved_only = theirs.known and base.hashes == theirs.agreed.hashes
-    committed, lost = committed_in(theirs.agreed, theirs.state), _by_shard(theirs.compared.lost.values())
+    only_changed = theirs.known and base.hashes == theirs.agreed.hashes
+    is_committed = committed_in(theirs.agreed, theirs.state)
+    lost: dict[str, list[Row]] = defaultdict(list)
+    for row in theirs.compared.lost.values():
+        lost[row.value["shard"]].append(row)
     names = {*differing(base.hashes, ours.hashes), *(name for name in theirs.moved if name), *lost}
-    if not moved_only:
+    if not only_changed:
         names |= base.hashes.keys() | theirs.annotations.shards()
     for name in sorted(names):
-        our_bytes, gone = ours.data(name), lost.get(name, [])
-        if moved_only and base.hashes.get(name) == ours.hashes.get(name):
-            rows, mine = _moved(theirs, name, our_bytes, gone)
-            was = mine
+        our_bytes, lost_rows = ours.data(name), lost.get(name, [])
+        if only_changed and base.hashes.get(name) == ours.hashes.get(name):
+            rows, our_records = _changed(theirs, name, our_bytes, lost_rows)
+            base_records = our_records
         else:
             rows = theirs.annotations.of_shard(name)
-            mine, was = ours.records(name), base.records(name)
+            our_records, base_records = ours.records(name), base.records(name)
         agreed: Shard = {}  # written by a sync that ours does not have yet
         if theirs.agreed.hashes.get(name) != base.hashes.get(name):
             agreed = theirs.agreed.records(name)
-        again = {_kept_by(theirs, row): row.key for row in gone if committed(row)}
-        there, numbers = _records(theirs, (row for row in rows if row.key not in again.values()))
-        again |= _given_twice(theirs, {record: was[record] for record in was.keys() - there.keys()})
-        was = {record: value for record, value in was.items() if record not in again}
+        again = {_record_id(theirs, row): row.key for row in lost_rows if is_committed(row)}
+        others = (row for row in rows if row.key not in again.values())
+        their_records, numbers = records_of(others, theirs.state.annotators, partial(_kept_id, theirs))
+        missing = base_records.keys() - their_records.keys()
+        again |= _with_reused_number(theirs, {record: base_records[record] for record in missing})
+        base_records = {record: value for record, value in base_records.items() if record not in again}
         result.again |= again
-        _keep_identity(theirs.accounts, was | agreed | mine, there, numbers, result.ids)
+        known = base_records | agreed | our_records
+        _keep_identity(theirs.accounts, known, their_records, numbers, result.ids)
         before = len(result.outgoing)
-        result.add(name, our_bytes, (was, mine, there), settlement, agreed, config)
+        result.add(name, our_bytes, (base_records, our_records, their_records), settlement, agreed, config)
         if len(result.outgoing) > before:
-            held = {record: there.get(record) for record in mine.keys() | there.keys()}
-            result.theirs[name] = edit(our_bytes, held)
+            union = our_records.keys() | their_records.keys()
+            result.theirs[name] = edit(our_bytes, {record: their_records.get(record) for record in union})
         result.numbers |= {c.name: numbers[c.name] for c in result.outgoing[before:] if c.name in numbers}
     return result
 
 
 def committed_in(agreed: Shards, state: State) -> Callable[[Row], bool]:
-    """Returns whether the labels of the last sync have the annotation of an object."""
-    read: dict[str, bytes] = {}
+    """A function that returns whether the labels of the last sync have the annotation of an object."""
+    shards: dict[str, bytes] = {}
 
-    def committed(row: Row) -> bool:
+    def is_committed(row: Row) -> bool:
         record, name = row.value["record"], row.value["shard"]
-        if name not in read:
-            read[name] = agreed.data(name)
-        keeps = identity.record_of(state.ids, record["id"], row.value["annotation"])
-        known = find(read[name], [keeps]).get(keeps)
-        return known is not None and same(known, record | {"id": keeps, "annotator": known["annotator"]})
+        if name not in shards:
+            shards[name] = agreed.data(name)
+        record_id = identity.record_of(state.ids, record["id"], row.value["annotation"])
+        known = find(shards[name], [record_id]).get(record_id)
+        return known is not None and same(known, record | {"id": record_id, "annotator": known["annotator"]})
 
-    return committed
+    return is_committed
 
 
-def _moved(theirs: RemoteState, name: str, our_bytes: bytes, gone: list[Row]) -> tuple[list[Row], Shard]:
-    """The changed rows of a shard, and the records of base that they stand for."""
-    moved = theirs.moved.get(name, {})
+def _changed(theirs: RemoteState, name: str, our_bytes: bytes, lost: list[Row]) -> tuple[list[Row], Shard]:
+    """The changed rows of a shard, and their records in base."""
+    changed = theirs.moved.get(name, {})
     # An annotation that moved to a series of another shard keeps its key.
-    rows = [row for row in theirs.annotations.at(moved) if row.value and row.value["shard"] == name]
-    old = {_kept(theirs, record, number) for number, record in moved.values()}
-    old |= {_kept_by(theirs, row) for row in (*rows, *gone)}
-    return rows, find(our_bytes, old)
+    rows = [row for row in theirs.annotations.at(changed) if row.value and row.value["shard"] == name]
+    ids = {_kept_id(theirs, own_id, number) for number, own_id in changed.values()}
+    ids |= {_record_id(theirs, row) for row in (*rows, *lost)}
+    return rows, find(our_bytes, ids)
 
 
-def _kept_by(theirs: RemoteState, row: Row) -> str:
-    """The id of the record that an object's annotation stands for."""
-    return _kept(theirs, row.value["record"]["id"], row.value["annotation"])
+def _record_id(theirs: RemoteState, row: Row) -> str:
+    """The id of the record of an annotation."""
+    return _kept_id(theirs, row.value["record"]["id"], row.value["annotation"])
 
 
-def _kept(theirs: RemoteState, own: str, number: int) -> str:
-    """The same of an annotation with this id of its own."""
+def _kept_id(theirs: RemoteState, own_id: str, number: int) -> str:
+    """The id of the record of an annotation: of one that was created again the id that it keeps, else its own."""
 
     def is_there(name: str) -> bool:
-        other = whole_number(name.partition("-")[0])
-        rows = theirs.annotations.at([theirs.annotations.key(other)]) if other is not None else []
-        return any(row.value and row.value["record"]["id"] == name for row in rows)
+        row = _row(theirs.annotations, name)
+        return row is not None and row.value["record"]["id"] == name
 
-    return identity.record_of(theirs.state.ids, own, number, is_there)
+    return identity.record_of(theirs.state.ids, own_id, number, is_there)
 
 
-def _given_twice(theirs: RemoteState, missing: Mapping[str, Record]) -> dict[str, str]:
-    """Records whose number Label Studio, restored from a backup, has given to a later annotation."""
-    own = {record: name for name, record in theirs.state.ids.items()}
+def _row(annotations: RemoteAnnotations, own_id: str) -> Row | None:
+    """The object under the number of an own record id; it may be another annotation's now."""
+    number = whole_number(own_id.partition("-")[0])
+    rows = annotations.at([annotations.key(number)]) if number is not None else []
+    return next((row for row in rows if row.value), None)
+
+
+def _with_reused_number(theirs: RemoteState, missing: Mapping[str, Record]) -> dict[str, str]:
+    """Records whose number Label Studio, restored from a backup, has assigned to a later annotation."""
+    own_ids = {record: own_id for own_id, record in theirs.state.ids.items()}
     found = {}
     for name, record in missing.items():
-        current = own.get(name, name)
-        text, _, digest = current.partition("-")
-        number = whole_number(text)
-        known = number is not None and digest
-        rows = theirs.annotations.at([theirs.annotations.key(number)]) if known and number is not None else []
-        for row in rows:
-            then, now = (
-                parse_time(record["created_at"]),
-                row.value and parse_time(row.value["record"]["created_at"]),
-            )
-            if then and now and row.value["record"]["id"] != current and now > then:
+        own_id = own_ids.get(name, name)
+        row = _row(theirs.annotations, own_id) if own_id.partition("-")[2] else None
+        if row is not None and row.value["record"]["id"] != own_id:
+            then, now = (parse_time(r["created_at"]) for r in (record, row.value["record"]))
+            if then and now and now > then:
                 found[name] = ""
     return found
 
 
-def _by_shard(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.value["shard"], []).append(row)
-    return found
+def records_of(
+    rows: Iterable[Row], annotators: Mapping[str, str], record_id: Callable[[str, int], str]
+) -> tuple[Shard, dict[str, int]]:
+    """Records of annotations in the bucket, and their numbers in Label Studio, by record id.
 
-
-def _records(theirs: RemoteState, rows: Iterable[Row]) -> tuple[Shard, dict[str, int]]:
-    """Records by id, re-created ones under the id that they keep, and their numbers."""
+    Args:
+        rows: the objects.
+        annotators: of `sync.json`: people without an account.
+        record_id: the id of the record that an annotation stands for, from its own record id and its number.
+    """
     records: Shard = {}
     numbers = {}
     for row in (row for row in rows if row.value is not None):
         record, number = row.value["record"], row.value["annotation"]
-        keeps = _kept_by(theirs, row)
-        who = identity.annotator(theirs.state.annotators, row.value.get("import_id"), record["annotator"])
-        record = record | {"id": record["id"] if keeps in records else keeps, "annotator": who}
+        name = record_id(record["id"], number)
+        who = identity.annotator(annotators, row.value.get("import_id"), record["annotator"])
+        record = record | {"id": record["id"] if name in records else name, "annotator": who}
         records[record["id"]], numbers[record["id"]] = record, number
     return records, numbers
 
@@ -264,18 +273,18 @@ def _keep_identity(
     accounts: Accounts, known: Shard, theirs: Shard, numbers: dict[str, int], ids: dict[str, str]
 ) -> None:
     """Recognise annotations that were created again, and restore their id and annotator."""
-    for name, keeps in adopt(known, theirs, accounts).items():
-        record, number = theirs.pop(name), numbers.pop(name)
-        theirs[keeps], numbers[keeps] = record | {"id": keeps}, number
-        ids[name] = keeps
-    made = identity.numbers(ids)
+    for own_id, record_id in _match_recreated(known, theirs, accounts).items():
+        record, number = theirs.pop(own_id), numbers.pop(own_id)
+        theirs[record_id], numbers[record_id] = record | {"id": record_id}, number
+        ids[own_id] = record_id
+    recreated = identity.numbers(ids)
     for name in known.keys() & theirs.keys():
         # Created again with the token's account where the annotator has none: still that person's annotation.
-        if made.get(name) == numbers[name]:
+        if recreated.get(name) == numbers[name]:
             theirs[name] = theirs[name] | {"annotator": known[name]["annotator"]}
 
 
-def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], accounts: Accounts) -> dict[str, str]:
+def _match_recreated(ours: Shard, theirs: Shard, accounts: Accounts) -> dict[str, str]:
     """Recognise annotations that an interrupted sync created again, by their content.
 
     Args:
@@ -285,27 +294,28 @@ def adopt(ours: Mapping[str, Record], theirs: Mapping[str, Record], accounts: Ac
     Returns:
         The record id that an unknown record of `theirs` should keep, by the id it has now.
     """
-    lost, new = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
-    if not (lost and new):
+    missing, new = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    if not (missing and new):
         return {}
-    found = _pair(lost, new, lambda name: content_of(ours[name]), lambda name: content_of(theirs[name]))
-    lost = [name for name in lost if name not in found.values()]
-    made = [name for name in new if name not in found]
-    known = set(accounts.emails()) if lost and made else set()
-    lost = [name for name in lost if ours[name]["annotator"] not in known]
-    if lost and made:
-        me = accounts.owner()
-        mine = [name for name in made if theirs[name]["annotator"] == me]
-        found |= _pair(
-            lost, mine, lambda name: content_of(ours[name], me), lambda name: content_of(theirs[name], me)
+    matched = _match_contents(
+        {name: content_of(ours[name]) for name in missing}, {name: content_of(theirs[name]) for name in new}
+    )
+    missing = [name for name in missing if name not in matched.values()]
+    new = [name for name in new if name not in matched]
+    emails = set(accounts.emails()) if missing and new else set()
+    missing = [name for name in missing if ours[name]["annotator"] not in emails]
+    if missing and new:
+        owner = accounts.owner()
+        matched |= _match_contents(
+            {name: content_of(ours[name], owner) for name in missing},
+            {name: content_of(theirs[name], owner) for name in new if theirs[name]["annotator"] == owner},
         )
-    return found
+    return matched
 
 
-def _pair(
-    lost: Iterable[str], new: Iterable[str], before: Callable[[str], str], after: Callable[[str], str]
-) -> dict[str, str]:
-    waiting: dict[str, list[str]] = defaultdict(list)
-    for name in lost:
-        waiting[before(name)].append(name)
-    return {name: waiting[content].pop(0) for name in new if waiting.get(content := after(name))}
+def _match_contents(missing: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """Names of `missing` by names of `new` with the same content, each at most once."""
+    by_content: dict[str, list[str]] = defaultdict(list)
+    for name, content in missing.items():
+        by_content[content].append(name)
+    return {name: by_content[content].pop(0) for name, content in new.items() if by_content.get(content)}

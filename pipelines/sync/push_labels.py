@@ -2,63 +2,53 @@
 
 They come from a rollback, a merge or a plain `git checkout` of `data/labels.dvc`: edited annotations are changed in
 place, deleted ones created again, later ones deleted. Label Studio gives an annotation that is created again a new
-id; the record keeps its own, and `sync.json` has the pair.
+id; its record keeps the old one, and `sync.json` has both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
+from pipelines.sync.plan import LabelPlan
 from storage.errors import ConflictError, NotFoundError
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.session import BrokenResponseError
 from storage.labels.conflicts import OvertakenError
 from storage.labels.snapshot import Record, record_id
-from storage.labels.three_way import Change
 from storage.progress import note, track
 from storage.remote.identity import without
+from storage.remote.remote import Remote
 
 # Fields that Label Studio accepts for a new annotation; it sets the others by itself.
 CREATABLE = ("was_cancelled", "ground_truth", "lead_time")
 CHANGEABLE = ("was_cancelled", "ground_truth")
 
 
-def push(
-    studio: LabelStudio,
-    project: int,
-    changes: Sequence[Change[Record]],
-    numbers: Mapping[str, int],
-    ids: Mapping[str, str],
-    heartbeat: Callable[[], None],
-    as_seen: Callable[[int], bool],
-) -> dict[str, str]:
+def push(remote: Remote, project: int, plan: LabelPlan, heartbeat: Callable[[], None]) -> dict[str, str]:
     """Change, create and delete annotations in Label Studio.
 
     Args:
-        studio: where to.
-        project: the branch's project.
-        changes: from what Label Studio has (`before`) to what it should have (`after`).
-        numbers: number in Label Studio of the annotations that it has, by record id.
-        ids: of `sync.json`: annotations that were created again before.
-        heartbeat: called before each, to renew the lease.
-        as_seen: whether the object of an annotation is the one that was fetched.
+        remote: the branch in bucket and Label Studio.
+        project: its project.
+        plan: the outgoing changes, each from what Label Studio has (`before`) to what it should have (`after`).
+        heartbeat: called before each change, to renew the lease.
 
     Returns:
-        `ids`, with the annotations that were created now.
+        `ids` of the plan, with the annotations that were created now.
 
     Raises:
         NotFoundError: an annotation has to be created on a series that has no task; nothing was changed.
         ConflictError: somebody is editing one of them and has not submitted it; nothing was changed.
         OvertakenError: somebody changed one of them since the fetch; those before it were changed.
     """
-    known = dict(ids)
+    studio, changes, numbers, ids = remote.studio, plan.outgoing, plan.numbers, dict(plan.ids)
     _check_no_drafts(studio, project, {numbers[c.name]: c.before["series"] for c in changes if c.before})
-    making = [change.after for change in changes if change.before is None and change.after is not None]
-    tasks = tasks_of(studio, project, {record["series"] for record in making})
-    users = {email: user for user, email in studio.users().items()} if making else {}
-    # Deletions first: ground truth set on one annotation is taken from the task's others, and if this is interrupted
-    # then, one that was to be deleted would look edited by somebody.
+    new = [change.after for change in changes if change.before is None and change.after is not None]
+    tasks = tasks_of(studio, project, {record["series"] for record in new})
+    users = {email: user for user, email in studio.users().items()} if new else {}
+    # Deletions first: setting ground truth on one annotation removes it from the task's others. If the push were
+    # interrupted then, one that was to be deleted would look edited by somebody.
     for change in track(sorted(changes, key=lambda c: c.after is not None), "writing to Label Studio"):
         heartbeat()
         if change.before is None and change.after is not None:
@@ -66,17 +56,17 @@ def push(
             if change.after["annotator"] in users:
                 fields["completed_by"] = users[change.after["annotator"]]
             made = studio.create_annotation(tasks[change.after["series"]], change.after["result"], **fields)
-            known[record_id(int(made["id"]), str(made["created_at"]))] = change.name
+            ids[record_id(int(made["id"]), str(made["created_at"]))] = change.name
         elif change.before is not None:
             number = numbers[change.name]
-            _check_unchanged(studio, number, change, as_seen)
+            _check_unchanged(remote, number, change.before)
             if change.after is None:
                 studio.delete_annotation(number)
-                known = without(known, number)
+                ids = without(ids, number)
             else:
                 fields = {key: change.after[key] for key in CHANGEABLE}
                 studio.update_annotation(number, result=change.after["result"], **fields)
-    return known
+    return ids
 
 
 def tasks_of(studio: LabelStudio, project: int, series: Set[str]) -> dict[str, int]:
@@ -118,22 +108,17 @@ def _check_no_drafts(studio: LabelStudio, project: int, changing: Mapping[int, s
         )
 
 
-def _check_unchanged(
-    studio: LabelStudio, number: int, change: Change[Record], as_seen: Callable[[int], bool]
-) -> None:
-    """What somebody saved since the fetch is not overwritten: the next attempt merges it."""
+def _check_unchanged(remote: Remote, number: int, fetched: Record) -> None:
+    """Check that nobody changed an annotation since the fetch; else the next attempt merges the change."""
     try:
-        found = studio.annotation(number)
+        found = remote.studio.annotation(number)
+        overtaken = (found or {}).get("updated_at") != fetched["updated_at"]
     except BrokenResponseError:
-        overtaken = not as_seen(number)  # Label Studio writes the object with every change
-    else:
-        overtaken = (
-            change.before is not None and (found or {}).get("updated_at") != change.before["updated_at"]
-        )
-    if overtaken and change.before is not None:
+        overtaken = not remote.annotations.is_unchanged(number)  # its object is written with every change
+    if overtaken:
         raise OvertakenError(
             "somebody labeled while this sync was pushing labels",
-            where=f"annotation {number} of {change.before['series']}",
+            where=f"annotation {number} of {fetched['series']}",
             why="what they saved is not overwritten",
             cure="labeltrail sync",
         )

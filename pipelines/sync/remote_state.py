@@ -1,11 +1,11 @@
-"""The sides of a sync as values: the only input of a plan.
+"""The sides of a sync as values: the input of a plan.
 
 A project may have a million annotations, so large parts are read on demand, one shard at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,14 +46,17 @@ class RemoteAnnotations(Protocol):
         """Names of all shards that some annotation is in."""
 
 
-class Accounts(Protocol):
-    """Accounts in Label Studio; read only where annotations may have been created again."""
+@dataclass(frozen=True)
+class Accounts:
+    """Accounts in Label Studio, requested only where annotations may have been created again.
 
-    def emails(self) -> Collection[str]:
-        """E-mail addresses of all accounts."""
+    Attributes:
+        emails: e-mail addresses of all accounts.
+        owner: e-mail address of the account that the token belongs to.
+    """
 
-    def owner(self) -> str:
-        """E-mail address of the account that the token belongs to."""
+    emails: Callable[[], Collection[str]]
+    owner: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class RemoteState:
         recordings: MD5 of each recording by series key; None where they are not compared.
         config: text of the label config; None where only named annotations were fetched.
         settings_page: where people change the label config.
-        rows_aside: invalid objects, with the reason: those of tasks were moved, the others left.
+        invalid: rows of invalid objects: those of tasks were set aside, the others stay.
         unchanged: nothing has changed there since the last sync.
     """
 
@@ -89,10 +92,10 @@ class RemoteState:
     recordings: Mapping[str, str] | None = None
     config: str | None = None
     settings_page: str = ""
-    rows_aside: Iterable[Row] = ()
+    invalid: Iterable[Row] = ()
     unchanged: bool = False
 
     @property
     def aside(self) -> list[tuple[str, str]]:
         """Key and reason of the invalid objects."""
-        return [(row.key, row.problem) for row in self.rows_aside]
+        return [(row.key, row.problem) for row in self.invalid]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipelines.sync.deletions import NONE, Deletions
+from pipelines.sync.deletions import Deletions
 from storage.errors import InputError
-from storage.labels import conflicts, label_changes
+from storage.labels import conflicts
+from storage.labels.label_changes import plural
 from storage.labels.three_way import OPEN, Conflict, Settlement
 
 SHOWN = 5
@@ -37,15 +38,11 @@ class Options:
     remote: bool = True
 
     def check(self) -> None:
-        """A side that wins conflicts has to be written to the other.
-
-        Raises:
-            InputError: `--pull` settles for ours, or `--push` for theirs.
-        """
+        """InputError for `--pull` with conflicts settled as ours, or `--push` as theirs: that side is not written."""
         sides = {self.settlement.all, *self.settlement.named.values()}
-        for side, flag, other in (("ours", self.push, "--pull"), ("theirs", self.pull, "--push")):
-            if side in sides and not flag:
-                raise InputError(f"{other} cannot settle for {side}", cure=f"labeltrail sync --{side}")
+        for side, is_written, option in (("ours", self.push, "--pull"), ("theirs", self.pull, "--push")):
+            if side in sides and not is_written:
+                raise InputError(f"{option} cannot settle for {side}", cure=f"labeltrail sync --{side}")
 
 
 ALL = Options()
@@ -66,7 +63,7 @@ class SyncResult:
         made_again: annotations that Label Studio had lost and that were created in it again.
         taken_over: annotations that it has lost and that no label commit had before this one.
         returned: series whose task was deleted in Label Studio; it came back, without annotations.
-        aside: invalid objects in the bucket, as key and reason. Those of tasks were moved, the others left.
+        aside: invalid objects in the bucket, as key and reason: those of tasks were moved, the others stay.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
         conflicts: what is not settled; only a dry run ends with them.
         dry: nothing was written.
@@ -77,7 +74,7 @@ class SyncResult:
     labels: str = ""
     pushed: int = 0
     healed: int = 0
-    deletions: Deletions = NONE
+    deletions: Deletions = field(default_factory=Deletions)
     asks: str = ""
     made_again: int = 0
     taken_over: int = 0
@@ -107,50 +104,39 @@ class SyncResult:
         }
 
     def lines(self) -> list[str]:
+        would, deleted, returned = "would be " if self.dry else "", self.deletions, self.returned
+        keys = ", ".join(returned[:SHOWN]) + (" and more" if len(returned) > SHOWN else "")
+        lost = "Label Studio had lost (backup restored? replaced?)"
+        changed = self.pushed - deleted.studio - self.made_again
+        counts = (
+            (self.healed, "annotation", f"that the bucket lacked: {would}written to it"),
+            (len(returned), "task", f"deleted in Label Studio came back without annotations: {keys}"),
+            (self.made_again, "annotation", f"that {lost}: {would}created in it again"),
+            (
+                deleted.labels,
+                "annotation",
+                f"{would}deleted from the labels: gone from Label Studio (labeltrail undo restores them)",
+            ),
+            (deleted.studio, "annotation", f"{would}deleted in Label Studio"),
+            (deleted.recordings, "recording", f"{would}deleted: gone from the bucket"),
+        )
         text = [f"set aside: {key}: {problem}" for key, problem in self.aside]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"conflict: {conflicts.line(found)}" for found in self.conflicts]
-        if self.healed:
-            what = f"{label_changes.plural(self.healed, 'annotation')} that the bucket lacked"
-            text.append(f"{what}: {'would be ' if self.dry else ''}written to it")
-        text += self._deletion_lines()
-        changed = self.pushed - self.deletions.studio - self.made_again
+        text += [f"{plural(count, noun)} {what}" for count, noun, what in counts if count]
+        if self.asks:
+            text.append(f"the sync would need --yes: {self.asks}")
         if changed > 0:
             how = "would change" if self.dry else "changed"
-            text.append(f"{label_changes.plural(changed, 'annotation')} {how} in Label Studio")
+            text.append(f"{plural(changed, 'annotation')} {how} in Label Studio")
         text.append(self._commit_line())
         if self.runs:
-            text.append(
-                "dvc repro will run: " + ", ".join(f"{name} ({why})" for name, why in self.runs.items())
-            )
+            runs = ", ".join(f"{name} ({why})" for name, why in self.runs.items())
+            text.append(f"dvc repro will run: {runs}")
         return text
 
-    def _deletion_lines(self) -> list[str]:
-        """What is, or would be, deleted, and what was lost and is back."""
-        would, plural, gone = "would be " if self.dry else "", label_changes.plural, self.deletions
-        text = []
-        if self.returned:
-            keys = ", ".join(self.returned[:SHOWN]) + (" and more" if len(self.returned) > SHOWN else "")
-            what = plural(len(self.returned), "task")
-            text.append(f"{what} deleted in Label Studio came back without annotations: {keys}")
-        if self.made_again:
-            what = plural(self.made_again, "annotation")
-            text.append(
-                f"{what} that Label Studio had lost (backup restored? replaced?): {would}created in it again"
-            )
-        if gone.labels:
-            text.append(
-                f"{plural(gone.labels, 'annotation')} {would}deleted from the labels: gone from Label Studio "
-                "(labeltrail undo restores them)"
-            )
-        if gone.studio:
-            text.append(f"{plural(gone.studio, 'annotation')} {would}deleted in Label Studio")
-        if gone.recordings:
-            text.append(f"{plural(gone.recordings, 'recording')} {would}deleted: gone from the bucket")
-        return [*text, f"the sync would need --yes: {self.asks}"] if self.asks else text
-
     def followed_by(self, later: SyncResult) -> SyncResult:
-        """This sync and the one right after it as one result."""
+        """One result of this sync and the next one."""
         return replace(
             later,
             commit=later.commit or self.commit,

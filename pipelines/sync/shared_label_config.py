@@ -1,4 +1,4 @@
-"""The label config, which git and Label Studio both hold: three-way, like labels and recordings."""
+"""Three-way merge of the label config, which git and Label Studio both have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ConfigPlan:
 
     @property
     def settled(self) -> bool:
-        """Both sides have it."""
+        """Whether both sides have it."""
         return self.here and self.there
 
     @property
@@ -35,43 +35,42 @@ def are_same(one: str, other: str) -> bool:
 
 
 def plan(ours: str, theirs: str, agreed: str, page: str, settlement: Settlement = OPEN) -> ConfigPlan:
-    """Compare the work tree's, Label Studio's and that of the last sync.
+    """Three-way comparison of the label configs of work tree, Label Studio and last sync.
 
     Args:
         ours: text of the work tree's.
         theirs: text of Label Studio's.
-        agreed: digest of the one at the last sync.
-        page: where people change Label Studio's.
+        agreed: digest of that of the last sync.
+        page: address of the page on which people change Label Studio's.
         settlement: how conflicts are settled.
 
     Raises:
         ConflictError: both sides changed it.
-        InputError: the one to take over cannot be used.
+        InputError: the new one is invalid, or names another task data key.
     """
     if are_same(ours, theirs):
         return ConfigPlan(ours, here=True, there=True)
     if digest(theirs) == agreed:
-        _check_key(ours, theirs, str(label_config.PATH))
+        _check_data_key(ours, theirs, str(label_config.PATH))
         return ConfigPlan(ours, here=True, there=False)
     if digest(ours) == agreed or not agreed:
-        _check_key(theirs, ours, "the project's settings in Label Studio")
+        _check_data_key(theirs, ours, "the project's settings in Label Studio")
         return ConfigPlan(theirs, here=False, there=True)
     side = settlement.side("label_config")
     if side:
         ours_wins = side == OURS
-        text = ours if ours_wins else theirs
-        _check_key(text, theirs if ours_wins else ours, str(label_config.PATH))
-        return ConfigPlan(text, here=ours_wins, there=not ours_wins)
+        new, old = (ours, theirs) if ours_wins else (theirs, ours)
+        _check_data_key(new, old, str(label_config.PATH))
+        return ConfigPlan(new, here=ours_wins, there=not ours_wins)
     raise ConflictError(
         "the label config was changed here and in Label Studio",
         where=str(label_config.PATH),
         why="nothing was written",
-        cure="labeltrail sync --settle label_config=ours (or =theirs); or make both alike, here or in "
-        f"{page}",
+        cure=f"labeltrail sync --settle label_config=ours (or =theirs); or make both the same, here or in {page}",
     )
 
 
-def _check_key(new: str, old: str, where: str) -> None:
+def _check_data_key(new: str, old: str, where: str) -> None:
     """A label config that replaces another must be valid and name the same task data key; else InputError."""
     key = label_config.parse(new, where).data_key
     try:

@@ -47,6 +47,10 @@ class Projects:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def url(self, project: int) -> str:
+        """Address of a project's page for labeling."""
+        return f"{self._session.url}/projects/{project}/data"
+
     def get(self, project: int) -> Json:
         """A project's settings and counts."""
         return self._session.call_object("GET", f"/api/projects/{project}")

@@ -75,6 +75,12 @@ class Remote:
         """The project's description, which names its branch."""
         return f"Labeltrail: {self.bucket.url(self.prefix)}"
 
+    def find_or_create_project(self, clone: str, label_config: str) -> int:
+        """Number of this branch's project; an interrupted run's is found by its description."""
+        found = self.studio.projects.find_by_description(self.bucket.url(self.prefix))
+        title = f"{clone} {self.prefix}"
+        return found[0] if found else self.studio.projects.create(title, self.description, label_config)
+
     def project(self, state: State) -> dict[str, Any]:
         """This branch's project, as Label Studio's API returns it.
 

@@ -190,7 +190,7 @@ def test_a_label_that_was_altered_in_the_remote_is_refused(history: Lab, tmp_pat
     history.project.bucket.put(key(md5), data.replace(b"run", b"walk"))
     second = fresh_clone(history, tmp_path / "second")
     with pytest.raises(DamagedError) as caught:
-        worktree.restore(second)
+        worktree.restore(second.repository, second.mirror)
     assert f"files/md5/{md5[:2]}/{md5[2:]} (data/labels/" in caught.value.where
     assert not list((second.root / "data").glob("labels/*"))
     assert not cached(Lab(second, 0), md5).exists()
@@ -208,7 +208,7 @@ def test_a_listing_that_leads_out_of_its_folder_is_not_followed(history: Lab, tm
         history.project.bucket.put(key(md5), json.dumps([*listing, HOSTILE]).encode())
         history.project.bucket.put(key(HOSTILE["md5"]), b"")
         with pytest.raises(DamagedError):
-            worktree.restore(second, [folder])
+            worktree.restore(second.repository, second.mirror, [folder])
         assert not (second.root / "numpy.py").exists()
         assert not (second.root / folder).exists()
     assert told(second.root, "sync")[0] == 6

@@ -25,6 +25,7 @@ from storage.paths import START
 from storage.process import ProgramError
 from storage.project import Project
 from storage.project_files import splits_file
+from storage.repo import git_hooks
 from storage.settings import Settings
 from tests.conftest import clone
 from tests.pipelines.test_loop import repro
@@ -77,7 +78,7 @@ def started(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tup
     put(project, **TINY)
     first = bring(project, home / "export", list(BEATS)[:18])
     repro(project)
-    commit_model(project)
+    commit_model(project.repository)
     model = hash_of(project, "data/best")
     project.repository.git.run("tag", "first", first)
     bring(project, home / "export", list(BEATS)[18:])
@@ -87,7 +88,7 @@ def started(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tup
     assert done.labels == project.repository.git.labels_at("first")
     project.repository.git.commit(PATHS, "params: training goes on\n")
     repro(project)
-    commit_model(project)
+    commit_model(project.repository)
     return Project(project.root), model, hash_of(project, "data/best")
 
 
@@ -140,7 +141,7 @@ def test_another_clone_trains_the_same_and_says_what_it_lacks(
 def test_git_brings_the_start_along(started: tuple[Project, str, str]) -> None:
     project, first, _ = started
     git = project.repository.git
-    worktree.install_hooks(project)
+    git_hooks.install(project.repository.git)
     branch = git.branch()
     git.run("checkout", "--quiet", "first")
     assert not (project.root / f"{START}.dvc").exists()
@@ -148,7 +149,8 @@ def test_git_brings_the_start_along(started: tuple[Project, str, str]) -> None:
     git.run("checkout", "--quiet", branch)
     assert hash_of(project, "data/start") == first
     shutil.rmtree(project.root / START)
-    worktree.restore(Project(project.root))
+    reopened = Project(project.root)
+    worktree.restore(reopened.repository, reopened.mirror)
     assert hash_of(project, "data/start") == first
 
 

@@ -60,7 +60,7 @@ def test_exports(fuzz: Fuzz, tmp_path: Path) -> None:
             tasks = export.read(path, config)
         except LabeltrailError as error:
             return refused(error, str(path))
-        matched = import_labels.matched(tasks, SERIES, done)
+        matched = import_labels.match_recordings(tasks, SERIES, done)
         people = People(
             {"a@b.c": 1}, "me@b.c", {}, import_people.addresses(a for t in tasks for a in t.annotations)
         )

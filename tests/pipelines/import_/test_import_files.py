@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 
 from pipelines.import_.import_ import import_recordings
-from pipelines.import_.import_files import REWRITTEN
+from pipelines.import_.import_files import CONVERTED
 from stages import ingest
 from storage.artifacts import arrays
 from storage.errors import InputError
@@ -56,7 +56,7 @@ def test_what_the_page_would_misread_is_stored_in_its_form_and_twice_is_once(
     ]
     for name in ("good", "quoted", "semicolons"):
         assert empty.bucket.get(f"series/{name}.csv")[0] == GOOD
-    assert not (empty.root / REWRITTEN).exists()
+    assert not (empty.root / CONVERTED).exists()
     assert take(empty, folder)[0] == (0, 0, 3, 0)
     state = empty.remote.state()
     assert state is not None

@@ -52,7 +52,7 @@ def loop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     first = sync(project).commit
     repro(project)
     project.repository.git.commit(["params.yaml"], "params: a short training\n")
-    assert project.repository.git.show(commit_model(project), "dvc.lock")
+    assert project.repository.git.show(commit_model(project.repository), "dvc.lock")
     spoil(project)
     second = sync(Project(project.root)).commit
     shutil.rmtree(project.root / "data/best")  # so that the second is promoted, whatever its score is

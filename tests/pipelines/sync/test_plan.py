@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from pipelines.sync.plan import SyncPlan, make_plan
-from pipelines.sync.remote_state import RemoteState, Side
+from pipelines.sync.remote_state import Accounts, RemoteState, Side
 from storage.files import md5_bytes
 from storage.labels import snapshot
 from storage.labels.label_store import Shards
@@ -100,7 +100,7 @@ class World:
             state=self.state,
             agreed=base,
             annotations=self.studio,
-            accounts=self.studio,
+            accounts=Accounts(self.studio.emails, self.studio.owner),
             compared=Discrepancies(lost={row.key: row for row in self.studio.at(list(map(str, self.lost)))}),
             known=self.known if known is None else known,
             moved=self._moved(),

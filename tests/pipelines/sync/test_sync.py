@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.sync import sync as syncing
-from storage import worktree
 from storage.errors import ConflictError, InputError, NotFoundError
 from storage.project import Project
+from storage.repo import git_hooks
 from tests.conftest import CONFIG, Lab, clone, recording, result
 
 
@@ -287,7 +287,7 @@ def test_bytes_that_are_in_no_label_commit_are_not_given_up_without_a_word(lab: 
 
 
 def test_the_hook_brings_the_folders_along(lab: Lab) -> None:
-    worktree.install_hooks(lab.project)
+    git_hooks.install(lab.project.repository.git)
     lab.annotate("one", (0.1, 0.5, "walk"))
     first = lab.sync()
     lab.annotate("two", (0.1, 0.5, "run"))

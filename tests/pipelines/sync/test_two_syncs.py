@@ -161,14 +161,14 @@ def test_who_is_at_it_is_waited_for(world: World) -> None:
     project, renewals = world.project(0), 8
     state = project.remote.state()
     assert state is not None
-    state = locks.write_state(project, replace(state, pushing="token 0"))
+    state = locks.write_state(project.remote, replace(state, pushing="token 0"))
     with ThreadPoolExecutor(1) as thread:
         other = thread.submit(sync, world.project(1))
         for number in range(1, renewals):
             time.sleep(locks.LEASE_TTL_S / 3)
             assert not other.done()
-            state = locks.write_state(project, replace(state, pushing=f"token {number}"))
-        locks.write_state(project, replace(state, pushing=""))
+            state = locks.write_state(project.remote, replace(state, pushing=f"token {number}"))
+        locks.write_state(project.remote, replace(state, pushing=""))
         other.result(timeout=60)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from storage import worktree
 from storage.labels import git_drivers, label_store, snapshot
 from storage.labels.snapshot import Record
+from storage.repo import git_hooks
 from storage.repo.pointer import parse_pointer
 from storage.repo.repository import Repository
 from tests.support.history_project import ONE, POINTER, TWO, Past, branched, record
@@ -106,7 +106,7 @@ def test_git_merges_labels_by_region(past: Past) -> None:
 
 def test_the_pointer_of_a_merge_is_that_of_dvc_and_the_folder_follows(past: Past) -> None:
     (past.root / ".dvc/config").write_text("", encoding="utf-8")
-    worktree.install_hooks(past.project)
+    git_hooks.install(past.project.repository.git)
     past.save("dvc")
     past.on_walks([ONE, TWO, record("three", 3, (5, 6, "run"))])
     past.label([record("one", 1, (0.1, 0.5, "walk"))])

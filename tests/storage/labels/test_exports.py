@@ -17,7 +17,6 @@ from storage.label_studio import label_config
 from storage.labels import export, export_recordings
 from storage.labels.export_address import path_of
 from storage.labels.export_match import match
-from storage.project import Project
 from tests.conftest import CONFIG
 
 REGION: dict[str, Any] = {
@@ -375,26 +374,25 @@ def test_labels_of_the_task_data_are_written_into_the_label_config(tmp_path: Pat
         ["walk", {"value": "knock"}, {"alias": "x"}, 3],
     ]
     given = [{"id": n, "data": {"csv": "one.csv", "kinds": some}} for n, some in enumerate(kinds, 1)]
-    project = Project(tmp_path)
-    found = import_config.known(project, tmp_path / "config.xml")
+    found = import_config.read(tmp_path, tmp_path / "config.xml")
     assert found is not None
     assert found.dynamic == "kinds"
     tasks = export.read(written(tmp_path, given), found.parsed)
     done = ImportResult()
-    text, parsed = import_config.settle(found, tasks, lambda: tmp_path, project, done)
+    text, parsed = import_config.complete(found, tasks, lambda: tmp_path, tmp_path, done)
     assert (parsed.labels, label_config.parse(text).labels) == (("walk", "run", "knock"),) * 2
     assert [finding.what for finding in done.findings] == [
         "its labels come from the task data ($kinds): the 3 in the export are written into it"
     ]
     for others in ([], [t for t in tasks if not t.data.pop("kinds")]):
         with pytest.raises(InputError, match="leaves its labels to the task data"):
-            import_config.settle(found, others, lambda: tmp_path, project, ImportResult())
+            import_config.complete(found, others, lambda: tmp_path, tmp_path, ImportResult())
 
 
 def test_a_label_config_without_times_says_that_rows_are_counted(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("time;acc_x;acc_y\n0;1;2\n")
     (tmp_path / "config.xml").write_text(CONFIG.replace('timeColumn="time"', ""))
-    project, done = Project(tmp_path), ImportResult()
-    found = import_config.known(project, tmp_path / "config.xml")
-    import_config.settle(found, [], lambda: tmp_path / "one.csv", project, done)
+    done = ImportResult()
+    found = import_config.read(tmp_path, tmp_path / "config.xml")
+    import_config.complete(found, [], lambda: tmp_path / "one.csv", tmp_path, done)
     assert done.findings[0].what.endswith("so times are rows, 0, 1, 2; recordings have a column 'time'")

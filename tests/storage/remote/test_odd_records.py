@@ -334,8 +334,8 @@ def test_a_link_that_leads_nowhere_beside_recordings_stops_no_sync(tmp_path: Pat
     project: Any = SimpleNamespace(root=tmp_path, repository=SimpleNamespace(pointer=lambda name: "md5"))
     notes: dict[str, str] = {}
     project.mirror = SimpleNamespace(note=notes.get, set_note=notes.__setitem__)
-    worktree.mark_current(project, ["data/series"])
+    worktree.mark_current(project.repository, project.mirror, ["data/series"])
     (folder / ".#a.csv").symlink_to("ann@machine.123:456")
-    assert not worktree.is_current(project, ["data/series"])
-    worktree.mark_current(project, ["data/series"])
-    assert worktree.is_current(project, ["data/series"])
+    assert not worktree.is_current(project.repository, project.mirror, ["data/series"])
+    worktree.mark_current(project.repository, project.mirror, ["data/series"])
+    assert worktree.is_current(project.repository, project.mirror, ["data/series"])

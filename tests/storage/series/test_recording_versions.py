@@ -70,7 +70,7 @@ def test_a_recording_that_was_put_in_parts_is_as_it_is_everywhere(
     assert (again.commit, again.warnings, again.conflicts) == ("", [], [])
 
     second = fresh_clone(lab, tmp_path / "second")
-    worktree.restore(second)
+    worktree.restore(second.repository, second.mirror)
     done = sync(second)
     assert (done.commit, done.conflicts, done.pushed) == ("", [], 0)
     assert [item.etag for item in lab.project.bucket.objects("series/large.csv")] == [etag], "not sent again"

@@ -48,9 +48,9 @@ def check_probabilities(
         )
 
 
-def check_validation_loss(taught: FitResult, valid: Path) -> None:
+def check_validation_loss(fit: FitResult, valid: Path) -> None:
     """InputError where the loss on the validation split is not finite."""
-    if not all(np.isfinite(epoch.validation_loss or 0.0) for epoch in (*taught.history, taught.result)):
+    if not all(np.isfinite(epoch.validation_loss or 0.0) for epoch in (*fit.history, fit.result)):
         raise InputError(
             f"the loss on the series of {valid} is not a finite number",
             where=str(valid),

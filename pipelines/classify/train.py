@@ -40,7 +40,7 @@ class TrainingResult:
     Attributes:
         model: its hash.
         table: the training data.
-        taught: the fit.
+        fit: the fitted model and its scores.
         plan: the params.
         notes: how files in other forms were read.
     """
@@ -48,7 +48,7 @@ class TrainingResult:
     folder: Path
     model: str
     table: SeriesTable
-    taught: FitResult
+    fit: FitResult
     plan: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -61,9 +61,9 @@ class TrainingResult:
             "labels": self.table.counts(),
             "series": len(self.table.values),
             "timepoints": len(self.table.columns),
-            "kept": self.taught.kept,
-            "scores": scores(self.taught.result),
-            "epochs": [{"epoch": epoch.number, **scores(epoch)} for epoch in self.taught.history],
+            "kept": self.fit.kept,
+            "scores": scores(self.fit.result),
+            "epochs": [{"epoch": epoch.number, **scores(epoch)} for epoch in self.fit.history],
             "params": dict(self.plan),
             "warnings": list(self.warnings),
             "notes": list(self.notes),
@@ -72,23 +72,20 @@ class TrainingResult:
     def lines(self) -> list[str]:
         """For people: training data and scores."""
         rows, columns = self.table.values.shape
-        kept = (
-            f"those of epoch {self.taught.result.number}"
-            if self.taught.kept == "epoch"
-            else "an average of the last"
-        )
+        epoch = f"those of epoch {self.fit.result.number}"
+        kept = epoch if self.fit.kept == "epoch" else "an average of the last"
         return [
             *(f"note: {note}" for note in self.notes),
             *(f"warning: {warning}" for warning in self.warnings),
             f"{self.table.task}: {rows} series of {columns} timepoints; {counts_text(self.table.counts())}",
-            *(f"epoch {epoch.number}: {_describe(epoch)}" for epoch in _some(self.taught.history)),
-            f"the weights are {kept}: {_describe(self.taught.result)}",
+            *(f"epoch {epoch.number}: {_describe(epoch)}" for epoch in _some(self.fit.history)),
+            f"the weights are {kept}: {_describe(self.fit.result)}",
             f"model {self.model[:8]} is in {self.folder}",
         ]
 
 
 def _some(history: Sequence[Epoch]) -> list[Epoch]:
-    """Epochs from the first to the last, evenly; all of them are in `--json`."""
+    """SHOWN epochs at equal distances, with the first and the last; `--json` has all."""
     places = np.linspace(0, len(history) - 1, min(len(history), SHOWN)).round().astype(int)
     return [history[place] for place in places]
 
@@ -130,57 +127,60 @@ def train(
     """
     place = check_model_folder(folder)
     earlier = load_model(start) if start else None
-    known = earlier.spec if earlier else None
+    spec = earlier.spec if earlier else None
     settings = choose(overrides, earlier)
     table = series_table.read(
         path,
-        task=task or (task_of(known) if known else None),
-        labels=known.labels if known else None,
-        columns=known.columns or None if known else None,
+        task=task or (task_of(spec) if spec else None),
+        labels=spec.labels if spec else None,
+        columns=spec.columns or None if spec else None,
     )
     series_table.check_several_classes(table, str(path))
-    unseen = None
+    valid_table = None
     warnings: tuple[str, ...] = ()
     notes = table.notes
     if valid:
-        unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
-        warnings = repeated(table, unseen, path, valid)
-        notes += tuple(f"{valid}: {note}" for note in unseen.notes if note not in notes)
-    taught = teach(table, unseen, settings, earlier)
+        valid_table = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
+        warnings = repeated(table, valid_table, path, valid)
+        notes += tuple(f"{valid}: {note}" for note in valid_table.notes if note not in notes)
+    fit = _fit(table, valid_table, settings, earlier)
     if valid:
-        check_validation_loss(taught, valid)
-    about = tell(taught, valid, start)
-    model = taught.model.to_checkpoint(about)
-    checkpoint.write(model, origin(model, path, settings, start), place)
-    return TrainingResult(folder, model.hash(), table, taught, settings.classifier_plan(), warnings, notes)
+        check_validation_loss(fit, valid)
+    model = fit.model.to_checkpoint(training_record(fit, valid, start))
+    checkpoint.write(model, _provenance(model, path, settings, start), place)
+    return TrainingResult(folder, model.hash(), table, fit, settings.classifier_plan(), warnings, notes)
 
 
-def repeated(table: SeriesTable, unseen: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
+def repeated(table: SeriesTable, valid_table: SeriesTable, path: Path, valid: Path) -> tuple[str, ...]:
     """A warning where series of the validation split are in the train split too, whatever their labels."""
-    # + 0: a 0 that is negative has other bytes. By hash, so that a big table is not held twice.
+    # + 0 turns -0 into 0, whose bytes differ. Hashes are compared, so that a large table is not copied.
     trained_on = {md5_bytes((row + 0).tobytes()) for row in table.values}
-    count = sum(md5_bytes((row + 0).tobytes()) in trained_on for row in unseen.values)
+    count = sum(md5_bytes((row + 0).tobytes()) in trained_on for row in valid_table.values)
     if not count:
         return ()
-    what = f"{count} of the {len(unseen.values)} series of {valid} are in {path} too"
+    what = f"{count} of the {len(valid_table.values)} series of {valid} are in {path} too"
     return (f"{what}: the model is trained on them, so the validation scores are too good",)
 
 
-def teach(
+def _fit(
     table: SeriesTable, valid: SeriesTable | None, settings: params.Train, earlier: Classifier | None
 ) -> FitResult:
-    """Train under a progress bar."""
-    if table.task is None:
-        raise ValueError("a table without y columns cannot be trained on")
-    plan = Plan(**settings.classifier_plan())
-    spec = TaskSpec(table.task, table.labels, (CHANNEL,), table.columns)
-    known = labeled(table)
-    with bar("training", epochs_of(plan, known)) as advance:
+    """Train with a progress bar."""
+    plan, train = Plan(**settings.classifier_plan()), labeled(table)
+    validation = labeled(valid) if valid else None
+    with bar("training", epochs_of(plan, train)) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
             advance(description=f"training, loss {epoch.loss:.3f}")
 
-        return fit_classifier(known, labeled(valid) if valid else None, spec, plan, earlier, on_epoch)
+        return fit_classifier(train, validation, task_spec(table), plan, earlier, on_epoch)
+
+
+def task_spec(table: SeriesTable) -> TaskSpec:
+    """Task, labels, channel and columns of a table."""
+    if table.task is None:
+        raise ValueError("a table without y columns cannot be trained on")
+    return TaskSpec(table.task, table.labels, (CHANNEL,), table.columns)
 
 
 def labeled(table: SeriesTable) -> Labeled:
@@ -190,29 +190,27 @@ def labeled(table: SeriesTable) -> Labeled:
     return Labeled(table.values[:, None], table.targets)
 
 
-def tell(taught: FitResult, valid: Path | None, start: Path | None) -> dict[str, Any]:
+def training_record(fit: FitResult, valid: Path | None, start: Path | None) -> dict[str, Any]:
     """`training` of model.json."""
-    result = taught.result
-    held = {"loss": result.validation_loss, "accuracy": result.validation_accuracy}
+    scores = {"loss": fit.result.validation_loss, "accuracy": fit.result.validation_accuracy}
     return {
-        **taught.record(),
+        **fit.record(),
         "from": checkpoint.model_hash(start) if start else "",
-        "validation": {**held, "dataset": md5(valid)} if valid else None,
+        "validation": {**scores, "dataset": md5(valid)} if valid else None,
     }
 
 
-def origin(
+def _provenance(
     model: checkpoint.Checkpoint, path: Path, settings: params.Train, start: Path | None
 ) -> Provenance:
     """Provenance: hash of the file, the params, and the model that training continued from."""
-    values = settings.model_dump(include={"classifier", *BESIDE})
     return Provenance(
         model=model.hash(),
         labels="",
         series="",
         label_config="",
         dataset=md5(path),
-        params={"train": values},
+        params={"train": settings.model_dump(include={"classifier", *BESIDE})},
         annotations={},
         start=checkpoint.model_hash(start) if start else "",
     )

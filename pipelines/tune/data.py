@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.classify import train
+from pipelines.classify.train import labeled, repeated, task_spec, training_record
 from pipelines.tune.folds import Fold, TooFewGroupsError, make_folds
 from stages import params
 from stages.classification.model import TaskSpec
@@ -25,12 +25,12 @@ class TuningData:
 
     Attributes:
         spec: task, labels and channels.
-        known: the train split.
-        held: the validation split; None: cross-validation on the train split.
-        parts: series to train on and series to validate on, once or for each fold.
-        judged: the validation data, in words.
+        train: the train split.
+        validation: the validation split; None: cross-validation on the train split.
+        folds: series to train on and series to validate on: one pair, or one for each fold of the cross-validation.
+        validated_on: the validation data, in words.
         data: hashes of the data, which identify its study.
-        tell: `training` of model.json, for a model of the whole train split.
+        training_record: `training` of model.json, for a model of the whole train split.
         notes: caveats, such as classes that are missing.
         path: the table; None: a project's dataset.
         valid: the table of the validation split; None: a project's, or there is none.
@@ -38,20 +38,20 @@ class TuningData:
     """
 
     spec: TaskSpec
-    known: Labeled
-    held: Labeled | None
-    parts: tuple[Fold, ...]
-    judged: str
+    train: Labeled
+    validation: Labeled | None
+    folds: tuple[Fold, ...]
+    validated_on: str
     data: Mapping[str, Any]
-    tell: Callable[[FitResult], dict[str, Any]]
+    training_record: Callable[[FitResult], dict[str, Any]]
     notes: tuple[str, ...] = ()
     path: Path | None = None
     valid: Path | None = None
     task: Task | None = None
 
-    def model_hash(self, taught: FitResult) -> str:
+    def model_hash(self, fit: FitResult) -> str:
         """Hash of the model that training with the same params makes; "" for a model of a fold."""
-        return taught.model.to_checkpoint(self.tell(taught)).hash() if self.held else ""
+        return fit.model.to_checkpoint(self.training_record(fit)).hash() if self.validation else ""
 
 
 def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task | None = None) -> TuningData:
@@ -62,39 +62,45 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
     """
     table = series_table.read(path, task=task)
     series_table.check_several_classes(table, str(path))
-    if table.task is None:
-        raise ValueError("a table without y columns cannot be trained on")
-    spec = TaskSpec(table.task, table.labels, (train.CHANNEL,), table.columns)
-    known, held = train.labeled(table), None
-    notes = tuple(f"note: {note}" for note in table.notes)
+    spec, train = task_spec(table), labeled(table)
+    notes = [f"note: {note}" for note in table.notes]
+    validation = None
     if valid:
-        unseen = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
-        held = train.labeled(unseen)
-        notes += tuple(f"warning: {found}" for found in train.repeated(table, unseen, path, valid))
-        parts: tuple[Fold, ...] = ((known, held),)
-        judged = f"the {len(held.values)} series of {valid}"
+        valid_table = series_table.read(valid, task=table.task, labels=table.labels, columns=table.columns)
+        validation = labeled(valid_table)
+        notes += [f"warning: {found}" for found in repeated(table, valid_table, path, valid)]
+        folds: tuple[Fold, ...] = ((train, validation),)
+        validated_on = f"the {len(validation.values)} series of {valid}"
     else:
-        parts, judged = _parts(known, spec, path, settings)
+        folds, validated_on = _folds(train, spec, path, settings)
     data = {
         "train": md5(path),
         "valid": md5(valid) if valid else "",
         "task": table.task,
-        "folds": 0 if valid else len(parts),
+        "folds": 0 if valid else len(folds),
     }
+    return TuningData(
+        spec=spec,
+        train=train,
+        validation=validation,
+        folds=folds,
+        validated_on=validated_on,
+        data=data,
+        training_record=lambda fit: training_record(fit, valid, None),
+        notes=tuple(notes),
+        path=path,
+        valid=valid,
+        task=task,
+    )
 
-    def tell(taught: FitResult) -> dict[str, Any]:
-        return train.tell(taught, valid, None)
 
-    return TuningData(spec, known, held, parts, judged, data, tell, notes, path=path, valid=valid, task=task)
-
-
-def _parts(
-    known: Labeled, spec: TaskSpec, path: Path, settings: params.Params
+def _folds(
+    train: Labeled, spec: TaskSpec, path: Path, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
-    rows = [str(row) for row in range(len(known.values))]
+    """Folds of a table, whose rows are groups of their own."""
+    groups = [str(row) for row in range(len(train.values))]
     try:
-        several = spec.task == "multilabel"
-        return make_folds(known, rows, spec.labels, settings.tuning.folds, settings.train.seed, several)
+        return make_folds(train, groups, spec, settings)
     except TooFewGroupsError as few:
         raise InputError(
             f"{path} has too few series for cross-validation",

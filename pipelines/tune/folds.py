@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stages import params
+from stages.classification.model import TaskSpec
 from stages.classification.targets import Labeled
 
 Fold = tuple[Labeled, Labeled]
@@ -29,47 +31,46 @@ class TooFewGroupsError(Exception):
 
 
 def make_folds(
-    known: Labeled, groups: Sequence[str], labels: Sequence[str], most: int, seed: int, several: bool
+    train: Labeled, groups: Sequence[str], spec: TaskSpec, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
     """Series to train on and to validate on, for each fold; and the folds in words.
 
     Args:
-        known: the train split.
+        train: the train split.
         groups: the group of each of its series.
-        labels: its classes.
-        most: folds, if the rarest class has so many groups.
-        seed: of the assignment.
-        several: multilabel; then a fold may lack a class.
+        spec: its labels; for multilabel a fold may lack a class.
+        settings: the number of folds, unless the rarest class has fewer groups; and the seed of the assignment.
 
     Raises:
         TooFewGroupsError: fewer than two folds are possible.
     """
-    kinds, own = np.unique(known.targets, axis=0, return_inverse=True)
-    holders = [
-        sorted({groups[row] for row in np.flatnonzero(own.reshape(-1) == kind)}) for kind in range(len(kinds))
+    multilabel, most = spec.task == "multilabel", settings.tuning.folds
+    classes, class_of = np.unique(train.targets, axis=0, return_inverse=True)
+    groups_of = [
+        sorted({groups[row] for row in np.flatnonzero(class_of.reshape(-1) == number)})
+        for number in range(len(classes))
     ]
-    rare = min(range(len(kinds)), key=lambda kind: len(holders[kind]))
+    rarest = min(range(len(classes)), key=lambda number: len(groups_of[number]))
     all_groups = len(set(groups))
-    rarest = min(all_groups, len(groups) // 2) if several else len(holders[rare])
-    count = min(most, rarest)
+    possible = min(all_groups, len(groups) // 2) if multilabel else len(groups_of[rarest])
+    count = min(most, possible)
     if count < 2:
-        name = next((label for label, has in zip(labels, kinds[rare], strict=True) if has), labels[0])
-        raise TooFewGroupsError(name, holders[rare][0])
-    parts = []
-    for rows in folds(known.targets, groups, count, seed):
-        rest = np.setdiff1d(np.arange(len(groups)), rows)
-        parts.append((take(known, rest), take(known, rows)))
+        names = [label for label, target in zip(spec.labels, classes[rarest], strict=True) if target]
+        raise TooFewGroupsError((names or spec.labels)[0], groups_of[rarest][0])
+    found = []
+    for rows in assign_folds(train.targets, groups, count, settings.train.seed):
+        others = np.setdiff1d(np.arange(len(groups)), rows)
+        found.append((_select(train, others), _select(train, rows)))
     what = "series" if all_groups == len(groups) else "groups"
-    fewer = f" (the rarest class has {rarest} {what})" if count < most and not several else ""
-    return tuple(parts), f"{count} folds{fewer}"
+    fewer = f" (the rarest class has {possible} {what})" if count < most and not multilabel else ""
+    return tuple(found), f"{count} folds{fewer}"
 
 
-def take(series: Labeled, rows: NDArray[np.int64]) -> Labeled:
-    """Some of the series."""
+def _select(series: Labeled, rows: NDArray[np.int64]) -> Labeled:
     return Labeled(series.values[rows], series.targets[rows])
 
 
-def folds(
+def assign_folds(
     targets: NDArray[np.bool_], groups: Sequence[str], count: int, seed: int
 ) -> list[NDArray[np.int64]]:
     """Rows of each fold (stratified): groups are assigned, large ones first, to the fold with least of their classes.
@@ -80,19 +81,19 @@ def folds(
         count: how many folds.
         seed: of the order among groups of one size.
     """
-    kinds = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
-    names, owners = np.unique(np.array(groups), return_inverse=True)
-    held = np.zeros((len(names), kinds.max() + 1))
-    np.add.at(held, (owners, kinds), 1)
-    shares = held / held.sum(0)
-    sizes = held.sum(1)
+    classes = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
+    names, group_of = np.unique(np.array(groups), return_inverse=True)
+    counts = np.zeros((len(names), classes.max() + 1))
+    np.add.at(counts, (group_of, classes), 1)
+    shares = counts / counts.sum(0)  # of each class, by group
+    sizes = counts.sum(1)
     order = np.random.default_rng(seed).permutation(len(names))
-    dealt, filled = np.zeros((count, shares.shape[1])), np.zeros(count)
+    fold_shares, fold_sizes = np.zeros((count, shares.shape[1])), np.zeros(count)
     fold_of = np.zeros(len(names), np.int64)
     for group in order[np.argsort(-sizes[order], kind="stable")]:
-        crowded = (dealt * shares[group]).sum(1).round(9)
-        fold = np.lexsort((filled, crowded))[0]
+        overlap = (fold_shares * shares[group]).sum(1).round(9)
+        fold = np.lexsort((fold_sizes, overlap))[0]
         fold_of[group] = fold
-        dealt[fold] += shares[group]
-        filled[fold] += sizes[group]
-    return [np.flatnonzero(fold_of[owners] == fold) for fold in range(count)]
+        fold_shares[fold] += shares[group]
+        fold_sizes[fold] += sizes[group]
+    return [np.flatnonzero(fold_of[group_of] == fold) for fold in range(count)]

@@ -1,4 +1,4 @@
-"""One trial of a tuning: sample params, train with them, score on held-out series.
+"""The objective: one trial of a tuning samples hyperparameters, trains with them, and scores on held-out series.
 
 Samples depend on the earlier trials and on a seed for each trial, so that an interrupted tuning resumes with the same
 trials. Values are rounded before they are used: the params in the study are exactly those that were scored.
@@ -24,7 +24,7 @@ from optuna.trial import TrialState, create_trial
 
 from pipelines.tune.data import TuningData
 from stages import params
-from stages.classification.model import Classifier
+from stages.classification.model import Classifier, TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
 from stages.classification.training import Epoch, FitResult, fit_classifier
@@ -70,31 +70,31 @@ def _distribution(name: str, values: Sequence[Any]) -> BaseDistribution:
     return FloatDistribution(low, high, log=log)
 
 
-def draw(
-    space: Space, done: Sequence[Trial], usual: Mapping[str, Any], seed: int
+def sample(
+    space: Space, earlier: Sequence[Trial], current: Mapping[str, Any], seed: int
 ) -> tuple[optuna.Trial, dict[str, Any]]:
     """The next trial, and its params.
 
     Args:
         space: the search space.
-        done: the trials before.
-        usual: the current params, which the first trial has as far as the space contains them.
+        earlier: the trials before.
+        current: the current params, which the first trial has as far as the space contains them.
         seed: of the tuning.
     """
-    own = int(np.random.SeedSequence([seed, len(done)]).generate_state(1)[0])
+    trial_seed = int(np.random.SeedSequence([seed, len(earlier)]).generate_state(1)[0])
     study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM_TRIALS),
+        sampler=optuna.samplers.TPESampler(seed=trial_seed, n_startup_trials=RANDOM_TRIALS),
         pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_REPORTS),
     )
-    study.add_trials([_tried(trial, space) for trial in done])
+    study.add_trials([_frozen(trial, space) for trial in earlier])
     trial = study.ask(space)
-    drawn = {name: _tidy(value, space[name]) for name, value in trial.params.items()}
-    if not done:
-        drawn |= {name: _nearest(usual[name], space[name]) for name in space if usual[name] is not None}
-    return trial, drawn
+    sampled = {name: _rounded(value, space[name]) for name, value in trial.params.items()}
+    if not earlier:
+        sampled |= {name: _nearest(current[name], space[name]) for name in space if current[name] is not None}
+    return trial, sampled
 
 
-def _tried(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
+def _frozen(trial: Trial, space: Space) -> optuna.trial.FrozenTrial:
     """An earlier trial as Optuna's; InputError where its params are outside of the ranges."""
     try:
         return create_trial(
@@ -119,7 +119,7 @@ def _nearest(value: Any, distribution: BaseDistribution) -> Any:
     return min(max(value, distribution.low), distribution.high)
 
 
-def _tidy(value: Any, distribution: BaseDistribution) -> Any:
+def _rounded(value: Any, distribution: BaseDistribution) -> Any:
     return _nearest(float(f"{value:.{DIGITS}g}"), distribution) if isinstance(value, float) else value
 
 
@@ -130,7 +130,7 @@ class TrialProgress:
     Attributes:
         trial: Optuna's.
         curve: mean loss over the folds so far, by report.
-        losses, accuracies: of the folds that are done.
+        losses, accuracies: of the completed folds.
     """
 
     trial: optuna.Trial
@@ -157,11 +157,11 @@ class TrialProgress:
 
 
 def run_trial(trial: optuna.Trial, number: int, plan: Plan, data: TuningData) -> Trial:
-    """Train with a plan and score it, on each fold; reports to Optuna's `trial`."""
+    """Train with a plan and score the model, on each fold; reports to Optuna's `trial`."""
     progress = TrialProgress(trial)
     try:
-        for known, held in data.parts:
-            taught = fit_fold(progress, plan, known, held, data)
+        for train, validation in data.folds:
+            fit = fit_fold(progress, plan, train, validation, data.spec)
     except optuna.TrialPruned:
         return Trial(number, "pruned", plan.model_dump(), None, None, progress.points, "")
     except InputError as error:
@@ -171,35 +171,33 @@ def run_trial(trial: optuna.Trial, number: int, plan: Plan, data: TuningData) ->
     if not math.isfinite(loss):
         why = "its loss is not finite: there was nothing to validate on"
         return Trial(number, "failed", plan.model_dump(), None, None, progress.points, why)
-    made = data.model_hash(taught)
-    return Trial(number, "complete", plan.model_dump(), loss, accuracy, progress.points, "", made)
+    model = data.model_hash(fit)
+    return Trial(number, "complete", plan.model_dump(), loss, accuracy, progress.points, "", model)
 
 
 def fit_fold(
-    progress: TrialProgress, plan: Plan, known: Labeled, held: Labeled, data: TuningData
+    progress: TrialProgress, plan: Plan, train: Labeled, validation: Labeled, spec: TaskSpec
 ) -> FitResult:
     """Train on one part of a fold, score on the other."""
-    epochs = epochs_of(plan, known)
-    taught = fit_classifier(
-        known, held, data.spec, plan, on_epoch=lambda epoch: progress.report(epoch, epochs)
-    )
-    loss, accuracy = score(taught.model, held)
+    epochs = epochs_of(plan, train)
+    fit = fit_classifier(train, validation, spec, plan, on_epoch=lambda epoch: progress.report(epoch, epochs))
+    loss, accuracy = score(fit.model, validation)
     progress.losses.append(loss)
     progress.accuracies.append(accuracy)
-    return taught
+    return fit
 
 
-def score(model: Classifier, held: Labeled) -> tuple[float, float]:
+def score(model: Classifier, series: Labeled) -> tuple[float, float]:
     """Unweighted cross-entropy and accuracy, comparable between class weights and smoothing; InputError for NaN."""
-    probabilities = model.probabilities(held.values)
+    probabilities = model.probabilities(series.values)
     if not np.isfinite(probabilities).all():
         raise InputError("the model's probabilities are not finite", cure="a lower lr")
-    right = float((model.decide(probabilities) == held.targets).all(1).mean())
-    return _cross_entropy(probabilities, held.targets, model.spec.independent), right
+    accuracy = float((model.decide(probabilities) == series.targets).all(1).mean())
+    return _cross_entropy(probabilities, series.targets, model.spec.independent), accuracy
 
 
 def _cross_entropy(probabilities: NDArray[np.float32], truth: NDArray[np.bool_], independent: bool) -> float:
-    wide = probabilities.astype(np.float64).clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    clipped = probabilities.astype(np.float64).clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     if independent:
-        return float(-np.log(np.where(truth, wide, 1 - wide)).mean())
-    return float(-np.log(wide[truth]).mean())
+        return float(-np.log(np.where(truth, clipped, 1 - clipped)).mean())
+    return float(-np.log(clipped[truth]).mean())

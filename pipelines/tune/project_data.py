@@ -20,7 +20,7 @@ from stages.classification.dataset import load
 from stages.classification.model import TaskSpec
 from stages.classification.plan import Plan, epochs_of
 from stages.classification.targets import Labeled
-from stages.classification.training import FitResult, fit_classifier
+from stages.classification.training import fit_classifier
 from stages.provenance import of_candidate
 from stages.timeseries.dataset_warnings import nothing_to_train_on
 from storage.artifacts import checkpoint, dataset, provenance
@@ -53,24 +53,27 @@ def of_project(settings: params.Params) -> TuningData:
             why="that model has the network's shape and its scaling already; trials are trained from scratch",
             cure=f"{provenance.SCRATCH}; labeltrail classify tune",
         )
-    known, held = load(index, "train"), load(index, "validation")
-    if known is None:
+    train, validation = load(index, "train"), load(index, "validation")
+    if train is None:
         raise nothing_to_train_on(index, "a choice that can be used")
-    check_classes(index, known)
-    if held:
-        parts: tuple[Fold, ...] = ((known, held),)
-        judged = f"the {len(held.values)} series of the validation split"
-    else:
-        parts, judged = folds(known, index, config, settings)
+    check_classes(index, train)
     spec = TaskSpec(config.task, index.labels, index.channels, sampling_rate=index.sampling_rate)
-    hashes = data_of(index) | {"folds": 0 if held else len(parts)}
-
-    def told(taught: FitResult) -> dict[str, Any]:
-        return training_record(taught, None)
-
-    trained = f"trained on {labels_of(Path.cwd(), index.provenance['labels'])}"
-    notes = (trained, *missing_classes(index, known, held))
-    return TuningData(spec, known, held, parts, judged, hashes, told, notes)
+    if validation:
+        folds: tuple[Fold, ...] = ((train, validation),)
+        validated_on = f"the {len(validation.values)} series of the validation split"
+    else:
+        folds, validated_on = _folds(train, index, spec, settings)
+    trained_on = f"trained on {labels_of(Path.cwd(), index.provenance['labels'])}"
+    return TuningData(
+        spec=spec,
+        train=train,
+        validation=validation,
+        folds=folds,
+        validated_on=validated_on,
+        data=hashes_of(index) | {"folds": 0 if validation else len(folds)},
+        training_record=lambda fit: training_record(fit, None),
+        notes=(trained_on, *missing_classes(index, train, validation)),
+    )
 
 
 def read_project() -> tuple[LabelConfig, Index]:
@@ -92,25 +95,23 @@ def read_project() -> tuple[LabelConfig, Index]:
             "or for a table: labeltrail classify tune TRAIN.csv",
         )
     index = dataset.read_index()
-    now = dataset.sources()
-    older = [name for name, md5 in now.items() if index.provenance.get(name) != md5]
-    of_regions = any(entry.regions for entry in index.series.values())
-    if of_regions or index.labels != config.labels or index.channels != config.channels:
-        older.append("label config")
-    if older:
-        why = f"changed since it was made: {', '.join(older)}"
+    changed = [name for name, md5 in dataset.sources().items() if index.provenance.get(name) != md5]
+    has_regions = any(entry.regions for entry in index.series.values())
+    if has_regions or index.labels != config.labels or index.channels != config.channels:
+        changed.append("label config")
+    if changed:
+        why = f"changed since it was made: {', '.join(changed)}"
         raise InputError("the dataset is out of date", where=str(dataset.PATH), why=why, cure=dataset.CURE)
     return config, index
 
 
-def folds(
-    known: Labeled, index: Index, config: LabelConfig, settings: params.Params
+def _folds(
+    train: Labeled, index: Index, spec: TaskSpec, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
     """Folds of the train split by group; InputError where there are too few groups."""
     groups = [index.series[key].group for key in index.of("train")]
-    several, tuning = config.task == "multilabel", settings.tuning
     try:
-        parts, words = make_folds(known, groups, index.labels, tuning.folds, settings.train.seed, several)
+        folds, described = make_folds(train, groups, spec, settings)
     except TooFewGroupsError as few:
         raise InputError(
             "there is nothing to score trials on",
@@ -120,10 +121,10 @@ def folds(
             cure=f"label {few.label} of another group, or write `validation` beside a group there; then: "
             f"labeltrail sync; {dataset.CURE}",
         ) from few
-    return parts, f"{words} of the train split, for the validation split has no labeled series"
+    return folds, f"{described} of the train split, for the validation split has no labeled series"
 
 
-def data_of(index: Index) -> dict[str, Any]:
+def hashes_of(index: Index) -> dict[str, Any]:
     """Hashes of the dataset and its inputs, and the label records of the train split."""
     return {
         "dataset": md5(dataset.PATH),
@@ -134,38 +135,38 @@ def data_of(index: Index) -> dict[str, Any]:
     }
 
 
-def missing_classes(index: Index, known: Labeled, held: Labeled | None) -> tuple[str, ...]:
+def missing_classes(index: Index, train: Labeled, validation: Labeled | None) -> list[str]:
     """Warnings of classes that the train or the validation split lacks."""
     lines = []
-    for name, series, harm in (
-        ("train", known, "is never predicted"),
-        ("validation", held, "does not count in the score"),
+    for name, series, effect in (
+        ("train", train, "is never predicted"),
+        ("validation", validation, "does not count in the score"),
     ):
         missing = [k for i, k in enumerate(index.labels) if series and not series.targets[:, i].any()]
         if missing:
-            what = f"warning: the {name} split has no series that is {' or '.join(missing)}, which {harm}"
+            what = f"warning: the {name} split has no series that is {' or '.join(missing)}, which {effect}"
             lines.append(f"{what}; {LABEL_MORE}")
-    return tuple(lines)
+    return lines
 
 
-def train_trial(data: TuningData, tried: Trial, settings: params.Params, folder: Path) -> str:
+def train_trial(data: TuningData, trial: Trial, settings: params.Params, folder: Path) -> str:
     """Train with all params of a trial, as the train stage would; returns the model's hash."""
-    place, train = check_model_folder(folder), params_of(tried, settings)
-    plan = Plan(**train.classifier_plan())
-    with bar("training", epochs_of(plan, data.known)) as advance:
-        taught = fit_classifier(data.known, data.held, data.spec, plan, on_epoch=lambda _: advance())
-    model = taught.model.to_checkpoint(data.tell(taught))
-    by = settings.model_copy(update={"train": train})
-    checkpoint.write(model, of_candidate(model, dataset.read_index(), by), place)
+    place = check_model_folder(folder)
+    settings = settings.model_copy(update={"train": params_of(trial, settings)})
+    plan = Plan(**settings.train.classifier_plan())
+    with bar("training", epochs_of(plan, data.train)) as advance:
+        fit = fit_classifier(data.train, data.validation, data.spec, plan, on_epoch=lambda _: advance())
+    model = fit.model.to_checkpoint(data.training_record(fit))
+    checkpoint.write(model, of_candidate(model, dataset.read_index(), settings), place)
     return model.hash()
 
 
-def params_of(tried: Trial, settings: params.Params) -> params.Train:
+def params_of(trial: Trial, settings: params.Params) -> params.Train:
     """The project's params with those of a trial; InputError where they are invalid."""
     try:
-        own = {name: tried.params[name] for name in params.Classifier.model_fields}
-        fixed = {name: tried.params[name] for name in BESIDE} | {"start": None}
+        own = {name: trial.params[name] for name in params.Classifier.model_fields}
+        fixed = {name: trial.params[name] for name in BESIDE} | {"start": None}
         return params.Train.model_validate(settings.train.model_dump() | fixed | {"classifier": own})
     except (KeyError, ValueError) as error:
-        what = f"the params of trial {tried.number} are invalid"
+        what = f"the params of trial {trial.number} are invalid"
         raise InputError(what, why=shortened(" ".join(str(error).split())), cure=CURE) from error

@@ -12,7 +12,7 @@ from pipelines.classify.model_dir import check_model_folder
 from pipelines.classify.overrides import BESIDE, CHECKOUT, check_params_file
 from pipelines.tune.objective import space_of
 from pipelines.tune.project_data import of_project, train_trial
-from pipelines.tune.result import SECTION, flags_of, text
+from pipelines.tune.result import SECTION, flags_of, yaml_text
 from pipelines.tune.search import about, default_study
 from pipelines.tune.trial_lineage import labels_of
 from stages import params
@@ -36,7 +36,7 @@ class TrialResult:
         path, valid: the tables that were named; None: a project's dataset, or none was.
         differs: which data differ from the trial's.
         written: the file that has its params now.
-        before: its values before of params that were not tuned, by name.
+        before: old values in that file of params that were not tuned, by name.
         folder, model: where a model was trained with them, and its hash.
     """
 
@@ -65,33 +65,27 @@ class TrialResult:
 
     def lines(self) -> list[str]:
         trial, data = self.trial, self.study.about
-        scores = [
-            f"{name} {value:.4f}"
-            for name, value in (("loss", trial.loss), ("accuracy", trial.accuracy))
-            if value is not None
-        ]
-        which = ", ".join([f"trial {trial.number} of {self.place}: {trial.state}", *scores])
-        trained = f"it was trained on series of MD5 {data.get('train')}"
+        scores = {"loss": trial.loss, "accuracy": trial.accuracy}
+        text = [f"trial {trial.number} of {self.place}: {trial.state}"]
+        text[0] += "".join(f", {name} {value:.4f}" for name, value in scores.items() if value is not None)
+        if trial.why:
+            text.append(f"why: {trial.why}")
         if "labels" in data:
-            trained = f"it was trained on {labels_of(Path.cwd(), str(data['labels']))}"
-        now = f"its params are in {self.written}: train{self._besides()}"
-        return [
-            which,
-            *([f"why: {trial.why}"] if trial.why else []),
-            trained,
-            *([self._warning()] if self.differs and self.written else []),
-            now
-            if self.written
-            else f"its params: {' '.join(f'--param {f}' for f in flags_of(trial.params))}",
-            *([f"model {self.model[:8]} is in {self.folder}: {self._same()}"] if self.folder else []),
-        ]
+            text.append(f"it was trained on {labels_of(Path.cwd(), str(data['labels']))}")
+        else:
+            text.append(f"it was trained on series of MD5 {data.get('train')}")
+        if self.differs and self.written:
+            what = f"other {', '.join(self.differs)} here"
+            text.append(f"warning: {what}: training with these params makes another model")
+        if self.written:
+            text.append(f"its params are in {self.written}: train{self._replaced()}")
+        else:
+            text.append(f"its params: {' '.join(f'--param {flag}' for flag in flags_of(trial.params))}")
+        if self.folder:
+            text.append(f"model {self.model[:8]} is in {self.folder}: {self._compare_model()}")
+        return text
 
-    def _warning(self) -> str:
-        return (
-            f"warning: other {', '.join(self.differs)} here: training with these params makes another model"
-        )
-
-    def _same(self) -> str:
+    def _compare_model(self) -> str:
         if not self.trial.model:
             return "the trial itself trained none on the whole train split"
         if self.model == self.trial.model:
@@ -99,12 +93,10 @@ class TrialResult:
         why = "code, libraries, processor or number of workers differ"
         return f"not the trial's {self.trial.model[:8]}: {why}"
 
-    def _besides(self) -> str:
-        kept = [
-            f"{name} {text(self.trial.params.get(name))} (was {text(was)})"
-            for name, was in self.before.items()
-        ]
-        return f"; besides what was tuned {', '.join(kept)}" if kept else ""
+    def _replaced(self) -> str:
+        params, before = self.trial.params, self.before.items()
+        changed = [f"{name} {yaml_text(params.get(name))} (was {yaml_text(was)})" for name, was in before]
+        return f"; besides what was tuned {', '.join(changed)}" if changed else ""
 
     def next_command(self) -> str:
         """What to type next."""
@@ -114,8 +106,8 @@ class TrialResult:
                 return f"labeltrail trace {self.trial.model[:8] or argument(f'{self.place}:{self.trial.number}')}"
             return f"labeltrail classify predict {argument(self.folder)} X.csv --output OUT.csv"
         # Without the validation split training keeps other weights.
-        judged = f" --valid {argument(self.valid or 'VALID.csv')}" if self.study.about.get("valid") else ""
-        table = "" if project else f" {argument(self.path or 'TRAIN.csv')}{judged}"
+        valid = f" --valid {argument(self.valid or 'VALID.csv')}" if self.study.about.get("valid") else ""
+        table = "" if project else f" {argument(self.path or 'TRAIN.csv')}{valid}"
         if self.written:
             task = argument(self.study.about.get("task"))
             train = f"labeltrail classify train{table} --model FOLDER --task {task}"
@@ -154,16 +146,16 @@ def rerun(
     place = study or study_path(path, settings)
     found = studies.load(place)
     trial = find_trial(found, number, place)
-    now = current_data(found, path, valid)
-    differs = tuple(name for name in sorted(now) if now[name] != found.about.get(name))
-    made = ""
+    current = current_data(found, path, valid)
+    differs = tuple(name for name in sorted(current) if current[name] != found.about.get(name))
+    model_hash = ""
     if model:
-        if differs or not now:
+        if differs or not current:
             raise data_mismatch(trial, found, place, differs)
-        made = retrain(trial, found, settings, path, valid, model)
+        model_hash = retrain(trial, found, settings, path, valid, model)
     replaced = write_params(write, trial) if write else {}
     before = {name: was for name, was in replaced.items() if name not in found.about["ranges"]}
-    return TrialResult(place, found, trial, path, valid, differs, write, before, model, made)
+    return TrialResult(place, found, trial, path, valid, differs, write, before, model, model_hash)
 
 
 def study_path(path: Path | None, settings: params.Params) -> Path:
@@ -187,16 +179,16 @@ def find_trial(study: Study, number: int, place: Path) -> Trial:
 def current_data(study: Study, path: Path | None, valid: Path | None) -> dict[str, str]:
     """Hashes of the current data, as in a study; empty where no table was given."""
     if "labels" in study.about:
-        own = {"label_config": md5(label_config.PATH), "dataset": md5(dataset.PATH)}
-        return dataset.sources() | own
+        files = {"label_config": md5(label_config.PATH), "dataset": md5(dataset.PATH)}
+        return dataset.sources() | files
     return {"train": md5(path), "valid": md5(valid) if valid else ""} if path else {}
 
 
 def data_mismatch(trial: Trial, study: Study, place: Path, differs: tuple[str, ...]) -> InputError:
     """The error where the current data are not those of the trial, with how to get them."""
     why = f"other {', '.join(differs)} here" if differs else "it was trained on a table, and none was given"
-    named = f"--study {argument(place)}"
-    cure = f"labeltrail classify trial {trial.number} TRAIN.csv {named}, with the files of the study"
+    command = f"labeltrail classify trial {trial.number} TRAIN.csv --study {argument(place)}"
+    cure = f"{command}, with the files of the study"
     if "labels" in study.about:
         root = find_root(Path.cwd())
         commits = Git(root).run("log", "--format=%h", "--", str(place)).split()
@@ -207,12 +199,7 @@ def data_mismatch(trial: Trial, study: Study, place: Path, differs: tuple[str, .
 
 
 def retrain(
-    trial: Trial,
-    study: Study,
-    settings: params.Params,
-    path: Path | None,
-    valid: Path | None,
-    folder: Path,
+    trial: Trial, study: Study, settings: params.Params, path: Path | None, valid: Path | None, folder: Path
 ) -> str:
     """Train with all params of a trial, for the task of its study; returns the model's hash."""
     if path:
@@ -224,12 +211,12 @@ def retrain(
 def write_params(path: Path, trial: Trial) -> dict[str, Any]:
     """Write the params of a trial that differ into params.yaml, keeping its comments; returns the old values."""
     train = params.load(path).train
-    values = {name: trial.params[name] for name in params.Classifier.model_fields}
-    beside_it = {name: trial.params[name] for name in BESIDE} | {"start": None}
+    classifier = {name: trial.params[name] for name in params.Classifier.model_fields}
+    beside = {name: trial.params[name] for name in BESIDE} | {"start": None}
     replaced: dict[str, Any] = {}
-    for section, place, wanted in ((train.classifier, SECTION, values), (train, SECTION[:1], beside_it)):
-        found = {name: getattr(section, name) for name in wanted}
-        differ = [name for name in wanted if wanted[name] != found[name]]
-        params_file.put(path, place, {name: wanted[name] for name in differ})
-        replaced |= {name: found[name] for name in differ}
+    for section, place, new in ((train.classifier, SECTION, classifier), (train, SECTION[:1], beside)):
+        old = {name: getattr(section, name) for name in new}
+        differ = [name for name in new if new[name] != old[name]]
+        params_file.put(path, place, {name: new[name] for name in differ})
+        replaced |= {name: old[name] for name in differ}
     return replaced

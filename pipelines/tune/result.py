@@ -80,48 +80,45 @@ class TuningResult:
 
     def lines(self) -> list[str]:
         """For people: the trials, best first."""
-        known, spec = self.data.known, self.data.spec
-        rows, _, columns = known.values.shape
+        rows, _, columns = self.data.train.values.shape
         counts = Counter[str](trial.state for trial in self.study.trials)
         states = ", ".join(f"{counts[state]} {state}" for state in COLOURS)
         before = f"; {self.earlier} from earlier runs" if self.earlier else ""
         failed = Counter(trial.why for trial in self.study.trials if trial.why)
-        done = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
+        written = f"params of trial {self.best.number} are in {self.written}: {'.'.join(SECTION)}"
         return [
-            f"{spec.task}: {rows} series of {columns} timepoints; validated on {self.data.judged}",
+            f"{self.data.spec.task}: {rows} series of {columns} timepoints; validated on {self.data.validated_on}",
             *self.data.notes,
             f"{len(self.study.trials)} trials: {states}{before}",
             *table_of(self.study.ranking, list(self.chosen)),
             *(f"failed, {count} times: {why}" for why, count in sorted(failed.items())),
-            done if self.written else f"the best params: {self.flags}",
+            written if self.written else f"the best params: {self.flags}",
             f"the study is {self.place}, plotted in {plot_of(self.place)}",
             *(self.model.lines()[-2:] if self.model else ()),
         ]
 
 
 def table_of(trials: Sequence[Trial], names: Sequence[str]) -> list[str]:
-    """A line a trial, its figures in columns; params that are the same in all are left out."""
+    """A table with a line for each trial; params that are the same in all are left out."""
     differ = [name for name in names if len({trial.params[name] for trial in trials}) > 1]
     cells = [["trial", "state", "loss", "accuracy", *differ]]
     for trial in trials:
         scores = ["" if score is None else f"{score:.4f}" for score in (trial.loss, trial.accuracy)]
-        values = [text(trial.params[name]) for name in differ]
+        values = [yaml_text(trial.params[name]) for name in differ]
         cells.append([str(trial.number), trial.state, *scores, *values])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    padded = ((cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return ["  ".join(row).rstrip() for row in padded]
 
 
-def text(value: Any) -> str:
+def yaml_text(value: Any) -> str:
     """A param as in YAML and `--param`."""
     return "null" if value is None else str(value).lower()
 
 
 def flags_of(chosen: Mapping[str, Any]) -> list[str]:
     """Params as NAME=VALUE."""
-    return [f"{name.replace('_', '-')}={text(value)}" for name, value in chosen.items()]
+    return [f"{name.replace('_', '-')}={yaml_text(value)}" for name, value in chosen.items()]
 
 
 def plot_of(study: Path) -> Path:

@@ -17,7 +17,7 @@ from pipelines.classify.model_dir import check_model_folder
 from pipelines.classify.overrides import CHECKOUT, check_params_file
 from pipelines.tune import trial_plot
 from pipelines.tune.data import TuningData, of_table
-from pipelines.tune.objective import Space, draw, run_trial, space_of
+from pipelines.tune.objective import Space, run_trial, sample, space_of
 from pipelines.tune.project_data import of_project
 from pipelines.tune.result import SECTION, TuningResult, flags_of, plot_of
 from stages import params
@@ -72,11 +72,11 @@ def tune(
         chosen["epochs"] = None
     if write:
         params_file.put(write, SECTION, chosen)
-    trained = None
+    trained_model = None
     if path and model:
-        trained = train.train(path, model, valid=valid, task=task, overrides=flags_of(chosen))
+        trained_model = train.train(path, model, valid=valid, task=task, overrides=flags_of(chosen))
     plot(after, place)
-    return TuningResult(data, after, len(before.trials), best, chosen, place, write, trained)
+    return TuningResult(data, after, len(before.trials), best, chosen, place, write, trained_model)
 
 
 def check(
@@ -87,10 +87,10 @@ def check(
     model: Path | None,
 ) -> None:
     """InputError, before hours of training, where an output path is invalid; `tables`: options that need a table."""
-    alone = next((name for name, given in tables.items() if given), "")
-    if not path and alone:
+    option = next((name for name, given in tables.items() if given), "")
+    if not path and option:
         raise InputError(
-            f"{alone} needs a table of series, and none was given",
+            f"{option} needs a table of series, and none was given",
             why="without TRAIN.csv a project is tuned: its validation split is in data/splits.csv, its task in the "
             "label config, its model is made by dvc repro",
             cure=f"labeltrail classify tune {'--write params.yaml; dvc repro' if model else 'TRAIN.csv'}",
@@ -134,12 +134,12 @@ def base_plan(settings: params.Params) -> dict[str, Any]:
 
 def search(study: Study, place: Path, data: TuningData, settings: params.Params, trials: int) -> Study:
     """Add trials to a study until it has so many; it is written after each."""
-    space, usual = space_of(settings.tuning.ranges), settings.train.classifier_plan()
+    space, current = space_of(settings.tuning.ranges), settings.train.classifier_plan()
     with bar("tuning", trials) as advance:
         advance(len(study.trials))
         for number in range(len(study.trials) + 1, trials + 1):
-            trial, drawn = draw(space, study.trials, usual, settings.train.seed)
-            plan = Plan(**(base_plan(settings) | drawn))
+            trial, sampled = sample(space, study.trials, current, settings.train.seed)
+            plan = Plan(**(base_plan(settings) | sampled))
             study = replace(study, trials=(*study.trials, run_trial(trial, number, plan, data)))
             studies.write(study, place)
             plot(study, place)
@@ -151,13 +151,13 @@ def search(study: Study, place: Path, data: TuningData, settings: params.Params,
 def plot(study: Study, place: Path) -> None:
     """Plot a study beside it."""
     marks = [
-        trial_plot.Mark(trial.number, trial.state, trial.end, f"trial {trial.number}: {_words(trial)}")
+        trial_plot.Mark(trial.number, trial.state, trial.end, f"trial {trial.number}: {_describe(trial)}")
         for trial in study.trials
     ]
     write_bytes(plot_of(place), trial_plot.draw(marks).encode())
 
 
-def _words(trial: Trial) -> str:
+def _describe(trial: Trial) -> str:
     if trial.state == "failed":
         return trial.why
     return trial.state if trial.end is None else f"{trial.state}, loss {trial.end:.4f}"

@@ -1,4 +1,4 @@
-"""From a trial of a tuning to the labels that it was trained on, and from a model back to the trial.
+"""Lineage of trials: from a trial of a tuning to the labels that it was trained on, and from a model to its trial.
 
 Nothing is stored for this: a trial is found by the hash of its model or by its params, its label commit by the hash
 of the labels.
@@ -30,15 +30,15 @@ def find_trial(root: Path, name: str) -> Found | None:
 
 
 def describe_tuning(root: Path, model: Model) -> str:
-    """The trial of a model, or whose params it has, in words; "" where there is none."""
-    given = model.params.get("train", {}).get("classifier", {})
+    """The trial that a model is of, or whose params it has, in words; "" where there is none."""
+    params = model.params.get("train", {}).get("classifier", {})
     by_params = ""
     for place, study in studies.of_project(root):
         for trial in study.ranking:
             if trial.model == model.hash:
                 return f"trial {trial.number} of {place}"
             tuned = study.about["ranges"]
-            if not by_params and all(trial.params[name] == given.get(name) for name in tuned):
+            if not by_params and all(trial.params[name] == params.get(name) for name in tuned):
                 by_params = f"params of trial {trial.number} of {place}"
     return by_params
 

@@ -1,4 +1,4 @@
-"""The trials of a tuning as a drawing: the loss of each and the best so far; values in, SVG out."""
+"""Plot the trials of a tuning: the loss of each and the best so far, as SVG."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from stages.reporting.figures import number_ticks
 
 WIDTH, HEIGHT = 760, 340  # user units: CSS pixels
 LEFT, RIGHT, TOP, BOTTOM = 60, 16, 44, 40
-# A loss below is drawn here: the axis is a log scale, for the losses of good and bad params lie decades apart.
-LEAST = 1e-4
+# Smaller losses are drawn here. The axis is logarithmic: losses of good and bad params differ by orders of magnitude.
+SMALLEST = 1e-4
 COLOURS = {"complete": "#1f5fbf", "pruned": "#9aa3ad", "failed": "#c0392b"}
 STYLE = (
     "text{font:12px sans-serif;fill:#333}.grid{stroke:#e3e6ea}.best{fill:none;stroke:#e08a00;stroke-width:2}"
 )
-WORDS = (("complete", "● complete"), ("pruned", "○ pruned"), ("failed", "✕ failed"))
+STATES = (("complete", "● complete"), ("pruned", "○ pruned"), ("failed", "✕ failed"))
 LEGEND = (
     f'<text x="{LEFT}" y="18" xml:space="preserve">validation loss   '
-    + "".join(f'<tspan fill="{COLOURS[state]}">{text}</tspan>   ' for state, text in WORDS)
+    + "".join(f'<tspan fill="{COLOURS[state]}">{text}</tspan>   ' for state, text in STATES)
     + '<tspan fill="#e08a00">━ best so far</tspan></text>'
 )
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A trial: its number, state, the loss where it ended (None: it has none), and words about it."""
+    """A trial: its number, state, last loss (None: it has none), and a tooltip."""
 
     number: int
     state: str
     loss: float | None
-    words: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Where numbers of trials and losses lie."""
+    """Coordinates of trial numbers and losses."""
 
     last: int
     low: float
@@ -46,14 +46,14 @@ class Axes:
     @classmethod
     def of(cls, marks: Sequence[Mark]) -> Axes:
         """Axes that hold all marks."""
-        losses = [max(mark.loss, LEAST) for mark in marks if mark.loss is not None] or [1.0]
+        losses = [max(mark.loss, SMALLEST) for mark in marks if mark.loss is not None] or [1.0]
         return cls(max(marks[-1].number, 2), min(losses) / 1.15, max(losses) * 1.15)
 
     def x(self, number: float) -> float:
         return round(LEFT + (number - 1) / (self.last - 1) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, loss: float) -> float:
-        share = math.log(max(loss, LEAST) / self.low) / math.log(self.high / self.low)
+        share = math.log(max(loss, SMALLEST) / self.low) / math.log(self.high / self.low)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
     def losses(self) -> list[float]:
@@ -65,7 +65,7 @@ class Axes:
 
 
 def draw(marks: Sequence[Mark]) -> str:
-    """The drawing, a whole SVG file; there is a mark at least, and they stand in the order of their numbers."""
+    """The plot as an SVG file, of at least one mark; in the order of their numbers."""
     axes = Axes.of(marks)
     body = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}">',
@@ -106,12 +106,12 @@ def _best(marks: Sequence[Mark], axes: Axes) -> list[str]:
 
 
 def _mark(mark: Mark, axes: Axes) -> str:
-    """A dot, a ring for one that was pruned, a cross at the upper edge for one that failed."""
+    """A dot for a complete trial, a ring for a pruned one, a cross at the upper edge for a failed one."""
     loss = axes.high if mark.loss is None else mark.loss
     x, y, colour = axes.x(mark.number), axes.y(loss), COLOURS[mark.state]
-    words = f"<title>{escape(mark.words)}</title>"
+    title = f"<title>{escape(mark.tooltip)}</title>"
     if mark.state == "failed":
         shape = f"M{x - 4},{y - 4}l8,8m0,-8l-8,8"
-        return f'<path d="{shape}" stroke="{colour}" stroke-width="2">{words}</path>'
+        return f'<path d="{shape}" stroke="{colour}" stroke-width="2">{title}</path>'
     fill = colour if mark.state == "complete" else "#fff"
-    return f'<circle cx="{x}" cy="{y}" r="4" fill="{fill}" stroke="{colour}">{words}</circle>'
+    return f'<circle cx="{x}" cy="{y}" r="4" fill="{fill}" stroke="{colour}">{title}</circle>'

@@ -163,8 +163,8 @@ def test_going_on_from_a_model(place: Path, tmp_path: Path) -> None:
     before, began = md5(place / "model"), checkpoint.model_hash(place / "model")
     options = {"valid": place / "valid.csv", "start": place / "model", "overrides": ("epochs=1", "lr=1e-4")}
     done = classify_train.train(place / "train.csv", tmp_path / "model", **options)  # type: ignore[arg-type]
-    assert done.taught.result.validation_accuracy is not None
-    assert done.taught.result.validation_accuracy >= 0.9
+    assert done.fit.result.validation_accuracy is not None
+    assert done.fit.result.validation_accuracy >= 0.9
     assert done.plan["hidden_size"] == 4
     assert checkpoint.read(tmp_path / "model").training["from"] == began
     assert md5(place / "model") == before

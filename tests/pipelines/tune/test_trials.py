@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from pipelines.tune import objective
-from pipelines.tune.folds import folds
+from pipelines.tune.folds import assign_folds
 from pipelines.tune.trial_plot import Mark, draw
 from stages import params
 from stages.classification.training import Epoch
@@ -42,7 +42,7 @@ def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
     done = [Trial(n, "complete", values, 0.5, 0.5, curve, "") for n in range(1, 7)]
 
     def reported(loss: float) -> objective.TrialProgress:
-        progress = objective.TrialProgress(objective.draw(space, done, values, 0)[0])
+        progress = objective.TrialProgress(objective.sample(space, done, values, 0)[0])
         for number in range(1, 11):
             progress.report(Epoch(number, 0.1, 1.0, loss, 0.5), 10)
         return progress
@@ -55,12 +55,12 @@ def test_a_trial_that_does_worse_than_most_is_pruned(place: Path) -> None:
 def test_folds_deal_out_each_class_evenly() -> None:
     kinds = np.repeat([0, 1, 2], [30, 7, 4])
     alone = [str(row) for row in range(len(kinds))]
-    found = folds(one_hot(kinds) == 1, alone, 3, 0)
+    found = assign_folds(one_hot(kinds) == 1, alone, 3, 0)
     assert sorted(np.concatenate(found).tolist()) == list(range(41))
     for rows in found:
         counts = np.bincount(kinds[rows], minlength=3)
         assert (abs(counts - np.array([10, 7 / 3, 4 / 3])) < 1).all()
-    assert [rows.tolist() for rows in folds(one_hot(kinds) == 1, alone, 3, 1)] != [
+    assert [rows.tolist() for rows in assign_folds(one_hot(kinds) == 1, alone, 3, 1)] != [
         rows.tolist() for rows in found
     ]
 
@@ -68,7 +68,7 @@ def test_folds_deal_out_each_class_evenly() -> None:
 def test_all_series_of_a_group_are_in_one_fold() -> None:
     groups = [f"person{n % 7}" for n in range(70)]
     kinds = np.array([n % 7 in (1, 4, 6) for n in range(70)], int)  # three people have what four have not
-    found = folds(one_hot(kinds) == 1, groups, 3, 0)
+    found = assign_folds(one_hot(kinds) == 1, groups, 3, 0)
     people = [{groups[row] for row in rows} for rows in found]
     assert sorted(name for names in people for name in names) == [f"person{n}" for n in range(7)]
     assert [int(kinds[rows].any()) + int(1 - kinds[rows].all()) for rows in found] == [2, 2, 2]

@@ -203,7 +203,7 @@ def test_folds_of_a_rare_class(place: Path) -> None:
     values, kinds = series(30)
     two = np.flatnonzero((kinds != 2) | (np.arange(30) < 6))
     table(place / "few.csv", values[two], one_hot(kinds)[two])
-    assert tune(Path("few.csv"), trials=1).data.judged == "2 folds (the rarest class has 2 series)"
+    assert tune(Path("few.csv"), trials=1).data.validated_on == "2 folds (the rarest class has 2 series)"
     one = two[np.isin(two, [5], invert=True)]
     table(place / "one.csv", values[one], one_hot(kinds)[one])
     error = refused(tune, Path("one.csv"), study=Path("one.json"))

@@ -75,27 +75,21 @@ def plan_best(repository: Repository, found: LabelBest | None, labels: str, spli
         labels: hash of the label snapshot after the rollback.
         split_rows: bytes of `data/splits.csv` after the rollback.
     """
+    decided = "and promote decides whether it is best"
     if found is None:
-        return BestPlan(
-            None,
-            "no model was trained on these labels: dvc repro trains one, and promote decides whether it is best",
-        )
+        return BestPlan(None, f"no model was trained on these labels: dvc repro trains one, {decided}")
     lost = repository.unavailable(found.lock.outputs())
     if BEST.as_posix() in lost:
-        return BestPlan(
-            None,
-            f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote: dvc repro trains it again, "
-            "and promote decides whether it is best",
-            lost=lost,
-        )
+        what = f"that of {found.commit[:7]} is neither in the DVC cache nor in its remote"
+        return BestPlan(None, f"{what}: dvc repro trains it again, {decided}", lost=lost)
     stages = dvc_stages.read(repository.root)
     params = read_yaml(repository.root / PARAMS, f"mend it, or: git checkout {PARAMS}")
     planned = {LABELS: labels, str(splits_file.PATH): md5_bytes(split_rows)}
     runs = outdated(found.lock, stages, params, lambda path: planned.get(path) or repository.digest(path))
     for name in stages:
-        gone = [path for path in found.lock.outputs(name) if path in lost]
-        if gone:
-            runs.setdefault(name, f"{gone[0]} is neither in the DVC cache nor in its remote")
+        missing = [path for path in found.lock.outputs(name) if path in lost]
+        if missing:
+            runs.setdefault(name, f"{missing[0]} is neither in the DVC cache nor in its remote")
     reason = f"{found.reason} (dvc.lock of {found.commit[:7]})"
     return BestPlan(found, reason, model_in(repository, found.lock.best), lost, runs)
 

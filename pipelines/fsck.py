@@ -56,7 +56,7 @@ class Trouble:
         kind: labels, recordings, models; "cache" for unreferenced ones.
         where: the file, and what refers to it.
         remote, cache: its condition there: sound, missing or damaged.
-        why: what else is wrong with it: a listing that leads elsewhere, a shard that cannot be read.
+        why: another defect: a listing with paths out of its folder, a shard that cannot be parsed.
         healed: from where it was repaired; "" where it was not.
     """
 
@@ -154,37 +154,42 @@ def fsck(project: Project, *, repair: bool = False) -> FsckResult:
     """
     repository = project.repository
     commits, folders = _folders(repository)
-    with tempfile.TemporaryDirectory(prefix="labeltrail-") as place:
-        reader = _Reader(repository, Path(place))
+    with tempfile.TemporaryDirectory(prefix="labeltrail-") as folder:
+        reader = _Reader(repository, Path(folder))
         with repository.remote_errors("the DVC remote cannot be read", "labeltrail fsck"):
             found = reader.read(folders, "reading listings")
             files = list(_files(reader, folders))
             found |= reader.read(files, "reading what they name")
-    named = {need.md5: need for need in (*folders, *files)}
-    troubles = [*_of_history(reader, named, found), *_of_cache(reader, named)]
+    referenced = {item.md5: item for item in (*folders, *files)}
+    troubles = [*_of_history(reader, referenced, found), *_of_cache(reader, referenced)]
     if repair:
-        troubles = [_heal(project, trouble, named.get(trouble.md5)) for trouble in track(troubles, "healing")]
+        troubles = [
+            _repair(repository, trouble, referenced.get(trouble.md5))
+            for trouble in track(troubles, "repairing")
+        ]
         repository.forget_remote()
     sizes: Counter[str] = Counter()
-    for need in named.values():
-        sizes[need.kind] += found[need.md5][1]
-    counts = dict(sorted(Counter(need.kind for need in named.values()).items()))
+    for item in referenced.values():
+        sizes[item.kind] += found[item.md5][1]
+    counts = dict(sorted(Counter(item.kind for item in referenced.values()).items()))
     return FsckResult(commits, counts, dict(sizes), len(repository.cache.sizes()), troubles)
 
 
 def _of_history(
-    reader: _Reader, named: Mapping[str, ReferencedObject], found: Mapping[str, tuple[Condition, int]]
+    reader: _Reader,
+    referenced: Mapping[str, ReferencedObject],
+    found: Mapping[str, tuple[Condition, int]],
 ) -> Iterator[Trouble]:
-    """Troubles of referenced objects."""
-    for md5, need in track(named.items(), "reading the cache", len(named)):
-        remote, cache, why = found[md5][0], reader.cache(md5), reader.flaws.get(md5, "")
+    """Missing and damaged objects that history refers to."""
+    for md5, item in track(referenced.items(), "reading the cache", len(referenced)):
+        remote, cache, why = found[md5][0], reader.cache(md5), reader.defects.get(md5, "")
         if why or remote != "sound" or cache == "damaged":
-            yield Trouble(md5, need.kind, f"{need.path} of {need.of}", remote, cache, why)
+            yield Trouble(md5, item.kind, f"{item.path} of {item.of}", remote, cache, why)
 
 
-def _of_cache(reader: _Reader, named: Mapping[str, ReferencedObject]) -> Iterator[Trouble]:
+def _of_cache(reader: _Reader, referenced: Mapping[str, ReferencedObject]) -> Iterator[Trouble]:
     """Damaged, unreferenced objects of the cache."""
-    for md5 in sorted(reader.repository.cache.sizes().keys() - named.keys()):
+    for md5 in sorted(reader.repository.cache.sizes().keys() - referenced.keys()):
         if reader.cache(md5) == "damaged":
             yield Trouble(md5, "cache", "an object", "missing", "damaged")
 
@@ -212,30 +217,30 @@ def _folders(repository: Repository) -> tuple[int, list[ReferencedObject]]:
 def _files(reader: _Reader, folders: list[ReferencedObject]) -> Iterator[ReferencedObject]:
     """The files of folders with a readable listing, each once."""
     seen: set[str] = set()
-    for need in folders:
-        for name, md5 in reader.listing(need).items():
+    for folder in folders:
+        for name, md5 in reader.listing(folder).items():
             if md5 not in seen:
                 seen.add(md5)
-                yield replace(need, md5=md5, path=f"{need.path}/{name}")
+                yield replace(folder, md5=md5, path=f"{folder.path}/{name}")
 
 
 # -- their condition ------------------------------------------------------------------------------
 
 
 class _Reader:
-    """Reads objects from both places; keeps listings in memory."""
+    """Reads objects from DVC remote and cache; keeps listings in memory."""
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self.repository, self.folder = repository, folder
         self.data: dict[str, bytes] = {}
-        self.flaws: dict[str, str] = {}
+        self.defects: dict[str, str] = {}
         self._cache: dict[str, Condition] = {}
 
-    def read(self, needs: list[ReferencedObject], title: str) -> dict[str, tuple[Condition, int]]:
+    def read(self, items: list[ReferencedObject], title: str) -> dict[str, tuple[Condition, int]]:
         """Condition and size of each object in the remote."""
         with ThreadPoolExecutor(THREADS) as pool:
-            found = list(track(pool.map(self._remote, needs), title, len(needs)))
-        return {need.md5: facts for need, facts in zip(needs, found, strict=True)}
+            found = list(track(pool.map(self._remote, items), title, len(items)))
+        return {item.md5: facts for item, facts in zip(items, found, strict=True)}
 
     def cache(self, md5: str) -> Condition:
         """Condition of an object in the local cache."""
@@ -243,74 +248,70 @@ class _Reader:
             self._cache[md5] = self.repository.cache.condition(md5)
         return self._cache[md5]
 
-    def listing(self, need: ReferencedObject) -> dict[str, str]:
-        """The files of a folder, from a sound listing of either place; none for a file."""
-        if not need.md5.endswith(".dir"):
+    def listing(self, item: ReferencedObject) -> dict[str, str]:
+        """The files of a folder, from a sound listing in remote or cache; none for a file."""
+        if not item.md5.endswith(".dir"):
             return {}
-        data = self.data.get(need.md5)
-        if data is None and self.cache(need.md5) == "sound":
-            data = self.repository.cache.load(need.md5)
+        data = self.data.get(item.md5)
+        if data is None and self.cache(item.md5) == "sound":
+            data = self.repository.cache.load(item.md5)
         try:
-            path = need.path if need.path in (LABELS, SERIES) else ""
-            return dvc_listing.parse(data, need.md5, path) if data is not None else {}
+            path = item.path if item.path in (LABELS, SERIES) else ""
+            return dvc_listing.parse(data, item.md5, path) if data is not None else {}
         except DamagedError as error:
-            self.flaws[need.md5] = error.why
+            self.defects[item.md5] = error.why
             return {}
 
-    def _remote(self, need: ReferencedObject) -> tuple[Condition, int]:
-        place = self.folder / need.md5
+    def _remote(self, item: ReferencedObject) -> tuple[Condition, int]:
+        path = self.folder / item.md5
         try:
-            found = self.repository.download(need.md5, place)
+            found = self.repository.download(item.md5, path)
             if found is None:
                 return "missing", 0
-            size = place.stat().st_size
-            if found != need.md5.removesuffix(".dir"):
+            size = path.stat().st_size
+            if found != item.md5.removesuffix(".dir"):
                 return "damaged", size
-            if need.md5.endswith(".dir"):
-                self.data[need.md5] = place.read_bytes()
-            elif need.kind == "labels":
-                self._look_at_shard(need, place)
+            if item.md5.endswith(".dir"):
+                self.data[item.md5] = path.read_bytes()
+            elif item.kind == "labels":
+                self._check_shard(item, path.read_bytes())
             return "sound", size
         finally:
-            place.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
-    def _look_at_shard(self, need: ReferencedObject, place: Path) -> None:
+    def _check_shard(self, item: ReferencedObject, data: bytes) -> None:
         try:
-            snapshot.parse_shard(place.read_bytes(), need.path)
+            snapshot.parse_shard(data, item.path)
         except InputError as error:
-            self.flaws[need.md5] = f"{error.what}: {error.where}: {error.why}"
+            self.defects[item.md5] = f"{error.what}: {error.where}: {error.why}"
 
 
 # -- repair ---------------------------------------------------------------------------------------
 
 
-def _heal(project: Project, trouble: Trouble, need: ReferencedObject | None) -> Trouble:
-    """Repair an object from the other place or the work tree."""
-    repository = project.repository
+def _repair(repository: Repository, trouble: Trouble, item: ReferencedObject | None) -> Trouble:
+    """Repair an object from remote, cache or work tree."""
     if trouble.why or not MD5.fullmatch(trouble.md5.removesuffix(".dir")):
         return trouble
-    healed = ""
     if trouble.cache == "damaged":
         repository.cache.set_aside(trouble.md5)
-        healed = "cache, where nothing needs it" if trouble.kind == "cache" else ""
+    if trouble.kind == "cache":
+        return replace(trouble, healed="cache, where nothing needs it" if trouble.cache == "damaged" else "")
     try:
-        if trouble.kind != "cache":
-            healed = _from_elsewhere(project, trouble, need)
+        return replace(trouble, healed=_copy(repository, trouble, item))
     except LabeltrailError:
         return trouble
-    return replace(trouble, healed=healed)
 
 
-def _from_elsewhere(project: Project, trouble: Trouble, need: ReferencedObject | None) -> str:
-    """Repair an object; returns from where, "" where no sound copy exists."""
-    repository = project.repository
+def _copy(repository: Repository, trouble: Trouble, item: ReferencedObject | None) -> str:
+    """Restore an object from a sound copy; returns from where, "" where none exists."""
     if trouble.remote == "sound":
         repository.require([trouble.md5])
         return "remote"
     source = "cache"
     if trouble.cache != "sound":
         source = "work tree"
-        if need is None or not repository.cache.adopt(trouble.md5, project.root / need.path):
+        if item is None or not repository.cache.adopt(trouble.md5, repository.root / item.path):
             return ""
     repository.upload(trouble.md5)
     return source

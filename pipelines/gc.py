@@ -1,6 +1,6 @@
 """`labeltrail gc`: delete models and other outputs that no branch or tag refers to, and never a label.
 
-Kept are all label snapshots and recordings of the whole history, those of unknown clones too, and the outputs in
+It keeps all label snapshots and recordings of the history, also those of unknown clones, and the outputs in
 `dvc.lock` of every branch, every tag and the work tree. `dvc gc -w` would delete all labels but the newest. From the
 local cache only objects that the remote has are deleted; from the remote nothing that was written within a day of its
 newest object, for another clone may be about to commit it.
@@ -9,7 +9,7 @@ newest object, for another clone may be about to commit it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +21,10 @@ from storage.files import md5_bytes
 from storage.labels import references
 from storage.labels.label_changes import plural
 from storage.project import Project
-from storage.remote.remote import Remote
 from storage.repo import dvc_listing
+from storage.repo.git import Git
 from storage.repo.object_errors import describe
+from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
 
 REMOTE = "dvc/files/md5/"
@@ -72,13 +73,13 @@ class GcResult:
     deleted: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        heaps = ("local", "remote", "local_stays", "remote_stays", "unpushed", "foreign", "young")
+        names = ("local", "remote", "local_stays", "remote_stays", "unpushed", "foreign", "young")
         facts = {"label_commits": self.labels, "models_going": self.models, "missing": self.missing}
-        return facts | {"deleted": self.deleted} | {name: getattr(self, name).to_json() for name in heaps}
+        return facts | {"deleted": self.deleted} | {name: getattr(self, name).to_json() for name in names}
 
     def lines(self) -> list[str]:
         verb = "deleted" if self.deleted else "would go"
-        text = [f"missing everywhere: {words}" for words in self.missing]
+        text = [f"missing everywhere: {what}" for what in self.missing]
         text += [
             f"local cache   {verb}: {self.local}; stays: {self.local_stays}",
             f"DVC remote    {verb}: {self.remote}; stays: {self.remote_stays}",
@@ -89,7 +90,7 @@ class GcResult:
             (self.foreign, "labels or recordings that no commit here names: another clone's"),
             (self.young, "named by no commit here, and younger than a day"),
         )
-        text += [f"kept too      {heap}: {why}" for heap, why in notes if heap.sizes]
+        text += [f"kept too      {objects}: {why}" for objects, why in notes if objects.sizes]
         if self.models:
             text.append(
                 f"models        {', '.join(c[:7] for c in self.models)}: {verb}, for no branch or tag ends there "
@@ -111,73 +112,68 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> GcResult:
         InputError: this is a shallow clone, which lacks earlier commits.
     """
     if not yes:
-        return _look(project.dry(), hours)
+        return _find_unreferenced(project.dry(), hours)
     with locks.clone_lock(project):
-        found = _look(project, hours)
+        found = _find_unreferenced(project, hours)
         project.repository.cache.forget(found.local.sizes)
         keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
         project.bucket.delete(keys)
         project.repository.forget_remote()
-        return GcResult(**{**vars(found), "deleted": True})
+        return replace(found, deleted=True)
 
 
-def _look(project: Project, hours: float) -> GcResult:
+def _find_unreferenced(project: Project, hours: float) -> GcResult:
     repository = project.repository
     repository.git.require_whole_history()
-    here = repository.cache.sizes()
-    listed = [
-        o
-        for o in project.bucket.objects(REMOTE)
-        if references.OBJECT_KEY.fullmatch(o.key.removeprefix(REMOTE))
-    ]
-    there = {o.key.removeprefix(REMOTE).replace("/", ""): o for o in listed}
-    sizes = {md5: o.size for md5, o in there.items()}
-    kept = _kept(project)
-    used = set().union(*kept.values())
+    cached = repository.cache.sizes()
+    sizes: dict[str, int] = {}
+    times: dict[str, datetime] = {}
+    for item in project.bucket.objects(REMOTE):
+        name = item.key.removeprefix(REMOTE)
+        if references.OBJECT_KEY.fullmatch(name):
+            md5 = name.replace("/", "")
+            sizes[md5], times[md5] = item.size, datetime.fromisoformat(item.modified)
+    referenced = _referenced(project)
+    used = set().union(*referenced.values())
     foreign = _foreign(project, sizes.keys() - used)
-    edge = max((_moment(o.modified) for o in listed), default=None)
-    young = {
-        md5 for md5 in sizes.keys() - used - foreign
-        if edge and edge - _moment(there[md5].modified) < timedelta(hours=hours)
-    }  # fmt: skip
+    newest, age = max(times.values(), default=datetime.min), timedelta(hours=hours)
+    young = {md5 for md5 in sizes.keys() - used - foreign if newest - times[md5] < age}
     stays = used | foreign | young
-    local = {md5 for md5 in here.keys() - used if md5 in sizes}
-    remote = sizes.keys() - stays
+    local = {md5 for md5 in cached.keys() - used if md5 in sizes}
     return GcResult(
-        local=_heap(here, local),
-        remote=_heap(sizes, remote),
-        local_stays=_heap(here, here.keys() - local),
-        remote_stays=_heap(sizes, stays & sizes.keys()),
-        unpushed=_heap(here, here.keys() - used - sizes.keys()),
-        foreign=_heap(sizes, foreign),
-        young=_heap(sizes, young),
+        local=_sizes(cached, local),
+        remote=_sizes(sizes, sizes.keys() - stays),
+        local_stays=_sizes(cached, cached.keys() - local),
+        remote_stays=_sizes(sizes, stays & sizes.keys()),
+        unpushed=_sizes(cached, cached.keys() - used - sizes.keys()),
+        foreign=_sizes(sizes, foreign),
+        young=_sizes(sizes, young),
         labels=sum(1 for _ in repository.git.label_commits()),
-        models=_models(project, used),
-        missing=_missing(project, kept, here.keys() | sizes.keys()),
+        models=_models(repository.git, used),
+        missing=_missing(repository, used - cached.keys() - sizes.keys()),
     )
 
 
-def _kept(project: Project) -> dict[str, set[str]]:
+def _referenced(project: Project) -> dict[str, set[str]]:
     """Every hash that a commit, branch, tag or the work tree refers to, with the files of its folder."""
     repository = project.repository
-    labels = references.pointer_hashes(repository.git) | _agreed(project)
-    kept = dict(references.with_files(repository, labels))
-    outputs = {
-        md5 for lock in references.dvc_locks(repository.git).values() for md5 in lock.outputs().values()
-    }
-    for md5 in sorted(outputs - kept.keys()):
+    labels = references.pointer_hashes(repository.git) | _synced(project)
+    found = dict(references.with_files(repository, labels))
+    dvc_locks = references.dvc_locks(repository.git).values()
+    outputs = {md5 for lock in dvc_locks for md5 in lock.outputs().values()}
+    for md5 in sorted(outputs - found.keys()):
         try:
-            kept |= dict(references.with_files(repository, [md5]))
+            found |= dict(references.with_files(repository, [md5]))
         except NotFoundError:
-            kept[md5] = {md5}  # deleted before: it can be made again
-    return kept
+            found[md5] = {md5}  # deleted by an earlier gc: `dvc repro` makes it again
+    return found
 
 
-def _agreed(project: Project) -> set[str]:
+def _synced(project: Project) -> set[str]:
     """Hashes in `sync.json` of any branch in the bucket: labels of clones that have not pushed their git yet."""
     found: set[str] = set()
-    for branch in project.bucket.folders():
-        state = Remote(project.bucket, project.studio, project.mirror, branch, "").state()
+    for prefix in project.bucket.folders():
+        state = project.remote_at(prefix).state()
         for entry in (state.entry, *state.history) if state else ():
             found |= {entry.labels, entry.series}
     return {md5 for md5 in found - {""} if project.repository.has(md5)}
@@ -203,28 +199,24 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     return found & set(unknown)
 
 
-def _models(project: Project, used: set[str]) -> list[str]:
+def _models(git: Git, used: set[str]) -> list[str]:
     """The newest commit of each unreferenced best model."""
     found: dict[str, str] = {}
-    for commit, lock in lineage.locks(project.repository.git, "--all"):
+    for commit, lock in lineage.locks(git, "--all"):
         if lock.best and lock.best not in used:
             found.setdefault(lock.best, commit)
     return list(found.values())
 
 
-def _missing(project: Project, kept: dict[str, set[str]], there: set[str]) -> list[str]:
-    lost = sorted(set().union(*kept.values()) - there)
-    words = (describe(project.repository.git, project.repository.cache, md5) for md5 in lost)
-    return [text for text in words if text]
+def _missing(repository: Repository, hashes: Iterable[str]) -> list[str]:
+    """What these missing objects are."""
+    described = (describe(repository.git, repository.cache, md5) for md5 in sorted(hashes))
+    return [text for text in described if text]
 
 
-def _heap(sizes: dict[str, int], names: Iterable[str]) -> ObjectSizes:
-    return ObjectSizes({md5: sizes[md5] for md5 in sorted(names)})
+def _sizes(sizes: dict[str, int], hashes: Iterable[str]) -> ObjectSizes:
+    return ObjectSizes({md5: sizes[md5] for md5 in sorted(hashes)})
 
 
 def _key(md5: str) -> str:
     return f"{REMOTE}{md5[:2]}/{md5[2:]}"
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

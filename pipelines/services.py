@@ -24,7 +24,7 @@ PREPARE = {MINIO: minio.prepare, LABEL_STUDIO: label_studio_server.prepare}
 VARIABLES = {MINIO: minio.variables, LABEL_STUDIO: label_studio_server.variables}
 LAUNCH = {MINIO: minio.launch, LABEL_STUDIO: label_studio_server.launch}
 HANG_TIMEOUT_S = 20.0  # without a response, after which a running server is restarted
-PROGRESS_EVERY_S = 30.0  # between two lines while a build or an installation runs
+PROGRESS_EVERY_S = 30.0  # between two lines during a build or an installation
 
 
 def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
@@ -38,15 +38,15 @@ def up(root: Path, only: Sequence[Service] = SERVICES) -> list[ServerStatus]:
         ServiceError: a server died, hangs, or one that was given does not respond.
         SetupError, ProgramError: MinIO could not be built or Label Studio not be installed.
     """
-    with _alone(root):
-        _share(root)
+    with _lock(root):
+        _use_servers_of_clone(root)
         for service in SERVICES:
             _give_address(root, service)
         with ThreadPoolExecutor(len(SERVICES)) as pool:
-            starting = {pool.submit(_bring_up, root, service): service for service in only}
-            _watch(starting)
+            starting = {pool.submit(_start, root, service): service for service in only}
+            _report_progress(starting)
         for future in list(starting)[1:]:
-            # The first error is raised; another one must not be lost behind it.
+            # The first error is raised; another one is printed, so that it is not lost.
             if (error := future.exception()) and next(iter(starting)).exception():
                 note(str(error))
         return [future.result() for future in starting]
@@ -58,7 +58,7 @@ def down(root: Path) -> list[ServerStatus]:
     Raises:
         ServiceError: one does not end.
     """
-    with _alone(root):
+    with _lock(root):
         for service in SERVICES:
             if supervisor.stop(root, service):
                 note(f"{service.title}: stopped")
@@ -70,22 +70,22 @@ def status(root: Path) -> list[ServerStatus]:
     return [_status(root, service) for service in SERVICES]
 
 
-def _watch(starting: Mapping[Future[ServerStatus], Service]) -> None:
-    """Print now and then what is not ready yet."""
-    began = time.monotonic()
+def _report_progress(starting: Mapping[Future[ServerStatus], Service]) -> None:
+    """Print every PROGRESS_EVERY_S seconds which servers are not ready yet."""
+    start = time.monotonic()
     while pending := wait(starting, timeout=PROGRESS_EVERY_S).not_done:
         names = " and ".join(sorted(starting[future].title for future in pending))
-        note(f"still preparing {names}, {time.monotonic() - began:.0f} s")
+        note(f"still preparing {names}, {time.monotonic() - start:.0f} s")
 
 
 def lines(found: Sequence[ServerStatus]) -> list[str]:
     """A line for each server."""
-    return [f"{server.name:<14}{_words(server)}" for server in found]
+    return [f"{server.name:<14}{_describe(server)}" for server in found]
 
 
-def _words(server: ServerStatus) -> str:
+def _describe(server: ServerStatus) -> str:
     owner = "not ours" if server.external else f"process {server.pid}" if server.pid else ""
-    return "  ".join(word for word in (server.state, server.url, owner) if word)
+    return "  ".join(part for part in (server.state, server.url, owner) if part)
 
 
 def _status(root: Path, service: Service) -> ServerStatus:
@@ -94,16 +94,16 @@ def _status(root: Path, service: Service) -> ServerStatus:
     return supervisor.inspect(root, service)
 
 
-def _alone(root: Path) -> AbstractContextManager[None]:
-    # Databases and logs of the servers lie below it, and hold tokens.
+def _lock(root: Path) -> AbstractContextManager[None]:
+    # Databases and logs of the servers are in this folder, and contain tokens.
     (root / ".labeltrail").mkdir(mode=0o700, exist_ok=True)
     (root / ".labeltrail").chmod(0o700)
     waiting = "another labeltrail is starting or stopping these servers; waiting for it"
     return process.lock(root / ".labeltrail/servers/lock", lambda: note(waiting))
 
 
-def _share(root: Path) -> None:
-    """Let a `git worktree` use the servers of its clone, which have the labels."""
+def _use_servers_of_clone(root: Path) -> None:
+    """Write the addresses of the clone's servers, which have the labels, into the `.env` of a `git worktree`."""
     if not (root / ".git").is_file() or (root / settings.ENV_FILE).exists():
         return
     clone = Git(root).main_clone()
@@ -118,21 +118,21 @@ def _give_address(root: Path, service: Service) -> None:
     """Write a free port and credentials into `.env` for a server that this clone starts."""
     if settings.is_external(root, service):
         return
-    known = supervisor.recorded(root, service.name)
-    ours = known is not None and process.alive(known.process)
+    recorded = supervisor.recorded(root, service.name)
+    is_running = recorded is not None and process.alive(recorded.process)
     port = settings.own_port(root, service)
-    if port is not None and not ours and not supervisor.is_free(port):
+    if port is not None and not is_running and not supervisor.is_free(port):
         note(f"{service.title}: port {port} is taken by another program; choosing another one")
         port = None
-    fresh = settings.generated(service, label_studio_server.username(root))
-    settings.adopt(root, service, port or supervisor.free_port(), fresh)
+    credentials = settings.generated(service, label_studio_server.username(root))
+    settings.adopt(root, service, port or supervisor.free_port(), credentials)
 
 
-def _bring_up(root: Path, service: Service) -> ServerStatus:
+def _start(root: Path, service: Service) -> ServerStatus:
     found = _status(root, service)
     if found.external:
         settings.check_address(service, found.url)
-        return _require(found, service)
+        return _check_external(found, service)
     if found.state == "not answering":
         note(f"{service.title}: process {found.pid} is busy or hangs; giving it {HANG_TIMEOUT_S:g} s")
         process.wait(lambda: _status(root, service).state != "not answering", HANG_TIMEOUT_S, every=1.0)
@@ -155,7 +155,7 @@ def _bring_up(root: Path, service: Service) -> ServerStatus:
     return supervisor.start(root, LAUNCH[service](root, program, settings.load(root), port))
 
 
-def _require(found: ServerStatus, service: Service) -> ServerStatus:
+def _check_external(found: ServerStatus, service: Service) -> ServerStatus:
     if found.state != "running":
         why = f"{service.url} names it, so it is not ours to start"
         cure = f"start it, or take {service.url} away, then run labeltrail up again"

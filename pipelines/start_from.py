@@ -21,6 +21,7 @@ from storage.paths import LOCK, START
 from storage.project import Project
 from storage.project_files import params_file
 from storage.repo.dvc_lock import Lock
+from storage.repo.repository import Repository
 
 PATHS = (str(params.PATH), f"{START}.dvc")
 BEST = "best"
@@ -50,10 +51,8 @@ class StartResult:
         now = f"from model {self.model}, which is in {START}" if self.model else "from scratch"
         if self.model == self.before:
             return [f"training starts {now}, as before"]
-        return [
-            f"training starts {now}",
-            f"until now: {f'from model {self.before}' if self.before else 'from scratch'}",
-        ]
+        before = f"from model {self.before}" if self.before else "from scratch"
+        return [f"training starts {now}", f"until now: {before}"]
 
 
 def start_from(project: Project, name: str, *, configured: bool = False) -> StartResult:
@@ -68,56 +67,52 @@ def start_from(project: Project, name: str, *, configured: bool = False) -> Star
         NotFoundError: it is none of these, or neither DVC's cache nor its remote has the model.
         InputError: the project's models are of another kind, or have other labels; nothing is written.
     """
-    settings = _settings(project)
-    folder = _find(project, name)
-    model, origin = _read(project, folder)
+    repository, path = project.repository, project.root / params.PATH
+    before = params.load(path).train.start or ""
+    folder = _find(repository, name)
+    listing = repository.folder(folder)
+    data = repository.read(listing.values())
+    model, origin = (json.loads(data[listing[file]]) for file in ("model.json", "provenance.json"))
     _check_compatible(project, name, model)
     if configured:
         # Params that were added or removed since are left out.
         its = origin["params"]["train"]["classifier"]
         known = {name: its[name] for name in params.Classifier.model_fields if name in its}
-        params_file.put(project.root / params.PATH, ["train", "classifier"], known)
-    params_file.put(project.root / params.PATH, ["train"], {"start": origin["model"]})
-    project.repository.write_pointer(str(START), folder)
-    worktree.restore_start(project.repository, project.mirror)
-    changed = tuple(project.repository.git.changed(PATHS))
-    return StartResult(origin["model"], origin["labels"], settings.start or "", changed)
+        params_file.put(path, ["train", "classifier"], known)
+    params_file.put(path, ["train"], {"start": origin["model"]})
+    repository.write_pointer(str(START), folder)
+    worktree.restore_start(repository, project.mirror)
+    return StartResult(origin["model"], origin["labels"], before, tuple(repository.git.changed(PATHS)))
 
 
-def scratch(project: Project) -> StartResult:
+def scratch(repository: Repository) -> StartResult:
     """Train from scratch again; the model stays in git's history and in DVC."""
-    before = _settings(project).start
-    params_file.put(project.root / params.PATH, ["train"], {"start": None})
-    (project.root / f"{START}.dvc").unlink(missing_ok=True)
-    shutil.rmtree(project.root / START, ignore_errors=True)
-    gone = project.repository.git.missing([f"{START}.dvc"])
-    return StartResult("", "", before or "", (*project.repository.git.changed([str(params.PATH)]), *gone))
+    path = repository.root / params.PATH
+    before = params.load(path).train.start or ""
+    params_file.put(path, ["train"], {"start": None})
+    (repository.root / f"{START}.dvc").unlink(missing_ok=True)
+    shutil.rmtree(repository.root / START, ignore_errors=True)
+    deleted = repository.git.missing([f"{START}.dvc"])
+    return StartResult("", "", before, (*repository.git.changed([str(params.PATH)]), *deleted))
 
 
-def _settings(project: Project) -> params.Train:
-    return params.load(project.root / params.PATH).train
-
-
-def _find(project: Project, name: str) -> str:
+def _find(repository: Repository, name: str) -> str:
     """DVC's hash of the folder of a model; one that DVC does not have is put into its cache."""
-    repository = project.repository
     if name == BEST:
-        best = Lock.read(project.root).best
+        best = Lock.read(repository.root).best
         if not best:
-            raise NotFoundError(
-                "there is no best model yet", where=str(project.root / LOCK), cure="dvc repro"
-            )
+            where = str(repository.root / LOCK)
+            raise NotFoundError("there is no best model yet", where=where, cure="dvc repro")
         return best
     if (Path(name) / "model.json").is_file():
         checkpoint.read(Path(name))  # complete, and of a known version
         return repository.cache.store({file: (Path(name) / file).read_bytes() for file in checkpoint.FILES})
     found = lineage.find_models(repository, name)
-    return found[0].folder if found else _of_revision(project, name)
+    return found[0].folder if found else _of_revision(repository, name)
 
 
-def _of_revision(project: Project, name: str) -> str:
+def _of_revision(repository: Repository, name: str) -> str:
     """The best model of the labels of a revision: that of its own `dvc.lock` where the stages ran on them."""
-    repository = project.repository
     try:
         commit = repository.git.resolve(name)
     except NotFoundError as error:
@@ -130,25 +125,14 @@ def _of_revision(project: Project, name: str) -> str:
         return lock.best
     best = lineage.best_of(repository, labels, ["HEAD", commit]) if labels else None
     if best is None:
-        raise NotFoundError(
-            f"no model was trained on the labels of {name}", where=commit, cure="labeltrail log"
-        )
+        what = f"no model was trained on the labels of {name}"
+        raise NotFoundError(what, where=commit, cure="labeltrail log")
     return best.lock.best
-
-
-def _read(project: Project, folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`model.json` and `provenance.json` of a model in DVC's cache or remote."""
-    listing = project.repository.folder(folder)
-    data = project.repository.read(listing.values())
-    model, origin = (json.loads(data[listing[name]]) for name in ("model.json", "provenance.json"))
-    return model, origin
 
 
 def _check_compatible(project: Project, name: str, model: dict[str, Any]) -> None:
     """InputError where the kind or the labels differ from the project's; training checks shape and channels too."""
     task = learning_task.of(project.label_config)
     if why := task.cannot_start_from(model["kind"], model["labels"]):
-        cure = f"another model; or none: {SCRATCH}"
-        raise InputError(
-            f"training cannot start from {name}", where=f"model {model['kind']}", why=why, cure=cure
-        )
+        what, cure = f"training cannot start from {name}", f"another model; or none: {SCRATCH}"
+        raise InputError(what, where=f"model {model['kind']}", why=why, cure=cure)

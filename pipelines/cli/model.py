@@ -37,7 +37,8 @@ def start_from(
 
     if bool(model) == none or (none and with_params):
         raise typer.BadParameter("name a model, or give --none")
-    done = scratch(project_here()) if none else set_start(project_here(), model, configured=with_params)
+    project = project_here()
+    done = scratch(project.repository) if none else set_start(project, model, configured=with_params)
     say(as_json, done.to_json(), done.lines())
     keep = f"; git add {' '.join(done.changed)}; git commit" if done.changed else ""
     next_step(as_json, f"dvc repro{keep}")

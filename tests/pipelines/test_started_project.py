@@ -205,7 +205,7 @@ def test_from_scratch_again_and_nothing_that_was_a_start_is_given_up(
 ) -> None:
     project, first, _ = started
     folder = project.repository.pointer("data/start")
-    done = scratch(Project(project.root))
+    done = scratch(project.repository)
     assert (done.model, done.before, done.changed) == ("", first, ("params.yaml", "data/start.dvc"))
     assert not (project.root / START).exists()
     project.repository.git.commit(PATHS, "params: from scratch\n")

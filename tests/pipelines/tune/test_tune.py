@@ -43,7 +43,7 @@ def test_what_was_tried_is_all_in_the_study(place: Path) -> None:
     )
     usual = {"device": "cpu", "epochs": None, "seed": 0, "steps": 12}
     assert value["about"]["params"].items() >= usual.items()
-    names = set(Plan.__dataclass_fields__)
+    names = set(Plan.model_fields)
     assert all(set(tried["params"]) == names and tried["params"]["seed"] == 0 for tried in value["trials"])
     assert done.to_json()["trials"] == value["trials"]
     complete = [tried for tried in value["trials"] if tried["state"] == "complete"]

@@ -23,7 +23,7 @@ Annotator = Annotated[
 ]
 
 
-def wanted(series: str, label: str, annotator: str) -> DiffFilter:
+def filters(series: str, label: str, annotator: str) -> DiffFilter:
     """The filters."""
     from storage.labels.diff import DiffFilter
 
@@ -53,11 +53,10 @@ def log(
     """
     from pipelines.history.log import log as read
 
-    narrowed = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
-    asked = wanted(series, label, annotator)
+    options = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
     repository = repository_here()
     found = []
-    for entry in read(repository, revision, asked, *narrowed, most=most):
+    for entry in read(repository, revision, filters(series, label, annotator), *options, most=most):
         found.append(entry)
         if not as_json:  # as it is read: a history may be long
             say(as_json, {}, entry.lines())
@@ -104,7 +103,7 @@ def diff(
     """
     from pipelines.history.diff import diff as compare
 
-    found = compare(repository_here(), before, after, wanted(series, label, annotator))
+    found = compare(repository_here(), before, after, filters(series, label, annotator))
     say(as_json, found.to_json(), found.lines(stat), tinted=True)
     commits = (found.before.commit[:12], found.after.commit[:12])
     next_step(as_json, f"labeltrail log {'..'.join(commits)}" if commits[1] else "labeltrail sync")
@@ -124,11 +123,11 @@ def tag(
 
     Example: labeltrail tag before-ben HEAD~1
     """
-    from pipelines.history.tag import tag as name_it
+    from pipelines.history.tag import tag as create_tag
     from pipelines.history.tag import tags
 
     repository = repository_here()
-    found = [name_it(repository, name, revision)] if name else tags(repository.git)
+    found = [create_tag(repository, name, revision)] if name else tags(repository.git)
     width = max((len(each.name) for each in found), default=0)
     text = [each.line(width) for each in found] or ["no tag of labels yet"]
     say(as_json, {"tags": [each.to_json() for each in found]}, text)

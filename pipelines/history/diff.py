@@ -10,7 +10,7 @@ from pipelines.history.formatting import counts_json, difference_lines, stat_lin
 from storage.artifacts import reports
 from storage.errors import LabeltrailError
 from storage.labels import label_changes, label_store
-from storage.labels.diff import Difference, DiffFilter
+from storage.labels.diff import ALL, Difference, DiffFilter
 from storage.labels.label_changes import LabelChanges
 from storage.paths import LABELS, LOCK
 from storage.repo.dvc_lock import Lock
@@ -21,13 +21,13 @@ WORK_TREE = "work tree"
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two that are compared.
+    """One of the two revisions that are compared.
 
     Attributes:
         revision: as given, or `work tree`.
         commit: its id; "" for the work tree.
         labels: hash of its label snapshot; "" where it has none.
-        scores: test scores of its model by name; empty where it has none.
+        scores: test scores of its model by name; empty where there are none.
         note: why the scores of its model are missing.
     """
 
@@ -70,7 +70,7 @@ class Diff:
         return [*shown, *score_lines(self.before, self.after)]
 
 
-def diff(repository: Repository, before: str = "", after: str = "", wanted: DiffFilter | None = None) -> Diff:
+def diff(repository: Repository, before: str = "", after: str = "", filters: DiffFilter = ALL) -> Diff:
     """Compare two revisions; without the second the work tree, without both HEAD with the work tree.
 
     Raises:
@@ -79,13 +79,11 @@ def diff(repository: Repository, before: str = "", after: str = "", wanted: Diff
     if not after and ".." in before:
         before, _, after = before.partition("..")
         after = after or "HEAD"
-    sides = side(repository, before or "HEAD"), side(repository, after)
-    wanted = wanted or DiffFilter()
-    hashes = sides[0].labels, sides[1].labels
-    found = list(wanted.changes(label_store.changes(repository, *hashes)))
-    config = label_store.config_at(repository.git, sides[1].commit)
-    counts = label_changes.count(found, wanted.label, config)
-    return Diff(*sides, wanted.differences(found, config), counts)
+    old, new = side(repository, before or "HEAD"), side(repository, after)
+    changes = list(filters.changes(label_store.changes(repository, old.labels, new.labels)))
+    config = label_store.config_at(repository.git, new.commit)
+    counts = label_changes.count(changes, filters.label, config)
+    return Diff(old, new, filters.differences(changes, config), counts)
 
 
 def side(repository: Repository, revision: str) -> Side:
@@ -97,16 +95,15 @@ def side(repository: Repository, revision: str) -> Side:
 
 
 def _scores(repository: Repository, commit: str) -> tuple[dict[str, float | None], str]:
-    """Test scores by name, of a commit or ("") of the work tree, and why those of a model are missing."""
+    """Test scores by name, of a commit or ("") of the work tree, and why they are missing."""
     try:
         text = repository.git.show(commit, LOCK) if commit else None
         lock = Lock.parse(text or "", f"{LOCK} of {commit[:12]}") if commit else Lock.read(repository.root)
         test = _parse(repository, lock.outputs()).get("test", {})
     except LabeltrailError as error:
         return {}, error.what
-    return {
-        f"{level} {name}".replace("_", " "): n for level, found in test.items() for name, n in found.items()
-    }, ""
+    scores = ((f"{level} {name}", n) for level, found in test.items() for name, n in found.items())
+    return {name.replace("_", " "): n for name, n in scores}, ""
 
 
 def _parse(repository: Repository, outputs: Mapping[str, str]) -> reports.Scores:
@@ -126,11 +123,11 @@ def score_lines(before: Side, after: Side) -> list[str]:
     if not (before.scores and after.scores):
         return notes
     names = [*before.scores, *(name for name in after.scores if name not in before.scores)]
-    first = max(len(name) for name in [*names, "test scores"])
+    width = max(len(name) for name in [*names, "test scores"])
     widths = [max(len(s.revision), 10) for s in (before, after)]
     rows = [("test scores", before.revision, after.revision)]
     rows += [(name, _number(before.scores.get(name)), _number(after.scores.get(name))) for name in names]
-    return ["", *(f"{n:<{first}}  {b:>{widths[0]}}  {a:>{widths[1]}}" for n, b, a in rows), *notes]
+    return ["", *(f"{n:<{width}}  {b:>{widths[0]}}  {a:>{widths[1]}}" for n, b, a in rows), *notes]
 
 
 def _number(value: float | None) -> str:

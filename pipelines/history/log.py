@@ -1,7 +1,7 @@
 """`labeltrail log`: who changed what in which series, newest first.
 
-The counts are taken from the label snapshots, of which only the shards that differ are read: a message may have been
-rebased, edited or forged, the data cannot.
+The counts are computed from the label snapshots, of which only the shards that differ are read, not taken from
+commit messages: a message may have been rebased, edited or forged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipelines.history.formatting import counts_json, counts_line
 from storage.errors import LabeltrailError
 from storage.label_studio.label_config import LabelConfig
 from storage.labels import label_changes, label_store
-from storage.labels.diff import DiffFilter
+from storage.labels.diff import ALL, DiffFilter
 from storage.labels.label_changes import LabelChanges
 from storage.repo.git import LabelCommit
 from storage.repo.repository import Repository
@@ -30,8 +30,8 @@ class Entry:
     """One label commit in the log.
 
     Attributes:
-        counts: what it changed, after filters; None where a snapshot is missing.
-        unknown: why.
+        counts: what it changed, after filters; None where that is unknown.
+        unknown: why it is unknown: a snapshot is missing.
     """
 
     commit: LabelCommit
@@ -61,42 +61,39 @@ class Entry:
 def log(
     repository: Repository,
     revision: str = "HEAD",
-    wanted: DiffFilter | None = None,
-    *narrowed: str,
+    filters: DiffFilter = ALL,
+    *options: str,
     most: int | None = None,
 ) -> Iterator[Entry]:
     """The label commits up to `revision`, or in a range of revisions, that match the filters.
 
     Args:
-        narrowed: options of `git log`, such as `--since=2026-01-01`.
-        most: so many at most.
+        options: of `git log`, such as `--since=2026-01-01`.
+        most: how many at most.
 
     Raises:
         NotFoundError: there is no such revision.
     """
-    wanted = wanted or DiffFilter()
     for end in filter(None, DOTS.split(revision)):
         repository.git.resolve(end)
     tags = repository.git.tags()
     config = label_store.config_at(repository.git, DOTS.split(revision)[-1] or "HEAD")
-    found = (
-        entry
-        for commit in repository.git.label_commits(revision, *narrowed)
-        if (entry := _entry(repository, commit, tuple(tags.get(commit.commit, ())), wanted, config))
+    entries = (
+        _entry(repository, commit, tuple(tags.get(commit.commit, ())), filters, config)
+        for commit in repository.git.label_commits(revision, *options)
     )
-    return islice(found, most)
+    return islice(filter(None, entries), most)
 
 
 def commit_line(commit: LabelCommit, tags: tuple[str, ...]) -> str:
     """`371a9b1c2d3e  2026-01-02 03:04  Ann  (before-ben)`."""
     moment = commit.time[:16].replace("T", " ")
-    return f"{commit.commit[:12]}  {moment}  {commit.author.partition(' <')[0]}" + (
-        f"  ({', '.join(tags)})" if tags else ""
-    )
+    names = f"  ({', '.join(tags)})" if tags else ""
+    return f"{commit.commit[:12]}  {moment}  {commit.author.partition(' <')[0]}{names}"
 
 
 def commit_json(commit: LabelCommit) -> dict[str, Any]:
-    """A label commit's own facts, as in docs/formats.md."""
+    """A label commit as JSON, as in docs/formats.md."""
     names = ("commit", "time", "author", "subject", "labels", "before")
     return {name: getattr(commit, name) for name in names} | {"parents": list(commit.parents)}
 
@@ -105,12 +102,13 @@ def _entry(
     repository: Repository,
     commit: LabelCommit,
     tags: tuple[str, ...],
-    wanted: DiffFilter,
+    filters: DiffFilter,
     config: LabelConfig | None,
 ) -> Entry | None:
+    """The entry of a commit; None where the filters match none of its changes."""
     try:
-        changes = wanted.changes(label_store.changes(repository, commit.before, commit.labels))
-        counts = label_changes.count(changes, wanted.label, config)
-    except LabeltrailError as error:  # named, not left out: it may be one that is looked for
+        changes = filters.changes(label_store.changes(repository, commit.before, commit.labels))
+        counts = label_changes.count(changes, filters.label, config)
+    except LabeltrailError as error:  # listed all the same: the filters may match it
         return Entry(commit, tags, None, error.what)
-    return Entry(commit, tags, counts) if counts.annotations or wanted.is_empty else None
+    return Entry(commit, tags, counts) if counts.annotations or filters.is_empty else None

@@ -10,7 +10,7 @@ from pipelines.history.log import commit_json, commit_line
 from storage.artifacts import lineage
 from storage.errors import LabeltrailError, NotFoundError
 from storage.labels import label_changes, label_store
-from storage.labels.diff import Difference, DiffFilter
+from storage.labels.diff import ALL, Difference
 from storage.labels.label_changes import LabelChanges
 from storage.repo.git import LabelCommit
 from storage.repo.repository import Repository
@@ -93,7 +93,7 @@ def show(repository: Repository, revision: str = "HEAD") -> ShowResult:
     changes = list(label_store.changes(repository, found.before, found.labels))
     tags = tuple(repository.git.tags().get(found.commit, ()))
     config = label_store.config_at(repository.git, found.commit)
-    differences = DiffFilter().differences(changes, config)
+    differences = ALL.differences(changes, config)
     best = _best(repository, found.labels, commit)
     return ShowResult(revision, found, tags, differences, label_changes.count(changes, config=config), best)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from pipelines.result import Result
 from storage.errors import InputError
 from storage.labels import label_changes, label_store
 from storage.labels.three_way import Change
@@ -15,12 +15,13 @@ from storage.repo.repository import Repository
 
 
 @dataclass(frozen=True)
-class Tag:
+class Tag(Result):
     """One tag on a commit that has labels.
 
     Attributes:
-        commit: what it names: `dvc.lock` there names the model that goes with the labels.
-        label_commit: the label commit whose labels those are, with its subject.
+        commit: the tagged commit, whose `dvc.lock` names the model.
+        label_commit, subject: the label commit of its labels.
+        labels: hash of the label snapshot.
         counts: first line of its message; "" for a tag that git alone made.
     """
 
@@ -30,9 +31,6 @@ class Tag:
     subject: str
     labels: str
     counts: str
-
-    def to_json(self) -> dict[str, Any]:
-        return self.__dict__.copy()
 
     def line(self, width: int = 0) -> str:
         return f"{self.name:<{width}}  {self.label_commit[:12]}  {self.counts or self.subject}"
@@ -70,14 +68,15 @@ def tags(git: Git) -> list[Tag]:
     subjects = {name: subject if kind == "tag" else "" for name, kind, subject in rows}
     found = []
     for name, commit in named:
-        made = git.label_commit_at(commit)
-        if made:
-            found.append(Tag(name, commit, made.commit, made.subject, made.labels, subjects[name]))
+        label_commit = git.label_commit_at(commit)
+        if label_commit:
+            facts = (label_commit.commit, label_commit.subject, label_commit.labels)
+            found.append(Tag(name, commit, *facts, subjects[name]))
     return found
 
 
 def _message(repository: Repository, md5: str, commit: str) -> str:
-    """Counts of the whole snapshot, in the form of a label commit's message."""
+    """Counts of all labels, in the form of a label commit's message."""
     every = (Change(record["id"], None, record) for record in label_store.records(repository, md5))
     counts = label_changes.count(every, config=label_store.config_at(repository.git, commit))
     annotations = label_changes.plural(counts.annotations["+"], "annotation")

@@ -1,4 +1,4 @@
-"""`labeltrail trace THING`: where it came from, and what was made from it.
+"""`labeltrail trace THING`: the lineage of a model, prediction, label, series or trial.
 
 THING is the number of a prediction in Label Studio, a model version or model hash, a trial of a tuning (the hash of
 its model, or STUDY.json:NUMBER), a label commit (any git revision), a series key, or the id of an annotation.
@@ -6,7 +6,7 @@ its model, or STUDY.json:NUMBER), a label commit (any git revision), a series ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ SHOWN = 12  # lines of a long list in the text; `--json` has all
 
 @dataclass(frozen=True)
 class Trace:
-    """A thing, facts about it, and its models.
+    """The lineage of a thing: facts about it, and its models.
 
     Attributes:
         thing: as given.
@@ -64,17 +64,8 @@ def trace(project: Project, thing: str) -> Trace:
     Raises:
         NotFoundError: it is none of the six.
     """
-    ways: tuple[Callable[[Project, str], Trace | None], ...] = (
-        _prediction,
-        _model,
-        _trial,
-        _annotation,
-        _series,
-        _label_commit,
-    )
-    for way in ways:
-        found = way(project, thing)
-        if found:
+    for look_up in (_prediction, _model, _trial, _annotation, _series, _label_commit):
+        if found := look_up(project, thing):
             return found
     raise NotFoundError(
         f"nothing here is called {thing!r}",
@@ -99,7 +90,7 @@ def _prediction(project: Project, thing: str) -> Trace | None:
         "says": record_text(found),
     }
     models = lineage.find_models(project.repository, str(found["model_version"]))
-    return Trace(thing, "prediction", facts, _follow(project, models))
+    return Trace(thing, "prediction", facts, _lineages(project, models))
 
 
 def _model(project: Project, thing: str) -> Trace | None:
@@ -110,22 +101,22 @@ def _model(project: Project, thing: str) -> Trace | None:
     current = files.read_json(receipt, 1, "dvc repro") if receipt.is_file() else {}
     published = current.get("model") == models[0].hash
     facts: dict[str, Any] = {"predictions": current["predictions"]} if published else {}
-    later = [m.hash for m in _models(project) if m.start == models[0].hash]
+    later = [m.hash for m in lineage.models(project.repository) if m.start == models[0].hash]
     facts |= {"start of": later} if later else {}
     tuned = trial_lineage.describe_tuning(project.root, models[0])
     facts |= {"tuned": tuned} if tuned else {}
-    return Trace(thing, "model", facts, _follow(project, models))
+    return Trace(thing, "model", facts, _lineages(project, models))
 
 
 def _trial(project: Project, thing: str) -> Trace | None:
     found = trial_lineage.find_trial(project.root, thing)
     if not found:
         return None
-    facts, made = trial_lineage.facts_of(project.repository.git, found), found[2].model
-    models = lineage.find_models(project.repository, made)
-    if made and not models:
+    facts, model = trial_lineage.facts_of(project.repository.git, found), found[2].model
+    models = lineage.find_models(project.repository, model)
+    if model and not models:
         models = [trial_lineage.as_model(project.repository.git, found)]
-    return Trace(thing, "trial", facts, _follow(project, models))
+    return Trace(thing, "trial", facts, _lineages(project, models))
 
 
 def _annotation(project: Project, thing: str) -> Trace | None:
@@ -139,12 +130,11 @@ def _annotation(project: Project, thing: str) -> Trace | None:
                 "says": record_text(record),
                 "updated_at": record.get("updated_at"),
             }
-            users = [m for m in _models(project) if m.was_trained_on(record)]
-            by_way = [m.hash for m in users if record["id"] not in m.annotations.get(record["series"], ())]
-            facts |= {"by way of their start": by_way} if by_way else {}
-            return Trace(
-                thing, "annotation", facts, _follow(project, users), _untrained(project, record["series"])
-            )
+            models = [m for m in lineage.models(project.repository) if m.was_trained_on(record)]
+            series = record["series"]
+            indirect = [m.hash for m in models if record["id"] not in m.annotations.get(series, ())]
+            facts |= {"by way of their start": indirect} if indirect else {}
+            return Trace(thing, "annotation", facts, _lineages(project, models), _untrained(project, series))
     return None
 
 
@@ -156,12 +146,12 @@ def _series(project: Project, thing: str) -> Trace | None:
     found = records(project.repository, project.repository.pointer(LABELS))
     ids = [record["id"] for record in found if record["series"] == thing]
     facts = {"md5": recordings[f"{thing}.csv"], "split": row.split if row else None, "annotations": ids}
-    models = [m for m in _models(project) if thing in m.annotations or thing in m.earlier]
-    return Trace(thing, "series", facts, _follow(project, models), _untrained(project, thing))
+    models = [m for m in lineage.models(project.repository) if thing in m.annotations or thing in m.earlier]
+    return Trace(thing, "series", facts, _lineages(project, models), _untrained(project, thing))
 
 
 def _untrained(project: Project, key: str) -> str:
-    """Why no model is trained on a series: it is held out."""
+    """Why no model is trained on a series: it is in the test or validation split; "" where one may be."""
     rows = splits_file.read(project.root / splits_file.PATH)
     name = rows[key].split if key in rows else ""
     if name == "test":
@@ -188,23 +178,19 @@ def _label_commit(project: Project, thing: str) -> Trace | None:
     first = project.repository.git.label_commit(labels)
     subject = project.repository.git.run("show", "--no-patch", "--format=%s", first or commit).strip()
     facts = {"commit": first or commit, "labels": labels, "subject": subject}
-    return Trace(
-        thing, "label commit", facts, _follow(project, [m for m in _models(project) if m.labels == labels])
-    )
+    models = [m for m in lineage.models(project.repository) if m.labels == labels]
+    return Trace(thing, "label commit", facts, _lineages(project, models))
 
 
-def _models(project: Project) -> list[Model]:
-    return lineage.models(project.repository)
-
-
-def _follow(project: Project, models: list[Model]) -> list[Lineage]:
+def _lineages(project: Project, models: list[Model]) -> list[Lineage]:
     return [lineage.trace(project.repository, model) for model in models]
 
 
 def _lines(found: Lineage) -> list[str]:
     model = found.model
+    label_commit = found.commit
     commit = (
-        f"{found.commit.commit[:12]}  {found.commit.subject}" if found.commit else "none: never committed"
+        f"{label_commit.commit[:12]}  {label_commit.subject}" if label_commit else "none: never committed"
     )
     text = [
         f"  model {model.hash}",

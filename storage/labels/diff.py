@@ -177,6 +177,9 @@ class DiffFilter:
             yield result
 
 
+ALL = DiffFilter()
+
+
 def difference(before: Record | None, after: Record | None, config: LabelConfig | None = None) -> Difference:
     """The difference between two versions of one annotation, of which one may be None."""
     old, new = before or {}, after or {}

@@ -216,7 +216,7 @@ def test_diff_counted_and_filtered(past: Past) -> None:
         "  ben@example.com  -1",
         "~2 -1 labels in 3 annotations of 3 series",
     ]
-    by_label = diff(past.repository, "HEAD~2..HEAD~1", wanted=DiffFilter(label="knock"))
+    by_label = diff(past.repository, "HEAD~2..HEAD~1", filters=DiffFilter(label="knock"))
     assert by_label.lines() == [
         "one",
         "  ~ knock -> run  at 0.9  ann@example.com  1-4c63c0/b",

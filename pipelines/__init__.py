@@ -1,4 +1,4 @@
-"""What a person runs."""
+"""The pipelines that a person runs."""
 
 from storage import imports
 

@@ -1,5 +1,4 @@
-"""The command line: what a person types. One function a command, in `pipelines/cli`; each calls the pipeline
-of that name.
+"""The command line: a function for each command, in `pipelines/cli`, calls the pipeline of that name.
 
 Modules are imported inside the commands, so that `labeltrail --help` and a sync with nothing to do stay fast.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Result:
-    """A result whose JSON is its fields by name."""
+    """A result whose JSON has its fields by name."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,7 +1,7 @@
 """`labeltrail start-from MODEL`: continue training from an earlier model (warm start).
 
-The model is pinned, not "the current best": its hash goes into params.yaml, its bytes to `data/start`, whose pointer
-goes into git. So the same commit still gives the same model, on any clone.
+The model is pinned, not "the current best": its hash is written to params.yaml, its bytes to `data/start`, whose
+pointer is committed to git. So the same commit trains the same model in any clone.
 """
 
 from __future__ import annotations

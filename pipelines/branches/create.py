@@ -63,7 +63,7 @@ def branch(project: Project, name: str, start: str = "") -> BranchResult:
 
     Args:
         project: the clone; its work tree stays the same.
-        name: of the branch; an existing git branch without a project is given one.
+        name: of the branch; for an existing git branch without a project one is created.
         start: where it begins.
 
     Raises:

@@ -116,8 +116,8 @@ def _check_droppable(git: Git, name: str) -> None:
 def _commits(git: Git, name: str) -> tuple[str, ...]:
     """The label commits that only this branch has."""
     others = (f"--exclude={name}", "--branches", "--tags", "--remotes")
-    words = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
-    return tuple(git.lines(*words))
+    options = ("log", "--format=%h %s", f"refs/heads/{name}", "--not", *others, "--", f"{LABELS}.dvc")
+    return tuple(git.lines(*options))
 
 
 def _unsynced(project: Project, name: str, state: State | None) -> int | None:

@@ -48,12 +48,12 @@ class BranchSummary(Result):
         if not self.here:
             return f"{mark} {self.name}  in the bucket only (git fetch brings it)  {self.url}".rstrip()
         commit = f"{self.commit[:12]} {self.subject}".strip() or "no label commit"
-        words = [f"{mark} {self.name}", commit]
+        columns = [f"{mark} {self.name}", commit]
         if self.annotations is not None:
-            words.append(f"{self.annotations} annotations")
+            columns.append(f"{self.annotations} annotations")
         if self.score is not None:
-            words.append(f"{self.metric} {self.score:.3f}")
-        return "  ".join([*words, self.url or "no project"])
+            columns.append(f"{self.metric} {self.score:.3f}")
+        return "  ".join([*columns, self.url or "no project"])
 
 
 def listing(project: Project) -> list[BranchSummary]:

@@ -1,4 +1,4 @@
-"""Merge commits made of git objects alone: the work tree is not touched, nothing can be half done."""
+"""Create merge commits from git objects, without touching the work tree: an interruption changes nothing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MISSING = ("040000", "tree", "4b825dc642cb6eb9a060e54bf8d69288fbee4904")  # git'
 
 def tree(git: Git, ours: str, theirs: str, own: Collection[str]) -> tuple[str, list[str]]:
     """Merge two commits as git does; returns the tree, and the files with conflicts that are not `own`."""
-    # `own` files are merged by the caller: no merge driver has to start for them here.
-    words = ["git", "-c", f"merge.{DRIVER}.driver=false", "merge-tree", "--write-tree", "--name-only"]
+    # The caller merges its `own` files, so the merge driver for labels need not run.
+    arguments = ["git", "-c", f"merge.{DRIVER}.driver=false", "merge-tree", "--write-tree", "--name-only"]
     try:
-        text = process.run([*words, "--no-messages", "-z", ours, theirs], cwd=git.root)
+        text = process.run([*arguments, "--no-messages", "-z", ours, theirs], cwd=git.root)
     except process.ProgramError as error:
         if error.returncode != 1 or not error.stdout:
             raise
@@ -26,7 +26,7 @@ def tree(git: Git, ours: str, theirs: str, own: Collection[str]) -> tuple[str, l
 
 
 def with_files(git: Git, root: str, files: Mapping[str, str]) -> str:
-    """A tree with these files, by path, in the place of what it had; returns the new tree."""
+    """Create a tree with these files, by path, added or replaced; returns the new tree."""
     entries = {}
     for line in git.names("ls-tree", "-z", root):
         facts, _, name = line.partition("\t")
@@ -44,10 +44,10 @@ def with_files(git: Git, root: str, files: Mapping[str, str]) -> str:
 
 
 def commit(git: Git, made: str, parents: Iterable[str], message: str) -> str:
-    """A commit of a tree; no branch names it yet."""
-    words = [word for parent in parents for word in ("-p", parent)]
-    return git.run("commit-tree", made, *words, stdin=message).strip()
+    """Create a commit of a tree, on no branch yet."""
+    arguments = [argument for parent in parents for argument in ("-p", parent)]
+    return git.run("commit-tree", made, *arguments, stdin=message).strip()
 
 
-def _write(git: Git, words: list[str], text: str) -> str:
-    return process.output(["git", *words], cwd=git.root, stdin=text.encode()).decode().strip()
+def _write(git: Git, arguments: list[str], text: str) -> str:
+    return process.output(["git", *arguments], cwd=git.root, stdin=text.encode()).decode().strip()

@@ -63,7 +63,7 @@ class FillResult:
         ids: as in `sync.json`: annotations that were created again for these records.
         missing: record ids that Label Studio did not accept.
         strangers: annotators without an account: their annotations belong to the token's owner there.
-        aside: keys of objects that are invalid or in no label commit, moved aside.
+        aside: keys of objects that are invalid or in no label commit and were set aside.
     """
 
     annotations: int
@@ -198,7 +198,7 @@ def _put_without_annotations(remote: Remote, content: Content) -> None:
 
 
 def _export(remote: Remote, settings: Settings, project: int) -> list[str]:
-    """Attach the target storage, which exports all annotations; returns keys of objects that were moved aside."""
+    """Attach the target storage, which exports all annotations; returns keys of objects that were set aside."""
     studio = remote.studio
     aside = []
     if not studio.projects.storages(project)[1]:

@@ -49,7 +49,7 @@ class RestoreResult(Result):
         anew: whether the project had to be created.
         tasks, annotations: how many were created in it.
         strangers: annotators without an account in this Label Studio.
-        aside: keys of objects in no label commit that were moved aside.
+        aside: keys of objects in no label commit that were set aside.
         published: whether it shows the best model's predictions again.
         lacks: outputs of stages that neither the DVC cache nor its remote has.
     """
@@ -97,7 +97,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         settlement: how conflicts between the commit and labels that only the bucket has are settled.
 
     Raises:
-        NotFoundError: there is no such revision, or it holds no labels, or DVC lacks them.
+        NotFoundError: there is no such revision, or it has no labels, or DVC lacks them.
         InputError: files of the project are missing; or `revision` is another one and nothing is lost.
         ConflictError: the commit and what only the bucket has differ in the same regions; nothing was written.
     """

@@ -30,8 +30,8 @@ def branch(
     """
     from pipelines.branches.create import branch as create_branch
 
-    done = create_branch(project_here(), name, start)
-    say(as_json, done.to_json(), done.lines())
+    result = create_branch(project_here(), name, start)
+    say(as_json, result.to_json(), result.lines())
     next_step(as_json, f"labeltrail switch {argument(name)}")
 
 
@@ -45,9 +45,9 @@ def switch(name: Name, as_json: Json = False) -> None:
     """
     from pipelines.branches.switch import switch as switch_to
 
-    done = switch_to(project_here(), name)
-    say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "labeltrail sync" if done.url else f"labeltrail branch {argument(name)}")
+    result = switch_to(project_here(), name)
+    say(as_json, result.to_json(), result.lines())
+    next_step(as_json, "labeltrail sync" if result.url else f"labeltrail branch {argument(name)}")
 
 
 @app.command()
@@ -69,8 +69,8 @@ def restore(
     """
     from pipelines.branches.restore import restore as restore_project
 
-    done = restore_project(project_here(), revision, settlement(ours, theirs, settle))
-    say(as_json, done.to_json(), done.lines())
+    result = restore_project(project_here(), revision, settlement(ours, theirs, settle))
+    say(as_json, result.to_json(), result.lines())
     next_step(as_json, "labeltrail sync")
 
 
@@ -134,6 +134,6 @@ def merge(
     """
     from pipelines.branches.merge import merge as merge_branch
 
-    done = merge_branch(project_here(), name, settlement(ours, theirs, settle))
-    say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "dvc repro" if done.commit else "labeltrail branches")
+    result = merge_branch(project_here(), name, settlement(ours, theirs, settle))
+    say(as_json, result.to_json(), result.lines())
+    next_step(as_json, "dvc repro" if result.commit else "labeltrail branches")

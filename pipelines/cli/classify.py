@@ -65,8 +65,8 @@ def train(
     """
     from pipelines.classify.train import train as train_model
 
-    done = train_model(table, model, valid=valid, start=start, task=task, overrides=param or ())
-    say(as_json, done.to_json(), done.lines())
+    result = train_model(table, model, valid=valid, start=start, task=task, overrides=param or ())
+    say(as_json, result.to_json(), result.lines())
     next_step(as_json, f"labeltrail classify predict {argument(model)} X.csv --output OUT.csv")
 
 
@@ -91,8 +91,8 @@ def predict(
     """
     from pipelines.classify.predict import predict as predict_table
 
-    done = predict_table(model, table, output)
-    say(as_json, done.to_json(), done.lines())
+    result = predict_table(model, table, output)
+    say(as_json, result.to_json(), result.lines())
     next_step(
         as_json,
         f"labeltrail classify train TRAIN.csv --from {argument(model)} --model FOLDER (continues training)",
@@ -147,9 +147,9 @@ def tune(
     """
     from pipelines.tune.search import tune as search
 
-    done = search(table, valid=valid, task=task, trials=trials, study=study, write=write, model=model)
-    say(as_json, done.to_json(), done.lines())
-    next_step(as_json, done.next_command())
+    result = search(table, valid=valid, task=task, trials=trials, study=study, write=write, model=model)
+    say(as_json, result.to_json(), result.lines())
+    next_step(as_json, result.next_command())
 
 
 @group.command()
@@ -192,6 +192,6 @@ def trial(
     """
     from pipelines.tune.rerun import rerun
 
-    done = rerun(number, table, valid=valid, study=study, write=write, model=model)
-    say(as_json, done.to_json(), done.lines())
-    next_step(as_json, done.next_command())
+    result = rerun(number, table, valid=valid, study=study, write=write, model=model)
+    say(as_json, result.to_json(), result.lines())
+    next_step(as_json, result.next_command())

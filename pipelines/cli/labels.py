@@ -54,12 +54,12 @@ def sync(
         yes=yes,
         annotations=tuple(annotation) if annotation else None,
     )
-    done = sync_labels(project_here(), options)
-    say(as_json, done.to_json(), done.lines())
+    result = sync_labels(project_here(), options)
+    say(as_json, result.to_json(), result.lines())
     if dry_run:
         next_step(as_json, "labeltrail sync")
     else:
-        next_step(as_json, "dvc repro" if done.commit else "label in Label Studio, then labeltrail sync")
+        next_step(as_json, "dvc repro" if result.commit else "label in Label Studio, then labeltrail sync")
 
 
 @app.command()
@@ -98,12 +98,12 @@ def rollback(
     from pipelines.rollback.rollback import rollback as roll_back
 
     part = Selection(tuple(series or ()), tuple(annotator or ()), tuple(label or ()))
-    done = roll_back(project_here(), revision, part, dry=dry_run)
-    say(as_json, done.to_json(), done.lines())
+    result = roll_back(project_here(), revision, part, dry=dry_run)
+    say(as_json, result.to_json(), result.lines())
     if dry_run:
         next_step(as_json, "the same command without --dry-run")
     else:
-        next_step(as_json, "labeltrail undo (undoes the rollback)" if done.commit else "labeltrail log")
+        next_step(as_json, "labeltrail undo (undoes the rollback)" if result.commit else "labeltrail log")
 
 
 @app.command()
@@ -116,9 +116,9 @@ def undo(dry_run: DryRun = False, as_json: Json = False) -> None:
     """
     from pipelines.rollback.rollback import undo as undo_last
 
-    done = undo_last(project_here(), dry=dry_run)
-    say(as_json, done.to_json(), done.lines())
+    result = undo_last(project_here(), dry=dry_run)
+    say(as_json, result.to_json(), result.lines())
     if dry_run:
         next_step(as_json, "labeltrail undo")
     else:
-        next_step(as_json, "labeltrail undo (restores the labels)" if done.commit else "labeltrail log")
+        next_step(as_json, "labeltrail undo (restores the labels)" if result.commit else "labeltrail log")

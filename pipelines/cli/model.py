@@ -38,7 +38,7 @@ def start_from(
     if bool(model) == none or (none and with_params):
         raise typer.BadParameter("name a model, or give --none")
     project = project_here()
-    done = scratch(project.repository) if none else set_start(project, model, configured=with_params)
-    say(as_json, done.to_json(), done.lines())
-    keep = f"; git add {' '.join(done.changed)}; git commit" if done.changed else ""
+    result = scratch(project.repository) if none else set_start(project, model, configured=with_params)
+    say(as_json, result.to_json(), result.lines())
+    keep = f"; git add {' '.join(result.changed)}; git commit" if result.changed else ""
     next_step(as_json, f"dvc repro{keep}")

@@ -107,8 +107,8 @@ def fsck(
     from pipelines.fsck import fsck as check
 
     project = project_here()
-    done = check(project if repair else project.dry(), repair=repair)
-    conclude(as_json, done.to_json(), done.lines(), done.error())
+    result = check(project if repair else project.dry(), repair=repair)
+    conclude(as_json, result.to_json(), result.lines(), result.error())
     next_step(as_json, "labeltrail doctor")
 
 
@@ -148,8 +148,8 @@ def import_(
     """
     from pipelines.import_.import_ import import_recordings
 
-    done = import_recordings(project_here(), path, labels, label_config, annotators, dry_run=dry_run)
-    say(as_json, done.to_json(), done.lines())
+    result = import_recordings(project_here(), path, labels, label_config, annotators, dry_run=dry_run)
+    say(as_json, result.to_json(), result.lines())
     next_step(as_json, "the same command without --dry-run" if dry_run else "labeltrail sync")
 
 
@@ -176,8 +176,8 @@ def demo(
     from pipelines.demo.demo import demo as run_demo
 
     project = project_here()
-    done = run_demo(project, data, classify)
-    say(as_json, done.to_json(), done.lines(project.root))
+    result = run_demo(project, data, classify)
+    say(as_json, result.to_json(), result.lines(project.root))
 
 
 @app.command()
@@ -225,6 +225,6 @@ def gc(
     """
     from pipelines.gc import gc as collect
 
-    done = collect(project_here(), yes=yes and not dry_run, hours=hours)
-    say(as_json, done.to_json(), done.lines())
-    next_step(as_json, "labeltrail log" if done.deleted else "labeltrail gc --yes")
+    result = collect(project_here(), yes=yes and not dry_run, hours=hours)
+    say(as_json, result.to_json(), result.lines())
+    next_step(as_json, "labeltrail log" if result.deleted else "labeltrail gc --yes")

@@ -1,8 +1,8 @@
-"""Made-up recordings for the demo and the tests: a sensor on the wrist of people in a workshop.
+"""Simulated recordings for the demo and the tests: an accelerometer on the wrist of people in a workshop.
 
-Three channels at 50 Hz hold acceleration in g: gravity, turned by how the arm is held and by how each person wears
-the sensor; the motion of what is being done; drift of the sensor; noise. There are four activities as ranges, some
-far rarer than others, a knock as an instant, and between them time in which nothing of interest happens.
+Three channels at 50 Hz are acceleration in g: gravity, rotated by the posture of the arm and by how each person wears
+the sensor; the motion of the activity; drift of the sensor; noise. There are four activities as ranges, some far
+rarer than others, a knock as an instant, and background between them.
 The same seed gives the same recordings on every machine.
 """
 
@@ -29,15 +29,15 @@ Signal = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Activity:
-    """How one activity looks.
+    """The signal of one activity.
 
     Attributes:
         share: probability that the next region is of this activity.
         seconds: shortest and longest region.
         hertz: slowest and fastest person.
         strength: amplitude in g along each channel.
-        overtone: strength of the doubled frequency.
-        tilt: how the arm is held: turn about x and y, radians.
+        overtone: amplitude of the doubled frequency, as a share.
+        tilt: posture of the arm: rotation about x and y, radians.
     """
 
     share: float
@@ -57,7 +57,7 @@ ACTIVITIES = {
 IDLE_TILT = (0.3, 0.9)
 PAUSE = (1.5, 9.0)  # seconds between regions
 KNOCK_EVERY = 20.0  # seconds, on average
-KNOCK_AT_WORK = 0.15  # share of the knocks during an activity that stay there
+KNOCK_AT_WORK = 0.15  # share of the knocks during an activity that are not moved to the next pause
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Recording:
 
     Attributes:
         series: series key.
-        subject: whom it is of.
+        subject: the person.
         times: float64 (timepoints,), seconds from 0.
         values: float32 (timepoints, channels), g, rounded to four digits.
-        regions: what is true, by start.
+        regions: the true ones, by start.
     """
 
     series: str
@@ -79,17 +79,14 @@ class Recording:
     regions: tuple[Region, ...]
 
     def to_csv(self) -> bytes:
-        """The recording as a CSV with a `time` column; read back, it is the same numbers."""
+        """The recording as a CSV with a `time` column, without loss."""
         lines = [",".join(("time", *CHANNELS))]
         for time, row in zip(self.times.tolist(), self.values.tolist(), strict=True):
             lines.append(f"{time:.2f}," + ",".join(f"{value:.4f}" for value in row))
         return ("\n".join(lines) + "\n").encode()
 
     def result(self, regions: Sequence[Region]) -> list[dict[str, Any]]:
-        """Regions as a person's annotation of this recording, with the tag names of a label config that was made.
-
-        They are `label` and `ts`: see `storage.label_studio.label_config.render`.
-        """
+        """Regions as an annotation's `result`, with the tag names of `storage.label_studio.label_config.render`."""
         return [
             {
                 "id": f"{self.series}-{number:03d}",
@@ -109,29 +106,29 @@ class Recording:
 
 
 def simulate(recordings: int = 24, subjects: int = 8, seed: int = 0) -> list[Recording]:
-    """Recordings of some people, one after the other; a recording does not depend on how many there are."""
-    made = []
+    """Recordings, of the subjects in turn; a recording does not depend on how many there are."""
+    simulated = []
     for number in range(recordings):
         person = number % subjects
         habits = np.random.default_rng([seed, 1, person])
         rng = np.random.default_rng([seed, 2, number])
         subject = f"subject{person + 1:02d}"
-        made.append(_record(f"{subject}_{number // subjects + 1:02d}", subject, habits, rng))
-    return made
+        simulated.append(_record(f"{subject}_{number // subjects + 1:02d}", subject, habits, rng))
+    return simulated
 
 
 def disagree(regions: Sequence[Region], rows: int, seed: int) -> list[Region]:
-    """What a second person would mark: other edges, a few regions overlooked, a label mistaken now and then."""
+    """Regions of a second annotator: shifted edges, a few regions missed, some labels confused."""
     rng = np.random.default_rng([seed, 3])
     ranges = [label for label in LABELS if label not in INSTANTS]
     marked = []
     for region in sorted(regions):
-        luck = rng.random()
+        chosen = rng.random()
         shift = np.rint(rng.normal(0, 2 if region.instant else 8, 2)).astype(int)
-        if luck < 0.03:
+        if chosen < 0.03:
             continue
         label = region.label
-        if luck < 0.05 and not region.instant:
+        if chosen < 0.05 and not region.instant:
             label = ranges[(ranges.index(label) + 1) % len(ranges)]
         start = int(np.clip(region.start + shift[0], 0, rows - 1))
         end = start if region.instant else int(np.clip(region.end + shift[1], start, rows - 1))
@@ -164,7 +161,7 @@ def _record(series: str, subject: str, habits: Rng, rng: Rng) -> Recording:
 
 
 def _plan(rows: int, rng: Rng) -> list[Region]:
-    """What is done when: activities with pauses between, knocks anywhere but close together."""
+    """Plan the regions: activities with pauses between them, and knocks, never close together."""
     regions: list[Region] = []
     names = list(ACTIVITIES)
     shares = np.array([ACTIVITIES[name].share for name in names])
@@ -180,7 +177,7 @@ def _plan(rows: int, rng: Rng) -> list[Region]:
 
 
 def _knocks(ranges: list[Region], rows: int, rng: Rng) -> list[Region]:
-    """Instants, most of them in pauses: who is at work is seldom knocking; never two within a second."""
+    """Instants, most of them in pauses, as few people knock during an activity; never two within a second."""
     found: list[int] = []
     at = RATE
     while (at := at + round(rng.exponential(KNOCK_EVERY) * RATE)) < rows - RATE:
@@ -195,7 +192,7 @@ def _knocks(ranges: list[Region], rows: int, rng: Rng) -> list[Region]:
 
 
 def _move(activity: Activity, hertz: float, rows: int, rng: Rng) -> Signal:
-    """(rows, 3): a rhythm that is never quite even, swelling and ebbing."""
+    """(rows, 3): a rhythm whose frequency and amplitude vary slowly."""
     speed = hertz * (1 + 0.08 * _wander(rows, 2.0, 1, rng)[:, 0])
     phase = 2 * np.pi * (np.cumsum(speed) / RATE + rng.random())
     swell = 1 + 0.25 * _wander(rows, 1.5, 1, rng)
@@ -206,7 +203,7 @@ def _move(activity: Activity, hertz: float, rows: int, rng: Rng) -> Signal:
 
 
 def _knock(motion: Signal, row: int, rng: Rng) -> None:
-    """A blow that rings for a fifth of a second, added in place."""
+    """Add a damped oscillation of a fifth of a second, in place."""
     rows = np.arange(min(RATE // 5, len(motion) - row))
     ring = np.exp(-rows / (0.05 * RATE)) * np.cos(2 * np.pi * 14 * rows / RATE)
     blow = rng.normal(0, 1, 3)
@@ -214,7 +211,7 @@ def _knock(motion: Signal, row: int, rng: Rng) -> None:
 
 
 def _gravity(tilt: Signal) -> Signal:
-    """1 g as the turned sensor sees it: (rows, 2) turns about x and y to (rows, 3)."""
+    """1 g in the axes of the rotated sensor: (rows, 2) rotations about x and y to (rows, 3)."""
     about_x, about_y = tilt[:, 0], tilt[:, 1]
     return np.stack(
         [np.sin(about_y), np.sin(about_x) * np.cos(about_y), np.cos(about_x) * np.cos(about_y)], 1
@@ -222,7 +219,7 @@ def _gravity(tilt: Signal) -> Signal:
 
 
 def _wander(rows: int, seconds: float, count: int, rng: Rng) -> Signal:
-    """(rows, count): random curves of size 1 that change within so many seconds."""
+    """(rows, count): smooth random curves of standard deviation about 1 that vary within so many seconds."""
     knots = rng.normal(size=(int(rows / (seconds * RATE)) + 3, count))
     at = np.arange(rows) / (seconds * RATE)
     curves: Signal = np.stack([np.interp(at, np.arange(len(knots)), knots[:, i]) for i in range(count)], 1)

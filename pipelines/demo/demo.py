@@ -1,15 +1,15 @@
 """`labeltrail demo`: the whole loop in this clone, with the pipelines of the commands that a person would type.
 
-Servers up, recordings in, labeled by two people through Label Studio's API, synced, trained, published. The
-recordings are simulated (people at work, or heart beats to be classified), or those of a folder of one's own. Each
-step is skipped where it has been done, so an interrupted demo resumes.
+It starts the servers, imports recordings, labels them as two people through Label Studio's API, syncs, trains and
+publishes. The recordings are simulated (people at work, or heart beats to be classified), or those of a given folder.
+Steps that are complete are skipped, so an interrupted demo resumes.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ SECOND = "ben@labeltrail.example"
 
 @dataclass
 class DemoResult:
-    """What the demo did: seconds by step, and where to look.
+    """What the demo did.
 
     Attributes:
         seconds: wall time of each step.
@@ -62,7 +62,7 @@ class DemoResult:
         return asdict(self)
 
     def lines(self, root: Path) -> list[str]:
-        """For the person who waited: what there is now, where to look, what to type next."""
+        """Results, where to look at them, and what to type next."""
         test = self.scores.get("test") or self.scores.get("validation") or {}
         again = "make demo-classify" if "series" in test else "make demo"
         return [
@@ -82,9 +82,9 @@ class DemoResult:
 
 
 def _describe(test: Mapping[str, Any]) -> str:
-    if whole := test.get("series"):
-        accuracy, f1 = score(whole.get("accuracy")), score(whole.get("macro_f1"))
-        return f"accuracy {accuracy}, macro F1 {f1} of {whole.get('count', 0)} recordings"
+    if series := test.get("series"):
+        accuracy, f1 = score(series.get("accuracy")), score(series.get("macro_f1"))
+        return f"accuracy {accuracy}, macro F1 {f1} of {series.get('count', 0)} recordings"
     points, events = test.get("timepoint", {}), test.get("event", {})
     return (
         f"balanced accuracy {score(points.get('balanced_accuracy'))}, "
@@ -103,47 +103,47 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> DemoRes
     Raises:
         InputError: the folder is not such a folder, or this clone was made for other data.
     """
-    source = _source(project, data, classify)
-    done = DemoResult()
-    with _step(done, "servers"):
+    source = _check_source(project, data, classify)
+    result = DemoResult()
+    with _step(result, "servers"):
         services.up(project.root)
         project.configure_remote()
         git_hooks.install(project.repository.git)
         git_drivers.configure(project.repository.git)
     if data is None:
         simulated = demo_data.simulate(classify)
-        with _step(done, "recordings"):
+        with _step(result, "recordings"):
             folder = _write(project, simulated)
             imported = import_recordings(project, str(folder / "series"), folder / "tasks.json")
-        with _step(done, "labels by two people"):
+        with _step(result, "labels by two people"):
             _label(project, simulated)
     else:
-        with _step(done, "recordings and labels"):
+        with _step(result, "recordings and labels"):
             imported = import_recordings(project, str(data / "series"), data / "tasks.json")
     for finding in imported.findings:
         note(f"  {finding.where}: {finding.what}")
-    with _step(done, "sync"):
-        _identify(project)
+    with _step(result, "sync"):
+        _set_author(project.repository.git.run)
         sync(project)
-    with _step(done, "dvc repro"):
+    with _step(result, "dvc repro"):
         project.repository.reproduce()
     commit_model(project.repository)
-    done.url = imported.url
-    _conclude(project, done)
-    write_json(project.root / FOLDER / "demo.json", source | {"demo": done.to_json()})
-    return done
+    result.url = imported.url
+    _read_results(project, result)
+    write_json(project.root / FOLDER / "demo.json", source | {"demo": result.to_json()})
+    return result
 
 
 @contextmanager
-def _step(done: DemoResult, name: str) -> Iterator[None]:
+def _step(result: DemoResult, name: str) -> Iterator[None]:
     console.rule(f"[bold]{name}", align="left")
     start = time.monotonic()
     yield
-    done.seconds[name] = round(time.monotonic() - start, 1)
+    result.seconds[name] = round(time.monotonic() - start, 1)
 
 
-def _source(project: Project, data: Path | None, classify: bool) -> dict[str, Any]:
-    """Remember which data this demo is of; two kinds in one project would fit no label config."""
+def _check_source(project: Project, data: Path | None, classify: bool) -> dict[str, Any]:
+    """Check and record which data this demo is of: two kinds in one project would fit no label config."""
     if data and classify:
         why = "the task of own recordings follows from their labels"
         cure = f"labeltrail demo --data {argument(data)}"
@@ -152,18 +152,14 @@ def _source(project: Project, data: Path | None, classify: bool) -> dict[str, An
     source = {"version": 1, "data": str(data.resolve()) if data else simulated}
     path = project.root / FOLDER / "demo.json"
     if data and not ((data / "series").is_dir() and (data / "tasks.json").is_file()):
+        what = "this folder cannot be demonstrated"
         why = "it needs a folder series/ with CSV files, and tasks.json, a Label Studio export"
-        raise InputError(
-            "this folder cannot be demonstrated", where=str(data), why=why, cure="make demo DATA=FOLDER"
-        )
+        raise InputError(what, where=str(data), why=why, cure="make demo DATA=FOLDER")
     if path.exists():
         known = read_json(path, 1, "make clean-demo; make demo")["data"]
         if known != source["data"]:
-            why = f"it holds {known}"
-            cure = "make clean-demo, then make demo again"
-            raise InputError(
-                "this demo was made with other data", where=str(project.root), why=why, cure=cure
-            )
+            what, cure = "this demo was made with other data", "make clean-demo, then make demo again"
+            raise InputError(what, where=str(project.root), why=f"its data are {known}", cure=cure)
     write_json(path, source)
     return source
 
@@ -172,7 +168,7 @@ def _source(project: Project, data: Path | None, classify: bool) -> dict[str, An
 
 
 def _write(project: Project, simulated: Simulation) -> Path:
-    """Write recordings, tasks and label config as a person would have them; returns the folder."""
+    """Write recordings, tasks and label config as input of an import; returns the folder."""
     folder = project.root / FOLDER
     for recording in simulated.recordings:
         write_bytes(folder / f"series/{recording.series}.csv", recording.to_csv())
@@ -185,7 +181,7 @@ def _write(project: Project, simulated: Simulation) -> Path:
 
 
 def _label(project: Project, simulated: Simulation) -> None:
-    """Two people label a part of the recordings, each with an account, through Label Studio's API."""
+    """Label some of the recordings as two people, each with an account, through Label Studio's API."""
     state = project.remote.state()
     if state is None:
         return
@@ -205,33 +201,32 @@ def _label(project: Project, simulated: Simulation) -> None:
 
 
 def _second_annotator(project: Project) -> LabelStudio | None:
-    """The second person, with an account of their own; none on a Label Studio that is not this clone's."""
+    """Label Studio with the account of the second person; None where the server is not this clone's."""
     if settings.is_external(project.root, LABEL_STUDIO):
         note("Label Studio is not this clone's own: no second user is made, one person labels")
         return None
-    kept = settings.read_env_file(project.root)
-    if "LABELTRAIL_DEMO_API_KEY" not in kept:
+    variables = settings.read_env_file(project.root)
+    if "LABELTRAIL_DEMO_API_KEY" not in variables:
         password = settings.generated(LABEL_STUDIO, SECOND)["LABEL_STUDIO_PASSWORD"]
         token = project.studio.invite(SECOND, password)
         account = {"LABELTRAIL_DEMO_USERNAME": SECOND, "LABELTRAIL_DEMO_PASSWORD": password}
         settings.write_env_file(project.root, account | {"LABELTRAIL_DEMO_API_KEY": token})
-        kept = settings.read_env_file(project.root)
-    return LabelStudio(Session(project.settings.label_studio_url, kept["LABELTRAIL_DEMO_API_KEY"]))
+        variables = settings.read_env_file(project.root)
+    return LabelStudio(Session(project.settings.label_studio_url, variables["LABELTRAIL_DEMO_API_KEY"]))
 
 
 # -- git ------------------------------------------------------------------------------------------
 
 
-def _identify(project: Project) -> None:
-    """Commits in the demo need an author, also where git has not been told one yet."""
-    git = project.repository.git.run
+def _set_author(git: Callable[..., str]) -> None:
+    """Configure an author of commits where git has none."""
     if "user.email" not in git("config", "--list", "--name-only").split():
         git("config", "user.name", "Labeltrail demo")
         git("config", "user.email", "demo@labeltrail.example")
 
 
-def _conclude(project: Project, done: DemoResult) -> None:
+def _read_results(project: Project, result: DemoResult) -> None:
     model = lineage.trace(project.repository, lineage.models(project.repository)[0])
-    done.version = model.version
-    done.commit = model.commit.commit if model.commit else ""
-    done.scores = json.loads((project.root / reports.HEADLINE).read_text(encoding="utf-8"))
+    result.version = model.version
+    result.commit = model.commit.commit if model.commit else ""
+    result.scores = json.loads((project.root / reports.HEADLINE).read_text(encoding="utf-8"))

@@ -12,8 +12,8 @@ from pipelines.demo.ecg import Beat
 from storage.label_studio import label_config
 
 RECORDINGS, SUBJECTS = 24, 8
-LABELED = 6  # of the subjects; the recordings of the others are the model's, which has never met them
-REVIEWED = 6  # of the labeled recordings, the second person labels too
+LABELED = 6  # subjects; the model predicts the recordings of the others
+REVIEWED = 6  # labeled recordings that the second person labels too
 
 BEATS, HEARTS = 160, 16
 HEARTS_LABELED = 14
@@ -40,14 +40,14 @@ class Simulation:
 
 
 def simulate(classify: bool) -> Simulation:
-    """What `labeltrail demo` shows, or `labeltrail demo --classify`."""
+    """The data of `labeltrail demo`, or of `labeltrail demo --classify`."""
     if classify:
         return hearts(ecg.simulate(BEATS, HEARTS))
     return workshop(accelerometer.simulate(RECORDINGS, SUBJECTS))
 
 
 def workshop(recordings: Sequence[Recording]) -> Simulation:
-    """People at work: where in a recording is what."""
+    """Recordings of people at work, labeled with regions."""
     labeled = _of_people(recordings, LABELED)
     return Simulation(
         label_config.render(accelerometer.CHANNELS, accelerometer.LABELS, "time"),
@@ -61,17 +61,14 @@ def workshop(recordings: Sequence[Recording]) -> Simulation:
 
 
 def hearts(recordings: Sequence[Beat]) -> Simulation:
-    """Heart beats: what is the whole of a recording."""
+    """Recordings of heart beats, each labeled with a class."""
     labeled = _of_people(recordings, HEARTS_LABELED)
     config = label_config.render(ecg.CHANNELS, ecg.LABELS, "time", task="multiclass")
     return Simulation(
         config,
         recordings,
         {b.series: b.result(b.label) for b in labeled},
-        {
-            b.series: b.result(ecg.disagree(b.label, number))
-            for number, b in enumerate(labeled[:BEATS_REVIEWED])
-        },
+        {b.series: b.result(ecg.disagree(b.label, n)) for n, b in enumerate(labeled[:BEATS_REVIEWED])},
     )
 
 

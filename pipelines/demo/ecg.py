@@ -1,9 +1,9 @@
-"""Made-up heart beats for the classification demo and the tests: an electrode on the chest, a beat a recording.
+"""Simulated heart beats for the classification demo and the tests: an electrode on the chest, a beat a recording.
 
-One channel at 125 Hz, in mV: the waves around the R peak as each person's heart and electrode make them, breathing,
-hum and noise. A beat is normal, premature (wide, no P wave, T upside down) or paced (a pacemaker's spike, then a wide
-beat). Some hearts conduct slowly, so that their normal beats are wide too; some spikes nearly drown in noise; no beat
-is where the last one was. So a class is a shape, not a mean. They are for trying things out, not for medicine.
+One channel at 125 Hz, in mV: the waves around the R peak, which differ between people, breathing, hum and noise. A
+beat is normal, premature (wide, no P wave, inverted T wave) or paced (a pacemaker's spike, then a wide beat). Some
+hearts conduct slowly, so that their normal beats are wide too; some spikes are hardly above the noise; the position
+of the beat varies. So a class is a shape, not a mean. They are no medical data.
 The same seed gives the same recordings on every machine.
 """
 
@@ -19,7 +19,7 @@ RATE = 125
 LENGTH = 140  # timepoints of every recording
 CHANNELS = ("ecg",)
 LABELS = ("normal", "premature", "paced")
-DEALT = (0, 0, 0, 0, 0, 1, 1, 1, 2, 2)  # labels of ten beats of a person, in some order
+MIX = (0, 0, 0, 0, 0, 1, 1, 1, 2, 2)  # labels of ten beats of a person, shuffled
 PEAK = (0.38, 0.54)  # seconds from the start to the R peak
 SLOWED = ("Q", "R", "S")  # waves that are wider in a heart that conducts slowly
 
@@ -66,13 +66,13 @@ BEATS = {
 
 @dataclass(frozen=True)
 class Heart:
-    """How one person's beats differ from the book's, in all recordings of that person.
+    """How one person's beats differ from the average, in all recordings of that person.
 
     Attributes:
-        gain: mV as this electrode shows one.
-        slow: how many times as wide Q, R and S of a normal beat are.
+        gain: of the electrode, as a factor.
+        slow: factor of the widths of Q, R and S of a normal beat.
         heights: factor of each wave's height, by its name.
-        breath: mV of the wander of the baseline.
+        breath: mV, amplitude of the baseline wander.
         noise: mV, standard deviation.
     """
 
@@ -89,10 +89,10 @@ class Beat:
 
     Attributes:
         series: series key.
-        subject: whom it is of.
+        subject: the person.
         times: float64 (timepoints,), seconds from 0.
         values: float32 (timepoints, 1), mV, rounded to four digits.
-        label: what is true.
+        label: the true one.
     """
 
     series: str
@@ -102,7 +102,7 @@ class Beat:
     label: str
 
     def to_csv(self) -> bytes:
-        """The recording as a CSV with a `time` column; read back, it is the same numbers."""
+        """The recording as a CSV with a `time` column, without loss."""
         lines = [",".join(("time", *CHANNELS))]
         lines += [
             f"{t:.3f},{v:.4f}" for t, v in zip(self.times.tolist(), self.values[:, 0].tolist(), strict=True)
@@ -110,10 +110,7 @@ class Beat:
         return ("\n".join(lines) + "\n").encode()
 
     def result(self, label: str) -> list[dict[str, Any]]:
-        """A label as a person's annotation of this recording, with the tag names of a label config that was made.
-
-        They are `label` and `ts`: see `storage.label_studio.label_config.render`.
-        """
+        """A label as an annotation's `result`, with the tag names of `storage.label_studio.label_config.render`."""
         return [
             {
                 "id": f"{self.series}-label",
@@ -127,22 +124,22 @@ class Beat:
 
 
 def simulate(recordings: int = 160, subjects: int = 16, seed: int = 0) -> list[Beat]:
-    """Beats of some people, one after the other; a recording does not depend on how many there are."""
-    made = []
+    """Recordings, of the subjects in turn; a recording does not depend on how many there are."""
+    simulated = []
     for number in range(recordings):
         person = number % subjects
         habits = np.random.default_rng([seed, 1, person])
-        heart, deck = _heart(habits), habits.permutation(DEALT)
+        heart, labels = _heart(habits), habits.permutation(MIX)
         rng = np.random.default_rng([seed, 2, number])
         subject = f"subject{person + 1:02d}"
         turn = number // subjects
-        label = LABELS[deck[turn % len(DEALT)]]
-        made.append(_record(f"{subject}_{turn + 1:02d}", subject, label, heart, rng))
-    return made
+        label = LABELS[labels[turn % len(MIX)]]
+        simulated.append(_record(f"{subject}_{turn + 1:02d}", subject, label, heart, rng))
+    return simulated
 
 
 def disagree(label: str, seed: int) -> str:
-    """What a second person would say: now and then another label."""
+    """The label of a second annotator: sometimes another one."""
     rng = np.random.default_rng([seed, 3])
     others = [other for other in LABELS if other != label]
     return others[int(rng.integers(len(others)))] if rng.random() < 0.06 else label
@@ -165,22 +162,22 @@ def _record(series: str, subject: str, label: str, heart: Heart, rng: Rng) -> Be
     for name, wave in BEATS[label].items():
         slow = heart.slow if label == "normal" and name in SLOWED else 1.0
         beat += heart.heights[name] * _wave(after, wave, slow, rng)
-    values = heart.gain * beat + _around(times, heart, rng)
+    values = heart.gain * beat + _disturbances(times, heart, rng)
     return Beat(series, subject, times, np.round(values, 4).astype(np.float32)[:, None], label)
 
 
 def _wave(after: Signal, wave: Wave, slow: float, rng: Rng) -> Signal:
-    """One wave in mV, (timepoints,), never twice the same; `after` is seconds after the R peak."""
+    """One wave in mV, (timepoints,), with random variation; `after` is seconds after the R peak."""
     at = wave.at * slow + rng.normal(0, 0.008)
     width = wave.width * slow * rng.uniform(0.8, 1.2)
     shown: Signal = wave.height * rng.uniform(0.8, 1.2) * np.exp(-0.5 * ((after - at) / width) ** 2)
     return shown
 
 
-def _around(times: Signal, heart: Heart, rng: Rng) -> Signal:
-    """What is no heart, in mV, (timepoints,): breathing, the hum of the mains, noise."""
+def _disturbances(times: Signal, heart: Heart, rng: Rng) -> Signal:
+    """Breathing, the hum of the mains and noise, in mV, (timepoints,)."""
     breathing = np.sin(2 * np.pi * (rng.uniform(0.2, 0.4) * times + rng.random()))
     hum = np.sin(2 * np.pi * (50 * times + rng.random()))
     drift = rng.normal(0, 0.2) + heart.breath * breathing
-    around: Signal = drift + 0.3 * heart.noise * hum + rng.normal(0, heart.noise, len(times))
-    return around
+    summed: Signal = drift + 0.3 * heart.noise * hum + rng.normal(0, heart.noise, len(times))
+    return summed

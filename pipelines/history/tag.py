@@ -62,7 +62,7 @@ def tag(repository: Repository, name: str, revision: str = "HEAD") -> Tag:
 def tags(git: Git) -> list[Tag]:
     """The tags on commits that have labels, by name."""
     named = sorted((name, commit) for commit, names in git.tags().items() for name in names)
-    # A tag's name and kind hold no blank, and its subject ends at the first line feed.
+    # Name and kind of a tag contain no blank, and its subject ends at the first line feed.
     form = "--format=%(refname:short) %(objecttype) %(contents:subject)"
     rows = (line.split(" ", 2) for line in git.lines("for-each-ref", form, "refs/tags"))
     subjects = {name: subject if kind == "tag" else "" for name, kind, subject in rows}

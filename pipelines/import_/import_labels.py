@@ -38,7 +38,7 @@ class ImportedAnnotation:
 
     Attributes:
         result: regions and choices.
-        fields: what else Label Studio takes: `was_cancelled`, `ground_truth`, `lead_time`.
+        fields: other fields that Label Studio accepts: `was_cancelled`, `ground_truth`, `lead_time`.
         person: who made it.
         partial: a flat export lacks parts of it.
         number: of the annotation, where the export is of this Label Studio; else 0.

@@ -134,8 +134,8 @@ def _revert_items(
         name = scope_of(item, regions)
         result += old.pop(name, []) if name in touched else [item]
     result += [item for items in old.values() for item in items]
-    gone = touched - {scope_of(item, regions) for item in result}
-    return [item for item in result if not gone & {str(item.get("from_id")), str(item.get("to_id"))}]
+    removed = touched - {scope_of(item, regions) for item in result}
+    return [item for item in result if not removed & {str(item.get("from_id")), str(item.get("to_id"))}]
 
 
 def _items(record: Record | None) -> list[Item]:

@@ -1,4 +1,4 @@
-"""Checks before a rollback: whatever would make it fail, before anything changes."""
+"""Checks before a rollback: everything that would make it fail, before anything changes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _check_no_drafts(project: Project, changes: Sequence[Change[Record]]) -> Non
 
 
 def _record_id(project: Project, state: State, number: int) -> str:
-    """Id of the record of an annotation; "" where it is gone."""
+    """Record id of an annotation; "" where it does not exist."""
     try:
         found = project.studio.annotation(number)
     except BrokenResponseError:

@@ -85,7 +85,7 @@ def apply(
     Args:
         project: the clone.
         plan: the changes; without conflicts.
-        theirs: what bucket and Label Studio held when the plan was made.
+        theirs: state of bucket and Label Studio when the plan was made.
         base: hashes of labels and recordings of the base.
         options: which sides are written.
 

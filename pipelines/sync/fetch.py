@@ -46,11 +46,11 @@ def fetch(
         remote: the branch in bucket and Label Studio.
         state: the last sync.
         numbers: annotations that changed: where possible only these are fetched, neither recordings nor label config.
-        write: make missing tasks, move invalid task objects aside, and repair what Label Studio cannot show. Nothing
-            else is written.
+        write: create missing tasks, set invalid task objects aside, and repair what Label Studio cannot show.
+            Nothing else is written.
 
     Raises:
-        NotFoundError: the project is gone from Label Studio, or it is another one.
+        NotFoundError: the project was deleted from Label Studio, or replaced by another one.
         ServiceError: Label Studio or the bucket cannot be reached, or fails.
     """
     if numbers is not None and repository.pointer(SERIES) == state.series:
@@ -126,7 +126,7 @@ def _fetch_named(
         bucket lacks one, which does not mean that its annotation was deleted.
 
     Raises:
-        NotFoundError: annotations are gone, and so is the project, or it is another one.
+        NotFoundError: annotations are missing because the project was deleted or replaced.
     """
     mirror, annotations, studio = remote.mirror, remote.annotations, remote.studio
     if mirror.note(_labels_note(remote)) != state.etag:

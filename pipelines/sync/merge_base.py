@@ -1,4 +1,4 @@
-"""The merge base of a sync: what bucket and Label Studio held when this clone last pulled them.
+"""The merge base of a sync: the state of bucket and Label Studio when this clone last pulled them.
 
 `sync.json` records each sync; the newest one whose label commit this clone has is the base. What an interrupted or
 one-way sync pulled since is noted in the clone's mirror: otherwise a label that is then deleted in Label Studio would
@@ -73,7 +73,7 @@ def note(remote: Remote, state: State, ours: str, base: Base) -> None:
         remote: whose mirror has the note.
         state: the newest sync.
         ours: hash of the label snapshot after the pull: the note is valid as long as this clone has it.
-        base: what bucket and Label Studio hold.
+        base: hashes of what is in bucket and Label Studio now.
     """
     value = {"after": list(state.entry), "ours": ours, "labels": base[0], "series": base[1]}
     remote.mirror.set_note(_name(remote), json.dumps(value))

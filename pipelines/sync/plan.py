@@ -253,7 +253,7 @@ def records_of(
     Args:
         rows: the objects.
         annotators: of `sync.json`: people without an account.
-        record_id: the id of the record that an annotation stands for, from its own record id and its number.
+        record_id: the record id of an annotation, from its own record id and its number.
     """
     records: Shard = {}
     numbers = {}

@@ -17,7 +17,7 @@ from storage.s3.mirror import Row
 
 @dataclass(frozen=True)
 class Side:
-    """What the work tree holds, or what both sides held at an earlier sync.
+    """State of the work tree, or the common state of both sides at an earlier sync.
 
     Attributes:
         labels: the label snapshot.
@@ -31,7 +31,7 @@ class Side:
 
 
 class RemoteAnnotations(Protocol):
-    """The annotations that the bucket holds, as rows with their records."""
+    """The annotations in the bucket, as rows with their records."""
 
     def key(self, number: int) -> str:
         """Key of the object of an annotation."""
@@ -61,17 +61,17 @@ class Accounts:
 
 @dataclass(frozen=True)
 class RemoteState:
-    """What bucket and Label Studio hold.
+    """State of bucket and Label Studio.
 
     Attributes:
         state: `sync.json`: the last sync.
         agreed: the label snapshot of that sync.
-        annotations: what the bucket holds.
-        accounts: who has one in Label Studio.
+        annotations: those in the bucket.
+        accounts: of Label Studio.
         compared: how bucket and Label Studio differ; nothing of it has been written yet.
         count: how many annotations there are.
-        known: bucket and label commit were equal in this clone as of `sync.json`: only what moved can differ.
-        moved: by shard and key, number and record id of the annotations that changed since; "" are other objects.
+        known: bucket and label commit were equal in this clone as of `sync.json`: only `moved` can differ.
+        moved: number and record id of the annotations that changed since, by shard and key; "": other objects.
         series: ETag of each recording by series key; None where only named annotations were fetched.
         recordings: MD5 of each recording by series key; None where they are not compared.
         config: text of the label config; None where only named annotations were fetched.

@@ -62,8 +62,8 @@ class SyncResult:
         asks: of a dry run: why the sync would need `--yes` for its deletions; "" where it would not.
         made_again: annotations that Label Studio had lost and that were created in it again.
         taken_over: annotations that it has lost and that no label commit had before this one.
-        returned: series whose task was deleted in Label Studio; it came back, without annotations.
-        aside: invalid objects in the bucket, as key and reason: those of tasks were moved, the others stay.
+        returned: series whose task was deleted in Label Studio and is created again, without annotations.
+        aside: invalid objects in the bucket, as key and reason: those of tasks were set aside, the others stay.
         runs: stages that `dvc repro` will run, each with the file that is the reason.
         conflicts: what is not settled; only a dry run ends with them.
         dry: nothing was written.

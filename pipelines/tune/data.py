@@ -97,7 +97,7 @@ def of_table(path: Path, valid: Path | None, settings: params.Params, task: Task
 def _folds(
     train: Labeled, spec: TaskSpec, path: Path, settings: params.Params
 ) -> tuple[tuple[Fold, ...], str]:
-    """Folds of a table, whose rows are groups of their own."""
+    """Folds of a table, in which each row is a group of its own."""
     groups = [str(row) for row in range(len(train.values))]
     try:
         return make_folds(train, groups, spec, settings)

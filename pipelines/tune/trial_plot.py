@@ -45,7 +45,7 @@ class Axes:
 
     @classmethod
     def of(cls, marks: Sequence[Mark]) -> Axes:
-        """Axes that hold all marks."""
+        """Axes on which all marks fit."""
         losses = [max(mark.loss, SMALLEST) for mark in marks if mark.loss is not None] or [1.0]
         return cls(max(marks[-1].number, 2), min(losses) / 1.15, max(losses) * 1.15)
 

@@ -295,7 +295,7 @@ DEEP = json.dumps({"data": json.loads('{"a":' * 98 + "1" + "}" * 98)})
         ('{"data": [[null, 1], ["a", 2]]}', "its data is no JSON object"),  # pairs, which would make a dict
         ('{"data": "subject"}', "its data is no JSON object"),
         ("[]", "its data is no JSON object"),
-        ('{"a":' * 100 + "1" + "}" * 100, "lie more than 99 deep"),  # 100 may be read, and 101 be written
+        ('{"a":' * 100 + "1" + "}" * 100, "nested more than 99 deep"),  # 100 may be read, and 101 be written
         (DEEP, ""),
     ],
 )
@@ -331,11 +331,11 @@ def test_a_link_that_leads_nowhere_beside_recordings_stops_no_sync(tmp_path: Pat
     folder = tmp_path / "data/series"
     folder.mkdir(parents=True)
     (folder / "a.csv").write_bytes(b"x")
-    project: Any = SimpleNamespace(root=tmp_path, repository=SimpleNamespace(pointer=lambda name: "md5"))
+    repository: Any = SimpleNamespace(root=tmp_path, pointer=lambda name: "md5")
     notes: dict[str, str] = {}
-    project.mirror = SimpleNamespace(note=notes.get, set_note=notes.__setitem__)
-    worktree.mark_current(project.repository, project.mirror, ["data/series"])
+    mirror: Any = SimpleNamespace(note=notes.get, set_note=notes.__setitem__)
+    worktree.mark_current(repository, mirror, ["data/series"])
     (folder / ".#a.csv").symlink_to("ann@machine.123:456")
-    assert not worktree.is_current(project.repository, project.mirror, ["data/series"])
-    worktree.mark_current(project.repository, project.mirror, ["data/series"])
-    assert worktree.is_current(project.repository, project.mirror, ["data/series"])
+    assert not worktree.is_current(repository, mirror, ["data/series"])
+    worktree.mark_current(repository, mirror, ["data/series"])
+    assert worktree.is_current(repository, mirror, ["data/series"])

@@ -28,9 +28,8 @@ def check_output(output: Path, path: Path, folder: Path) -> None:
     elif place.parent == folder.resolve() and place.name in checkpoint.FILES:
         why = "it is a file of the model"
     if why:
-        raise InputError(
-            "the predictions cannot be written there", where=str(output), why=why, cure="--output OUT.csv"
-        )
+        what = "the predictions cannot be written there"
+        raise InputError(what, where=str(output), why=why, cure="--output OUT.csv")
 
 
 def check_probabilities(

@@ -53,10 +53,10 @@ def check_model_folder(folder: Path) -> Path:
 
 def unwritable(folder: Path) -> str:
     """Why a folder cannot be created or written to; "" where it can."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not there.is_dir():
-        return f"{there} is a file"
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return f"{existing} is a file"
+    return "" if os.access(existing, os.W_OK | os.X_OK) else f"{existing} is not writable"
 
 
 def task_of(spec: TaskSpec) -> Task | None:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipelines.classify.checks import check_output, check_probabilities
 from pipelines.classify.model_dir import TRAIN, load_model, task_of
 from storage.errors import InputError
@@ -22,8 +19,8 @@ class PredictionResult:
 
     Attributes:
         counts: how many series were predicted to have each label.
-        accuracy: share of series with all labels right, where the file has y columns.
-        notes: how the file was read where it is in another form.
+        accuracy: share of series with all labels correct; None where the file has no y columns.
+        notes: how a file of another format was read.
     """
 
     output: Path
@@ -42,16 +39,11 @@ class PredictionResult:
         }
 
     def lines(self) -> list[str]:
-        right = (
-            [] if self.accuracy is None else [f"accuracy by the y columns of the file: {self.accuracy:.4f}"]
-        )
-        notes = [f"note: {note}" for note in self.notes]
-        return [
-            *notes,
-            f"{self.series} series: {series_table.counts_text(self.counts)}",
-            *right,
-            f"predictions are in {self.output}",
-        ]
+        text = [f"note: {note}" for note in self.notes]
+        text.append(f"{self.series} series: {series_table.counts_text(self.counts)}")
+        if self.accuracy is not None:
+            text.append(f"accuracy by the y columns of the file: {self.accuracy:.4f}")
+        return [*text, f"predictions are in {self.output}"]
 
 
 def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
@@ -75,8 +67,6 @@ def predict(folder: Path, path: Path, output: Path) -> PredictionResult:
     predicted = model.decide(probabilities)
     series_table.write_predictions(output, spec.labels, predicted, probabilities)
     counts = dict(zip(spec.labels, predicted.sum(0).tolist(), strict=True))
-    return PredictionResult(output, counts, len(predicted), _accuracy(predicted, table.targets), table.notes)
-
-
-def _accuracy(predicted: NDArray[np.bool_], targets: NDArray[np.bool_] | None) -> float | None:
-    return None if targets is None else float((predicted == targets).all(1).mean())
+    targets = table.targets
+    accuracy = None if targets is None else float((predicted == targets).all(1).mean())
+    return PredictionResult(output, counts, len(predicted), accuracy, table.notes)

@@ -42,7 +42,7 @@ class TrainingResult:
         table: the training data.
         fit: the fitted model and its scores.
         plan: the params.
-        notes: how files in other forms were read.
+        notes: how files of other formats were read.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""Regions and choices whose label the label config does not have: a label was renamed or removed, here or there.
+"""Regions and choices whose label the label config does not have: the label was renamed or removed.
 
 They stay in labels and Label Studio, which shows them without a label; no model is trained on them. Sync warns when
 labels or label config change, doctor always.
@@ -20,12 +20,7 @@ SHOWN = 3  # labels and series that are named
 
 @dataclass
 class Unknown:
-    """What has a label that the label config lacks.
-
-    Attributes:
-        count: how many regions or choices.
-        series: of which series.
-    """
+    """Regions or choices with a label that the label config lacks: how many, and of which series."""
 
     count: int = 0
     series: set[str] = field(default_factory=set)

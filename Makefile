@@ -32,7 +32,7 @@ down: ## stop the servers of this clone and of its demos
 	@test ! -d demo-classify || $(IN_DEMO_CLASSIFY) labeltrail down
 
 test: ## run all tests except the slow ones, three at a time
-	@$(RUN) pytest --numprocesses 3 --dist loadgroup
+	@$(RUN) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: ## run the slow tests
 	@$(RUN) pytest -m slow

@@ -16,9 +16,6 @@ from storage.settings import Settings, write_env_file
 from tests.conftest import Lab, clone, imported
 from tests.support.project_copies import copied
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("doctor")
-
 
 def checks(lab: Lab) -> dict[str, Check]:
     return {check.name: check for check in examine(Project(lab.project.root))}

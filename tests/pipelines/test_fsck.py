@@ -24,9 +24,6 @@ from tests.storage.series.test_recording_versions import fresh_clone
 from tests.support.everywhere import Everywhere
 from tests.support.project_copies import copied
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("fsck")
-
 WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 
 

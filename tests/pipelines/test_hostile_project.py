@@ -29,9 +29,6 @@ from tests.pipelines.test_loop import small
 from tests.support.everywhere import Everywhere
 from tests.support.label_studio_page import open_page
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("hostile_project")
-
 FORGED = "FORGED"
 OWNED = "owned-by-a-name"
 RAN = OWNED.replace("-", "_")

@@ -23,9 +23,6 @@ from storage.project import Project
 from storage.settings import Settings
 from tests.conftest import clone
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("loop")
-
 SAME = ("data/dataset", "data/candidate", "data/best", "data/predictions", "reports")
 
 

@@ -25,9 +25,6 @@ from storage.settings import LABEL_STUDIO, Settings
 from tests.conftest import Lab, clone, imported, result
 from tests.support.everywhere import Everywhere
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("lost_labels")
-
 WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 NAMES = ("one", "three", "two")
 

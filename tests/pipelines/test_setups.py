@@ -27,9 +27,6 @@ from storage.settings import Settings, read_env_file, write_env_file
 from tests.conftest import clone, imported
 from tests.pipelines.test_loop import repro, small
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("setups")
-
 # What reads, and what would change something, each as it is typed; `RECORDINGS` stands for a path.
 READING = (
     "status", "show", "show HEAD~1", "show main", "diff", "diff HEAD~1 HEAD", "diff --stat", "log",

@@ -31,9 +31,6 @@ from tests.conftest import clone
 from tests.pipelines.test_loop import repro
 from tests.support.choice_project import TINY, wave
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("started_project")
-
 KINDS = ("slow", "fast")
 BEATS = {f"{kind}{number}": kind for number in range(12) for kind in KINDS}
 

@@ -17,9 +17,6 @@ from storage.label_studio import label_config
 from storage.settings import Settings
 from tests.conftest import CHECKOUT, server_settings
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("upgrade")
-
 # The last commit before 0.2.0: flat folders, data/sets.csv, 40 figures in reports/evaluate.json.
 BEFORE = "418a3367b34ad5ccc498b7f575daf380043055b6"
 

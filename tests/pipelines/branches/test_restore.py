@@ -22,9 +22,6 @@ from storage.settings import LABEL_STUDIO, Settings
 from tests.conftest import Lab, cloned
 from tests.pipelines.branches.test_branches import facts, labeled
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("restore")
-
 
 @pytest.fixture(scope="module")
 def other(minio: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:

@@ -27,9 +27,6 @@ from storage.settings import Settings
 from tests.conftest import clone
 from tests.pipelines.test_loop import digests, predictions, repro, small
 
-# Its project is made once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("rollback_model")
-
 
 @pytest.fixture(scope="module")
 def loop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str, str]:

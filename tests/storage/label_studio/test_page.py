@@ -29,9 +29,6 @@ from tests.support.recordings.refused_cells import REFUSED_CELLS
 from tests.support.recordings.refused_tables import REFUSED_TABLES
 from tests.support.recordings.stored_recordings import STORED
 
-# Its page is opened once, by the worker that has all of these tests.
-pytestmark = pytest.mark.xdist_group("page")
-
 TAKEN = AS_IT_IS | STORED
 MISREAD = {name: case for name, case in (REFUSED_TABLES | REFUSED_CELLS).items() if case.misread}
 IMPORTED = [name for name, case in TAKEN.items() if case.config == xml()]

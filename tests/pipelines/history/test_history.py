@@ -91,7 +91,8 @@ def test_the_log_by_series_label_and_annotator(past: Past) -> None:
 def test_the_log_by_time_number_branch_and_range(past: Past) -> None:
     repository = past.repository
     subjects = [
-        entry.commit.subject for entry in log(repository, "HEAD", None, "--since=2026-02-01T10:03:00Z")
+        entry.commit.subject
+        for entry in log(repository, "HEAD", DiffFilter(), "--since=2026-02-01T10:03:00Z")
     ]
     assert subjects == ["labels: -2 in 1 series", "labels: ~2 -1 in 3 series"]
     assert [e.commit.subject for e in log(repository, "HEAD~1", most=1)] == ["labels: ~2 -1 in 3 series"]

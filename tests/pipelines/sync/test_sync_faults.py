@@ -45,7 +45,7 @@ STEPS = [
     "Repository.add",
     "snapshot.write",
     "Cache.store",
-    "Repository.point",
+    "Repository.write_pointer",
     "Git.commit",
     "Repository.push",
     "write_state",

@@ -55,7 +55,7 @@ def test_a_full_disk_is_said_and_done_no_harm(
     die, said = random.Random(3), 0  # noqa: S311 -- no secret
     for left in (0, *(die.randrange(1, 100) for _ in range(faults - 1))):
         for _ in range(3):
-            edit(lab.project.studio, lab.number, die)
+            edit(lab.project, lab.number, die)
         filler = fill(small_disk, left * KIB)
         full = program(lab.project.root, ["sync"])
         filler.unlink()

@@ -14,7 +14,7 @@ from tests.conftest import Lab
 from tests.support.edits import committed, edit, held
 from tests.support.killing import assert_clean
 from tests.support.proxy import CALM, STORM
-from tests.support.stormy import Stormy, storm
+from tests.support.stormy import storm
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -22,7 +22,7 @@ def test_syncs_in_a_storm_end_right_or_in_an_error_of_ours(lab: Lab, seed: int, 
     die, errors = random.Random(seed), []  # noqa: S311 -- no secret
     with storm(lab, seed) as stormy:
         for _ in range(faults):
-            _change_something(lab, stormy, die)
+            _change_something(lab, die)
             stormy.weather(STORM)
             try:
                 lab.sync(yes=True)
@@ -41,7 +41,7 @@ def test_syncs_in_a_storm_end_right_or_in_an_error_of_ours(lab: Lab, seed: int, 
         assert_clean(lab.project.root)
 
 
-def _change_something(lab: Lab, stormy: Stormy, die: random.Random) -> None:
+def _change_something(lab: Lab, die: random.Random) -> None:
     """In Label Studio or in the work tree: both at once could be a conflict. Many deletions at once are meant."""
     repository = lab.project.repository
     commits = repository.git.label_commits()
@@ -50,4 +50,4 @@ def _change_something(lab: Lab, stormy: Stormy, die: random.Random) -> None:
         repository.git.run("checkout", older, "--", "data/labels.dvc")
     else:
         for _ in range(die.randrange(1, 4)):
-            edit(stormy.studio, lab.number, die)
+            edit(lab.project, lab.number, die)

@@ -84,7 +84,7 @@ def many_series(lab: Lab) -> None:
 def somebody_labels(lab: Lab, die: random.Random) -> Job:
     """Somebody labels in Label Studio."""
     for _ in range(4):
-        edit(lab.project.studio, lab.number, die)
+        edit(lab.project, lab.number, die)
     return Job(["sync", "--yes"], held(lab.project.studio, lab.number))
 
 
@@ -99,9 +99,9 @@ def older_labels(lab: Lab, die: random.Random) -> Job:
 def a_bad_day(lab: Lab, die: random.Random) -> Job:
     """Annotations are made, changed and deleted, some of it in no label commit yet; none of it was right."""
     for _ in range(3):
-        edit(lab.project.studio, lab.number, die)
+        edit(lab.project, lab.number, die)
     lab.sync(yes=True)
-    edit(lab.project.studio, lab.number, die)
+    edit(lab.project, lab.number, die)
     commit = _another_commit(lab, die)
     repository = lab.project.repository
     records = label_store.records(repository, repository.git.labels_at(commit))
@@ -110,7 +110,7 @@ def a_bad_day(lab: Lab, die: random.Random) -> Job:
 
 def an_idea(lab: Lab, die: random.Random) -> Job:
     """Somebody wants to try something on a branch."""
-    edit(lab.project.studio, lab.number, die)
+    edit(lab.project, lab.number, die)
     lab.sync(yes=True)
     name = f"idea-{die.randrange(10**6)}"
     return Job(["branch", name], held(lab.project.studio, lab.number), name)
@@ -131,9 +131,9 @@ def both_go_on(lab: Lab, die: random.Random) -> Job:
     state = other.remote.state()
     assert state is not None
     studio = lab.project.studio
-    edit(studio, lab.number, die, ["one"])
+    edit(lab.project, lab.number, die, ["one"])
     for _ in range(3):
-        edit(studio, state.project, die, ["two", "three"])
+        edit(lab.project, state.project, die, ["two", "three"])
     lab.sync(yes=True)
     sync(other, Options(yes=True))
     process.run(["git", "fetch", "--quiet", other.root, f"{TRIAL}:{TRIAL}"], cwd=lab.project.root)
@@ -144,7 +144,7 @@ def both_go_on(lab: Lab, die: random.Random) -> Job:
 
 def label_studio_is_lost(lab: Lab, die: random.Random) -> Job:
     """The project is gone; of the last annotation only the bucket knows."""
-    edit(lab.project.studio, lab.number, die)
+    edit(lab.project, lab.number, die)
     lab.sync(yes=True)
     lab.annotate("two", (0.2, 0.4, "walk"))
     wanted = held(lab.project.studio, lab.number)

@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from storage.label_studio.client import LabelStudio
+from storage.project import Project
 from storage.s3.bucket import Bucket
 from tests.conftest import Lab, result
 
@@ -16,9 +17,13 @@ SERIES = ("one", "two", "three")
 Facts = tuple[str, bool, bool, str]  # series, skipped, ground truth, regions
 
 
-def edit(studio: LabelStudio, project: int, die: random.Random, series: Container[str] = SERIES) -> None:
-    """Do what a person does, on one of these series: label, change, star, delete."""
-    tasks = [task for task in studio.tasks(project) if task.data["series"] in series]
+def edit(project: Project, number: int, die: random.Random, series: Container[str] = SERIES) -> None:
+    """Do what a person does in a project of Label Studio, on one of these series: label, change, star, delete.
+
+    Label Studio may leave the object of a deleted annotation in the bucket: here it never does.
+    """
+    studio = project.studio
+    tasks = [task for task in studio.tasks(number) if task.data["series"] in series]
     task = die.choice(sorted(tasks, key=lambda task: task.id))
     act = die.choice(("new", "new", "change", "star", "delete"))
     regions = result(*((die.random(), 1 + die.random(), die.choice(LABELS)) for _ in range(die.randrange(4))))
@@ -32,6 +37,10 @@ def edit(studio: LabelStudio, project: int, die: random.Random, series: Containe
         studio.update_annotation(annotation, ground_truth=True)
     else:
         studio.delete_annotation(annotation)
+        objects = project.bucket.objects("")
+        project.bucket.delete(
+            [item.key for item in objects if item.key.endswith(f"/annotations/{annotation}")]
+        )
 
 
 def held(studio: LabelStudio, project: int) -> list[Facts]:

@@ -18,10 +18,7 @@ Facts = tuple[str, bool, bool, str]  # series, skipped, ground truth, regions
 
 
 def edit(project: Project, number: int, die: random.Random, series: Container[str] = SERIES) -> None:
-    """Do what a person does in a project of Label Studio, on one of these series: label, change, star, delete.
-
-    Label Studio may leave the object of a deleted annotation in the bucket: here it never does.
-    """
+    """Do what a person does in a project of Label Studio, on one of these series: label, change, star, delete."""
     studio = project.studio
     tasks = [task for task in studio.tasks(number) if task.data["series"] in series]
     task = die.choice(sorted(tasks, key=lambda task: task.id))
@@ -36,11 +33,14 @@ def edit(project: Project, number: int, die: random.Random, series: Container[st
     elif act == "star":
         studio.update_annotation(annotation, ground_truth=True)
     else:
-        studio.delete_annotation(annotation)
-        objects = project.bucket.objects("")
-        project.bucket.delete(
-            [item.key for item in objects if item.key.endswith(f"/annotations/{annotation}")]
-        )
+        delete(project, annotation)
+
+
+def delete(project: Project, annotation: int) -> None:
+    """Delete an annotation. Label Studio may leave its object in the bucket: here it never does."""
+    project.studio.delete_annotation(annotation)
+    objects = project.bucket.objects("")
+    project.bucket.delete([item.key for item in objects if item.key.endswith(f"/annotations/{annotation}")])
 
 
 def held(studio: LabelStudio, project: int) -> list[Facts]:

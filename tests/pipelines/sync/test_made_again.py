@@ -9,6 +9,7 @@ from pipelines.sync.result import Options, SyncResult
 from pipelines.sync.sync import sync
 from storage.project import Project
 from tests.conftest import Lab, result
+from tests.support.edits import delete
 
 WALK, RUN = (0.1, 0.5, "walk"), (0.8, 1.2, "run")
 
@@ -24,12 +25,6 @@ def back(lab: Lab, commit: str) -> None:
 def numbers(lab: Lab, series: str) -> list[int]:
     """Numbers of a recording's annotations in Label Studio."""
     return sorted(a["id"] for a in lab.project.studio.annotations(lab.tasks()[series]))
-
-
-def delete(lab: Lab, number: int) -> None:
-    """Label Studio leaves an object behind now and then: here it never does."""
-    lab.project.studio.delete_annotation(number)
-    lab.project.bucket.delete([lab.project.remote.annotations.key(number)])
 
 
 def made_again(lab: Lab, series: str = "one") -> int:
@@ -49,7 +44,7 @@ def test_what_was_made_again_can_be_deleted(lab: Lab) -> None:
     for named in ("all", "itself", "another"):
         new = made_again(lab)
         other = lab.annotate("two", RUN)
-        delete(lab, new)
+        delete(lab.project, new)
         done = lab.sync() if named == "all" else by_numbers(lab, new if named == "itself" else other)
         assert "-1" in done.subject, named
         lab.sync()
@@ -88,7 +83,7 @@ def test_an_object_that_is_gone_from_the_bucket_is_no_deletion(lab: Lab) -> None
 
 def test_a_clone_that_missed_it_under_an_earlier_version_makes_up_for_it(lab: Lab) -> None:
     """It said `agreed`, and had marked no annotation that it made again."""
-    delete(lab, made_again(lab))
+    delete(lab.project, made_again(lab))
     mirror, remote = lab.project.mirror, lab.project.remote
     state = remote.state()
     assert state is not None

@@ -5,6 +5,7 @@ They never skip: what is not on this machine yet is built or installed, once, in
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import tempfile
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import botocore.session
 import numpy as np
 import pytest
 from pydantic import SecretStr
@@ -88,6 +90,14 @@ def bare_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in (*names, "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "LABELTRAIL_BUCKET"):
             patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_descriptions() -> Iterator[None]:
+    """Each S3 client parses botocore's descriptions of Amazon's services (0.1 s); here, all of them together once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
         yield
 
 

@@ -125,7 +125,7 @@ class Repository:
         wanted = [path for path in outputs if path not in unavailable]
         if wanted:
             with self._quiet_dvc():
-                dvc_checkout.checkout(self._dvc, self.root, wanted, force=force)
+                dvc_checkout.checkout_outputs(self._dvc, self.root, wanted, force=force)
         return unavailable
 
     def unavailable(self, outputs: Mapping[str, str]) -> list[str]:

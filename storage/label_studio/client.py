@@ -86,7 +86,7 @@ class LabelStudio:
 
     def version(self) -> str:
         """The server's release."""
-        return str(self.session.call("GET", "/api/version")["release"])
+        return str(self.session.call("GET", "/api/version/")["release"])
 
     def whoami(self) -> str:
         """E-mail address of the token's owner."""
@@ -157,7 +157,7 @@ class LabelStudio:
 
     def task(self, task: int) -> Task:
         """One task."""
-        return _task(self.session.call_object("GET", f"/api/tasks/{task}", params={"fields": "all"}))
+        return _task(self.session.call_object("GET", f"/api/tasks/{task}/", params={"fields": "all"}))
 
     def update_task(self, task: int, data: Json) -> None:
         """Replace the data of a task."""
@@ -174,7 +174,7 @@ class LabelStudio:
 
     def annotations(self, task: int) -> list[Json]:
         """All annotations of a task, skipped ones too, which Label Studio's list of annotations leaves out."""
-        annotations = self.session.call_object("GET", f"/api/tasks/{task}")["annotations"]
+        annotations = self.session.call_object("GET", f"/api/tasks/{task}/")["annotations"]
         return [item | {"completed_by": (item["completed_by"] or {}).get("id")} for item in annotations]
 
     def annotation(self, annotation: int) -> Json | None:

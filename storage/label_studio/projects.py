@@ -53,12 +53,12 @@ class Projects:
 
     def get(self, project: int) -> Json:
         """A project's settings and counts."""
-        return self._session.call_object("GET", f"/api/projects/{project}")
+        return self._session.call_object("GET", f"/api/projects/{project}/")
 
     def find_by_description(self, address: str) -> list[int]:
         """Ids of the projects whose description has this address of a branch, oldest first."""
         ids: list[int] = []
-        page: str | None = "/api/projects?page_size=100&include=id,description"
+        page: str | None = "/api/projects/?page_size=100&include=id,description"
         while page:
             response = self._session.call_object("GET", page)
             projects = response["results"]
@@ -71,7 +71,7 @@ class Projects:
         """Create a project that shows predictions to annotators."""
         body: Json = {"title": title[:TITLE], "description": description, "label_config": label_config}
         body |= {"show_collab_predictions": True}
-        return int(self._session.call_object("POST", "/api/projects", json=body)["id"])
+        return int(self._session.call_object("POST", "/api/projects/", json=body)["id"])
 
     def check_label_config(self, label_config: str) -> None:
         """Have Label Studio validate a label config; nothing is changed.
@@ -89,14 +89,14 @@ class Projects:
 
     def update(self, project: int, **changes: Any) -> None:
         """Change settings, such as `label_config` or `model_version`."""
-        self._session.call("PATCH", f"/api/projects/{project}", json=changes)
+        self._session.call("PATCH", f"/api/projects/{project}/", json=changes)
 
     def delete(self, project: int) -> None:
         """Delete a project with its tasks and annotations; the objects in the bucket stay."""
         # Else Label Studio would delete every annotation's object, one after the other.
         for target in self.storages(project)[1]:
             self._session.call("DELETE", f"/api/storages/export/s3/{target['id']}", timeout=LONG_TIMEOUTS_S)
-        self._session.call("DELETE", f"/api/projects/{project}", timeout=EXPORT_TIMEOUTS_S)
+        self._session.call("DELETE", f"/api/projects/{project}/", timeout=EXPORT_TIMEOUTS_S)
 
     # -- storages ---------------------------------------------------------------------------------
 

@@ -27,9 +27,9 @@ from storage.project_files import splits_file
 from storage.remote.sync_state import State
 from storage.repo import git_hooks, integrity, stray_code
 from storage.repo.object_errors import describe
+from storage.s3.keys import DVC_OBJECTS
 from storage.series import recording_reader
 
-REMOTE = "dvc/files/md5/"
 SHOWN = 5  # missing objects, or files of code, that are listed
 # Where an error of a server names no command but `labeltrail doctor`.
 CURES = {
@@ -240,7 +240,8 @@ def _labels(project: Project) -> str:
 def _history(project: Project) -> str:
     """List the DVC remote once, and look for all objects that the pointers of all commits refer to."""
     repository = project.repository
-    existing = {item.key.removeprefix(REMOTE).replace("/", "") for item in project.bucket.objects(REMOTE)}
+    objects = project.bucket.objects(DVC_OBJECTS)
+    existing = {item.key.removeprefix(DVC_OBJECTS).replace("/", "") for item in objects}
     folders = dict(references.with_files(repository, references.pointer_hashes(repository.git)))
     missing = sorted(set().union(*folders.values()) - existing)
     if missing:

@@ -26,8 +26,8 @@ from storage.repo.git import Git
 from storage.repo.object_errors import describe
 from storage.repo.repository import Repository
 from storage.s3.bucket import parallel
+from storage.s3.keys import DVC_OBJECTS, dvc_object
 
-REMOTE = "dvc/files/md5/"
 DAY = 24.0
 
 
@@ -116,7 +116,9 @@ def gc(project: Project, *, yes: bool = False, hours: float = DAY) -> GcResult:
     with locks.clone_lock(project):
         found = _find_unreferenced(project, hours)
         project.repository.cache.forget(found.local.sizes)
-        keys = [_key(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))]
+        keys = [
+            dvc_object(md5) for md5 in sorted(found.remote.sizes, key=lambda md5: not md5.endswith(".dir"))
+        ]
         project.bucket.delete(keys)
         project.repository.forget_remote()
         return replace(found, deleted=True)
@@ -128,8 +130,8 @@ def _find_unreferenced(project: Project, hours: float) -> GcResult:
     cached = repository.cache.sizes()
     sizes: dict[str, int] = {}
     times: dict[str, datetime] = {}
-    for item in project.bucket.objects(REMOTE):
-        name = item.key.removeprefix(REMOTE)
+    for item in project.bucket.objects(DVC_OBJECTS):
+        name = item.key.removeprefix(DVC_OBJECTS)
         if references.OBJECT_KEY.fullmatch(name):
             md5 = name.replace("/", "")
             sizes[md5], times[md5] = item.size, datetime.fromisoformat(item.modified)
@@ -184,7 +186,7 @@ def _foreign(project: Project, unknown: Iterable[str]) -> set[str]:
     folders = sorted(md5 for md5 in unknown if md5.endswith(".dir"))
 
     def read(md5: str) -> tuple[str, dict[str, str] | None]:
-        data = project.bucket.get(_key(md5))[0]
+        data = project.bucket.get(dvc_object(md5))[0]
         try:
             return md5, dvc_listing.parse(data, md5) if md5_bytes(data) + ".dir" == md5 else None
         except DamagedError:
@@ -216,7 +218,3 @@ def _missing(repository: Repository, hashes: Iterable[str]) -> list[str]:
 
 def _sizes(sizes: dict[str, int], hashes: Iterable[str]) -> ObjectSizes:
     return ObjectSizes({md5: sizes[md5] for md5 in sorted(hashes)})
-
-
-def _key(md5: str) -> str:
-    return f"{REMOTE}{md5[:2]}/{md5[2:]}"

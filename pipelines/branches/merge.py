@@ -183,7 +183,7 @@ def _checkout(project: Project) -> None:
     worktree.checkout(repository, project.mirror)
     if outputs := dvc_lock.Lock.read(project.root).outputs():
         repository.checkout_outputs(outputs)
-    repository.push()
+    repository.push(project.bucket)
 
 
 def _count_unsynced(project: Project, name: str) -> int:

@@ -105,7 +105,7 @@ def apply(
     warnings += _unknown_labels(repository, plan, hashes[0])
     made, subject = commit(repository, paths, hashes)
     if options.remote:
-        repository.push()
+        repository.push(remote.bucket)
     ids = plan.labels.ids
     if options.push:
         state, ids = _write_remote(repository.root, remote, plan, theirs)

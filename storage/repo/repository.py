@@ -20,11 +20,12 @@ from storage.files import dir_listing, md5_bytes, write_bytes
 from storage.files import md5 as file_md5
 from storage.network import loopback
 from storage.progress import track
-from storage.repo import dvc_checkout, dvc_listing, dvc_remote, object_errors
+from storage.repo import dvc_checkout, dvc_listing, dvc_push, dvc_remote, object_errors
 from storage.repo.dvc_cache import Cache
 from storage.repo.dvc_remote import REMOTE
 from storage.repo.git import Git
 from storage.repo.pointer import pointer_md5
+from storage.s3.bucket import Bucket
 
 THREADS = 16  # objects that are fetched at once
 LISTINGS_KEPT = 64  # folder listings that are cached in memory, some 60 kB each
@@ -53,14 +54,24 @@ class Repository:
             self._dvc.add([str(self.root / path)])
         return self.pointer(path)
 
-    def push(self) -> None:
-        """Run `dvc push` for the work tree's pointers and the run cache.
+    def push(self, bucket: Bucket | None = None) -> None:
+        """Push what the work tree's pointers name to the DVC remote, and where stages ran the run cache.
+
+        Args:
+            bucket: the DVC remote's, for a push that can be quick (`storage/repo/dvc_push.py`).
 
         Raises:
             ServiceError: the remote cannot be reached or refuses; everything is still in the local cache.
         """
+        if bucket and dvc_push.push_new(self.git, self.cache, bucket, self.folder):
+            return
+        dvc_push.forget(self.root)
         with self.remote_errors("the DVC remote did not take everything", f"remote {REMOTE!r}"):
+            remote = dvc_push.remote_of(self._dvc.config)
+            pushed = dvc_push.state(self.git, remote) if remote else None
             self._dvc.push(run_cache=True)
+        if pushed:
+            dvc_push.write(self.root, pushed)
 
     def checkout(self, *paths: str, force: bool = False) -> None:
         """Check out folders by their pointers; fetches what is missing from the cache or damaged.
@@ -182,10 +193,11 @@ class Repository:
         return {}
 
     def forget_remote(self) -> None:
-        """Clear DVC's index of the remote."""
+        """Clear DVC's index of the remote, and what is known of the last push."""
         from dvc_data.hashfile.db import get_index
 
         get_index(self._remote).clear()
+        dvc_push.forget(self.root)
 
     def has(self, md5: str) -> bool:
         """Whether cache or remote has an object; it is fetched where only the remote has it."""

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 SERIES = "series/"
+DVC_OBJECTS = "dvc/files/md5/"  # of the DVC remote
 LONGEST = 240  # bytes of a file's name, with room for suffixes
 LONGEST_OBJECT = 1024  # bytes of any key
 LONGEST_KEY = 900  # bytes of a series key: S3 allows 1,024 with branch, folder and suffix
@@ -36,6 +37,11 @@ def series_key(series: str) -> str:
 def series_of(key: str) -> str:
     """The series key of a recording's object."""
     return key.removeprefix(SERIES).removesuffix(".csv")
+
+
+def dvc_object(md5: str) -> str:
+    """Key of an object of the DVC remote."""
+    return f"{DVC_OBJECTS}{md5[:2]}/{md5[2:]}"
 
 
 def shard_name(series: str) -> str:

@@ -2,7 +2,8 @@
 writes data/candidate and reports/train.
 
 Whatever is fitted is fitted on the train split; what is chosen is chosen on the validation split. The work is
-done by stages/segmentation/fit.py or stages/classification/training.py, whichever the label config asks for.
+done by training.py of stages/segmentation or of stages/classification, whichever the label config asks for, and
+candidate.py beside it records what was trained.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ from stages.metrics.segmentation import LabeledPrediction, Tally, tally, total
 from stages.reporting.tables import score
 from stages.segmentation.batches import Plan
 from stages.segmentation.dataset import mostly_instant
-from stages.segmentation.fit import FitResult, TaskSpec, fit_segmenter
 from stages.segmentation.targets import Example
+from stages.segmentation.training import FitResult, TaskSpec, fit_segmenter
 from stages.timeseries import splits, windows
 from stages.timeseries.runs import classes_of, paint
 from storage.progress import console

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.branches import populate, registry
+from pipelines.branches.provision import provision
 from pipelines.result import Result
 from pipelines.sync.locks import exclusive
 from storage.errors import ConflictError, InputError
@@ -93,7 +94,7 @@ def branch(project: Project, name: str, start: str = "") -> BranchResult:
     settings, left = _current_branch(project)
     if name not in registry.names(repository.git):
         repository.git.run("branch", "--no-track", name, commit)
-    state, filled = registry.provision(project, remote, content, settings)
+    state, filled = provision(project, remote, content, settings)
     return BranchResult(
         branch=name,
         commit=commit,

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
-from pipelines.branches.populate import Content, FillResult, fill
 from pipelines.sync.plan import records_of
-from pipelines.sync.recordings import by_series
-from pipelines.sync.shared_label_config import digest
 from storage import process
 from storage.errors import InputError, NotFoundError
 from storage.label_studio import label_config
@@ -18,7 +14,6 @@ from storage.labels.label_store import records
 from storage.labels.snapshot import Record, same
 from storage.labels.three_way import changes_between
 from storage.printable import printable
-from storage.progress import track
 from storage.project import Project
 from storage.remote.identity import number_for, record_of
 from storage.remote.remote import Remote
@@ -148,38 +143,3 @@ def count_unsynced(repository: Repository, remote: Remote, state: State) -> int:
     """How many annotations in the bucket differ from the branch's last sync."""
     base = {record["id"]: record for record in records(repository, state.labels)}
     return len(changes_between(base, remote_records(remote, base, state), same))
-
-
-def provision(
-    project: Project, remote: Remote, content: Content, settings: dict[str, object]
-) -> tuple[State, FillResult]:
-    """Create the branch's project in Label Studio, or resume creating it, and populate it from a commit.
-
-    `sync.json` has project 0 until the project is complete, so that nobody syncs with a half-populated one.
-
-    Args:
-        project: the clone.
-        remote: of the branch.
-        content: of the commit.
-        settings: labeling settings of the new project.
-    """
-    state = remote.state() or State(0)
-    state = remote.write_state(State(0, etag=state.etag)) if state.project or not state.etag else state
-    _upload(project.repository, remote, content)
-    number = remote.find_or_create_project(project.root.name, content.config)
-    if settings:
-        remote.studio.projects.update(number, **settings)
-    filled = fill(remote, project.settings, number, content)
-    new = replace(state, project=number, label_config=digest(content.config), ids=filled.ids)
-    if not filled.missing:  # else the base stays empty, and the first sync pushes the missing ones
-        new = replace(new, labels=content.labels, series=content.series)
-    return remote.write_state(new), filled
-
-
-def _upload(repository: Repository, remote: Remote, content: Content) -> None:
-    """Upload recordings of the commit that the bucket lacks."""
-    existing = remote.series()
-    recordings = by_series(repository, content.series)
-    for series in track([key for key in recordings if key not in existing], "restoring recordings"):
-        data = repository.read([recordings[series]])[recordings[series]]
-        remote.mirror.note_contents([remote.put_recording(series, data)])

@@ -12,6 +12,7 @@ from functools import partial
 
 from pipelines.best_model import PREDICTIONS, publish
 from pipelines.branches import populate, registry
+from pipelines.branches.provision import provision
 from pipelines.result import Result
 from pipelines.sync import apply, merge_base
 from pipelines.sync.apply import PATHS, Move
@@ -120,7 +121,7 @@ def restore(project: Project, revision: str = "", settlement: Settlement = OPEN)
         if revision:
             _go_back(repository, project.mirror, commit)
         content = populate.read_content(repository, repository.git.head())
-        state, filled = registry.provision(project, remote, content, {})
+        state, filled = provision(project, remote, content, {})
     elif not _is_same(repository.git, commit):
         raise InputError("nothing is lost", where=branch, cure=f"labeltrail rollback {argument(revision)}")
     synced = sync(Project(project.root), Options(yes=True))

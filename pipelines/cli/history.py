@@ -142,11 +142,8 @@ def git_setup() -> None:
 
     Example: labeltrail git-setup
     """
-    from storage.labels import git_drivers
-    from storage.repo import git_hooks
+    from pipelines.git_setup import set_up
 
-    git = repository_here().git
-    git_hooks.install(git)
-    git_drivers.configure(git)
+    set_up(repository_here().git)
     print("git diff, git log -p and git merge show labels in this clone")
     next_step(False, "git log -p data/labels.dvc")

@@ -21,14 +21,12 @@ def up(as_json: Json = False) -> None:
     Example: labeltrail up
     """
     from pipelines import services
-    from storage.labels import git_drivers
-    from storage.repo import git_hooks
+    from pipelines.git_setup import set_up
 
     project = project_here()
     servers = services.up(project.root)
     project.configure_remote()
-    git_hooks.install(project.repository.git)
-    git_drivers.configure(project.repository.git)
+    set_up(project.repository.git)
     say(as_json, {"servers": [s.to_json() for s in servers]}, services.lines(servers))
     next_step(as_json, "labeltrail import FOLDER --label-config FILE, or labeltrail status")
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import services
+from pipelines import git_setup, services
 from pipelines.best_model import commit_model
 from pipelines.demo import demo_data
 from pipelines.demo.demo_data import Simulation
@@ -29,11 +29,9 @@ from storage.files import read_json, write_bytes, write_json
 from storage.label_studio import label_config
 from storage.label_studio.client import LabelStudio
 from storage.label_studio.session import Session
-from storage.labels import git_drivers
 from storage.printable import argument
 from storage.progress import console, note, track
 from storage.project import Project
-from storage.repo import git_hooks
 from storage.settings import LABEL_STUDIO
 
 FOLDER = Path(".labeltrail/demo")
@@ -108,8 +106,7 @@ def demo(project: Project, data: Path | None, classify: bool = False) -> DemoRes
     with _step(result, "servers"):
         services.up(project.root)
         project.configure_remote()
-        git_hooks.install(project.repository.git)
-        git_drivers.configure(project.repository.git)
+        git_setup.set_up(project.repository.git)
     if data is None:
         simulated = demo_data.simulate(classify)
         with _step(result, "recordings"):

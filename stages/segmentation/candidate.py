@@ -7,9 +7,9 @@ from typing import Any
 from stages import params
 from stages.segmentation.batches import Plan
 from stages.segmentation.dataset import load
-from stages.segmentation.fit import FitResult, TaskSpec, fit_segmenter, trial_epochs
 from stages.segmentation.targets import Example
-from stages.segmentation.training import Epoch
+from stages.segmentation.training import FitResult, TaskSpec, fit_segmenter, trial_epochs
+from stages.segmentation.training_loop import Epoch
 from stages.training.curves import learning_curves
 from storage.artifacts import dataset, provenance, reports
 from storage.artifacts.checkpoint import Checkpoint

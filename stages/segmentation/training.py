@@ -1,216 +1,192 @@
-"""Training, from top to bottom: batches, loss, one-cycle learning rate schedule, weight averaging, early stopping.
+"""From labeled series to a segmenter: training, and the choice of decoder and calibration on the validation split.
 
-The model is the running average of the weights and of batch norm's buffers. After every epoch it is scored on the
-validation split, by two criteria: balanced accuracy, and F1 of the worst class, where a class that is never
-predicted counts as 0.
+Strides, widths and lengths are computed from the regions of the train split, never constants of one kind of data.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from stages.metrics.segmentation import confuse, timepoint_scores
-from stages.segmentation.batches import Batches, Plan
-from stages.segmentation.model import predict
-from stages.segmentation.network import Network, Shape
-from stages.segmentation.scaling import Scaler, Values
+from stages.metrics.matching import match
+from stages.segmentation.batches import Plan
+from stages.segmentation.calibration import Confidence
+from stages.segmentation.decoding import Decoder, tune_decoder, typical_lengths
+from stages.segmentation.hsmm import Grammar, order_entropy
+from stages.segmentation.model import Segmenter, predict
+from stages.segmentation.network import Shape
+from stages.segmentation.scaling import Scaler
 from stages.segmentation.targets import Example
-from stages.training import devices
-from storage.errors import InputError
+from stages.segmentation.training_loop import Epoch, TrainedNetwork, train_network
+from stages.timeseries import windows
+from stages.timeseries.gaps import split_at_gaps
+from stages.timeseries.runs import runs
 
-WARM_UP = 0.2
-# The logit of a class that the train split lacks.
-UNTRAINED_LOGIT = -30.0
-AVERAGE_DECAY = 0.99
-# Validation scores that differ by less count as equal: the later epoch is then taken.
-TIE = 0.05
+# The epochs over those of the trial.
+TRIAL = 4
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """Loss and scores of one epoch; scores are None where the validation split has nothing to find."""
-
-    number: int
-    loss: float
-    balanced_accuracy: float | None
-    worst_f1: float | None
-
-
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """A trained network, with the average of the weights after the best epoch.
+class TaskSpec:
+    """Labels and channels of a segmentation task.
 
     Attributes:
-        history: all epochs.
-        best: the epoch whose weights these are.
-        stopped: `schedule` (all epochs), `patience` or `enough`.
+        channels: of the recordings.
+        labels: class k is `labels[k - 1]`.
+        instants: the labels that stand for instants.
+        instant_tolerance: timepoints on both sides of an instant that count as it in training.
+        sampling_rate: Hz; None for recordings of one timepoint.
     """
 
-    network: Network
-    history: tuple[Epoch, ...]
-    best: Epoch
-    stopped: str
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    instants: tuple[str, ...]
+    instant_tolerance: int
+    sampling_rate: float | None
 
 
-def train_network(
+@dataclass(frozen=True)
+class FitResult:
+    """A trained segmenter.
+
+    Attributes:
+        fit: the training whose network it has.
+        trial: the training by which everything was chosen on the validation split; the same one without `refit`.
+        event_f1: on the validation split, after `trial`; None where that has no event to find.
+        shuffle: probability that the regions of a recording were put into another order.
+    """
+
+    model: Segmenter
+    fit: TrainedNetwork
+    trial: TrainedNetwork
+    event_f1: float | None
+    shuffle: float
+
+    @property
+    def refit(self) -> bool:
+        """Whether the model was trained on the validation split too."""
+        return self.fit is not self.trial
+
+
+def fit_segmenter(
     train: Sequence[Example],
     validation: Sequence[Example],
-    scaler: Scaler,
-    shape: Shape,
+    task: TaskSpec,
+    plan: Plan,
+    iou: float,
+    tolerance: int,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> FitResult:
+    """Train a network and choose its decoder.
+
+    With `plan.refit`, all is chosen by a trial of a quarter of the epochs on the validation split; unless the trial
+    is good enough, the model is then trained on train and validation split together: with few people labeled, each
+    counts.
+
+    Args:
+        train, validation: labeled series; without a validation split the decoder keeps its default params.
+        task: labels and channels.
+        plan: hyperparameters; a `shuffle` of None is computed from the data.
+        iou, tolerance: from when a range, and an instant, counts as found.
+        on_epoch: called after each epoch.
+    """
+    shuffle = plan.shuffle
+    if shuffle is None:
+        shuffle = order_entropy([r.label for r in sorted(e.regions)] for e in train)
+        plan = plan.model_copy(update={"shuffle": shuffle})
+    refit = plan.refit and bool(validation)
+    first = plan.model_copy(update={"epochs": trial_epochs(plan)}) if refit else plan
+    model, trial = _train(train, validation, task, first, on_epoch)
+    if not validation:
+        return FitResult(model, trial, trial, None, shuffle)
+    found = [predict(model.network, model.scaler, e.values) for e in validation]
+    pairs = [(p, e.target, e.regions, e.known) for p, e in zip(found, validation, strict=True)]
+    decoder, event_f1 = tune_decoder(model.decoder, pairs, iou, tolerance)
+    model = replace(model, decoder=decoder, confidence=calibrate(decoder, found, validation, iou, tolerance))
+    if not refit or trial.stopped == "enough":
+        return FitResult(model, trial, trial, event_f1, shuffle)
+    whole, fitted = _train([*train, *validation], [], task, plan, on_epoch)
+    decoder = whole.decoder.with_params_of(decoder)
+    return FitResult(
+        replace(whole, decoder=decoder, confidence=model.confidence), fitted, trial, event_f1, shuffle
+    )
+
+
+def trial_epochs(plan: Plan) -> int:
+    """Epochs of the trial, where there is one."""
+    return -(-plan.epochs // TRIAL)
+
+
+def _train(
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    task: TaskSpec,
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
-) -> TrainedNetwork:
-    """Train a network. The same examples, shape and plan give the same weights, to the last bit.
-
-    Raises:
-        InputError: the loss is not finite, or there is no such device.
-    """
-    device = devices.prepare(plan.device)
-    torch.manual_seed(plan.seed)
-    rng = np.random.default_rng(plan.seed)
-
-    batches = Batches(train, scaler, shape, plan, rng)
-    class_weights = batches.class_weights.to(device)
-    checks = [(e.values, e.target) for e in validation]
-    network = Network(shape).to(device)
-    average = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
+) -> tuple[Segmenter, TrainedNetwork]:
+    """A segmenter with its default decoder, uncalibrated."""
+    lengths = windows.lengths([r for e in train for r in e.regions], task.instant_tolerance)
+    classes = len(task.labels) + 1
+    shape = Shape(
+        front_end=plan.front_end,
+        channels=len(task.channels),
+        classes=classes,
+        step=windows.choose_step(lengths),
+        widths=windows.choose_widths(lengths),
+        hidden=plan.hidden_size,
+        dropout=plan.dropout,
     )
-    # One more than is taken; and the warm-up, a fifth, needs more than one step.
-    steps = max(len(batches) * plan.epochs + 1, 2 * round(1 / WARM_UP))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, steps, pct_start=WARM_UP, div_factor=10, final_div_factor=100
+    scaler = Scaler.fit([example.values for example in train], shape.motion_width)
+    fitted = train_network(train, validation, scaler, shape, plan, on_epoch)
+    decoder = Decoder(
+        step=shape.step,
+        labels=task.labels,
+        instants=task.instants,
+        tolerance=task.instant_tolerance,
+        typical=typical_lengths(lengths, _background(train), task.labels, shape.step),
+        grammar=Grammar.fit([e.target for e in train], classes, shape.step),
     )
-
-    stopping = EarlyStopping(plan, can_be_enough=classes_in(train) == classes_in(validation))
-    for number in range(1, plan.epochs + 1):
-        network.train()
-        losses = []
-        for batch in batches:
-            values, level, target = (part.to(device) for part in batch)
-            loss = soft_cross_entropy(network(values, level), target, class_weights)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            losses.append(loss.item())
-            check_finite(losses[-1], gradient_norm.item(), number, plan)
-            optimizer.step()
-            schedule.step()
-            update_average(average, network, schedule.last_epoch)
-        epoch = validate(average.eval(), scaler, checks, number, float(np.mean(losses)))
-        on_epoch(epoch)
-        if stopping.update(epoch, average):
-            break
-    average.load_state_dict(stopping.weights)
-    disable_untrained(average, set(range(shape.classes)) - classes_in(train))
-    return TrainedNetwork(average.eval().cpu(), tuple(stopping.history), stopping.best, stopping.stopped)
-
-
-def check_finite(loss: float, gradient_norm: float, epoch: int, plan: Plan) -> None:
-    """Raise InputError where the loss or the norm of its gradient is NaN or infinite, before it changes weights."""
-    if math.isfinite(loss) and math.isfinite(gradient_norm):
-        return
-    what = "loss" if not math.isfinite(loss) else "gradient of the loss"
-    raise InputError(
-        f"training was stopped: the {what} is not a finite number",
-        where=f"epoch {epoch}, stage train",
-        why=f"training diverged, at a learning rate of {plan.learning_rate:g} at most",
-        cure="a lower train.learning_rate in params.yaml, then: dvc repro",
+    model = Segmenter(
+        fitted.network, scaler, decoder, Confidence(), task.channels, task.labels, task.sampling_rate
     )
+    return model, fitted
 
 
-class EarlyStopping:
-    """Early stopping: keeps the weights of the epoch with the best sum of the two validation criteria.
-
-    Without a validation split the last epoch is kept.
-    """
-
-    def __init__(self, plan: Plan, can_be_enough: bool) -> None:
-        self.plan, self.can_be_enough = plan, can_be_enough
-        self.history: list[Epoch] = []
-        self.stopped = "schedule"
-        self.weights: dict[str, Tensor] = {}
-        self._highest, self._gained = -1.0, 0
-
-    def update(self, epoch: Epoch, network: Network) -> bool:
-        """Record an epoch; True: stop."""
-        self.history.append(epoch)
-        value = (epoch.balanced_accuracy or 0.0) + (epoch.worst_f1 or 0.0)
-        if value > self._highest + TIE:
-            self._gained = epoch.number
-        if value >= self._highest - TIE:
-            self.best, self.weights = epoch, copy.deepcopy(network.state_dict())
-        self._highest = max(self._highest, value)
-        if epoch.worst_f1 is None:
-            return False
-        if self.can_be_enough and is_enough(epoch, self.plan):
-            self.stopped = "enough"
-        elif epoch.number - self._gained >= self.plan.patience:
-            self.stopped = "patience"
-        return self.stopped != "schedule"
+def calibrate(
+    decoder: Decoder,
+    found: Sequence[NDArray[np.float32]],
+    validation: Sequence[Example],
+    iou: float,
+    tolerance: int,
+) -> Confidence:
+    """Calibrate by the probabilities (steps, classes) of the validation split, unless that is all background."""
+    if not any(example.regions for example in validation):
+        return Confidence()
+    scores: list[float] = []
+    is_true: list[bool] = []
+    for probabilities, example in zip(found, validation, strict=True):
+        regions = split_at_gaps(decoder.decode(probabilities, len(example.target)), example.known)
+        matched = {place for _, place in match(example.regions, [r for r, _ in regions], iou, tolerance)}
+        scores += [score for _, score in regions]
+        is_true += [place in matched for place in range(len(regions))]
+    steps = [(p, middles(e.target, decoder.step, len(p))) for p, e in zip(found, validation, strict=True)]
+    return Confidence().fit_steps(steps).fit_regions(scores, is_true)
 
 
-@torch.no_grad()
-def disable_untrained(network: Network, classes: set[int]) -> None:
-    """Classes that the train split lacks are never predicted: their logits would be arbitrary."""
-    for k in sorted(classes):
-        network.out.weight[k] = 0
-        network.out.bias[k] = UNTRAINED_LOGIT  # type: ignore[index]
+def middles(target: NDArray[np.int16], step: int, steps: int) -> NDArray[np.int16]:
+    """Target in the middle of each step, (steps,)."""
+    places = np.minimum(np.arange(steps) * step + step // 2, len(target) - 1)
+    found: NDArray[np.int16] = target[places]
+    return found
 
 
-def classes_in(examples: Sequence[Example]) -> set[int]:
-    """Classes that occur; without all of them a validation split cannot stop training as good enough."""
-    return {int(k) for example in examples for k in np.unique(example.target) if k >= 0}
-
-
-def is_enough(epoch: Epoch, plan: Plan) -> bool:
-    """Both criteria of the validation split are reached."""
-    return (epoch.balanced_accuracy or 0) >= plan.enough_balanced_accuracy and (
-        epoch.worst_f1 or 0
-    ) >= plan.enough_worst_f1
-
-
-def soft_cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Mean cross-entropy against class fractions; steps that are mostly unknown do not count."""
-    known = (target.sum(1) > 0.5).float()
-    weighted = target * weights[None, :, None]
-    loss = -((weighted * scores.log_softmax(1)).sum(1) * known).sum()
-    return loss / (weighted.sum(1) * known).sum().clamp(min=1e-6)
-
-
-@torch.no_grad()
-def update_average(average: Network, network: Network, step: int) -> None:
-    """Move the average towards the network, faster in the first steps."""
-    keep = min(AVERAGE_DECAY, step / (step + 9)) if step > 1 else 0.0
-    averaged = [v for v in average.state_dict().values() if v.dtype.is_floating_point]
-    current = [v for v in network.state_dict().values() if v.dtype.is_floating_point]
-    torch._foreach_lerp_(averaged, current, 1 - keep)
-
-
-def validate(
-    network: Network,
-    scaler: Scaler,
-    series: Sequence[tuple[Values, NDArray[np.int16]]],
-    number: int,
-    loss: float,
-) -> Epoch:
-    """Score a network on the validation split, step by step, before any decoding."""
-    if not series:
-        return Epoch(number, loss, None, None)
-    classes, step = network.shape.classes, network.shape.step
-    confusion = np.zeros((classes, classes), np.int64)
-    for values, target in series:
-        middle = target[step // 2 :: step] if len(target) > step // 2 else target[-1:]
-        found = predict(network, scaler, values).argmax(1).astype(np.int16)[: len(middle)]
-        confusion += confuse(middle, found, classes)
-    scores = timepoint_scores(confusion)
-    return Epoch(number, loss, scores["balanced_accuracy"], scores["worst_f1"])
+def _background(examples: Sequence[Example]) -> list[int]:
+    """Timepoints of each stretch of background."""
+    found: list[int] = []
+    for example in examples:
+        starts, ends, codes = runs(example.target)
+        found += (ends - starts + 1)[codes == 0].tolist()
+    return found

@@ -14,7 +14,7 @@ from stages.segmentation.model import predict
 from stages.segmentation.network import STRIDES, Network, Shape
 from stages.segmentation.scaling import Scaler, fill, level
 from stages.segmentation.targets import Example
-from stages.segmentation.training import Epoch, soft_cross_entropy, train_network, validate
+from stages.segmentation.training_loop import Epoch, soft_cross_entropy, train_network, validate
 from storage.errors import InputError
 
 SHAPE = Shape(front_end=True, channels=2, classes=3, step=4, widths=(1, 3), hidden=8, dropout=0.1)

@@ -95,12 +95,15 @@ def push_new(git: Git, cache: Cache, bucket: Bucket, listed: Callable[[str, str]
 
 
 def _upload(cache: Cache, bucket: Bucket, hashes: list[str]) -> Iterator[bool]:
-    """Whether each object was uploaded; not one that the cache had damaged."""
+    """Whether the remote has each object now; not one that the cache had damaged."""
 
     def upload(name: str) -> bool:
+        key = dvc_object(name)
+        if bucket.etag(key) == name.removesuffix(".dir"):
+            return True  # as after a rollback
         data = cache.load(name)
         if data is not None:
-            bucket.put(dvc_object(name), data)
+            bucket.put(key, data)
         return data is not None
 
     return iter(track(parallel(upload, hashes), "pushing", len(hashes)))

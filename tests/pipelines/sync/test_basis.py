@@ -34,7 +34,7 @@ def labels(lab: Lab) -> dict[str, list[Any]]:
 def cut_off(lab: Lab, patch: pytest.MonkeyPatch) -> None:
     """A sync that ends after its label commit."""
 
-    def away(_: object) -> None:
+    def away(*_: object) -> None:
         raise ServiceError("the DVC remote is away")
 
     with patch.context() as context:

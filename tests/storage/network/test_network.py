@@ -158,7 +158,7 @@ def test_a_server_elsewhere_is_asked_through_the_proxy(trap: Trap, monkeypatch: 
     assert asked == {
         b"http://s3.example.test/",
         b"http://s3.example.test/labeltrail/a",
-        b"http://labels.example.test/api/version",
+        b"http://labels.example.test/api/version/",
     }
 
 

@@ -176,9 +176,7 @@ def fsck(project: Project, *, repair: bool = False) -> FsckResult:
 
 
 def _of_history(
-    reader: _Reader,
-    referenced: Mapping[str, ReferencedObject],
-    found: Mapping[str, tuple[Condition, int]],
+    reader: _Reader, referenced: Mapping[str, ReferencedObject], found: Mapping[str, tuple[Condition, int]]
 ) -> Iterator[Trouble]:
     """Missing and damaged objects that history refers to."""
     for md5, item in track(referenced.items(), "reading the cache", len(referenced)):

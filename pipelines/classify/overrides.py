@@ -66,12 +66,7 @@ def shape_of(model: Classifier) -> dict[str, Any]:
         for name, values in (("filters", shape.filters), ("kernel_size", shape.kernels))
         for i, value in enumerate(values, 1)
     }
-    return {
-        "num_layers": shape.layers,
-        "hidden_size": shape.hidden,
-        "scaling": model.scaling.by,
-        **numbered,
-    }
+    return {"num_layers": shape.layers, "hidden_size": shape.hidden, "scaling": model.scaling.by, **numbered}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -119,11 +119,7 @@ def drop(
 
 @app.command()
 def merge(
-    name: Name,
-    ours: Ours = False,
-    theirs: Theirs = False,
-    settle: Settle = None,
-    as_json: Json = False,
+    name: Name, ours: Ours = False, theirs: Theirs = False, settle: Settle = None, as_json: Json = False
 ) -> None:
     """Merge the labels of another branch into this one.
 

@@ -26,11 +26,7 @@ commands. With `--json` a command prints one JSON object with a `version` to sta
 contains `error` with `what`, `where`, `why` and `next`. Error texts are printed to standard error.
 """
 # Exit codes without a class in storage/errors.py.
-OTHERS = {
-    0: "Success",
-    1: "A bug, with its traceback",
-    2: "Wrong usage: the command line is invalid",
-}
+OTHERS = {0: "Success", 1: "A bug, with its traceback", 2: "Wrong usage: the command line is invalid"}
 
 
 def main() -> None:

@@ -22,10 +22,7 @@ SHOWN = 3  # series that are named
 
 
 def merge(
-    known: Mapping[str, Data],
-    remote: Remote,
-    matched: Mapping[str, list[ExportedTask]],
-    result: ImportResult,
+    known: Mapping[str, Data], remote: Remote, matched: Mapping[str, list[ExportedTask]], result: ImportResult
 ) -> dict[str, Data]:
     """New task data by series, where the export adds something to that of work tree (`known`) or bucket."""
     found: dict[str, Data] = {}

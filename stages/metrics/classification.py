@@ -40,10 +40,7 @@ class LabeledPredictions:
         """Those of some of the series."""
         some = list(rows)
         return replace(
-            self,
-            truth=self.truth[some],
-            decided=self.decided[some],
-            probabilities=self.probabilities[some],
+            self, truth=self.truth[some], decided=self.decided[some], probabilities=self.probabilities[some]
         )
 
     @property

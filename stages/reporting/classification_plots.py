@@ -70,13 +70,7 @@ def _square(
         for k, points in curves
         if points
     )
-    return Square(
-        title,
-        *names,
-        tuple(lines),
-        base,
-        *square_ticks(),
-    )
+    return Square(title, *names, tuple(lines), base, *square_ticks())
 
 
 def examples(predictions: LabeledPredictions) -> list[tuple[str, list[int]]]:

@@ -53,11 +53,7 @@ def scorer(index: dataset.Index, settings: params.Params) -> Scorer:
         segmenter = Segmenter.from_checkpoint(model)
         predicted = (segmenter.predict_labeled(e.values, e.target, e.regions, e.known) for e in test)
         found = score(predicted, segmenter.labels, rules.iou, rules.instant_tolerance)
-        return {
-            "event_f1": found.event["f1"],
-            "event_macro_f1": found.event["macro_f1"],
-            **found.timepoint,
-        }
+        return {"event_f1": found.event["f1"], "event_macro_f1": found.event["macro_f1"], **found.timepoint}
 
     return scores
 

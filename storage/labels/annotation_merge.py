@@ -77,12 +77,7 @@ class _RecordMerge:
     """Merges one annotation, field by field and region by region; collects the conflicts."""
 
     def __init__(
-        self,
-        was: Record,
-        our: Record,
-        their: Record,
-        settlement: Settlement,
-        config: LabelConfig | None,
+        self, was: Record, our: Record, their: Record, settlement: Settlement, config: LabelConfig | None
     ) -> None:
         self.was, self.our, self.their, self.settlement = was, our, their, settlement
         self.several = config.several if config else frozenset()

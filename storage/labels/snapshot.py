@@ -277,8 +277,7 @@ def _common_ends(a: bytes, b: bytes) -> tuple[int, int]:
     start = _common_length(most, lambda low, high: a[low:high] == b[low:high])
     start = a.rfind(b"\n", 0, start) + 1
     end = _common_length(
-        most - start,
-        lambda low, high: a[len(a) - high : len(a) - low] == b[len(b) - high : len(b) - low],
+        most - start, lambda low, high: a[len(a) - high : len(a) - low] == b[len(b) - high : len(b) - low]
     )
     line = a.find(b"\n", len(a) - end) + 1
     return start, len(a) - line if line else 0

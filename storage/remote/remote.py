@@ -161,11 +161,7 @@ class Remote:
         return series_key(series), etag, md5_bytes(data)
 
     def put_task(
-        self,
-        series: str,
-        data: Mapping[str, Any],
-        annotations: Sequence[Any] = (),
-        match: str | None = None,
+        self, series: str, data: Mapping[str, Any], annotations: Sequence[Any] = (), match: str | None = None
     ) -> None:
         """Write the object of a task; with `match` only if it still has this ETag."""
         body = self.task_object(series, data, annotations)

@@ -30,7 +30,7 @@ CHANGES = 10
 
 
 def fill(many: Many) -> None:
-    """Write snapshot, mirror and the state in which they agree; the desk stays empty."""
+    """Write snapshot, mirror and the state in which they agree; the work tree stays empty."""
     project = many.project()
     tasks: dict[str, list[int]] = defaultdict(list)
     for task in range(many.series):

@@ -1,4 +1,4 @@
-"""Converts tables of whole series in other usual forms to the one of storage/series/series_table.py.
+"""Converts tables of whole series in other common formats to that of storage/series/series_table.py.
 
 UCR's text files (no header, the class first, tabs or blanks), ARFF of Weka, `.ts` of sktime and aeon, semicolons with
 decimal commas, a column of classes among columns of numbers. Each is read where it is certain what is what; else one
@@ -34,7 +34,7 @@ Rows = list[tuple[int, list[str]]]
 
 @dataclass(frozen=True)
 class Form:
-    """A table in the one form: bytes, the line of each row in the file, and what a person should know.
+    """A converted table: bytes, the line of each row in the file, and what a person should know.
 
     Attributes:
         raw: CSV in UTF-8 with `y*` and `x*` columns.
@@ -48,7 +48,7 @@ class Form:
 
 
 def read(raw: bytes, where: str, timepoints: int = 0) -> Form:
-    """Bring a file into the one form.
+    """Convert a file to the format of storage/series/series_table.py.
 
     Args:
         raw: the file.
@@ -73,7 +73,7 @@ def read(raw: bytes, where: str, timepoints: int = 0) -> Form:
 
 
 def form_error(what: str, where: str, line: int, why: str = "") -> InputError:
-    """A table of which it is not certain what is what, with the wanted form."""
+    """The error for an ambiguous table; its cure describes the expected format."""
     return InputError(what, where=f"{where}:{line}", why=why, cure=FORM)
 
 
@@ -81,7 +81,7 @@ def form_error(what: str, where: str, line: int, why: str = "") -> InputError:
 
 
 def _delimited(lines: list[tuple[int, str]], where: str, timepoints: int) -> Form:
-    """A file of columns, with a header or without."""
+    """A file of columns, with or without a header."""
     while len(lines) > 1 and (
         recording_text.SEP_LINE.fullmatch(lines[0][1]) or re.match(r"[#%]|\s*$", lines[0][1])
     ):
@@ -103,7 +103,7 @@ def _delimited(lines: list[tuple[int, str]], where: str, timepoints: int) -> For
 
 
 def _is_header(cells: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether a first line holds names: a row of values has one word at the most, which is its class."""
+    """Whether a first line is a header: a row of values has one word at most, which is its class."""
     if len(words) > 1 or (words and cells.index(words[0]) not in (0, len(cells) - 1)):
         return True
     numbers = [cell for cell in cells if cell not in words]
@@ -154,7 +154,7 @@ def _named(names: list[str], rows: Rows, where: str, line: int, sep: str | None)
 
 
 def _values(names: Sequence[str], left_out: set[int]) -> tuple[list[int], dict[int, str]]:
-    """The columns of values, and new names for them: x*, or else those that share a word and count on."""
+    """The columns of values, and new names for them: x*, else those with one prefix and rising numbers."""
     values = [place for place, name in enumerate(names) if name.startswith("x")]
     if values:
         return values, {}
@@ -170,7 +170,7 @@ def _values(names: Sequence[str], left_out: set[int]) -> tuple[list[int], dict[i
 
 
 def _may_be_classes(name: str, cells: Sequence[str]) -> bool:
-    """Whether a column holds classes: it is called so, or has few different values, each more than once."""
+    """Whether a column has classes: by its name, or as it has few distinct values, each more than once."""
     different = len(set(cells))
     return name.lower() in LABELS or (2 <= different <= max(2, len(cells) // 4) and different < len(cells))
 
@@ -184,23 +184,25 @@ def _unnamed(rows: Rows, where: str, sep: str | None, timepoints: int) -> Form:
     width = len(rows[0][1])
     if width == timepoints:
         names = [f"x_{number}" for number in range(1, width + 1)]
-        note = f"there are no names of columns: they are taken for x_1 to x_{width}"
+        note = f"there are no column names: they are taken for x_1 to x_{width}"
         return _form(names, range(width), rows, width, sep, [note], set(range(width)))
     first, last = ([cells[place] for _, cells in rows if len(cells) == width] for place in (0, width - 1))
     certain = [_is_class_column(cells) for cells in (first, last)]
     if certain[0] == certain[1] and width != timepoints + 1:
-        what = f"{where} has no names of columns, and nothing tells which column is the class"
-        raise form_error(what, where, rows[0][0], "line 1 holds no names")
+        what = f"{where} has no header, and it is not clear which column is the class"
+        raise form_error(what, where, rows[0][0], "line 1 has no column names")
     label = width - 1 if certain == [False, True] else 0
     values = [place for place in range(width) if place != label]
     names = ["y", *(f"x_{number}" for number in range(1, width))]
     place = "first" if label == 0 else "last"
-    note = f"there are no names of columns: the {place} is taken for the class, the others for x_1 to x_{width - 1}"
+    note = (
+        f"there are no column names: the {place} is taken for the class, the others for x_1 to x_{width - 1}"
+    )
     return _form(names, [label, *values], rows, width, sep, [note], set(values))
 
 
 def _is_class_column(cells: Sequence[str]) -> bool:
-    """Whether nothing but whole numbers or words is in it, and not a different one in each row of many."""
+    """Whether a column has only whole numbers or only words and, in many rows, repeats some of them."""
     whole = all(re.fullmatch(r"[+-]?\d+(\.0*)?(e\+?0+)?", cell, re.IGNORECASE) for cell in cells)
     words = all(kind_of(cell) in ("text", "boolean") for cell in cells)
     return bool(cells) and (whole or words) and (len(set(cells)) <= max(3, len(cells) // 2))
@@ -215,7 +217,7 @@ def _form(
     notes: list[str],
     numbers: set[int],
 ) -> Form:
-    """The table with its columns in this order; rows of another length stay so, to be named."""
+    """The table with its columns in this order; rows of another length stay as they are, to be reported."""
     if sep != "," and _has_decimal_commas(rows, numbers):
         rows = [
             (line, [c.replace(",", ".") if n in numbers else c for n, c in enumerate(row)])
@@ -236,7 +238,7 @@ def _has_decimal_commas(rows: Rows, numbers: set[int]) -> bool:
 
 
 def _arff(lines: list[tuple[int, str]], where: str) -> Form:
-    """Weka's form: attributes with names and types, rows below `@data`."""
+    """Weka's format: attributes with names and types, rows below `@data`."""
     names: list[str] = []
     nominal = []
     start = 0
@@ -277,7 +279,7 @@ def _with_class(names: Sequence[str], label: int, rows: Rows) -> Form:
 
 
 def _ts(lines: list[tuple[int, str]], where: str) -> Form:
-    """The form of sktime and aeon: values with commas between them, a colon, the class."""
+    """The format of sktime and aeon: values with commas between them, a colon, the class."""
     start = next(place for place, (_, text) in enumerate(lines) if text.strip().lower() == "@data") + 1
     rows: Rows = []
     for line, text in lines[start:]:
@@ -285,7 +287,7 @@ def _ts(lines: list[tuple[int, str]], where: str) -> Form:
             continue
         parts = text.split(":")
         if len(parts) != 2 or "(" in text:
-            what = f"line {line} of {where} is no series of one channel with its class"
+            what = f"line {line} of {where} is not a series of one channel with its class"
             raise form_error(what, where, line)
         rows.append((line, [parts[1].strip(), *(cell.strip() for cell in parts[0].split(","))]))
     rows = [

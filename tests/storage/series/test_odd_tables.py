@@ -37,7 +37,7 @@ def test_a_quote_that_is_never_closed_is_named_where_it_was_opened() -> None:
 
 def test_names_in_capitals() -> None:
     assert refusal("Y_1,X_1\n1,2\n").why == "a column is y* or x*, in small letters"
-    assert refusal("1.5,2.5\n1.5,2.5\n").why == "line 1 holds no names"
+    assert refusal("1.5,2.5\n1.5,2.5\n").why == "line 1 has no column names"
 
 
 def test_a_byte_order_mark_and_nothing_behind_it() -> None:

@@ -174,7 +174,7 @@ HEADERS = {
     "header alone": ("y_1,x_1\n", "t.csv has a header and no rows"),
     "no names": (
         "1.5,0,2.5\n0.5,1,3.5\n",
-        "t.csv has no names of columns, and nothing tells which column is the class",
+        "t.csv has no header, and it is not clear which column is the class",
     ),
     "blank header": ("\ny_1,x_1\n0,1\n", "line 1 of t.csv is blank"),
     "no x": ("y_1,y_2\n1,0\n", "t.csv has no x columns"),

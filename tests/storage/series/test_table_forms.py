@@ -146,11 +146,11 @@ def refusal(text: str, **options: object) -> InputError:
 UNCERTAIN = {
     "no header and no class": (
         "0.1,0.2,0.3\n0.4,0.5,0.6\n0.7,0.8,0.9\n",
-        "nothing tells which column is the class",
+        "it is not clear which column is the class",
     ),
     "no header and two that may be": (
         "1,2,0.3,1\n2,3,0.6,2\n1,2,0.9,1\n2,1,0.1,2\n",
-        "nothing tells which column is the class",
+        "it is not clear which column is the class",
     ),
     "two columns of words": (
         "who,state,x_1,x_2\nann,good,1,2\nben,bad,3,4\n",
@@ -162,7 +162,7 @@ UNCERTAIN = {
         HEAD + "".join(f"c{n},{row}\n" for n, row in enumerate(ROWS)),
         "nothing in t.csv says what",
     ),
-    "several channels in .ts": (TS + "1,2:3,4:a\n", "is no series of one channel with its class"),
+    "several channels in .ts": (TS + "1,2:3,4:a\n", "is not a series of one channel with its class"),
     "several channels in ARFF": (
         ARFF.replace("t0 numeric", "t0 relational") + "1,2,3,1\n",
         "has series of several channels",

@@ -54,7 +54,7 @@ class Desk:
 
     def answer(self, method: str, path: str, query: Json, body: Json) -> Any:
         """The response's JSON; None: not found."""
-        if path.rstrip("/") == f"/api/projects/{PROJECT}":
+        if path == f"/api/projects/{PROJECT}/":
             return self._project()
         if path == "/api/tasks":
             return self._page(json.loads(query["query"]), int(query["page"]), int(query["page_size"]))

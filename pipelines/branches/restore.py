@@ -207,7 +207,7 @@ def _salvage(repository: Repository, remote: Remote, state: State | None, settle
     commit, _ = apply.move(repository, Move(after, label_changes.message(counts, Counter(), ())))
     repository.checkout(LABELS, force=True)
     worktree.mark_current(repository, remote.mirror)
-    repository.push()
+    repository.push(remote.bucket)
     return commit
 
 

@@ -34,7 +34,7 @@ def pointer_hashes(git: Git, *, reflog: bool = True) -> set[str]:
     listing = git.run("-c", "log.diffMerges=separate", "log", *history, *form, "--", "*.dvc")
     blobs = {blob for pair in CHANGED.findall(listing) for blob in pair if blob.strip("0")}
     texts = [text for text in git.contents(sorted(blobs)) if text]
-    for name in git.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc"):
+    for name in git.files("*.dvc"):
         path = git.root / name
         texts += [path.read_text(encoding="utf-8", errors="replace")] if path.is_file() else []
     return {md5 for text in texts for md5 in HASHES.findall(text)}

@@ -52,7 +52,7 @@ class Pushed:
 def state(git: Git, remote: tuple[str, str]) -> Pushed:
     """What the remote has once everything in the work tree is pushed."""
     root, own = git.root, {f"{folder}.dvc" for folder in FOLDERS}
-    names = git.names("ls-files", "-z", "-co", "--exclude-standard", "*.dvc", "*dvc.lock")
+    names = git.files("*.dvc", "*dvc.lock")
     paths = sorted(path for path in {*names, *SETTINGS} - own if (root / path).is_file())
     folders = {folder: pointer_md5(root / f"{folder}.dvc") for folder in FOLDERS}
     return Pushed(remote, {path: md5(root / path) for path in paths}, folders)
@@ -79,10 +79,10 @@ def push_new(git: Git, cache: Cache, bucket: Bucket, listed: Callable[[str, str]
     files, listings = set[str](), []
     for folder, after in now.folders.items():
         before = last.folders.get(folder, "")
-        if after in ("", before):
-            continue
         if before and not bucket.etag(dvc_object(before)):
             return False  # somebody deleted it, with what it names
+        if after in ("", before):
+            continue
         files |= {*listed(after, folder).values()} - {*listed(before, folder).values()}
         listings.append(after)
     if any((cache.size(name) or LARGEST + 1) > LARGEST for name in (*files, *listings)):
@@ -106,17 +106,14 @@ def _upload(cache: Cache, bucket: Bucket, hashes: list[str]) -> Iterator[bool]:
             bucket.put(key, data)
         return data is not None
 
-    return iter(track(parallel(upload, hashes), "pushing", len(hashes)))
+    return track(parallel(upload, hashes), "pushing", len(hashes))
 
 
 def remote_of(config: Mapping[str, Any]) -> tuple[str, str] | None:
     """URL and endpoint of DVC's default remote; None where it has options that only DVC knows."""
     options = config.get("remote", {}).get(config.get("core", {}).get("remote", ""), {})
-    return (
-        (str(options.get("url", "")), str(options.get("endpointurl", "")))
-        if options.keys() <= OPTIONS
-        else None
-    )
+    known = options.keys() <= OPTIONS
+    return (str(options.get("url", "")), str(options.get("endpointurl", ""))) if known else None
 
 
 def read(root: Path) -> Pushed | None:

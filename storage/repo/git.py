@@ -84,6 +84,10 @@ class Git:
         """Run git with `-z`; returns the names in its output."""
         return [name for name in self.run(*arguments).split("\0") if name]
 
+    def files(self, *patterns: str) -> list[str]:
+        """Paths that match, of files that git tracks and of new ones that it does not ignore; some may be deleted."""
+        return self.names("ls-files", "-z", "-co", "--exclude-standard", *patterns)
+
     def branch(self) -> str:
         """The branch that is checked out.
 

@@ -73,7 +73,7 @@ def many_series(lab: Lab) -> None:
     some_history(lab)
     folder = lab.project.root.with_name("more recordings")
     folder.mkdir()
-    for number in range(12):
+    for number in range(30):
         (folder / f"more {number:02}.csv").write_bytes(recording(rows=20, seed=number))
     import_recordings(lab.project, str(folder))
     for series in sorted(lab.tasks().keys() - set(SERIES)):

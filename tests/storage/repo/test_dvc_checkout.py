@@ -41,7 +41,6 @@ def ran(repository: Repository) -> Repository:
 def test_an_output_of_a_stage_that_never_ran_stays(ran: Repository) -> None:
     run(ran.root, ["dvc", "repro", "--quiet", "first"])
     (ran.root / "y").mkdir()
-    (ran.root / "y/file").write_text("a person's\n")
     spoil(ran.root)
     (ran.root / "y/file").write_text("a person's\n")
     assert ran.checkout_outputs(Lock.read(ran.root).outputs()) == []

@@ -79,6 +79,10 @@ def deleted_in_the_remote(lab: Lab) -> None:
     process.run(["rm", "-rf", ".dvc/tmp/index"], cwd=lab.project.root)
 
 
+def recordings_deleted_in_the_remote(lab: Lab) -> None:
+    lab.project.bucket.delete([dvc_object(lab.project.repository.pointer(SERIES))])
+
+
 def no_record(lab: Lab) -> None:
     dvc_push.forget(lab.project.root)
 
@@ -98,7 +102,15 @@ def options_of_dvc(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [other_pointer, deleted_in_the_remote, no_record, damaged_record, stages_ran, options_of_dvc],
+    [
+        other_pointer,
+        deleted_in_the_remote,
+        recordings_deleted_in_the_remote,
+        no_record,
+        damaged_record,
+        stages_ran,
+        options_of_dvc,
+    ],
 )
 def test_anything_else_is_left_to_dvc(
     lab: Lab, dvc_pushes: list[bool], change: Callable[[Lab], None]
